@@ -4,8 +4,12 @@ import { defineConfig } from 'vitest/config';
 import { findChromium } from './scripts/chromium.ts';
 
 // Tests run on the TypeScript source of the packages, never on what was built.
-const resolve = { conditions: ['@holdfast/source', 'module', 'browser', 'development|production', 'import', 'default'] };
-const ssr = { resolve: { conditions: ['@holdfast/source', 'module', 'node', 'development|production', 'import', 'default'] } };
+const resolve = {
+  conditions: ['@holdfast/source', 'module', 'browser', 'development|production', 'import', 'default'],
+};
+const ssr = {
+  resolve: { conditions: ['@holdfast/source', 'module', 'node', 'development|production', 'import', 'default'] },
+};
 const BROWSER_TESTS = '**/*.browser.test.{ts,tsx}';
 const END_TO_END_TESTS = '**/*.e2e.test.ts';
 const ELSEWHERE = ['**/node_modules/**', '**/dist/**', '**/.tools/**', '**/.data/**'];
@@ -31,7 +35,9 @@ export default defineConfig(async () => {
         {
           plugins: [react()],
           resolve,
-          optimizeDeps: { include: ['react', 'react-dom', 'react-dom/client', 'react/jsx-dev-runtime', '@testing-library/react'] },
+          optimizeDeps: {
+            include: ['react', 'react-dom', 'react-dom/client', 'react/jsx-dev-runtime', '@testing-library/react'],
+          },
           test: {
             name: 'browser',
             include: [`{packages,examples}/${BROWSER_TESTS}`],
@@ -87,5 +93,7 @@ export default defineConfig(async () => {
 });
 
 function environment(): Record<string, string> {
-  return Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }

