@@ -48,6 +48,7 @@ function environment(node) {
   const folders = [join(root, 'node_modules', '.bin'), dirname(node.executable)];
   const env = { ...process.env, [pathName]: [...folders, process.env[pathName]].join(separator) };
   // Addons are built against the headers of the Node that will load them, wherever npm was told to look.
+  if (node.executable !== process.execPath) env.HOLDFAST_OUTER_NODE = process.execPath; // a test runs what was built on it
   if (node.headersFolder !== null) env.npm_config_nodedir = node.headersFolder;
   return env;
 }

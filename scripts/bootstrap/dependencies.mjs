@@ -42,7 +42,7 @@ function stamp(root) {
   return `${hash} ${process.platform}-${process.arch}\n`;
 }
 
-export function isInstalled(root) {
+function isInstalled(root) {
   const file = join(root, 'node_modules', STAMP);
   if (existsSync(file) && readFileSync(file, 'utf8') === stamp(root)) return true;
   // Installed by hand (`npm ci`, `npm install`): npm's own record of what it put there agrees with the lockfile.

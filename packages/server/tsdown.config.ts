@@ -1,0 +1,13 @@
+import { defineConfig } from 'tsdown';
+import { entriesOf } from '../../scripts/build/entries.ts';
+
+export default defineConfig({
+  entry: entriesOf(import.meta.dirname),
+  format: 'esm',
+  platform: 'node',
+  target: 'node22.18',
+  dts: true,
+  sourcemap: true,
+  clean: true,
+  fixedExtension: false,
+});
