@@ -1,0 +1,83 @@
+import { type ApplyRequest, LIMITS, PROTOCOL_VERSION, type WireMutation } from 'holdfast/protocol';
+import { z } from 'zod';
+import { Refusal } from './refusal.ts';
+import { isStorable, isStorableText } from './storable.ts';
+
+/** An `ApplyRequest` as far as the server reads it; the payload is the app's and passes through untouched. */
+export interface ParsedApplyRequest {
+  readonly protocol: number;
+  readonly client: ApplyRequest['client'];
+  readonly acknowledgedFloor: number;
+  readonly mutations: readonly (Omit<WireMutation, 'payload' | 'createdAt'> & { readonly payload: object })[];
+}
+
+const textSchema: z.ZodType<string> = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine(isStorableText, 'holds characters that a database cannot');
+
+const payloadSchema: z.ZodType<object> = z.custom<object>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'must be an object',
+);
+
+// unknown fields are ignored: a newer client may send more
+const applyRequestSchema: z.ZodType<ParsedApplyRequest> = z.object({
+  protocol: z.literal(PROTOCOL_VERSION),
+  client: z.object({ id: z.guid(), workspaceId: textSchema }),
+  acknowledgedFloor: z.int().nonnegative(),
+  mutations: z.array(
+    z.object({
+      id: z.guid(),
+      seq: z.int().positive(),
+      after: z.int().positive().nullable(),
+      generation: z.int().nonnegative().max(2_147_483_647),
+      type: textSchema,
+      version: z.int(),
+      operation: z.enum(['create', 'update', 'delete', 'custom']),
+      entity: z.object({ table: textSchema, id: textSchema }).nullable(),
+      payload: payloadSchema,
+    }),
+  ),
+});
+
+/** @throws Refusal `UPGRADE_REQUIRED`, `BATCH_TOO_LARGE` or `INVALID_REQUEST`. */
+export function parseApplyRequest(body: unknown): ParsedApplyRequest {
+  const envelope = z.object({ protocol: z.int(), mutations: z.array(z.unknown()) }).safeParse(body);
+  if (envelope.success && envelope.data.protocol !== PROTOCOL_VERSION) {
+    throw new Refusal(
+      'UPGRADE_REQUIRED',
+      `This server speaks version ${PROTOCOL_VERSION} of the protocol, not ${envelope.data.protocol}.`,
+      'Update whichever of app and server is older; what waits on the device is kept.',
+    );
+  }
+  if (envelope.success && envelope.data.mutations.length > LIMITS.batchCount) {
+    throw new Refusal(
+      'BATCH_TOO_LARGE',
+      `The batch holds ${envelope.data.mutations.length} mutations, the limit is ${LIMITS.batchCount}.`,
+      'Send fewer at a time.',
+    );
+  }
+  const parsed = applyRequestSchema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new Refusal(
+    'INVALID_REQUEST',
+    `The request is not a batch: ${issue?.path.join('.') || 'the body'} ${issue?.message ?? 'is malformed'}.`,
+    'Send an ApplyRequest as the protocol describes it.',
+  );
+}
+
+/**
+ * The text that `holdfast.apply` takes. A payload that a database cannot hold is left out and said so, which rejects
+ * that one mutation; the JSON of the whole batch would otherwise be unreadable, and the queue stuck behind it.
+ */
+export function toBatchText(request: ParsedApplyRequest): string {
+  return JSON.stringify({
+    ...request,
+    mutations: request.mutations.map((mutation) =>
+      isStorable(mutation.payload) ? mutation : { ...mutation, payload: {}, unstorable: true },
+    ),
+  });
+}

@@ -1,0 +1,53 @@
+import type { Json } from 'holdfast/protocol';
+import type { Database, Session } from './database.ts';
+
+/** The claims of a verified token. The database sees all of them, as `request.jwt.claims`. */
+export interface CallerClaims {
+  /** The user. */
+  readonly sub: string;
+  /** The database role to act as. */
+  readonly role: CallerRole;
+  readonly [claim: string]: Json;
+}
+
+/** The roles a token may name: whatever else a token says, nobody becomes an owner or a service through the door. */
+export const CALLER_ROLES = ['authenticated'] as const;
+
+export type CallerRole = (typeof CALLER_ROLES)[number];
+
+export interface WithCallerOptions {
+  /** Longest one statement may take, in milliseconds. PGlite ignores it. @default 10_000 */
+  readonly statementTimeoutMs?: number;
+}
+
+/** The workspace of a caller as `holdfast.workspace()` reads it, or null when the token names none. */
+export function workspaceOf(claims: CallerClaims): string | null {
+  const direct = claims['workspace_id'];
+  if (direct !== undefined && direct !== null) return typeof direct === 'string' && direct !== '' ? direct : null;
+  const metadata = claims['app_metadata'];
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) return null;
+  const nested: unknown = Reflect.get(metadata, 'workspace_id');
+  return typeof nested === 'string' && nested !== '' ? nested : null;
+}
+
+/**
+ * Runs `work` in a transaction as the caller: with the role and claims of the token, as Supabase does it, so that
+ * row-level security shows and allows what belongs to the caller. An app's own routes read their tables through this.
+ * Commits when `work` resolves; role and claims end with the transaction.
+ */
+export function withCaller<Result>(
+  database: Database,
+  claims: CallerClaims,
+  work: (session: Session) => Promise<Result>,
+  options: WithCallerOptions = {},
+): Promise<Result> {
+  if (!CALLER_ROLES.includes(claims.role)) throw new Error(`No caller may act as the role "${String(claims.role)}".`);
+  return database.transaction(async (session) => {
+    await session.query(
+      `select set_config('statement_timeout', $3, true), set_config('request.jwt.claims', $2, true),
+              set_config('role', $1, true)`,
+      [claims.role, JSON.stringify(claims), `${options.statementTimeoutMs ?? 10_000}ms`],
+    );
+    return work(session);
+  });
+}

@@ -1,0 +1,10 @@
+/** `@holdfast/server`: the Postgres half of Holdfast. SQL that applies each mutation exactly once, and a door to it. */
+export type { AuditEntry, AuditResponse } from './audit-query.ts';
+export { type AuthOptions, createTokenVerifier, type TokenVerifier } from './auth.ts';
+export { type CallerClaims, type CallerRole, withCaller, type WithCallerOptions, workspaceOf } from './caller.ts';
+export { type Database, DatabaseUnavailableError, type Session } from './database.ts';
+export { createDoor, type DoorLogEntry, type DoorLogger, type DoorOptions } from './door.ts';
+export { migrate, MigrationError, type MigrateOptions, type MigrationReport } from './migrate.ts';
+export { openPg, type OpenPgOptions } from './pg-database.ts';
+export { openPglite, type OpenPgliteOptions } from './pglite-database.ts';
+export { Refusal, type RefusalCode, refusalOf } from './refusal.ts';

@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Database, Session } from './database.ts';
+
+/** Holdfast's own numbered SQL files, beside `src` and `dist`. */
+const HOLDFAST_SCRIPTS: URL = new URL('../sql/', import.meta.url);
+
+export interface MigrateOptions {
+  /**
+   * Whose files these are; each set keeps its own numbering. An app brings its tables under a name of its own, after
+   * Holdfast's.
+   * @default 'holdfast'
+   */
+  readonly set?: string;
+  /** Folder of files called `NNNN_what_it_does.sql`. @default Holdfast's own */
+  readonly folder?: URL | string;
+}
+
+export interface MigrationReport {
+  /** Files run by this call, in order. Empty when the database was up to date. */
+  readonly applied: readonly string[];
+}
+
+interface Script {
+  readonly name: string;
+  readonly sql: string;
+  readonly sha256: string;
+}
+
+/**
+ * Brings the database up to date: runs each file it has not seen, in order, each in a transaction of its own. Several
+ * servers may call it at once; one works, the others wait and find it done.
+ *
+ * @throws MigrationError when a file was edited after it ran, or the database has files that this version does not know.
+ */
+export async function migrate(database: Database, options: MigrateOptions = {}): Promise<MigrationReport> {
+  const set = options.set ?? 'holdfast';
+  const scripts = await readScripts(options.folder ?? HOLDFAST_SCRIPTS);
+  const applied: string[] = [];
+  for (;;) {
+    const name = await database.transaction((session) => runNext(session, set, scripts));
+    if (name === null) return { applied };
+    applied.push(name);
+  }
+}
+
+export class MigrationError extends Error {
+  override readonly name: string = 'MigrationError';
+}
+
+async function runNext(session: Session, set: string, scripts: readonly Script[]): Promise<string | null> {
+  // one lock for all sets, held until the transaction ends; the number is arbitrary and must never change
+  await session.query('select pg_advisory_xact_lock(4856201973)');
+  await session.runScript(`
+    create schema if not exists holdfast;
+    create table if not exists holdfast.migrations (
+        set_name   text        not null,
+        name       text        not null,
+        sha256     text        not null,
+        applied_at timestamptz not null default now(),
+        primary key (set_name, name)
+    );
+    alter table holdfast.migrations enable row level security;
+    revoke all on holdfast.migrations from public;
+  `);
+  const known = await session.query<{ name: string; sha256: string }>(
+    'select name, sha256 from holdfast.migrations where set_name = $1',
+    [set],
+  );
+  assertSameHistory(set, known, scripts);
+  const next = scripts.find((script) => !known.some((row) => row.name === script.name));
+  if (next === undefined) return null;
+  try {
+    await session.runScript(next.sql);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new MigrationError(`${next.name} failed and was rolled back: ${reason}`, { cause });
+  }
+  await session.query('insert into holdfast.migrations (set_name, name, sha256) values ($1, $2, $3)', [
+    set,
+    next.name,
+    next.sha256,
+  ]);
+  return next.name;
+}
+
+function assertSameHistory(
+  set: string,
+  known: readonly { readonly name: string; readonly sha256: string }[],
+  scripts: readonly Script[],
+): void {
+  for (const row of known) {
+    const script = scripts.find((candidate) => candidate.name === row.name);
+    if (script === undefined) {
+      throw new MigrationError(
+        `The database has "${row.name}" (${set}), which this version does not know: it is newer. ` +
+          'Update this server, or restore a backup made before that migration.',
+      );
+    }
+    if (script.sha256 !== row.sha256) {
+      throw new MigrationError(
+        `"${row.name}" (${set}) was edited after it ran on this database. ` +
+          'Put the file back as it was, and bring the change as a new file.',
+      );
+    }
+  }
+}
+
+async function readScripts(folder: URL | string): Promise<readonly Script[]> {
+  const path = typeof folder === 'string' ? folder : fileURLToPath(folder);
+  const names = (await readdir(path)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      // line ends depend on how git was set up where the files were checked out
+      const sql = (await readFile(join(path, name), 'utf8')).replaceAll('\r\n', '\n');
+      return { name, sql, sha256: createHash('sha256').update(sql).digest('hex') };
+    }),
+  );
+}

@@ -1,0 +1,75 @@
+import { access, constants, mkdir } from 'node:fs/promises';
+import { type Database, DatabaseUnavailableError, type Session, sqlStateOf } from './database.ts';
+
+export interface OpenPgliteOptions {
+  /** Folder that keeps the data; made when it is missing. Without it the data lives in memory and ends with the process. */
+  readonly folder?: string;
+}
+
+/**
+ * The embedded database: Postgres inside this process, for one process at a time. It has a single connection, so
+ * transactions take turns.
+ *
+ * @throws Error when `@electric-sql/pglite` is not installed, or the folder cannot be made or written.
+ */
+export async function openPglite(options: OpenPgliteOptions = {}): Promise<Database> {
+  if (options.folder !== undefined) await assertWritable(options.folder);
+  const { PGlite } = await importPglite();
+  const engine = await PGlite.create(options.folder === undefined ? {} : { dataDir: options.folder });
+
+  const guard = async <Result>(run: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await run();
+    } catch (error) {
+      if (engine.closed && sqlStateOf(error) === null) {
+        throw new DatabaseUnavailableError('The embedded database is closed.', { cause: error });
+      }
+      throw error;
+    }
+  };
+  const query = <Row>(
+    on: Pick<typeof engine, 'query'>,
+    sql: string,
+    parameters?: readonly unknown[],
+  ): Promise<readonly Row[]> =>
+    guard(async () => (await on.query<Row>(sql, parameters === undefined ? [] : [...parameters])).rows);
+
+  return {
+    query: (sql, parameters) => query(engine, sql, parameters),
+    transaction: <Result>(work: (session: Session) => Promise<Result>): Promise<Result> =>
+      guard(() =>
+        engine.transaction((transaction) =>
+          work({
+            query: (sql, parameters) => query({ query: transaction.query.bind(transaction) }, sql, parameters),
+            runScript: async (sql) => {
+              await transaction.exec(sql);
+            },
+          }),
+        ),
+      ),
+    close: async () => {
+      if (!engine.closed) await engine.close();
+    },
+  };
+}
+
+async function assertWritable(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new Error(
+      `The data folder ${folder} cannot be written. Choose another folder, or change who may write to this one.`,
+      { cause },
+    );
+  }
+}
+
+// imported on demand: a server with DATABASE_URL needs no embedded database
+async function importPglite(): Promise<typeof import('@electric-sql/pglite')> {
+  try {
+    return await import('@electric-sql/pglite');
+  } catch (cause) {
+    throw new Error('The embedded database is not installed. Run: npm install @electric-sql/pglite@0.5.14', { cause });
+  }
+}

@@ -1,0 +1,59 @@
+import { LIMITS } from 'holdfast/protocol';
+import { Refusal } from './refusal.ts';
+
+/**
+ * Reads a JSON body of at most `LIMITS.bodyBytes`, counting while it arrives: what is larger is never held whole, and
+ * what its headers say about its length is not believed.
+ *
+ * @throws Refusal `BODY_TOO_LARGE`, or `INVALID_REQUEST` when it is not JSON in UTF-8.
+ */
+export async function readJsonBody(request: Request): Promise<unknown> {
+  const contentType = request.headers.get('content-type') ?? '';
+  if (!/^application\/json\s*(;|$)/i.test(contentType)) {
+    throw new Refusal('INVALID_REQUEST', 'The body is not declared as JSON.', 'Send it as application/json.');
+  }
+  const encoding = request.headers.get('content-encoding') ?? 'identity';
+  if (encoding.toLowerCase() !== 'identity') {
+    throw new Refusal('INVALID_REQUEST', 'The body is compressed.', 'Send it as it is.');
+  }
+  if (Number(request.headers.get('content-length') ?? 0) > LIMITS.bodyBytes) throw tooLarge();
+  const bytes = await readBytes(request.body);
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw new Refusal('INVALID_REQUEST', 'The body is not JSON.', 'Send one JSON object in UTF-8.', error);
+  }
+}
+
+async function readBytes(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  if (body !== null) {
+    const reader = body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      sizeBytes += value.byteLength;
+      if (sizeBytes > LIMITS.bodyBytes) {
+        await reader.cancel();
+        throw tooLarge();
+      }
+      chunks.push(value);
+    }
+  }
+  const whole = new Uint8Array(sizeBytes);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return whole;
+}
+
+function tooLarge(): Refusal {
+  return new Refusal(
+    'BODY_TOO_LARGE',
+    `The request is larger than ${LIMITS.bodyBytes} bytes.`,
+    'Send fewer changes at a time, or smaller ones.',
+  );
+}
