@@ -27,9 +27,18 @@ export async function main(args) {
     process.exitCode = await run(node.executable, [...command(target), ...rest], env);
   } catch (error) {
     process.exitCode = 1;
-    if (error instanceof Refusal) console.error(`\n${error.message}`);
-    else throw error;
+    const sentence = explain(error);
+    if (sentence === null) throw error;
+    console.error(sentence);
   }
+}
+
+function explain(error) {
+  if (error instanceof Refusal) return error.message;
+  if (['EACCES', 'EPERM', 'EROFS'].includes(error.code))
+    return `${root} cannot be written to (${error.code}): make it writable, or clone elsewhere.`;
+  if (error.code === 'ENOSPC') return `The disk is full: ${root} needs about 1 GB for its dependencies.`;
+  return null;
 }
 
 /** In-repo packages resolve to their TypeScript source, which Node reads by stripping the types. */

@@ -16,13 +16,9 @@ export async function ensureDependencies(root, node, env) {
     const startedAtMs = Date.now();
     console.error('Installing the dependencies of the lockfile (npm ci) …');
     // No install scripts: the one package that needs its own is completed below, wherever scripts are forbidden too.
-    const code = await npm(['ci', '--ignore-scripts'], { cwd: root, env, executable: node.executable });
-    if (code !== 0) {
-      throw new Refusal(
-        code === 127
-          ? 'The dependencies could not be installed: there is no npm on the PATH. Install npm, which comes with Node from nodejs.org.'
-          : `The dependencies could not be installed (npm ci ended with ${code}, its reason is above): check the network, then run the command again.`,
-      );
+    const failure = await npm(['ci', '--ignore-scripts'], { cwd: root, env, executable: node.executable });
+    if (failure !== null) {
+      throw new Refusal(`The dependencies could not be installed: ${failure}. Then run the command again.`);
     }
     linkPostgresLibraries(root);
     writeFileSync(join(root, 'node_modules', STAMP), stamp(root));

@@ -36,17 +36,12 @@ export async function ensureNode(root) {
       `Node ${process.versions.node} is too old for the tools here (22.18 is needed): bringing Node ${version} into .tools …`,
     );
     mkdirSync(tools, { recursive: true });
-    const code = await npm(
-      ['install', '--prefix', tools, '--no-save', '--no-package-lock', '--ignore-scripts', `${name}@${version}`],
-      {
-        cwd: tools,
-        env: process.env,
-      },
-    );
-    if (code !== 0)
-      throw new Refusal(
-        `Node ${version} could not be fetched from the package registry (npm ended with ${code}): check the network. Or: ${advice}`,
-      );
+    const options = ['--no-save', '--no-package-lock', '--ignore-scripts'];
+    const failure = await npm(['install', '--prefix', tools, ...options, `${name}@${version}`], {
+      cwd: tools,
+      env: process.env,
+    });
+    if (failure !== null) throw new Refusal(`Node ${version} could not be fetched: ${failure}. Or: ${advice}`);
     const installed = versionOf(executable);
     if (installed !== version)
       throw new Refusal(`The Node ${version} of package ${name} does not run on this machine. ${advice}`);

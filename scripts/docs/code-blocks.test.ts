@@ -1,0 +1,55 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+
+const root = resolve(import.meta.dirname, '..', '..');
+const folder = join(root, 'temp', 'code-blocks');
+const pages = globSync(['*.md', 'docs/**/*.md', 'packages/*/*.md', 'examples/*/*.md', 'sim/*.md'], { cwd: root })
+  .toSorted()
+  .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('house · every TypeScript block of the docs compiles', () => {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const { path, text } of pages) {
+    for (const [index, [, language, code]] of [...text.matchAll(/^```(tsx?)\n([\s\S]*?)^```$/gm)].entries()) {
+      writeFileSync(
+        join(folder, `${path.replaceAll(/[\\/.]/g, '-')}-${index + 1}.${language}`),
+        `${code}\nexport {};\n`,
+      );
+    }
+  }
+  const compilerOptions = {
+    lib: ['ES2023', 'DOM', 'DOM.Iterable'],
+    types: ['node'],
+    jsx: 'react-jsx',
+    isolatedDeclarations: false,
+    declaration: false,
+  };
+  writeFileSync(join(folder, 'block.ts'), 'export {};\n'); // so that no block at all is not an error either
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({ extends: '../../tsconfig.base.json', compilerOptions, include: ['.'] }),
+  );
+
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const { stdout } = spawnSync(process.execPath, [tsc, '-p', folder, '--pretty', 'false'], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+
+  expect(stdout).toBe('');
+});
+
+test('house · every link of the docs to a file of the repository leads somewhere', () => {
+  const dead = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
+      .map((match) => match[1] ?? '')
+      .filter((target) => !/^[a-z]+:/.test(target) && !existsSync(join(root, dirname(path), target)))
+      .map((target) => `${path}: ${target}`),
+  );
+  expect(dead).toEqual([]);
+});
