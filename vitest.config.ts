@@ -8,7 +8,8 @@ const resolve = {
   conditions: ['@holdfast/source', 'module', 'browser', 'development|production', 'import', 'default'],
 };
 const ssr = {
-  resolve: { conditions: ['@holdfast/source', 'module', 'node', 'development|production', 'import', 'default'] },
+  // without 'import': Node would then hand ESM to the `require` of CommonJS packages such as pg
+  resolve: { conditions: ['@holdfast/source', 'module', 'node', 'development|production'] },
 };
 const BROWSER_TESTS = '**/*.browser.test.{ts,tsx}';
 const END_TO_END_TESTS = '**/*.e2e.test.ts';
