@@ -1,0 +1,140 @@
+import * as v from 'valibot';
+import type { TransportAnswer } from '../engine/transport-answer.ts';
+import type { Transport } from '../ports/transport.ts';
+import { type ApplyResponse, ERROR_CATEGORIES, type ErrorBody, type Json, type WireError, type WireOutcome } from '../protocol/wire.ts';
+import { parseRetryAfterMs } from './retry-after.ts';
+
+export interface HttpTransportOptions {
+  /** Address of the server's apply endpoint, such as `/v1/apply`. */
+  readonly url: string;
+  /** More headers for each request. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** @default the platform's `fetch` */
+  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
+}
+
+/** Carries batches to a Holdfast server over HTTP. Redirects are not followed: the token must not travel to another host. */
+export function httpTransport(options: HttpTransportOptions): Transport {
+  const send = options.fetch ?? ((url: string, init: RequestInit) => fetch(url, init));
+  return {
+    async send(request, { token, signal }) {
+      let response: Response;
+      let text: string;
+      try {
+        response = await send(options.url, {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+            ...options.headers,
+          },
+          body: JSON.stringify(request),
+          redirect: 'manual',
+          credentials: 'omit',
+          cache: 'no-store',
+          signal,
+        });
+        text = await response.text();
+      } catch (cause) {
+        // A failed fetch does not say whether the request had left.
+        return { kind: 'unknown', error: signal.aborted ? NO_ANSWER : unreachable(cause) };
+      }
+      return parseAnswer(response, text);
+    },
+  };
+}
+
+/** What an HTTP answer means for the batch. By status first, then by our own error body: anyone may stand between. */
+function parseAnswer(response: Response, text: string): TransportAnswer {
+  const { status } = response;
+  const body = parseJson(text);
+  if (status === 200) {
+    const answer = v.safeParse(applyResponse, body);
+    return answer.success ? { kind: 'answered', outcomes: answer.output.outcomes } : { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null };
+  }
+  const ours = v.safeParse(errorBody, body);
+  const error = ours.success ? ours.output.error : null;
+  const retryAfterMs = parseRetryAfterMs(response.headers.get('retry-after'), response.headers.get('date'));
+  switch (status) {
+    case 401:
+      return { kind: 'unauthorized', error: error ?? notOurs(status, 'AUTH_ERROR', 'TOKEN_INVALID') };
+    case 403:
+      // Only our own server can forbid; a proxy's or a portal's 403 is the line's failure.
+      return error === null ? lineFailure(status, retryAfterMs) : { kind: 'forbidden', error };
+    case 426:
+      return error === null ? lineFailure(status, retryAfterMs) : { kind: 'upgradeRequired', error };
+    case 429:
+      return { kind: 'rateLimited', error: error ?? notOurs(status, 'RATE_LIMITED', 'TOO_MANY_REQUESTS'), retryAfterMs };
+    case 400:
+    case 413:
+    case 422:
+      return error === null ? lineFailure(status, retryAfterMs) : { kind: 'batchRefused', error };
+    default:
+      return error === null ? lineFailure(status, retryAfterMs) : { kind: 'unavailable', error, retryAfterMs };
+  }
+}
+
+function lineFailure(status: number, retryAfterMs: number | null): TransportAnswer {
+  const isGateway = status >= 500;
+  const error = isGateway ? notOurs(status, 'SERVER_ERROR', 'SERVER_UNAVAILABLE') : { ...NOT_OURS, message: `${NOT_OURS.message} Its status was ${status}.` };
+  return { kind: 'unavailable', error, retryAfterMs };
+}
+
+function notOurs(status: number, category: WireError['category'], code: string): WireError {
+  return { category, code, message: `The server answered with status ${status}.`, hint: 'Nothing to do: it is sent again.' };
+}
+
+const NO_ANSWER: WireError = {
+  category: 'TIMEOUT_ERROR',
+  code: 'NO_ANSWER',
+  message: 'The server did not answer in time.',
+  hint: 'Nothing to do: it is sent again under the same id, and takes effect once.',
+};
+
+const NOT_OURS: WireError = {
+  category: 'SERVER_ERROR',
+  code: 'NOT_OUR_SERVER',
+  message: 'Something else than a Holdfast server answered.',
+  hint: 'Sign in to the network if it asks for it (a captive portal), or check the address of the server.',
+};
+
+function unreachable(cause: unknown): WireError {
+  return {
+    category: 'NETWORK_ERROR',
+    code: 'UNREACHABLE',
+    message: `The server could not be reached${cause instanceof Error && cause.message !== '' ? ` (${cause.message})` : ''}.`,
+    hint: 'Nothing to do: it is sent again as soon as the server answers.',
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+// Whatever `JSON.parse` returns is JSON.
+const json: v.GenericSchema<Json> = v.custom<Json>((value) => value !== undefined);
+const wireError: v.GenericSchema<WireError> = v.object({
+  category: v.fallback(v.picklist(ERROR_CATEGORIES), 'UNKNOWN_ERROR'),
+  code: v.string(),
+  message: v.string(),
+  hint: v.optional(v.string()),
+});
+const errorBody: v.GenericSchema<ErrorBody> = v.object({ error: wireError });
+const key = { seq: v.number(), id: v.string() };
+const outcome: v.GenericSchema<WireOutcome> = v.union([
+  v.object({ ...key, kind: v.literal('applied'), result: json }),
+  v.object({ ...key, kind: v.literal('duplicate'), verdict: v.literal('applied'), result: json }),
+  v.object({ ...key, kind: v.literal('duplicate'), verdict: v.literal('rejected'), error: wireError }),
+  v.object({ ...key, kind: v.literal('rejected'), error: wireError }),
+  v.object({ ...key, kind: v.literal('refused'), error: wireError }),
+  v.object({ ...key, kind: v.literal('deferred') }),
+]);
+const applyResponse: v.GenericSchema<ApplyResponse> = v.object({
+  protocol: v.number(),
+  outcomes: v.array(outcome),
+  serverTime: v.string(),
+});

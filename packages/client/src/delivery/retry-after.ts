@@ -1,0 +1,11 @@
+/**
+ * The delay that a `Retry-After` header asks for, in milliseconds (RFC 9110, 10.2.3): seconds, or a date. A date is
+ * measured against the answer's own `Date`, since the device's clock may be wrong; without one it cannot be used.
+ */
+export function parseRetryAfterMs(retryAfter: string | null, date: string | null): number | null {
+  if (retryAfter === null) return null;
+  if (/^\s*\d{1,9}\s*$/.test(retryAfter)) return Number(retryAfter) * 1_000;
+  if (date === null) return null;
+  const delayMs = Date.parse(retryAfter) - Date.parse(date);
+  return Number.isNaN(delayMs) ? null : Math.max(0, delayMs);
+}

@@ -1,0 +1,78 @@
+import type { CompletedRecord, DeadLetter, MutationHeader } from '../mutation/record.ts';
+import type { Random } from '../ports/clock.ts';
+import type { Json, WireError } from '../protocol/wire.ts';
+import type { ProbeResult } from './probe-result.ts';
+import type { TransportAnswer } from './transport-answer.ts';
+
+/** When an input happens, and where chance comes from: handed in with every input. */
+export interface Moment {
+  /** Monotonic. */
+  readonly nowMs: number;
+  readonly wallMs: number;
+  readonly random: Random;
+}
+
+export type EngineInput = MutationInput | GateInput;
+
+/** What became known of mutations. */
+export type MutationInput =
+  /** Made durable by this tab just now. */
+  | { readonly kind: 'added'; readonly headers: readonly MutationHeader[] }
+  /** Found in storage: at open, at taking over, or because another tab stored them. Never with a gap before them. */
+  | { readonly kind: 'found'; readonly headers: readonly MutationHeader[]; readonly deadLetters: readonly DeadLetter[] }
+  /** The tab that delivers has settled them. */
+  | { readonly kind: 'settledElsewhere'; readonly settlements: readonly Settlement[] }
+  /** What the tab that delivers has on its way (all of it), and what it waits for. */
+  | { readonly kind: 'sendingElsewhere'; readonly seqs: readonly number[]; readonly waitingFor: WaitingFor | null }
+  /** Dead letters that someone disposed of. */
+  | { readonly kind: 'discarded'; readonly ids: readonly string[] }
+  | { readonly kind: 'answer'; readonly batchId: number; readonly answer: TransportAnswer }
+  /** Their bodies could not be read back: they are dead-lettered and never sent. */
+  | { readonly kind: 'unreadable'; readonly seqs: readonly number[]; readonly error: WireError }
+  | { readonly kind: 'settlementsStored'; readonly seqs: readonly number[] }
+  | { readonly kind: 'tick' };
+
+/** What opens or closes a gate. */
+export type GateInput =
+  | { readonly kind: 'leadership'; readonly isLeader: boolean }
+  | { readonly kind: 'paused' }
+  | { readonly kind: 'resumed' }
+  | { readonly kind: 'hint'; readonly hint: 'online' | 'offline' | 'foreground' | 'nudge' }
+  | { readonly kind: 'probed'; readonly result: ProbeResult }
+  /** Whether the app had a fresh token to give. */
+  | { readonly kind: 'tokenRefreshed'; readonly isThere: boolean }
+  | { readonly kind: 'loginChanged' };
+
+/** How a mutation left the pending ones, or what its refusal changed. Written to storage in one commit an answer. */
+export type Settlement =
+  | { readonly kind: 'completed'; readonly record: CompletedRecord; readonly result: Json; readonly wasRepeat: boolean }
+  | { readonly kind: 'failed'; readonly deadLetter: DeadLetter }
+  | { readonly kind: 'refused'; readonly header: MutationHeader };
+
+export interface BatchItem {
+  readonly header: MutationHeader;
+  readonly after: number | null;
+}
+
+export type EngineEffect =
+  /** Read the bodies, check that nothing forbids it, send; answer with `answer`. */
+  | { readonly kind: 'send'; readonly batchId: number; readonly items: readonly BatchItem[]; readonly acknowledgedFloor: number }
+  | { readonly kind: 'abort'; readonly batchId: number }
+  | { readonly kind: 'settle'; readonly settlements: readonly Settlement[] }
+  | { readonly kind: 'probe' }
+  | { readonly kind: 'refreshToken' }
+  /** Send a `tick` at this time (monotonic), or none before the next `wakeAt` when null. */
+  | { readonly kind: 'wakeAt'; readonly atMs: number | null }
+  /** These mutations, or the gates (no `ids`), look different now. */
+  | { readonly kind: 'changed'; readonly ids: readonly string[] };
+
+/** What a pending mutation waits for; `nothing` means that it is on its way or about to be. */
+export type WaitingFor = 'network' | 'rateLimit' | 'circuit' | 'backoff' | 'lane' | 'paused' | 'auth' | 'upgrade' | 'nothing';
+
+export interface Waiting {
+  readonly waitingFor: WaitingFor;
+  /** What was said that makes it wait. */
+  readonly error: WireError | null;
+  /** When it is looked at again (monotonic), where that is known. */
+  readonly untilMs: number | null;
+}

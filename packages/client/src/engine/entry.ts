@@ -1,0 +1,26 @@
+import type { MutationHeader } from '../mutation/record.ts';
+import type { WireError } from '../protocol/wire.ts';
+
+/**
+ * One mutation, from `add` until it rests.
+ *
+ *   waiting ──batch──▶ sending ──applied──▶ completed
+ *      ▲                  ├─refused────────▶ waiting with backoff, or failed when attempts are spent
+ *      └─no answer, deferred──┴─rejected──▶ failed (a dead letter)
+ */
+export type Phase =
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'sending'; readonly batchId: number | null } // null: another tab is sending it
+  | { readonly kind: 'failed'; readonly error: WireError; readonly failedAtMs: number };
+
+/** A mutation that is not yet confirmed, as the engine holds it in memory. */
+export interface Entry {
+  header: MutationHeader;
+  phase: Phase;
+  /** Once true it is never changed: found at open, or sent without a clear "not sent". */
+  mayHaveBeenSent: boolean;
+  /** What the line or the last answer said, for the one who asks why it waits. */
+  lastError: WireError | null;
+  /** How often in a row the server has put it off. */
+  deferralCount: number;
+}

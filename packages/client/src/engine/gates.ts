@@ -1,0 +1,95 @@
+import type { WireError } from '../protocol/wire.ts';
+import { lineDelayMs } from './backoff.ts';
+import type { Moment, WaitingFor } from './engine-io.ts';
+import { Line } from './line.ts';
+
+/** Longest obeyed `Retry-After`, in milliseconds: an absurd one must not stop a queue for a year. */
+const RATE_LIMIT_MS_MAX = 300_000;
+
+type Login =
+  | { readonly kind: 'valid' }
+  /** The app has been asked for a fresh token. */
+  | { readonly kind: 'refreshing'; readonly error: WireError }
+  /** There is none, or it did not help: the app is asked again at `checkAtMs`, or when it says that the login changed. */
+  | { readonly kind: 'waiting'; readonly error: WireError; readonly checkAtMs: number };
+
+/** What may stop every send, each with its reason and its way out. */
+export class Gates {
+  isPaused = false;
+  readonly line: Line = new Line();
+  private login: Login = { kind: 'valid' };
+  private loginFailureCount = 0;
+  private rateLimit: { readonly untilMs: number; readonly error: WireError } | null = null;
+  private upgrade: WireError | null = null;
+
+  /** What stops a send at this moment, and the error behind it. */
+  closed(nowMs: number): { readonly waitingFor: WaitingFor; readonly error: WireError | null } | null {
+    if (this.isPaused) return { waitingFor: 'paused', error: null };
+    if (this.upgrade !== null) return { waitingFor: 'upgrade', error: this.upgrade };
+    if (this.login.kind !== 'valid') return { waitingFor: 'auth', error: this.login.error };
+    const { state } = this.line;
+    if (state.kind === 'down') return { waitingFor: state.cause, error: state.error };
+    if (this.rateLimit !== null && this.rateLimit.untilMs > nowMs) return { waitingFor: 'rateLimit', error: this.rateLimit.error };
+    return null;
+  }
+
+  rateLimited(error: WireError, retryAfterMs: number | null, moment: Moment): void {
+    const delayMs = Math.min(RATE_LIMIT_MS_MAX, Math.max(0, retryAfterMs ?? lineDelayMs(2, moment.random)));
+    this.rateLimit = { untilMs: moment.nowMs + delayMs, error };
+  }
+
+  /** True when the app must be asked for a fresh token now; false when that has just failed and it must wait. */
+  unauthorized(error: WireError, moment: Moment): boolean {
+    this.loginFailureCount += 1;
+    if (this.loginFailureCount === 1) {
+      this.login = { kind: 'refreshing', error };
+      return true;
+    }
+    this.login = { kind: 'waiting', error, checkAtMs: moment.nowMs + lineDelayMs(this.loginFailureCount - 1, moment.random) };
+    return false;
+  }
+
+  forbidden(error: WireError, moment: Moment): void {
+    this.loginFailureCount += 1;
+    this.login = { kind: 'waiting', error, checkAtMs: moment.nowMs + lineDelayMs(8 + this.loginFailureCount, moment.random) };
+  }
+
+  tokenRefreshed(isThere: boolean, moment: Moment): void {
+    if (this.login.kind !== 'refreshing') return;
+    if (isThere) this.login = { kind: 'valid' };
+    else this.login = { kind: 'waiting', error: this.login.error, checkAtMs: moment.nowMs + lineDelayMs(this.loginFailureCount, moment.random) };
+  }
+
+  loginChanged(): void {
+    this.login = { kind: 'valid' };
+    this.loginFailureCount = 0;
+  }
+
+  needsUpgrade(error: WireError): void {
+    this.upgrade = error;
+  }
+
+  /** The server took a batch: the login is good, the line is up, no limit holds. */
+  answered(): void {
+    this.loginChanged();
+    this.rateLimit = null;
+    this.line.answered();
+  }
+
+  /** True when the app must be asked for a token again. */
+  beginLoginCheck(nowMs: number): boolean {
+    if (this.login.kind !== 'waiting' || this.login.checkAtMs > nowMs) return false;
+    this.login = { kind: 'refreshing', error: this.login.error };
+    return true;
+  }
+
+  /** When the next gate may open by itself (monotonic). */
+  nextCheckAtMs(nowMs: number): number | null {
+    const times = [
+      this.line.nextCheckAtMs,
+      this.login.kind === 'waiting' ? this.login.checkAtMs : null,
+      this.rateLimit !== null && this.rateLimit.untilMs > nowMs ? this.rateLimit.untilMs : null,
+    ].filter((time) => time !== null);
+    return times.length === 0 ? null : Math.min(...times);
+  }
+}

@@ -1,0 +1,87 @@
+import type { Random } from '../ports/clock.ts';
+import type { WireError } from '../protocol/wire.ts';
+import { LINE_DELAY_MS_BASE, lineDelayMs } from './backoff.ts';
+
+/**
+ * The breaker. One failure of the line stops every send, since it says nothing about any mutation; then the server is
+ * asked whether it is back, at growing intervals.
+ *
+ *   up ──failure──▶ down ──checkAtMs──▶ checking ──reached, or a batch answered──▶ up
+ *                    ▲                      └──not reached──┐
+ *                    └───── twice the delay ◀───────────────┘
+ *
+ * The check is a probe. When a batch fails right after a probe that succeeded, the next check is a batch itself, since
+ * the probe has shown that it cannot tell; so an outage costs one request a check, whatever its kind.
+ */
+export type LineState =
+  | { readonly kind: 'up' }
+  | {
+      readonly kind: 'down';
+      /** What the user is told: no network, or a server that answers but cannot serve. */
+      readonly cause: 'network' | 'circuit';
+      readonly error: WireError;
+      readonly checkAtMs: number;
+      readonly checkBy: 'probe' | 'batch';
+      readonly isChecking: boolean;
+    };
+
+/** A wake signal by the user's doing may bring a check forward, but not closer to the last than this, in milliseconds. */
+const CHECK_GAP_MS = { hint: LINE_DELAY_MS_BASE, added: 15_000 } as const;
+
+export class Line {
+  state: LineState = { kind: 'up' };
+  /** Failures in a row; a probe that succeeds does not end the row, an answered batch does. */
+  private failureCount = 0;
+  private lastCheckAtMs = Number.NEGATIVE_INFINITY;
+  private probeSucceeded = false;
+
+  failed(cause: 'network' | 'circuit', error: WireError, nowMs: number, random: Random, minDelayMs = 0): void {
+    this.failureCount += 1;
+    this.state = {
+      kind: 'down',
+      cause,
+      error,
+      checkAtMs: nowMs + Math.max(minDelayMs, lineDelayMs(this.failureCount, random)),
+      checkBy: this.probeSucceeded ? 'batch' : 'probe',
+      isChecking: false,
+    };
+    this.lastCheckAtMs = nowMs;
+    this.probeSucceeded = false;
+  }
+
+  /** The platform says there is no network. Believed at once, yet checked like any other failure: it may be wrong. */
+  wentOffline(nowMs: number, random: Random, error: WireError): void {
+    if (this.state.kind === 'down' && this.state.cause === 'network') return;
+    this.failed('network', error, nowMs, random);
+  }
+
+  /** A sign that the line may be back: check soon. */
+  wake(sign: 'hint' | 'added', nowMs: number): void {
+    if (this.state.kind !== 'down') return;
+    const earliest = Math.max(nowMs, this.lastCheckAtMs + CHECK_GAP_MS[sign]);
+    if (earliest < this.state.checkAtMs) this.state = { ...this.state, checkAtMs: earliest };
+  }
+
+  /** The check that is due now, if there is one; it counts as begun. */
+  beginCheck(nowMs: number): 'probe' | 'batch' | null {
+    if (this.state.kind !== 'down' || this.state.isChecking || this.state.checkAtMs > nowMs) return null;
+    if (this.state.checkBy === 'probe') this.state = { ...this.state, isChecking: true };
+    this.lastCheckAtMs = nowMs;
+    return this.state.checkBy;
+  }
+
+  reached(): void {
+    this.probeSucceeded = true;
+    this.state = { kind: 'up' };
+  }
+
+  answered(): void {
+    this.failureCount = 0;
+    this.probeSucceeded = false;
+    this.state = { kind: 'up' };
+  }
+
+  get nextCheckAtMs(): number | null {
+    return this.state.kind === 'down' && !this.state.isChecking ? this.state.checkAtMs : null;
+  }
+}

@@ -1,0 +1,22 @@
+import type { WireError, WireOutcome } from '../protocol/wire.ts';
+
+/** How one call to the server ended, before it is known what that means for each mutation. */
+export type TransportAnswer =
+  | { readonly kind: 'answered'; readonly outcomes: readonly WireOutcome[] }
+  /** Surely not sent. */
+  | { readonly kind: 'unreachable'; readonly error: WireError }
+  /** Perhaps sent, no usable answer: it may have been applied. */
+  | { readonly kind: 'unknown'; readonly error: WireError }
+  /** The server, or a gateway before it, answers for the whole call that it cannot serve now. */
+  | { readonly kind: 'unavailable'; readonly error: WireError; readonly retryAfterMs: number | null }
+  | { readonly kind: 'rateLimited'; readonly error: WireError; readonly retryAfterMs: number | null }
+  /** Ended by ourselves: paused, or closed. Says nothing about the line; it may have been sent. */
+  | { readonly kind: 'calledOff'; readonly error: WireError }
+  /** The token is missing, wrong or expired. */
+  | { readonly kind: 'unauthorized'; readonly error: WireError }
+  /** This login may not do this at all: nothing more is sent until the login changes. */
+  | { readonly kind: 'forbidden'; readonly error: WireError }
+  /** The server speaks a newer protocol: nothing more is sent until the app is updated. */
+  | { readonly kind: 'upgradeRequired'; readonly error: WireError }
+  /** Our server, typed, refuses the batch as it is: too large, or malformed. */
+  | { readonly kind: 'batchRefused'; readonly error: WireError };

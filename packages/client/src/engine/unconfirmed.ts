@@ -1,0 +1,133 @@
+import type { MutationHeader } from '../mutation/record.ts';
+import type { WireError } from '../protocol/wire.ts';
+import type { Entry } from './entry.ts';
+import { Heap } from './heap.ts';
+import { Schedule } from './schedule.ts';
+
+/** Every mutation that is not confirmed: who they are, how many of each phase, and up to where all is settled. */
+export class Unconfirmed {
+  readonly schedule: Schedule = new Schedule();
+  readonly counts: { pending: number; processing: number; failed: number; pendingBytes: number } = {
+    pending: 0,
+    processing: 0,
+    failed: 0,
+    pendingBytes: 0,
+  };
+  private changedIds = new Set<string>();
+  private readonly byId = new Map<string, Entry>();
+  private readonly bySeq = new Map<number, Entry>();
+  /** Settled by this tab, and on its way to storage. */
+  private readonly settling = new Set<number>();
+  /** Every number that may be open; those that are not any more are dropped when they come up. */
+  private readonly openSeqs = new Heap<number>((left, right) => left - right);
+  private highestSeq = 0;
+
+  get(id: string): Entry | undefined {
+    return this.byId.get(id);
+  }
+
+  at(seq: number): Entry | undefined {
+    return this.bySeq.get(seq);
+  }
+
+  all(): Iterable<Entry> {
+    return this.byId.values();
+  }
+
+  /** Every number up to this one is settled, and that is stored. */
+  get acknowledgedFloor(): number {
+    for (let seq = this.openSeqs.peek(); seq !== undefined; seq = this.openSeqs.peek()) {
+      const entry = this.bySeq.get(seq);
+      if (this.settling.has(seq) || (entry !== undefined && entry.phase.kind !== 'failed')) return seq - 1;
+      this.openSeqs.pop();
+    }
+    return this.highestSeq;
+  }
+
+  /** The oldest one pending; costs nothing that the floor does not cost anyway. */
+  get oldestPending(): Entry | undefined {
+    return this.bySeq.get(this.acknowledgedFloor + 1);
+  }
+
+  insert(header: MutationHeader, mayHaveBeenSent: boolean, nowMs: number): void {
+    if (this.bySeq.has(header.seq) || this.settling.has(header.seq)) return;
+    // The same id under another number: a dead letter was retried, and the newer one stands.
+    const older = this.byId.get(header.id);
+    if (older !== undefined) {
+      if (older.header.seq > header.seq) return;
+      this.forget(older, nowMs, false);
+    }
+    const lastError = header.attempts.at(-1)?.error ?? null;
+    const entry: Entry = { header, phase: { kind: 'waiting' }, mayHaveBeenSent, lastError, deferralCount: 0 };
+    this.byId.set(header.id, entry);
+    this.bySeq.set(header.seq, entry);
+    this.openSeqs.push(header.seq);
+    this.highestSeq = Math.max(this.highestSeq, header.seq);
+    this.counts.pending += 1;
+    this.counts.pendingBytes += header.payloadBytes;
+    this.schedule.insert(entry, nowMs);
+    this.changed(entry);
+  }
+
+  /** Confirmed, or gone: keeps nothing of it. */
+  forget(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
+    if (entry.phase.kind === 'failed') this.counts.failed -= 1;
+    else this.leavePending(entry, nowMs, isServersVerdict);
+    this.byId.delete(entry.header.id);
+    this.bySeq.delete(entry.header.seq);
+  }
+
+  /** Makes a pending one a dead letter. */
+  bury(entry: Entry, error: WireError, failedAtMs: number, nowMs: number, isServersVerdict: boolean): void {
+    if (entry.phase.kind === 'failed') return;
+    this.leavePending(entry, nowMs, isServersVerdict);
+    entry.phase = { kind: 'failed', error, failedAtMs };
+    entry.lastError = error;
+    this.counts.failed += 1;
+  }
+
+  setSending(entry: Entry, batchId: number | null): void {
+    if (entry.phase.kind === 'waiting') this.counts.processing += 1;
+    entry.phase = { kind: 'sending', batchId };
+    this.changed(entry);
+  }
+
+  setWaiting(entry: Entry): void {
+    if (entry.phase.kind !== 'sending') return;
+    this.counts.processing -= 1;
+    entry.phase = { kind: 'waiting' };
+    this.changed(entry);
+  }
+
+  settlementBegun(seq: number): void {
+    this.settling.add(seq);
+  }
+
+  settlementStored(seq: number): void {
+    this.settling.delete(seq);
+  }
+
+  /** Leadership was lost: what is not stored is the next leader's to settle again. */
+  settlementsLost(): void {
+    this.settling.clear();
+  }
+
+  changed(entry: Entry): void {
+    this.changedIds.add(entry.header.id);
+  }
+
+  /** Ids that look different since the last call. */
+  takeChangedIds(): string[] {
+    const ids = [...this.changedIds];
+    if (ids.length > 0) this.changedIds = new Set();
+    return ids;
+  }
+
+  private leavePending(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
+    this.setWaiting(entry);
+    this.counts.pending -= 1;
+    this.counts.pendingBytes -= entry.header.payloadBytes;
+    this.schedule.remove(entry, nowMs, isServersVerdict);
+    this.changed(entry);
+  }
+}

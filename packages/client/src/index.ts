@@ -1,0 +1,44 @@
+export { httpTransport, type HttpTransportOptions } from './delivery/http-transport.ts';
+export type { WaitingFor } from './engine/engine-io.ts';
+export type { ProbeResult } from './engine/probe-result.ts';
+export type { TransportAnswer } from './engine/transport-answer.ts';
+export {
+  type AnyMutationDefinition,
+  defineMutation,
+  type MutationDefinition,
+  type MutationInput,
+  type PayloadSchema,
+  RETRY_DEFAULTS,
+  type RetryRules,
+} from './mutation/definition.ts';
+export { type ErrorIssue, HoldfastError, type HoldfastErrorInput, isHoldfastError } from './mutation/holdfast-error.ts';
+export type { AttemptRecord, MutationHeader } from './mutation/record.ts';
+export { browserNetwork, type BrowserNetworkOptions } from './network/browser-network.ts';
+export { type NetworkChange, type NetworkMonitor, type NetworkQuality, type NetworkStatus } from './network/network-monitor.ts';
+export { createOptimisticStore, type OptimisticStore, type OptimisticStoreOptions } from './optimistic/optimistic-store.ts';
+export type { Clock, Random } from './ports/clock.ts';
+export type { NetworkSource } from './ports/network-source.ts';
+export type {
+  Change,
+  CommitResult,
+  Durability,
+  Entry,
+  Expectation,
+  OpenStorage,
+  ScanQuery,
+  Storage,
+  StorageBatch,
+} from './ports/storage.ts';
+export type { OpenTabs, Tabs } from './ports/tabs.ts';
+export type { Transport } from './ports/transport.ts';
+export type { ErrorCode } from './protocol/error-codes.ts';
+export type { EntityRef, ErrorCategory, Json, JsonObject, Operation, WireError } from './protocol/wire.ts';
+export { createQueue } from './queue/create-queue.ts';
+export type { DrainResult, MutationHandle, MutationQueue, QueueSnapshot, QueueStatus, ResumeResult } from './queue/mutation-queue.ts';
+export type { Explanation, MutationStatus, Stage, Status } from './queue/mutation-status.ts';
+export type { Identity, QueueOptions } from './queue/options.ts';
+export type { QueueEvents, Settled } from './queue/queue-events.ts';
+export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
+export { memoryStorage } from './storage/memory-storage.ts';
+export { browserTabs } from './tabs/browser-tabs.ts';
+export { soloTabs } from './tabs/solo-tabs.ts';

@@ -1,0 +1,110 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { EntityRef, JsonObject, Operation } from '../protocol/wire.ts';
+
+/** Any schema that speaks Standard Schema: zod, valibot, arktype and others. */
+export type PayloadSchema = StandardSchemaV1<unknown, object>;
+
+type Payload<Schema extends PayloadSchema> = StandardSchemaV1.InferOutput<Schema>;
+
+export interface MutationDefinition<
+  Type extends string = string,
+  Schema extends PayloadSchema = PayloadSchema,
+  State = never,
+> {
+  /** Names the kind of change, such as `account.update`. Unique in a queue. */
+  readonly type: Type;
+  /** Version of the payload's shape. @default 1 */
+  readonly version?: number;
+  /** Checked when a mutation is added; what it returns is what is stored and sent. */
+  readonly payload: Schema;
+  /** What it does to its entity; the server's table handlers know all but `custom`. */
+  readonly operation: Operation;
+  /** The row it is about. Its table and id are also the default lane. */
+  readonly entity?: (payload: Payload<Schema>) => EntityRef;
+  /**
+   * Mutations of one lane reach the server strictly in the order they were added; lanes do not wait for each other.
+   * @default the entity (`table:id`), or the type where there is none
+   */
+  readonly lane?: (payload: Payload<Schema>) => string;
+  /** How refusals of this type are retried. @default 5 retries, 1 s doubling to 30 s, full jitter */
+  readonly retry?: Partial<RetryRules>;
+  /**
+   * Shows the effect before the server has it: changes the draft it is given. It runs again whenever the confirmed
+   * state changes and after a restart, so it must depend on nothing but its arguments.
+   */
+  readonly optimistic?: (draft: State, payload: Payload<Schema>) => void;
+}
+
+/** When and how often a refused mutation is tried again. Only answers about the mutation count, never a failure of the line. */
+export interface RetryRules {
+  /** Attempts after the first. @default 5 */
+  readonly maxRetries: number;
+  /** How the delay grows. @default 'exponential' */
+  readonly strategy: 'exponential' | 'linear' | 'fixed';
+  /** Delay before the first retry, before jitter, in milliseconds. @default 1_000 */
+  readonly backoffMsBase: number;
+  /** Longest delay, in milliseconds. @default 30_000 */
+  readonly backoffMsMax: number;
+  /** `full` draws from 0 to the delay, `decorrelated` from the base to three times the last delay. @default 'full' */
+  readonly jitter: 'full' | 'decorrelated' | 'none';
+}
+
+export const RETRY_DEFAULTS: RetryRules = {
+  maxRetries: 5,
+  strategy: 'exponential',
+  backoffMsBase: 1_000,
+  backoffMsMax: 30_000,
+  jitter: 'full',
+};
+
+/**
+ * Declares a type of mutation. Types of `queue.add` follow from it.
+ *
+ * ```ts
+ * const renameAccount = defineMutation({
+ *   type: 'account.rename',
+ *   payload: v.object({ id: v.string(), name: v.string() }),
+ *   operation: 'update',
+ *   entity: ({ id }) => ({ table: 'accounts', id }),
+ * });
+ * ```
+ */
+export function defineMutation<const Type extends string, Schema extends PayloadSchema, State = never>(
+  definition: MutationDefinition<Type, Schema, State>,
+): MutationDefinition<Type, Schema, State> {
+  return definition;
+}
+
+/** A definition of whichever type, payload and state. */
+// biome-ignore lint/suspicious/noExplicitAny: payload and state are contravariant here; only `any` accepts every definition
+export type AnyMutationDefinition = MutationDefinition<string, any, any>;
+
+/** What `queue.add` takes for one of the definitions. */
+export type MutationInput<Definition extends AnyMutationDefinition> = Definition extends AnyMutationDefinition
+  ? { readonly type: Definition['type']; readonly payload: StandardSchemaV1.InferInput<Definition['payload']> }
+  : never;
+
+/** What stands in a record: all that a definition says about one payload. */
+export interface DescribedMutation {
+  readonly type: string;
+  readonly version: number;
+  readonly operation: Operation;
+  readonly entity: EntityRef | null;
+  readonly lane: string;
+  readonly payload: JsonObject;
+}
+
+/** Applies a definition's functions to a payload that its schema has accepted. */
+export function describeMutation(definition: AnyMutationDefinition, payload: object): DescribedMutation {
+  const entity: EntityRef | null = definition.entity?.(payload) ?? null;
+  const lane = definition.lane?.(payload) ?? (entity === null ? definition.type : `${entity.table}:${entity.id}`);
+  return {
+    type: definition.type,
+    version: definition.version ?? 1,
+    operation: definition.operation,
+    entity,
+    lane,
+    // The caller has shown it to be JSON (`canonicalJson`).
+    payload: payload as JsonObject,
+  };
+}

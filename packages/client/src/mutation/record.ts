@@ -1,0 +1,134 @@
+import * as v from 'valibot';
+import { ERROR_CATEGORIES, type EntityRef, type JsonObject, type Operation, type WireError } from '../protocol/wire.ts';
+import { checksum } from './checksum.ts';
+
+/** Version of the stored records. A store written by a higher one is refused (`STORAGE_TOO_NEW`) and left untouched. */
+export const RECORD_FORMAT = 1;
+
+/** One answer that used an attempt. */
+export interface AttemptRecord {
+  /** The first is attempt 1. */
+  readonly attemptNumber: number;
+  /** By the device's clock; information only. */
+  readonly answeredAtMs: number;
+  readonly error: WireError;
+}
+
+/** All that scheduling needs. Read at open; the body stays on disk until it is sent. */
+export interface MutationHeader {
+  readonly seq: number;
+  readonly id: string;
+  readonly generation: number;
+  readonly type: string;
+  readonly version: number;
+  readonly lane: string;
+  readonly operation: Operation;
+  readonly entity: EntityRef | null;
+  /** By the device's clock; nothing is ordered by it. */
+  readonly createdAtMs: number;
+  readonly payloadBytes: number;
+  /** Of the body's text. */
+  readonly bodyChecksum: number;
+  readonly attempts: readonly AttemptRecord[];
+}
+
+/** A mutation that will not be tried again unless someone says so. */
+export interface DeadLetter {
+  readonly header: MutationHeader;
+  readonly error: WireError;
+  readonly failedAtMs: number;
+}
+
+/** History of a confirmed mutation, without its payload. */
+export interface CompletedRecord {
+  readonly id: string;
+  readonly seq: number;
+  readonly type: string;
+  readonly entity: EntityRef | null;
+  readonly createdAtMs: number;
+  readonly confirmedAtMs: number;
+  readonly attemptCount: number;
+}
+
+const attempt = v.object({
+  attemptNumber: v.number(),
+  answeredAtMs: v.number(),
+  error: v.lazy(() => wireError),
+});
+
+const wireError: v.GenericSchema<WireError> = v.object({
+  category: v.picklist(ERROR_CATEGORIES),
+  code: v.string(),
+  message: v.string(),
+  hint: v.optional(v.string()),
+});
+
+const seq = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const entity = v.nullable(v.object({ table: v.string(), id: v.string() }));
+
+const header: v.GenericSchema<MutationHeader> = v.object({
+  seq,
+  id: v.string(),
+  generation: v.number(),
+  type: v.string(),
+  version: v.number(),
+  lane: v.string(),
+  operation: v.picklist(['create', 'update', 'delete', 'custom']),
+  entity,
+  createdAtMs: v.number(),
+  payloadBytes: v.number(),
+  bodyChecksum: v.number(),
+  attempts: v.array(attempt),
+});
+
+const deadLetter: v.GenericSchema<DeadLetter> = v.object({ header, error: wireError, failedAtMs: v.number() });
+
+const completed: v.GenericSchema<CompletedRecord> = v.object({
+  id: v.string(),
+  seq,
+  type: v.string(),
+  entity,
+  createdAtMs: v.number(),
+  confirmedAtMs: v.number(),
+  attemptCount: v.number(),
+});
+
+/** What came out of storage: the record, or the bytes that no longer read as one. */
+export type Parsed<Record> = { readonly kind: 'record'; readonly record: Record } | { readonly kind: 'unreadable'; readonly text: string };
+
+export const parseHeader = (text: string): Parsed<MutationHeader> => parseSealed(header, text);
+export const parseDeadLetter = (text: string): Parsed<DeadLetter> => parseSealed(deadLetter, text);
+export const parseCompleted = (text: string): Parsed<CompletedRecord> => parseSealed(completed, text);
+
+/** A record's text, sealed: its checksum in hexadecimal, a space, its JSON. */
+export function sealRecord(record: MutationHeader | DeadLetter | CompletedRecord): string {
+  const text = JSON.stringify(record);
+  return `${checksum(text).toString(16).padStart(8, '0')} ${text}`;
+}
+
+/** The payload of a body whose checksum is the one its header names. */
+export function parseBody(text: string, expectedChecksum: number): Parsed<JsonObject> {
+  if (checksum(text) !== expectedChecksum) return { kind: 'unreadable', text };
+  try {
+    const payload: unknown = JSON.parse(text);
+    return isObject(payload) ? { kind: 'record', record: payload } : { kind: 'unreadable', text };
+  } catch {
+    return { kind: 'unreadable', text };
+  }
+}
+
+function parseSealed<Record>(schema: v.GenericSchema<Record>, text: string): Parsed<Record> {
+  const unreadable = { kind: 'unreadable', text } as const;
+  const json = text.slice(9);
+  if (text.slice(0, 9) !== `${checksum(json).toString(16).padStart(8, '0')} `) return unreadable;
+  try {
+    const result = v.safeParse(schema, JSON.parse(json));
+    return result.success ? { kind: 'record', record: result.output } : unreadable;
+  } catch {
+    return unreadable;
+  }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,60 @@
+/**
+ * How much a commit survives. `strict`: a crash of app, browser and machine. `relaxed`: a crash of app and browser; power loss
+ * may take the last commits, never one from the middle. `volatile`: nothing beyond this run of the app.
+ */
+export type Durability = 'strict' | 'relaxed' | 'volatile';
+
+export type Change =
+  | { readonly kind: 'put'; readonly key: string; readonly value: string }
+  | { readonly kind: 'delete'; readonly key: string };
+
+/** A value that must stand under a key for the batch to be stored; null means that the key must be absent. */
+export interface Expectation {
+  readonly key: string;
+  readonly value: string | null;
+}
+
+export interface StorageBatch {
+  readonly expect: readonly Expectation[];
+  readonly changes: readonly Change[];
+}
+
+export type CommitResult =
+  | { readonly kind: 'committed' }
+  /** Nothing was stored, because another writer was there first. `actual` is what stands under the key now. */
+  | { readonly kind: 'mismatch'; readonly key: string; readonly actual: string | null };
+
+export interface Entry {
+  readonly key: string;
+  readonly value: string;
+}
+
+export interface ScanQuery {
+  readonly prefix: string;
+  /** Only keys after this one. */
+  readonly after?: string;
+  readonly limit: number;
+}
+
+/**
+ * Where records outlive the process: text values under text keys. An implementation promises, and `storageContract`
+ * checks, that
+ * - `commit` resolves only once a crash of the kind that `durability` names cannot lose the batch;
+ * - a batch is stored whole or not at all, its expectations checked in the same step;
+ * - a scan yields keys in code-unit order, and sees each batch whole or not at all;
+ * - several writers (tabs) work at once, each seeing what the others have committed.
+ * What cannot be done rejects with a `HoldfastError` of category `STORAGE_ERROR`, and nothing is stored.
+ */
+export interface Storage {
+  readonly durability: Durability;
+  commit(batch: StorageBatch): Promise<CommitResult>;
+  /** The values under the keys, in their order; null where there is none. One consistent view. */
+  read(keys: readonly string[]): Promise<readonly (string | null)[]>;
+  scan(query: ScanQuery): Promise<readonly Entry[]>;
+  /** Bytes in use and allowed, as far as the platform says; null where it does not. */
+  estimate(): Promise<{ readonly usedBytes: number | null; readonly quotaBytes: number | null }>;
+  close(): Promise<void>;
+}
+
+/** Opens the store of this name, making it if there is none. Each (app, workspace, user) has a name of its own. */
+export type OpenStorage = (name: string) => Promise<Storage>;

@@ -1,0 +1,129 @@
+/**
+ * The wire: one request carries a batch of mutations, one answer carries an outcome for each. The same JSON travels
+ * over HTTP and through the database function `holdfast.apply(batch jsonb)`. Unknown fields are ignored on both sides.
+ */
+
+/** Version of everything in this folder. A server answers a version it does not know with `UPGRADE_REQUIRED`. */
+export const PROTOCOL_VERSION = 1 as const;
+
+/** Limits both sides enforce; a batch within them is never refused for its size. */
+export const LIMITS = {
+  /** Largest payload of one mutation, in bytes of its JSON text (UTF-8). */
+  payloadBytes: 262_144,
+  /** Most mutations in one batch. */
+  batchCount: 100,
+  /** Most payload bytes in one batch, unless a single mutation is larger. */
+  batchBytes: 262_144,
+  /** Largest HTTP body, in bytes. */
+  bodyBytes: 1_048_576,
+  /** Deepest nesting of arrays and objects in a payload; a plain object is depth 1. */
+  jsonDepth: 32,
+} as const;
+
+/** A value that JSON can carry without loss. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** A JSON object: what a payload is. */
+export type JsonObject = { readonly [key: string]: Json };
+
+/** What a mutation does to its entity. The server's table handlers know all but `custom`. */
+export type Operation = 'create' | 'update' | 'delete' | 'custom';
+
+/** The row a mutation is about. */
+export interface EntityRef {
+  readonly table: string;
+  readonly id: string;
+}
+
+export interface WireMutation {
+  /** UUIDv7, made on the device before the first send and equal for every attempt. */
+  readonly id: string;
+  /** Counts up on the client; never reused, whatever happens there. */
+  readonly seq: number;
+  /** `seq` of the mutation before this one in its lane; null when that one is known to be settled. */
+  readonly after: number | null;
+  /** 0 at first; one higher each time a person retries it after a refusal, so that the stored refusal is superseded. */
+  readonly generation: number;
+  readonly type: string;
+  /** Version of the type's payload. */
+  readonly version: number;
+  readonly operation: Operation;
+  readonly entity: EntityRef | null;
+  readonly payload: JsonObject;
+  /** When the user made the change, by the device's clock (ISO 8601). Information only: nothing is ordered by it. */
+  readonly createdAt: string;
+}
+
+export interface ApplyRequest {
+  readonly protocol: number;
+  readonly client: {
+    /** UUID of this browser profile or installation, per user and workspace. */
+    readonly id: string;
+    /** The workspace the mutations were made in; refused when the login's is another. */
+    readonly workspaceId: string;
+  };
+  /** Every `seq` up to and including this one is settled, and the client has stored that durably. */
+  readonly acknowledgedFloor: number;
+  readonly mutations: readonly WireMutation[];
+}
+
+export interface WireError {
+  readonly category: ErrorCategory;
+  /** From the open list in `docs/errors.md`, or a SQLSTATE. For programs. */
+  readonly code: string;
+  /** For people. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint?: string | undefined;
+}
+
+/** What became of one mutation. `refused` may succeed later and uses an attempt; `rejected` never will. */
+export type WireOutcome =
+  | { readonly seq: number; readonly id: string; readonly kind: 'applied'; readonly result: Json }
+  /** Seen before. `verdict` is the stored one; `result` is null once the ledger row has been trimmed. */
+  | { readonly seq: number; readonly id: string; readonly kind: 'duplicate'; readonly verdict: 'applied'; readonly result: Json }
+  | { readonly seq: number; readonly id: string; readonly kind: 'duplicate'; readonly verdict: 'rejected'; readonly error: WireError }
+  | { readonly seq: number; readonly id: string; readonly kind: 'rejected'; readonly error: WireError }
+  | { readonly seq: number; readonly id: string; readonly kind: 'refused'; readonly error: WireError }
+  /** Not looked at this time: the one before it in its lane is not settled, or the batch ran out of room. */
+  | { readonly seq: number; readonly id: string; readonly kind: 'deferred' };
+
+export interface ApplyResponse {
+  readonly protocol: number;
+  /** One for each mutation sent, matched by `seq` and `id`, never by position. */
+  readonly outcomes: readonly WireOutcome[];
+  /** The server's clock (ISO 8601). */
+  readonly serverTime: string;
+}
+
+/** Body of every answer that is not 2xx. */
+export interface ErrorBody {
+  readonly error: WireError;
+}
+
+/** Answer of `GET …/health`. `service` tells our server from a captive portal that answers everything with 200. */
+export interface HealthResponse {
+  readonly service: 'holdfast';
+  readonly protocol: number;
+  readonly status: 'ok' | 'unavailable';
+  readonly serverTime: string;
+}
+
+/** The closed list of what can go wrong, for programs to branch on. */
+export const ERROR_CATEGORIES = [
+  'NETWORK_ERROR',
+  'TIMEOUT_ERROR',
+  'RATE_LIMITED',
+  'AUTH_ERROR',
+  'FORBIDDEN',
+  'VALIDATION_ERROR',
+  'CONFLICT',
+  'NOT_FOUND',
+  'SERVER_ERROR',
+  'STORAGE_ERROR',
+  'CORRUPTED',
+  'OUTDATED',
+  'UNKNOWN_ERROR',
+] as const;
+
+export type ErrorCategory = (typeof ERROR_CATEGORIES)[number];

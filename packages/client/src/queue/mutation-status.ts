@@ -1,0 +1,119 @@
+import type { Engine } from '../engine/engine.ts';
+import type { Waiting, WaitingFor } from '../engine/engine-io.ts';
+import type { Entry } from '../engine/entry.ts';
+import type { AttemptRecord, CompletedRecord } from '../mutation/record.ts';
+import type { EntityRef, WireError } from '../protocol/wire.ts';
+
+/** Where a mutation stands. `failed` is a dead letter; `cancelled` was disposed of by someone. */
+export type Status = 'pending' | 'processing' | 'completed' | 'failed' | 'cancelled';
+
+/** How far it has come: on this device, on its way, confirmed by the server, seen in fresh data. */
+export type Stage = 'stored' | 'sent' | 'confirmed' | 'observed';
+
+export interface MutationStatus {
+  readonly id: string;
+  readonly type: string;
+  readonly entity: EntityRef | null;
+  readonly status: Status;
+  readonly stage: Stage;
+  /** When it was added, by the device's clock. */
+  readonly createdAtMs: number;
+  /** When the verdict came, by the device's clock; null while there is none. */
+  readonly settledAtMs: number | null;
+  /** Answers about it so far. */
+  readonly attemptCount: number;
+  readonly attempts: readonly AttemptRecord[];
+  /** When it is tried again, by the device's clock; null when that is not a matter of time. */
+  readonly nextAttemptAtMs: number | null;
+  /** What the server or the line said last. */
+  readonly lastError: WireError | null;
+  readonly waitingFor: WaitingFor;
+  /** What stands in the way, and what would clear it; one sentence for people. */
+  readonly sentence: string;
+}
+
+/** What `explain` answers besides the status. */
+export interface Explanation extends MutationStatus {
+  /** Ids that must be settled before it, in order; at most one is on its way at a time. */
+  readonly behindId: string | null;
+  /** Whose login it is sent under, and in which workspace. */
+  readonly login: { readonly userId: string; readonly workspaceId: string };
+  /** What a person can do about it. */
+  readonly whatToDo: string;
+}
+
+export function statusOfEntry(engine: Engine, entry: Entry, moment: { readonly nowMs: number; readonly wallMs: number }): MutationStatus {
+  const { header, phase } = entry;
+  const waiting = engine.waitingFor(entry, moment.nowMs);
+  const failedAtMs = phase.kind === 'failed' ? phase.failedAtMs : null;
+  return {
+    id: header.id,
+    type: header.type,
+    entity: header.entity,
+    status: phase.kind === 'waiting' ? 'pending' : phase.kind === 'sending' ? 'processing' : 'failed',
+    stage: phase.kind === 'sending' ? 'sent' : 'stored',
+    createdAtMs: header.createdAtMs,
+    settledAtMs: failedAtMs,
+    attemptCount: header.attempts.length,
+    attempts: header.attempts,
+    nextAttemptAtMs: waiting.untilMs === null ? null : moment.wallMs + Math.max(0, waiting.untilMs - moment.nowMs),
+    lastError: entry.lastError,
+    waitingFor: waiting.waitingFor,
+    sentence: sentenceOf(entry, waiting),
+  };
+}
+
+export function statusOfCompleted(record: CompletedRecord, isObserved: boolean): MutationStatus {
+  return {
+    id: record.id,
+    type: record.type,
+    entity: record.entity,
+    status: 'completed',
+    stage: isObserved ? 'observed' : 'confirmed',
+    createdAtMs: record.createdAtMs,
+    settledAtMs: record.confirmedAtMs,
+    attemptCount: record.attemptCount,
+    attempts: [],
+    nextAttemptAtMs: null,
+    lastError: null,
+    waitingFor: 'nothing',
+    sentence: 'The server has confirmed it.',
+  };
+}
+
+function sentenceOf(entry: Entry, waiting: Waiting): string {
+  switch (entry.phase.kind) {
+    case 'failed':
+      return `The server did not accept it: ${entry.phase.error.message}`;
+    case 'sending':
+      return 'It is on its way to the server.';
+    case 'waiting':
+      return WAITING_SENTENCES[waiting.waitingFor];
+  }
+}
+
+/** What a mutation waits for, told to the person whose work it is. */
+export const WAITING_SENTENCES: Readonly<Record<WaitingFor, string>> = {
+  network: 'It is saved on this device and is sent as soon as the server can be reached.',
+  rateLimit: 'The server asked for a pause; it is sent when that is over.',
+  circuit: 'The server cannot serve at the moment; it is asked again at growing intervals.',
+  backoff: 'The server could not accept it this time; it is tried again shortly.',
+  lane: 'It waits for an earlier change to the same thing.',
+  paused: 'Sending is paused; resume it to go on.',
+  auth: 'It waits for a valid sign-in; sign in again to go on.',
+  upgrade: 'The server needs a newer version of this app; update it to go on.',
+  nothing: 'It is sent next.',
+};
+
+/** What can be done about what it waits for, in the imperative. */
+export const WAITING_ADVICE: Readonly<Record<WaitingFor, string>> = {
+  network: 'Nothing: it is safe on this device. Connect to a network to send it sooner.',
+  rateLimit: 'Nothing: wait.',
+  circuit: 'Nothing: it is safe on this device. Call `process()` to ask the server at once.',
+  backoff: 'Nothing: wait, or call `process()` to try now.',
+  lane: 'Look at the one it waits for.',
+  paused: 'Call `resume()`.',
+  auth: 'Sign in again, then call `loginChanged()`.',
+  upgrade: 'Install the newer version of the app.',
+  nothing: 'Nothing.',
+};

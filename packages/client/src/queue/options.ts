@@ -1,0 +1,117 @@
+import { v7 } from 'uuid';
+import { type AnyMutationDefinition, RETRY_DEFAULTS, type RetryRules } from '../mutation/definition.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { browserNetwork } from '../network/browser-network.ts';
+import type { Clock, Random } from '../ports/clock.ts';
+import type { NetworkSource } from '../ports/network-source.ts';
+import type { OpenStorage } from '../ports/storage.ts';
+import type { OpenTabs } from '../ports/tabs.ts';
+import type { Transport } from '../ports/transport.ts';
+import { indexedDbStorage } from '../storage/indexeddb-storage.ts';
+import { browserTabs } from '../tabs/browser-tabs.ts';
+import { systemClock, systemRandom } from './system-clock.ts';
+
+/** Whose mutations a queue holds. They are stored apart from every other login's, and sent only under this one. */
+export interface Identity {
+  readonly userId: string;
+  readonly workspaceId: string;
+}
+
+export interface QueueOptions<Definitions extends readonly AnyMutationDefinition[]> {
+  /** Names the app's store on the device; two apps on one origin need two names. */
+  readonly name: string;
+  readonly identity: Identity;
+  /** Every type of mutation that may be added. */
+  readonly mutations: Definitions;
+  /** Carries batches to the server. */
+  readonly transport: Transport;
+  /** Gives the token to send under, fresh when `refresh` is true; null when nobody is signed in. Leave it out for a server without login. */
+  readonly auth?: { readonly getToken: (options: { readonly refresh: boolean }) => Promise<string | null> };
+  /** Address of the server's health endpoint, for the browser's network source. @default '/v1/health' */
+  readonly probeUrl?: string;
+  /** @default IndexedDB with strict durability */
+  readonly storage?: OpenStorage;
+  /** @default the browser's */
+  readonly network?: NetworkSource;
+  /** @default the browser's tabs */
+  readonly tabs?: OpenTabs;
+  /**
+   * Longest wait for the server to answer one attempt, in milliseconds. Running out says nothing about the mutations: the
+   * same ids are sent again.
+   * @default 30_000
+   */
+  readonly attemptTimeoutMs?: number;
+  /** @default the platform's */
+  readonly clock?: Clock;
+  /** @default the platform's */
+  readonly random?: Random;
+  /** Makes ids: UUIDs of version 7 (RFC 9562) for the given time. @default from the platform's random source */
+  readonly newId?: (wallMs: number) => string;
+}
+
+/** Options with nothing left open. */
+export interface ResolvedOptions {
+  readonly name: string;
+  readonly identity: Identity;
+  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
+  readonly transport: Transport;
+  readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
+  readonly openStorage: OpenStorage;
+  readonly network: NetworkSource;
+  readonly openTabs: OpenTabs;
+  readonly attemptTimeoutMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newId: (wallMs: number) => string;
+}
+
+const ATTEMPT_TIMEOUT_MS = 30_000;
+
+export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinition[]>): ResolvedOptions {
+  const attemptTimeoutMs = options.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS;
+  expectText('name', options.name);
+  expectText('identity.userId', options.identity?.userId);
+  expectText('identity.workspaceId', options.identity?.workspaceId);
+  if (!(attemptTimeoutMs > 0)) throw invalid('attemptTimeoutMs', 'a number of milliseconds above 0', attemptTimeoutMs);
+  if (typeof options.transport?.send !== 'function') throw invalid('transport', 'a transport, such as httpTransport({ url })', options.transport);
+  return {
+    name: options.name,
+    identity: options.identity,
+    definitions: byType(options.mutations),
+    transport: options.transport,
+    getToken: options.auth === undefined ? null : (ask) => options.auth?.getToken(ask) ?? Promise.resolve(null),
+    openStorage: options.storage ?? indexedDbStorage(),
+    network: options.network ?? browserNetwork({ probeUrl: options.probeUrl ?? '/v1/health' }),
+    openTabs: options.tabs ?? browserTabs,
+    attemptTimeoutMs,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    newId: options.newId ?? ((wallMs) => v7({ msecs: wallMs })),
+  };
+}
+
+export function retryRulesOf(definition: AnyMutationDefinition | undefined): RetryRules {
+  return { ...RETRY_DEFAULTS, ...definition?.retry };
+}
+
+function byType(definitions: readonly AnyMutationDefinition[]): ReadonlyMap<string, AnyMutationDefinition> {
+  const map = new Map<string, AnyMutationDefinition>();
+  for (const definition of definitions) {
+    if (map.has(definition.type)) throw invalid('mutations', 'types that differ', definition.type);
+    map.set(definition.type, definition);
+  }
+  return map;
+}
+
+function expectText(option: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '') throw invalid(option, 'a text that is not empty', value);
+}
+
+function invalid(option: string, expected: string, actual: unknown): HoldfastError {
+  const came = typeof actual === 'string' ? JSON.stringify(actual) : String(actual);
+  return new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `createQueue: \`${option}\` must be ${expected}; it is ${came}.`,
+    hint: `Correct \`${option}\` where the queue is created.`,
+  });
+}

@@ -1,0 +1,97 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { canonicalJson } from '../mutation/canonical-json.ts';
+import { checksum } from '../mutation/checksum.ts';
+import { type AnyMutationDefinition, describeMutation } from '../mutation/definition.ts';
+import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
+import { type JsonObject, LIMITS } from '../protocol/wire.ts';
+import type { NewMutation } from './queue-store.ts';
+
+/** A mutation that may be stored, and its payload as the schema returned it. */
+export interface PreparedMutation extends NewMutation {
+  readonly payload: JsonObject;
+}
+
+/** Checks a payload and makes the record of it. Throws what is wrong with it, before anything is stored. */
+export async function prepareMutation(
+  definitions: ReadonlyMap<string, AnyMutationDefinition>,
+  input: { readonly type: string; readonly payload: unknown },
+  { id, wallMs }: { readonly id: string; readonly wallMs: number },
+): Promise<PreparedMutation> {
+  const definition = definitions.get(input.type);
+  if (definition === undefined) throw undeclared(input.type, [...definitions.keys()]);
+  const payload = await validate(definition, input.payload);
+  const json = canonicalJson(payload, LIMITS.jsonDepth);
+  if (json.kind === 'notJson') throw notJson(input.type, json.path, json.reason);
+  if (json.bytes > LIMITS.payloadBytes) throw tooLarge(input.type, json.bytes);
+  const described = describeMutation(definition, payload);
+  const { type, version, operation, entity, lane } = described;
+  return {
+    payload: described.payload,
+    body: json.text,
+    header: {
+      id,
+      generation: 0,
+      type,
+      version,
+      lane,
+      operation,
+      entity,
+      createdAtMs: wallMs,
+      payloadBytes: json.bytes,
+      bodyChecksum: checksum(json.text),
+      attempts: [],
+    },
+  };
+}
+
+async function validate(definition: AnyMutationDefinition, payload: unknown): Promise<object> {
+  const schema: StandardSchemaV1<unknown, object> = definition.payload;
+  const result = await schema['~standard'].validate(payload);
+  if (result.issues !== undefined) throw invalidPayload(definition.type, result.issues);
+  const value: unknown = result.value;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw notJson(definition.type, [], 'not an object');
+  return value;
+}
+
+function undeclared(type: string, declared: readonly string[]): HoldfastError {
+  return new HoldfastError({
+    code: 'UNDECLARED_TYPE',
+    message: `Not stored: the type ${JSON.stringify(type)} is not declared; declared are ${declared.join(', ')}.`,
+    hint: 'Declare it with `defineMutation` and list it in `createQueue({ mutations })`.',
+  });
+}
+
+function invalidPayload(type: string, issues: readonly StandardSchemaV1.Issue[]): HoldfastError {
+  const plain: ErrorIssue[] = issues.map(({ message, path }) => ({
+    message,
+    path: (path ?? []).map((segment) => {
+      const part = typeof segment === 'object' ? segment.key : segment;
+      return typeof part === 'number' ? part : String(part);
+    }),
+  }));
+  const first = plain[0];
+  return new HoldfastError({
+    code: 'INVALID_PAYLOAD',
+    message: `Not stored: the payload of ${type} is invalid${first === undefined ? '' : `: ${[...first.path, first.message].join(': ')}`}.`,
+    hint: 'Correct the fields that `issues` names, and save again.',
+    issues: plain,
+  });
+}
+
+function notJson(type: string, path: readonly (string | number)[], reason: string): HoldfastError {
+  const where = path.length === 0 ? 'It' : `Its \`${path.join('.')}\``;
+  return new HoldfastError({
+    code: 'PAYLOAD_NOT_JSON',
+    message: `Not stored: the payload of ${type} cannot travel as JSON. ${where} is ${reason}.`,
+    hint: 'Give plain objects, arrays, texts, finite numbers, booleans and null.',
+    issues: [{ message: reason, path }],
+  });
+}
+
+function tooLarge(type: string, bytes: number): HoldfastError {
+  return new HoldfastError({
+    code: 'PAYLOAD_TOO_LARGE',
+    message: `Not stored: the payload of ${type} is ${bytes} bytes; the limit is ${LIMITS.payloadBytes}.`,
+    hint: 'Store large content elsewhere and save a reference to it, or split the change.',
+  });
+}

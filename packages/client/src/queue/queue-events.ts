@@ -1,0 +1,25 @@
+import type { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { Json, JsonObject, WireError } from '../protocol/wire.ts';
+
+/** The server's verdict on a mutation, or that someone disposed of it. */
+export type Settled =
+  /** `result` is what the handler returned (the row, for table handlers); null when it is not at hand any more. */
+  | { readonly status: 'completed'; readonly id: string; readonly result: Json; readonly wasRepeat: boolean }
+  | { readonly status: 'failed'; readonly id: string; readonly error: WireError }
+  | { readonly status: 'cancelled'; readonly id: string };
+
+/** What happens to mutations, whichever tab it happens in. */
+export interface QueueEvents {
+  /** Durable on this device, added in this tab. */
+  readonly stored: { readonly id: string; readonly type: string; readonly payload: JsonObject };
+  /** The verdict, whichever tab it came to. */
+  readonly settled: Settled;
+  /** A retry has come to a verdict; not called for those that settle at the first attempt. */
+  readonly retryComplete: { readonly id: string; readonly isSuccess: boolean; readonly attemptCount: number };
+  /** Something went wrong that the app may want to show or report; nothing is lost by it. */
+  readonly error: HoldfastError;
+  /** Anything that `getSnapshot` shows, or the status of these mutations, whichever tab they were added in. */
+  readonly change: { readonly ids: readonly string[] };
+  /** While a drain is under way: how many of those that were pending when it began are settled. */
+  readonly progress: { readonly doneCount: number; readonly totalCount: number };
+}

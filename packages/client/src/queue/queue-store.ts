@@ -1,0 +1,300 @@
+import type { Settlement } from '../engine/engine-io.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import {
+  type CompletedRecord,
+  type DeadLetter,
+  type MutationHeader,
+  type Parsed,
+  parseBody,
+  parseCompleted,
+  parseDeadLetter,
+  parseHeader,
+  RECORD_FORMAT,
+  sealRecord,
+} from '../mutation/record.ts';
+import type { Change, Durability, Expectation, Storage } from '../ports/storage.ts';
+import type { JsonObject } from '../protocol/wire.ts';
+import { BODY, COMPLETED, DISCARDED, FAILED, META, PENDING, seqKey } from './record-keys.ts';
+
+/** A mutation that is about to become durable; its number comes with the commit. */
+export interface NewMutation {
+  readonly header: Omit<MutationHeader, 'seq'>;
+  readonly body: string;
+}
+
+export interface Found<Record> {
+  readonly records: readonly Record[];
+  /** Texts that no longer read as a record; left where they are. */
+  readonly unreadable: readonly string[];
+  /** Whether more stand behind the last of these. */
+  readonly hasMore: boolean;
+}
+
+/** What stands in the store about the one who delivers, read together with the bodies, so that it holds for the send. */
+export interface Claim {
+  readonly isLeader: boolean;
+  readonly isPaused: boolean;
+  readonly bodies: ReadonlyMap<number, Parsed<JsonObject>>;
+}
+
+const PAGE = 1_000;
+
+/** The queue's records in a store: what is written together, under which keys, and on which condition. */
+export class QueueStore {
+  readonly clientId: string;
+  private readonly storage: Storage;
+  private lastSeq: string | null;
+  private epoch = '0';
+
+  private constructor(storage: Storage, clientId: string, lastSeq: string | null) {
+    this.storage = storage;
+    this.clientId = clientId;
+    this.lastSeq = lastSeq;
+  }
+
+  /** Reads who this client is, or makes it one. Refuses a store that a newer version wrote, and leaves it as it is. */
+  static async open(storage: Storage, newClientId: () => string): Promise<QueueStore> {
+    for (;;) {
+      const [format = null, clientId = null, seq = null] = await storage.read([META.format, META.client, META.seq]);
+      if (format !== null && Number(format) > RECORD_FORMAT) throw tooNew(format);
+      if (clientId !== null) return new QueueStore(storage, clientId, seq);
+      await storage.commit({
+        expect: [{ key: META.client, value: null }],
+        changes: [
+          { kind: 'put', key: META.format, value: String(RECORD_FORMAT) },
+          { kind: 'put', key: META.client, value: newClientId() },
+        ],
+      });
+    }
+  }
+
+  get durability(): Durability {
+    return this.storage.durability;
+  }
+
+  /** Stores all of them or none, numbered in their order after everything stored before. */
+  async append(mutations: readonly NewMutation[]): Promise<readonly MutationHeader[]> {
+    const stored = await this.numbered(mutations.length, [], (firstSeq) => {
+      const headers = mutations.map(({ header }, index) => ({ ...header, seq: firstSeq + index }));
+      const changes = headers.flatMap((header, index): Change[] => [
+        { kind: 'put', key: seqKey(PENDING, header.seq), value: sealRecord(header) },
+        { kind: 'put', key: seqKey(BODY, header.seq), value: mutations[index]?.body ?? '' },
+      ]);
+      return { result: headers, changes };
+    });
+    // With no other expectation than the number, only the number can be refused, and that is tried again.
+    return stored ?? [];
+  }
+
+  /** Pending ones numbered above `seq`, in order; a page of them. */
+  async pendingAfter(seq: number): Promise<Found<MutationHeader>> {
+    return this.page(PENDING, seq, parseHeader);
+  }
+
+  async deadLettersAfter(seq: number): Promise<Found<DeadLetter>> {
+    return this.page(FAILED, seq, parseDeadLetter);
+  }
+
+  async completed(id: string): Promise<CompletedRecord | null> {
+    const [text = null] = await this.storage.read([COMPLETED + id]);
+    if (text === null) return null;
+    const parsed = parseCompleted(text);
+    return parsed.kind === 'record' ? parsed.record : null;
+  }
+
+  async wasDiscarded(id: string): Promise<boolean> {
+    const [text = null] = await this.storage.read([DISCARDED + id]);
+    return text !== null;
+  }
+
+  async completedCount(): Promise<number> {
+    const [text = null] = await this.storage.read([META.completedCount]);
+    return Number(text ?? 0);
+  }
+
+  async isPaused(): Promise<boolean> {
+    const [text = null] = await this.storage.read([META.paused]);
+    return text !== null;
+  }
+
+  async setPaused(pausedAtMs: number | null): Promise<void> {
+    const change: Change =
+      pausedAtMs === null ? { kind: 'delete', key: META.paused } : { kind: 'put', key: META.paused, value: String(pausedAtMs) };
+    await this.storage.commit({ expect: [], changes: [change] });
+  }
+
+  /** Makes this tab the one whose claims and settlements count. */
+  async takeOver(): Promise<void> {
+    const [current = null] = await this.storage.read([META.epoch]);
+    for (let epoch = current; ; ) {
+      const next = String(Number(epoch ?? 0) + 1);
+      const result = await this.storage.commit({
+        expect: [{ key: META.epoch, value: epoch }],
+        changes: [{ kind: 'put', key: META.epoch, value: next }],
+      });
+      if (result.kind === 'committed') {
+        this.epoch = next;
+        return;
+      }
+      epoch = result.actual;
+    }
+  }
+
+  /** Bodies for a batch, and whether it may be sent at all. */
+  async claim(headers: readonly MutationHeader[]): Promise<Claim> {
+    const keys = headers.map(({ seq }) => seqKey(BODY, seq));
+    const [epoch, paused, ...texts] = await this.storage.read([META.epoch, META.paused, ...keys]);
+    return {
+      isLeader: epoch === this.epoch,
+      isPaused: paused !== null,
+      bodies: new Map(headers.map((header, index) => [header.seq, parseBody(texts[index] ?? '', header.bodyChecksum)])),
+    };
+  }
+
+  /** Payloads by `seq`; those that cannot be read are left out. */
+  async payloads(headers: readonly MutationHeader[]): Promise<ReadonlyMap<number, JsonObject>> {
+    const payloads = new Map<number, JsonObject>();
+    for (let first = 0; first < headers.length; first += PAGE) {
+      const page = headers.slice(first, first + PAGE);
+      const texts = await this.storage.read(page.map(({ seq }) => seqKey(BODY, seq)));
+      page.forEach((header, index) => {
+        const parsed = parseBody(texts[index] ?? '', header.bodyChecksum);
+        if (parsed.kind === 'record') payloads.set(header.seq, parsed.record);
+      });
+    }
+    return payloads;
+  }
+
+  /** Writes the verdicts of one answer; false when another tab has taken over, and then nothing is written. */
+  async settle(settlements: readonly Settlement[]): Promise<boolean> {
+    const isOwn: Expectation = { key: META.epoch, value: this.epoch };
+    const completedCount = settlements.filter(({ kind }) => kind === 'completed').length;
+    const counter: Change[] =
+      completedCount === 0
+        ? []
+        : [{ kind: 'put', key: META.completedCount, value: String((await this.completedCount()) + completedCount) }];
+    const result = await this.storage.commit({ expect: [isOwn], changes: [...settlements.flatMap(changesOfSettlement), ...counter] });
+    return result.kind === 'committed';
+  }
+
+  /** Makes a dead letter pending again, last in its lane; null when it is not there any more. */
+  async retry(deadLetter: DeadLetter): Promise<MutationHeader | null> {
+    const { header } = deadLetter;
+    const key = seqKey(FAILED, header.seq);
+    const [body = null] = await this.storage.read([seqKey(BODY, header.seq)]);
+    if (body === null) return null;
+    return this.numbered(1, [{ key, value: sealRecord(deadLetter) }], (seq) => {
+      const again: MutationHeader = { ...header, seq, generation: header.generation + 1, attempts: [] };
+      const changes: Change[] = [
+        { kind: 'delete', key },
+        { kind: 'delete', key: seqKey(BODY, header.seq) },
+        { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(again) },
+        { kind: 'put', key: seqKey(BODY, seq), value: body },
+      ];
+      return { result: again, changes };
+    });
+  }
+
+  /** Disposes of a dead letter for good, keeping who did it and why; false when it is not there any more. */
+  async discard(deadLetter: DeadLetter, reason: string, discardedAtMs: number): Promise<boolean> {
+    const { header, error } = deadLetter;
+    const key = seqKey(FAILED, header.seq);
+    const note = { id: header.id, type: header.type, entity: header.entity, error, reason, discardedAtMs };
+    const result = await this.storage.commit({
+      expect: [{ key, value: sealRecord(deadLetter) }],
+      changes: [
+        { kind: 'delete', key },
+        { kind: 'delete', key: seqKey(BODY, header.seq) },
+        { kind: 'put', key: DISCARDED + header.id, value: JSON.stringify(note) },
+      ],
+    });
+    return result.kind === 'committed';
+  }
+
+  /** Forgets history of mutations confirmed before the given time, at most a page of it; says how many it took. */
+  async sweepCompleted(confirmedBeforeMs: number): Promise<number> {
+    const entries = await this.storage.scan({ prefix: COMPLETED, limit: PAGE });
+    const changes: Change[] = [];
+    for (const { key, value } of entries) {
+      const parsed = parseCompleted(value);
+      if (parsed.kind === 'record' && parsed.record.confirmedAtMs < confirmedBeforeMs) changes.push({ kind: 'delete', key });
+    }
+    if (changes.length > 0) await this.storage.commit({ expect: [], changes });
+    return changes.length;
+  }
+
+  async close(): Promise<void> {
+    await this.storage.close();
+  }
+
+  /** Commits changes that need new numbers, again with higher ones when another tab has taken them; null when `expect` does not hold. */
+  private async numbered<Result>(
+    count: number,
+    expect: readonly Expectation[],
+    write: (firstSeq: number) => { readonly result: Result; readonly changes: readonly Change[] },
+  ): Promise<Result | null> {
+    for (;;) {
+      const firstSeq = Number(this.lastSeq ?? 0) + 1;
+      const lastSeq = String(firstSeq + count - 1);
+      const { result, changes } = write(firstSeq);
+      const outcome = await this.storage.commit({
+        expect: [{ key: META.seq, value: this.lastSeq }, ...expect],
+        changes: [{ kind: 'put', key: META.seq, value: lastSeq }, ...changes],
+      });
+      if (outcome.kind === 'committed') {
+        this.lastSeq = lastSeq;
+        return result;
+      }
+      if (outcome.key !== META.seq) return null;
+      this.lastSeq = outcome.actual;
+    }
+  }
+
+  private async page<Record>(prefix: string, afterSeq: number, parse: (text: string) => Parsed<Record>): Promise<Found<Record>> {
+    const records: Record[] = [];
+    const unreadable: string[] = [];
+    let after = seqKey(prefix, afterSeq);
+    for (;;) {
+      const entries = await this.storage.scan({ prefix, after, limit: PAGE });
+      for (const { value } of entries) {
+        const parsed = parse(value);
+        if (parsed.kind === 'record') records.push(parsed.record);
+        else unreadable.push(parsed.text);
+      }
+      const hasMore = entries.length === PAGE;
+      // A whole page of unreadable ones must not look like the end.
+      if (records.length > 0 || !hasMore) return { records, unreadable, hasMore };
+      after = entries.at(-1)?.key ?? after;
+    }
+  }
+}
+
+function changesOfSettlement(settlement: Settlement): Change[] {
+  switch (settlement.kind) {
+    case 'completed': {
+      const { record } = settlement;
+      return [
+        { kind: 'delete', key: seqKey(PENDING, record.seq) },
+        { kind: 'delete', key: seqKey(BODY, record.seq) },
+        { kind: 'put', key: COMPLETED + record.id, value: sealRecord(record) },
+      ];
+    }
+    case 'failed': {
+      const { deadLetter } = settlement;
+      return [
+        { kind: 'delete', key: seqKey(PENDING, deadLetter.header.seq) },
+        { kind: 'put', key: seqKey(FAILED, deadLetter.header.seq), value: sealRecord(deadLetter) },
+      ];
+    }
+    case 'refused':
+      return [{ kind: 'put', key: seqKey(PENDING, settlement.header.seq), value: sealRecord(settlement.header) }];
+  }
+}
+
+function tooNew(format: string): HoldfastError {
+  return new HoldfastError({
+    code: 'STORAGE_TOO_NEW',
+    message: `The mutations on this device were stored in format ${format}; this version of the app reads up to ${RECORD_FORMAT}.`,
+    hint: 'Update the app. Nothing was changed, and nothing is lost.',
+  });
+}

@@ -1,0 +1,29 @@
+/**
+ * Where things stand in a store. Numbers are written so that their order is the order of their keys: 11 digits of base
+ * 36 hold every safe integer.
+ */
+export const META = {
+  format: 'meta/format',
+  client: 'meta/client',
+  /** The last number given out. */
+  seq: 'meta/seq',
+  /** Counts leaders: every claim and settlement names the one it was made under. */
+  epoch: 'meta/epoch',
+  paused: 'meta/paused',
+  completedCount: 'meta/completed',
+} as const;
+
+/** Headers of pending mutations, by `seq`. */
+export const PENDING = 'p/';
+/** Dead letters, by `seq`. */
+export const FAILED = 'f/';
+/** Payloads, by `seq`. */
+export const BODY = 'b/';
+/** History of confirmed mutations, by id; an id is a UUIDv7, so the oldest come first. */
+export const COMPLETED = 'd/';
+/** Dead letters that someone disposed of: who, when and why; by id. */
+export const DISCARDED = 'x/';
+
+export function seqKey(prefix: string, seq: number): string {
+  return prefix + seq.toString(36).padStart(11, '0');
+}

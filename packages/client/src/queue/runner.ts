@@ -1,0 +1,460 @@
+import { Engine } from '../engine/engine.ts';
+import type { BatchItem, EngineEffect, EngineInput, Moment, Settlement, WaitingFor } from '../engine/engine-io.ts';
+import type { TransportAnswer } from '../engine/transport-answer.ts';
+import type { RetryRules } from '../mutation/definition.ts';
+import { HoldfastError, isHoldfastError } from '../mutation/holdfast-error.ts';
+import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
+import type { NetworkMonitor } from '../network/network-monitor.ts';
+import type { Clock, Random } from '../ports/clock.ts';
+import type { Tabs } from '../ports/tabs.ts';
+import type { Transport } from '../ports/transport.ts';
+import { type Json, PROTOCOL_VERSION, type WireError, type WireMutation } from '../protocol/wire.ts';
+import type { Found, QueueStore } from './queue-store.ts';
+import { decodeTabMessage, encodeTabMessage, type TabMessage } from './tab-message.ts';
+
+export interface RunnerPorts {
+  readonly store: QueueStore;
+  readonly tabs: Tabs;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: NetworkMonitor;
+  readonly transport: Transport;
+  /** Null when the server asks for no login. */
+  readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
+  readonly workspaceId: string;
+  readonly attemptTimeoutMs: number;
+  readonly retryRules: (type: string) => RetryRules;
+}
+
+/** What the runner tells the queue. */
+export interface RunnerEvents {
+  /** These look different now; or, with none, the gates do. */
+  readonly changed: (ids: readonly string[]) => void;
+  /** In this tab or in another. */
+  readonly settled: (settlement: Settlement) => void;
+  readonly discarded: (ids: readonly string[]) => void;
+  readonly failed: (error: HoldfastError) => void;
+}
+
+/** A write that failed is tried again after this, doubling, in milliseconds. */
+const WRITE_DELAY_MS_BASE = 1_000;
+const WRITE_DELAY_MS_MAX = 30_000;
+/** Leadership that was lost to another tab is asked for again only after this, so that two do not take it in turns. */
+const LEAD_AGAIN_MS = 10_000;
+
+/**
+ * Performs the engine's effects and feeds back what happened; holds no rule of its own. Whatever goes wrong here ends as
+ * an input to the engine or as an event, never as a lost promise.
+ */
+export class Runner {
+  readonly engine: Engine;
+  private readonly ports: RunnerPorts;
+  private readonly events: RunnerEvents;
+  private isClosed = false;
+  /** Every number up to this one has been looked at in the store. */
+  private seenSeq = 0;
+  /** Looks into the store happen one after the other, so that mutations become known in their order. */
+  private looking: Promise<void> = Promise.resolve();
+  private nextLook: Promise<void> | null = null;
+  private sending: { readonly batchId: number; readonly abort: AbortController; readonly done: Promise<void> } | null = null;
+  private unstored: Settlement[] = [];
+  private writing: Promise<void> = Promise.resolve();
+  private cancelWake: () => void = () => {};
+  private readonly cancels = new Set<() => void>();
+  private stopLeading: () => void = () => {};
+  private readonly stopListening: (() => void)[] = [];
+  private lastTold = '';
+
+  constructor(ports: RunnerPorts, events: RunnerEvents) {
+    this.ports = ports;
+    this.events = events;
+    this.engine = new Engine({ retryRules: ports.retryRules });
+  }
+
+  /** Reads what is pending, joins the other tabs, and begins to deliver when it is this tab's turn. */
+  async open(): Promise<void> {
+    const { store, network, tabs } = this.ports;
+    if (await store.isPaused()) this.dispatch({ kind: 'paused' });
+    if (!network.isOnline()) this.dispatch({ kind: 'hint', hint: 'offline' });
+    this.stopListening.push(
+      tabs.onMessage((message) => this.receive(message)),
+      network.onHint((hint) => {
+        this.dispatch({ kind: 'hint', hint });
+        if (hint === 'foreground' && !this.engine.isLeader) this.reconcile().catch((error: unknown) => this.report(error));
+        else this.catchUpLater();
+      }),
+    );
+    await this.reconcile();
+    this.post({ kind: 'hello' });
+    this.lead();
+  }
+
+  dispatch(input: EngineInput): void {
+    if (this.isClosed) return;
+    for (const effect of this.engine.handle(input, this.moment())) this.perform(effect);
+  }
+
+  moment(): Moment {
+    const { clock, random } = this.ports;
+    return { nowMs: clock.nowMs(), wallMs: clock.wallMs(), random };
+  }
+
+  post(message: TabMessage): void {
+    if (!this.isClosed) this.ports.tabs.post(encodeTabMessage(message));
+  }
+
+  /** Just stored by this tab. Those that other tabs have stored in between are looked at first, so that order holds. */
+  added(headers: readonly MutationHeader[]): void {
+    if (headers[0]?.seq === this.seenSeq + 1) {
+      this.seenSeq = headers.at(-1)?.seq ?? this.seenSeq;
+      this.dispatch({ kind: 'added', headers });
+    } else {
+      this.catchUpLater();
+    }
+    this.post({ kind: 'stored' });
+  }
+
+  /** Looks for what other tabs have stored, in order. Calls made while one waits its turn share it. */
+  catchUp(): Promise<void> {
+    this.nextLook ??= this.look(async () => {
+      this.nextLook = null;
+      await this.findPending(this.seenSeq);
+    });
+    return this.nextLook;
+  }
+
+  /** Compares all that this tab believes with the store: a hint may have been missed. */
+  reconcile(): Promise<void> {
+    return this.look(async () => {
+      const stored = await this.findPending(0);
+      await this.findDeadLetters();
+      const missing = [...this.engine.mutations.all()].filter(({ header, phase }) => phase.kind !== 'failed' && !stored.has(header.seq) && header.seq <= this.seenSeq);
+      for (const { header } of missing) {
+        const record = await this.ports.store.completed(header.id);
+        if (record !== null) this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
+      }
+    });
+  }
+
+  /** Resolves once nothing of this tab is on its way; after the given time it is cut off, which is safe: it is sent again. */
+  async whenIdle(graceMs: number): Promise<void> {
+    const { sending } = this;
+    if (sending === null) return;
+    const cancel = this.later(graceMs, () => sending.abort.abort(CALLED_OFF));
+    await sending.done;
+    cancel();
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    // Closes the gate of this run only: nothing more is begun.
+    this.dispatch({ kind: 'paused' });
+    this.sending?.abort.abort(CALLED_OFF);
+    await this.sending?.done;
+    await this.writing;
+    this.isClosed = true;
+    this.stopLeading();
+    for (const stop of this.stopListening) stop();
+    for (const cancel of this.cancels) cancel();
+    await this.looking;
+    this.ports.tabs.close();
+    await this.ports.store.close();
+  }
+
+  private look(into: () => Promise<void>): Promise<void> {
+    const looked = this.looking.then(async () => {
+      if (!this.isClosed) await into();
+    });
+    this.looking = looked.catch(() => {});
+    return looked;
+  }
+
+  /** Like `catchUp`, for those who cannot wait: what goes wrong is reported, and tried again. */
+  private catchUpLater(): void {
+    this.catchUp().catch((error: unknown) => {
+      this.report(error);
+      this.later(WRITE_DELAY_MS_BASE, () => this.catchUpLater());
+    });
+  }
+
+  private async findPending(afterSeq: number): Promise<Set<number>> {
+    const seqs = new Set<number>();
+    for (let from: number | null = afterSeq; from !== null; ) {
+      const found: Found<MutationHeader> = await this.ports.store.pendingAfter(from);
+      this.reportUnreadable(found.unreadable);
+      for (const { seq } of found.records) seqs.add(seq);
+      const lastSeq: number = found.records.at(-1)?.seq ?? from;
+      this.seenSeq = Math.max(this.seenSeq, lastSeq);
+      if (found.records.length > 0) this.dispatch({ kind: 'found', headers: found.records, deadLetters: [] });
+      from = found.hasMore ? lastSeq : null;
+    }
+    return seqs;
+  }
+
+  private async findDeadLetters(): Promise<void> {
+    for (let from: number | null = 0; from !== null; ) {
+      const found: Found<DeadLetter> = await this.ports.store.deadLettersAfter(from);
+      this.reportUnreadable(found.unreadable);
+      if (found.records.length > 0) this.dispatch({ kind: 'found', headers: [], deadLetters: found.records });
+      from = found.hasMore ? (found.records.at(-1)?.header.seq ?? null) : null;
+    }
+  }
+
+  private settledElsewhere(settlements: readonly Settlement[]): void {
+    this.dispatch({ kind: 'settledElsewhere', settlements });
+    for (const settlement of settlements) this.events.settled(settlement);
+  }
+
+  private lead(): void {
+    this.stopLeading = this.ports.tabs.lead(() => void this.takeOver());
+  }
+
+  /** Before the first send, everything in the store is looked at once more: what this tab took for settled may not be. */
+  private async takeOver(): Promise<void> {
+    try {
+      await this.ports.store.takeOver();
+      await this.reconcile();
+      this.dispatch({ kind: 'leadership', isLeader: true });
+    } catch (error) {
+      this.report(error);
+      this.later(WRITE_DELAY_MS_BASE, () => void this.takeOver());
+    }
+  }
+
+  private standDown(): void {
+    this.unstored = [];
+    this.stopLeading();
+    this.dispatch({ kind: 'leadership', isLeader: false });
+    this.later(LEAD_AGAIN_MS, () => this.lead());
+  }
+
+  private receive(raw: Json): void {
+    const message = decodeTabMessage(raw);
+    if (message === null || this.isClosed) return;
+    switch (message.kind) {
+      case 'stored':
+        this.catchUpLater();
+        return;
+      case 'settled':
+        this.settledElsewhere(message.settlements);
+        return;
+      case 'discarded':
+        this.dispatch({ kind: 'discarded', ids: message.ids });
+        this.events.discarded(message.ids);
+        return;
+      case 'delivering':
+        this.dispatch({ kind: 'sendingElsewhere', seqs: message.seqs, waitingFor: message.waitingFor });
+        return;
+      case 'paused':
+      case 'resumed':
+        this.dispatch({ kind: message.kind });
+        return;
+      case 'nudge':
+        this.dispatch({ kind: 'hint', hint: 'nudge' });
+        return;
+      case 'hello':
+        this.lastTold = '';
+        this.tellOthers();
+        return;
+    }
+  }
+
+  private perform(effect: EngineEffect): void {
+    switch (effect.kind) {
+      case 'send':
+        this.send(effect);
+        return;
+      case 'abort':
+        if (this.sending?.batchId === effect.batchId) this.sending.abort.abort();
+        return;
+      case 'settle':
+        this.settle(effect.settlements);
+        return;
+      case 'probe':
+        void this.ports.network.probe().then((result) => this.dispatch({ kind: 'probed', result }));
+        return;
+      case 'refreshToken':
+        void this.token(true).then((token) => this.dispatch({ kind: 'tokenRefreshed', isThere: token !== null }));
+        return;
+      case 'wakeAt':
+        this.wakeAt(effect.atMs);
+        return;
+      case 'changed':
+        this.tellOthers();
+        this.events.changed(effect.ids);
+        return;
+    }
+  }
+
+  private send(effect: Extract<EngineEffect, { kind: 'send' }>): void {
+    const { batchId } = effect;
+    const abort = new AbortController();
+    const done = this.attempt(effect, abort).then((answer) => {
+      this.sending = null;
+      if (answer !== null) this.dispatch({ kind: 'answer', batchId, answer });
+    });
+    this.sending = { batchId, abort, done };
+  }
+
+  /** Null when nothing was sent because this tab may not send. */
+  private async attempt(effect: Extract<EngineEffect, { kind: 'send' }>, abort: AbortController): Promise<TransportAnswer | null> {
+    const { store, transport } = this.ports;
+    const headers = effect.items.map(({ header }) => header);
+    try {
+      const token = await this.token(false);
+      const claim = await store.claim(headers);
+      if (abort.signal.aborted) return CALLED_OFF;
+      if (token === null && this.ports.getToken !== null) return { kind: 'unauthorized', error: NO_TOKEN };
+      if (!claim.isLeader) {
+        this.standDown();
+        return null;
+      }
+      if (claim.isPaused) {
+        this.dispatch({ kind: 'paused' });
+        return CALLED_OFF;
+      }
+      const mutations: WireMutation[] = [];
+      const unreadableSeqs: number[] = [];
+      for (const item of effect.items) {
+        const body = claim.bodies.get(item.header.seq);
+        if (body?.kind === 'record') mutations.push(toWire(item, body.record));
+        else unreadableSeqs.push(item.header.seq);
+      }
+      if (unreadableSeqs.length > 0) this.dispatch({ kind: 'unreadable', seqs: unreadableSeqs, error: UNREADABLE });
+      if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
+      const client = { id: store.clientId, workspaceId: this.ports.workspaceId };
+      const request = { protocol: PROTOCOL_VERSION, client, acknowledgedFloor: effect.acknowledgedFloor, mutations };
+      const cancelTimeout = this.later(this.ports.attemptTimeoutMs, () => abort.abort());
+      const startedAtMs = this.ports.clock.nowMs();
+      const answer = await transport.send(request, { token, signal: abort.signal });
+      cancelTimeout();
+      if (abort.signal.reason === CALLED_OFF && answer.kind !== 'answered') return CALLED_OFF;
+      this.ports.network.observe(answer, this.ports.clock.nowMs() - startedAtMs);
+      return answer;
+    } catch (error) {
+      // Storage could not be read, or the app's `getToken` threw: nothing was sent.
+      this.report(error);
+      return { kind: 'unreachable', error: toWireError(error) };
+    }
+  }
+
+  private async token(refresh: boolean): Promise<string | null> {
+    try {
+      return (await this.ports.getToken?.({ refresh })) ?? null;
+    } catch (error) {
+      this.report(error);
+      return null;
+    }
+  }
+
+  /** Verdicts are told at once and stored in turn. While they cannot be stored they are kept; sent again, they would be the same. */
+  private settle(settlements: readonly Settlement[]): void {
+    this.unstored.push(...settlements);
+    this.writing = this.writing.then(() => this.write(WRITE_DELAY_MS_BASE));
+    for (const settlement of settlements) this.events.settled(settlement);
+  }
+
+  private async write(delayMs: number): Promise<void> {
+    const settlements = this.unstored;
+    if (settlements.length === 0 || this.isClosed) return;
+    this.unstored = [];
+    try {
+      if (!(await this.ports.store.settle(settlements))) {
+        this.standDown();
+        return;
+      }
+      this.post({ kind: 'settled', settlements });
+      this.dispatch({ kind: 'settlementsStored', seqs: settlements.map(seqOf) });
+    } catch (error) {
+      this.unstored = [...settlements, ...this.unstored];
+      this.report(error);
+      this.later(delayMs, () => {
+        this.writing = this.writing.then(() => this.write(Math.min(WRITE_DELAY_MS_MAX, 2 * delayMs)));
+      });
+    }
+  }
+
+  private wakeAt(atMs: number | null): void {
+    this.cancelWake();
+    if (atMs === null) return;
+    this.cancelWake = this.later(atMs - this.ports.clock.nowMs(), () => this.dispatch({ kind: 'tick' }));
+  }
+
+  private tellOthers(): void {
+    if (!this.engine.isLeader) return;
+    const closed = this.engine.gates.closed(this.ports.clock.nowMs());
+    const waitingFor: WaitingFor | null = closed?.waitingFor ?? null;
+    const { sendingSeqs } = this.engine;
+    const told = `${waitingFor} ${sendingSeqs.join()}`;
+    if (told === this.lastTold) return;
+    this.lastTold = told;
+    this.post({ kind: 'delivering', seqs: sendingSeqs, waitingFor });
+  }
+
+  private later(delayMs: number, callback: () => void): () => void {
+    const cancel = this.ports.clock.schedule(delayMs, () => {
+      this.cancels.delete(cancel);
+      if (!this.isClosed) callback();
+    });
+    this.cancels.add(cancel);
+    return () => {
+      this.cancels.delete(cancel);
+      cancel();
+    };
+  }
+
+  private report(error: unknown): void {
+    if (!this.isClosed) this.events.failed(toHoldfastError(error));
+  }
+
+  private reportUnreadable(texts: readonly string[]): void {
+    for (const text of texts) {
+      this.events.failed(new HoldfastError({ ...UNREADABLE, message: `${UNREADABLE.message} It begins with ${JSON.stringify(text.slice(0, 40))}.` }));
+    }
+  }
+}
+
+const CALLED_OFF: TransportAnswer = {
+  kind: 'calledOff',
+  error: { category: 'NETWORK_ERROR', code: 'UNREACHABLE', message: 'The attempt was called off by this device.' },
+};
+
+const NO_TOKEN: WireError = {
+  category: 'AUTH_ERROR',
+  code: 'TOKEN_MISSING',
+  message: 'There is no login to send under.',
+  hint: 'Sign in again. What is stored on this device is kept.',
+};
+
+const UNREADABLE: WireError = {
+  category: 'CORRUPTED',
+  code: 'UNREADABLE_RECORD',
+  message: 'A stored mutation can no longer be read.',
+  hint: 'It is kept as it is and will not be sent; the others go on.',
+};
+
+function toWire({ header, after }: BatchItem, payload: WireMutation['payload']): WireMutation {
+  const { id, seq, generation, type, version, operation, entity, createdAtMs } = header;
+  return { id, seq, after, generation, type, version, operation, entity, payload, createdAt: new Date(createdAtMs).toISOString() };
+}
+
+function seqOf(settlement: Settlement): number {
+  switch (settlement.kind) {
+    case 'completed':
+      return settlement.record.seq;
+    case 'failed':
+      return settlement.deadLetter.header.seq;
+    case 'refused':
+      return settlement.header.seq;
+  }
+}
+
+export function toHoldfastError(error: unknown): HoldfastError {
+  if (isHoldfastError(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new HoldfastError({ code: 'STORAGE_FAILED', message, cause: error });
+}
+
+function toWireError(error: unknown): WireError {
+  return toHoldfastError(error).toWire();
+}

@@ -1,0 +1,32 @@
+import * as v from 'valibot';
+import type { Settlement, WaitingFor } from '../engine/engine-io.ts';
+import type { Json } from '../protocol/wire.ts';
+
+/** What tabs tell each other. Hints only: whoever missed one finds the truth in the store. */
+export type TabMessage =
+  /** New mutations stand in the store. */
+  | { readonly kind: 'stored' }
+  | { readonly kind: 'settled'; readonly settlements: readonly Settlement[] }
+  | { readonly kind: 'discarded'; readonly ids: readonly string[] }
+  /** From the one who delivers: all that is on its way, and what the rest waits for. */
+  | { readonly kind: 'delivering'; readonly seqs: readonly number[]; readonly waitingFor: WaitingFor | null }
+  | { readonly kind: 'paused' }
+  | { readonly kind: 'resumed' }
+  /** Someone asks to drain now. */
+  | { readonly kind: 'nudge' }
+  /** A tab has just opened and would like to know what is on its way. */
+  | { readonly kind: 'hello' };
+
+const KINDS = ['stored', 'settled', 'discarded', 'delivering', 'paused', 'resumed', 'nudge', 'hello'] as const;
+const envelope = v.looseObject({ holdfast: v.literal(1), kind: v.picklist(KINDS) });
+
+export function encodeTabMessage(message: TabMessage): Json {
+  // Everything in a message is plain data, which the channel copies.
+  return { holdfast: 1, ...message } as unknown as Json;
+}
+
+/** Null for what is not a message of this version. */
+export function decodeTabMessage(message: Json): TabMessage | null {
+  // The sender is this same code in another tab of this origin; the envelope tells versions apart.
+  return v.is(envelope, message) ? (message as unknown as TabMessage) : null;
+}
