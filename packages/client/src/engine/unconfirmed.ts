@@ -13,6 +13,8 @@ export class Unconfirmed {
     failed: 0,
     pendingBytes: 0,
   };
+  /** Waiting for a person, in the order they died. */
+  readonly deadLetters: Set<Entry> = new Set();
   private changedIds = new Set<string>();
   private readonly byId = new Map<string, Entry>();
   private readonly bySeq = new Map<number, Entry>();
@@ -71,7 +73,7 @@ export class Unconfirmed {
 
   /** Confirmed, or gone: keeps nothing of it. */
   forget(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
-    if (entry.phase.kind === 'failed') this.counts.failed -= 1;
+    if (this.deadLetters.delete(entry)) this.counts.failed -= 1;
     else this.leavePending(entry, nowMs, isServersVerdict);
     this.byId.delete(entry.header.id);
     this.bySeq.delete(entry.header.seq);
@@ -83,6 +85,7 @@ export class Unconfirmed {
     this.leavePending(entry, nowMs, isServersVerdict);
     entry.phase = { kind: 'failed', error, failedAtMs };
     entry.lastError = error;
+    this.deadLetters.add(entry);
     this.counts.failed += 1;
   }
 

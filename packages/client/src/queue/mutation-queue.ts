@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Settlement, WaitingFor } from '../engine/engine-io.ts';
+import type { Entry } from '../engine/entry.ts';
 import type { AnyMutationDefinition, MutationInput } from '../mutation/definition.ts';
 import { errorFromWire, HoldfastError } from '../mutation/holdfast-error.ts';
 import type { CompletedRecord, DeadLetter } from '../mutation/record.ts';
@@ -209,17 +210,15 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return { ...status, behindId: status.waitingFor === 'lane' ? (head?.header.id ?? null) : null, login: this.identity, whatToDo };
   }
 
-  /** Unconfirmed mutations in the order they were added, at most `limit` of them. */
+  /** Unconfirmed mutations, at most `limit` of them: dead letters first, then pending ones in the order they were added. */
   listUnconfirmed(limit: number = PAGE_COUNT): readonly MutationStatus[] {
     const { runner } = this;
     if (runner === null) return [];
     const moment = runner.moment();
-    const list: MutationStatus[] = [];
-    for (const entry of runner.engine.mutations.all()) {
-      if (list.length >= limit) break;
-      list.push(statusOfEntry(runner.engine, entry, moment));
-    }
-    return list;
+    const { deadLetters } = runner.engine.mutations;
+    const entries = firstOf(deadLetters, limit);
+    entries.push(...firstOf(runner.engine.mutations.all(), limit - entries.length, ({ phase }) => phase.kind !== 'failed'));
+    return entries.map((entry) => statusOfEntry(runner.engine, entry, moment));
   }
 
   /** The last confirmed ones, newest first, at most `limit` of them. */
@@ -235,16 +234,13 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const { runner, store } = await this.opened();
     const { mutations } = runner.engine;
     const moment = runner.moment();
-    const page: Record<'pending' | 'processing' | 'failed', MutationStatus[]> = { pending: [], processing: [], failed: [] };
+    const summaries = (entries: readonly Entry[]): MutationStatus[] => entries.map((entry) => statusOfEntry(runner.engine, entry, moment));
     const { pending, processing, failed } = mutations.counts;
-    let wanted = Math.min(PAGE_COUNT, pending - processing) + Math.min(PAGE_COUNT, processing) + Math.min(PAGE_COUNT, failed);
-    for (const entry of mutations.all()) {
-      if (wanted === 0) break;
-      const kind = entry.phase.kind === 'waiting' ? 'pending' : entry.phase.kind === 'sending' ? 'processing' : 'failed';
-      if (page[kind].length === PAGE_COUNT) continue;
-      page[kind].push(statusOfEntry(runner.engine, entry, moment));
-      wanted -= 1;
-    }
+    const page = {
+      pending: summaries(firstOf(mutations.all(), Math.min(PAGE_COUNT, pending - processing), ({ phase }) => phase.kind === 'waiting')),
+      processing: summaries(firstOf(mutations.all(), Math.min(PAGE_COUNT, processing), ({ phase }) => phase.kind === 'sending')),
+      failed: summaries(firstOf(mutations.deadLetters, PAGE_COUNT)),
+    };
     const completed = await store.completedCount();
     const oldest = mutations.oldestPending;
     return {
@@ -502,6 +498,15 @@ function snapshotOf(runner: Runner | null, isReady: boolean): QueueSnapshot {
     waitingFor: closed?.waitingFor ?? 'nothing',
     error: closed?.error ?? null,
   };
+}
+
+function firstOf(entries: Iterable<Entry>, count: number, isWanted: (entry: Entry) => boolean = () => true): Entry[] {
+  const first: Entry[] = [];
+  for (const entry of entries) {
+    if (first.length >= count) break;
+    if (isWanted(entry)) first.push(entry);
+  }
+  return first;
 }
 
 function deadLetterOf(engine: Engine, id: string): DeadLetter | null {

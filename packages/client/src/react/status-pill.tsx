@@ -1,0 +1,40 @@
+import type { ReactNode } from 'react';
+import type { QueueSnapshot } from '../queue/mutation-queue.ts';
+import { type AnyQueue } from './queue-context.ts';
+import { describeQueue, type PillState } from './status-text.ts';
+import { useMutationQueue } from './use-mutation-queue.ts';
+
+export interface StatusPillProps {
+  /** @default the provider's */
+  readonly queue?: AnyQueue;
+  /** Makes the pill a button, for instance to open a pending list. */
+  readonly onClick?: () => void;
+  /** Words of one's own. */
+  readonly describe?: (snapshot: QueueSnapshot) => PillState;
+  readonly className?: string;
+}
+
+/** Says where the user's changes are: on this device, on their way, confirmed, or not accepted. Announced to screen readers. */
+export function StatusPill({ queue, onClick, describe = describeQueue, className = '' }: StatusPillProps): ReactNode {
+  const snapshot = useMutationQueue(queue);
+  const { tone, text } = describe(snapshot);
+  const content = (
+    <>
+      <span className="holdfast-dot" aria-hidden="true" />
+      <span role="status">{text}</span>
+    </>
+  );
+  const classes = `holdfast-pill ${className}`;
+  if (onClick === undefined) {
+    return (
+      <span className={classes} data-tone={tone}>
+        {content}
+      </span>
+    );
+  }
+  return (
+    <button type="button" className={classes} data-tone={tone} onClick={onClick}>
+      {content}
+    </button>
+  );
+}

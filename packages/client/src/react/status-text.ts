@@ -1,0 +1,51 @@
+import type { QueueSnapshot } from '../queue/mutation-queue.ts';
+import type { MutationStatus } from '../queue/mutation-status.ts';
+
+/** What a pill says, and how it looks. */
+export interface PillState {
+  readonly tone: 'calm' | 'busy' | 'waiting' | 'alert';
+  readonly text: string;
+}
+
+/** The truth about the queue in a few words. */
+export function describeQueue(snapshot: QueueSnapshot): PillState {
+  const { pendingCount, processingCount, failedCount, waitingFor } = snapshot;
+  if (failedCount > 0) return { tone: 'alert', text: `${count(failedCount, 'change')} not accepted` };
+  if (!snapshot.isReady) return { tone: 'waiting', text: 'Opening' };
+  if (pendingCount === 0) return waitingFor === 'network' ? { tone: 'waiting', text: 'Offline' } : { tone: 'calm', text: 'All changes confirmed' };
+  if (processingCount > 0) return { tone: 'busy', text: `Sending ${count(pendingCount, 'change')}` };
+  const saved = `${count(pendingCount, 'change')} saved on this device`;
+  return { tone: 'waiting', text: `${REASONS[waitingFor]}${saved}` };
+}
+
+const REASONS: Readonly<Record<QueueSnapshot['waitingFor'], string>> = {
+  network: 'Offline · ',
+  rateLimit: 'Waiting · ',
+  circuit: 'Server unavailable · ',
+  backoff: '',
+  lane: '',
+  paused: 'Paused · ',
+  auth: 'Sign in again · ',
+  upgrade: 'Update needed · ',
+  nothing: '',
+};
+
+/** How far one mutation has come, in the words that the user was promised. */
+export function describeStage(status: MutationStatus): PillState {
+  switch (status.status) {
+    case 'pending':
+      return { tone: 'waiting', text: 'Saved on this device' };
+    case 'processing':
+      return { tone: 'busy', text: 'Sending' };
+    case 'completed':
+      return { tone: 'calm', text: 'Confirmed' };
+    case 'failed':
+      return { tone: 'alert', text: 'Not accepted' };
+    case 'cancelled':
+      return { tone: 'calm', text: 'Discarded' };
+  }
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

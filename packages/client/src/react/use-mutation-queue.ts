@@ -1,0 +1,57 @@
+import { useMemo, useSyncExternalStore } from 'react';
+import type { AnyMutationDefinition } from '../mutation/definition.ts';
+import type { MutationQueue, QueueSnapshot } from '../queue/mutation-queue.ts';
+import { type AnyQueue, useQueue } from './queue-context.ts';
+
+/** The queue's live counts and what can be done with it. */
+export interface UseMutationQueue<Definitions extends readonly AnyMutationDefinition[]> extends QueueSnapshot {
+  readonly queue: MutationQueue<Definitions>;
+  /** `queue.add`: resolves when the mutation is durable on this device, rejects when it was not stored. */
+  readonly addMutation: MutationQueue<Definitions>['add'];
+  readonly getMutationStatus: MutationQueue<Definitions>['getMutationStatus'];
+  readonly onRetryComplete: MutationQueue<Definitions>['onRetryComplete'];
+  readonly onError: MutationQueue<Definitions>['onError'];
+}
+
+/** Live counts, and `addMutation`. Takes the queue from the provider, or the one that is handed in (and then its types). */
+export function useMutationQueue<Definitions extends readonly AnyMutationDefinition[] = readonly AnyMutationDefinition[]>(
+  queue?: MutationQueue<Definitions>,
+): UseMutationQueue<Definitions> {
+  // The provider's queue is of the app's definitions; `createQueueHooks` says which.
+  const found = useQueue(queue as AnyQueue | undefined) as unknown as MutationQueue<Definitions>;
+  const snapshot = useSyncExternalStore(
+    (listener) => found.subscribe(listener),
+    () => found.getSnapshot(),
+    () => SERVER_SNAPSHOT,
+  );
+  const actions = useMemo(
+    () => ({
+      queue: found,
+      addMutation: found.add.bind(found),
+      getMutationStatus: found.getMutationStatus.bind(found),
+      onRetryComplete: found.onRetryComplete.bind(found),
+      onError: found.onError.bind(found),
+    }),
+    [found],
+  );
+  return useMemo(() => ({ ...snapshot, ...actions }), [snapshot, actions]);
+}
+
+/** Hooks typed by the app's definitions: `export const { useMutationQueue } = createQueueHooks<typeof mutations>()`. */
+export function createQueueHooks<Definitions extends readonly AnyMutationDefinition[]>(): {
+  readonly useMutationQueue: (queue?: MutationQueue<Definitions>) => UseMutationQueue<Definitions>;
+} {
+  return { useMutationQueue };
+}
+
+/** On a server nothing is stored and nothing pending. */
+const SERVER_SNAPSHOT: QueueSnapshot = {
+  isReady: false,
+  pendingCount: 0,
+  processingCount: 0,
+  failedCount: 0,
+  isPaused: false,
+  isLeader: false,
+  waitingFor: 'nothing',
+  error: null,
+};

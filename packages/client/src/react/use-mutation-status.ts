@@ -1,0 +1,29 @@
+import { useEffect, useMemo, useState } from 'react';
+import type { MutationStatus } from '../queue/mutation-status.ts';
+import { type AnyQueue, useQueue } from './queue-context.ts';
+import { useQueueVersion } from './use-queue-version.ts';
+
+/** Where a mutation stands, live; undefined while that is being looked up, and for an id that this device does not know. */
+export function useMutationStatus(id: string | undefined, queue?: AnyQueue): MutationStatus | undefined {
+  const found = useQueue(queue);
+  const version = useQueueVersion(found);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the version stands for the queue's state
+  const live = useMemo(() => (id === undefined ? undefined : found.peekStatus(id)), [found, id, version]);
+  const [past, setPast] = useState<MutationStatus | undefined>(undefined);
+  const mustLookUp = id !== undefined && live === undefined;
+
+  useEffect(() => {
+    if (!mustLookUp) return undefined;
+    let isWanted = true;
+    // A queue that cannot be opened has told its `onError`; here it means: not known.
+    found.getMutationStatus(id).then(
+      (status) => isWanted && setPast(status),
+      () => {},
+    );
+    return () => {
+      isWanted = false;
+    };
+  }, [found, id, mustLookUp]);
+
+  return live ?? (past?.id === id ? past : undefined);
+}

@@ -1,0 +1,15 @@
+import { useSyncExternalStore } from 'react';
+import type { NetworkStatus } from '../network/network-monitor.ts';
+import { type AnyQueue, useQueue } from './queue-context.ts';
+
+const ON_A_SERVER: NetworkStatus = { isOnline: true, quality: 'unknown', latencyMs: null };
+
+/** Whether the server can be reached, and how well; live. */
+export function useNetworkStatus(queue?: AnyQueue): NetworkStatus {
+  const { network } = useQueue(queue);
+  return useSyncExternalStore(
+    (listener) => network.onChange(listener),
+    () => network.getSnapshot(),
+    () => ON_A_SERVER,
+  );
+}
