@@ -89,7 +89,8 @@ export async function readAudit(session: Session, query: AuditQuery): Promise<Au
        and ($1::text is null or entity_type = $1)
        and ($2::text is null or entity_id = $2)
        and ($3::bigint is null or id < $3)
-     order by id desc
+     -- the column, not the text of it selected above: '9' would come after '10'
+     order by audit_log.id desc
      limit $4`,
     [query.entityType ?? null, query.entityId ?? null, query.before ?? null, query.limit + 1],
   );

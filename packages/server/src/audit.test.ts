@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { readAudit } from './audit-query.ts';
+import { withCaller } from './caller.ts';
+import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
+import { change, createDevice, type TestDevice } from './testing-databases/test-device.ts';
+
+describeOnEachDatabase((world) => {
+  test('P5 · each effect leaves exactly one audit row, with before, after, actor and mutation', async () => {
+    const device = createDevice(world.database);
+    const entity = { table: 'accounts', id: randomUUID() };
+    const [created, updated, deleted] = [
+      device.next(change('create', entity, { name: 'Oslo', beds: 1 })),
+      device.next(change('update', entity, { name: 'Bergen', beds: 1 })),
+      device.next(change('delete', entity)),
+    ];
+    await device.send([created, updated, deleted]);
+    await device.send([created, updated, deleted]);
+
+    const { entries, nextBefore } = await read(device, { entityType: 'accounts', entityId: entity.id, limit: 50 });
+
+    const whole = {
+      id: entity.id,
+      workspace_id: device.workspaceId,
+      beds: 1,
+      code: null,
+      tags: null,
+      owner: 'nobody',
+      parent_id: null,
+    };
+    const common = { actor: device.claims.sub, entityType: 'accounts', entityId: entity.id, clientId: device.clientId };
+    expect(entries).toMatchObject([
+      {
+        ...common,
+        mutationId: deleted.id,
+        action: 'delete',
+        oldValues: { ...whole, name: 'Bergen' },
+        newValues: null,
+        changedFields: null,
+      },
+      {
+        ...common,
+        mutationId: updated.id,
+        action: 'update',
+        oldValues: { name: 'Oslo' },
+        newValues: { name: 'Bergen' },
+        changedFields: ['name'],
+      },
+      {
+        ...common,
+        mutationId: created.id,
+        action: 'create',
+        oldValues: null,
+        newValues: { ...whole, name: 'Oslo' },
+        changedFields: null,
+      },
+    ]);
+    expect(entries[1]?.oldValues).toEqual({ name: 'Oslo' });
+    expect(nextBefore).toBeNull();
+  });
+
+  test('P5 · what came before and after are what the rows really were, also where a trigger changed them', async () => {
+    const device = createDevice(world.database);
+    const entity = { table: 'lists', id: randomUUID() };
+    await device.send([
+      device.next(change('create', entity, { value: 1 })),
+      device.next(change('update', entity, { value: 2 })),
+    ]);
+    const { entries } = await read(device, { limit: 1 });
+    expect(entries).toMatchObject([
+      {
+        oldValues: { value: 1, history: [1] },
+        newValues: { value: 2, history: [1, 2] },
+        changedFields: ['history', 'value'],
+      },
+    ]);
+  });
+
+  test('P5 · an update that changes nothing is recorded as such', async () => {
+    const device = createDevice(world.database);
+    const entity = { table: 'accounts', id: randomUUID() };
+    await device.send([
+      device.next(change('create', entity, { name: 'same' })),
+      device.next(change('update', entity, { name: 'same' })),
+    ]);
+    const { entries } = await read(device, { limit: 1 });
+    expect(entries).toMatchObject([{ action: 'update', oldValues: {}, newValues: {}, changedFields: [] }]);
+  });
+
+  test('P5 · changes past Holdfast are recorded too, row by row, with no mutation', async () => {
+    const device = createDevice(world.database);
+    await device.send([device.next(), device.next(), device.next()]);
+    await world.database.query(`update public.accounts set name = name || '!' where workspace_id = $1`, [
+      device.workspaceId,
+    ]);
+
+    const { entries } = await read(device, { limit: 3 });
+    expect(entries.map((entry) => [entry.actor, entry.mutationId, entry.clientId])).toEqual(
+      Array.from({ length: 3 }, () => [null, null, null]),
+    );
+    for (const entry of entries) {
+      expect(entry.newValues?.['name']).toBe(`${String(entry.oldValues?.['name'])}!`);
+    }
+  });
+
+  test('P5 · when the key itself changes, before and after still belong together', async () => {
+    const device = createDevice(world.database);
+    await device.send([
+      device.next({ payload: { name: 'a', beds: 1 } }),
+      device.next({ payload: { name: 'b', beds: 2 } }),
+    ]);
+    await world.database.query(
+      `update public.accounts set id = gen_random_uuid(), name = name || beds where workspace_id = $1`,
+      [device.workspaceId],
+    );
+    const { entries } = await read(device, { limit: 2 });
+    expect(entries.map((entry) => [entry.oldValues?.['name'], entry.newValues?.['name']]).toSorted()).toEqual([
+      ['a', 'a1'],
+      ['b', 'b2'],
+    ]);
+    expect(entries[0]?.changedFields).toEqual(['id', 'name']);
+  });
+
+  test('P5 · pages follow each other without gap or overlap', async () => {
+    const device = createDevice(world.database);
+    await device.send(Array.from({ length: 7 }, () => device.next()));
+    const pages: string[][] = [];
+    for (let before: string | undefined, page = 0; page < 3; page += 1) {
+      const answer = await read(device, { limit: 3, before });
+      pages.push(answer.entries.map((entry) => String(entry.newValues?.['name'])));
+      before = answer.nextBefore ?? undefined;
+    }
+    expect(pages).toEqual([
+      ['account 7', 'account 6', 'account 5'],
+      ['account 4', 'account 3', 'account 2'],
+      ['account 1'],
+    ]);
+  });
+
+  test('P5 · disable_audit stops the recording, enable_audit starts it again', async () => {
+    const device = createDevice(world.database);
+    await world.database.query(`select holdfast.disable_audit('public.faults')`);
+    await device.send([device.next(change('create', { table: 'fault', id: randomUUID() }))]);
+    await world.database.query(`select holdfast.enable_audit('public.faults', 'fault')`);
+    // twice is as good as once
+    await world.database.query(`select holdfast.enable_audit('public.faults', 'fault')`);
+    await device.send([device.next(change('create', { table: 'fault', id: randomUUID() }))]);
+
+    expect((await read(device, { limit: 5 })).entries).toHaveLength(1);
+  });
+
+  function read(device: TestDevice, query: Parameters<typeof readAudit>[1]) {
+    return withCaller(world.database, device.claims, (session) => readAudit(session, query));
+  }
+});

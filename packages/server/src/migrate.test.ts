@@ -1,0 +1,120 @@
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { MigrationError, migrate } from './migrate.ts';
+import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
+
+const SQL = fileURLToPath(new URL('../sql/', import.meta.url));
+
+describeOnEachDatabase((world) => {
+  let folder = '';
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'holdfast-migrations-'));
+    await cp(SQL, folder, { recursive: true });
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  test('P10 · migrating runs every file once, and a second time none', async () => {
+    const [database] = await open();
+    const names = (await readdir(SQL)).toSorted();
+    expect(names.length).toBeGreaterThan(3);
+
+    expect(await migrate(database)).toEqual({ applied: names });
+    expect(await migrate(database)).toEqual({ applied: [] });
+  });
+
+  test('P10 · of servers starting at once, each file is run by one', async () => {
+    const handles = await world.openEmpty(4);
+    const reports = await Promise.all(handles.map((handle) => migrate(handle)));
+    expect(reports.flatMap((report) => report.applied).toSorted()).toEqual((await readdir(SQL)).toSorted());
+  });
+
+  test('P10 · running the files again by hand changes nothing', async () => {
+    const [database] = await open();
+    await migrate(database);
+    const before = await catalogue();
+    for (const name of (await readdir(SQL)).toSorted()) {
+      const sql = await readFile(join(SQL, name), 'utf8');
+      await database.transaction((session) => session.runScript(sql));
+    }
+    expect(await catalogue()).toEqual(before);
+
+    function catalogue() {
+      return database.query(
+        `select proname as name, proacl::text as rights from pg_proc where pronamespace = 'holdfast'::regnamespace
+         union all select relname, relacl::text from pg_class where relnamespace = 'holdfast'::regnamespace
+         union all select polname, null from pg_policy union all select conname, null from pg_constraint
+         order by 1, 2`,
+      );
+    }
+  });
+
+  test('P10 · a file edited after it ran is refused; other line ends are no edit', async () => {
+    const [database] = await open();
+    await migrate(database, { folder });
+    const file = join(folder, '0002_ledger.sql');
+    const sql = await readFile(file, 'utf8');
+
+    await writeFile(file, sql.replaceAll('\n', '\r\n'));
+    expect(await migrate(database, { folder })).toEqual({ applied: [] });
+    await writeFile(file, `${sql}-- one more word\n`);
+    await expect(migrate(database, { folder })).rejects.toThrow(
+      '"0002_ledger.sql" (holdfast) was edited after it ran on this database. Put the file back as it was, and bring the change as a new file.',
+    );
+  });
+
+  test('P10 · a database newer than the code is refused', async () => {
+    const [database] = await open();
+    await writeFile(join(folder, '9999_from_the_future.sql'), 'select 1;');
+    await migrate(database, { folder });
+
+    await expect(migrate(database)).rejects.toThrow(
+      'The database has "9999_from_the_future.sql" (holdfast), which this version does not know: it is newer. Update this server, or restore a backup made before that migration.',
+    );
+  });
+
+  test('P10 · a file that fails is rolled back whole, and runs once it is mended', async () => {
+    const [database] = await open();
+    const file = join(folder, '0009_mended.sql');
+    await writeFile(file, 'create table public.half (id integer); select nonsense;');
+    const failure = migrate(database, { folder });
+    await expect(failure).rejects.toBeInstanceOf(MigrationError);
+    await expect(failure).rejects.toThrow(
+      '0009_mended.sql failed and was rolled back: column "nonsense" does not exist',
+    );
+    expect(await database.query(`select to_regclass('public.half')::text as half`)).toEqual([{ half: null }]);
+
+    await writeFile(file, 'create table public.half (id integer);');
+    expect(await migrate(database, { folder })).toEqual({ applied: ['0009_mended.sql'] });
+  });
+
+  test('P10 · an app keeps its own files, with its own numbering, beside those of Holdfast', async () => {
+    const [database] = await open();
+    await migrate(database);
+    const own = await mkdtemp(join(tmpdir(), 'holdfast-app-'));
+    await writeFile(join(own, '0001_things.sql'), 'create table public.things (id integer);');
+    await writeFile(join(own, 'README.md'), 'not a migration');
+    try {
+      expect(await migrate(database, { set: 'app', folder: own })).toEqual({ applied: ['0001_things.sql'] });
+      expect(await migrate(database, { set: 'app', folder: own })).toEqual({ applied: [] });
+      expect(await migrate(database)).toEqual({ applied: [] });
+    } finally {
+      await rm(own, { recursive: true, force: true });
+    }
+  });
+
+  async function open() {
+    const [database] = await world.openEmpty();
+    if (database === undefined) throw new Error('no database');
+    return [database] as const;
+  }
+});
+
+test('P1 · no error of ours is in class 40, which a gateway might repeat without end', async () => {
+  for (const name of await readdir(SQL)) {
+    const sql = await readFile(join(SQL, name), 'utf8');
+    expect(sql.match(/errcode = '40|\('40\w{3}', '[A-Z_]+'/g), name).toBeNull();
+  }
+});

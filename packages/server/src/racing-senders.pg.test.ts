@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto';
+import type { WireMutation } from 'holdfast/protocol';
+import { expect, test } from 'vitest';
+import { describeOnPostgres } from './testing-databases/test-databases.ts';
+import { applyBatch, change, countTraces, createDevice, kindOf } from './testing-databases/test-device.ts';
+
+const CLIENT_COUNT = 8;
+const SENDER_COUNT = 3;
+const LIST_COUNT = 4;
+const CHANGES_PER_LIST = 20;
+const SLICE_COUNT = 25;
+
+describeOnPostgres((world) => {
+  test('P1 · racing senders of overlapping, repeated slices: each effect once, each lane in order', async () => {
+    const clients = Array.from({ length: CLIENT_COUNT }, () => createDevice(world.database));
+    const kinds = new Map<string, number>();
+
+    const histories = await Promise.all(
+      clients.map(async (device) => {
+        // the changes of the lists are interleaved, each list a lane
+        const lists = Array.from({ length: LIST_COUNT }, () => ({ table: 'lists', id: randomUUID() }));
+        const last = new Map<string, number>();
+        const mutations: WireMutation[] = [];
+        for (let value = 1; value <= CHANGES_PER_LIST; value += 1) {
+          for (const list of lists) {
+            const mutation = device.next({
+              ...change(value === 1 ? 'create' : 'update', list, { value }),
+              after: last.get(list.id) ?? null,
+            });
+            last.set(list.id, mutation.seq);
+            mutations.push(mutation);
+          }
+        }
+        await Promise.all(
+          Array.from({ length: SENDER_COUNT }, async (_, sender) => {
+            const draw = randomFrom(device.clientId.charCodeAt(0) * 31 + sender);
+            for (let slice = 0; slice < SLICE_COUNT; slice += 1) {
+              const from = Math.floor(draw() * mutations.length);
+              const part = mutations.slice(from, from + 1 + Math.floor(draw() * 30));
+              for (const kind of await device.sendForKinds(draw() < 0.2 ? part.toReversed() : part)) {
+                kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+              }
+            }
+            // at last everything, in order, as a client does that has heard nothing
+            expect(new Set(await device.sendForKinds(mutations))).toSatisfy(
+              (seen: Set<string>) => !seen.has('deferred'),
+            );
+          }),
+        );
+        expect(await countTraces(world.database, device.workspaceId)).toMatchObject({
+          ledger: LIST_COUNT * CHANGES_PER_LIST,
+          audit: LIST_COUNT * CHANGES_PER_LIST,
+        });
+        return lists.map((list) => list.id);
+      }),
+    );
+
+    const rows = await world.database.query<{ history: number[] }>(
+      'select history from public.lists where id = any ($1::uuid[])',
+      [histories.flat()],
+    );
+    expect(rows).toHaveLength(CLIENT_COUNT * LIST_COUNT);
+    for (const row of rows) {
+      expect(row.history).toEqual(Array.from({ length: CHANGES_PER_LIST }, (_, index) => index + 1));
+    }
+    // control: the race did produce repeats and deferrals, or it would prove nothing
+    expect(kinds.get('duplicate applied')).toBeGreaterThan(100);
+    expect(kinds.get('deferred')).toBeGreaterThan(100);
+    expect([...kinds.keys()].toSorted()).toEqual(['applied', 'deferred', 'duplicate applied']);
+  });
+
+  test('P4 · of two clients racing with the same id, one is applied and the other refused', async () => {
+    const workspaceId = `workspace-${randomUUID()}`;
+    const devices = Array.from({ length: 6 }, () => createDevice(world.database, { workspaceId }));
+    const id = randomUUID();
+
+    const kinds = await Promise.all(
+      devices.map((device) =>
+        device.sendForKinds([device.next(), device.next({ id, payload: { name: device.clientId } }), device.next()]),
+      ),
+    );
+
+    const contested = kinds.map((kind) => kind[1]);
+    expect(contested.filter((kind) => kind === 'applied')).toHaveLength(1);
+    expect(contested.filter((kind) => kind === 'rejected ID_REUSED')).toHaveLength(5);
+    expect(kinds.map((kind) => [kind[0], kind[2]]).flat()).toEqual(Array.from({ length: 12 }, () => 'applied'));
+    expect(await countTraces(world.database, workspaceId)).toMatchObject({ accounts: 13, audit: 13 });
+  });
+
+  test('P4 · a client registered by two logins at once belongs to one of them', async () => {
+    const clientId = randomUUID();
+    const devices = Array.from({ length: 4 }, () => createDevice(world.database, { clientId }));
+    const answers = await Promise.allSettled(devices.map((device) => device.send([device.next()])));
+    expect(answers.filter((answer) => answer.status === 'fulfilled')).toHaveLength(1);
+    for (const answer of answers) {
+      if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ detail: 'FOREIGN_CLIENT' });
+    }
+  });
+
+  test('P9 · a statement out of time keeps what stood before it and puts off the rest', async () => {
+    const device = createDevice(world.database);
+    const entity = { table: 'accounts', id: randomUUID() };
+    await device.send([device.next(change('create', entity, { name: 'held' }))]);
+    const batch = [
+      device.next(),
+      device.next(),
+      device.next(change('update', entity, { name: 'waits for the lock' })),
+      device.next(),
+    ];
+
+    // another transaction holds the row for as long as the call lasts
+    const kinds = await world.database.transaction(async (holder) => {
+      await holder.query('select from public.accounts where id = $1 for update', [entity.id]);
+      return world.database.transaction(async (session) => {
+        await session.query(
+          `select set_config('statement_timeout', '300ms', true), set_config('request.jwt.claims', $1, true),
+                  set_config('role', 'authenticated', true)`,
+          [JSON.stringify(device.claims)],
+        );
+        const rows = await session.query<{ answer: Awaited<ReturnType<typeof applyBatch>> }>(
+          'select holdfast.apply($1::jsonb) as answer',
+          [
+            JSON.stringify({
+              protocol: 1,
+              client: { id: device.clientId, workspaceId: device.workspaceId },
+              acknowledgedFloor: 0,
+              mutations: batch,
+            }),
+          ],
+        );
+        return rows[0]?.answer.outcomes.map(kindOf);
+      });
+    });
+
+    expect(kinds).toEqual(['applied', 'applied', 'refused 57014', 'deferred']);
+    expect(await device.sendForKinds(batch)).toEqual(['duplicate applied', 'duplicate applied', 'applied', 'applied']);
+  });
+});
+
+/** Numbers from 0 to 1, the same for the same seed. */
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

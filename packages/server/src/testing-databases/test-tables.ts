@@ -1,0 +1,76 @@
+/** Tables an app might have, each there to show one thing. */
+export const TEST_TABLES: string = `
+  create table public.accounts (
+      id           uuid  primary key,
+      workspace_id text  not null,
+      name         text  not null,
+      beds         integer constraint accounts_beds_sane check (beds between 0 and 1000),
+      code         text,
+      tags         jsonb,
+      -- one that payloads may not set
+      owner        text  not null default 'nobody',
+      parent_id    uuid  constraint accounts_parent references public.accounts deferrable initially deferred,
+      constraint accounts_code_unique unique (workspace_id, code)
+  );
+
+  -- keeps every value it was ever set to, in order
+  create table public.lists (
+      id           uuid    primary key,
+      workspace_id text    not null,
+      value        integer not null,
+      history      integer[] not null default '{}'
+  );
+  create function public.remember_value() returns trigger language plpgsql set search_path = '' as $$
+  begin
+      new.history := new.history || new.value;
+      return new;
+  end $$;
+  create trigger remember_value before insert or update on public.lists
+      for each row execute function public.remember_value();
+
+  -- raises the SQLSTATE it is given, for as long as that is in fault_states
+  create table public.fault_states (state text primary key);
+  create table public.faults (id uuid primary key, workspace_id text not null, state text);
+  create function public.raise_state() returns trigger language plpgsql security definer set search_path = '' as $$
+  begin
+      if exists (select from public.fault_states where fault_states.state = new.state) then
+          raise exception using errcode = new.state, message = 'planted ' || new.state, hint = 'a hint';
+      end if;
+      return new;
+  end $$;
+  create trigger raise_state before insert on public.faults for each row execute function public.raise_state();
+
+  -- columns called like the things our own statements use, and names that break out of quotes
+  create table public."we""ird; drop table accounts; --" (
+      "select"      integer generated always as identity,
+      "row id"      bigint primary key,
+      "ten'ant"     text not null,
+      "a""b'); --"  text,
+      holdfast_row  text,
+      holdfast_value text,
+      image         text,
+      "$1"          text
+  );
+
+  alter table public.accounts enable row level security;
+  alter table public.lists enable row level security;
+  alter table public.faults enable row level security;
+  alter table public."we""ird; drop table accounts; --" enable row level security;
+  create policy by_workspace on public.accounts to authenticated
+      using (workspace_id = (select holdfast.workspace())) with check (workspace_id = (select holdfast.workspace()));
+  create policy by_workspace on public.lists to authenticated
+      using (workspace_id = (select holdfast.workspace())) with check (workspace_id = (select holdfast.workspace()));
+  create policy by_workspace on public.faults to authenticated
+      using (workspace_id = (select holdfast.workspace())) with check (workspace_id = (select holdfast.workspace()));
+  create policy by_workspace on public."we""ird; drop table accounts; --" to authenticated
+      using ("ten'ant" = (select holdfast.workspace())) with check ("ten'ant" = (select holdfast.workspace()));
+  grant select, insert, update, delete
+      on public.accounts, public.lists, public.faults, public."we""ird; drop table accounts; --" to authenticated;
+
+  select holdfast.register_table('public.accounts', array['name', 'beds', 'code', 'tags', 'parent_id']);
+  select holdfast.register_table('public.lists', array['value']);
+  select holdfast.register_table('public.faults', array['state'], entity_type => 'fault');
+  select holdfast.register_table('public."we""ird; drop table accounts; --"',
+      array['a"b''); --', 'holdfast_row', 'holdfast_value', 'image', '$1'],
+      entity_type => 'weird', id_column => 'row id', workspace_column => 'ten''ant');
+`;
