@@ -64,7 +64,7 @@ export function parseApplyRequest(body: unknown): ParsedApplyRequest {
   const issue = parsed.error.issues[0];
   throw new Refusal(
     'INVALID_REQUEST',
-    `The request is not a batch: ${issue?.path.join('.') || 'the body'} ${issue?.message ?? 'is malformed'}.`,
+    `The request is not a batch: ${issue?.path.join('.') || 'the body'}: ${issue?.message ?? 'malformed'}.`,
     'Send an ApplyRequest as the protocol describes it.',
   );
 }

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,6 +78,24 @@ test('P10 · the embedded database keeps its folder, and what is in it survives 
     expect(await second.query('select answer from kept')).toEqual([{ answer: 42 }]);
     await second.close();
     await expect(second.query('select 1')).rejects.toBeInstanceOf(DatabaseUnavailableError);
+  } finally {
+    await rm(parent, { recursive: true, force: true });
+  }
+});
+
+test('P10 · a data folder in use by a living process is refused; one left by a dead process is taken over', async () => {
+  const parent = await mkdtemp(join(tmpdir(), 'holdfast-pglite-'));
+  try {
+    const folder = join(parent, 'data');
+    // the process that runs this one is alive
+    await writeFile(`${folder}.lock`, String(process.ppid));
+    await expect(openPglite({ folder })).rejects.toThrow(
+      `The data folder ${folder} is used by another process (${process.ppid}). Stop that one, or choose another folder.`,
+    );
+    const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
+    await once(child, 'exit');
+    await writeFile(`${folder}.lock`, String(child.pid));
+    await (await openPglite({ folder })).close();
   } finally {
     await rm(parent, { recursive: true, force: true });
   }

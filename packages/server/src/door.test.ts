@@ -145,7 +145,7 @@ describeOnEachDatabase((world) => {
         "category": "VALIDATION_ERROR",
         "code": "INVALID_REQUEST",
         "hint": "Send an ApplyRequest as the protocol describes it.",
-        "message": "The request is not a batch: mutations.0.seq Invalid input: expected number, received string.",
+        "message": "The request is not a batch: mutations.0.seq: Invalid input: expected number, received string.",
       }
     `);
   });

@@ -21,6 +21,8 @@ export function openPg(options: OpenPgOptions): Database {
   });
   // without a listener, a connection that breaks while idle would end the process
   pool.on('error', (error) => options.onIdleError?.(error));
+  // the same for one that breaks while in use; whoever uses it hears of it through its query
+  pool.on('connect', (client) => client.on('error', () => undefined));
 
   return {
     async query<Row>(sql: string, parameters?: readonly unknown[]): Promise<readonly Row[]> {

@@ -1,5 +1,6 @@
 import { access, constants, mkdir } from 'node:fs/promises';
 import { type Database, DatabaseUnavailableError, type Session, sqlStateOf } from './database.ts';
+import { lockFolder } from './folder-lock.ts';
 
 export interface OpenPgliteOptions {
   /** Folder that keeps the data; made when it is missing. Without it the data lives in memory and ends with the process. */
@@ -10,12 +11,19 @@ export interface OpenPgliteOptions {
  * The embedded database: Postgres inside this process, for one process at a time. It has a single connection, so
  * transactions take turns.
  *
- * @throws Error when `@electric-sql/pglite` is not installed, or the folder cannot be made or written.
+ * @throws Error when `@electric-sql/pglite` is not installed, or the folder cannot be made or written, or another
+ *   process uses it.
  */
 export async function openPglite(options: OpenPgliteOptions = {}): Promise<Database> {
-  if (options.folder !== undefined) await assertWritable(options.folder);
   const { PGlite } = await importPglite();
-  const engine = await PGlite.create(options.folder === undefined ? {} : { dataDir: options.folder });
+  if (options.folder !== undefined) await assertWritable(options.folder);
+  const unlock = options.folder === undefined ? async () => undefined : await lockFolder(options.folder);
+  const engine = await PGlite.create(options.folder === undefined ? {} : { dataDir: options.folder }).catch(
+    async (error: unknown) => {
+      await unlock();
+      throw error;
+    },
+  );
 
   const guard = async <Result>(run: () => Promise<Result>): Promise<Result> => {
     try {
@@ -48,7 +56,9 @@ export async function openPglite(options: OpenPgliteOptions = {}): Promise<Datab
         ),
       ),
     close: async () => {
-      if (!engine.closed) await engine.close();
+      if (engine.closed) return;
+      await engine.close();
+      await unlock();
     },
   };
 }
