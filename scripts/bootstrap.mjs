@@ -70,9 +70,17 @@ function run(executable, args, env) {
     process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
     process.on('SIGTERM', () => child.kill('SIGTERM'));
     process.on('SIGHUP', () => child.kill('SIGHUP'));
+    // npm runs a script through a shell that passes no signal on: who stops npm alone would leave a server behind.
+    const parentId = process.ppid;
+    const watch = setInterval(() => process.ppid === parentId || child.kill('SIGTERM'), ORPHAN_POLL_MS);
+    if (process.env.npm_lifecycle_event === undefined) clearInterval(watch);
     child.on('error', fail);
-    child.on('exit', (code, signal) => done(code ?? 128 + (SIGNAL_NUMBERS[signal] ?? 0)));
+    child.on('exit', (code, signal) => {
+      clearInterval(watch);
+      done(code ?? 128 + (SIGNAL_NUMBERS[signal] ?? 0));
+    });
   });
 }
 
+const ORPHAN_POLL_MS = 500;
 const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };
