@@ -89,7 +89,7 @@ describeOnEachDatabase((world) => {
 
   test('P5 · changes past Holdfast are recorded too, row by row, with no mutation', async () => {
     const device = createDevice(world.database);
-    await device.send([device.next(), device.next(), device.next()]);
+    await device.send(Array.from({ length: 3 }, () => device.next({ payload: { name: 'same' } })));
     await world.database.query(`update public.accounts set name = name || '!' where workspace_id = $1`, [
       device.workspaceId,
     ]);
@@ -99,7 +99,7 @@ describeOnEachDatabase((world) => {
       Array.from({ length: 3 }, () => [null, null, null]),
     );
     for (const entry of entries) {
-      expect(entry.newValues?.['name']).toBe(`${String(entry.oldValues?.['name'])}!`);
+      expect(entry).toMatchObject({ oldValues: { name: 'same' }, newValues: { name: 'same!' } });
     }
   });
 
@@ -114,20 +114,22 @@ describeOnEachDatabase((world) => {
       [device.workspaceId],
     );
     const { entries } = await read(device, { limit: 2 });
-    expect(entries.map((entry) => [entry.oldValues?.['name'], entry.newValues?.['name']]).toSorted()).toEqual([
-      ['a', 'a1'],
-      ['b', 'b2'],
-    ]);
+    expect(new Map(entries.map((entry) => [entry.oldValues?.['name'], entry.newValues?.['name']]))).toEqual(
+      new Map([
+        ['a', 'a1'],
+        ['b', 'b2'],
+      ]),
+    );
     expect(entries[0]?.changedFields).toEqual(['id', 'name']);
   });
 
   test('P5 · pages follow each other without gap or overlap', async () => {
     const device = createDevice(world.database);
     await device.send(Array.from({ length: 7 }, () => device.next()));
-    const pages: string[][] = [];
+    const pages: unknown[][] = [];
     for (let before: string | undefined, page = 0; page < 3; page += 1) {
       const answer = await read(device, { limit: 3, before });
-      pages.push(answer.entries.map((entry) => String(entry.newValues?.['name'])));
+      pages.push(answer.entries.map((entry) => entry.newValues?.['name']));
       before = answer.nextBefore ?? undefined;
     }
     expect(pages).toEqual([

@@ -113,8 +113,10 @@ describeOnEachDatabase((world) => {
 });
 
 test('P1 · no error of ours is in class 40, which a gateway might repeat without end', async () => {
+  const offenders: string[] = [];
   for (const name of await readdir(SQL)) {
     const sql = await readFile(join(SQL, name), 'utf8');
-    expect(sql.match(/errcode = '40|\('40\w{3}', '[A-Z_]+'/g), name).toBeNull();
+    offenders.push(...(sql.match(/errcode = '40\w*|\('40\w{3}', '[A-Z_]+'/g) ?? []));
   }
+  expect(offenders).toEqual([]);
 });

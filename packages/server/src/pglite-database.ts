@@ -1,4 +1,5 @@
 import { access, constants, mkdir } from 'node:fs/promises';
+import type { PGlite } from '@electric-sql/pglite';
 import { type Database, DatabaseUnavailableError, type Session, sqlStateOf } from './database.ts';
 import { lockFolder } from './folder-lock.ts';
 
@@ -15,10 +16,10 @@ export interface OpenPgliteOptions {
  *   process uses it.
  */
 export async function openPglite(options: OpenPgliteOptions = {}): Promise<Database> {
-  const { PGlite } = await importPglite();
+  const { PGlite: Engine } = await importPglite();
   if (options.folder !== undefined) await assertWritable(options.folder);
   const unlock = options.folder === undefined ? async () => undefined : await lockFolder(options.folder);
-  const engine = await PGlite.create(options.folder === undefined ? {} : { dataDir: options.folder }).catch(
+  const engine = await Engine.create(options.folder === undefined ? {} : { dataDir: options.folder }).catch(
     async (error: unknown) => {
       await unlock();
       throw error;
@@ -76,7 +77,7 @@ async function assertWritable(folder: string): Promise<void> {
 }
 
 // imported on demand: a server with DATABASE_URL needs no embedded database
-async function importPglite(): Promise<typeof import('@electric-sql/pglite')> {
+async function importPglite(): Promise<{ readonly PGlite: typeof PGlite }> {
   try {
     return await import('@electric-sql/pglite');
   } catch (cause) {

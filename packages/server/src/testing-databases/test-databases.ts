@@ -19,13 +19,19 @@ export interface TestWorld {
 
 /** Defines the same tests on the embedded database and on a real server, each opened once. */
 export function describeOnEachDatabase(define: (world: TestWorld) => void): void {
-  describe('on PGlite', () => define(usePglite()));
-  describe('on Postgres', () => define(usePostgres()));
+  describe('on PGlite', () => {
+    define(usePglite());
+  });
+  describe('on Postgres', () => {
+    define(usePostgres());
+  });
 }
 
 /** For what a single connection cannot show: races, locks, timeouts. */
 export function describeOnPostgres(define: (world: TestWorld) => void): void {
-  describe('on Postgres', () => define(usePostgres()));
+  describe('on Postgres', () => {
+    define(usePostgres());
+  });
 }
 
 function usePglite(): TestWorld {
