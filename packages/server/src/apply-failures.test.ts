@@ -149,6 +149,7 @@ describeOnEachDatabase((world) => {
     test('P1 · when the ledger row cannot be written, the effect and its audit row do not stand', async () => {
       const device = createDevice(world.database);
       const [good, broken] = [device.next(), device.next()];
+      const afterBroken = device.next({ after: broken.seq });
       await world.database.transaction((session) =>
         session.runScript(`
           create function public.break_ledger() returns trigger language plpgsql as $$
@@ -160,13 +161,22 @@ describeOnEachDatabase((world) => {
             for each row execute function public.break_ledger();`),
       );
       try {
-        expect(await device.sendForKinds([good, broken])).toEqual(['applied', 'refused XX000']);
+        // the block fails at its end, after all three were carried out in it
+        expect(await device.sendForKinds([good, broken, afterBroken])).toEqual([
+          'applied',
+          'refused XX000',
+          'deferred',
+        ]);
         expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 1, ledger: 1, audit: 1 });
       } finally {
         await world.database.query('drop trigger break_ledger on holdfast.ledger');
         await world.database.query('drop function public.break_ledger()');
       }
-      expect(await device.sendForKinds([good, broken])).toEqual(['duplicate applied', 'applied']);
+      expect(await device.sendForKinds([good, broken, afterBroken])).toEqual([
+        'duplicate applied',
+        'applied',
+        'applied',
+      ]);
     });
 
     test('P1 · the context of a mutation ends with it', async () => {

@@ -15,9 +15,10 @@ describeOnPostgres((world) => {
   test('P1 · racing senders of overlapping, repeated slices: each effect once, each lane in order', async () => {
     const clients = Array.from({ length: CLIENT_COUNT }, () => createDevice(world.database));
     const kinds = new Map<string, number>();
+    const floors = new Map<string, number>();
 
     const histories = await Promise.all(
-      clients.map(async (device) => {
+      clients.map(async (device, index) => {
         // the changes of the lists are interleaved, each list a lane
         const lists = Array.from({ length: LIST_COUNT }, () => ({ table: 'lists', id: randomUUID() }));
         const last = new Map<string, number>();
@@ -34,12 +35,18 @@ describeOnPostgres((world) => {
         }
         await Promise.all(
           Array.from({ length: SENDER_COUNT }, async (_, sender) => {
-            const draw = randomFrom(device.clientId.charCodeAt(0) * 31 + sender);
+            const draw = randomFrom(index * SENDER_COUNT + sender);
+            const settled = new Set<number>();
             for (let slice = 0; slice < SLICE_COUNT; slice += 1) {
               const from = Math.floor(draw() * mutations.length);
               const part = mutations.slice(from, from + 1 + Math.floor(draw() * 30));
-              for (const kind of await device.sendForKinds(draw() < 0.2 ? part.toReversed() : part)) {
-                kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+              // each sender acknowledges what it knows itself, so floors race too
+              let floor = 0;
+              while (settled.has(floor + 1)) floor += 1;
+              floors.set(device.clientId, Math.max(floor, floors.get(device.clientId) ?? 0));
+              for (const outcome of await device.send(draw() < 0.2 ? part.toReversed() : part, floor)) {
+                kinds.set(kindOf(outcome), (kinds.get(kindOf(outcome)) ?? 0) + 1);
+                if (outcome.kind !== 'deferred') settled.add(outcome.seq);
               }
             }
             // at last everything, in order, as a client does that has heard nothing
@@ -64,6 +71,12 @@ describeOnPostgres((world) => {
     for (const row of rows) {
       expect(row.history).toEqual(Array.from({ length: CHANGES_PER_LIST }, (_, index) => index + 1));
     }
+    const stored = await world.database.query<{ id: string; floor: string }>(
+      'select client_id as id, floor from holdfast.clients where client_id = any ($1::uuid[])',
+      [clients.map((device) => device.clientId)],
+    );
+    expect(new Map(stored.map((row) => [row.id, Number(row.floor)]))).toEqual(floors);
+    expect(Math.max(...floors.values())).toBeGreaterThan(10);
     // control: the race did produce repeats and deferrals, or it would prove nothing
     expect(kinds.get('duplicate applied')).toBeGreaterThan(100);
     expect(kinds.get('deferred')).toBeGreaterThan(100);
