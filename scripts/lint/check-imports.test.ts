@@ -24,7 +24,8 @@ describe('house · a planted violation of the directions is found', () => {
     ['packages/client/src/queue/runtime.ts', `import { useState } from 'react';`],
     ['packages/client/src/queue/runtime.ts', `import { readFile } from 'node:fs/promises';`],
     ['packages/client/src/queue/runtime.ts', `import { a } from '../testing/clock.ts';`],
-    ['packages/client/src/react/provider.tsx', `import { a } from '../queue/runtime.ts';`],
+    ['packages/client/src/react/provider.tsx', `import { a } from '../storage/memory-storage.ts';`],
+    ['packages/client/src/queue/runtime.ts', `import { a } from '../optimistic/optimistic-store.ts';`],
     ['packages/client/src/index.ts', `export * from './react/index.ts';`],
     ['packages/server/src/door.ts', `import { createQueue } from 'holdfast';`],
     ['packages/server/src/door.ts', `import { a } from '../../client/src/protocol/wire.ts';`],
@@ -46,7 +47,10 @@ describe('house · what the directions allow passes', () => {
       'packages/client/src/queue/runtime.ts',
       `import { a } from '../engine/engine.ts'; import { create } from 'mutative';`,
     ],
-    ['packages/client/src/react/provider.tsx', `import { useState } from 'react'; import { a } from '../index.ts';`],
+    [
+      'packages/client/src/react/provider.tsx',
+      `import { useState } from 'react'; import { a } from '../queue/runtime.ts';`,
+    ],
     ['packages/client/src/index.ts', `export { a } from './queue/runtime.ts';`],
     [
       'packages/client/src/engine/lane.test.ts',
@@ -66,7 +70,7 @@ test('house · a complaint names the line and what the folder may import', () =>
   const text = `// why\nimport { a } from '../queue/runtime.ts';\n`;
   expect(complaints('packages/client/src/network/monitor.ts', text)).toMatchInlineSnapshot(`
     [
-      "2: imports packages/client/src/queue/runtime.ts: packages/client/src/network may import itself and packages/client/src/protocol, packages/client/src/mutation, packages/client/src/engine, packages/client/src/ports.",
+      "2: imports packages/client/src/queue/runtime.ts: packages/client/src/network may import itself and packages/client/src/protocol, packages/client/src/mutation, packages/client/src/engine, packages/client/src/ports, packages/client/src/telemetry.",
     ]
   `);
 });

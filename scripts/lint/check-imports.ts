@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { parseSync, Visitor } from 'vite';
-import { IMPORT_TABLE, IN_REPO_PACKAGES, isTest, type Part } from './import-table.ts';
+import { IMPORT_TABLE, IN_REPO_PACKAGES, isForDevelopment, type Part } from './import-table.ts';
 
 export interface SourceFile {
   /** From the root of the repository, with forward slashes. */
@@ -51,17 +51,17 @@ function partOf(path: string): Part | undefined {
 }
 
 function isTimeless(path: string): boolean {
-  return path.startsWith('packages/client/src/') && !isTest(path) && !/\/(browser|system)-[^/]*$/.test(path);
+  return path.startsWith('packages/client/src/') && !isForDevelopment(path) && !/\/(browser|system)-[^/]*$/.test(path);
 }
 
 function complainOfFile(path: string, part: Part, specifier: string): string | null {
   const target = posix.normalize(posix.join(posix.dirname(path), specifier.replace(/\?.*$/, '')));
   const ownPackage = packageFolder(path);
   const allowed =
-    isTest(path) && ownPackage !== null ? [part.path, ownPackage, ...part.files] : [part.path, ...part.files];
+    isForDevelopment(path) && ownPackage !== null ? [part.path, ownPackage, ...part.files] : [part.path, ...part.files];
   // A part that stands above others (`src` above `src/react`) means only what no other row describes.
   const isAllowed = allowed.some(
-    (folder) => isWithin(target, folder) && (folder !== part.path || isTest(path) || partOf(target) === part),
+    (folder) => isWithin(target, folder) && (folder !== part.path || isForDevelopment(path) || partOf(target) === part),
   );
   if (isAllowed) return null;
   return `imports ${target}: ${part.path} may import ${sentence(part.files)}.`;
@@ -69,10 +69,12 @@ function complainOfFile(path: string, part: Part, specifier: string): string | n
 
 function complainOfPackage(path: string, part: Part, specifier: string, manifest: Manifest): string | null {
   if (specifier.startsWith('node:')) {
-    return part.hasNode || isTest(path) ? null : `imports ${specifier}: ${part.path} runs where there is no Node.`;
+    return part.hasNode || isForDevelopment(path)
+      ? null
+      : `imports ${specifier}: ${part.path} runs where there is no Node.`;
   }
   const name = packageName(specifier);
-  if (isTest(path)) {
+  if (isForDevelopment(path)) {
     return IN_REPO_PACKAGES.includes(name) || manifest.forDevelopment.includes(name)
       ? null
       : `imports ${name}, which no package.json declares for it.`;

@@ -13,6 +13,9 @@ export interface Part {
 const CLIENT = 'packages/client/src';
 const client = (...folders: readonly string[]): readonly string[] => folders.map((folder) => `${CLIENT}/${folder}`);
 const inner = client('protocol', 'mutation', 'engine', 'ports');
+const adapting = [...inner, ...client('telemetry')];
+const wired = [...adapting, ...client('delivery', 'network', 'tabs', 'tasks', 'storage')];
+const bound = client('protocol', 'mutation', 'queue', 'network', 'optimistic', 'ports');
 
 /** The directions of the design: imports point inwards, and client and server meet only in `protocol`. */
 export const IMPORT_TABLE: readonly Part[] = [
@@ -25,34 +28,26 @@ export const IMPORT_TABLE: readonly Part[] = [
   },
   { path: `${CLIENT}/engine`, files: client('protocol', 'mutation', 'ports/clock.ts'), packages: [], hasNode: false },
   { path: `${CLIENT}/ports`, files: client('protocol', 'mutation', 'engine'), packages: [], hasNode: false },
-  // The queue wires the parts and holds no rules.
-  {
-    path: `${CLIENT}/queue`,
-    files: [...inner, ...client('delivery', 'network', 'optimistic', 'telemetry', 'tasks', 'storage')],
-    packages: ['declared'],
-    hasNode: false,
-  },
-  { path: `${CLIENT}/delivery`, files: inner, packages: ['declared'], hasNode: false },
-  { path: `${CLIENT}/network`, files: inner, packages: ['declared'], hasNode: false },
-  { path: `${CLIENT}/optimistic`, files: inner, packages: ['declared'], hasNode: false },
   { path: `${CLIENT}/telemetry`, files: inner, packages: ['declared'], hasNode: false },
-  { path: `${CLIENT}/tasks`, files: inner, packages: ['declared'], hasNode: false },
+  { path: `${CLIENT}/delivery`, files: adapting, packages: ['declared'], hasNode: false },
+  { path: `${CLIENT}/network`, files: adapting, packages: ['declared'], hasNode: false },
+  { path: `${CLIENT}/tabs`, files: adapting, packages: ['declared'], hasNode: false },
+  { path: `${CLIENT}/tasks`, files: adapting, packages: ['declared'], hasNode: false },
   { path: `${CLIENT}/storage`, files: client('ports', 'protocol', 'mutation'), packages: ['declared'], hasNode: false },
-  // An app writes against the same surface, so hooks need nothing that an app could not have.
-  { path: `${CLIENT}/react`, files: client('index.ts'), packages: ['react'], hasNode: false },
-  { path: `${CLIENT}/native`, files: client('index.ts', 'ports'), packages: ['declared', 'react'], hasNode: false },
+  // The queue wires the parts and holds no rules.
+  { path: `${CLIENT}/queue`, files: wired, packages: ['declared'], hasNode: false },
+  // Shown state is made of what a queue tells everybody; the queue knows nothing of it.
+  { path: `${CLIENT}/optimistic`, files: [...adapting, ...client('queue')], packages: ['declared'], hasNode: false },
+  // Bindings adapt what the main entry offers too, and bring React.
+  { path: `${CLIENT}/react`, files: bound, packages: ['react'], hasNode: false },
+  { path: `${CLIENT}/native`, files: bound, packages: ['declared', 'react'], hasNode: false },
   { path: `${CLIENT}/testing`, files: [CLIENT], packages: ['declared'], hasNode: false },
   // The main entry and what stands beside it.
-  {
-    path: CLIENT,
-    files: [...inner, ...client('queue', 'delivery', 'network', 'optimistic', 'telemetry', 'tasks', 'storage')],
-    packages: ['declared'],
-    hasNode: false,
-  },
+  { path: CLIENT, files: [...wired, ...client('queue', 'optimistic')], packages: ['declared'], hasNode: false },
   { path: 'packages/server/src', files: [], packages: ['holdfast/protocol', 'declared'], hasNode: true },
   {
     path: 'sim',
-    files: [...inner, ...client('queue', 'storage', 'delivery', 'network')],
+    files: [...wired, ...client('queue')],
     packages: ['holdfast', '@holdfast/server', 'declared'],
     hasNode: true,
   },
@@ -68,7 +63,10 @@ export const IMPORT_TABLE: readonly Part[] = [
 /** In-repo packages are imported by name only where a row names them: `declared` does not stand for them. */
 export const IN_REPO_PACKAGES: readonly string[] = ['holdfast', '@holdfast/server'];
 
-/** Tests and what only they use: they may import what is declared for development, and any file of their own package. */
-export function isTest(path: string): boolean {
-  return /\.(test|test-d)\.tsx?$|(^|\/)(test|fixtures)\//.test(path);
+/**
+ * Tests, what only they use, and configurations of tools: they may import what is declared for development, and any file
+ * of their own package.
+ */
+export function isForDevelopment(path: string): boolean {
+  return /\.(test|test-d|config)\.tsx?$|(^|\/)(test|fixtures|testing-[^/]+)\//.test(path);
 }
