@@ -76,7 +76,7 @@ export function defineMutation<const Type extends string, Schema extends Payload
 }
 
 /** A definition of whichever type, payload and state. */
-// biome-ignore lint/suspicious/noExplicitAny: payload and state are contravariant here; only `any` accepts every definition
+// oxlint-disable-next-line typescript/no-explicit-any -- payload and state are contravariant here; only `any` accepts every definition
 export type AnyMutationDefinition = MutationDefinition<string, any, any>;
 
 /** What `queue.add` takes for one of the definitions. */

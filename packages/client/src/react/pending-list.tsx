@@ -28,7 +28,7 @@ export function PendingList({ queue, describe = describeMutation, limit = 50, co
       rows: [...unconfirmed, ...found.listRecentlyConfirmed(confirmedLimit)],
       moreCount: pendingCount + failedCount - unconfirmed.length,
     };
-    // biome-ignore lint/correctness/useExhaustiveDependencies: the version stands for the queue's state
+    // oxlint-disable-next-line react/exhaustive-deps -- the version stands for the queue's state
   }, [found, version, limit, confirmedLimit]);
 
   const discard = async (status: MutationStatus): Promise<void> => {

@@ -7,7 +7,7 @@ import { useQueueVersion } from './use-queue-version.ts';
 export function useMutationStatus(id: string | undefined, queue?: AnyQueue): MutationStatus | undefined {
   const found = useQueue(queue);
   const version = useQueueVersion(found);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the version stands for the queue's state
+  // oxlint-disable-next-line react/exhaustive-deps -- the version stands for the queue's state
   const live = useMemo(() => (id === undefined ? undefined : found.peekStatus(id)), [found, id, version]);
   const [past, setPast] = useState<MutationStatus | undefined>(undefined);
   const mustLookUp = id !== undefined && live === undefined;
