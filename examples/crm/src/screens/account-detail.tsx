@@ -1,0 +1,195 @@
+import { ActionIcon, Anchor, Badge, Button, Center, Group, Modal, Stack, Text, Tooltip } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
+import type { Account, AccountFields } from '../accounts/account.ts';
+import { codesOf, countryName, FIELD_WORDS, fieldText, KIND_WORDS } from '../accounts/account-words.ts';
+import { Icon } from '../shell/icons.tsx';
+import { useNotices } from '../shell/notices.tsx';
+import { useCrmState, useSync, useWorkspace } from '../workspace/workspace-context.ts';
+import classes from './account-detail.module.css';
+import { AccountForm } from './account-form.tsx';
+import { AccountHistory } from './account-history.tsx';
+import { PanelHead } from './panel-head.tsx';
+import { UnconfirmedChanges } from './unconfirmed-changes.tsx';
+
+interface AccountDetailProps {
+  readonly accountId: string;
+  readonly onClose: () => void;
+}
+
+const GROUPS: readonly { readonly title: string; readonly fields: readonly (keyof AccountFields)[] }[] = [
+  { title: 'Contact', fields: ['contact_name', 'contact_phone', 'website', 'wikipedia'] },
+  { title: 'Airport', fields: ['iata', 'icao', 'kind', 'scheduled_service', 'runway_length_ft', 'elevation_ft'] },
+  { title: 'Place', fields: ['country_code', 'continent', 'time_zone', 'latitude', 'longitude'] },
+];
+
+/** One account with everything known about it, its changes that wait, and its history. */
+export function AccountDetail({ accountId, onClose }: AccountDetailProps): ReactNode {
+  const account = useCrmState().accounts[accountId];
+  const { queue } = useWorkspace();
+  const { hasList } = useSync();
+  const notices = useNotices();
+  const [isEditing, setEditing] = useState(false);
+  const [isAsking, asking] = useDisclosure(false);
+  const top = useRef<HTMLDivElement>(null);
+  // the form and what it changes both begin at their top
+  useEffect(() => {
+    top.current?.parentElement?.scrollTo({ top: 0 });
+    // biome-ignore lint/correctness/useExhaustiveDependencies: changing between the two is what it follows
+  }, [isEditing]);
+
+  if (account === undefined) {
+    return (
+      <>
+        <PanelHead title="Account" onClose={onClose} />
+        <UnconfirmedChanges accountId={accountId} />
+        <Center p="xl">
+          <Text className="soft">
+            {hasList ? 'This account is not there: it was deleted, or belongs to another workspace.' : 'Fetching …'}
+          </Text>
+        </Center>
+        {hasList ? <AccountHistory accountId={accountId} /> : null}
+      </>
+    );
+  }
+
+  const save = async (fields: AccountFields): Promise<void> => {
+    const changes = changedFields(account, fields);
+    setEditing(false);
+    if (Object.keys(changes).length === 0) return;
+    const handle = await queue
+      .add({ type: 'account.update', payload: { id: accountId, ...changes } })
+      .catch((error: unknown) => {
+        setEditing(true);
+        throw error;
+      });
+    notices.follow(`Edit of ${fields.name}`, handle.id);
+  };
+  const remove = async (): Promise<void> => {
+    asking.close();
+    try {
+      const handle = await queue.add({ type: 'account.delete', payload: { id: accountId } });
+      notices.follow(`Deletion of ${account.name}`, handle.id);
+      onClose();
+    } catch (error) {
+      notices.showProblem('Not deleted', error);
+    }
+  };
+
+  return (
+    <>
+      <div ref={top} />
+      <PanelHead
+        title={isEditing ? `Edit ${account.name}` : account.name}
+        onClose={isEditing ? () => setEditing(false) : onClose}
+      >
+        {isEditing ? null : (
+          <Group gap={6} wrap="nowrap">
+            <Button
+              size="xs"
+              variant="light"
+              leftSection={<Icon name="pencil" size={15} />}
+              onClick={() => setEditing(true)}
+            >
+              Edit
+            </Button>
+            <Tooltip label="Delete">
+              <ActionIcon variant="subtle" color="red" size="lg" aria-label="Delete this account" onClick={asking.open}>
+                <Icon name="trash" />
+              </ActionIcon>
+            </Tooltip>
+          </Group>
+        )}
+      </PanelHead>
+      {isEditing ? (
+        <AccountForm initial={account} submitLabel="Save" onCancel={() => setEditing(false)} onSubmit={save} />
+      ) : (
+        <>
+          <div className={classes.summary}>
+            <Badge variant="light" size="lg" tt="none" fw={550}>
+              {KIND_WORDS[account.kind]}
+            </Badge>
+            <Text size="sm" className="soft">
+              {[codesOf(account), countryName(account.country_code)].filter(Boolean).join(' · ')}
+            </Text>
+          </div>
+          <UnconfirmedChanges accountId={accountId} />
+          <Facts account={account} />
+          <AccountHistory accountId={accountId} />
+        </>
+      )}
+      <Modal opened={isAsking} onClose={asking.close} title={<Text fw={650}>Delete this account?</Text>} centered>
+        <Stack>
+          <Text size="sm">{account.name} goes away for everyone in this workspace. The history keeps what it was.</Text>
+          <Group justify="end">
+            <Button variant="default" onClick={asking.close} data-autofocus>
+              Keep it
+            </Button>
+            <Button color="red" onClick={() => void remove()}>
+              Delete
+            </Button>
+          </Group>
+        </Stack>
+      </Modal>
+    </>
+  );
+}
+
+function Facts({ account }: { readonly account: Account }): ReactNode {
+  return (
+    <>
+      {GROUPS.map(({ title, fields }) => (
+        <section key={title} className={classes.section}>
+          <h3 className={classes.sectionTitle}>{title}</h3>
+          <dl className={classes.facts}>
+            {fields.map((field) => (
+              <div key={field}>
+                <dt>{FIELD_WORDS[field]}</dt>
+                <dd>
+                  <FieldValue field={field} value={account[field]} />
+                </dd>
+              </div>
+            ))}
+          </dl>
+        </section>
+      ))}
+      <section className={classes.section}>
+        <h3 className={classes.sectionTitle}>Notes</h3>
+        <Text size="sm" className={classes.notes ?? ''}>
+          {account.notes ?? <span className="soft">No notes yet.</span>}
+        </Text>
+      </section>
+    </>
+  );
+}
+
+function FieldValue({
+  field,
+  value,
+}: {
+  readonly field: keyof AccountFields;
+  readonly value: AccountFields[keyof AccountFields];
+}): ReactNode {
+  if ((field === 'website' || field === 'wikipedia') && typeof value === 'string' && /^https?:\/\//.test(value)) {
+    return (
+      <Anchor href={value} target="_blank" rel="noreferrer" size="sm">
+        {value.replace(/^https?:\/\/(www\.)?/, '').replace(/\/$/, '')}
+      </Anchor>
+    );
+  }
+  if (field === 'contact_phone' && typeof value === 'string') {
+    return (
+      <Anchor href={`tel:${value.replace(/[^+\d]/g, '')}`} size="sm">
+        {value}
+      </Anchor>
+    );
+  }
+  return fieldText(field, value);
+}
+
+/** Only what is different: someone else may be editing the other fields. */
+function changedFields(before: Account, after: AccountFields): Partial<AccountFields> {
+  return Object.fromEntries(
+    Object.entries(after).filter(([field, value]) => before[field as keyof AccountFields] !== value),
+  ) as Partial<AccountFields>;
+}

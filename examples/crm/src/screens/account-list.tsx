@@ -1,0 +1,169 @@
+import { Button, Center, Stack, Text } from '@mantine/core';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import type { Account } from '../accounts/account.ts';
+import { type AccountQuery, DEFAULT_QUERY, type SortKey } from '../accounts/account-search.ts';
+import { Icon } from '../shell/icons.tsx';
+import { useMarks } from '../workspace/workspace-context.ts';
+import classes from './account-list.module.css';
+import { AccountRow } from './account-row.tsx';
+
+interface AccountListProps {
+  readonly accounts: readonly Account[];
+  /** Before searching. */
+  readonly totalCount: number;
+  readonly query: AccountQuery;
+  readonly onQuery: (query: AccountQuery) => void;
+  readonly chosenId: string | null;
+  readonly onChoose: (id: string) => void;
+}
+
+const ROW_PX = 56;
+
+/**
+ * The accounts as a grid of which only the visible rows exist. One stop for the keyboard: arrows, Page Up and Down, Home
+ * and End move, Enter opens.
+ */
+export function AccountList({ accounts, totalCount, query, onQuery, chosenId, onChoose }: AccountListProps): ReactNode {
+  const scroller = useRef<HTMLDivElement>(null);
+  const marks = useMarks();
+  const [activeId, setActiveId] = useState<string | null>(chosenId);
+  const activeIndex = accounts.findIndex(({ id }) => id === (activeId ?? chosenId));
+  const virtualizer = useVirtualizer({
+    count: accounts.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW_PX,
+    overscan: 8,
+    getItemKey: (index) => accounts[index]?.id ?? index,
+  });
+
+  // another search begins at the top
+  useEffect(() => {
+    scroller.current?.scrollTo({ top: 0 });
+    // oxlint-disable-next-line react/exhaustive-deps -- the query is what it follows
+  }, [query]);
+
+  const moveTo = (index: number): void => {
+    const account = accounts[Math.max(0, Math.min(accounts.length - 1, index))];
+    if (account === undefined) return;
+    setActiveId(account.id);
+    virtualizer.scrollToIndex(accounts.indexOf(account));
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const pageCount = Math.max(1, Math.floor((scroller.current?.clientHeight ?? ROW_PX) / ROW_PX) - 1);
+    const target = {
+      ArrowDown: activeIndex + 1,
+      ArrowUp: activeIndex - 1,
+      PageDown: activeIndex + pageCount,
+      PageUp: activeIndex - pageCount,
+      Home: 0,
+      End: accounts.length - 1,
+    }[event.key];
+    const active = accounts[activeIndex];
+    if (target !== undefined) moveTo(target);
+    else if (event.key === 'Enter' && active !== undefined) onChoose(active.id);
+    else return;
+    event.preventDefault();
+  };
+
+  if (totalCount === 0) return <Empty text="There are no accounts in this workspace yet." />;
+  if (accounts.length === 0) {
+    return (
+      <Empty text="No account matches.">
+        <Button
+          variant="light"
+          onClick={() => onQuery({ ...DEFAULT_QUERY, sortKey: query.sortKey, isDescending: query.isDescending })}
+        >
+          Clear search and filters
+        </Button>
+      </Empty>
+    );
+  }
+  return (
+    <div
+      ref={scroller}
+      className={classes.scroller}
+      role="grid"
+      tabIndex={0}
+      aria-label="Accounts"
+      aria-rowcount={accounts.length + 1}
+      aria-activedescendant={activeIndex < 0 ? undefined : `account-${accounts[activeIndex]?.id}`}
+      onKeyDown={onKeyDown}
+    >
+      <div className={classes.head} role="row" aria-rowindex={1} tabIndex={-1}>
+        <span role="columnheader" aria-label="Status of your changes" />
+        <SortHeader label="Account" sortKey="name" query={query} onQuery={onQuery} />
+        <SortHeader label="Country" sortKey="country" query={query} onQuery={onQuery} className={classes.country} />
+        <SortHeader label="Type" sortKey="kind" query={query} onQuery={onQuery} className={classes.kind} />
+        <SortHeader label="Runway" sortKey="runway" query={query} onQuery={onQuery} className={classes.runway} />
+        <span role="columnheader" className={classes.contact}>
+          Contact
+        </span>
+        <SortHeader label="Changed" sortKey="updated" query={query} onQuery={onQuery} className={classes.updated} />
+      </div>
+      <div className={classes.rows} role="rowgroup" style={{ height: virtualizer.getTotalSize() }}>
+        {virtualizer.getVirtualItems().map((item) => {
+          const account = accounts[item.index];
+          return account === undefined ? null : (
+            <AccountRow
+              key={account.id}
+              account={account}
+              rowIndex={item.index + 2}
+              topPx={item.start}
+              mark={marks.get(account.id) ?? null}
+              isChosen={account.id === chosenId}
+              isActive={item.index === activeIndex}
+              onChoose={() => {
+                setActiveId(account.id);
+                onChoose(account.id);
+              }}
+            />
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+interface SortHeaderProps {
+  readonly label: string;
+  readonly sortKey: SortKey;
+  readonly query: AccountQuery;
+  readonly onQuery: (query: AccountQuery) => void;
+  readonly className?: string | undefined;
+}
+
+function SortHeader({ label, sortKey, query, onQuery, className }: SortHeaderProps): ReactNode {
+  const isSorted = query.sortKey === sortKey;
+  const order = isSorted ? (query.isDescending ? 'descending' : 'ascending') : 'none';
+  return (
+    <span role="columnheader" aria-sort={order} className={className}>
+      <button
+        type="button"
+        className={classes.sort}
+        // what grows with importance begins with the most
+        onClick={() =>
+          onQuery({
+            ...query,
+            sortKey,
+            isDescending: isSorted ? !query.isDescending : sortKey === 'runway' || sortKey === 'updated',
+          })
+        }
+      >
+        {label}
+        {isSorted ? <Icon name={query.isDescending ? 'down' : 'up'} size={14} /> : null}
+      </button>
+    </span>
+  );
+}
+
+function Empty({ text, children }: { readonly text: string; readonly children?: ReactNode }): ReactNode {
+  return (
+    <Center flex={1}>
+      <Stack align="center" gap="sm">
+        <Text className="soft">{text}</Text>
+        {children}
+      </Stack>
+    </Center>
+  );
+}

@@ -1,0 +1,110 @@
+import { Alert, Button, Center, Loader, Stack, Text } from '@mantine/core';
+import { type ReactNode, useDeferredValue, useMemo, useState } from 'react';
+import { useLocation, useRoute } from 'wouter';
+import { DEFAULT_QUERY, searchAccounts } from '../accounts/account-search.ts';
+import { useCrmState, useSync, useWorkspace } from '../workspace/workspace-context.ts';
+import { AccountDetail } from './account-detail.tsx';
+import { AccountList } from './account-list.tsx';
+import { AccountToolbar } from './account-toolbar.tsx';
+import classes from './accounts-screen.module.css';
+import { NewAccount } from './new-account.tsx';
+
+/** The list, and beside it (on a phone: instead of it) one account. */
+export function AccountsScreen(): ReactNode {
+  const { accounts } = useCrmState();
+  const sync = useSync();
+  const [query, setQuery] = useState(DEFAULT_QUERY);
+  const deferredQuery = useDeferredValue(query);
+  const all = useMemo(() => Object.values(accounts), [accounts]);
+  const found = useMemo(() => searchAccounts(all, deferredQuery), [all, deferredQuery]);
+  const [, navigate] = useLocation();
+  const [isAccount, params] = useRoute('/accounts/:id');
+  const [isNew] = useRoute('/new');
+  const chosenId = isAccount ? params.id : null;
+  const isPanelOpen = isAccount || isNew;
+
+  return (
+    <div className={classes.screen} data-panel={isPanelOpen}>
+      <main className={classes.listPane}>
+        <AccountToolbar
+          accounts={all}
+          query={query}
+          foundCount={found.length}
+          onQuery={setQuery}
+          onNew={() => navigate('/new')}
+        />
+        <SyncNotice />
+        {sync.hasList || all.length > 0 ? (
+          <AccountList
+            accounts={found}
+            totalCount={all.length}
+            query={query}
+            onQuery={setQuery}
+            chosenId={chosenId}
+            onChoose={(id) => navigate(`/accounts/${id}`)}
+          />
+        ) : (
+          <FirstLoad />
+        )}
+      </main>
+      {isPanelOpen ? (
+        <aside className={classes.panel} aria-label={isNew ? 'New account' : 'Account'}>
+          {chosenId === null ? (
+            <NewAccount onDone={(id) => navigate(id === null ? '/' : `/accounts/${id}`, { replace: true })} />
+          ) : (
+            <AccountDetail key={chosenId} accountId={chosenId} onClose={() => navigate('/')} />
+          )}
+        </aside>
+      ) : null}
+    </div>
+  );
+}
+
+/** Says so when what is shown may be out of date. */
+function SyncNotice(): ReactNode {
+  const { hasList, problem, answeredAtMs } = useSync();
+  const { sync } = useWorkspace();
+  if (!hasList || problem === null) return null;
+  const kept =
+    answeredAtMs === null
+      ? 'You see the list kept on this device.'
+      : `You see the list as of ${new Date(answeredAtMs).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })}.`;
+  return (
+    <div className={classes.notice} role="status">
+      <span>
+        {problem.message} {kept} Changes you make are saved on this device.
+      </span>
+      <Button size="compact-sm" variant="subtle" onClick={() => void sync.refresh()}>
+        Try again
+      </Button>
+    </div>
+  );
+}
+
+/** Nothing to show yet: either it is on its way, or it failed. */
+function FirstLoad(): ReactNode {
+  const { problem } = useSync();
+  const { sync } = useWorkspace();
+  if (problem === null) {
+    return (
+      <Center flex={1}>
+        <Stack align="center" gap="sm">
+          <Loader />
+          <Text className="soft">Fetching the accounts …</Text>
+        </Stack>
+      </Center>
+    );
+  }
+  return (
+    <Center flex={1} p="md">
+      <Alert color="red" title="The accounts could not be fetched" maw={440}>
+        <Text size="sm" mb="sm">
+          {problem.message} This device has not kept a list of this workspace yet, so there is nothing to show.
+        </Text>
+        <Button size="sm" onClick={() => void sync.refresh()}>
+          Try again
+        </Button>
+      </Alert>
+    </Center>
+  );
+}

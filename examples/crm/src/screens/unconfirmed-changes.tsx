@@ -1,0 +1,44 @@
+import { Button, Group, Text } from '@mantine/core';
+import type { MutationStatus } from 'holdfast';
+import { describeStage } from 'holdfast/react';
+import type { ReactNode } from 'react';
+import { MUTATION_WORDS } from '../accounts/account-mutations.ts';
+import { useUnconfirmed, useWorkspace } from '../workspace/workspace-context.ts';
+import classes from './account-detail.module.css';
+
+/** What the server has not confirmed about this account, and what stands in the way. */
+export function UnconfirmedChanges({ accountId }: { readonly accountId: string }): ReactNode {
+  const changes = useUnconfirmed(accountId);
+  return changes.map((change) => <UnconfirmedChange key={change.id} change={change} />);
+}
+
+function UnconfirmedChange({ change }: { readonly change: MutationStatus }): ReactNode {
+  const { queue } = useWorkspace();
+  const isFailed = change.status === 'failed';
+  const advice = isFailed ? change.lastError?.hint : undefined;
+  return (
+    <div className={classes.waiting} data-failed={isFailed}>
+      <Text size="sm" fw={600}>
+        {MUTATION_WORDS[change.type] ?? change.type}: {describeStage(change).text}
+      </Text>
+      <Text size="sm">
+        {change.sentence} {advice}
+      </Text>
+      {isFailed ? (
+        <Group gap="xs" mt={6}>
+          <Button size="compact-sm" variant="light" onClick={() => void queue.retry(change.id)}>
+            Try again
+          </Button>
+          <Button
+            size="compact-sm"
+            variant="light"
+            color="red"
+            onClick={() => void queue.discard(change.id, 'Discarded on the screen of the account')}
+          >
+            Discard this change
+          </Button>
+        </Group>
+      ) : null}
+    </div>
+  );
+}

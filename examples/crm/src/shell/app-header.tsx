@@ -1,0 +1,106 @@
+import {
+  ActionIcon,
+  Avatar,
+  Menu,
+  Modal,
+  Text,
+  UnstyledButton,
+  useComputedColorScheme,
+  useMantineColorScheme,
+} from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import type { MutationStatus } from 'holdfast';
+import { PendingList, StatusPill, useMutationQueue } from 'holdfast/react';
+import type { ReactNode } from 'react';
+import { MUTATION_WORDS } from '../accounts/account-mutations.ts';
+import { useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
+import classes from './app-header.module.css';
+import { BrandMark } from './brand-mark.tsx';
+import { Icon } from './icons.tsx';
+
+/** Where the user's changes are, who is signed in, and the way out. */
+export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): ReactNode {
+  const { user } = useWorkspace();
+  const [isListOpen, list] = useDisclosure(false);
+  return (
+    <header className={classes.header}>
+      <div className={classes.brand}>
+        <BrandMark />
+        <div className={classes.names}>
+          <Text fw={700} lh={1.15}>
+            Meridian <span className={classes.long}>Ground Services</span>
+          </Text>
+          <Text size="xs" className="soft" lh={1.2}>
+            {user.workspaceName}
+          </Text>
+        </div>
+      </div>
+      <div className={classes.actions}>
+        <StatusPill onClick={list.open} className={classes.pill ?? ''} />
+        <ThemeSwitch />
+        <UserMenu onSignOut={onSignOut} />
+      </div>
+      <Modal
+        opened={isListOpen}
+        onClose={list.close}
+        title={<Text fw={650}>Your changes on this device</Text>}
+        size="lg"
+      >
+        <ChangesList />
+      </Modal>
+    </header>
+  );
+}
+
+function ChangesList(): ReactNode {
+  const { accounts } = useCrmState();
+  const describe = ({ type, entity }: MutationStatus): string => {
+    const name = entity === null ? undefined : accounts[entity.id]?.name;
+    return `${MUTATION_WORDS[type] ?? type}: ${name ?? 'an account'}`;
+  };
+  return <PendingList describe={describe} />;
+}
+
+function ThemeSwitch(): ReactNode {
+  const { setColorScheme } = useMantineColorScheme();
+  const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false });
+  const other = scheme === 'dark' ? 'light' : 'dark';
+  return (
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      size="lg"
+      aria-label={`Use the ${other} theme`}
+      onClick={() => setColorScheme(other)}
+    >
+      <Icon name={scheme === 'dark' ? 'sun' : 'moon'} />
+    </ActionIcon>
+  );
+}
+
+function UserMenu({ onSignOut }: { readonly onSignOut: () => void }): ReactNode {
+  const { user } = useWorkspace();
+  const { pendingCount } = useMutationQueue();
+  return (
+    <Menu position="bottom-end" width={280} shadow="md">
+      <Menu.Target>
+        <UnstyledButton className={classes.user} aria-label={`Signed in as ${user.name}`}>
+          <Avatar size={32} radius="xl" color="meridian" name={user.name} />
+          <span className={classes.userName}>{user.name}</span>
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>
+          {user.name} · {user.role}
+          <br />
+          {user.workspaceName}
+        </Menu.Label>
+        {pendingCount > 0 ? (
+          <Menu.Label>{pendingCount} not sent yet. They stay on this device and are sent when you are back.</Menu.Label>
+        ) : null}
+        <Menu.Divider />
+        <Menu.Item onClick={onSignOut}>Sign out</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
