@@ -15,9 +15,15 @@ begin
             end;
         end if;
     end loop;
-    -- whoever migrates must be able to create things in the owner's name; a superuser already may
-    if not pg_catalog.pg_has_role(current_user, 'holdfast_owner', 'member') then
-        execute format('grant holdfast_owner to %I', current_user);
+    -- Whoever migrates must be able to create things in the owner's name; a superuser already may. Since Postgres 16
+    -- being a member does not say so, hence no question asked first.
+    if not (select rolsuper from pg_catalog.pg_roles where rolname = current_user) then
+        begin
+            execute format('grant holdfast_owner to %I', current_user);
+        exception
+            -- someone with more rights made the role, and granted it or not: "set role" below will tell
+            when insufficient_privilege then null;
+        end;
     end if;
 end
 $$;
