@@ -15,15 +15,13 @@ test('house · every TypeScript block of the docs compiles', () => {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   for (const { path, text } of pages) {
-    for (const [index, [, language, code]] of [...text.matchAll(/^```(tsx?)\n([\s\S]*?)^```$/gm)].entries()) {
-      writeFileSync(
-        join(folder, `${path.replaceAll(/[\\/.]/g, '-')}-${index + 1}.${language}`),
-        `${code}\nexport {};\n`,
-      );
-    }
+    // The blocks of a page are read from top to bottom, so a later one may use what an earlier one declares.
+    const blocks = [...text.matchAll(/^```tsx?\n([\s\S]*?)^```$/gm)].map((match) => match[1]);
+    const file = join(folder, `${path.replaceAll(/[\\/.]/g, '-')}.tsx`);
+    if (blocks.length > 0) writeFileSync(file, `${blocks.join('\n')}\nexport {};\n`);
   }
   const compilerOptions = {
-    lib: ['ES2023', 'DOM', 'DOM.Iterable'],
+    lib: ['ES2024', 'DOM', 'DOM.Iterable'],
     types: ['node'],
     jsx: 'react-jsx',
     isolatedDeclarations: false,
