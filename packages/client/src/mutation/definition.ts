@@ -9,7 +9,7 @@ type Payload<Schema extends PayloadSchema> = StandardSchemaV1.InferOutput<Schema
 export interface MutationDefinition<
   Type extends string = string,
   Schema extends PayloadSchema = PayloadSchema,
-  State = never,
+  State = unknown,
 > {
   /** Names the kind of change, such as `account.update`. Unique in a queue. */
   readonly type: Type;
@@ -69,7 +69,7 @@ export const RETRY_DEFAULTS: RetryRules = {
  * });
  * ```
  */
-export function defineMutation<const Type extends string, Schema extends PayloadSchema, State = never>(
+export function defineMutation<const Type extends string, Schema extends PayloadSchema, State = unknown>(
   definition: MutationDefinition<Type, Schema, State>,
 ): MutationDefinition<Type, Schema, State> {
   return definition;
