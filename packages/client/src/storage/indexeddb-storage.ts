@@ -11,6 +11,7 @@ export interface IndexedDbOptions {
 }
 
 const STORE = 'records';
+const CLOSED = 'Not done: the store is closed.';
 /** Longest wait for the browser to open the database, in milliseconds: some never answer. */
 const OPEN_TIMEOUT_MS = 5_000;
 
@@ -41,12 +42,16 @@ class Connection implements Storage {
   }
 
   async open(): Promise<IDBDatabase> {
-    if (this.isClosed) throw failed(null, 'The store is closed.');
+    if (this.isClosed) throw failed(null, CLOSED);
     if (this.database !== null) return this.database;
     this.opening ??= openDatabase(this.name).finally(() => {
       this.opening = null;
     });
     const database = await this.opening;
+    if (this.isClosed) {
+      database.close();
+      throw failed(null, CLOSED);
+    }
     const forget = (): void => {
       if (this.database === database) this.database = null;
     };
@@ -74,6 +79,7 @@ class Connection implements Storage {
         const request: IDBRequest<unknown> = store.get(key);
         request.onsuccess = () => {
           const actual = textOf(request.result);
+          if (leftCount < 0) return;
           if (actual !== value) {
             leftCount = -1;
             resolve({ kind: 'mismatch', key, actual });
@@ -102,13 +108,18 @@ class Connection implements Storage {
 
   async scan({ prefix, after, limit }: { prefix: string; after?: string; limit: number }): Promise<readonly Entry[]> {
     return this.within('readonly', (store, resolve) => {
-      // U+FFFF sorts after every character that a key has.
-      const range = IDBKeyRange.bound(after ?? prefix, `${prefix}\uffff`, after !== undefined, true);
+      const range = rangeOf(prefix, after);
+      if (range === 'nothing') {
+        resolve([]);
+        return;
+      }
       const keys = store.getAllKeys(range, limit);
       const values: IDBRequest<unknown[]> = store.getAll(range, limit);
       const entries: Entry[] = [];
       values.onsuccess = () => {
-        keys.result.forEach((key, index) => entries.push({ key: String(key), value: textOf(values.result[index]) ?? '' }));
+        keys.result.forEach((key, index) =>
+          entries.push({ key: String(key), value: textOf(values.result[index]) ?? '' }),
+        );
       };
       resolve(entries);
     });
@@ -139,7 +150,9 @@ class Connection implements Storage {
       const database = await this.open();
       let transaction: IDBTransaction;
       try {
-        transaction = database.transaction(STORE, mode, { durability: this.durability === 'strict' ? 'strict' : 'relaxed' });
+        transaction = database.transaction(STORE, mode, {
+          durability: this.durability === 'strict' ? 'strict' : 'relaxed',
+        });
       } catch (cause) {
         // The connection is dead or closing: nothing was asked of it yet, so a new one may be asked.
         this.database = null;
@@ -169,20 +182,48 @@ function openDatabase(name: string): Promise<IDBDatabase> {
       reject(unavailable(null, 'This platform has no IndexedDB.'));
       return;
     }
-    const timer = setTimeout(() => reject(unavailable(null, 'The browser did not open its database in time.')), OPEN_TIMEOUT_MS);
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      reject(unavailable(null, 'The browser did not open its database in time.'));
+    }, OPEN_TIMEOUT_MS);
     const request = indexedDB.open(name, 1);
     request.onupgradeneeded = () => {
       request.result.createObjectStore(STORE);
     };
     request.onsuccess = () => {
       clearTimeout(timer);
-      resolve(request.result);
+      // A connection that nobody waits for any more would stand in the way of others.
+      if (isLate) request.result.close();
+      else resolve(request.result);
     };
     request.onerror = () => {
       clearTimeout(timer);
       reject(unavailable(request.error, 'The browser could not open its database.'));
     };
   });
+}
+
+/** Keys with the prefix and behind `after`; null for all keys. The browser compares them by code unit, as we do. */
+function rangeOf(prefix: string, after: string | undefined): IDBKeyRange | null | 'nothing' {
+  const end = endOf(prefix);
+  if (after === undefined || after < prefix)
+    return end === null ? lowerBound(prefix) : IDBKeyRange.bound(prefix, end, false, true);
+  if (end === null) return IDBKeyRange.lowerBound(after, true);
+  return after < end ? IDBKeyRange.bound(after, end, true, true) : 'nothing';
+}
+
+function lowerBound(prefix: string): IDBKeyRange | null {
+  return prefix === '' ? null : IDBKeyRange.lowerBound(prefix);
+}
+
+/** The first text behind all that begin with the prefix; null when there is none. */
+function endOf(prefix: string): string | null {
+  for (let length = prefix.length; length > 0; length -= 1) {
+    const unit = prefix.charCodeAt(length - 1);
+    if (unit < 0xffff) return prefix.slice(0, length - 1) + String.fromCharCode(unit + 1);
+  }
+  return null;
 }
 
 function textOf(value: unknown): string | null {
@@ -198,7 +239,12 @@ function failed(cause: unknown, message = 'The browser could not store or read.'
       cause,
     });
   }
-  return new HoldfastError({ code: 'STORAGE_FAILED', message, hint: 'Nothing was stored. Try again; if it lasts, reload.', cause: cause ?? undefined });
+  return new HoldfastError({
+    code: 'STORAGE_FAILED',
+    message,
+    hint: 'Nothing was stored. Try again; if it lasts, reload.',
+    cause: cause ?? undefined,
+  });
 }
 
 function unavailable(cause: unknown, message: string): HoldfastError {
