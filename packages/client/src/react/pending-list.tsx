@@ -18,7 +18,13 @@ export interface PendingListProps {
 }
 
 /** What is not confirmed yet, why, and what can be done; and the last confirmed ones. */
-export function PendingList({ queue, describe = describeMutation, limit = 50, confirmedLimit = 5, confirmDiscard = askDiscard }: PendingListProps): ReactNode {
+export function PendingList({
+  queue,
+  describe = describeMutation,
+  limit = 50,
+  confirmedLimit = 5,
+  confirmDiscard = askDiscard,
+}: PendingListProps): ReactNode {
   const found = useQueue(queue);
   const version = useQueueVersion(found);
   const { rows, moreCount } = useMemo(() => {
@@ -35,7 +41,14 @@ export function PendingList({ queue, describe = describeMutation, limit = 50, co
     if (await confirmDiscard(status)) await found.discard(status.id, 'Discarded in the pending list');
   };
 
-  if (rows.length === 0) return <p className="holdfast-empty">Nothing is waiting. All changes are confirmed.</p>;
+  if (rows.length === 0) {
+    const { isReady } = found.getSnapshot();
+    return (
+      <p className="holdfast-empty">
+        {isReady ? 'Nothing is waiting. All changes are confirmed.' : 'Opening what is stored on this device.'}
+      </p>
+    );
+  }
   return (
     <ul className="holdfast-list">
       {rows.map((status) => (

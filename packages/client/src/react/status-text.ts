@@ -12,7 +12,10 @@ export function describeQueue(snapshot: QueueSnapshot): PillState {
   const { pendingCount, processingCount, failedCount, waitingFor } = snapshot;
   if (failedCount > 0) return { tone: 'alert', text: `${count(failedCount, 'change')} not accepted` };
   if (!snapshot.isReady) return { tone: 'waiting', text: 'Opening' };
-  if (pendingCount === 0) return waitingFor === 'network' ? { tone: 'waiting', text: 'Offline' } : { tone: 'calm', text: 'All changes confirmed' };
+  if (pendingCount === 0)
+    return waitingFor === 'network'
+      ? { tone: 'waiting', text: 'Offline' }
+      : { tone: 'calm', text: 'All changes confirmed' };
   if (processingCount > 0) return { tone: 'busy', text: `Sending ${count(pendingCount, 'change')}` };
   const saved = `${count(pendingCount, 'change')} saved on this device`;
   return { tone: 'waiting', text: `${REASONS[waitingFor]}${saved}` };

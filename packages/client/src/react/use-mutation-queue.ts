@@ -14,9 +14,9 @@ export interface UseMutationQueue<Definitions extends readonly AnyMutationDefini
 }
 
 /** Live counts, and `addMutation`. Takes the queue from the provider, or the one that is handed in (and then its types). */
-export function useMutationQueue<Definitions extends readonly AnyMutationDefinition[] = readonly AnyMutationDefinition[]>(
-  queue?: MutationQueue<Definitions>,
-): UseMutationQueue<Definitions> {
+export function useMutationQueue<
+  Definitions extends readonly AnyMutationDefinition[] = readonly AnyMutationDefinition[],
+>(queue?: MutationQueue<Definitions>): UseMutationQueue<Definitions> {
   // The provider's queue is of the app's definitions; `createQueueHooks` says which.
   const found = useQueue(queue as AnyQueue | undefined) as unknown as MutationQueue<Definitions>;
   const snapshot = useSyncExternalStore(
