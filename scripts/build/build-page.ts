@@ -26,11 +26,12 @@ export function buildPage(): void {
   const startedAtMs = performance.now();
   console.error('Building the page …');
   const vite = join(root, 'node_modules', '.bin', 'vite');
-  const { status } = spawnSync(process.execPath, [vite, 'build', '--logLevel', 'warn'], {
-    cwd: example,
-    stdio: ['ignore', 2, 2],
-  });
-  if (status !== 0) throw new Error('Building the page failed.');
+  const args = [vite, 'build', '--logLevel', 'warn'];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: example, encoding: 'utf8' });
+  if (status !== 0) {
+    process.stderr.write(`${stdout}${stderr}`);
+    throw new Error('Building the page failed.');
+  }
   writeFileSync(stampFile, stamp);
   console.error(`Page built in ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s.`);
 }
