@@ -80,6 +80,7 @@ export default defineConfig(async () => {
           test: {
             name: 'e2e',
             include: [`examples/${END_TO_END_TESTS}`],
+            provide: { chromium },
             exclude: ELSEWHERE,
             environment: 'node' as const,
             // They start a server, a database and a browser each, and count what arrived.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
+const publicFolder = join(import.meta.dirname, 'public');
 const SERVICE_WORKER = 'service-worker.js';
 
 /**
@@ -15,7 +16,11 @@ function precacheManifest(): Plugin {
     name: 'precache-manifest',
     apply: 'build',
     buildStart() {
-      this.emitFile({ type: 'chunk', id: 'src/service-worker.ts', fileName: SERVICE_WORKER });
+      this.emitFile({
+        type: 'chunk',
+        id: join(import.meta.dirname, 'src', 'service-worker.ts'),
+        fileName: SERVICE_WORKER,
+      });
     },
     generateBundle: {
       order: 'post',
@@ -29,7 +34,7 @@ function precacheManifest(): Plugin {
           if (output.fileName === SERVICE_WORKER) continue;
           add(output.fileName, output.type === 'chunk' ? output.code : output.source);
         }
-        for (const name of readdirSync('public')) add(name, readFileSync(join('public', name)));
+        for (const name of readdirSync(publicFolder)) add(name, readFileSync(join(publicFolder, name)));
         const worker = bundle[SERVICE_WORKER];
         if (worker?.type !== 'chunk') this.error('The service worker was not built.');
         if (!worker.code.includes('__PRECACHE__')) this.error('The service worker has no place for the manifest.');

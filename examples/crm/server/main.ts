@@ -6,7 +6,7 @@ import { getRequestListener } from '@hono/node-server';
 import { type Database, openPg, openPglite } from '@holdfast/server';
 import type { Hono } from 'hono';
 import { createApp } from './app.ts';
-import { readOrMakeSecret, takeDataFolder } from './data-folder.ts';
+import { readOrMakeSecret } from './development-secret.ts';
 import { readPageFiles } from './page-files.ts';
 import { prepareDatabase } from './prepare-database.ts';
 import { readSettings, type Settings } from './settings.ts';
@@ -30,7 +30,7 @@ async function start(): Promise<void> {
     getRequestListener(async (request, bindings) => (await app.promise).fetch(request, bindings)),
   );
   const port = await listen(server, settings);
-  process.on('exit', takeDataFolder(settings.dataFolder));
+  const secret = readOrMakeSecret(settings.dataFolder);
   const database = await openDatabase(settings);
   stopOnSignal(server, database);
 
@@ -40,7 +40,7 @@ async function start(): Promise<void> {
     console.error(`Filled ${seededCount} accounts in ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s.`);
   }
   const pageFiles = readPageFiles(join(import.meta.dirname, '..', 'dist'));
-  app.resolve(createApp({ database, databaseId, secret: readOrMakeSecret(settings.dataFolder), pageFiles }));
+  app.resolve(createApp({ database, databaseId, secret, pageFiles }));
   console.log(`http://${settings.host}:${port}`);
 }
 

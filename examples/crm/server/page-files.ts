@@ -57,10 +57,10 @@ export function readPageFiles(folder: string): PageFiles {
   return files;
 }
 
-/** Answers with the file of that path; any other path without an extension is a screen of the page. */
+/** Answers with the file of that path; any other path without a dot in its last part is a screen of the page. */
 export function servePage(context: Context, files: PageFiles): Response {
   const { path } = context.req;
-  const file = files.get(path) ?? (extname(path) === '' ? files.get('/index.html') : undefined);
+  const file = files.get(path) ?? (isFileName(path) ? undefined : files.get('/index.html'));
   if (file === undefined) {
     const isUnbuilt = files.size === 0;
     return context.text(isUnbuilt ? 'The page is not built: run npm run build.' : 'There is no such page.', 404);
@@ -88,4 +88,8 @@ function listFiles(folder: string): readonly string[] {
   } catch {
     return [];
   }
+}
+
+function isFileName(path: string): boolean {
+  return path.slice(path.lastIndexOf('/')).includes('.');
 }

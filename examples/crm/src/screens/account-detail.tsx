@@ -35,7 +35,7 @@ export function AccountDetail({ accountId, onClose }: AccountDetailProps): React
   // the form and what it changes both begin at their top
   useEffect(() => {
     top.current?.parentElement?.scrollTo({ top: 0 });
-    // biome-ignore lint/correctness/useExhaustiveDependencies: changing between the two is what it follows
+    // changing between the two is what it follows
   }, [isEditing]);
 
   if (account === undefined) {
@@ -78,7 +78,7 @@ export function AccountDetail({ accountId, onClose }: AccountDetailProps): React
 
   return (
     <>
-      <div ref={top} />
+      <div ref={top} data-detail={accountId} />
       <PanelHead
         title={isEditing ? `Edit ${account.name}` : account.name}
         onClose={isEditing ? () => setEditing(false) : onClose}
@@ -155,7 +155,7 @@ function Facts({ account }: { readonly account: Account }): ReactNode {
       ))}
       <section className={classes.section}>
         <h3 className={classes.sectionTitle}>Notes</h3>
-        <Text size="sm" className={classes.notes ?? ''}>
+        <Text size="sm" className={classes.notes ?? ''} data-notes>
           {account.notes ?? <span className="soft">No notes yet.</span>}
         </Text>
       </section>

@@ -43,6 +43,14 @@ export function AccountList({ accounts, totalCount, query, onQuery, chosenId, on
     // oxlint-disable-next-line react/exhaustive-deps -- the query is what it follows
   }, [query]);
 
+  // an account that was opened by its address, or just made, is brought into view
+  const isChosenListed = chosenId !== null && accounts.some(({ id }) => id === chosenId);
+  useEffect(() => {
+    const index = isChosenListed ? accounts.findIndex(({ id }) => id === chosenId) : -1;
+    if (index >= 0) virtualizer.scrollToIndex(index, { align: 'auto' });
+    // oxlint-disable-next-line react/exhaustive-deps -- once for each account, not at every refresh of the list
+  }, [chosenId, isChosenListed]);
+
   const moveTo = (index: number): void => {
     const account = accounts[Math.max(0, Math.min(accounts.length - 1, index))];
     if (account === undefined) return;
