@@ -1,6 +1,6 @@
 import type { Random } from '../ports/clock.ts';
 import type { WireError } from '../protocol/wire.ts';
-import { LINE_DELAY_MS_BASE, lineDelayMs } from './backoff.ts';
+import { LINE_DELAY_MS_BASE, LINE_DELAY_MS_MAX, lineDelayMs } from './backoff.ts';
 
 /**
  * The breaker. One failure of the line stops every send, since it says nothing about any mutation; then the server is
@@ -35,13 +35,14 @@ export class Line {
   private lastCheckAtMs = Number.NEGATIVE_INFINITY;
   private probeSucceeded = false;
 
+  /** `minDelayMs` is what the server asked for (`Retry-After`); an absurd one is not obeyed. */
   failed(cause: 'network' | 'circuit', error: WireError, nowMs: number, random: Random, minDelayMs = 0): void {
     this.failureCount += 1;
     this.state = {
       kind: 'down',
       cause,
       error,
-      checkAtMs: nowMs + Math.max(minDelayMs, lineDelayMs(this.failureCount, random)),
+      checkAtMs: nowMs + Math.max(Math.min(minDelayMs, LINE_DELAY_MS_MAX), lineDelayMs(this.failureCount, random)),
       checkBy: this.probeSucceeded ? 'batch' : 'probe',
       isChecking: false,
     };
