@@ -24,7 +24,7 @@ export type MutationInput =
   | { readonly kind: 'settledElsewhere'; readonly settlements: readonly Settlement[] }
   /** What the tab that delivers has on its way (all of it), and what it waits for. */
   | { readonly kind: 'sendingElsewhere'; readonly seqs: readonly number[]; readonly waitingFor: WaitingFor | null }
-  /** Dead letters that someone disposed of. */
+  /** Dead letters that someone disposed of, and whatever else is not in storage any more. */
   | { readonly kind: 'discarded'; readonly ids: readonly string[] }
   | { readonly kind: 'answer'; readonly batchId: number; readonly answer: TransportAnswer }
   /** Their bodies could not be read back: they are dead-lettered and never sent. */
@@ -56,7 +56,12 @@ export interface BatchItem {
 
 export type EngineEffect =
   /** Read the bodies, check that nothing forbids it, send; answer with `answer`. */
-  | { readonly kind: 'send'; readonly batchId: number; readonly items: readonly BatchItem[]; readonly acknowledgedFloor: number }
+  | {
+      readonly kind: 'send';
+      readonly batchId: number;
+      readonly items: readonly BatchItem[];
+      readonly acknowledgedFloor: number;
+    }
   | { readonly kind: 'abort'; readonly batchId: number }
   | { readonly kind: 'settle'; readonly settlements: readonly Settlement[] }
   | { readonly kind: 'probe' }
@@ -67,7 +72,16 @@ export type EngineEffect =
   | { readonly kind: 'changed'; readonly ids: readonly string[] };
 
 /** What a pending mutation waits for; `nothing` means that it is on its way or about to be. */
-export type WaitingFor = 'network' | 'rateLimit' | 'circuit' | 'backoff' | 'lane' | 'paused' | 'auth' | 'upgrade' | 'nothing';
+export type WaitingFor =
+  | 'network'
+  | 'rateLimit'
+  | 'circuit'
+  | 'backoff'
+  | 'lane'
+  | 'paused'
+  | 'auth'
+  | 'upgrade'
+  | 'nothing';
 
 export interface Waiting {
   readonly waitingFor: WaitingFor;

@@ -39,7 +39,10 @@ export class Engine {
   /** Shrinks when a batch gets no answer, so that one that kills its server ends up alone; grows back with each answer. */
   private batchCountMax: number = LIMITS.batchCount;
   /** What another tab, which delivers, has on its way and waits for. */
-  private elsewhere: { readonly sending: readonly Entry[]; readonly waitingFor: WaitingFor | null } = { sending: [], waitingFor: null };
+  private elsewhere: { readonly sending: readonly Entry[]; readonly waitingFor: WaitingFor | null } = {
+    sending: [],
+    waitingFor: null,
+  };
   private wakeAtMs: number | null = null;
   private effects: EngineEffect[] = [];
   private haveGatesChanged = false;
@@ -73,7 +76,8 @@ export class Engine {
     if (lane !== undefined && lane.head !== entry) return { waitingFor: 'lane', error: null, untilMs: null };
     const closed = this.closed(nowMs);
     if (closed !== null) return closed;
-    if (lane !== undefined && lane.dueAtMs > nowMs) return { waitingFor: 'backoff', error: entry.lastError, untilMs: lane.dueAtMs };
+    if (lane !== undefined && lane.dueAtMs > nowMs)
+      return { waitingFor: 'backoff', error: entry.lastError, untilMs: lane.dueAtMs };
     return NOT_WAITING;
   }
 
@@ -87,7 +91,10 @@ export class Engine {
 
   /** Whether anything is on its way, or will be without a gate opening or a delay passing. */
   isBusy(nowMs: number): boolean {
-    return this.batch !== null || (this.isLeader && this.gates.closed(nowMs) === null && this.mutations.schedule.hasReady(nowMs));
+    return (
+      this.batch !== null ||
+      (this.isLeader && this.gates.closed(nowMs) === null && this.mutations.schedule.hasReady(nowMs))
+    );
   }
 
   private take(input: EngineInput, moment: Moment): void {
@@ -95,7 +102,7 @@ export class Engine {
     switch (input.kind) {
       case 'added':
         for (const header of input.headers) mutations.insert(header, false, moment.nowMs);
-        gates.line.wake('added', moment.nowMs);
+        gates.wake('added', moment.nowMs);
         return;
       case 'found':
         for (const header of input.headers) mutations.insert(header, true, moment.nowMs);
@@ -140,7 +147,7 @@ export class Engine {
         return;
       case 'hint':
         if (input.hint === 'offline') gates.line.wentOffline(moment.nowMs, moment.random, OFFLINE);
-        else gates.line.wake('hint', moment.nowMs);
+        else gates.wake('hint', moment.nowMs);
         if (input.hint === 'nudge') this.mutations.schedule.hurry(moment.nowMs);
         return;
       case 'probed':
@@ -181,7 +188,9 @@ export class Engine {
     if (this.isLeader) return;
     this.haveGatesChanged = true;
     for (const entry of this.elsewhere.sending) this.mutations.setWaiting(entry);
-    const sending = seqs.map((seq) => this.mutations.at(seq)).filter((entry) => entry?.phase.kind === 'waiting') as Entry[];
+    const sending = seqs
+      .map((seq) => this.mutations.at(seq))
+      .filter((entry) => entry?.phase.kind === 'waiting') as Entry[];
     for (const entry of sending) this.mutations.setSending(entry, null);
     this.elsewhere = { sending, waitingFor };
   }
@@ -194,7 +203,8 @@ export class Engine {
       const entry = mutations.at(header.seq);
       if (entry === undefined) return;
       entry.header = header;
-      mutations.bury(entry, error, failedAtMs, moment.nowMs, true);
+      // The other tab may have given it up by itself, and then the server has no verdict on it.
+      mutations.bury(entry, error, failedAtMs, moment.nowMs, false);
       return;
     }
     const entry = mutations.at(settlement.kind === 'completed' ? settlement.record.seq : settlement.header.seq);
@@ -209,15 +219,17 @@ export class Engine {
   }
 
   private discarded(id: string, moment: Moment): void {
+    // Pending ones too: this tab may have missed that it had become a dead letter.
     const entry = this.mutations.get(id);
-    if (entry?.phase.kind !== 'failed') return;
+    if (entry === undefined) return;
     this.mutations.forget(entry, moment.nowMs, false);
     this.mutations.changed(entry);
   }
 
   private takeUnreadable(seqs: readonly number[], error: WireError, moment: Moment): void {
     const entries = seqs.map((seq) => this.mutations.at(seq)).filter((entry) => entry !== undefined);
-    this.settle(entries.map((entry) => this.failed(entry, error, moment, false)));
+    const pending = entries.filter(({ phase }) => phase.kind !== 'failed');
+    this.settle(pending.map((entry) => this.failed(entry, error, moment, false)));
   }
 
   private takeAnswer(batch: Batch, answer: TransportAnswer, moment: Moment): void {
@@ -301,9 +313,9 @@ export class Engine {
         return this.completed(entry, outcome.result, false, moment);
       case 'duplicate':
         if (outcome.verdict === 'applied') return this.completed(entry, outcome.result, true, moment);
-        return this.rejected(entry, outcome.error, moment);
+        return this.rejected(entry, outcome.error, moment, true);
       case 'rejected':
-        return this.rejected(entry, outcome.error, moment);
+        return this.rejected(entry, outcome.error, moment, true);
       case 'refused':
         return this.refused(entry, outcome.error, moment);
       case 'deferred': {
@@ -321,13 +333,22 @@ export class Engine {
     const { id, seq, type, entity, createdAtMs, attempts } = entry.header;
     this.mutations.forget(entry, moment.nowMs, true);
     this.mutations.settlementBegun(seq);
-    const record = { id, seq, type, entity, createdAtMs, confirmedAtMs: moment.wallMs, attemptCount: attempts.length + 1 };
+    const record = {
+      id,
+      seq,
+      type,
+      entity,
+      createdAtMs,
+      confirmedAtMs: moment.wallMs,
+      attemptCount: attempts.length + 1,
+    };
     return { kind: 'completed', record, result, wasRepeat };
   }
 
-  private rejected(entry: Entry, error: WireError, moment: Moment): Settlement {
+  /** `isLedgered`: the server keeps this verdict, so that the next of the lane may name it as the one before. */
+  private rejected(entry: Entry, error: WireError, moment: Moment, isLedgered: boolean): Settlement {
     entry.header = withAttempt(entry.header, error, moment);
-    return this.failed(entry, error, moment, true);
+    return this.failed(entry, error, moment, isLedgered);
   }
 
   /** Counted on the answer, not on sending: a lost answer says nothing about the mutation, only about the line. */
@@ -350,7 +371,7 @@ export class Engine {
   /** The batch as it is cannot be taken: smaller ones go, and one that is refused alone is itself the reason. */
   private takeBatchRefusal(entries: readonly Entry[], error: WireError, moment: Moment): void {
     const [only] = entries;
-    if (entries.length === 1 && only !== undefined) this.settle([this.rejected(only, error, moment)]);
+    if (entries.length === 1 && only !== undefined) this.settle([this.rejected(only, error, moment, false)]);
     else this.shrinkBatches(entries.length);
   }
 
@@ -371,13 +392,14 @@ export class Engine {
     if (check === 'probe') this.effects.push({ kind: 'probe' });
     if (check === 'batch') gates.line.reached();
     if (gates.closed(moment.nowMs) !== null) return;
-    const entries = mutations.schedule.take(this.batchCountMax, LIMITS.batchBytes, moment.nowMs);
+    const batchId = this.batchNumber + 1;
+    const claim = (entry: Entry): void => mutations.setSending(entry, batchId);
+    const entries = mutations.schedule.take(this.batchCountMax, LIMITS.batchBytes, moment.nowMs, claim);
     if (entries.length === 0) return;
-    this.batchNumber += 1;
-    this.batch = { id: this.batchNumber, entries };
-    const items = entries.map(({ header }) => ({ header, after: mutations.schedule.lane(header.lane)?.settledSeq ?? null }));
-    for (const entry of entries) mutations.setSending(entry, this.batchNumber);
-    this.effects.push({ kind: 'send', batchId: this.batchNumber, items, acknowledgedFloor: mutations.acknowledgedFloor });
+    this.batchNumber = batchId;
+    this.batch = { id: batchId, entries };
+    const items = entries.map(({ header }) => ({ header, after: mutations.schedule.settledBefore(header) }));
+    this.effects.push({ kind: 'send', batchId, items, acknowledgedFloor: mutations.acknowledgedFloor });
   }
 
   private setWake(moment: Moment): void {
@@ -394,7 +416,7 @@ export class Engine {
   }
 
   private get canWork(): boolean {
-    return this.isLeader && this.batch === null && !this.gates.isPaused && this.mutations.counts.pending > 0;
+    return this.isLeader && this.batch === null && !this.gates.isStopped && this.mutations.counts.pending > 0;
   }
 }
 

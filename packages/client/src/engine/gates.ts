@@ -1,7 +1,7 @@
 import type { WireError } from '../protocol/wire.ts';
 import { lineDelayMs } from './backoff.ts';
 import type { Moment, WaitingFor } from './engine-io.ts';
-import { Line } from './line.ts';
+import { checkAfterSign, Line, type WakeSign } from './line.ts';
 
 /** Longest obeyed `Retry-After`, in milliseconds: an absurd one must not stop a queue for a year. */
 const RATE_LIMIT_MS_MAX = 300_000;
@@ -11,14 +11,24 @@ type Login =
   /** The app has been asked for a fresh token. */
   | { readonly kind: 'refreshing'; readonly error: WireError }
   /** There is none, or it did not help: the app is asked again at `checkAtMs`, or when it says that the login changed. */
-  | { readonly kind: 'waiting'; readonly error: WireError; readonly checkAtMs: number };
+  | {
+      readonly kind: 'waiting';
+      readonly error: WireError;
+      readonly checkAtMs: number;
+      readonly sinceMs: number;
+      /** The login is good and may not do this: a sign that the network is back says nothing about that. */
+      readonly isForbidden: boolean;
+    };
 
 /** What may stop every send, each with its reason and its way out. */
 export class Gates {
   isPaused = false;
   readonly line: Line = new Line();
   private login: Login = { kind: 'valid' };
+  /** Tokens refused or not to be had, in a row. */
   private loginFailureCount = 0;
+  /** Limited calls in a row. */
+  private limitCount = 0;
   private rateLimit: { readonly untilMs: number; readonly error: WireError } | null = null;
   private upgrade: WireError | null = null;
 
@@ -29,12 +39,18 @@ export class Gates {
     if (this.login.kind !== 'valid') return { waitingFor: 'auth', error: this.login.error };
     const { state } = this.line;
     if (state.kind === 'down') return { waitingFor: state.cause, error: state.error };
-    if (this.rateLimit !== null && this.rateLimit.untilMs > nowMs) return { waitingFor: 'rateLimit', error: this.rateLimit.error };
+    if (this.rateLimit !== null && this.rateLimit.untilMs > nowMs)
+      return { waitingFor: 'rateLimit', error: this.rateLimit.error };
     return null;
   }
 
+  /** Nothing is sent before the server's time has passed; when it goes on refusing, not before a growing time of our own. */
   rateLimited(error: WireError, retryAfterMs: number | null, moment: Moment): void {
-    const delayMs = Math.min(RATE_LIMIT_MS_MAX, Math.max(0, retryAfterMs ?? lineDelayMs(2, moment.random)));
+    this.limitCount += 1;
+    const delayMs = Math.min(
+      RATE_LIMIT_MS_MAX,
+      Math.max(retryAfterMs ?? 0, lineDelayMs(this.limitCount, moment.random)),
+    );
     this.rateLimit = { untilMs: moment.nowMs + delayMs, error };
   }
 
@@ -45,19 +61,43 @@ export class Gates {
       this.login = { kind: 'refreshing', error };
       return true;
     }
-    this.login = { kind: 'waiting', error, checkAtMs: moment.nowMs + lineDelayMs(this.loginFailureCount - 1, moment.random) };
+    this.waitForLogin(error, this.loginFailureCount - 1, moment, false);
     return false;
   }
 
   forbidden(error: WireError, moment: Moment): void {
     this.loginFailureCount += 1;
-    this.login = { kind: 'waiting', error, checkAtMs: moment.nowMs + lineDelayMs(8 + this.loginFailureCount, moment.random) };
+    this.waitForLogin(error, 8 + this.loginFailureCount, moment, true);
   }
 
   tokenRefreshed(isThere: boolean, moment: Moment): void {
     if (this.login.kind !== 'refreshing') return;
-    if (isThere) this.login = { kind: 'valid' };
-    else this.login = { kind: 'waiting', error: this.login.error, checkAtMs: moment.nowMs + lineDelayMs(this.loginFailureCount, moment.random) };
+    if (isThere) {
+      this.login = { kind: 'valid' };
+      return;
+    }
+    this.waitForLogin(this.login.error, this.loginFailureCount, moment, false);
+    this.loginFailureCount += 1;
+  }
+
+  /** A sign that the line may be back, and with it the one who gives out tokens. */
+  wake(sign: WakeSign, nowMs: number): void {
+    this.line.wake(sign, nowMs);
+    const { login } = this;
+    if (login.kind !== 'waiting' || login.isForbidden) return;
+    // As for the line: should it fail again, waits begin short.
+    if (sign === 'hint') this.loginFailureCount = 1;
+    this.login = { ...login, checkAtMs: checkAfterSign(sign, login.checkAtMs, login.sinceMs, nowMs) };
+  }
+
+  /** Whether the app has been asked for a token and has not answered. */
+  get isRefreshing(): boolean {
+    return this.login.kind === 'refreshing';
+  }
+
+  /** Closed until a person opens it: nothing is sent, asked or waited for. */
+  get isStopped(): boolean {
+    return this.isPaused || this.upgrade !== null;
   }
 
   loginChanged(): void {
@@ -73,6 +113,7 @@ export class Gates {
   answered(): void {
     this.loginChanged();
     this.rateLimit = null;
+    this.limitCount = 0;
     this.line.answered();
   }
 
@@ -85,11 +126,22 @@ export class Gates {
 
   /** When the next gate may open by itself (monotonic). */
   nextCheckAtMs(nowMs: number): number | null {
+    if (this.isStopped) return null;
     const times = [
       this.line.nextCheckAtMs,
       this.login.kind === 'waiting' ? this.login.checkAtMs : null,
       this.rateLimit !== null && this.rateLimit.untilMs > nowMs ? this.rateLimit.untilMs : null,
     ].filter((time) => time !== null);
     return times.length === 0 ? null : Math.min(...times);
+  }
+
+  private waitForLogin(error: WireError, failureNumber: number, { nowMs, random }: Moment, isForbidden: boolean): void {
+    this.login = {
+      kind: 'waiting',
+      error,
+      checkAtMs: nowMs + lineDelayMs(failureNumber, random),
+      sinceMs: nowMs,
+      isForbidden,
+    };
   }
 }

@@ -25,8 +25,16 @@ export type LineState =
       readonly isChecking: boolean;
     };
 
+/** That something may be better now: the platform or the user says so, or the user is at work. */
+export type WakeSign = 'hint' | 'added';
+
 /** A wake signal by the user's doing may bring a check forward, but not closer to the last than this, in milliseconds. */
-const CHECK_GAP_MS = { hint: LINE_DELAY_MS_BASE, added: 15_000 } as const;
+const CHECK_GAP_MS: Readonly<Record<WakeSign, number>> = { hint: LINE_DELAY_MS_BASE, added: 15_000 };
+
+/** When a check that stands at `checkAtMs` is made, now that there is a sign. */
+export function checkAfterSign(sign: WakeSign, checkAtMs: number, lastCheckAtMs: number, nowMs: number): number {
+  return Math.min(checkAtMs, Math.max(nowMs, lastCheckAtMs + CHECK_GAP_MS[sign]));
+}
 
 export class Line {
   state: LineState = { kind: 'up' };
@@ -57,10 +65,11 @@ export class Line {
   }
 
   /** A sign that the line may be back: check soon. */
-  wake(sign: 'hint' | 'added', nowMs: number): void {
+  wake(sign: WakeSign, nowMs: number): void {
+    // Past failures say little about the line now: should the next attempt fail too, or one under way, waits begin short again.
+    if (sign === 'hint') this.failureCount = 0;
     if (this.state.kind !== 'down') return;
-    const earliest = Math.max(nowMs, this.lastCheckAtMs + CHECK_GAP_MS[sign]);
-    if (earliest < this.state.checkAtMs) this.state = { ...this.state, checkAtMs: earliest };
+    this.state = { ...this.state, checkAtMs: checkAfterSign(sign, this.state.checkAtMs, this.lastCheckAtMs, nowMs) };
   }
 
   /** The check that is due now, if there is one; it counts as begun. */

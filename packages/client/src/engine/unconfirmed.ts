@@ -22,6 +22,8 @@ export class Unconfirmed {
   private readonly settling = new Set<number>();
   /** Every number that may be open; those that are not any more are dropped when they come up. */
   private readonly openSeqs = new Heap<number>((left, right) => left - right);
+  /** Every number that may be pending, for the oldest; dropped like those above. */
+  private readonly pendingSeqs = new Heap<number>((left, right) => left - right);
   private highestSeq = 0;
 
   get(id: string): Entry | undefined {
@@ -46,9 +48,14 @@ export class Unconfirmed {
     return this.highestSeq;
   }
 
-  /** The oldest one pending; costs nothing that the floor does not cost anyway. */
+  /** The one with the lowest number of those pending. */
   get oldestPending(): Entry | undefined {
-    return this.bySeq.get(this.acknowledgedFloor + 1);
+    for (let seq = this.pendingSeqs.peek(); seq !== undefined; seq = this.pendingSeqs.peek()) {
+      const entry = this.bySeq.get(seq);
+      if (entry !== undefined && entry.phase.kind !== 'failed') return entry;
+      this.pendingSeqs.pop();
+    }
+    return undefined;
   }
 
   insert(header: MutationHeader, mayHaveBeenSent: boolean, nowMs: number): void {
@@ -64,6 +71,7 @@ export class Unconfirmed {
     this.byId.set(header.id, entry);
     this.bySeq.set(header.seq, entry);
     this.openSeqs.push(header.seq);
+    this.pendingSeqs.push(header.seq);
     this.highestSeq = Math.max(this.highestSeq, header.seq);
     this.counts.pending += 1;
     this.counts.pendingBytes += header.payloadBytes;

@@ -1,0 +1,49 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Entry } from './entry.ts';
+import { Lane } from './lane.ts';
+import { EngineRig } from './testing-engine/engine-rig.ts';
+
+function entryOf(seq: number): Entry {
+  const header = new EngineRig().header({ seq });
+  return { header, phase: { kind: 'waiting' }, mayHaveBeenSent: false, lastError: null, deferralCount: 0 };
+}
+
+test('Q7 · a lane keeps the order of its numbers, whichever order they come and go in', () => {
+  const step = fc.record({
+    kind: fc.constantFrom('insert', 'removeHead', 'remove'),
+    seq: fc.integer({ min: 1, max: 30 }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+      const lane = new Lane('a');
+      let model: Entry[] = [];
+      for (const { kind, seq } of steps) {
+        if (kind === 'insert') {
+          if (model.some((entry) => entry.header.seq === seq)) continue;
+          const entry = entryOf(seq);
+          lane.insert(entry);
+          model = [...model, entry].toSorted((left, right) => left.header.seq - right.header.seq);
+        } else {
+          const gone = kind === 'removeHead' ? model[0] : model.find((entry) => entry.header.seq === seq);
+          if (gone === undefined) continue;
+          lane.remove(gone);
+          model = model.filter((entry) => entry !== gone);
+        }
+        expect(lane.head).toBe(model[0]);
+        expect(lane.size).toBe(model.length);
+      }
+    }),
+  );
+});
+
+test('Q7 · taking out one that is not in the lane changes nothing', () => {
+  const lane = new Lane('a');
+  const [first, stranger] = [entryOf(1), entryOf(2)];
+  lane.insert(first);
+
+  lane.remove(stranger);
+
+  expect(lane.head).toBe(first);
+  expect(lane.size).toBe(1);
+});
