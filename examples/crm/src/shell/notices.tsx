@@ -18,8 +18,8 @@ interface Notices {
 const NoticesContext = createContext<Notices | null>(null);
 /** What is confirmed, or safe on this device for now, needs no answer. */
 const HIDE_CONFIRMED_MS = 3_000;
-const HIDE_STORED_MS = 8_000;
-const NOTICE_COUNT_MAX = 3;
+const HIDE_STORED_MS = 6_000;
+const NOTICE_COUNT_MAX = 2;
 let lastKey = 0;
 
 export function useNotices(): Notices {

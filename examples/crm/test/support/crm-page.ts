@@ -45,7 +45,8 @@ export function crmPage(page: Page): CrmPage {
       await pill.waitFor();
     },
     pill: () => pill.innerText(),
-    untilPill: (text, timeoutMs = 30_000) =>
-      expect.poll(() => pill.innerText(), { timeout: timeoutMs, interval: 100 }).toMatch(text),
+    untilPill: async (text, timeoutMs = 30_000) => {
+      await expect.poll(() => pill.innerText(), { timeout: timeoutMs, interval: 100 }).toMatch(text);
+    },
   };
 }
