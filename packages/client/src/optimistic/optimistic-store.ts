@@ -92,14 +92,18 @@ export class OptimisticStore<State extends object> {
     const news = ids?.filter((id) => !this.known.has(id));
     if (news?.length === 0) return;
     // A queue that cannot be read has said so itself; there is nothing to show then.
-    for (const { id, type, payload } of await this.queue.readPending(news).catch(() => [])) this.show(id, type, payload);
+    for (const { id, type, payload } of await this.queue.readPending(news).catch(() => []))
+      this.show(id, type, payload);
   }
 
   private show(id: string, type: string, payload: JsonObject): void {
     const definition = this.queue.definitions.get(type);
     if (definition?.optimistic === undefined || this.known.has(id)) return;
+    // The verdict may have come while the payload was read or the commit returned: nobody will tell of it again.
+    const status = this.queue.peekStatus(id)?.status;
+    if (status === 'failed') return;
     this.known.add(id);
-    this.shown.push({ id, definition, payload, containedFrom: null });
+    this.shown.push({ id, definition, payload, containedFrom: status === 'completed' ? this.refreshNumber + 1 : null });
     this.apply(this.view, this.shown.slice(-1));
   }
 
@@ -145,6 +149,8 @@ function withEffects<State extends object>(base: State, shown: readonly Shown[])
 }
 
 /** Makes a store that shows pending mutations at once; see `OptimisticStore`. */
-export function createOptimisticStore<State extends object>(options: OptimisticStoreOptions<State>): OptimisticStore<State> {
+export function createOptimisticStore<State extends object>(
+  options: OptimisticStoreOptions<State>,
+): OptimisticStore<State> {
   return new OptimisticStore(options);
 }

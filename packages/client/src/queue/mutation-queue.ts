@@ -9,7 +9,13 @@ import type { Durability } from '../ports/storage.ts';
 import type { JsonObject, WireError } from '../protocol/wire.ts';
 import { Emitter } from '../telemetry/emitter.ts';
 import { GroupCommit } from './group-commit.ts';
-import { type Explanation, type MutationStatus, statusOfCompleted, statusOfEntry, WAITING_ADVICE } from './mutation-status.ts';
+import {
+  type Explanation,
+  type MutationStatus,
+  statusOfCompleted,
+  statusOfEntry,
+  WAITING_ADVICE,
+} from './mutation-status.ts';
 import { type Identity, type QueueOptions, type ResolvedOptions, resolveOptions, retryRulesOf } from './options.ts';
 import { prepareMutation } from './prepare-mutation.ts';
 import type { QueueEvents, Settled } from './queue-events.ts';
@@ -48,7 +54,12 @@ export interface QueueStatus {
   readonly pendingMutations: readonly MutationStatus[];
   readonly processingMutations: readonly MutationStatus[];
   readonly failedMutations: readonly MutationStatus[];
-  readonly counts: { readonly pending: number; readonly processing: number; readonly completed: number; readonly failed: number };
+  readonly counts: {
+    readonly pending: number;
+    readonly processing: number;
+    readonly completed: number;
+    readonly failed: number;
+  };
   /** Retries that pending mutations and dead letters on this page have used. */
   readonly retryCount: number;
   readonly isPaused: boolean;
@@ -139,16 +150,19 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const { commits, store } = await this.opened();
     const header = await commits.add(prepared);
     this.listeners.stored.emit({ id: header.id, type: header.type, payload: prepared.payload });
-    return { id: header.id, durability: store.durability, settled: this.settled(header.id) };
+    return { id: header.id, durability: store.durability, settled: this.verdictOn(header.id) };
   }
 
   /** The verdict on a mutation by its id: also after a restart, and from any tab. Rejects with `UNKNOWN_MUTATION`. */
   async settled(id: string): Promise<Settled> {
     const { runner, store } = await this.opened();
+    // What another tab has added, or this one behind it, is in memory only once this tab has looked for it.
+    if (runner.engine.mutations.get(id) === undefined && !this.recent.has(id)) await runner.catchUp();
     const entry = runner.engine.mutations.get(id);
     if (entry?.phase.kind === 'failed') return { status: 'failed', id, error: entry.phase.error };
-    if (entry !== undefined) return new Promise((resolve) => this.waiters.set(id, [...(this.waiters.get(id) ?? []), resolve]));
-    if (this.recent.has(id) || (await store.completed(id)) !== null) return { status: 'completed', id, result: null, wasRepeat: true };
+    if (entry !== undefined) return new Promise((resolve) => this.waitFor(id, resolve));
+    if (this.recent.has(id) || (await store.completed(id)) !== null)
+      return { status: 'completed', id, result: null, wasRepeat: true };
     if (await store.wasDiscarded(id)) return { status: 'cancelled', id };
     throw unknownMutation(id);
   }
@@ -194,7 +208,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   /** The same for mutations that are in memory: unconfirmed, or among the last confirmed. */
   peekStatus(id: string): MutationStatus | undefined {
     const entry = this.runner?.engine.mutations.get(id);
-    if (entry !== undefined && this.runner !== null) return statusOfEntry(this.runner.engine, entry, this.runner.moment());
+    if (entry !== undefined && this.runner !== null)
+      return statusOfEntry(this.runner.engine, entry, this.runner.moment());
     const recent = this.recent.get(id);
     return recent === undefined ? undefined : statusOfCompleted(recent.record, recent.isObserved);
   }
@@ -206,8 +221,16 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const engine = this.runner?.engine;
     const entry = engine?.mutations.get(id);
     const head = entry === undefined ? undefined : engine?.mutations.schedule.lane(entry.header.lane)?.head;
-    const whatToDo = status.status === 'failed' ? (status.lastError?.hint ?? 'Correct it and call `retry(id)`, or `discard(id)` it.') : WAITING_ADVICE[status.waitingFor];
-    return { ...status, behindId: status.waitingFor === 'lane' ? (head?.header.id ?? null) : null, login: this.identity, whatToDo };
+    const whatToDo =
+      status.status === 'failed'
+        ? (status.lastError?.hint ?? 'Correct it and call `retry(id)`, or `discard(id)` it.')
+        : WAITING_ADVICE[status.waitingFor];
+    return {
+      ...status,
+      behindId: status.waitingFor === 'lane' ? (head?.header.id ?? null) : null,
+      login: this.identity,
+      whatToDo,
+    };
   }
 
   /** Unconfirmed mutations, at most `limit` of them: dead letters first, then pending ones in the order they were added. */
@@ -217,7 +240,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const moment = runner.moment();
     const { deadLetters } = runner.engine.mutations;
     const entries = firstOf(deadLetters, limit);
-    entries.push(...firstOf(runner.engine.mutations.all(), limit - entries.length, ({ phase }) => phase.kind !== 'failed'));
+    entries.push(
+      ...firstOf(runner.engine.mutations.all(), limit - entries.length, ({ phase }) => phase.kind !== 'failed'),
+    );
     return entries.map((entry) => statusOfEntry(runner.engine, entry, moment));
   }
 
@@ -234,11 +259,16 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const { runner, store } = await this.opened();
     const { mutations } = runner.engine;
     const moment = runner.moment();
-    const summaries = (entries: readonly Entry[]): MutationStatus[] => entries.map((entry) => statusOfEntry(runner.engine, entry, moment));
+    const summaries = (entries: readonly Entry[]): MutationStatus[] =>
+      entries.map((entry) => statusOfEntry(runner.engine, entry, moment));
     const { pending, processing, failed } = mutations.counts;
     const page = {
-      pending: summaries(firstOf(mutations.all(), Math.min(PAGE_COUNT, pending - processing), ({ phase }) => phase.kind === 'waiting')),
-      processing: summaries(firstOf(mutations.all(), Math.min(PAGE_COUNT, processing), ({ phase }) => phase.kind === 'sending')),
+      pending: summaries(
+        firstOf(mutations.all(), Math.min(PAGE_COUNT, pending - processing), ({ phase }) => phase.kind === 'waiting'),
+      ),
+      processing: summaries(
+        firstOf(mutations.all(), Math.min(PAGE_COUNT, processing), ({ phase }) => phase.kind === 'sending'),
+      ),
       failed: summaries(firstOf(mutations.deadLetters, PAGE_COUNT)),
     };
     const completed = await store.completedCount();
@@ -249,7 +279,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       processingMutations: page.processing,
       failedMutations: page.failed,
       counts: { pending, processing, completed, failed },
-      retryCount: [...page.pending, ...page.processing, ...page.failed].reduce((sum, { attemptCount }) => sum + Math.max(0, attemptCount - 1), 0),
+      retryCount: [...page.pending, ...page.processing, ...page.failed].reduce(
+        (sum, { attemptCount }) => sum + Math.max(0, attemptCount - 1),
+        0,
+      ),
       isPaused: runner.engine.gates.isPaused,
       isProcessing: processing > 0,
       oldestPendingAgeMs: oldest === undefined ? null : Math.max(0, moment.wallMs - oldest.header.createdAtMs),
@@ -279,7 +312,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     if (counts.processing > 0) return { kind: 'processing' };
     if (counts.pending === 0) return { kind: 'nothingDue' };
     const first = runner.engine.mutations.oldestPending;
-    const waitingFor = first === undefined ? 'nothing' : runner.engine.waitingFor(first, runner.moment().nowMs).waitingFor;
+    const waitingFor =
+      first === undefined ? 'nothing' : runner.engine.waitingFor(first, runner.moment().nowMs).waitingFor;
     return { kind: 'waiting', waitingFor };
   }
 
@@ -289,7 +323,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    */
   async process(onProgress?: (doneCount: number, totalCount: number) => void): Promise<DrainResult> {
     const { runner } = await this.opened();
-    const open = new Set([...runner.engine.mutations.all()].filter(({ phase }) => phase.kind !== 'failed').map(({ header }) => header.id));
+    const open = new Set(
+      [...runner.engine.mutations.all()].filter(({ phase }) => phase.kind !== 'failed').map(({ header }) => header.id),
+    );
     const total = open.size;
     let succeeded = 0;
     let failed = 0;
@@ -344,17 +380,22 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const { runner, store } = await this.opened();
     const deadLetter = deadLetterOf(runner.engine, id);
     if (deadLetter === null || !(await store.discard(deadLetter, reason, this.options.clock.wallMs()))) return false;
-    runner.dispatch({ kind: 'discarded', ids: [id] });
+    runner.discarded([id]);
     runner.post({ kind: 'discarded', ids: [id] });
     this.discarded([id]);
     return true;
   }
 
   /** Payloads of pending mutations (all, or those of these ids), in the order they were added; for views that show them. */
-  async readPending(ids?: readonly string[]): Promise<readonly { readonly id: string; readonly type: string; readonly payload: JsonObject }[]> {
+  async readPending(
+    ids?: readonly string[],
+  ): Promise<readonly { readonly id: string; readonly type: string; readonly payload: JsonObject }[]> {
     const { runner, store } = await this.opened();
     const { mutations } = runner.engine;
-    const entries = ids === undefined ? [...mutations.all()] : ids.map((id) => mutations.get(id)).filter((entry) => entry !== undefined);
+    const entries =
+      ids === undefined
+        ? [...mutations.all()]
+        : ids.map((id) => mutations.get(id)).filter((entry) => entry !== undefined);
     const headers = entries.filter(({ phase }) => phase.kind !== 'failed').map(({ header }) => header);
     const payloads = await store.payloads(headers);
     return headers.flatMap(({ id, type, seq }) => {
@@ -415,11 +456,19 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.changed([]);
   }
 
-  private async opened(): Promise<{ readonly runner: Runner; readonly store: QueueStore; readonly commits: GroupCommit }> {
+  private async opened(): Promise<{
+    readonly runner: Runner;
+    readonly store: QueueStore;
+    readonly commits: GroupCommit;
+  }> {
     await this.ready;
     const { runner, store, commits } = this;
     if (this.isClosed || runner === null || store === null || commits === null) {
-      throw new HoldfastError({ code: 'QUEUE_CLOSED', message: 'This queue is closed.', hint: 'Use the queue of the current login.' });
+      throw new HoldfastError({
+        code: 'QUEUE_CLOSED',
+        message: 'This queue is closed.',
+        hint: 'Use the queue of the current login.',
+      });
     }
     return { runner, store, commits };
   }
@@ -429,7 +478,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const { state } = engine.gates.line;
     const isChecking = state.kind === 'down' && state.isChecking;
     // A tab that does not deliver sees only what the other one tells.
-    return engine.isLeader ? engine.isBusy(runner.moment().nowMs) || isChecking : this.snapshot.waitingFor === 'nothing' && this.snapshot.pendingCount > 0;
+    return engine.isLeader
+      ? engine.isBusy(runner.moment().nowMs) || isChecking
+      : this.snapshot.waitingFor === 'nothing' && this.snapshot.pendingCount > 0;
   }
 
   private noticeSettlement(settlement: Settlement): void {
@@ -456,11 +507,24 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     }
   }
 
+  /** Waits from the first moment on, so that nothing that goes wrong while looking for it can make it reject. */
+  private verdictOn(id: string): Promise<Settled> {
+    return new Promise((resolve) => {
+      this.waitFor(id, resolve);
+      this.settled(id).then(resolve, () => {});
+    });
+  }
+
+  private waitFor(id: string, resolve: (settled: Settled) => void): void {
+    this.waiters.set(id, [...(this.waiters.get(id) ?? []), resolve]);
+  }
+
   private verdict(settled: Settled, attemptCount: number): void {
     for (const resolve of this.waiters.get(settled.id) ?? []) resolve(settled);
     this.waiters.delete(settled.id);
     this.listeners.settled.emit(settled);
-    if (attemptCount > 1) this.listeners.retryComplete.emit({ id: settled.id, isSuccess: settled.status === 'completed', attemptCount });
+    if (attemptCount > 1)
+      this.listeners.retryComplete.emit({ id: settled.id, isSuccess: settled.status === 'completed', attemptCount });
   }
 
   private discarded(ids: readonly string[]): void {

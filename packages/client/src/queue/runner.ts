@@ -1,5 +1,6 @@
 import { Engine } from '../engine/engine.ts';
 import type { BatchItem, EngineEffect, EngineInput, Moment, Settlement, WaitingFor } from '../engine/engine-io.ts';
+import type { Entry } from '../engine/entry.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { RetryRules } from '../mutation/definition.ts';
 import { HoldfastError, isHoldfastError } from '../mutation/holdfast-error.ts';
@@ -36,11 +37,19 @@ export interface RunnerEvents {
   readonly failed: (error: HoldfastError) => void;
 }
 
+/** Up to which number a mutation is neither pending nor a dead letter any more. */
+interface Gone {
+  readonly pendingSeq: number;
+  readonly deadSeq: number;
+}
+
 /** A write that failed is tried again after this, doubling, in milliseconds. */
 const WRITE_DELAY_MS_BASE = 1_000;
 const WRITE_DELAY_MS_MAX = 30_000;
 /** Leadership that was lost to another tab is asked for again only after this, so that two do not take it in turns. */
 const LEAD_AGAIN_MS = 10_000;
+/** How often the store is looked at although no other tab has said that something changed. */
+const LOOK_AGAIN_MS = 60_000;
 
 /**
  * Performs the engine's effects and feeds back what happened; holds no rule of its own. Whatever goes wrong here ends as
@@ -56,7 +65,10 @@ export class Runner {
   /** Looks into the store happen one after the other, so that mutations become known in their order. */
   private looking: Promise<void> = Promise.resolve();
   private nextLook: Promise<void> | null = null;
-  private sending: { readonly batchId: number; readonly abort: AbortController; readonly done: Promise<void> } | null = null;
+  /** What left the store since the look under way began: it may have read it before, and must not bring it back. */
+  private readonly gone: Map<string, Gone> = new Map();
+  private sending: { readonly batchId: number; readonly abort: AbortController; readonly done: Promise<void> } | null =
+    null;
   private unstored: Settlement[] = [];
   private writing: Promise<void> = Promise.resolve();
   private cancelWake: () => void = () => {};
@@ -80,13 +92,15 @@ export class Runner {
       tabs.onMessage((message) => this.receive(message)),
       network.onHint((hint) => {
         this.dispatch({ kind: 'hint', hint });
-        if (hint === 'foreground' && !this.engine.isLeader) this.reconcile().catch((error: unknown) => this.report(error));
+        if (hint === 'foreground' && !this.engine.isLeader)
+          this.reconcile().catch((error: unknown) => this.report(error));
         else this.catchUpLater();
       }),
     );
     await this.reconcile();
     this.post({ kind: 'hello' });
     this.lead();
+    this.later(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 
   dispatch(input: EngineInput): void {
@@ -105,6 +119,7 @@ export class Runner {
 
   /** Just stored by this tab. Those that other tabs have stored in between are looked at first, so that order holds. */
   added(headers: readonly MutationHeader[]): void {
+    for (const { id, seq } of headers) this.noteGone(id, seq - 1, seq - 1);
     if (headers[0]?.seq === this.seenSeq + 1) {
       this.seenSeq = headers.at(-1)?.seq ?? this.seenSeq;
       this.dispatch({ kind: 'added', headers });
@@ -112,6 +127,12 @@ export class Runner {
       this.catchUpLater();
     }
     this.post({ kind: 'stored' });
+  }
+
+  /** Neither pending nor dead letters any more, whoever did it. */
+  discarded(ids: readonly string[]): void {
+    for (const id of ids) this.noteGone(id, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    this.dispatch({ kind: 'discarded', ids });
   }
 
   /** Looks for what other tabs have stored, in order. Calls made while one waits its turn share it. */
@@ -126,14 +147,32 @@ export class Runner {
   /** Compares all that this tab believes with the store: a hint may have been missed. */
   reconcile(): Promise<void> {
     return this.look(async () => {
-      const stored = await this.findPending(0);
-      await this.findDeadLetters();
-      const missing = [...this.engine.mutations.all()].filter(({ header, phase }) => phase.kind !== 'failed' && !stored.has(header.seq) && header.seq <= this.seenSeq);
-      for (const { header } of missing) {
-        const record = await this.ports.store.completed(header.id);
-        if (record !== null) this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
+      // Only what was believed before the look: what becomes known meanwhile is newer than what it sees.
+      const believed = [...this.engine.mutations.all()].map((entry) => ({ entry, phase: entry.phase.kind }));
+      const pending = await this.findPending(0);
+      const deadLetters = await this.findDeadLetters();
+      for (const { entry, phase } of believed) {
+        const isStill = this.engine.mutations.get(entry.header.id) === entry && entry.phase.kind === phase;
+        const stored = phase === 'failed' ? deadLetters : pending;
+        if (isStill && !stored.has(entry.header.seq)) await this.settleMissing(entry);
       }
     });
+  }
+
+  /** It is neither pending nor a dead letter in the store: another tab has confirmed it, or disposed of it. */
+  private async settleMissing(entry: Entry): Promise<void> {
+    const { store } = this.ports;
+    const { id } = entry.header;
+    const record = await store.completed(id);
+    const wasDiscarded = record === null && (await store.wasDiscarded(id));
+    // Retried while this was read: it is pending again, under a new number.
+    if (this.engine.mutations.get(id) !== entry) return;
+    if (record !== null) {
+      this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
+      return;
+    }
+    this.discarded([id]);
+    if (wasDiscarded) this.events.discarded([id]);
   }
 
   /** Resolves once nothing of this tab is on its way; after the given time it is cut off, which is safe: it is sent again. */
@@ -163,10 +202,30 @@ export class Runner {
 
   private look(into: () => Promise<void>): Promise<void> {
     const looked = this.looking.then(async () => {
+      this.gone.clear();
       if (!this.isClosed) await into();
     });
     this.looking = looked.catch(() => {});
     return looked;
+  }
+
+  private noteGone(id: string, pendingSeq: number, deadSeq: number): void {
+    const before = this.gone.get(id) ?? { pendingSeq: 0, deadSeq: 0 };
+    this.gone.set(id, {
+      pendingSeq: Math.max(before.pendingSeq, pendingSeq),
+      deadSeq: Math.max(before.deadSeq, deadSeq),
+    });
+  }
+
+  private noteSettled(settlements: readonly Settlement[]): void {
+    for (const settlement of settlements) {
+      if (settlement.kind === 'completed')
+        this.noteGone(settlement.record.id, settlement.record.seq, settlement.record.seq);
+      if (settlement.kind === 'failed') {
+        const { id, seq } = settlement.deadLetter.header;
+        this.noteGone(id, seq, seq - 1);
+      }
+    }
   }
 
   /** Like `catchUp`, for those who cannot wait: what goes wrong is reported, and tried again. */
@@ -177,6 +236,13 @@ export class Runner {
     });
   }
 
+  /** Messages may be lost: now and then the store is looked at without one. */
+  private lookAgain(): void {
+    if (this.engine.isLeader || this.engine.mutations.counts.pending === 0) this.catchUpLater();
+    else this.reconcile().catch((error: unknown) => this.report(error));
+    this.later(LOOK_AGAIN_MS, () => this.lookAgain());
+  }
+
   private async findPending(afterSeq: number): Promise<Set<number>> {
     const seqs = new Set<number>();
     for (let from: number | null = afterSeq; from !== null; ) {
@@ -185,22 +251,34 @@ export class Runner {
       for (const { seq } of found.records) seqs.add(seq);
       const lastSeq: number = found.records.at(-1)?.seq ?? from;
       this.seenSeq = Math.max(this.seenSeq, lastSeq);
-      if (found.records.length > 0) this.dispatch({ kind: 'found', headers: found.records, deadLetters: [] });
+      const headers = found.records.filter(({ id, seq }) => seq > (this.gone.get(id)?.pendingSeq ?? 0));
+      if (headers.length > 0) this.dispatch({ kind: 'found', headers, deadLetters: [] });
       from = found.hasMore ? lastSeq : null;
     }
     return seqs;
   }
 
-  private async findDeadLetters(): Promise<void> {
+  private async findDeadLetters(): Promise<Set<number>> {
+    const seqs = new Set<number>();
     for (let from: number | null = 0; from !== null; ) {
       const found: Found<DeadLetter> = await this.ports.store.deadLettersAfter(from);
       this.reportUnreadable(found.unreadable);
-      if (found.records.length > 0) this.dispatch({ kind: 'found', headers: [], deadLetters: found.records });
+      for (const { header } of found.records) seqs.add(header.seq);
+      // Believed to be pending, so this tab has missed the verdict.
+      const deadLetters = found.records.filter(({ header }) => header.seq > (this.gone.get(header.id)?.deadSeq ?? 0));
+      const news = deadLetters.filter(({ header }) => {
+        const entry = this.engine.mutations.get(header.id);
+        return entry !== undefined && entry.phase.kind !== 'failed' && entry.header.seq <= header.seq;
+      });
+      if (deadLetters.length > 0) this.dispatch({ kind: 'found', headers: [], deadLetters });
+      for (const deadLetter of news) this.events.settled({ kind: 'failed', deadLetter });
       from = found.hasMore ? (found.records.at(-1)?.header.seq ?? null) : null;
     }
+    return seqs;
   }
 
   private settledElsewhere(settlements: readonly Settlement[]): void {
+    this.noteSettled(settlements);
     this.dispatch({ kind: 'settledElsewhere', settlements });
     for (const settlement of settlements) this.events.settled(settlement);
   }
@@ -225,6 +303,8 @@ export class Runner {
     this.unstored = [];
     this.stopLeading();
     this.dispatch({ kind: 'leadership', isLeader: false });
+    // What the other one has settled before, this tab was not told.
+    this.reconcile().catch((error: unknown) => this.report(error));
     this.later(LEAD_AGAIN_MS, () => this.lead());
   }
 
@@ -239,7 +319,7 @@ export class Runner {
         this.settledElsewhere(message.settlements);
         return;
       case 'discarded':
-        this.dispatch({ kind: 'discarded', ids: message.ids });
+        this.discarded(message.ids);
         this.events.discarded(message.ids);
         return;
       case 'delivering':
@@ -297,7 +377,10 @@ export class Runner {
   }
 
   /** Null when nothing was sent because this tab may not send. */
-  private async attempt(effect: Extract<EngineEffect, { kind: 'send' }>, abort: AbortController): Promise<TransportAnswer | null> {
+  private async attempt(
+    effect: Extract<EngineEffect, { kind: 'send' }>,
+    abort: AbortController,
+  ): Promise<TransportAnswer | null> {
     const { store, transport } = this.ports;
     const headers = effect.items.map(({ header }) => header);
     try {
@@ -349,6 +432,7 @@ export class Runner {
 
   /** Verdicts are told at once and stored in turn. While they cannot be stored they are kept; sent again, they would be the same. */
   private settle(settlements: readonly Settlement[]): void {
+    this.noteSettled(settlements);
     this.unstored.push(...settlements);
     this.writing = this.writing.then(() => this.write(WRITE_DELAY_MS_BASE));
     for (const settlement of settlements) this.events.settled(settlement);
@@ -409,7 +493,12 @@ export class Runner {
 
   private reportUnreadable(texts: readonly string[]): void {
     for (const text of texts) {
-      this.events.failed(new HoldfastError({ ...UNREADABLE, message: `${UNREADABLE.message} It begins with ${JSON.stringify(text.slice(0, 40))}.` }));
+      this.events.failed(
+        new HoldfastError({
+          ...UNREADABLE,
+          message: `${UNREADABLE.message} It begins with ${JSON.stringify(text.slice(0, 40))}.`,
+        }),
+      );
     }
   }
 }
@@ -435,7 +524,18 @@ const UNREADABLE: WireError = {
 
 function toWire({ header, after }: BatchItem, payload: WireMutation['payload']): WireMutation {
   const { id, seq, generation, type, version, operation, entity, createdAtMs } = header;
-  return { id, seq, after, generation, type, version, operation, entity, payload, createdAt: new Date(createdAtMs).toISOString() };
+  return {
+    id,
+    seq,
+    after,
+    generation,
+    type,
+    version,
+    operation,
+    entity,
+    payload,
+    createdAt: new Date(createdAtMs).toISOString(),
+  };
 }
 
 function seqOf(settlement: Settlement): number {
