@@ -1,7 +1,14 @@
 import * as v from 'valibot';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { Transport } from '../ports/transport.ts';
-import { type ApplyResponse, ERROR_CATEGORIES, type ErrorBody, type Json, type WireError, type WireOutcome } from '../protocol/wire.ts';
+import {
+  type ApplyResponse,
+  ERROR_CATEGORIES,
+  type ErrorBody,
+  type Json,
+  type WireError,
+  type WireOutcome,
+} from '../protocol/wire.ts';
 import { parseRetryAfterMs } from './retry-after.ts';
 
 export interface HttpTransportOptions {
@@ -50,7 +57,9 @@ function parseAnswer(response: Response, text: string): TransportAnswer {
   const body = parseJson(text);
   if (status === 200) {
     const answer = v.safeParse(applyResponse, body);
-    return answer.success ? { kind: 'answered', outcomes: answer.output.outcomes } : { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null };
+    return answer.success
+      ? { kind: 'answered', outcomes: answer.output.outcomes }
+      : { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null };
   }
   const ours = v.safeParse(errorBody, body);
   const error = ours.success ? ours.output.error : null;
@@ -64,7 +73,11 @@ function parseAnswer(response: Response, text: string): TransportAnswer {
     case 426:
       return error === null ? lineFailure(status, retryAfterMs) : { kind: 'upgradeRequired', error };
     case 429:
-      return { kind: 'rateLimited', error: error ?? notOurs(status, 'RATE_LIMITED', 'TOO_MANY_REQUESTS'), retryAfterMs };
+      return {
+        kind: 'rateLimited',
+        error: error ?? notOurs(status, 'RATE_LIMITED', 'TOO_MANY_REQUESTS'),
+        retryAfterMs,
+      };
     case 400:
     case 413:
     case 422:
@@ -76,12 +89,19 @@ function parseAnswer(response: Response, text: string): TransportAnswer {
 
 function lineFailure(status: number, retryAfterMs: number | null): TransportAnswer {
   const isGateway = status >= 500;
-  const error = isGateway ? notOurs(status, 'SERVER_ERROR', 'SERVER_UNAVAILABLE') : { ...NOT_OURS, message: `${NOT_OURS.message} Its status was ${status}.` };
+  const error = isGateway
+    ? notOurs(status, 'SERVER_ERROR', 'SERVER_UNAVAILABLE')
+    : { ...NOT_OURS, message: `${NOT_OURS.message} Its status was ${status}.` };
   return { kind: 'unavailable', error, retryAfterMs };
 }
 
 function notOurs(status: number, category: WireError['category'], code: string): WireError {
-  return { category, code, message: `The server answered with status ${status}.`, hint: 'Nothing to do: it is sent again.' };
+  return {
+    category,
+    code,
+    message: `The server answered with status ${status}.`,
+    hint: 'Nothing to do: it is sent again.',
+  };
 }
 
 const NO_ANSWER: WireError = {

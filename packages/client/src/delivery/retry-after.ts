@@ -5,7 +5,8 @@
 export function parseRetryAfterMs(retryAfter: string | null, date: string | null): number | null {
   if (retryAfter === null) return null;
   if (/^\s*\d{1,9}\s*$/.test(retryAfter)) return Number(retryAfter) * 1_000;
-  if (date === null) return null;
+  // Dates of HTTP are in GMT and say so; `Date.parse` alone would take a stray number for some year.
+  if (date === null || !/GMT\s*$/.test(retryAfter)) return null;
   const delayMs = Date.parse(retryAfter) - Date.parse(date);
   return Number.isNaN(delayMs) ? null : Math.max(0, delayMs);
 }

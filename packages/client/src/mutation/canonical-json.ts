@@ -19,7 +19,9 @@ export function canonicalJson(value: unknown, maxDepth: number): CanonicalJson {
   const write = (current: unknown, depth: number): string => {
     if (current === null || typeof current === 'boolean') return String(current);
     if (typeof current === 'string') return writeText(current, refuse);
-    if (typeof current === 'number') return Number.isFinite(current) ? JSON.stringify(current) : refuse(`the number ${current}`);
+    if (typeof current === 'number')
+      return Number.isFinite(current) ? JSON.stringify(current) : refuse(`the number ${current}`);
+    if (current === undefined) return refuse('undefined');
     if (typeof current !== 'object') return refuse(`a ${typeof current}`);
     if (depth > maxDepth) return refuse(`nesting deeper than ${maxDepth}`);
     return Array.isArray(current) ? writeArray(current, depth) : writeObject(current, depth);
@@ -37,7 +39,8 @@ export function canonicalJson(value: unknown, maxDepth: number): CanonicalJson {
 
   const writeObject = (object: object, depth: number): string => {
     const prototype: unknown = Object.getPrototypeOf(object);
-    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return refuse(`an instance of ${className(object)}`);
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
+      return refuse(`an instance of ${className(object)}`);
     const parts: string[] = [];
     for (const key of Object.keys(object).sort()) {
       const item = (object as Record<string, unknown>)[key];

@@ -94,7 +94,9 @@ const completed: v.GenericSchema<CompletedRecord> = v.object({
 });
 
 /** What came out of storage: the record, or the bytes that no longer read as one. */
-export type Parsed<Record> = { readonly kind: 'record'; readonly record: Record } | { readonly kind: 'unreadable'; readonly text: string };
+export type Parsed<Record> =
+  | { readonly kind: 'record'; readonly record: Record }
+  | { readonly kind: 'unreadable'; readonly text: string };
 
 export const parseHeader = (text: string): Parsed<MutationHeader> => parseSealed(header, text);
 export const parseDeadLetter = (text: string): Parsed<DeadLetter> => parseSealed(deadLetter, text);
