@@ -1,0 +1,202 @@
+import {
+  type AnyMutationDefinition,
+  createOptimisticStore,
+  createQueue,
+  httpTransport,
+  isHoldfastError,
+  type JsonObject,
+  type MutationQueue,
+  type OptimisticStore,
+} from 'holdfast';
+import { type AppState, defineMutations } from './app-mutations.ts';
+import type { Device } from './device.ts';
+import type { Made } from './history.ts';
+import { openSimStorage } from './sim-storage.ts';
+import type { TabProcess } from './tab-process.ts';
+import { EPOCH_MS, type World } from './world.ts';
+
+/** One tab of the simulated app: the production queue over simulated ports, and what its user does with it. */
+export class AppTab {
+  readonly process: TabProcess;
+  readonly queue: MutationQueue<readonly AnyMutationDefinition[]>;
+  readonly view: OptimisticStore<AppState> | null;
+  isClosing = false;
+  private readonly world: World;
+  private readonly device: Device;
+  private readonly own: Made[] = [];
+  private lastNewId = '';
+
+  constructor(world: World, device: Device, process: TabProcess) {
+    this.world = world;
+    this.device = device;
+    this.process = process;
+    const { plan, history, dice, scheduler } = world;
+    process.calls('createQueue');
+    this.queue = createQueue({
+      name: 'sim',
+      identity: { userId: device.userId, workspaceId: device.workspaceId },
+      mutations: defineMutations(plan.maxRetries, (entityId) => laneOf(world, entityId)),
+      transport: httpTransport({ url: '/v1/apply', fetch: (_url, init) => device.line.fetch(process, init) }),
+      auth: { getToken: ({ refresh }) => device.token(process, refresh) },
+      storage: (name) => openSimStorage(world, process, device.disk, name),
+      network: device.line.networkSource(process),
+      tabs: () => device.circle.join(process),
+      clock: {
+        wallMs: () => EPOCH_MS + Math.floor(scheduler.nowMs + device.wallOffsetMs),
+        nowMs: () => scheduler.nowMs - process.startedAtMs,
+        schedule: (delayMs, callback) => process.later(delayMs, 'timer', callback),
+      },
+      random: () => dice.next(),
+      newId: (wallMs) => {
+        this.lastNewId = uuidV7(wallMs, dice.hex(19));
+        return this.lastNewId;
+      },
+    });
+    this.queue.ready.then(
+      () => process.calls('ready'),
+      () => {
+        // The app shows that it cannot start, and its user loads the page again.
+        process.kill('could not open');
+        scheduler.at(dice.between(500, 5_000), () => {
+          if (device.liveTabs.length === 0) device.openTab();
+        });
+      },
+    );
+    this.queue.on('settled', (settled) => {
+      const attemptCount = this.queue.peekStatus(settled.id)?.attemptCount ?? 0;
+      history.onSettled(process, settled, settled.status === 'failed' ? attemptCount : 0, plan.maxRetries);
+    });
+    this.view = plan.hasView ? createOptimisticStore<AppState>({ queue: this.queue, base: { items: {} } }) : null;
+    this.view?.subscribe(() => this.checkView());
+  }
+
+  add(type: string, entityId: string, tag: string, more: JsonObject): void {
+    const { history, plan } = this.world;
+    const payload = { id: entityId, tag, ...more };
+    const adding = this.queue.add({ type, payload });
+    const { deviceIndex, lane } = { deviceIndex: this.device.index, lane: laneOf(this.world, entityId) };
+    const made = history.invoked({ tag, id: this.lastNewId, deviceIndex, process: this.process, lane, entityId });
+    this.own.push(made);
+    this.process.calls(`add ${tag} in ${lane}`);
+    adding.then(
+      (handle) => {
+        history.acknowledged(made, handle.id);
+        this.process.calls(`added ${tag}`);
+        this.checkView();
+        handle.settled.then(
+          (settled) => history.onSettled(this.process, settled, 0, plan.maxRetries),
+          (error: unknown) => history.violated('inv-I22', `settled of ${tag} was rejected: ${codeOf(error)}`),
+        );
+      },
+      (error: unknown) => history.refused(made, codeOf(error)),
+    );
+  }
+
+  retry(made: Made): void {
+    const { history } = this.world;
+    const place = history.retryInvoked(made);
+    this.process.calls(`retry ${made.tag}`);
+    this.queue.retry(made.id).then(
+      (isRetried) => {
+        if (isRetried) history.retried(made, place);
+        else made.places.splice(made.places.indexOf(place), 1);
+      },
+      () => made.places.splice(made.places.indexOf(place), 1),
+    );
+  }
+
+  discard(made: Made): void {
+    made.isDiscardAsked = true;
+    this.process.calls(`discard ${made.tag}`);
+    this.queue.discard(made.id, 'the simulated user says so').then(
+      (isDiscarded) => {
+        if (isDiscarded) made.isDiscarded = true;
+      },
+      () => {},
+    );
+  }
+
+  /** Asks where a mutation stands, and compares with what is true. */
+  inspect(made: Made): void {
+    const { history } = this.world;
+    const mustKnow = made.process === this.process && made.places[0]?.acknowledgedStep != null;
+    this.queue.getMutationStatus(made.id).then(
+      (status) => {
+        if (status?.status === 'completed' && made.effectCount === 0) {
+          history.violated(
+            'inv-I22',
+            `${this.process.name} shows ${made.tag} as completed; the server has not applied it`,
+          );
+        }
+        if (status === undefined && mustKnow && !made.isDiscardAsked && !this.device.hasClockJumped) {
+          history.violated('inv-I1', `${this.process.name} has added ${made.tag} and does not know it any more`);
+        }
+      },
+      () => {},
+    );
+  }
+
+  /** Fetches what the server has, as an app does after a confirmation. */
+  async refresh(): Promise<void> {
+    if (this.view === null) return;
+    const { scheduler, dice } = this.world;
+    const load = (): Promise<AppState> =>
+      new Promise((resolve, reject) => {
+        scheduler.at(dice.between(5, 200), () => {
+          const items = this.serverItems();
+          this.process.later(dice.between(5, 500), 'fresh data', () => {
+            if (this.world.faults.strikes('requestLost')) reject(new Error('no fresh data'));
+            else resolve({ items });
+          });
+        });
+      });
+    await this.view.refresh(load);
+    this.checkView();
+  }
+
+  close(): void {
+    if (this.isClosing) return;
+    this.isClosing = true;
+    this.view?.close();
+    this.process.calls('close');
+    const stopped = (): void => {
+      this.device.closedProcesses.add(this.process);
+      // The page stays for a moment, so that what should have stopped shows.
+      this.world.scheduler.at(30_000, () => this.process.kill('closed'));
+    };
+    this.queue.close().then(stopped, stopped);
+  }
+
+  serverItems(): AppState['items'] {
+    const items: Record<string, string[]> = {};
+    for (const { workspaceId, entityId, tag } of this.world.server.model.effects) {
+      if (workspaceId === this.device.workspaceId) items[entityId] = [...(items[entityId] ?? []), tag];
+    }
+    return items;
+  }
+
+  /** What this tab has added stays in view until it is known to have failed. */
+  private checkView(): void {
+    if (this.view === null || this.isClosing) return;
+    const { items } = this.view.getSnapshot();
+    for (const { tag, entityId, places, toldFailedStep } of this.own) {
+      if (places[0]?.acknowledgedStep == null || places.length > 1 || toldFailedStep !== null) continue;
+      if (items[entityId]?.includes(tag) === true) continue;
+      this.world.history.violated('inv-I8', `${tag} is not in view in ${this.process.name}, which has added it`);
+    }
+  }
+}
+
+/** A lane for each entity, or one for every three. */
+export function laneOf({ plan }: World, entityId: string): string {
+  return plan.hasWideLanes ? `wide-${Number.parseInt(entityId.slice(-2), 16) % 3}` : `item-${entityId.slice(-2)}`;
+}
+
+function codeOf(error: unknown): string {
+  return isHoldfastError(error) ? error.code : String(error);
+}
+
+function uuidV7(wallMs: number, random: string): string {
+  const time = Math.max(0, wallMs).toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-8${random.slice(3, 6)}-${random.slice(6, 18)}`;
+}

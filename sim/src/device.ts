@@ -1,0 +1,101 @@
+import { AppTab } from './app-tab.ts';
+import { Line } from './sim-line.ts';
+import type { Disk } from './sim-storage.ts';
+import { TabCircle } from './sim-tabs.ts';
+import { TabProcess } from './tab-process.ts';
+import type { World } from './world.ts';
+
+/** A tab was told that the queue is paused, and nobody has asked to resume since. */
+interface Pause {
+  readonly process: TabProcess;
+  readonly step: number;
+}
+
+/** One browser of one user: its disk, its tabs, its line, its login and its clock. */
+export class Device {
+  readonly index: number;
+  readonly userId: string;
+  readonly workspaceId: string;
+  readonly disk: Disk = { isFull: false, stores: new Map() };
+  readonly circle: TabCircle;
+  readonly line: Line;
+  readonly closedProcesses = new Set<TabProcess>();
+  pause: Pause | null = null;
+  tabs: AppTab[] = [];
+  /** How far the device's wall clock is off, in milliseconds. */
+  wallOffsetMs = 0;
+  hasClockJumped = false;
+  isLoginGone = false;
+  private tokenNumber = 0;
+  private tabNumber = 0;
+  private openResumes = 0;
+  private lastResumeStep = 0;
+  private readonly world: World;
+
+  constructor(world: World, index: number) {
+    this.world = world;
+    this.index = index;
+    this.userId = `user-${index}`;
+    this.workspaceId = world.plan.isWorkspaceShared ? 'workspace' : `workspace-${index}`;
+    this.circle = new TabCircle(world);
+    this.line = new Line(world, this);
+  }
+
+  get liveTabs(): readonly AppTab[] {
+    return this.tabs.filter(({ process, isClosing }) => process.isAlive && !isClosing);
+  }
+
+  openTab(): AppTab {
+    this.tabNumber += 1;
+    const tab = new AppTab(this.world, this, new TabProcess(this.world, `d${this.index}t${this.tabNumber}`));
+    this.tabs.push(tab);
+    return tab;
+  }
+
+  /** A tab to work in: one that is open, or a new one. Whoever works in a tab has it before them, so it is not frozen. */
+  anyTab(): AppTab {
+    const { liveTabs } = this;
+    const tab = liveTabs.length === 0 ? this.openTab() : this.world.dice.pick(liveTabs);
+    tab.process.thaw();
+    return tab;
+  }
+
+  /** Asks the app for a token, as `auth.getToken` does. */
+  token(process: TabProcess, refresh: boolean): Promise<string | null> {
+    const { dice, server } = this.world;
+    process.calls(`token ${refresh ? 'fresh' : ''}`);
+    return new Promise((resolve, reject) => {
+      process.later(refresh ? dice.between(10, 300) : dice.between(0, 1), 'token', () => {
+        if (this.isLoginGone && dice.chance(0.3)) reject(new Error('the app cannot reach its login'));
+        else if (this.isLoginGone && (refresh || dice.chance(0.3))) resolve(null);
+        else {
+          if (refresh) this.tokenNumber = server.validTokenNumbers.get(this.userId) ?? 0;
+          resolve(`${this.userId}|${this.workspaceId}|${this.tokenNumber}`);
+        }
+      });
+    });
+  }
+
+  pauseIn({ queue, process }: AppTab): void {
+    const { history } = this.world;
+    const step = history.nextStep();
+    const hadOpenResume = this.openResumes > 0;
+    queue.pause().then(
+      () => {
+        if (!hadOpenResume && this.lastResumeStep < step) this.pause = { process, step: history.nextStep() };
+      },
+      () => {},
+    );
+  }
+
+  async resumeIn({ queue }: AppTab): Promise<void> {
+    const { history } = this.world;
+    this.pause = null;
+    this.lastResumeStep = history.nextStep();
+    // One whose tab is killed stays open for ever, since it may still take effect: pauses after it promise nothing.
+    this.openResumes += 1;
+    await queue.resume().finally(() => {
+      this.openResumes -= 1;
+    });
+  }
+}

@@ -1,0 +1,303 @@
+import type { ApplyRequest, WireOutcome } from '../../packages/client/src/protocol/wire.ts';
+import type { Settled } from '../../packages/client/src/queue/queue-events.ts';
+import type { Device } from './device.ts';
+import type { Effect, ServerModel } from './server-model.ts';
+import type { TabProcess } from './tab-process.ts';
+
+export interface Violation {
+  /** Of the invariants in docs/simulation.md. */
+  readonly invariant: string;
+  readonly message: string;
+}
+
+/** A place in its lane: when someone asked for it, and when the queue said that it has it (steps; null: never said). */
+interface Place {
+  readonly invokedStep: number;
+  acknowledgedStep: number | null;
+}
+
+/** One `add`, from the outside: what was asked, what was promised, what became of it. */
+export interface Made {
+  readonly tag: string;
+  readonly id: string;
+  readonly deviceIndex: number;
+  readonly process: TabProcess;
+  readonly lane: string;
+  readonly entityId: string;
+  /** The first is that of `add`, each further one that of a `retry`. */
+  readonly places: Place[];
+  /** The queue said that nothing was stored. */
+  isRefused: boolean;
+  /** Someone was told that it is a dead letter, and it was not retried since. */
+  toldFailedStep: number | null;
+  isDiscarded: boolean;
+  /** A discard was asked for, and its end is not known. */
+  isDiscardAsked: boolean;
+  effectCount: number;
+  /** How often the server refused it for now. */
+  refusedCount: number;
+  /** Its place when it took effect. */
+  appliedPlace: Place | null;
+}
+
+/**
+ * What everyone was told and what the server did, checked against each other as it happens. It knows nothing of how
+ * the queue works: only calls, answers, events and effects.
+ */
+export class History {
+  readonly made: Made[] = [];
+  readonly violations: Violation[] = [];
+  /** When the request that the server is serving now was begun to be sent. */
+  servingSentStep = 0;
+  private step = 0;
+  private readonly byTag = new Map<string, Made>();
+  private readonly byId = new Map<string, Made>();
+  private readonly byLane = new Map<string, Made[]>();
+  private serverModel: ServerModel | null = null;
+  private settledCount = 0;
+  private acknowledgedCount = 0;
+
+  attach(server: ServerModel): void {
+    this.serverModel = server;
+  }
+
+  nextStep(): number {
+    this.step += 1;
+    return this.step;
+  }
+
+  violated(invariant: string, message: string): void {
+    this.violations.push({ invariant, message });
+  }
+
+  get hasUnsettled(): boolean {
+    return this.acknowledgedCount > this.settledCount;
+  }
+
+  find(id: string): Made | undefined {
+    return this.byId.get(id);
+  }
+
+  invoked(
+    made: Omit<
+      Made,
+      | 'places'
+      | 'isRefused'
+      | 'toldFailedStep'
+      | 'isDiscarded'
+      | 'isDiscardAsked'
+      | 'effectCount'
+      | 'refusedCount'
+      | 'appliedPlace'
+    >,
+  ): Made {
+    const record: Made = {
+      ...made,
+      places: [{ invokedStep: this.nextStep(), acknowledgedStep: null }],
+      isRefused: false,
+      toldFailedStep: null,
+      isDiscarded: false,
+      isDiscardAsked: false,
+      effectCount: 0,
+      refusedCount: 0,
+      appliedPlace: null,
+    };
+    this.made.push(record);
+    this.byTag.set(record.tag, record);
+    this.byId.set(record.id, record);
+    const lane = `${record.deviceIndex} ${record.lane}`;
+    this.byLane.set(lane, [...(this.byLane.get(lane) ?? []), record]);
+    return record;
+  }
+
+  acknowledged(made: Made, id: string): void {
+    if (id !== made.id) this.violated('inv-I2', `add of ${made.tag} was given the id ${made.id} and answered ${id}`);
+    const [place] = made.places;
+    if (place !== undefined) place.acknowledgedStep = this.nextStep();
+    this.acknowledgedCount += 1;
+    if (made.effectCount > 0) this.settledCount += 1;
+  }
+
+  refused(made: Made, code: string): void {
+    made.isRefused = true;
+    if (made.effectCount > 0) {
+      this.violated('inv-I1', `add of ${made.tag} was refused with ${code}, yet it took effect`);
+    }
+  }
+
+  retryInvoked(made: Made): Place {
+    const place = { invokedStep: this.nextStep(), acknowledgedStep: null };
+    made.places.push(place);
+    return place;
+  }
+
+  retried(made: Made, place: Place): void {
+    place.acknowledgedStep = this.nextStep();
+    // It may have failed again before the caller heard that it was retried.
+    if (made.toldFailedStep === null || made.toldFailedStep > place.invokedStep) return;
+    if (made.effectCount === 0) this.settledCount -= 1;
+    made.toldFailedStep = null;
+  }
+
+  /** A tab begins to send. Answers the step, which travels along. */
+  onSendStart(device: Device, process: TabProcess, bodyText: string): number {
+    const step = this.nextStep();
+    const { pause } = device;
+    if (pause !== null && (pause.process === process || process.lastReadStep > pause.step)) {
+      this.violated(
+        'inv-I11',
+        `${process.name} begins to send although ${pause.process.name} was told that it is paused`,
+      );
+    }
+    if (device.closedProcesses.has(process)) this.violated('inv-I11', `${process.name} sends after it was closed`);
+    const request = JSON.parse(bodyText) as ApplyRequest;
+    if (request.client.workspaceId !== device.workspaceId) {
+      this.violated('inv-I19', `${process.name} sends into ${request.client.workspaceId}`);
+    }
+    for (const { id } of request.mutations) {
+      const made = this.byId.get(id);
+      if (made?.deviceIndex !== device.index)
+        this.violated('inv-I19', `${process.name} sends ${id}, which is not its own`);
+      if (made?.isDiscarded) this.violated('inv-I26', `${made.tag} is sent although it was discarded`);
+    }
+    return step;
+  }
+
+  onOutcomes(request: ApplyRequest, outcomes: readonly WireOutcome[]): void {
+    this.countRefusals(outcomes);
+    const { length } = request.mutations;
+    if (outcomes.length !== length) this.violated('model', `${length} mutations got ${outcomes.length} outcomes`);
+  }
+
+  /** An answer that reached someone a second time. */
+  onRepeatedAnswer(bodyText: string): void {
+    if (!bodyText.startsWith('{"protocol"')) return;
+    const { outcomes } = JSON.parse(bodyText) as { readonly outcomes: readonly WireOutcome[] };
+    this.countRefusals(outcomes);
+  }
+
+  private countRefusals(outcomes: readonly WireOutcome[]): void {
+    for (const { id, kind } of outcomes) {
+      const made = this.byId.get(id);
+      if (made !== undefined && kind === 'refused') made.refusedCount += 1;
+    }
+  }
+
+  onEffect(effect: Effect): void {
+    const made = this.byTag.get(effect.tag);
+    if (made === undefined) {
+      this.violated('inv-I2', `the server applied ${effect.tag}, which nobody made`);
+      return;
+    }
+    if (made.id !== effect.mutationId)
+      this.violated('inv-I2', `${made.tag} travels under another id than it was given`);
+    if (made.isRefused)
+      this.violated('inv-I1', `${made.tag} took effect although its add was refused (${made.isRefused})`);
+    made.effectCount += 1;
+    if (made.effectCount > 1) this.violated('inv-I2', `${made.tag} took effect ${made.effectCount} times`);
+    else if (made.toldFailedStep === null && isAcknowledged(made)) this.settledCount += 1;
+    this.checkOrder(made, effect);
+    made.appliedPlace = made.places[effect.generation] ?? made.places[0] ?? null;
+  }
+
+  /** Everyone who was promised a place before this one must be done, or have been given up by the queue. */
+  private checkOrder(made: Made, effect: Effect): void {
+    const place = made.places[effect.generation];
+    if (place === undefined) {
+      this.violated(
+        'inv-I5',
+        `${made.tag} has generation ${effect.generation}, but was retried ${made.places.length - 1} times`,
+      );
+      return;
+    }
+    // Given up, and yet under way: what was sent before cannot be unsent, whatever has been applied since.
+    const isLeftover = made.toldFailedStep !== null && this.servingSentStep < made.toldFailedStep;
+    for (const other of this.byLane.get(`${made.deviceIndex} ${made.lane}`) ?? []) {
+      if (other === made || other.isRefused) continue;
+      const otherPlace = other.places.at(-1) as Place;
+      if (
+        comesBefore(
+          otherPlace,
+          place,
+          other.process === made.process && made.places.length + other.places.length === 2,
+        ) &&
+        !this.isDone(other)
+      ) {
+        this.violated(
+          'inv-I5',
+          `${made.tag} took effect before ${other.tag}, which was added before it in the lane ${made.lane}`,
+        );
+      }
+      if (!isLeftover && other.appliedPlace !== null && comesBefore(place, other.appliedPlace, false)) {
+        this.violated(
+          'inv-I5',
+          `${made.tag} took effect after ${other.tag}, which was added after it in the lane ${made.lane}`,
+        );
+      }
+    }
+  }
+
+  private isDone(made: Made): boolean {
+    return (
+      made.effectCount > 0 ||
+      made.isDiscarded ||
+      made.toldFailedStep !== null ||
+      (this.serverModel?.ledgerRows(made.id).some(({ generation }) => generation >= made.places.length - 1) ?? false)
+    );
+  }
+
+  /** A tab tells its app how a mutation ended. */
+  onSettled(process: TabProcess, settled: Settled, attemptCount: number, maxRetries: number): void {
+    const made = this.byId.get(settled.id);
+    if (made === undefined) {
+      this.violated('inv-I22', `${process.name} tells of ${settled.id}, which nobody made`);
+      return;
+    }
+    const ledger = this.serverModel?.ledgerRows(made.id) ?? [];
+    switch (settled.status) {
+      case 'completed': {
+        const applied = ledger.find(({ verdict }) => verdict === 'applied');
+        if (applied === undefined || made.effectCount === 0) {
+          this.violated('inv-I22', `${process.name} says that ${made.tag} is completed; the server has not applied it`);
+        } else if (settled.result !== null && JSON.stringify(settled.result) !== JSON.stringify(applied.result)) {
+          this.violated('inv-I4', `${process.name} got another result for ${made.tag} than the server recorded`);
+        }
+        return;
+      }
+      case 'failed': {
+        const isServersVerdict = ledger.some(
+          ({ verdict, error }) => verdict === 'rejected' && error?.code === settled.error.code,
+        );
+        const areAttemptsSpent = settled.error.code === '40001' && made.refusedCount > maxRetries;
+        if (!isServersVerdict && !areAttemptsSpent) {
+          this.violated(
+            'inv-I20',
+            `${process.name} makes ${made.tag} a dead letter for ${settled.error.code} after ${made.refusedCount} refusals`,
+          );
+        }
+        if (made.toldFailedStep === null && made.effectCount === 0 && isAcknowledged(made)) this.settledCount += 1;
+        made.toldFailedStep = this.nextStep();
+        if (attemptCount > made.refusedCount + ledger.length) {
+          this.violated(
+            'inv-I20',
+            `${made.tag} counts ${attemptCount} attempts; the server refused it ${made.refusedCount} times`,
+          );
+        }
+        return;
+      }
+      case 'cancelled':
+        if (!made.isDiscardAsked)
+          this.violated('inv-I22', `${process.name} says that ${made.tag} was cancelled; nobody did`);
+    }
+  }
+}
+
+function isAcknowledged(made: Made): boolean {
+  return made.places[0]?.acknowledgedStep != null;
+}
+
+/** `isSameCaller`: one tab called them one after the other, so the calls alone decide. */
+function comesBefore(left: Place, right: Place, isSameCaller: boolean): boolean {
+  if (left.acknowledgedStep === null) return false;
+  return left.acknowledgedStep < right.invokedStep || (isSameCaller && left.invokedStep < right.invokedStep);
+}

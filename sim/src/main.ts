@@ -1,0 +1,108 @@
+// npm run sim -- --seeds 500 [--first 1] [--json]     runs seeds; exit code 1 when one fails
+// npm run sim -- --seed 17                            replays one, with what happened last
+// npm run sim -- --seeds 500 --plant NAME             with a planted bug; stops at the first seed that finds it
+import { availableParallelism } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { plantBug } from './plant-bug.ts';
+import type { Tally } from './run-seeds.ts';
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '500' },
+    first: { type: 'string', default: '1' },
+    seed: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    plant: { type: 'string' },
+  },
+});
+if (values.plant !== undefined) plantBug(values.plant);
+// Loaded only now, so that a planted bug is in what they import.
+const { addTallies, runSeeds } = await import('./run-seeds.ts');
+
+const firstSeed = wholeNumber('seed' in values ? 'seed' : 'first', values.seed ?? values.first);
+const seedCount = values.seed === undefined ? wholeNumber('seeds', values.seeds) : 1;
+const seeds = Array.from({ length: seedCount }, (_, index) => firstSeed + index);
+const startedAtMs = performance.now();
+const tally = await run();
+const seedsPerHour = Math.round((tally.seeds * 3_600_000) / (performance.now() - startedAtMs));
+report(tally);
+process.exitCode = tally.violations > 0 ? 1 : 0;
+
+async function run(): Promise<Tally> {
+  const threadCount = Math.min(2, availableParallelism());
+  if (values.plant !== undefined || seedCount < 100 || threadCount < 2)
+    return runSeeds(seeds, values.plant !== undefined);
+  const shares = Array.from({ length: threadCount }, (_, share) =>
+    seeds.filter((_seed, index) => index % threadCount === share),
+  );
+  return addTallies(await Promise.all(shares.map(runInThread)));
+}
+
+function runInThread(share: readonly number[]): Promise<Tally> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL('system-worker.ts', import.meta.url), { workerData: { seeds: share } });
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+}
+
+function report({
+  seeds: count,
+  events,
+  faults,
+  violations,
+  failures,
+  faultsOfEachSeed,
+  healingMsOfEachSeed,
+  virtualMs,
+  faultsByClass,
+}: Tally): void {
+  if (values.json) {
+    print(JSON.stringify({ seeds: count, events, faults, violations, seedsPerHour }));
+    for (const { seed } of failures) process.stderr.write(`seed ${seed} failed: ${replay(seed)}\n`);
+    return;
+  }
+  for (const { seed, violations: messages, trace } of failures) {
+    print(`\nSeed ${seed} failed:`, ...messages.slice(0, 5).map((message) => `  ${message}`));
+    print(
+      'What happened last (seconds, who, « to the tab, » from the tab):',
+      ...trace.map((line) => `  ${line.slice(0, 240)}`),
+    );
+    print(`Replay it: ${replay(seed)}`);
+  }
+  print(
+    `${count} seeds from ${firstSeed}: ${events} events, ${faults} faults while work was unsettled (median ${median(faultsOfEachSeed)} a seed), ` +
+      `${(virtualMs / 3_600_000).toFixed(1)} virtual hours, settled at most ${Math.round(Math.max(0, ...healingMsOfEachSeed) / 1000)} s after the last fault, ` +
+      `${violations} violations, ${seedsPerHour} seeds an hour.`,
+  );
+  if (seedCount > 1)
+    print(
+      `Faults: ${
+        Object.entries(faultsByClass)
+          .map(([name, number]) => `${name} ${number}`)
+          .join(', ') || 'none'
+      }`,
+    );
+}
+
+function replay(seed: number): string {
+  return `npm run sim -- --seed ${seed}${values.plant === undefined ? '' : ` --plant ${values.plant}`}`;
+}
+
+function print(...lines: readonly string[]): void {
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((left, right) => left - right)[Math.floor(numbers.length / 2)] ?? 0;
+}
+
+function wholeNumber(option: string, text: string): number {
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number >= 0) return number;
+  process.stderr.write(`--${option} takes a whole number, not ${JSON.stringify(text)}.\n`);
+  process.exit(2);
+}

@@ -1,0 +1,110 @@
+import type { Dice } from './dice.ts';
+
+/** Every class of fault, with the highest rate it is drawn at: a probability per opportunity, or times per minute. */
+const HIGHEST_RATE = {
+  // the line, per request
+  requestLost: 0.4,
+  responseLost: 0.4,
+  requestDuplicated: 0.3,
+  delayed: 0.4,
+  halfOpen: 0.2,
+  proxyError: 0.3,
+  bodyTruncated: 0.2,
+  bodyForeign: 0.2,
+  answerShuffled: 0.5,
+  answerPartial: 0.2,
+  answerSwapped: 0.1,
+  // the server, per request
+  failedBeforeCommit: 0.3,
+  failedAfterCommit: 0.3,
+  rateLimited: 0.1,
+  // times per minute
+  partition: 2,
+  captivePortal: 1,
+  offlineHint: 2,
+  tokenRevoked: 1,
+  loginGone: 0.5,
+  serverMood: 3,
+  killTab: 3,
+  closeTab: 3,
+  freezeTab: 2,
+  clockJump: 2,
+  storageFull: 1,
+  // the device, per opportunity
+  killAtWrite: 0.03,
+  commitFailed: 0.1,
+  readFailed: 0.05,
+  openFailed: 0.3,
+  storageSlow: 0.2,
+  messageLost: 0.5,
+  messageDoubled: 0.3,
+  messageLate: 0.3,
+  lockReleasedLate: 0.5,
+  // all or nothing
+  lockBroken: 1,
+} as const;
+
+export type FaultClass = keyof typeof HIGHEST_RATE;
+export type FaultRates = Record<FaultClass, number>;
+
+export const FAULT_CLASSES = Object.keys(HIGHEST_RATE) as readonly FaultClass[];
+
+/** Another world for every seed: who is there, how much happens, and what goes wrong how often. */
+export interface Plan {
+  readonly seed: number;
+  /** How long faults and work go on, in virtual milliseconds. */
+  readonly durationMs: number;
+  readonly deviceCount: number;
+  readonly tabCountMax: number;
+  readonly laneCount: number;
+  readonly mutationCount: number;
+  /** Share of the mutations that come in bursts. */
+  readonly burstRate: number;
+  /** Chance that a mutation is one that the server rejects. */
+  readonly rejectedRate: number;
+  readonly maxRetries: number;
+  /** Several entities in one lane, instead of a lane for each. */
+  readonly hasWideLanes: boolean;
+  readonly isWorkspaceShared: boolean;
+  readonly hasView: boolean;
+  /** People pause, resume, retry, discard and drain this often, per minute. */
+  readonly actionsPerMinute: number;
+  /** Whether a sign of the network's return reaches the device; without one it must find out by itself. */
+  readonly isWoken: boolean;
+  readonly rates: FaultRates;
+}
+
+export function drawPlan(seed: number, dice: Dice): Plan {
+  const mutationCount = 20 + dice.below(131);
+  const durationMs = dice.chance(0.15) ? dice.logBetween(900_000, 5_400_000) : dice.logBetween(20_000, 900_000);
+  return {
+    seed,
+    durationMs,
+    deviceCount: dice.chance(0.35) ? 2 : 1,
+    tabCountMax: 1 + dice.below(3),
+    laneCount: 1 + dice.below(8),
+    mutationCount,
+    burstRate: dice.pick([0, 0.3, 0.8]),
+    rejectedRate: dice.pick([0, 0.02, 0.1]),
+    maxRetries: dice.pick([0, 1, 2, 5, 5, 5]),
+    hasWideLanes: dice.chance(0.2),
+    isWorkspaceShared: dice.chance(0.7),
+    hasView: dice.chance(0.5),
+    actionsPerMinute: dice.pick([0, 1, 4]),
+    isWoken: dice.chance(0.5),
+    rates: drawRates(dice),
+  };
+}
+
+function drawRates(dice: Dice): FaultRates {
+  const rates = Object.fromEntries(FAULT_CLASSES.map((name) => [name, 0])) as FaultRates;
+  const kind = dice.next();
+  if (kind < 0.1) return rates;
+  const only = dice.pick(FAULT_CLASSES);
+  const share = dice.between(0.1, 0.7);
+  for (const name of FAULT_CLASSES) {
+    if (kind < 0.2 ? name !== only : !dice.chance(name === 'lockBroken' ? share / 3 : share)) continue;
+    rates[name] = name === 'lockBroken' ? 1 : HIGHEST_RATE[name] * dice.logBetween(0.05, 1);
+  }
+  return rates;
+}

@@ -1,0 +1,86 @@
+import process from 'node:process';
+import { type SimulationResult, simulate } from './simulate.ts';
+
+/** What a run over many seeds came to. */
+export interface Tally {
+  readonly seeds: number;
+  readonly events: number;
+  readonly faults: number;
+  readonly violations: number;
+  readonly virtualMs: number;
+  readonly faultsOfEachSeed: readonly number[];
+  readonly healingMsOfEachSeed: readonly number[];
+  readonly faultsByClass: Readonly<Record<string, number>>;
+  readonly failures: readonly Failure[];
+}
+
+/** A seed that did not hold, as far as it is told. */
+export interface Failure {
+  readonly seed: number;
+  readonly violations: readonly string[];
+  readonly trace: readonly string[];
+}
+
+/** Every so many seeds one is run twice, to see that nothing but the seed decides. */
+const TWICE_EVERY = 20;
+const TRACE_COUNT = 40;
+
+/** Runs the seeds one after the other. With `isFirstFailureEnough` it stops at the first one that fails. */
+export async function runSeeds(seeds: readonly number[], isFirstFailureEnough: boolean): Promise<Tally> {
+  const results: SimulationResult[] = [];
+  const failures: Failure[] = [];
+  const faultsByClass: Record<string, number> = {};
+  let strayRejections: string[] = [];
+  const onStray = (error: unknown): void => void strayRejections.push(`a rejection nobody handles: ${String(error)}`);
+  process.on('unhandledRejection', onStray);
+  for (const seed of seeds) {
+    strayRejections = [];
+    const result = await simulate(seed);
+    const violations = [
+      ...result.violations.map(({ invariant, message }) => `${invariant} · ${message}`),
+      ...strayRejections,
+    ];
+    if (violations.length === 0 && seed % TWICE_EVERY === 0 && (await simulate(seed)).hash !== result.hash) {
+      violations.push('determinism · a second run of the same seed made other calls');
+    }
+    results.push({ ...result, tape: [], trace: [], effects: [], rows: new Map() });
+    for (const [name, count] of result.faultsByClass) faultsByClass[name] = (faultsByClass[name] ?? 0) + count;
+    if (violations.length === 0) continue;
+    failures.push({ seed, violations, trace: result.trace.slice(-TRACE_COUNT) });
+    if (isFirstFailureEnough) break;
+  }
+  process.off('unhandledRejection', onStray);
+  const sum = (of: (result: SimulationResult) => number): number =>
+    results.reduce((total, result) => total + of(result), 0);
+  return {
+    seeds: results.length,
+    events: sum(({ events }) => events),
+    faults: sum(({ faults }) => faults),
+    violations: failures.reduce((total, { violations }) => total + violations.length, 0),
+    virtualMs: sum(({ virtualMs }) => virtualMs),
+    faultsOfEachSeed: results.map(({ faults }) => faults),
+    healingMsOfEachSeed: results.map(({ healingMs }) => healingMs),
+    faultsByClass,
+    failures,
+  };
+}
+
+export function addTallies(tallies: readonly Tally[]): Tally {
+  const sum = (of: (tally: Tally) => number): number => tallies.reduce((total, tally) => total + of(tally), 0);
+  const faultsByClass: Record<string, number> = {};
+  for (const tally of tallies) {
+    for (const [name, count] of Object.entries(tally.faultsByClass))
+      faultsByClass[name] = (faultsByClass[name] ?? 0) + count;
+  }
+  return {
+    seeds: sum(({ seeds }) => seeds),
+    events: sum(({ events }) => events),
+    faults: sum(({ faults }) => faults),
+    violations: sum(({ violations }) => violations),
+    virtualMs: sum(({ virtualMs }) => virtualMs),
+    faultsOfEachSeed: tallies.flatMap(({ faultsOfEachSeed }) => faultsOfEachSeed),
+    healingMsOfEachSeed: tallies.flatMap(({ healingMsOfEachSeed }) => healingMsOfEachSeed),
+    faultsByClass,
+    failures: tallies.flatMap(({ failures }) => failures).sort((left, right) => left.seed - right.seed),
+  };
+}

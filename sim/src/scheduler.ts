@@ -1,0 +1,82 @@
+import { setImmediate } from 'node:timers';
+import type { Dice } from './dice.ts';
+
+interface Planned {
+  readonly atMs: number;
+  /** Drawn from the seed: what happens at the same time happens in any order. */
+  readonly tieBreak: number;
+  run: (() => void) | null;
+}
+
+const TICKS_PER_MS = 1_024;
+
+/** Virtual time: jumps from event to event, and lets all promises that follow from one run before the next. */
+export class Scheduler {
+  nowMs = 0;
+  private readonly heap: Planned[] = [];
+  private readonly dice: Dice;
+
+  constructor(dice: Dice) {
+    this.dice = dice;
+  }
+
+  /** Calls back once; returns what calls it off. */
+  at(delayMs: number, run: () => void): () => void {
+    // On a grid that floating point holds exactly, so that no wait ends before it is over.
+    const atMs = Math.ceil((this.nowMs + Math.max(0, delayMs)) * TICKS_PER_MS) / TICKS_PER_MS;
+    const planned: Planned = { atMs, tieBreak: this.dice.next(), run };
+    this.push(planned);
+    return () => {
+      planned.run = null;
+    };
+  }
+
+  /** Runs until `isDone` says so, or the time is up, or nothing is left to happen. */
+  async runUntil(untilMs: number, isDone: () => boolean): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (!isDone()) {
+      const next = this.heap[0];
+      if (next === undefined || next.atMs > untilMs) break;
+      this.pop();
+      if (next.run === null) continue;
+      this.nowMs = next.atMs;
+      next.run();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    if (!isDone()) this.nowMs = Math.max(this.nowMs, untilMs);
+  }
+
+  private push(planned: Planned): void {
+    const { heap } = this;
+    let index = heap.length;
+    heap.push(planned);
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      const above = heap[parent] as Planned;
+      if (!isBefore(planned, above)) break;
+      heap[index] = above;
+      index = parent;
+    }
+    heap[index] = planned;
+  }
+
+  private pop(): void {
+    const { heap } = this;
+    const last = heap.pop() as Planned;
+    if (heap.length === 0) return;
+    let index = 0;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(heap[child + 1] as Planned, heap[child] as Planned)) child += 1;
+      if (!isBefore(heap[child] as Planned, last)) break;
+      heap[index] = heap[child] as Planned;
+      index = child;
+    }
+    heap[index] = last;
+  }
+}
+
+function isBefore(left: Planned, right: Planned): boolean {
+  return left.atMs === right.atMs ? left.tieBreak < right.tieBreak : left.atMs < right.atMs;
+}

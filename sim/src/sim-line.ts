@@ -1,0 +1,230 @@
+import type { ProbeResult } from '../../packages/client/src/engine/probe-result.ts';
+import type { NetworkSource } from '../../packages/client/src/ports/network-source.ts';
+import type { Device } from './device.ts';
+import { type HttpAnswer, html, json, refusal } from './sim-server.ts';
+import type { TabProcess } from './tab-process.ts';
+import type { World } from './world.ts';
+
+type Hint = 'online' | 'offline' | 'foreground';
+
+/** The line between one device and the server: what gets lost, late, doubled, cut or answered by someone else. */
+export class Line {
+  /** What the platform believes; it may be wrong. */
+  isOnlineHint = true;
+  private readonly world: World;
+  private readonly device: Device;
+  private readonly hintListeners = new Map<TabProcess, Set<(hint: Hint) => void>>();
+  private readonly partition = { untilMs: 0, isSilent: false };
+  private portalUntilMs = 0;
+  /** The last answer that anyone got, for the one that goes to the wrong address. */
+  private static readonly lastAnswers = new WeakMap<World, HttpAnswer>();
+
+  constructor(world: World, device: Device) {
+    this.world = world;
+    this.device = device;
+  }
+
+  cut(durationMs: number): void {
+    this.partition.untilMs = this.world.scheduler.nowMs + durationMs;
+    this.partition.isSilent = this.world.dice.chance(0.4);
+  }
+
+  enterPortal(durationMs: number): void {
+    this.portalUntilMs = this.world.scheduler.nowMs + durationMs;
+  }
+
+  heal(): void {
+    this.partition.untilMs = 0;
+    this.portalUntilMs = 0;
+    this.isOnlineHint = true;
+  }
+
+  /** Tells the tabs what the platform believes now. */
+  hint(hint: Hint): void {
+    if (hint !== 'foreground') this.isOnlineHint = hint === 'online';
+    for (const [process, listeners] of this.hintListeners) {
+      process.later(0, `hint ${hint}`, () => {
+        for (const listener of [...listeners]) listener(hint);
+      });
+    }
+  }
+
+  networkSource(process: TabProcess): NetworkSource {
+    const { world } = this;
+    const listeners = new Set<(hint: Hint) => void>();
+    this.hintListeners.set(process, listeners);
+    process.onKilled(() => this.hintListeners.delete(process));
+    return {
+      isOnline: () => this.isOnlineHint,
+      onHint: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+      probe: (signal) => {
+        process.calls('probe');
+        return new Promise((resolve) => {
+          const end = (result: ProbeResult, delayMs: number): void => {
+            process.later(delayMs, `probe ${result.kind}`, () => resolve(result));
+          };
+          signal.addEventListener('abort', () => resolve({ kind: 'notReached', reason: 'no answer in time' }));
+          const { faults, dice } = world;
+          const latencyMs = this.latencyMs();
+          if (this.isCut || faults.strikes('requestLost') || faults.strikes('responseLost')) {
+            if (!this.partition.isSilent) end({ kind: 'notReached', reason: 'no connection' }, dice.between(1, 200));
+          } else if (this.isInPortal) {
+            end({ kind: 'notReached', reason: 'something else than the server answered' }, latencyMs);
+          } else {
+            end({ kind: 'reached', latencyMs }, latencyMs);
+          }
+        });
+      },
+    };
+  }
+
+  /** What `fetch` is to the real HTTP transport. */
+  fetch(process: TabProcess, init: RequestInit): Promise<Response> {
+    const { world } = this;
+    const { history, faults, dice, scheduler } = world;
+    const bodyText = String(init.body);
+    const authorization = (init.headers as Record<string, string>)['authorization'] ?? null;
+    process.calls(`fetch ${describeRequest(bodyText)}`);
+    const sentStep = history.onSendStart(this.device, process, bodyText);
+    return new Promise((resolve, reject) => {
+      const { signal } = init;
+      signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
+      if (signal?.aborted) reject(new DOMException('aborted', 'AbortError'));
+      const answer = (from: HttpAnswer, delayMs: number): void => {
+        process.later(delayMs, `answer ${from.status} ${from.body.slice(0, 400)}`, () =>
+          resolve(this.responseOf(process, from, signal ?? null)),
+        );
+      };
+      /** Either the platform notices, or nothing ever comes. */
+      const lose = (delayMs: number): void => {
+        if (dice.chance(0.6)) process.later(delayMs, 'fetch failed', () => reject(new TypeError('Failed to fetch')));
+      };
+      const arrive = (isFirst: boolean): void => {
+        if (this.isCut) {
+          if (isFirst) lose(dice.between(1, 500));
+          return;
+        }
+        const from = this.serve(authorization, bodyText, sentStep);
+        if (!isFirst) return;
+        if (from === null) return;
+        if (this.isCut || faults.strikes('responseLost')) lose(this.latencyMs());
+        else answer(this.damaged(from), this.latencyMs());
+      };
+      if (this.isCut) {
+        if (!this.partition.isSilent) lose(dice.between(1, 200));
+        return;
+      }
+      if (this.isInPortal) {
+        answer(html(dice.pick([200, 302, 511])), this.latencyMs());
+        return;
+      }
+      if (faults.strikes('proxyError')) {
+        answer(html(dice.pick([400, 401, 403, 404, 408, 413, 422, 425, 426, 429, 502, 503, 504])), this.latencyMs());
+        return;
+      }
+      if (faults.strikes('requestLost')) {
+        lose(this.latencyMs());
+        return;
+      }
+      scheduler.at(this.latencyMs(), () => arrive(true));
+      if (faults.strikes('requestDuplicated')) {
+        scheduler.at(dice.logBetween(1, 120_000), () => arrive(false));
+      }
+    });
+  }
+
+  /** Null for a server that never answers. */
+  private serve(authorization: string | null, bodyText: string, sentStep: number): HttpAnswer | null {
+    const { faults, dice, server, trace, scheduler } = this.world;
+    if (faults.strikes('halfOpen') && dice.chance(0.5)) return null;
+    if (faults.strikes('rateLimited')) {
+      const retryAfter = dice.pick(['1', '30', '31536000', 'soon', '-5', '']);
+      return refusal(429, 'RATE_LIMITED', 'TOO_MANY_REQUESTS', { 'retry-after': retryAfter });
+    }
+    if (faults.strikes('failedBeforeCommit')) return this.serverFailure();
+    const from = server.receive(authorization, bodyText, sentStep);
+    trace.note(
+      scheduler.nowMs,
+      'server',
+      `${describeRequest(bodyText)} → ${from.status} ${describeOutcomes(from.body)}`,
+    );
+    if (faults.strikes('failedAfterCommit')) return this.serverFailure();
+    return from;
+  }
+
+  private serverFailure(): HttpAnswer {
+    const { dice } = this.world;
+    const status = dice.pick([500, 503, 504]);
+    return dice.chance(0.5) ? html(status) : refusal(status, 'SERVER_ERROR', 'INTERNAL');
+  }
+
+  /** What may become of an answer on its way back. */
+  private damaged(from: HttpAnswer): HttpAnswer {
+    const { faults, dice } = this.world;
+    const other = Line.lastAnswers.get(this.world);
+    Line.lastAnswers.set(this.world, from);
+    if (faults.strikes('bodyForeign')) return html(200);
+    if (faults.strikes('bodyTruncated')) return { ...from, body: from.body.slice(0, dice.below(from.body.length)) };
+    if (other !== undefined && faults.strikes('answerSwapped')) {
+      this.world.history.onRepeatedAnswer(other.body);
+      return other;
+    }
+    if (from.status !== 200) return from;
+    const body = JSON.parse(from.body) as { outcomes: unknown[] };
+    if (faults.strikes('answerShuffled')) body.outcomes.reverse();
+    if (faults.strikes('answerPartial')) body.outcomes = body.outcomes.filter(() => dice.chance(0.5));
+    return json(200, body);
+  }
+
+  private responseOf(process: TabProcess, from: HttpAnswer, signal: AbortSignal | null): Response {
+    const { dice, faults } = this.world;
+    const isCutOff = faults.strikes('responseLost') && dice.chance(0.3);
+    // As much of a `Response` as the transport may use.
+    const response = {
+      status: from.status,
+      headers: { get: (name: string) => from.headers[name] ?? null },
+      text: () =>
+        new Promise<string>((resolve, reject) => {
+          signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
+          process.later(dice.between(0.1, 20), 'body read', () => {
+            if (isCutOff) reject(new TypeError('terminated'));
+            else resolve(from.body);
+          });
+        }),
+    };
+    return response as unknown as Response;
+  }
+
+  private latencyMs(): number {
+    const { dice, faults } = this.world;
+    return faults.strikes('delayed') ? dice.logBetween(50, 90_000) : dice.between(5, 60);
+  }
+
+  private get isCut(): boolean {
+    return this.partition.untilMs > this.world.scheduler.nowMs;
+  }
+
+  private get isInPortal(): boolean {
+    return this.portalUntilMs > this.world.scheduler.nowMs;
+  }
+}
+
+function describeRequest(bodyText: string): string {
+  const request = JSON.parse(bodyText) as {
+    acknowledgedFloor: number;
+    mutations: { seq: number; after: number | null; generation: number; payload: { tag?: string } }[];
+  };
+  const items = request.mutations.map(
+    ({ seq, after, generation, payload }) => `${seq}<${after ?? ''}g${generation}:${payload.tag ?? '?'}`,
+  );
+  return `floor ${request.acknowledgedFloor} [${items.join()}]`;
+}
+
+function describeOutcomes(body: string): string {
+  if (!body.startsWith('{"protocol"')) return body.slice(0, 80);
+  const { outcomes } = JSON.parse(body) as { outcomes: { seq: number; kind: string; verdict?: string }[] };
+  return outcomes.map(({ seq, kind, verdict }) => `${seq}:${kind}${verdict === undefined ? '' : ` ${verdict}`}`).join();
+}

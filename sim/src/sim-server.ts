@@ -1,0 +1,78 @@
+import {
+  type ApplyRequest,
+  PROTOCOL_VERSION,
+  type WireError,
+  type WireOutcome,
+} from '../../packages/client/src/protocol/wire.ts';
+import type { History } from './history.ts';
+import { BatchRefusal, type Caller, ServerModel } from './server-model.ts';
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** One call of `apply`, as it arrived: enough to replay it against a database. */
+export interface TapeEntry {
+  readonly caller: Caller;
+  readonly failingMoods: readonly string[];
+  readonly request: ApplyRequest;
+  readonly outcomes: readonly WireOutcome[];
+}
+
+/** The door before the server model: reads tokens and bodies, and answers as HTTP does. */
+export class SimServer {
+  readonly model: ServerModel;
+  readonly tape: TapeEntry[] = [];
+  /** A login's tokens below this number have expired. */
+  readonly validTokenNumbers = new Map<string, number>();
+  private readonly history: History;
+
+  constructor(history: History) {
+    this.history = history;
+    this.model = new ServerModel((effect) => history.onEffect(effect));
+  }
+
+  /** `sentStep` is when the tab began to send it. */
+  receive(authorization: string | null, bodyText: string, sentStep: number): HttpAnswer {
+    const caller = this.callerOf(authorization);
+    if (caller === null) return refusal(401, 'AUTH_ERROR', 'TOKEN_EXPIRED');
+    const request = JSON.parse(bodyText) as ApplyRequest;
+    const failingMoods = [...this.model.failingMoods];
+    this.history.servingSentStep = sentStep;
+    try {
+      const outcomes = this.model.apply(caller, request);
+      this.tape.push({ caller, failingMoods, request, outcomes });
+      this.history.onOutcomes(request, outcomes);
+      return json(200, { protocol: PROTOCOL_VERSION, outcomes, serverTime: '2026-01-01T00:00:00.000Z' });
+    } catch (error) {
+      if (error instanceof BatchRefusal) return refusal(403, 'FORBIDDEN', error.code);
+      throw error;
+    }
+  }
+
+  private callerOf(authorization: string | null): Caller | null {
+    const [sub, workspaceId, number] = (authorization ?? '').replace('Bearer ', '').split('|');
+    if (sub === undefined || workspaceId === undefined) return null;
+    if (Number(number) < (this.validTokenNumbers.get(sub) ?? 0)) return null;
+    return { sub, workspaceId };
+  }
+}
+
+export function json(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): HttpAnswer {
+  return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) };
+}
+
+export function html(status: number): HttpAnswer {
+  return { status, headers: { 'content-type': 'text/html' }, body: '<!doctype html><title>Please sign in</title>' };
+}
+
+export function refusal(
+  status: number,
+  category: WireError['category'],
+  code: string,
+  headers: Readonly<Record<string, string>> = {},
+): HttpAnswer {
+  return json(status, { error: { category, code, message: `The door said ${code}.` } }, headers);
+}

@@ -1,0 +1,133 @@
+import { HoldfastError } from '../../packages/client/src/mutation/holdfast-error.ts';
+import type { CommitResult, Entry, Storage, StorageBatch } from '../../packages/client/src/ports/storage.ts';
+import type { TabProcess } from './tab-process.ts';
+import type { World } from './world.ts';
+
+/** What one store holds: shared by the tabs of a device, and outliving them. */
+export class StoredValues {
+  readonly values = new Map<string, string>();
+  private sortedKeys: string[] | null = null;
+
+  apply({ expect, changes }: StorageBatch): CommitResult {
+    for (const { key, value } of expect) {
+      const actual = this.values.get(key) ?? null;
+      if (actual !== value) return { kind: 'mismatch', key, actual };
+    }
+    for (const change of changes) {
+      if (change.kind === 'put') {
+        if (!this.values.has(change.key)) this.sortedKeys = null;
+        this.values.set(change.key, change.value);
+      } else if (this.values.delete(change.key)) {
+        this.sortedKeys = null;
+      }
+    }
+    return { kind: 'committed' };
+  }
+
+  scan(prefix: string, after: string | undefined, limit: number): readonly Entry[] {
+    this.sortedKeys ??= [...this.values.keys()].sort();
+    const entries: Entry[] = [];
+    for (const key of this.sortedKeys) {
+      if (!key.startsWith(prefix) || (after !== undefined && key <= after)) continue;
+      if (entries.length === limit) break;
+      entries.push({ key, value: this.values.get(key) ?? '' });
+    }
+    return entries;
+  }
+}
+
+/** The disk of one device. */
+export interface Disk {
+  isFull: boolean;
+  readonly stores: Map<string, StoredValues>;
+}
+
+/**
+ * Storage as the port promises it, with everything that may come between: the process may die before the effect of a
+ * commit, after it but before its return, or right after the return; a write may fail, and then nothing was stored.
+ */
+export function openSimStorage(world: World, process: TabProcess, disk: Disk, name: string): Promise<Storage> {
+  const call = <Result>(what: string, effect: () => Result): Promise<Result> => portCall(world, process, what, effect);
+  return call('storage open', () => {
+    if (world.faults.strikes('openFailed')) throw storageError('STORAGE_UNAVAILABLE');
+    let stored = disk.stores.get(name);
+    if (stored === undefined) {
+      stored = new StoredValues();
+      disk.stores.set(name, stored);
+    }
+    return storageOver(world, process, disk, stored, call);
+  });
+}
+
+function storageOver(
+  world: World,
+  process: TabProcess,
+  disk: Disk,
+  stored: StoredValues,
+  call: <Result>(what: string, effect: () => Result) => Promise<Result>,
+): Storage {
+  const readable = (): void => {
+    process.lastReadStep = world.history.nextStep();
+    if (world.faults.strikes('readFailed')) throw storageError('STORAGE_FAILED');
+  };
+  return {
+    durability: 'strict',
+    commit: (batch) =>
+      call(`commit ${describeBatch(batch)}`, () => {
+        if (disk.isFull) throw storageError('STORAGE_FULL');
+        if (world.faults.strikes('commitFailed')) throw storageError('STORAGE_FAILED');
+        if (world.faults.strikes('killAtWrite')) killAroundWrite(world, process);
+        // Killed before the effect: the write never happens.
+        if (!process.isAlive && world.dice.chance(0.5)) return { kind: 'committed' as const };
+        return stored.apply(batch);
+      }),
+    read: (keys) =>
+      call(`read ${keys.join()}`, () => {
+        readable();
+        return keys.map((key) => stored.values.get(key) ?? null);
+      }),
+    scan: ({ prefix, after, limit }) =>
+      call(`scan ${prefix} after ${after ?? 'the start'}`, () => {
+        readable();
+        return stored.scan(prefix, after, limit);
+      }),
+    estimate: () => call('estimate', () => ({ usedBytes: null, quotaBytes: null })),
+    close: () => call('storage close', () => undefined),
+  };
+}
+
+/** Half of the time at once, before the effect or before the return; else just after the caller has been told. */
+function killAroundWrite(world: World, process: TabProcess): void {
+  if (world.dice.chance(0.6)) process.kill('killed at a write');
+  else world.scheduler.at(world.dice.between(0, 12), () => process.kill('killed after a write'));
+}
+
+/** The effect happens some time after the call, and the caller learns of it some time after that. */
+function portCall<Result>(world: World, process: TabProcess, what: string, effect: () => Result): Promise<Result> {
+  const { dice, scheduler, faults } = world;
+  process.calls(what);
+  const delayMs = (): number => (faults.strikes('storageSlow') ? dice.logBetween(10, 5_000) : dice.between(0.1, 5));
+  return new Promise((resolve, reject) => {
+    scheduler.at(delayMs(), () => {
+      // A call of a process that has died since: its transaction was handed over, or was not.
+      if (!process.isAlive && dice.chance(0.5)) return;
+      let settle: () => void;
+      try {
+        const result = effect();
+        settle = () => resolve(result);
+      } catch (error) {
+        settle = () => reject(error as Error);
+      }
+      process.later(delayMs(), `returned: ${what.slice(0, 40)}`, settle);
+    });
+  });
+}
+
+function describeBatch({ expect, changes }: StorageBatch): string {
+  const parts = changes.map((change) => `${change.kind === 'put' ? '+' : '−'}${change.key}`);
+  return `if ${expect.map(({ key, value }) => `${key}=${value?.slice(0, 8)}`).join()} ${parts.join()}`;
+}
+
+function storageError(code: 'STORAGE_UNAVAILABLE' | 'STORAGE_FULL' | 'STORAGE_FAILED'): HoldfastError {
+  return new HoldfastError({ code, message: `The simulated disk says ${code}.` });
+}

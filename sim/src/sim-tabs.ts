@@ -1,0 +1,92 @@
+import type { Tabs } from '../../packages/client/src/ports/tabs.ts';
+import type { Json } from '../../packages/client/src/protocol/wire.ts';
+import type { TabProcess } from './tab-process.ts';
+import type { World } from './world.ts';
+
+interface Request {
+  readonly process: TabProcess;
+  readonly onGranted: () => void;
+  isHeld: boolean;
+}
+
+/** The lock manager and the channel between the tabs of one device. */
+export class TabCircle {
+  /** A broken one grants the lock to everyone who asks: safety must not depend on it. */
+  isLockBroken = false;
+  private readonly world: World;
+  private readonly members: { readonly process: TabProcess; readonly listeners: Set<(message: Json) => void> }[] = [];
+  private requests: Request[] = [];
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  join(process: TabProcess): Tabs {
+    const member = { process, listeners: new Set<(message: Json) => void>() };
+    this.members.push(member);
+    process.onKilled(() => this.leave(process));
+    return {
+      lead: (onGranted) => {
+        process.calls('lead');
+        const request = { process, onGranted, isHeld: false };
+        this.requests.push(request);
+        this.grantNext();
+        return () => {
+          process.calls('stop leading');
+          this.release(request);
+        };
+      },
+      post: (message) => {
+        const text = JSON.stringify(message);
+        process.calls(`post ${text.slice(0, 120)}`);
+        for (const other of this.members) if (other.process !== process) this.deliver(other, text);
+      },
+      onMessage: (listener) => {
+        member.listeners.add(listener);
+        return () => member.listeners.delete(listener);
+      },
+      close: () => {
+        process.calls('tabs close');
+        member.listeners.clear();
+      },
+    };
+  }
+
+  private deliver(to: (typeof this.members)[number], text: string): void {
+    const { faults, dice } = this.world;
+    if (faults.strikes('messageLost')) return;
+    for (let copies = faults.strikes('messageDoubled') ? 2 : 1; copies > 0; copies -= 1) {
+      const delayMs = faults.strikes('messageLate') ? dice.logBetween(20, 20_000) : dice.between(0.1, 10);
+      to.process.later(delayMs, `message ${text.slice(0, 120)}`, () => {
+        for (const listener of [...to.listeners]) listener(JSON.parse(text) as Json);
+      });
+    }
+  }
+
+  private leave(process: TabProcess): void {
+    const { faults, dice, scheduler } = this.world;
+    const index = this.members.findIndex((member) => member.process === process);
+    if (index >= 0) this.members.splice(index, 1);
+    const delayMs = faults.strikes('lockReleasedLate') ? dice.logBetween(50, 30_000) : dice.between(0, 20);
+    scheduler.at(delayMs, () => {
+      for (const request of this.requests.filter((each) => each.process === process)) this.release(request);
+    });
+  }
+
+  private release(request: Request): void {
+    if (!this.requests.includes(request)) return;
+    this.requests = this.requests.filter((each) => each !== request);
+    this.grantNext();
+  }
+
+  private grantNext(): void {
+    for (const request of this.requests) {
+      if (!this.isLockBroken && this.requests.some(({ isHeld }) => isHeld)) return;
+      if (request.isHeld) continue;
+      request.isHeld = true;
+      request.process.later(this.world.dice.between(0.1, 10), 'lock granted', () => {
+        if (this.requests.includes(request)) request.onGranted();
+      });
+    }
+  }
+}

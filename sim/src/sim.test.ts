@@ -1,0 +1,65 @@
+import { beforeAll, expect, test } from 'vitest';
+import { drawPlan } from './plan.ts';
+import { Dice } from './dice.ts';
+import { runSeeds, type Tally } from './run-seeds.ts';
+import { simulate } from './simulate.ts';
+
+/** Fresh ones every week, so that the suite goes on looking; a failing one is named, and replays anywhere. */
+const FIRST_SEED = 100_000 * Math.floor(Date.now() / (7 * 86_400_000));
+const SEED_COUNT = 150;
+
+/** What each invariant promises, in words a user would use; the names are those of docs/simulation.md. */
+const INVARIANTS = {
+  'inv-I1': 'nothing that add has acknowledged is lost, and nothing it refused takes effect',
+  'inv-I2': 'each mutation takes effect at most once, under the id it was given',
+  'inv-I4': 'a repeated delivery gets the outcome that was recorded',
+  'inv-I5': 'a lane keeps the order in which its mutations were added',
+  'inv-I7': 'after a refresh every tab shows what the server has',
+  'inv-I8': 'what a user has added stays in view until it is known to have failed',
+  'inv-I9': 'the counts of a device add up to what was added',
+  'inv-I11': 'no send begins after pause was acknowledged',
+  'inv-I14': 'once faults stop, everything settles in bounded time',
+  'inv-I19': 'a mutation travels only under its own login',
+  'inv-I20': 'trouble on the line or with the login uses no attempt and makes no dead letter',
+  'inv-I22': 'completed is said only of what the server has applied',
+  'inv-I26': 'what was discarded is not sent',
+} as const;
+
+let tally: Tally;
+
+beforeAll(async () => {
+  tally = await runSeeds(
+    Array.from({ length: SEED_COUNT }, (_, index) => FIRST_SEED + index),
+    false,
+  );
+});
+
+test.each(Object.entries(INVARIANTS))('%s · %s', (invariant) => {
+  const found = tally.failures.flatMap(({ seed, violations }) =>
+    violations
+      .filter((message) => message.startsWith(`${invariant} `))
+      .map((message) => `npm run sim -- --seed ${seed}: ${message}`),
+  );
+  expect(found).toEqual([]);
+});
+
+test('sim · fresh seeds bring faults while work is unsettled, and nothing else goes wrong', () => {
+  expect(
+    tally.failures.map(({ seed, violations }) => `npm run sim -- --seed ${seed}: ${violations.join('; ')}`),
+  ).toEqual([]);
+  expect(tally.faults).toBeGreaterThan(10 * SEED_COUNT);
+  expect(Object.keys(tally.faultsByClass).length).toBeGreaterThan(25);
+});
+
+test('sim · the same seed makes the same calls at the same times', async () => {
+  const hashes = [await simulate(7), await simulate(7), await simulate(8)].map(({ hash }) => hash);
+  expect(hashes[0]).toBe(hashes[1]);
+  expect(hashes[0]).not.toBe(hashes[2]);
+});
+
+test('sim · about one seed in ten has no faults at all', () => {
+  const plans = Array.from({ length: 500 }, (_, seed) => drawPlan(seed, new Dice(seed)));
+  const calmCount = plans.filter(({ rates }) => Object.values(rates).every((rate) => rate === 0)).length;
+  expect(calmCount).toBeGreaterThan(25);
+  expect(calmCount).toBeLessThan(100);
+});

@@ -1,0 +1,82 @@
+import type { World } from './world.ts';
+
+/**
+ * One run of the app in a tab. What is killed is not told: none of its timers fire, none of its open calls settle.
+ * What is frozen gets everything later, in a burst.
+ */
+export class TabProcess {
+  readonly name: string;
+  readonly startedAtMs: number;
+  isAlive = true;
+  /** Step of the history at which its last read of the store took effect. */
+  lastReadStep = 0;
+  private readonly world: World;
+  private isFrozen = false;
+  private freezeNumber = 0;
+  /** What came while it was frozen. */
+  private parked: { readonly what: string; readonly run: () => void }[] = [];
+  private readonly onDeath: (() => void)[] = [];
+
+  constructor(world: World, name: string) {
+    this.world = world;
+    this.name = name;
+    this.startedAtMs = world.scheduler.nowMs;
+  }
+
+  /** Lets something from outside reach the tab, `delayMs` from now; returns what calls it off. */
+  later(delayMs: number, what: string, run: () => void): () => void {
+    let isOff = false;
+    const cancel = this.world.scheduler.at(delayMs, () => {
+      if (!isOff) this.enter(what, run);
+    });
+    return () => {
+      isOff = true;
+      cancel();
+    };
+  }
+
+  enter(what: string, run: () => void): void {
+    const { scheduler, trace } = this.world;
+    if (!this.isAlive) return;
+    if (this.isFrozen) {
+      this.parked.push({ what, run });
+      return;
+    }
+    trace.event(scheduler.nowMs, this.name, `« ${what}`);
+    run();
+  }
+
+  freeze(durationMs: number): void {
+    this.isFrozen = true;
+    this.freezeNumber += 1;
+    const number = this.freezeNumber;
+    this.world.scheduler.at(durationMs, () => {
+      if (number === this.freezeNumber) this.thaw();
+    });
+  }
+
+  thaw(): void {
+    if (!this.isFrozen) return;
+    this.isFrozen = false;
+    const { parked } = this;
+    this.parked = [];
+    for (const { what, run } of parked) this.later(this.world.dice.between(0, 50), what, run);
+  }
+
+  /** A call that the tab makes on one of its ports. */
+  calls(what: string): void {
+    this.world.trace.event(this.world.scheduler.nowMs, this.name, `» ${what}`);
+  }
+
+  onKilled(run: () => void): void {
+    this.onDeath.push(run);
+  }
+
+  /** Ends the process: by a kill, or because it was closed properly and has nothing left to do. */
+  kill(why: string): void {
+    if (!this.isAlive) return;
+    this.isAlive = false;
+    this.world.trace.note(this.world.scheduler.nowMs, this.name, `ended: ${why}`);
+    for (const run of this.onDeath) run();
+  }
+}

@@ -1,0 +1,100 @@
+import { type Database, withCaller } from '@holdfast/server';
+import type { ApplyResponse, WireOutcome } from 'holdfast/protocol';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Effect, ItemRow } from './server-model.ts';
+import type { TapeEntry } from './sim-server.ts';
+import { simulate } from './simulate.ts';
+import { openTapePglite, openTapePostgres, type TapeDatabase } from './test/tape-databases.ts';
+
+/** Chosen for nothing; each brings about a hundred calls. */
+const SEEDS = Array.from({ length: 16 }, (_, index) => 9_000 + index);
+
+interface Tape {
+  readonly entries: readonly TapeEntry[];
+  readonly rows: ReadonlyMap<string, ItemRow>;
+  readonly effects: readonly Effect[];
+}
+
+let tapes: readonly Tape[] = [];
+
+beforeAll(async () => {
+  const recorded: Tape[] = [];
+  for (const seed of SEEDS) {
+    const { tape, rows, effects } = await simulate(seed);
+    recorded.push({ entries: tape, rows, effects });
+  }
+  tapes = recorded;
+});
+
+describe.each([
+  { name: 'PGlite', open: openTapePglite },
+  { name: 'Postgres', open: openTapePostgres },
+])('on $name', ({ open }) => {
+  let opened: TapeDatabase;
+
+  beforeAll(async () => {
+    opened = await open();
+  });
+  afterAll(() => opened.close());
+
+  test('P1 · what arrived in simulations gets the same verdicts from the database as from the model', async () => {
+    const counts: Record<string, number> = {};
+    for (const { entries } of tapes) {
+      for (const entry of entries) {
+        const outcomes = await replay(opened.database, entry);
+        expect(outcomes.map(inShort), JSON.stringify(entry.request)).toEqual(entry.outcomes.map(inShort));
+        for (const outcome of outcomes) counts[outcome.kind] = (counts[outcome.kind] ?? 0) + 1;
+      }
+    }
+    // What the comparison is worth: every kind of outcome has been compared.
+    for (const kind of ['applied', 'duplicate', 'rejected', 'refused']) expect(counts[kind] ?? 0).toBeGreaterThan(0);
+  }, 120_000);
+
+  test('P1 · after the same calls, database and model hold the same rows, made by the same mutations', async () => {
+    for (const { rows, effects } of tapes) {
+      const ids = [...new Set(effects.map(({ entityId }) => entityId))];
+      const stored = await opened.database.query<{ id: string; entries: readonly string[] }>(
+        'select id::text, entries from public.sim_items where id = any($1::uuid[]) order by id',
+        [ids],
+      );
+      const modelled = [...rows]
+        .map(([id, { entries }]) => ({ id, entries }))
+        .sort((left, right) => (left.id < right.id ? -1 : 1));
+      expect(stored).toEqual(modelled);
+      const audited = await opened.database.query<{ mutation_id: string }>(
+        'select mutation_id::text from holdfast.audit_log where entity_id = any($1::text[]) order by id',
+        [ids],
+      );
+      expect(audited.map(({ mutation_id }) => mutation_id)).toEqual(effects.map(({ mutationId }) => mutationId));
+    }
+  });
+});
+
+async function replay(database: Database, entry: TapeEntry): Promise<readonly WireOutcome[]> {
+  const { sub, workspaceId } = entry.caller;
+  await database.query(
+    `with gone as (delete from public.sim_failing_moods where mood <> all ($1::text[]))
+     insert into public.sim_failing_moods select unnest($1::text[]) on conflict do nothing`,
+    [entry.failingMoods],
+  );
+  const claims = { sub, role: 'authenticated', workspace_id: workspaceId } as const;
+  const rows = await withCaller(database, claims, (session) =>
+    session.query<{ answer: ApplyResponse }>('select holdfast.apply($1::jsonb) as answer', [
+      JSON.stringify(entry.request),
+    ]),
+  );
+  return rows[0]?.answer.outcomes ?? [];
+}
+
+/** All that must be equal: the verdict, and what the row held right after it. */
+function inShort(outcome: WireOutcome): string {
+  const { seq, id, kind } = outcome;
+  const verdict = outcome.kind === 'duplicate' ? outcome.verdict : '';
+  const code = 'error' in outcome ? `${outcome.error.category} ${outcome.error.code}` : '';
+  const result = 'result' in outcome ? outcome.result : undefined;
+  const entries =
+    typeof result === 'object' && result !== null && 'entries' in result
+      ? JSON.stringify(result.entries)
+      : String(result);
+  return `${seq} ${id} ${kind} ${verdict} ${code} ${entries}`;
+}

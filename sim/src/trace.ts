@@ -1,0 +1,27 @@
+const KEPT_COUNT = 400;
+
+/** What happened: the last of it to read, all of it as a number, so that two runs of a seed can be compared. */
+export class Trace {
+  /** Inputs that reached a tab, and calls a tab made on its ports. */
+  eventCount = 0;
+  hash = 0x811c9dc5;
+  private readonly lines: string[] = [];
+
+  event(nowMs: number, who: string, what: string): void {
+    this.eventCount += 1;
+    this.note(nowMs, who, what);
+  }
+
+  note(nowMs: number, who: string, what: string): void {
+    const line = `${(nowMs / 1000).toFixed(3)} ${who} ${what}`;
+    let { hash } = this;
+    for (let index = 0; index < line.length; index += 1) hash = Math.imul(hash ^ line.charCodeAt(index), 0x01000193);
+    this.hash = hash >>> 0;
+    if (this.lines.length === 2 * KEPT_COUNT) this.lines.splice(0, KEPT_COUNT);
+    this.lines.push(line);
+  }
+
+  last(count: number): readonly string[] {
+    return this.lines.slice(-count);
+  }
+}

@@ -1,0 +1,161 @@
+import type { QueueStatus, Settled } from 'holdfast';
+import type { AppState } from './app-mutations.ts';
+import type { AppTab } from './app-tab.ts';
+import type { Device } from './device.ts';
+import type { Made } from './history.ts';
+import type { World } from './world.ts';
+
+/** Whether everything that was promised has come to its end, and every tab that must know does. */
+export function isAtRest(world: World, devices: readonly Device[]): boolean {
+  const { history } = world;
+  for (const made of history.made) {
+    if (made.places[0]?.acknowledgedStep == null || made.isDiscardAsked) continue;
+    if (made.effectCount === 0 && made.toldFailedStep === null) return false;
+  }
+  return devices.every(({ liveTabs }) => {
+    const isSettled = liveTabs
+      .map(({ queue }) => queue.getSnapshot())
+      .map(({ isReady, pendingCount }) => isReady && pendingCount === 0);
+    return isSettled.every(Boolean);
+  });
+}
+
+/** What must hold at the end: looked at through a tab that is opened for it, so that only what is stored counts. */
+export async function checkAtRest(world: World, devices: readonly Device[], boundMs: number): Promise<void> {
+  const { history } = world;
+  if (!isAtRest(world, devices)) {
+    const stuck = history.made.filter(
+      ({ places, effectCount, toldFailedStep, isDiscarded }) =>
+        places[0]?.acknowledgedStep != null && effectCount === 0 && toldFailedStep === null && !isDiscarded,
+    );
+    const snapshots = devices.flatMap(({ liveTabs }) =>
+      liveTabs.map(({ process, queue }) => `${process.name} ${JSON.stringify(queue.getSnapshot())}`),
+    );
+    const what = stuck.length > 0 ? stuck.map(({ tag }) => tag).join() : 'a tab';
+    history.violated(
+      'inv-I14',
+      `${what} is not settled ${Math.round(boundMs / 1000)} s after the last fault: ${snapshots.join('; ')}`,
+    );
+    return;
+  }
+  // What a full disk refused is written again within half a minute; what a dying tab stored unheard is found within one.
+  await world.scheduler.runUntil(world.scheduler.nowMs + 100_000, () => history.violations.length > 0);
+  for (const device of devices) await checkDevice(world, device);
+}
+
+async function checkDevice(world: World, device: Device): Promise<void> {
+  const { history } = world;
+  const open = device.liveTabs;
+  const refreshed = await finish(world, Promise.all(open.map((each) => each.refresh())));
+  if (refreshed === null) history.violated('inv-I14', 'a tab cannot be refreshed');
+  for (const each of open) {
+    const shown = each.view === null ? null : JSON.stringify(sorted(each.view.getSnapshot().items));
+    if (shown !== null && shown !== JSON.stringify(sorted(each.serverItems()))) {
+      history.violated(
+        'inv-I7',
+        `${each.process.name} shows after a refresh ${differenceOf(each.view?.getSnapshot().items ?? {}, each.serverItems())}`,
+      );
+    }
+  }
+  const tab = device.openTab();
+  const looked = await finish(
+    world,
+    look(
+      tab,
+      history.made.filter(({ deviceIndex }) => deviceIndex === device.index),
+    ),
+  );
+  if (looked === null) {
+    history.violated('inv-I14', `${tab.process.name} cannot be asked`);
+    return;
+  }
+  const counts = { completed: 0, failed: 0, cancelled: 0 };
+  for (const { made, settled } of looked.ends) {
+    if (settled !== null && settled !== 'pending') counts[settled.status] += 1;
+    // History is kept for 7 days by the device's clock, which has been set forward by more than that.
+    if (settled === null && device.hasClockJumped && made.effectCount === 1) {
+      counts.completed += 1;
+      continue;
+    }
+    checkEnd(world, made, settled);
+  }
+  const { pending, processing, completed, failed } = looked.status.counts;
+  if (pending + processing > 0) history.violated('inv-I14', `${pending} are pending at the end`);
+  if (completed !== counts.completed || failed !== counts.failed) {
+    history.violated(
+      'inv-I9',
+      `counted ${completed} completed and ${failed} failed; they are ${counts.completed} and ${counts.failed}`,
+    );
+  }
+}
+
+function checkEnd({ history, server }: World, made: Made, settled: Settled | 'pending' | null): void {
+  const isPromised = made.places[0]?.acknowledgedStep != null;
+  const ledger = server.model.ledgerRows(made.id);
+  if (settled === null) {
+    if (isPromised && !made.isDiscardAsked)
+      history.violated('inv-I1', `${made.tag} was promised, and the device does not know it`);
+    if (made.effectCount > 0 && !made.isDiscardAsked)
+      history.violated('inv-I9', `${made.tag} took effect, and the device does not know it`);
+    return;
+  }
+  if (settled === 'pending') {
+    history.violated('inv-I14', `${made.tag} is pending at the end`);
+    return;
+  }
+  if (made.isRefused) history.violated('inv-I1', `${made.tag} is stored although its add was refused`);
+  if (settled.status === 'completed' && made.effectCount !== 1) {
+    history.violated('inv-I22', `${made.tag} is shown as completed; it took effect ${made.effectCount} times`);
+  }
+  if (
+    settled.status === 'failed' &&
+    ledger.some(({ verdict }) => verdict === 'applied') &&
+    ledger.some(({ verdict }) => verdict === 'rejected')
+  ) {
+    history.violated('inv-I4', `${made.tag} has an effect and a refusal`);
+  }
+}
+
+interface Looked {
+  readonly ends: readonly { readonly made: Made; readonly settled: Settled | 'pending' | null }[];
+  readonly status: QueueStatus;
+}
+
+async function look({ queue }: AppTab, all: readonly Made[]): Promise<Looked> {
+  await queue.ready;
+  const ends = await Promise.all(
+    all.map(async (made) => {
+      if (queue.peekStatus(made.id)?.status === 'pending' || queue.peekStatus(made.id)?.status === 'processing') {
+        return { made, settled: 'pending' as const };
+      }
+      return { made, settled: await queue.settled(made.id).catch(() => null) };
+    }),
+  );
+  return { ends, status: await queue.getStatus() };
+}
+
+/** Lets the world go on until the promise has settled; null when it does not within a minute. */
+async function finish<Result>({ scheduler }: World, promise: Promise<Result>): Promise<Result | null> {
+  let ended: { readonly result: Result | null } | null = null;
+  promise.then(
+    (result) => {
+      ended = { result };
+    },
+    () => {
+      ended = { result: null };
+    },
+  );
+  await scheduler.runUntil(scheduler.nowMs + 60_000, () => ended !== null);
+  return (ended as { readonly result: Result | null } | null)?.result ?? null;
+}
+
+function sorted<Value>(record: { readonly [key: string]: Value }): readonly (readonly [string, Value])[] {
+  return Object.entries(record).sort(([left], [right]) => (left < right ? -1 : 1));
+}
+
+function differenceOf(shown: AppState['items'], actual: AppState['items']): string {
+  const tags = (items: AppState['items']): readonly string[] => Object.values(items).flat();
+  const surplus = tags(shown).filter((tag) => !tags(actual).includes(tag));
+  const missing = tags(actual).filter((tag) => !tags(shown).includes(tag));
+  return `what the server does not have (${surplus.join()}), or not what it has (${missing.join()})`;
+}

@@ -1,0 +1,89 @@
+import type { JsonObject } from 'holdfast';
+import type { Device } from './device.ts';
+import type { World } from './world.ts';
+
+/** What a mutation may say to be refused while the server is in the mood. */
+export const MOODS: readonly string[] = ['tired', 'busy', 'cross'];
+
+/** Everything that people do in the time of the plan. */
+export function scheduleWork(world: World, devices: readonly Device[]): void {
+  const { plan, dice, scheduler } = world;
+  const prefix = dice.hex(8);
+  const entities = Array.from({ length: plan.laneCount }, (_, index) => uuidOf(prefix, index));
+  const untilMs = plan.durationMs * 0.95;
+  for (let opened = 1; opened < plan.tabCountMax; opened += 1) {
+    scheduler.at(dice.between(0, untilMs / 2), () => {
+      const device = dice.pick(devices);
+      if (device.liveTabs.length < plan.tabCountMax) device.openTab();
+    });
+  }
+  const burstAtMs = dice.between(0, untilMs);
+  for (let number = 0; number < plan.mutationCount; number += 1) {
+    const atMs = dice.chance(plan.burstRate) ? burstAtMs + dice.between(0, 50) : dice.between(0, untilMs);
+    scheduler.at(atMs, () => makeChange(world, dice.pick(devices), dice.pick(entities), number));
+  }
+  const actionCount = Math.min(200, (plan.actionsPerMinute * plan.durationMs) / 60_000);
+  for (let number = 0; number < actionCount; number += 1) {
+    scheduler.at(dice.between(0, plan.durationMs), () => act(world, dice.pick(devices)));
+  }
+}
+
+function makeChange(world: World, device: Device, sharedEntity: string, number: number): void {
+  const { dice, plan } = world;
+  // In workspaces of their own the devices have rows of their own, since an id is one in the whole database.
+  const entityId = plan.isWorkspaceShared ? sharedEntity : ownId(sharedEntity, device.index);
+  const tag = `d${device.index}m${number}`;
+  const isThere = world.history.made.some((made) => made.entityId === entityId && made.deviceIndex === device.index);
+  const type = !isThere || dice.chance(0.05) ? 'item.create' : dice.chance(0.05) ? 'item.delete' : 'item.update';
+  const tab = device.anyTab();
+  const more = fieldsOf(world, type);
+  tab.process.enter(`user makes ${tag}`, () => tab.add(type, entityId, tag, more));
+}
+
+function fieldsOf({ dice, plan }: World, type: string): JsonObject {
+  const fields = { mood: dice.chance(0.3) ? dice.pick(MOODS) : null, level: dice.below(100) };
+  if (type === 'item.delete' || !dice.chance(plan.rejectedRate)) return fields;
+  return dice.chance(0.5) ? { ...fields, level: -1 } : { ...fields, colour: 'none' };
+}
+
+function act(world: World, device: Device): void {
+  const { dice, history } = world;
+  const tab = device.anyTab();
+  const own = history.made.filter((made) => made.deviceIndex === device.index);
+  const failed = own.filter(({ toldFailedStep, isDiscardAsked }) => toldFailedStep !== null && !isDiscardAsked);
+  tab.process.enter('user acts', () => {
+    switch (dice.below(10)) {
+      case 0:
+        device.pauseIn(tab);
+        return;
+      case 1:
+      case 2:
+        device.resumeIn(tab).catch(() => {});
+        return;
+      case 3:
+        tab.queue.process().catch(() => {});
+        return;
+      case 4:
+      case 5:
+        if (failed.length > 0) tab.retry(dice.pick(failed));
+        return;
+      case 6:
+        if (failed.length > 0) tab.discard(dice.pick(failed));
+        return;
+      case 7:
+        if (own.length > 0) tab.inspect(dice.pick(own));
+        return;
+      default:
+        tab.refresh().catch(() => {});
+    }
+  });
+}
+
+function uuidOf(prefix: string, index: number): string {
+  return `${prefix}-0000-4000-8000-${index.toString(16).padStart(12, '0')}`;
+}
+
+/** The same row number under another id; the lane goes by its last two digits. */
+function ownId(entityId: string, deviceIndex: number): string {
+  return `${entityId.slice(0, 24)}${deviceIndex.toString(16)}${entityId.slice(25)}`;
+}

@@ -1,0 +1,21 @@
+import type { Dice } from './dice.ts';
+import type { Faults } from './faults.ts';
+import type { History } from './history.ts';
+import type { Plan } from './plan.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { SimServer } from './sim-server.ts';
+import type { Trace } from './trace.ts';
+
+/** What everything in one simulated world shares. */
+export interface World {
+  readonly plan: Plan;
+  readonly dice: Dice;
+  readonly scheduler: Scheduler;
+  readonly faults: Faults;
+  readonly trace: Trace;
+  readonly history: History;
+  readonly server: SimServer;
+}
+
+/** Wall time at the start of every world, before the devices' clocks go wrong. */
+export const EPOCH_MS = Date.UTC(2026, 0, 1);
