@@ -164,6 +164,15 @@ describe('what an answer means', () => {
     expect(await answerTo(answerWith(status, OURS))).toMatchObject({ retryAfterMs: null });
   });
 
+  test('R3 · the pace of the server travels with the outcomes', async () => {
+    const headers = { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '30' };
+    expect(await answerTo(answerWith(200, ANSWER, headers))).toEqual({
+      kind: 'answered',
+      outcomes: OUTCOMES,
+      pace: { remaining: 0, resetMs: 30_000 },
+    });
+  });
+
   test('R4 · a fetch that fails says nothing about whether the request had left', async () => {
     const failing = (): Promise<Response> => Promise.reject(new TypeError('Failed to fetch'));
 

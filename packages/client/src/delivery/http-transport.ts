@@ -9,6 +9,8 @@ import {
   type WireError,
   type WireOutcome,
 } from '../protocol/wire.ts';
+import { classifyFailure, classifyStatus } from './classify-failure.ts';
+import { parsePace } from './pace.ts';
 import { parseRetryAfterMs } from './retry-after.ts';
 
 export interface HttpTransportOptions {
@@ -44,7 +46,12 @@ export function httpTransport(options: HttpTransportOptions): Transport {
         text = await response.text();
       } catch (cause) {
         // A failed fetch does not say whether the request had left.
-        return { kind: 'unknown', error: signal.aborted ? NO_ANSWER : unreachable(cause) };
+        if (signal.aborted) return { kind: 'unknown', error: NO_ANSWER };
+        return {
+          kind: 'unknown',
+          error: unreachable(cause),
+          ...(classifyFailure(cause).wasReset ? { wasReset: true } : {}),
+        };
       }
       return parseAnswer(response, text);
     },
@@ -53,55 +60,30 @@ export function httpTransport(options: HttpTransportOptions): Transport {
 
 /** What an HTTP answer means for the batch. By status first, then by our own error body: anyone may stand between. */
 function parseAnswer(response: Response, text: string): TransportAnswer {
-  const { status } = response;
+  const { status, headers } = response;
   const body = parseJson(text);
   if (status === 200) {
     const answer = v.safeParse(applyResponse, body);
-    return answer.success
-      ? { kind: 'answered', outcomes: answer.output.outcomes }
-      : { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null };
+    if (!answer.success) return { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null };
+    const pace = parsePace(headers);
+    return { kind: 'answered', outcomes: answer.output.outcomes, ...(pace === null ? {} : { pace }) };
   }
   const ours = v.safeParse(errorBody, body);
-  const error = ours.success ? ours.output.error : null;
-  const retryAfterMs = parseRetryAfterMs(response.headers.get('retry-after'), response.headers.get('date'));
-  switch (status) {
-    case 401:
-      return { kind: 'unauthorized', error: error ?? notOurs(status, 'AUTH_ERROR', 'TOKEN_INVALID') };
-    case 403:
-      // Only our own server can forbid; a proxy's or a portal's 403 is the line's failure.
-      return error === null ? lineFailure(status, retryAfterMs) : { kind: 'forbidden', error };
-    case 426:
-      return error === null ? lineFailure(status, retryAfterMs) : { kind: 'upgradeRequired', error };
-    case 429:
-      return {
-        kind: 'rateLimited',
-        error: error ?? notOurs(status, 'RATE_LIMITED', 'TOO_MANY_REQUESTS'),
-        retryAfterMs,
-      };
-    case 400:
-    case 413:
-    case 422:
-      return error === null ? lineFailure(status, retryAfterMs) : { kind: 'batchRefused', error };
-    default:
-      return error === null ? lineFailure(status, retryAfterMs) : { kind: 'unavailable', error, retryAfterMs };
-  }
+  const ownError = ours.success ? ours.output.error : null;
+  const { verdict, error } = classifyStatus(status);
+  const retryAfterMs = parseRetryAfterMs(headers.get('retry-after'), headers.get('date'));
+  if (verdict === 'rateLimit') return { kind: 'rateLimited', error: ownError ?? error, retryAfterMs };
+  if (verdict === 'auth') return { kind: 'unauthorized', error: ownError ?? error };
+  // What a proxy or a captive portal forbids or does not understand says nothing about the batch: the line is at fault.
+  if (ownError === null) return { kind: 'unavailable', error: status >= 500 ? error : notOurs(status), retryAfterMs };
+  if (verdict === 'forbidden') return { kind: 'forbidden', error: ownError };
+  if (verdict === 'outdated') return { kind: 'upgradeRequired', error: ownError };
+  if (verdict === 'rejected' && error.category === 'VALIDATION_ERROR') return { kind: 'batchRefused', error: ownError };
+  return { kind: 'unavailable', error: ownError, retryAfterMs };
 }
 
-function lineFailure(status: number, retryAfterMs: number | null): TransportAnswer {
-  const isGateway = status >= 500;
-  const error = isGateway
-    ? notOurs(status, 'SERVER_ERROR', 'SERVER_UNAVAILABLE')
-    : { ...NOT_OURS, message: `${NOT_OURS.message} Its status was ${status}.` };
-  return { kind: 'unavailable', error, retryAfterMs };
-}
-
-function notOurs(status: number, category: WireError['category'], code: string): WireError {
-  return {
-    category,
-    code,
-    message: `The server answered with status ${status}.`,
-    hint: 'Nothing to do: it is sent again.',
-  };
+function notOurs(status: number): WireError {
+  return { ...NOT_OURS, message: `${NOT_OURS.message} Its status was ${status}.` };
 }
 
 const NO_ANSWER: WireError = {

@@ -1,3 +1,9 @@
+/** The headers of an answer; a `Headers` object is one. */
+export interface AnswerHeaders {
+  /** Null when there is none of this name (lower case). */
+  get(name: string): string | null;
+}
+
 /**
  * The delay that a `Retry-After` header asks for, in milliseconds (RFC 9110, 10.2.3): seconds, or a date. A date is
  * measured against the answer's own `Date`, since the device's clock may be wrong; without one it cannot be used.

@@ -7,7 +7,7 @@ import type { Random } from '../ports/clock.ts';
  */
 export function retryDelayMs(rules: RetryRules, retryNumber: number, random: Random): number {
   const { backoffMsBase, backoffMsMax } = rules;
-  const plain = Math.min(backoffMsMax, backoffMsBase * growth(rules.strategy, retryNumber));
+  const plain = Math.min(backoffMsMax, backoffMsBase * growth(rules, retryNumber));
   switch (rules.jitter) {
     case 'none':
       return plain;
@@ -23,13 +23,19 @@ export function lineDelayMs(failureNumber: number, random: Random): number {
   return Math.min(LINE_DELAY_MS_MAX, LINE_DELAY_MS_BASE * 2 ** Math.min(30, failureNumber - 1)) * (1 + 0.2 * random());
 }
 
+/** A connection that was reset is tried once more at once, and only the first time: it often was an idle one. In milliseconds. */
+export function resetDelayMs(random: Random): number {
+  return RESET_DELAY_MS_MAX * random();
+}
+
+export const RESET_DELAY_MS_MAX = 100;
 export const LINE_DELAY_MS_BASE = 1_000;
 export const LINE_DELAY_MS_MAX = 300_000;
 
-function growth(strategy: RetryRules['strategy'], retryNumber: number): number {
+function growth({ strategy, backoffMultiplier }: RetryRules, retryNumber: number): number {
   switch (strategy) {
     case 'exponential':
-      return 2 ** Math.min(30, retryNumber - 1);
+      return backoffMultiplier ** Math.min(30, retryNumber - 1);
     case 'linear':
       return retryNumber;
     case 'fixed':

@@ -41,6 +41,8 @@ export interface RetryRules {
   readonly maxRetries: number;
   /** How the delay grows. @default 'exponential' */
   readonly strategy: 'exponential' | 'linear' | 'fixed';
+  /** What each delay is to the one before it, for `exponential`. @default 2 */
+  readonly backoffMultiplier: number;
   /** Delay before the first retry, before jitter, in milliseconds. @default 1_000 */
   readonly backoffMsBase: number;
   /** Longest delay, in milliseconds. @default 30_000 */
@@ -52,6 +54,7 @@ export interface RetryRules {
 export const RETRY_DEFAULTS: RetryRules = {
   maxRetries: 5,
   strategy: 'exponential',
+  backoffMultiplier: 2,
   backoffMsBase: 1_000,
   backoffMsMax: 30_000,
   jitter: 'full',
