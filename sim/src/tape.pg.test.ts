@@ -1,5 +1,5 @@
 import { type Database, withCaller } from '@holdfast/server';
-import type { ApplyResponse, WireOutcome } from 'holdfast/protocol';
+import type { ApplyResponse, Json, WireOutcome } from 'holdfast/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Effect, ItemRow } from './server-model.ts';
 import type { TapeEntry } from './sim-server.ts';
@@ -91,10 +91,10 @@ function inShort(outcome: WireOutcome): string {
   const { seq, id, kind } = outcome;
   const verdict = outcome.kind === 'duplicate' ? outcome.verdict : '';
   const code = 'error' in outcome ? `${outcome.error.category} ${outcome.error.code}` : '';
-  const result = 'result' in outcome ? outcome.result : undefined;
-  const entries =
-    typeof result === 'object' && result !== null && 'entries' in result
-      ? JSON.stringify(result.entries)
-      : String(result);
+  const row =
+    'result' in outcome && typeof outcome.result === 'object'
+      ? (outcome.result as { readonly [key: string]: Json } | null)
+      : null;
+  const entries = JSON.stringify(row?.['entries'] ?? null);
   return `${seq} ${id} ${kind} ${verdict} ${code} ${entries}`;
 }
