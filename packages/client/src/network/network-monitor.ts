@@ -39,6 +39,7 @@ export class NetworkMonitor {
   private readonly changesSeen: NetworkChange[] = [];
   private status: NetworkStatus;
   private measured: { readonly latencyMs: number; readonly atMs: number } | null = null;
+  private probing: Promise<ProbeResult> | null = null;
   private onlineMs = 0;
   private lastChangeAtMs: number;
 
@@ -55,6 +56,8 @@ export class NetworkMonitor {
     this.stop = source.onHint((hint) => {
       if (hint === 'offline') this.update(false);
       this.hints.emit(hint);
+      // With something to send the queue has asked by now; with nothing, nobody else does.
+      if (hint !== 'offline' && !this.status.isOnline) void this.probe();
     });
   }
 
@@ -103,11 +106,28 @@ export class NetworkMonitor {
     return this.hints.on(listener);
   }
 
-  /** Asks the server whether it is there. */
-  async probe(): Promise<ProbeResult> {
+  /** Asks the server whether it is there. Those who ask at once share the answer. */
+  probe(): Promise<ProbeResult> {
+    this.probing ??= this.probeNow().finally(() => {
+      this.probing = null;
+    });
+    return this.probing;
+  }
+
+  private async probeNow(): Promise<ProbeResult> {
     const abort = new AbortController();
-    const cancel = this.clock.schedule(PROBE_TIMEOUT_MS, () => abort.abort());
-    const result = await this.source.probe(abort.signal);
+    let cancel = (): void => {};
+    const timeout = new Promise<ProbeResult>((resolve) => {
+      cancel = this.clock.schedule(PROBE_TIMEOUT_MS, () => {
+        abort.abort();
+        resolve({ kind: 'notReached', reason: 'no answer in time' });
+      });
+    });
+    // Of somebody else's source neither the signal nor the promise is taken on trust.
+    const asked = this.source
+      .probe(abort.signal)
+      .catch((): ProbeResult => ({ kind: 'notReached', reason: 'the probe failed' }));
+    const result = await Promise.race([asked, timeout]);
     cancel();
     if (result.kind === 'reached') this.update(true, result.latencyMs);
     else this.update(false);
@@ -116,7 +136,9 @@ export class NetworkMonitor {
 
   /** Learns from a batch's answer what a probe would have told. */
   observe(answer: TransportAnswer, latencyMs: number): void {
-    if (answer.kind === 'unreachable' || answer.kind === 'unknown') this.update(false);
+    // A captive portal answers too; online means that the server does.
+    const isOther = answer.kind === 'unavailable' && answer.error.code === 'NOT_OUR_SERVER';
+    if (answer.kind === 'unreachable' || answer.kind === 'unknown' || isOther) this.update(false);
     else this.update(true, latencyMs);
   }
 

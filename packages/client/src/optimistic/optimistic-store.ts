@@ -2,6 +2,7 @@ import { create } from 'mutative';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
+import type { QueueEvents } from '../queue/queue-events.ts';
 import { Emitter } from '../telemetry/emitter.ts';
 
 export interface OptimisticStoreOptions<State extends object> {
@@ -13,6 +14,8 @@ export interface OptimisticStoreOptions<State extends object> {
 /** A mutation whose effect is shown on top of the confirmed state. */
 interface Shown {
   readonly id: string;
+  /** Effects are replayed in this order, whichever order they became known in. */
+  readonly seq: number;
   readonly definition: AnyMutationDefinition;
   readonly payload: JsonObject;
   /** Number of the refresh that will contain its effect: the first to begin after the confirmation; null while unconfirmed. */
@@ -44,7 +47,7 @@ export class OptimisticStore<State extends object> {
     // Surfaces as an unhandled rejection, and does not keep the other listeners from hearing.
     this.changes = new Emitter((error) => void Promise.reject(error));
     this.stops = [
-      queue.on('stored', ({ id, type, payload }) => this.show(id, type, payload)),
+      queue.on('stored', (stored) => this.show(stored)),
       queue.on('change', ({ ids }) => void this.findPending(ids)),
       queue.on('settled', ({ id, status }) => this.settled(id, status === 'completed')),
     ];
@@ -92,19 +95,27 @@ export class OptimisticStore<State extends object> {
     const news = ids?.filter((id) => !this.known.has(id));
     if (news?.length === 0) return;
     // A queue that cannot be read has said so itself; there is nothing to show then.
-    for (const { id, type, payload } of await this.queue.readPending(news).catch(() => []))
-      this.show(id, type, payload);
+    for (const pending of await this.queue.readPending(news).catch(() => [])) this.show(pending);
   }
 
-  private show(id: string, type: string, payload: JsonObject): void {
+  private show({ id, seq, type, payload }: QueueEvents['stored']): void {
     const definition = this.queue.definitions.get(type);
     if (definition?.optimistic === undefined || this.known.has(id)) return;
     // The verdict may have come while the payload was read or the commit returned: nobody will tell of it again.
     const status = this.queue.peekStatus(id)?.status;
     if (status === 'failed') return;
     this.known.add(id);
-    this.shown.push({ id, definition, payload, containedFrom: status === 'completed' ? this.refreshNumber + 1 : null });
-    this.apply(this.view, this.shown.slice(-1));
+    const containedFrom = status === 'completed' ? this.refreshNumber + 1 : null;
+    const shown: Shown = { id, seq, definition, payload, containedFrom };
+    const index = this.shown.findIndex((each) => each.seq > seq);
+    if (index < 0) {
+      this.shown.push(shown);
+      this.apply(this.view, [shown]);
+      return;
+    }
+    // Another tab has added it earlier: those after it are replayed on top of it.
+    this.shown.splice(index, 0, shown);
+    this.replay();
   }
 
   private settled(id: string, isCompleted: boolean): void {

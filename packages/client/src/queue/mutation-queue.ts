@@ -149,7 +149,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const prepared = await prepareMutation(this.definitions, input, { id: newId(wallMs), wallMs });
     const { commits, store } = await this.opened();
     const header = await commits.add(prepared);
-    this.listeners.stored.emit({ id: header.id, type: header.type, payload: prepared.payload });
+    this.listeners.stored.emit({ id: header.id, seq: header.seq, type: header.type, payload: prepared.payload });
     return { id: header.id, durability: store.durability, settled: this.verdictOn(header.id) };
   }
 
@@ -346,7 +346,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
           if (open.size === 0) finish();
         }),
         this.on('change', () => {
-          if (!this.isDraining(runner)) finish();
+          // What else this change brings, such as the last verdict, is still counted.
+          if (!this.isDraining(runner)) void Promise.resolve().then(finish);
         }),
       );
       runner.post({ kind: 'nudge' });
@@ -372,6 +373,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const header = deadLetter === null ? null : await store.retry(deadLetter);
     if (header === null) return false;
     runner.added([header]);
+    // Behind others that this tab has not looked at, it becomes known with them.
+    if (runner.engine.mutations.get(id)?.header.seq !== header.seq) await runner.catchUp();
     return true;
   }
 
@@ -389,7 +392,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   /** Payloads of pending mutations (all, or those of these ids), in the order they were added; for views that show them. */
   async readPending(
     ids?: readonly string[],
-  ): Promise<readonly { readonly id: string; readonly type: string; readonly payload: JsonObject }[]> {
+  ): Promise<
+    readonly { readonly id: string; readonly seq: number; readonly type: string; readonly payload: JsonObject }[]
+  > {
     const { runner, store } = await this.opened();
     const { mutations } = runner.engine;
     const entries =
@@ -400,7 +405,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const payloads = await store.payloads(headers);
     return headers.flatMap(({ id, type, seq }) => {
       const payload = payloads.get(seq);
-      return payload === undefined ? [] : [{ id, type, payload }];
+      return payload === undefined ? [] : [{ id, seq, type, payload }];
     });
   }
 
@@ -476,7 +481,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private isDraining(runner: Runner): boolean {
     const { engine } = runner;
     const { state } = engine.gates.line;
-    const isChecking = state.kind === 'down' && state.isChecking;
+    const isChecking = (state.kind === 'down' && state.isChecking) || engine.gates.isRefreshing;
     // A tab that does not deliver sees only what the other one tells.
     return engine.isLeader
       ? engine.isBusy(runner.moment().nowMs) || isChecking
@@ -544,7 +549,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   private changed(ids: readonly string[]): void {
     this.version += 1;
-    this.snapshot = snapshotOf(this.runner, this.isRead);
+    const snapshot = snapshotOf(this.runner, this.isRead);
+    if (!isSame(snapshot, this.snapshot)) this.snapshot = snapshot;
     this.listeners.change.emit({ ids });
   }
 }
@@ -571,6 +577,10 @@ function firstOf(entries: Iterable<Entry>, count: number, isWanted: (entry: Entr
     if (isWanted(entry)) first.push(entry);
   }
   return first;
+}
+
+function isSame(left: QueueSnapshot, right: QueueSnapshot): boolean {
+  return (Object.keys(left) as (keyof QueueSnapshot)[]).every((key) => left[key] === right[key]);
 }
 
 function deadLetterOf(engine: Engine, id: string): DeadLetter | null {

@@ -42,7 +42,11 @@ export interface Explanation extends MutationStatus {
   readonly whatToDo: string;
 }
 
-export function statusOfEntry(engine: Engine, entry: Entry, moment: { readonly nowMs: number; readonly wallMs: number }): MutationStatus {
+export function statusOfEntry(
+  engine: Engine,
+  entry: Entry,
+  moment: { readonly nowMs: number; readonly wallMs: number },
+): MutationStatus {
   const { header, phase } = entry;
   const waiting = engine.waitingFor(entry, moment.nowMs);
   const failedAtMs = phase.kind === 'failed' ? phase.failedAtMs : null;
@@ -84,7 +88,9 @@ export function statusOfCompleted(record: CompletedRecord, isObserved: boolean):
 function sentenceOf(entry: Entry, waiting: Waiting): string {
   switch (entry.phase.kind) {
     case 'failed':
-      return `The server did not accept it: ${entry.phase.error.message}`;
+      return entry.phase.error.category === 'CORRUPTED'
+        ? entry.phase.error.message
+        : `The server did not accept it: ${entry.phase.error.message}`;
     case 'sending':
       return 'It is on its way to the server.';
     case 'waiting':

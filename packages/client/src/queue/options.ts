@@ -73,7 +73,8 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
   expectText('identity.userId', options.identity?.userId);
   expectText('identity.workspaceId', options.identity?.workspaceId);
   if (!(attemptTimeoutMs > 0)) throw invalid('attemptTimeoutMs', 'a number of milliseconds above 0', attemptTimeoutMs);
-  if (typeof options.transport?.send !== 'function') throw invalid('transport', 'a transport, such as httpTransport({ url })', options.transport);
+  if (typeof options.transport?.send !== 'function')
+    throw invalid('transport', 'a transport, such as httpTransport({ url })', options.transport);
   return {
     name: options.name,
     identity: options.identity,

@@ -1,9 +1,9 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { canonicalJson } from '../mutation/canonical-json.ts';
 import { checksum } from '../mutation/checksum.ts';
-import { type AnyMutationDefinition, describeMutation } from '../mutation/definition.ts';
+import { type AnyMutationDefinition, type DescribedMutation, describeMutation } from '../mutation/definition.ts';
 import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
-import { type JsonObject, LIMITS } from '../protocol/wire.ts';
+import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import type { NewMutation } from './queue-store.ts';
 
 /** A mutation that may be stored, and its payload as the schema returned it. */
@@ -23,7 +23,7 @@ export async function prepareMutation(
   const json = canonicalJson(payload, LIMITS.jsonDepth);
   if (json.kind === 'notJson') throw notJson(input.type, json.path, json.reason);
   if (json.bytes > LIMITS.payloadBytes) throw tooLarge(input.type, json.bytes);
-  const described = describeMutation(definition, payload);
+  const described = describe(definition, payload);
   const { type, version, operation, entity, lane } = described;
   return {
     payload: described.payload,
@@ -44,12 +44,43 @@ export async function prepareMutation(
   };
 }
 
+/** What the app's own functions make of the payload is checked like the payload: it must be there after a restart too. */
+function describe(definition: AnyMutationDefinition, payload: object): DescribedMutation {
+  let described: DescribedMutation;
+  try {
+    described = describeMutation(definition, payload);
+  } catch (cause) {
+    throw undescribable(definition.type, '`entity` or `lane` threw', cause);
+  }
+  const { entity, lane }: { readonly entity: unknown; readonly lane: unknown } = described;
+  if (entity !== null && !isEntityRef(entity))
+    throw undescribable(definition.type, '`entity` did not return { table, id } as texts');
+  if (typeof lane !== 'string') throw undescribable(definition.type, '`lane` did not return a text');
+  return described;
+}
+
+function isEntityRef(value: unknown): value is EntityRef {
+  if (typeof value !== 'object' || value === null) return false;
+  const { table, id } = value as Partial<Record<keyof EntityRef, unknown>>;
+  return typeof table === 'string' && typeof id === 'string';
+}
+
+function undescribable(type: string, reason: string, cause?: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'INVALID_PAYLOAD',
+    message: `Not stored: ${reason} for the payload of ${type}.`,
+    hint: `Correct the definition of ${type}, or the schema that let this payload pass.`,
+    cause,
+  });
+}
+
 async function validate(definition: AnyMutationDefinition, payload: unknown): Promise<object> {
-  const schema: StandardSchemaV1<unknown, object> = definition.payload;
+  const schema = definition.payload as StandardSchemaV1<unknown, object>;
   const result = await schema['~standard'].validate(payload);
   if (result.issues !== undefined) throw invalidPayload(definition.type, result.issues);
   const value: unknown = result.value;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw notJson(definition.type, [], 'not an object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw notJson(definition.type, [], 'not an object');
   return value;
 }
 

@@ -10,8 +10,8 @@ export type Settled =
 
 /** What happens to mutations, whichever tab it happens in. */
 export interface QueueEvents {
-  /** Durable on this device, added in this tab. */
-  readonly stored: { readonly id: string; readonly type: string; readonly payload: JsonObject };
+  /** Durable on this device, added in this tab. `seq` tells the order among all tabs. */
+  readonly stored: { readonly id: string; readonly seq: number; readonly type: string; readonly payload: JsonObject };
   /** The verdict, whichever tab it came to. */
   readonly settled: Settled;
   /** A retry has come to a verdict; not called for those that settle at the first attempt. */

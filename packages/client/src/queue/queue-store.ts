@@ -119,7 +119,9 @@ export class QueueStore {
 
   async setPaused(pausedAtMs: number | null): Promise<void> {
     const change: Change =
-      pausedAtMs === null ? { kind: 'delete', key: META.paused } : { kind: 'put', key: META.paused, value: String(pausedAtMs) };
+      pausedAtMs === null
+        ? { kind: 'delete', key: META.paused }
+        : { kind: 'put', key: META.paused, value: String(pausedAtMs) };
     await this.storage.commit({ expect: [], changes: [change] });
   }
 
@@ -173,7 +175,10 @@ export class QueueStore {
       completedCount === 0
         ? []
         : [{ kind: 'put', key: META.completedCount, value: String((await this.completedCount()) + completedCount) }];
-    const result = await this.storage.commit({ expect: [isOwn], changes: [...settlements.flatMap(changesOfSettlement), ...counter] });
+    const result = await this.storage.commit({
+      expect: [isOwn],
+      changes: [...settlements.flatMap(changesOfSettlement), ...counter],
+    });
     return result.kind === 'committed';
   }
 
@@ -181,9 +186,10 @@ export class QueueStore {
   async retry(deadLetter: DeadLetter): Promise<MutationHeader | null> {
     const { header } = deadLetter;
     const key = seqKey(FAILED, header.seq);
-    const [body = null] = await this.storage.read([seqKey(BODY, header.seq)]);
-    if (body === null) return null;
-    return this.numbered(1, [{ key, value: sealRecord(deadLetter) }], (seq) => {
+    const [text = null, body = null] = await this.storage.read([key, seqKey(BODY, header.seq)]);
+    if (text === null || body === null) return null;
+    // The text that stands there, not the record sealed anew: that need not be the same, letter by letter.
+    return this.numbered(1, [{ key, value: text }], (seq) => {
       const again: MutationHeader = { ...header, seq, generation: header.generation + 1, attempts: [] };
       const changes: Change[] = [
         { kind: 'delete', key },
@@ -199,9 +205,11 @@ export class QueueStore {
   async discard(deadLetter: DeadLetter, reason: string, discardedAtMs: number): Promise<boolean> {
     const { header, error } = deadLetter;
     const key = seqKey(FAILED, header.seq);
+    const [text = null] = await this.storage.read([key]);
+    if (text === null) return false;
     const note = { id: header.id, type: header.type, entity: header.entity, error, reason, discardedAtMs };
     const result = await this.storage.commit({
-      expect: [{ key, value: sealRecord(deadLetter) }],
+      expect: [{ key, value: text }],
       changes: [
         { kind: 'delete', key },
         { kind: 'delete', key: seqKey(BODY, header.seq) },
@@ -217,7 +225,8 @@ export class QueueStore {
     const changes: Change[] = [];
     for (const { key, value } of entries) {
       const parsed = parseCompleted(value);
-      if (parsed.kind === 'record' && parsed.record.confirmedAtMs < confirmedBeforeMs) changes.push({ kind: 'delete', key });
+      if (parsed.kind === 'record' && parsed.record.confirmedAtMs < confirmedBeforeMs)
+        changes.push({ kind: 'delete', key });
     }
     if (changes.length > 0) await this.storage.commit({ expect: [], changes });
     return changes.length;
@@ -250,7 +259,11 @@ export class QueueStore {
     }
   }
 
-  private async page<Record>(prefix: string, afterSeq: number, parse: (text: string) => Parsed<Record>): Promise<Found<Record>> {
+  private async page<Record>(
+    prefix: string,
+    afterSeq: number,
+    parse: (text: string) => Parsed<Record>,
+  ): Promise<Found<Record>> {
     const records: Record[] = [];
     const unreadable: string[] = [];
     let after = seqKey(prefix, afterSeq);

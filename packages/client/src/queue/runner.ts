@@ -59,6 +59,7 @@ export class Runner {
   readonly engine: Engine;
   private readonly ports: RunnerPorts;
   private readonly events: RunnerEvents;
+  private isClosing = false;
   private isClosed = false;
   /** Every number up to this one has been looked at in the store. */
   private seenSeq = 0;
@@ -71,6 +72,7 @@ export class Runner {
     null;
   private unstored: Settlement[] = [];
   private writing: Promise<void> = Promise.resolve();
+  private isWaitingToWrite = false;
   private cancelWake: () => void = () => {};
   private readonly cancels = new Set<() => void>();
   private stopLeading: () => void = () => {};
@@ -114,7 +116,13 @@ export class Runner {
   }
 
   post(message: TabMessage): void {
-    if (!this.isClosed) this.ports.tabs.post(encodeTabMessage(message));
+    if (this.isClosed) return;
+    try {
+      this.ports.tabs.post(encodeTabMessage(message));
+    } catch (error) {
+      // A hint that cannot be given is like one that is lost: the others find the truth in the store.
+      this.report(error);
+    }
   }
 
   /** Just stored by this tab. Those that other tabs have stored in between are looked at first, so that order holds. */
@@ -187,6 +195,7 @@ export class Runner {
   async close(): Promise<void> {
     if (this.isClosed) return;
     // Closes the gate of this run only: nothing more is begun.
+    this.isClosing = true;
     this.dispatch({ kind: 'paused' });
     this.sending?.abort.abort(CALLED_OFF);
     await this.sending?.done;
@@ -238,9 +247,16 @@ export class Runner {
 
   /** Messages may be lost: now and then the store is looked at without one. */
   private lookAgain(): void {
+    this.lookWhetherPaused().catch((error: unknown) => this.report(error));
     if (this.engine.isLeader || this.engine.mutations.counts.pending === 0) this.catchUpLater();
     else this.reconcile().catch((error: unknown) => this.report(error));
     this.later(LOOK_AGAIN_MS, () => this.lookAgain());
+  }
+
+  private async lookWhetherPaused(): Promise<void> {
+    const isPaused = await this.ports.store.isPaused();
+    if (isPaused !== this.engine.gates.isPaused && !this.isClosing)
+      this.dispatch({ kind: isPaused ? 'paused' : 'resumed' });
   }
 
   private async findPending(afterSeq: number): Promise<Set<number>> {
@@ -300,6 +316,8 @@ export class Runner {
   }
 
   private standDown(): void {
+    // A send and a write may find out both; the lead must be asked for once, or this tab would keep a lock for ever.
+    if (!this.engine.isLeader) return;
     this.unstored = [];
     this.stopLeading();
     this.dispatch({ kind: 'leadership', isLeader: false });
@@ -345,7 +363,7 @@ export class Runner {
         this.send(effect);
         return;
       case 'abort':
-        if (this.sending?.batchId === effect.batchId) this.sending.abort.abort();
+        if (this.sending?.batchId === effect.batchId) this.sending.abort.abort(CALLED_OFF);
         return;
       case 'settle':
         this.settle(effect.settlements);
@@ -354,7 +372,7 @@ export class Runner {
         void this.ports.network.probe().then((result) => this.dispatch({ kind: 'probed', result }));
         return;
       case 'refreshToken':
-        void this.token(true).then((token) => this.dispatch({ kind: 'tokenRefreshed', isThere: token !== null }));
+        void this.freshToken().then((token) => this.dispatch({ kind: 'tokenRefreshed', isThere: token !== null }));
         return;
       case 'wakeAt':
         this.wakeAt(effect.atMs);
@@ -369,8 +387,12 @@ export class Runner {
   private send(effect: Extract<EngineEffect, { kind: 'send' }>): void {
     const { batchId } = effect;
     const abort = new AbortController();
-    const done = this.attempt(effect, abort).then((answer) => {
-      this.sending = null;
+    const cancelTimeout = this.later(this.ports.attemptTimeoutMs, () => abort.abort(TIMED_OUT));
+    const done = Promise.race([this.attempt(effect, abort), answerOfAbort(abort.signal)]).then((answer) => {
+      // A batch that was given up may end after the next has begun.
+      if (this.sending?.batchId === batchId) this.sending = null;
+      cancelTimeout();
+      if (answer === TIMED_OUT) this.ports.network.observe(answer, this.ports.attemptTimeoutMs);
       if (answer !== null) this.dispatch({ kind: 'answer', batchId, answer });
     });
     this.sending = { batchId, abort, done };
@@ -383,6 +405,7 @@ export class Runner {
   ): Promise<TransportAnswer | null> {
     const { store, transport } = this.ports;
     const headers = effect.items.map(({ header }) => header);
+    let wasHandedOver = false;
     try {
       const token = await this.token(false);
       const claim = await store.claim(headers);
@@ -407,17 +430,16 @@ export class Runner {
       if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
       const client = { id: store.clientId, workspaceId: this.ports.workspaceId };
       const request = { protocol: PROTOCOL_VERSION, client, acknowledgedFloor: effect.acknowledgedFloor, mutations };
-      const cancelTimeout = this.later(this.ports.attemptTimeoutMs, () => abort.abort());
       const startedAtMs = this.ports.clock.nowMs();
+      wasHandedOver = true;
       const answer = await transport.send(request, { token, signal: abort.signal });
-      cancelTimeout();
-      if (abort.signal.reason === CALLED_OFF && answer.kind !== 'answered') return CALLED_OFF;
+      if (abort.signal.aborted) return answer;
       this.ports.network.observe(answer, this.ports.clock.nowMs() - startedAtMs);
       return answer;
     } catch (error) {
-      // Storage could not be read, or the app's `getToken` threw: nothing was sent.
+      // Storage could not be read, so nothing was sent; or the transport broke its word, and then nobody knows.
       this.report(error);
-      return { kind: 'unreachable', error: toWireError(error) };
+      return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(error) };
     }
   }
 
@@ -430,6 +452,17 @@ export class Runner {
     }
   }
 
+  /** Null also when the app does not answer in time: it is asked again. */
+  private freshToken(): Promise<string | null> {
+    return new Promise((resolve) => {
+      const cancel = this.later(this.ports.attemptTimeoutMs, () => resolve(null));
+      void this.token(true).then((token) => {
+        cancel();
+        resolve(token);
+      });
+    });
+  }
+
   /** Verdicts are told at once and stored in turn. While they cannot be stored they are kept; sent again, they would be the same. */
   private settle(settlements: readonly Settlement[]): void {
     this.noteSettled(settlements);
@@ -440,7 +473,7 @@ export class Runner {
 
   private async write(delayMs: number): Promise<void> {
     const settlements = this.unstored;
-    if (settlements.length === 0 || this.isClosed) return;
+    if (settlements.length === 0 || this.isClosed || this.isWaitingToWrite) return;
     this.unstored = [];
     try {
       if (!(await this.ports.store.settle(settlements))) {
@@ -452,7 +485,10 @@ export class Runner {
     } catch (error) {
       this.unstored = [...settlements, ...this.unstored];
       this.report(error);
+      // One alarm for all: verdicts that come meanwhile wait for it too.
+      this.isWaitingToWrite = true;
       this.later(delayMs, () => {
+        this.isWaitingToWrite = false;
         this.writing = this.writing.then(() => this.write(Math.min(WRITE_DELAY_MS_MAX, 2 * delayMs)));
       });
     }
@@ -507,6 +543,25 @@ const CALLED_OFF: TransportAnswer = {
   kind: 'calledOff',
   error: { category: 'NETWORK_ERROR', code: 'UNREACHABLE', message: 'The attempt was called off by this device.' },
 };
+
+const TIMED_OUT: TransportAnswer = {
+  kind: 'unknown',
+  error: {
+    category: 'TIMEOUT_ERROR',
+    code: 'NO_ANSWER',
+    message: 'The server did not answer in time.',
+    hint: 'Nothing to do: it is sent again under the same id, and takes effect once.',
+  },
+};
+
+/** Resolves when the attempt is cut off, whatever the transport or the app make of the signal. */
+function answerOfAbort(signal: AbortSignal): Promise<TransportAnswer> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(signal.reason === TIMED_OUT ? TIMED_OUT : CALLED_OFF), {
+      once: true,
+    });
+  });
+}
 
 const NO_TOKEN: WireError = {
   category: 'AUTH_ERROR',

@@ -1,0 +1,292 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Notes, note, TestDevice, type TestQueue } from '../queue/testing-queue/test-device.ts';
+import { createOptimisticStore, type OptimisticStore } from './optimistic-store.ts';
+
+const EMPTY: Notes = { notes: {} };
+
+interface App {
+  readonly device: TestDevice;
+  readonly queue: TestQueue;
+  readonly store: OptimisticStore<Notes>;
+}
+
+async function openApp(device = new TestDevice(), base: Notes = EMPTY): Promise<App> {
+  const queue = await device.open();
+  const store = createOptimisticStore({ queue, base });
+  await device.clock.settle();
+  return { device, queue, store };
+}
+
+const shown = ({ store }: App): Record<string, string> => store.getSnapshot().notes;
+
+describe('what the user sees', () => {
+  test('O2 · an effect is shown once its mutation is stored, on top of the confirmed state', async () => {
+    const app = await openApp(undefined, { notes: { a: '-' } });
+    await app.device.goOffline();
+
+    await app.queue.add(note('a', '1'));
+    await app.queue.add(note('a', '2'));
+
+    expect(shown(app)).toEqual({ a: '-12' });
+    expect(app.store.getBase()).toEqual({ notes: { a: '-' } });
+  });
+
+  test('O1 · the view stays the same object until something in it changes, and the base is never touched', async () => {
+    const base: Notes = { notes: { a: 'x' } };
+    const app = await openApp(undefined, base);
+    let changeCount = 0;
+    app.store.subscribe(() => {
+      changeCount += 1;
+    });
+    await app.queue.add({ type: 'log.write', payload: { line: 'no effect' } });
+    await app.device.clock.settle();
+    expect([app.store.getSnapshot(), changeCount]).toEqual([base, 0]);
+    expect(app.store.getSnapshot()).toBe(base);
+
+    await app.queue.add(note('b'));
+
+    expect(changeCount).toBe(1);
+    expect(base).toEqual({ notes: { a: 'x' } });
+  });
+
+  test('O1 · one that fails in the middle is taken back, and the later ones stay', async () => {
+    const app = await openApp();
+    await app.device.goOffline();
+    for (const text of ['1', 'bad', '3']) await app.queue.add(note('a', text));
+    expect(shown(app)).toEqual({ a: '1bad3' });
+
+    await app.device.goOnline(({ payload }) => (payload['text'] === 'bad' ? 'rejected' : 'applied'));
+
+    expect(shown(app)).toEqual({ a: '13' });
+  });
+
+  test('O2 · a confirmed effect stays until a refresh that began after the confirmation, so nothing flickers', async () => {
+    const app = await openApp();
+    // given: a refresh that began before the mutation and ends after its confirmation
+    let finishEarly: (notes: Notes) => void = () => {};
+    const early = app.store.refresh(
+      () =>
+        new Promise((resolve) => {
+          finishEarly = resolve;
+        }),
+    );
+    const { id, settled } = await app.queue.add(note('a', '1'));
+    await settled;
+    finishEarly(EMPTY);
+    await early;
+    expect(shown(app)).toEqual({ a: '1' });
+    expect(app.queue.peekStatus(id)?.stage).toBe('confirmed');
+
+    await app.store.refresh(async () => ({ notes: { a: '1' } }));
+
+    expect(shown(app)).toEqual({ a: '1' });
+    expect(app.queue.peekStatus(id)?.stage).toBe('observed');
+  });
+
+  test('O2 · a newer base is put under what is pending, not over it', async () => {
+    const app = await openApp();
+    await app.device.goOffline();
+    await app.queue.add(note('a', '1'));
+
+    await app.store.refresh(async () => ({ notes: { a: 'by someone else ', b: 'new' } }));
+
+    expect(shown(app)).toEqual({ a: 'by someone else 1', b: 'new' });
+  });
+
+  test('O2 · of refreshes that overtake each other the one that began last stands, and one that fails changes nothing', async () => {
+    const app = await openApp();
+    let finishFirst: (notes: Notes) => void = () => {};
+    const first = app.store.refresh(
+      () =>
+        new Promise((resolve) => {
+          finishFirst = resolve;
+        }),
+    );
+    await app.store.refresh(async () => ({ notes: { a: 'second' } }));
+    finishFirst({ notes: { a: 'first' } });
+    await first;
+    expect(shown(app)).toEqual({ a: 'second' });
+
+    await expect(app.store.refresh(() => Promise.reject(new Error('no network')))).rejects.toThrow('no network');
+    expect(shown(app)).toEqual({ a: 'second' });
+  });
+
+  test('O3 · after a restart what is pending is shown again, in order', async () => {
+    const app = await openApp();
+    await app.device.goOffline();
+    for (const text of ['1', '2', '3']) await app.queue.add(note('a', text));
+    await app.queue.close();
+
+    const again = await openApp(app.device);
+
+    expect(shown(again)).toEqual({ a: '123' });
+  });
+
+  test('O3 · one added while what is pending is still being read goes behind it', async () => {
+    const app = await openApp();
+    await app.device.goOffline();
+    await app.queue.add(note('a', '1'));
+    await app.queue.close();
+    const queue = app.device.create();
+    const store = createOptimisticStore({ queue, base: EMPTY });
+
+    await queue.add(note('a', '2'));
+    await app.device.clock.settle();
+
+    expect(store.getSnapshot().notes).toEqual({ a: '12' });
+  });
+
+  test('O2 · what another tab adds is shown here too, and taken back when it fails', async () => {
+    const app = await openApp();
+    const other = await openApp(app.device);
+    await app.device.goOffline();
+
+    await other.queue.add(note('a', '1'));
+    await app.queue.add(note('a', 'bad'));
+    await other.queue.add(note('a', '3'));
+    await app.device.clock.settle();
+    for (const each of [app, other]) expect(shown(each)).toEqual({ a: '1bad3' });
+
+    await app.device.goOnline(({ payload }) => (payload['text'] === 'bad' ? 'rejected' : 'applied'));
+
+    for (const each of [app, other]) expect(shown(each)).toEqual({ a: '13' });
+  });
+
+  test('O2 · what another tab added first is shown first, though this one hears of it later', async () => {
+    const app = await openApp();
+    const other = await openApp(app.device);
+    await app.device.goOffline();
+    app.device.browser.isLosingMessages = true;
+
+    await other.queue.add(note('a', '1'));
+    await app.queue.add(note('a', '2'));
+    await app.device.clock.settle();
+
+    expect(shown(app)).toEqual({ a: '12' });
+  });
+
+  test('O1 · a dead letter that is tried again is shown again', async () => {
+    const app = await openApp();
+    app.device.server.judge = () => 'rejected';
+    const { id, settled } = await app.queue.add(note('a', '1'));
+    await settled;
+    await app.device.clock.settle();
+    expect(shown(app)).toEqual({});
+
+    app.device.server.hold();
+    await app.queue.retry(id);
+    await app.device.clock.settle();
+
+    expect(shown(app)).toEqual({ a: '1' });
+  });
+
+  test('O2 · a closed store hears nothing more', async () => {
+    const app = await openApp();
+    app.store.close();
+
+    await app.queue.add(note('a', '1'));
+    await app.device.clock.settle();
+
+    expect(shown(app)).toEqual({});
+  });
+});
+
+describe('an effect that throws', () => {
+  const thrown: unknown[] = [];
+  const hear = (error: unknown): number => thrown.push(error);
+  let others: NodeJS.UnhandledRejectionListener[] = [];
+  // It surfaces as an unhandled rejection, which the test framework would take for its own.
+  beforeEach(() => {
+    thrown.length = 0;
+    others = process.listeners('unhandledRejection');
+    process.removeAllListeners('unhandledRejection');
+    process.on('unhandledRejection', hear);
+  });
+  afterEach(() => {
+    process.removeAllListeners('unhandledRejection');
+    for (const other of others) process.on('unhandledRejection', other);
+  });
+
+  test('O1 · is left out and reported; the others are shown, and delivery goes on', async () => {
+    const app = await openApp();
+    await app.device.goOffline();
+    for (const text of ['1', 'throw', '3']) await app.queue.add(note('a', text));
+    await app.device.clock.settle();
+
+    expect(shown(app)).toEqual({ a: '13' });
+    expect(thrown.map(String)).toContain('Error: This effect does not fit.');
+
+    await app.device.goOnline();
+    expect(app.device.server.effects.length).toBe(3);
+    expect(shown(app)).toEqual({ a: '13' });
+  });
+});
+
+describe('any history', () => {
+  test('O2 · the view is the base with every effect that it lacks replayed in order', async () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('add' as const), id: fc.constantFrom('a', 'b'), isBad: fc.boolean() }),
+      fc.record({
+        kind: fc.constantFrom('deliver' as const, 'beginRefresh' as const, 'endRefresh' as const, 'offline' as const),
+      }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+        const app = await openApp();
+        await app.device.goOffline();
+        let textNumber = 0;
+        // The model: what was added, and what the server has.
+        const added: {
+          readonly queueId: string;
+          readonly id: string;
+          readonly text: string;
+          state: 'pending' | 'confirmed' | 'gone';
+        }[] = [];
+        const serverNotes: Record<string, string> = {};
+        const refreshes: { readonly finish: () => void; readonly done: Promise<void> }[] = [];
+        for (const each of steps) {
+          if (each.kind === 'add') {
+            textNumber += 1;
+            const text = `${each.isBad ? '!' : ''}<${textNumber}>`;
+            const { id: queueId } = await app.queue.add(note(each.id, text));
+            added.push({ queueId, id: each.id, text, state: 'pending' });
+          } else if (each.kind === 'deliver') {
+            await app.device.goOnline(({ payload }) =>
+              String(payload['text']).startsWith('!') ? 'rejected' : 'applied',
+            );
+            await app.device.goOffline();
+            for (const one of added) {
+              if (one.state !== 'pending') continue;
+              one.state = one.text.startsWith('!') ? 'gone' : 'confirmed';
+              if (one.state === 'confirmed') serverNotes[one.id] = `${serverNotes[one.id] ?? ''}${one.text}`;
+            }
+          } else if (each.kind === 'beginRefresh') {
+            const seen = { notes: { ...serverNotes } };
+            let finish = (): void => {};
+            const done = app.store.refresh(
+              () =>
+                new Promise((resolve) => {
+                  finish = () => resolve(seen);
+                }),
+            );
+            refreshes.push({ finish: () => finish(), done });
+          } else if (each.kind === 'endRefresh') {
+            const refresh = refreshes.shift();
+            refresh?.finish();
+            await refresh?.done;
+          }
+          await app.device.clock.settle();
+          const expected: Record<string, string> = { ...app.store.getBase().notes };
+          for (const { id, text, state } of added) {
+            const isContained = (expected[id] ?? '').includes(text);
+            if (state !== 'gone' && !isContained) expected[id] = `${expected[id] ?? ''}${text}`;
+          }
+          expect(shown(app)).toEqual(expected);
+        }
+        await app.queue.close();
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

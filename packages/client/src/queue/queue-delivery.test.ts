@@ -1,0 +1,542 @@
+import { describe, expect, test } from 'vitest';
+import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
+
+/** Leaves something behind that waits for each of these, and says how. */
+const WAITS: readonly {
+  readonly waitingFor: string;
+  readonly arrange: (device: TestDevice, queue: TestQueue) => Promise<string>;
+}[] = [
+  {
+    waitingFor: 'network',
+    arrange: async (device, queue) => {
+      await device.goOffline();
+      return (await queue.add(note('a'))).id;
+    },
+  },
+  {
+    waitingFor: 'circuit',
+    arrange: async (device, queue) => {
+      device.server.judge = () => 'unavailable';
+      return (await queue.add(note('a'))).id;
+    },
+  },
+  {
+    waitingFor: 'rateLimit',
+    arrange: async (device, queue) => {
+      device.server.judge = () => 'rateLimited';
+      return (await queue.add(note('a'))).id;
+    },
+  },
+  {
+    waitingFor: 'backoff',
+    arrange: async (device, queue) => {
+      device.server.judge = () => 'refused';
+      return (await queue.add(note('a'))).id;
+    },
+  },
+  {
+    waitingFor: 'lane',
+    arrange: async (device, queue) => {
+      device.server.judge = () => 'refused';
+      await queue.add(note('a'));
+      return (await queue.add(note('a'))).id;
+    },
+  },
+  {
+    waitingFor: 'paused',
+    arrange: async (_, queue) => {
+      await queue.pause();
+      return (await queue.add(note('a'))).id;
+    },
+  },
+  {
+    waitingFor: 'auth',
+    arrange: async (device, queue) => {
+      device.token = null;
+      return (await queue.add(note('a'))).id;
+    },
+  },
+  {
+    waitingFor: 'upgrade',
+    arrange: async (device, queue) => {
+      device.server.judge = () => 'upgradeRequired';
+      return (await queue.add(note('a'))).id;
+    },
+  },
+];
+
+describe('where a mutation stands', () => {
+  test.each(WAITS)(
+    'Q3 · it says that it waits for $waitingFor, in a sentence, with what to do',
+    async ({ waitingFor, arrange }) => {
+      const device = new TestDevice();
+      const queue = await device.open();
+
+      const id = await arrange(device, queue);
+      await device.clock.settle();
+
+      const status = await queue.getMutationStatus(id);
+      expect(status).toMatchObject({ status: 'pending', stage: 'stored', waitingFor, settledAtMs: null });
+      expect(status?.sentence).toMatch(/^[A-Z].{15,}\.$/);
+      expect((await queue.explain(id)).whatToDo).toMatch(/^[A-Z].{10,}\.$/);
+    },
+  );
+
+  test('Q3 · a lane tells which one is before it, and a delay when it is over', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    device.server.judge = () => 'refused';
+    const first = await queue.add(note('a'));
+    await device.clock.settle();
+    const second = await queue.add(note('a'));
+
+    expect(await queue.explain(second.id)).toMatchObject({
+      behindId: first.id,
+      login: { userId: 'ann', workspaceId: 'home' },
+    });
+    expect(await queue.explain(first.id)).toMatchObject({
+      behindId: null,
+      attemptCount: 1,
+      nextAttemptAtMs: device.clock.wallMs() + 1_000,
+      lastError: { code: 'BUSY' },
+      attempts: [{ attemptNumber: 1, error: { code: 'BUSY' } }],
+    });
+    await expect(queue.explain('nobody')).rejects.toMatchObject({ code: 'UNKNOWN_MUTATION' });
+  });
+
+  test('Q3 · from stored to sent to confirmed to observed', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await queue.pause();
+    const { id } = await queue.add(note('a'));
+    const stage = async (): Promise<unknown> => (await queue.getMutationStatus(id))?.stage;
+    expect(await stage()).toBe('stored');
+
+    device.server.hold();
+    await queue.resume();
+    await device.clock.settle();
+    expect(await stage()).toBe('sent');
+
+    device.server.release();
+    await device.clock.settle();
+    expect(await stage()).toBe('confirmed');
+
+    queue.markObserved([id]);
+    expect(await stage()).toBe('observed');
+  });
+
+  test('Q3 · a dead letter says what the server said, and what to do', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    device.server.judge = () => 'rejected';
+
+    const { id, settled } = await queue.add(note('a'));
+
+    expect(await settled).toMatchObject({ status: 'failed', error: { code: 'BUSY' } });
+    expect(await queue.explain(id)).toMatchObject({
+      status: 'failed',
+      settledAtMs: device.clock.wallMs(),
+      whatToDo: 'Wait.',
+    });
+    expect((await queue.explain(id)).sentence).toBe('The server did not accept it: The server is busy.');
+  });
+
+  test('Q4 · counts are exact and pages bounded, whatever the mixture', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    device.server.judge = ({ payload }) => (payload['text'] === 'bad' ? 'rejected' : 'applied');
+    await Promise.all(Array.from({ length: 3 }, (_, index) => queue.add(note(`ok ${index}`))));
+    await Promise.all(Array.from({ length: 2 }, (_, index) => queue.add(note(`bad ${index}`, 'bad'))));
+    await device.clock.settle();
+    await device.goOffline();
+    device.clock.wallOffsetMs -= 10_000;
+    await Promise.all(Array.from({ length: 150 }, (_, index) => queue.add(note(`${index}`, 'four'))));
+    await device.clock.pass(5_000);
+
+    const status = await queue.getStatus();
+    expect(status.counts).toEqual({ pending: 150, processing: 0, completed: 3, failed: 2 });
+    expect(status.totalMutations).toBe(155);
+    expect([status.pendingMutations.length, status.processingMutations.length, status.failedMutations.length]).toEqual([
+      100, 0, 2,
+    ]);
+    expect(status).toMatchObject({ isPaused: false, isProcessing: false, oldestPendingAgeMs: 5_000, retryCount: 0 });
+    const bytes = Array.from({ length: 150 }, (_, index) => JSON.stringify({ id: `${index}`, text: 'four' }).length);
+    expect(status.sizeBytes).toBe(bytes.reduce((sum, each) => sum + each, 0));
+    expect(queue.getSnapshot()).toMatchObject({
+      pendingCount: 150,
+      failedCount: 2,
+      waitingFor: 'network',
+      isLeader: true,
+    });
+  });
+
+  test('Q4 · a confirmed one is counted as completed from the moment its verdict is told', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+
+    await (await queue.add(note('a'))).settled;
+
+    const { counts, totalMutations } = await queue.getStatus();
+    expect(counts).toEqual({ pending: 0, processing: 0, completed: 1, failed: 0 });
+    expect(totalMutations).toBe(1);
+  });
+
+  test('Q4 · the snapshot stays the same object until something in it changes', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await (await queue.add(note('a'))).settled;
+    await device.clock.settle();
+    const before = queue.getSnapshot();
+
+    queue.markObserved(['nobody']);
+
+    expect(queue.getSnapshot()).toBe(before);
+  });
+});
+
+describe('delivery', () => {
+  test('Q7 · each entity is a lane: order within, a poisoned one blocks no other and only until it is dead', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await device.goOffline();
+    await Promise.all(
+      [note('a', '1'), note('a', 'bad'), note('a', '3'), note('b', '4')].map((each) => queue.add(each)),
+    );
+    await device.goOnline(({ payload }) => (payload['text'] === 'bad' ? 'refused' : 'applied'));
+    expect(device.server.effects).toEqual(['id-2', 'id-5']);
+
+    await device.clock.pass(60_000);
+
+    expect(device.server.effects).toEqual(['id-2', 'id-5', 'id-4']);
+    expect(await queue.getMutationStatus('id-3')).toMatchObject({ status: 'failed', attemptCount: 6 });
+  });
+
+  test('R4 · a lost answer sends the same id again, and it takes effect once', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    device.server.isLosingAnswers = true;
+    const { id, settled } = await queue.add(note('a'));
+    await device.clock.pass(3_000);
+    device.server.isLosingAnswers = false;
+    await device.clock.pass(60_000);
+
+    expect(await settled).toEqual({ status: 'completed', id, result: null, wasRepeat: true });
+    expect(device.server.effects).toEqual([id]);
+    expect(new Set(device.server.requests.map(({ request }) => request.mutations[0]?.id))).toEqual(new Set([id]));
+  });
+
+  test('R4 · a server that never answers is given up after 30 s, and asked again', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    device.server.hold();
+    const { id, settled } = await queue.add(note('a'));
+
+    await device.clock.pass(29_999);
+    expect(await queue.getMutationStatus(id)).toMatchObject({ status: 'processing' });
+    await device.clock.pass(1);
+    expect(await queue.getMutationStatus(id)).toMatchObject({
+      status: 'pending',
+      waitingFor: 'network',
+      attemptCount: 0,
+    });
+    device.server.release();
+    await device.clock.pass(10_000);
+    expect(await settled).toMatchObject({ status: 'completed' });
+  });
+
+  test.each([
+    {
+      name: 'a transport that ignores its signal',
+      options: { transport: { send: () => new Promise<never>(() => {}) } },
+    },
+    { name: 'an app that never gives its token', options: { auth: { getToken: () => new Promise<never>(() => {}) } } },
+  ])('R4 · $name holds up neither the queue nor `pause` nor `close`', async ({ options }) => {
+    const device = new TestDevice();
+    const queue = await device.open(options);
+    const { id } = await queue.add(note('a'));
+    await device.clock.pass(30_000);
+    expect(await queue.getMutationStatus(id)).toMatchObject({ status: 'pending', attemptCount: 0 });
+
+    await device.clock.pass(10_000);
+    const paused = queue.pause();
+    await device.clock.pass(5_000);
+    await paused;
+    await queue.close();
+  });
+
+  test('R4 · a transport that throws may have sent: the same id goes again', async () => {
+    const device = new TestDevice();
+    let callCount = 0;
+    const queue = await device.open({
+      transport: {
+        send: (request, options) => {
+          callCount += 1;
+          if (callCount === 1) throw new Error('Its own mistake.');
+          return device.server.transport.send(request, options);
+        },
+      },
+    });
+    const errors: string[] = [];
+    queue.onError(({ message }) => errors.push(message));
+
+    const { settled } = await queue.add(note('a'));
+    await device.clock.pass(10_000);
+
+    expect(await settled).toMatchObject({ status: 'completed' });
+    expect(errors).toEqual(['Its own mistake.']);
+  });
+
+  test('Q1 · offline to online delivers everything, in order, each once', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await device.goOffline();
+    const handles = [];
+    for (let index = 0; index < 250; index += 1) handles.push(await queue.add(note(`${index % 5}`, `${index}`)));
+    await device.clock.pass(3_600_000);
+    expect(device.server.effects).toEqual([]);
+
+    await device.goOnline();
+
+    await Promise.all(handles.map(({ settled }) => settled));
+    expect(device.server.effects.toSorted()).toEqual(handles.map(({ id }) => id).toSorted());
+    for (let lane = 0; lane < 5; lane += 1) {
+      const ids = handles.filter((_, index) => index % 5 === lane).map(({ id }) => id);
+      expect(device.server.effects.filter((id) => ids.includes(id))).toEqual(ids);
+    }
+  });
+
+  test('S12 · a restart in mid-flight sends again under the same id and number, and it takes effect once', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    device.server.isLosingAnswers = true;
+    const { id } = await queue.add(note('a'));
+    await device.clock.settle();
+    await queue.close();
+    device.server.isLosingAnswers = false;
+
+    const again = await device.open();
+    await device.clock.pass(10_000);
+
+    expect(await again.settled(id)).toMatchObject({ status: 'completed' });
+    expect(device.server.effects).toEqual([id]);
+    expect(new Set(device.server.requests.map(({ request }) => request.mutations[0]?.seq))).toEqual(new Set([1]));
+    expect(new Set(device.server.requests.map(({ request }) => request.client.id)).size).toBe(1);
+  });
+
+  test('R5 · an expired token is refreshed once, and nothing is lost', async () => {
+    const device = new TestDevice();
+    const queue = await device.open({
+      transport: {
+        send: (request, options) =>
+          options.token === 'old'
+            ? Promise.resolve({
+                kind: 'unauthorized',
+                error: { category: 'AUTH_ERROR', code: 'TOKEN_EXPIRED', message: 'x' },
+              })
+            : device.server.transport.send(request, options),
+      },
+      auth: {
+        getToken: async ({ refresh }) => {
+          device.tokenRequests.push(refresh);
+          return device.tokenRequests.includes(true) ? 'new' : 'old';
+        },
+      },
+    });
+
+    const handles = await Promise.all([queue.add(note('a')), queue.add(note('b'))]);
+
+    for (const { settled } of handles) expect(await settled).toMatchObject({ status: 'completed', wasRepeat: false });
+    expect(device.tokenRequests).toEqual([false, true, false]);
+    expect(device.server.requests.map(({ token }) => token)).toEqual(['new']);
+  });
+
+  test('R5 · without a login it waits, and `loginChanged` goes on at once', async () => {
+    const device = new TestDevice();
+    device.token = null;
+    const queue = await device.open();
+    const { id, settled } = await queue.add(note('a'));
+    await device.clock.settle();
+    expect(await queue.getMutationStatus(id)).toMatchObject({
+      waitingFor: 'auth',
+      lastError: { code: 'TOKEN_MISSING' },
+    });
+
+    device.token = 'fresh';
+    queue.loginChanged();
+
+    expect(await settled).toMatchObject({ status: 'completed' });
+  });
+
+  test('S12 · verdicts that cannot be stored are told, kept, and stored when there is room; nothing is sent twice meanwhile', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    const errors: string[] = [];
+    queue.onError(({ code }) => errors.push(code));
+    let refusedCount = 0;
+    device.storage.isFull = ({ changes }) => {
+      const isSettlement = changes.some(({ key }) => key.startsWith('d/'));
+      if (isSettlement) refusedCount += 1;
+      return isSettlement;
+    };
+
+    for (let index = 0; index < 20; index += 1)
+      expect(await (await queue.add(note('a', `${index}`))).settled).toMatchObject({ status: 'completed' });
+    await device.clock.pass(60_000);
+
+    // one writer that tries again at growing intervals, not one for each verdict
+    expect(refusedCount).toBeLessThan(35);
+    expect(errors).toContain('STORAGE_FULL');
+    expect(device.server.requests.every(({ request }) => request.acknowledgedFloor === 0)).toBe(true);
+    device.storage.isFull = () => false;
+    await device.clock.pass(30_000);
+    expect(Object.keys(await device.storage.dump()).filter((key) => key.startsWith('p/'))).toEqual([]);
+    expect((await queue.getStatus()).counts.completed).toBe(20);
+    expect(device.server.requests.length).toBe(20);
+  });
+
+  test('S10 · a body that no longer reads is a dead letter that is never sent, and the others go on', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await device.goOffline();
+    const bad = await queue.add(note('a'));
+    const good = await queue.add(note('b'));
+    const storage = await device.storage.peek();
+    await storage.commit({
+      expect: [],
+      changes: [{ kind: 'put', key: 'b/00000000001', value: '{"id":"a","text":"flipped"}' }],
+    });
+
+    await device.goOnline();
+
+    expect(await good.settled).toMatchObject({ status: 'completed' });
+    expect(await bad.settled).toMatchObject({ status: 'failed', error: { code: 'UNREADABLE_RECORD' } });
+    expect((await queue.explain(bad.id)).sentence).not.toContain('server');
+    expect(device.server.effects).toEqual([good.id]);
+  });
+
+  test('S10 · a record that no longer reads is reported, costs no other, and stays where it is', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await device.goOffline();
+    await queue.add(note('a'));
+    const good = await queue.add(note('b'));
+    await queue.close();
+    const storage = await device.storage.peek();
+    await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'p/00000000001', value: 'torn' }] });
+    await device.goOnline();
+
+    const again = device.create();
+    const errors: string[] = [];
+    again.onError(({ code }) => errors.push(code));
+    await device.clock.settle();
+
+    expect(errors).toContain('UNREADABLE_RECORD');
+    expect(device.server.effects).toEqual([good.id]);
+    expect((await device.storage.dump())['p/00000000001']).toBe('torn');
+  });
+});
+
+describe('pausing', () => {
+  test('Q13 · what is on its way may finish, and not one send begins after it', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    device.server.hold();
+    const first = await queue.add(note('a'));
+    const second = await queue.add(note('a'));
+    let isPaused = false;
+    const pausing = queue.pause().then(() => {
+      isPaused = true;
+    });
+    await device.clock.settle();
+    expect(isPaused).toBe(false);
+
+    device.server.release();
+    await pausing;
+
+    expect(await first.settled).toMatchObject({ status: 'completed' });
+    await device.clock.pass(3_600_000);
+    expect(device.server.requests.length).toBe(1);
+    expect(queue.getSnapshot()).toMatchObject({ isPaused: true, pendingCount: 1, waitingFor: 'paused' });
+    expect(await queue.resume()).toEqual({ kind: 'processing' });
+    expect(await second.settled).toMatchObject({ status: 'completed' });
+  });
+
+  test('Q13 · what does not finish within 5 s is cut off, and goes again later under the same id', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    device.server.hold();
+    const { id, settled } = await queue.add(note('a'));
+    let isPaused = false;
+    const pausing = queue.pause().then(() => {
+      isPaused = true;
+    });
+
+    await device.clock.pass(4_999);
+    expect(isPaused).toBe(false);
+    await device.clock.pass(1);
+    await pausing;
+    expect(await queue.getMutationStatus(id)).toMatchObject({ status: 'pending', waitingFor: 'paused' });
+    expect(queue.network.isOnline()).toBe(true);
+
+    device.server.release();
+    await queue.resume();
+    expect(await settled).toMatchObject({ status: 'completed' });
+    expect(device.server.sentIds).toEqual([[id], [id]]);
+  });
+
+  test('Q13 · it survives a restart, and holds in every tab', async () => {
+    const device = new TestDevice();
+    const first = await device.open();
+    const second = await device.open();
+    await second.pause();
+    await device.clock.settle();
+    await first.add(note('a'));
+    await device.clock.pass(60_000);
+    expect(device.server.requests).toEqual([]);
+    await first.close();
+    await second.close();
+
+    const again = await device.open();
+    await device.clock.pass(60_000);
+    expect(device.server.requests).toEqual([]);
+    expect(again.getSnapshot().isPaused).toBe(true);
+    await again.resume();
+    await device.clock.settle();
+    expect(device.server.effects.length).toBe(1);
+  });
+
+  test('Q13 · a message about pausing or resuming that is lost is made good by the store', async () => {
+    const device = new TestDevice();
+    const leader = await device.open();
+    const other = await device.open();
+    device.browser.isLosingMessages = true;
+    await other.pause();
+    await leader.add(note('a'));
+    await device.clock.settle();
+    expect(device.server.requests).toEqual([]);
+
+    await other.resume();
+    await device.clock.pass(120_000);
+
+    expect(device.server.effects.length).toBe(1);
+  });
+
+  test('Q13 · resuming says what it came to', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await queue.pause();
+    expect(await queue.resume()).toEqual({ kind: 'nothingDue' });
+
+    await queue.pause();
+    await device.goOffline();
+    await queue.add(note('a'));
+    expect(await queue.resume()).toEqual({ kind: 'waiting', waitingFor: 'network' });
+
+    await queue.pause();
+    await device.goOnline();
+    device.server.hold();
+    const resumed = queue.resume();
+    await device.clock.pass(2_000);
+    expect((await resumed).kind).not.toBe('nothingDue');
+  });
+});

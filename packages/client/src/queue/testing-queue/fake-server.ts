@@ -1,0 +1,90 @@
+import type { TransportAnswer } from '../../engine/transport-answer.ts';
+import type { Transport } from '../../ports/transport.ts';
+import type { ApplyRequest, WireError, WireMutation, WireOutcome } from '../../protocol/wire.ts';
+
+export const SERVER_ERROR: WireError = {
+  category: 'SERVER_ERROR',
+  code: 'BUSY',
+  message: 'The server is busy.',
+  hint: 'Wait.',
+};
+
+type Judge = (mutation: WireMutation) => WireOutcome['kind'] | TransportAnswer['kind'];
+
+/** A server that applies each id once, and that can be told to do worse. */
+export class FakeServer {
+  readonly requests: { readonly request: ApplyRequest; readonly token: string | null }[] = [];
+  /** Ids in the order their effects took place. */
+  readonly effects: string[] = [];
+  /** What becomes of a call; decided by the first mutation of the batch when it is about the whole of it. */
+  judge: Judge = () => 'applied';
+  /** Effects take place, and the answer is lost on the way. */
+  isLosingAnswers = false;
+  private isHolding = false;
+  private releases: (() => void)[] = [];
+
+  readonly transport: Transport = {
+    send: async (request, { token, signal }) => {
+      this.requests.push({ request, token });
+      if (this.isHolding) {
+        const wasAborted = await new Promise<boolean>((resolve) => {
+          this.releases.push(() => resolve(false));
+          signal.addEventListener('abort', () => resolve(true));
+        });
+        if (wasAborted) return { kind: 'unknown', error: SERVER_ERROR };
+      }
+      const answer = this.answer(request);
+      return this.isLosingAnswers ? { kind: 'unknown', error: SERVER_ERROR } : answer;
+    },
+  };
+
+  /** Calls wait from now on until `release`. */
+  hold(): void {
+    this.isHolding = true;
+  }
+
+  release(): void {
+    this.isHolding = false;
+    for (const release of this.releases) release();
+    this.releases = [];
+  }
+
+  get sentIds(): readonly (readonly string[])[] {
+    return this.requests.map(({ request }) => request.mutations.map(({ id }) => id));
+  }
+
+  private answer(request: ApplyRequest): TransportAnswer {
+    const outcomes: WireOutcome[] = [];
+    for (const mutation of request.mutations) {
+      const { id, seq } = mutation;
+      const error = SERVER_ERROR;
+      const verdict = this.judge(mutation);
+      switch (verdict) {
+        case 'applied':
+        case 'duplicate':
+          if (this.effects.includes(id)) {
+            outcomes.push({ seq, id, kind: 'duplicate', verdict: 'applied', result: null });
+          } else {
+            this.effects.push(id);
+            outcomes.push({ seq, id, kind: 'applied', result: { id } });
+          }
+          break;
+        case 'rejected':
+        case 'refused':
+          outcomes.push({ seq, id, kind: verdict, error });
+          break;
+        case 'deferred':
+          outcomes.push({ seq, id, kind: 'deferred' });
+          break;
+        case 'answered':
+          break;
+        case 'unavailable':
+        case 'rateLimited':
+          return { kind: verdict, error, retryAfterMs: null };
+        default:
+          return { kind: verdict, error };
+      }
+    }
+    return { kind: 'answered', outcomes };
+  }
+}

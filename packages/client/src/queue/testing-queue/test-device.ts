@@ -1,0 +1,162 @@
+import * as v from 'valibot';
+import type { ProbeResult } from '../../engine/probe-result.ts';
+import { defineMutation } from '../../mutation/definition.ts';
+import { HoldfastError } from '../../mutation/holdfast-error.ts';
+import type { NetworkSource } from '../../ports/network-source.ts';
+import type { OpenStorage, Storage, StorageBatch } from '../../ports/storage.ts';
+import { memoryStorage } from '../../storage/memory-storage.ts';
+import { createQueue } from '../create-queue.ts';
+import type { MutationQueue } from '../mutation-queue.ts';
+import type { QueueOptions } from '../options.ts';
+import { FakeClock } from './fake-clock.ts';
+import { FakeServer } from './fake-server.ts';
+import { FakeBrowser } from './fake-tabs.ts';
+
+export interface Notes {
+  readonly notes: Record<string, string>;
+}
+
+export const saveNote = defineMutation({
+  type: 'note.save',
+  payload: v.object({ id: v.string(), text: v.string() }),
+  operation: 'update',
+  entity: ({ id }) => ({ table: 'notes', id }),
+  retry: { jitter: 'none' },
+  optimistic: (draft: Notes, { id, text }) => {
+    if (text === 'throw') throw new Error('This effect does not fit.');
+    draft.notes[id] = `${draft.notes[id] ?? ''}${text}`;
+  },
+});
+
+export const writeLog = defineMutation({
+  type: 'log.write',
+  payload: v.object({ line: v.string() }),
+  operation: 'custom',
+});
+
+const MUTATIONS = [saveNote, writeLog] as const;
+
+export type TestQueue = MutationQueue<typeof MUTATIONS>;
+
+/** A device with its storage, its browser, its network and its clock, and a server beyond; nothing of it is real. */
+export class TestDevice {
+  readonly clock = new FakeClock();
+  readonly server = new FakeServer();
+  readonly browser = new FakeBrowser();
+  readonly network = new FakeNetwork();
+  readonly storage = new FaultyStorage();
+  token: string | null = 'fresh';
+  readonly tokenRequests: boolean[] = [];
+  private idCount = 0;
+
+  /** Opens a queue (a tab), and waits until nothing more happens by itself. */
+  async open(options: Partial<QueueOptions<typeof MUTATIONS>> = {}): Promise<TestQueue> {
+    const queue = this.create(options);
+    await this.clock.settle();
+    return queue;
+  }
+
+  create(options: Partial<QueueOptions<typeof MUTATIONS>> = {}): TestQueue {
+    return createQueue({
+      name: 'notes',
+      identity: { userId: 'ann', workspaceId: 'home' },
+      mutations: MUTATIONS,
+      transport: this.server.transport,
+      storage: this.storage.open,
+      network: this.network,
+      tabs: this.browser.openTabs,
+      auth: {
+        getToken: async ({ refresh }) => {
+          this.tokenRequests.push(refresh);
+          return this.token;
+        },
+      },
+      clock: this.clock,
+      random: () => 0,
+      newId: () => {
+        this.idCount += 1;
+        return `id-${this.idCount}`;
+      },
+      ...options,
+    });
+  }
+
+  async goOffline(): Promise<void> {
+    this.network.isReachable = false;
+    this.server.judge = () => 'unreachable';
+    this.network.say('offline');
+    await this.clock.settle();
+  }
+
+  /** Back again, and a second later: signs ask the server at most once a second. */
+  async goOnline(judge: FakeServer['judge'] = () => 'applied'): Promise<void> {
+    this.network.isReachable = true;
+    this.server.judge = judge;
+    this.network.say('online');
+    await this.clock.pass(1_000);
+  }
+}
+
+class FakeNetwork implements NetworkSource {
+  isReachable = true;
+  probeCount = 0;
+  private readonly listeners = new Set<(hint: 'online' | 'offline' | 'foreground') => void>();
+
+  isOnline(): boolean {
+    return this.isReachable;
+  }
+
+  onHint(listener: (hint: 'online' | 'offline' | 'foreground') => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  async probe(): Promise<ProbeResult> {
+    this.probeCount += 1;
+    return this.isReachable ? { kind: 'reached', latencyMs: 20 } : { kind: 'notReached', reason: 'no connection' };
+  }
+
+  say(hint: 'online' | 'offline' | 'foreground'): void {
+    for (const listener of this.listeners) listener(hint);
+  }
+}
+
+/** Memory that counts its commits and can refuse them. */
+export class FaultyStorage {
+  commits: StorageBatch[] = [];
+  /** Refuses the commits it says true for. */
+  isFull: (batch: StorageBatch) => boolean = () => false;
+  private readonly openMemory = memoryStorage();
+
+  readonly open: OpenStorage = async (name) => {
+    const storage = await this.openMemory(name);
+    return {
+      durability: storage.durability,
+      commit: async (batch) => {
+        if (this.isFull(batch)) {
+          throw new HoldfastError({ code: 'STORAGE_FULL', message: 'Not stored: no room.', hint: 'Free space.' });
+        }
+        this.commits.push(batch);
+        return storage.commit(batch);
+      },
+      read: (keys) => storage.read(keys),
+      scan: (query) => storage.scan(query),
+      estimate: () => storage.estimate(),
+      close: () => storage.close(),
+    };
+  };
+
+  /** The store of a login, beside every queue. */
+  async peek(userId = 'ann'): Promise<Storage> {
+    return this.openMemory(`holdfast/notes/home/${userId}`);
+  }
+
+  /** Every record of a login, as it stands. */
+  async dump(userId?: string): Promise<Record<string, string>> {
+    const storage = await this.peek(userId);
+    const entries = await storage.scan({ prefix: '', limit: 10_000 });
+    return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+  }
+}
+
+export const note = (id: string, text = 'x') => ({ type: 'note.save', payload: { id, text } }) as const;
