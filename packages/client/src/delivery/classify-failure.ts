@@ -2,7 +2,8 @@ import { isErrorCategory } from '../mutation/holdfast-error.ts';
 import { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.ts';
 import type { ErrorCategory, WireError } from '../protocol/wire.ts';
 import { isCode, lookUpFailure, type TableAnswer, type Verdict, verdictOfCategory } from './failure-table.ts';
-import { type AnswerHeaders, parseRetryAfterMs } from './retry-after.ts';
+import { parseAskedDelayMs } from './pace.ts';
+import type { AnswerHeaders } from './retry-after.ts';
 
 /** A failure of whatever kind, understood. */
 export interface ClassifiedFailure {
@@ -197,7 +198,7 @@ function retryAfterOf(parts: readonly Part[]): number | null {
   for (const { headers } of parts) {
     const read = headersOf(headers);
     if (read === null) continue;
-    const delayMs = parseRetryAfterMs(read.get('retry-after'), read.get('date'));
+    const delayMs = parseAskedDelayMs(read);
     if (delayMs !== null) return delayMs;
   }
   return null;

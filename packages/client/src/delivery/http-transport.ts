@@ -10,8 +10,8 @@ import {
   type WireOutcome,
 } from '../protocol/wire.ts';
 import { classifyFailure, classifyStatus } from './classify-failure.ts';
-import { parsePace } from './pace.ts';
-import { parseRetryAfterMs } from './retry-after.ts';
+import { type Fetch, platformFetch } from './http-fetch.ts';
+import { parseAskedDelayMs, parsePace } from './pace.ts';
 
 export interface HttpTransportOptions {
   /** Address of the server's apply endpoint, such as `/v1/apply`. */
@@ -19,12 +19,12 @@ export interface HttpTransportOptions {
   /** More headers for each request. */
   readonly headers?: Readonly<Record<string, string>>;
   /** @default the platform's `fetch` */
-  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
+  readonly fetch?: Fetch;
 }
 
 /** Carries batches to a Holdfast server over HTTP. Redirects are not followed: the token must not travel to another host. */
 export function httpTransport(options: HttpTransportOptions): Transport {
-  const send = options.fetch ?? ((url: string, init: RequestInit) => fetch(url, init));
+  const send = options.fetch ?? platformFetch;
   return {
     async send(request, { token, signal }) {
       let response: Response;
@@ -71,7 +71,7 @@ function parseAnswer(response: Response, text: string): TransportAnswer {
   const ours = v.safeParse(errorBody, body);
   const ownError = ours.success ? ours.output.error : null;
   const { verdict, error } = classifyStatus(status);
-  const retryAfterMs = parseRetryAfterMs(headers.get('retry-after'), headers.get('date'));
+  const retryAfterMs = parseAskedDelayMs(headers);
   if (verdict === 'rateLimit') return { kind: 'rateLimited', error: ownError ?? error, retryAfterMs };
   if (verdict === 'auth') return { kind: 'unauthorized', error: ownError ?? error };
   // What a proxy or a captive portal forbids or does not understand says nothing about the batch: the line is at fault.

@@ -1,5 +1,5 @@
 import type { Pace } from '../engine/transport-answer.ts';
-import type { AnswerHeaders } from './retry-after.ts';
+import { type AnswerHeaders, parseRetryAfterMs } from './retry-after.ts';
 
 /**
  * How many more calls a server takes before its window ends, from the headers in use: `RateLimit` as in the IETF's draft
@@ -18,6 +18,14 @@ export function parsePace(headers: AnswerHeaders): Pace | null {
     if (remaining !== null && resetMs !== null) paces.push({ remaining, resetMs });
   }
   return tightest(paces);
+}
+
+/** How long an answer asks us to wait, in milliseconds: `Retry-After`, else the end of a window that is used up. Not clamped. */
+export function parseAskedDelayMs(headers: AnswerHeaders): number | null {
+  const asked = parseRetryAfterMs(headers.get('retry-after'), headers.get('date'));
+  if (asked !== null) return asked;
+  const pace = parsePace(headers);
+  return pace?.remaining === 0 ? pace.resetMs : null;
 }
 
 /** The one that holds back most: nothing left before anything left, then the later reset. */

@@ -9,7 +9,7 @@ import type { OpenTabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import { indexedDbStorage } from '../storage/indexeddb-storage.ts';
 import { browserTabs } from '../tabs/browser-tabs.ts';
-import { systemClock, systemRandom } from './system-clock.ts';
+import { systemClock, systemRandom } from '../ports/system-clock.ts';
 
 /** Whose mutations a queue holds. They are stored apart from every other login's, and sent only under this one. */
 export interface Identity {
