@@ -6,6 +6,7 @@ import 'holdfast/react/styles.css';
 import './app.css';
 import { App } from './app.tsx';
 import { createSessionStore } from './session/session-store.ts';
+import { CrashGuard } from './shell/crash-guard.tsx';
 import { theme } from './theme.ts';
 import { holdWorkspace } from './workspace/workspace-holder.ts';
 
@@ -16,7 +17,9 @@ if (root === null) throw new Error('The page has no element called root.');
 createRoot(root).render(
   <StrictMode>
     <MantineProvider theme={theme} defaultColorScheme="auto">
-      <App session={session} workspaces={workspaces} />
+      <CrashGuard>
+        <App session={session} workspaces={workspaces} />
+      </CrashGuard>
     </MantineProvider>
   </StrictMode>,
 );

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { GetToken } from '../session/token-source.ts';
+import { type GetToken, NotOurServerError } from '../session/token-source.ts';
 import { ACCOUNT_COLUMNS, type Account } from './account.ts';
 import type { AccountChanges } from './crm-state.ts';
 
@@ -49,6 +49,7 @@ export function toChanges(answer: v.InferOutput<typeof answerSchema>): AccountCh
 
 async function tokenFor(getToken: GetToken, refresh: boolean): Promise<string> {
   const token = await getToken({ refresh }).catch((cause: unknown) => {
+    if (cause instanceof NotOurServerError) throw new FetchAccountsError('notOurServer', cause.message, cause);
     throw new FetchAccountsError('unreachable', 'The server could not be reached.', cause);
   });
   if (token === null) throw new FetchAccountsError('signedOut', 'The server does not know this user.');

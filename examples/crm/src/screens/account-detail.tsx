@@ -55,15 +55,12 @@ export function AccountDetail({ accountId, onClose }: AccountDetailProps): React
 
   const save = async (fields: AccountFields): Promise<void> => {
     const changes = changedFields(account, fields);
+    if (Object.keys(changes).length > 0) {
+      const handle = await queue.add({ type: 'account.update', payload: { id: accountId, ...changes } });
+      notices.follow(`Edit of ${fields.name}`, handle.id);
+    }
+    // only now: what could not be stored stays in the form
     setEditing(false);
-    if (Object.keys(changes).length === 0) return;
-    const handle = await queue
-      .add({ type: 'account.update', payload: { id: accountId, ...changes } })
-      .catch((error: unknown) => {
-        setEditing(true);
-        throw error;
-      });
-    notices.follow(`Edit of ${fields.name}`, handle.id);
   };
   const remove = async (): Promise<void> => {
     asking.close();

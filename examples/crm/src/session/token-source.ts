@@ -13,6 +13,11 @@ const answerSchema: v.GenericSchema<SignInAnswer> = v.object({ token: v.string()
  */
 export type GetToken = (options: { readonly refresh: boolean }) => Promise<string | null>;
 
+/** A captive portal, or a proxy's error page. */
+export class NotOurServerError extends Error {
+  override readonly message = 'Something else than our server answered.';
+}
+
 /** Signs in when a token is needed, keeps the token in memory only, and asks once for callers at the same time. */
 export function createTokenSource(userId: string): GetToken {
   let token: { readonly text: string; readonly endsAtMs: number } | null = null;
@@ -29,7 +34,7 @@ export function createTokenSource(userId: string): GetToken {
     });
     if (response.status === 400) return null;
     const answer = v.safeParse(answerSchema, response.ok ? await response.json().catch(() => null) : null);
-    if (!answer.success) throw new Error('Something else than our server answered the sign-in.');
+    if (!answer.success) throw new NotOurServerError();
     token = { text: answer.output.token, endsAtMs: startedAtMs + answer.output.expiresInMs - MARGIN_MS };
     return token.text;
   };

@@ -16,6 +16,10 @@ export interface CrmPage {
 }
 
 export function crmPage(page: Page): CrmPage {
+  // a page that throws is a failure of its own, whatever is asserted afterwards
+  page.on('pageerror', (error) => {
+    throw error;
+  });
   const pill = page.locator('button.holdfast-pill');
   const untilList = async (): Promise<void> => {
     await page.locator('[data-account]').first().waitFor();
