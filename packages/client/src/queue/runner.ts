@@ -156,12 +156,12 @@ export class Runner {
   reconcile(): Promise<void> {
     return this.look(async () => {
       // Only what was believed before the look: what becomes known meanwhile is newer than what it sees.
-      const believed = [...this.engine.mutations.all()].map((entry) => ({ entry, phase: entry.phase.kind }));
+      const believed = [...this.engine.mutations.all()].map((entry) => ({ entry, isDead: entry.phase.kind === 'failed' }));
       const pending = await this.findPending(0);
       const deadLetters = await this.findDeadLetters();
-      for (const { entry, phase } of believed) {
-        const isStill = this.engine.mutations.get(entry.header.id) === entry && entry.phase.kind === phase;
-        const stored = phase === 'failed' ? deadLetters : pending;
+      for (const { entry, isDead } of believed) {
+        const isStill = this.engine.mutations.get(entry.header.id) === entry && (entry.phase.kind === 'failed') === isDead;
+        const stored = isDead ? deadLetters : pending;
         if (isStill && !stored.has(entry.header.seq)) await this.settleMissing(entry);
       }
     });
@@ -245,8 +245,18 @@ export class Runner {
     });
   }
 
+  private readPause(): void {
+    this.ports.store.isPaused().then(
+      (isPaused) => {
+        if (isPaused !== this.engine.gates.isPaused) this.dispatch({ kind: isPaused ? 'paused' : 'resumed' });
+      },
+      (error: unknown) => this.report(error),
+    );
+  }
+
   /** Messages may be lost: now and then the store is looked at without one. */
   private lookAgain(): void {
+    this.readPause();
     this.lookWhetherPaused().catch((error: unknown) => this.report(error));
     if (this.engine.isLeader || this.engine.mutations.counts.pending === 0) this.catchUpLater();
     else this.reconcile().catch((error: unknown) => this.report(error));
@@ -300,6 +310,8 @@ export class Runner {
   }
 
   private lead(): void {
+    // Stood down twice, it would ask twice, and could give back only one of the two.
+    this.stopLeading();
     this.stopLeading = this.ports.tabs.lead(() => void this.takeOver());
   }
 
@@ -345,7 +357,9 @@ export class Runner {
         return;
       case 'paused':
       case 'resumed':
-        this.dispatch({ kind: message.kind });
+        // It may be late, and overtaken by another: obeyed at once where that is safe, and checked.
+        if (message.kind === 'paused') this.dispatch({ kind: 'paused' });
+        this.readPause();
         return;
       case 'nudge':
         this.dispatch({ kind: 'hint', hint: 'nudge' });
@@ -415,10 +429,9 @@ export class Runner {
         this.standDown();
         return null;
       }
-      if (claim.isPaused) {
-        this.dispatch({ kind: 'paused' });
-        return CALLED_OFF;
-      }
+      if (claim.isPaused) this.dispatch({ kind: 'paused' });
+      // Paused meanwhile in another tab, which has said so.
+      if (this.engine.gates.isPaused) return CALLED_OFF;
       const mutations: WireMutation[] = [];
       const unreadableSeqs: number[] = [];
       for (const item of effect.items) {

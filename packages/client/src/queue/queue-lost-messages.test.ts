@@ -1,0 +1,148 @@
+import { expect, test } from 'vitest';
+import { createOptimisticStore } from '../optimistic/optimistic-store.ts';
+import type { OpenStorage } from '../ports/storage.ts';
+import type { Settled } from './queue-events.ts';
+import { type Notes, note, TestDevice } from './testing-queue/test-device.ts';
+
+const MINUTE_MS = 60_000;
+
+test('Q1 · a handle learns its verdict although another tab has stored in between, unheard', async () => {
+  const device = new TestDevice();
+  const leader = await device.open();
+  const other = await device.open();
+  device.browser.isLosingMessages = true;
+  await other.add(note('a'));
+
+  const { settled } = await leader.add(note('b'));
+
+  await device.clock.settle();
+  expect(await settled).toMatchObject({ status: 'completed' });
+});
+
+test('Q13 · what a tab stored unheard is sent within a minute', async () => {
+  const device = new TestDevice();
+  await device.open();
+  const other = await device.open();
+  device.browser.isLosingMessages = true;
+  const { id } = await other.add(note('a'));
+
+  await device.clock.pass(MINUTE_MS);
+
+  expect(device.server.effects).toEqual([id]);
+});
+
+test('Q13 · a tab that missed a refusal learns of it within a minute, and tells those who wait for it', async () => {
+  const device = new TestDevice();
+  device.server.judge = () => 'rejected';
+  await device.open();
+  const other = await device.open();
+  device.server.hold();
+  const { settled } = await other.add(note('a'));
+  await device.clock.settle();
+  device.browser.isLosingMessages = true;
+  device.server.release();
+  let verdict: Settled | null = null;
+  settled.then((ended) => {
+    verdict = ended;
+  }, fail);
+
+  await device.clock.pass(MINUTE_MS + 1_000);
+
+  expect(verdict).toMatchObject({ status: 'failed' });
+  expect(other.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 1 });
+});
+
+test('Q13 · what was refused and discarded unheard does not come back with the tab that leads next', async () => {
+  const device = new TestDevice();
+  device.server.judge = () => 'rejected';
+  const leader = await device.open();
+  const other = await device.open();
+  device.server.hold();
+  const { id } = await leader.add(note('a'));
+  await device.clock.settle();
+  device.browser.isLosingMessages = true;
+  device.server.release();
+  await device.clock.settle();
+  await leader.discard(id, 'not needed');
+
+  await leader.close();
+  await device.clock.pass(1_000);
+
+  expect(other.getSnapshot()).toMatchObject({ isLeader: true, pendingCount: 0, failedCount: 0 });
+  expect(device.server.requests).toHaveLength(1);
+});
+
+test('S3 · a look into the store that a settlement has overtaken does not bring the mutation back', async () => {
+  const device = new TestDevice();
+  // Reads the pending ones at once, and tells of it only when it is let.
+  let isSlow = false;
+  let release = (): void => {};
+  const storage: OpenStorage = async (name) => {
+    const opened = await device.storage.open(name);
+    return {
+      ...opened,
+      scan: async (query) => {
+        const found = await opened.scan(query);
+        if (isSlow && query.prefix === 'p/') await new Promise<void>((resolve) => (release = resolve));
+        return found;
+      },
+    };
+  };
+  const leader = await device.open();
+  const queue = await device.open({ storage });
+  await leader.pause();
+  const { id } = await leader.add(note('a'));
+  await device.clock.settle();
+  isSlow = true;
+  // Three looks in a row: of one that does not lead, of one that takes over, and one asked for before that.
+  device.network.say('foreground');
+  await leader.close();
+  device.network.say('foreground');
+  for (let look = 0; look < 2; look += 1) {
+    await device.clock.settle();
+    release();
+  }
+  await device.clock.settle();
+  await queue.resume();
+  await device.clock.settle();
+  expect(device.server.effects).toEqual([id]);
+
+  isSlow = false;
+  release();
+  await device.clock.pass(MINUTE_MS);
+
+  expect(device.server.sentIds).toEqual([[id]]);
+  expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
+});
+
+test('O1 · what failed while its payload was read is not shown', async () => {
+  const device = new TestDevice();
+  device.server.judge = () => 'rejected';
+  let release = (): void => {};
+  const storage: OpenStorage = async (name) => {
+    const opened = await device.storage.open(name);
+    return {
+      ...opened,
+      read: async (keys) => {
+        const values = await opened.read(keys);
+        // The view's own read: a payload and nothing else.
+        if (keys.every((key) => key.startsWith('b/'))) await new Promise<void>((resolve) => (release = resolve));
+        return values;
+      },
+    };
+  };
+  const leader = await device.open();
+  const queue = await device.open({ storage });
+  const view = createOptimisticStore<Notes>({ queue, base: { notes: {} } });
+  await leader.add(note('a', 'never'));
+  await device.clock.settle();
+
+  release();
+  await device.clock.settle();
+
+  expect(view.getSnapshot()).toEqual({ notes: {} });
+});
+
+function fail(error: unknown): never {
+  throw error;
+}
