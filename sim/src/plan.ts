@@ -24,7 +24,7 @@ const HIGHEST_RATE = {
   offlineHint: 2,
   tokenRevoked: 1,
   loginGone: 0.5,
-  serverMood: 3,
+  serverMood: 6,
   killTab: 3,
   closeTab: 3,
   freezeTab: 2,

@@ -106,6 +106,8 @@ function heal(world: World, devices: readonly Device[]): void {
     for (const { process } of device.tabs) process.thaw();
     device.anyTab();
     resumeSomewhere(world, device);
+    // A pause whose commit was still under way may come after the first.
+    scheduler.at(11_000, () => resumeSomewhere(world, device));
     scheduler.at(100, () => {
       if (!plan.isWoken) return;
       device.line.hint('online');

@@ -41,7 +41,7 @@ function makeChange(world: World, device: Device, sharedEntity: string, number: 
 }
 
 function fieldsOf({ dice, plan }: World, type: string): JsonObject {
-  const fields = { mood: dice.chance(0.3) ? dice.pick(MOODS) : null, level: dice.below(100) };
+  const fields = { mood: dice.chance(0.5) ? dice.pick(MOODS) : null, level: dice.below(100) };
   if (type === 'item.delete' || !dice.chance(plan.rejectedRate)) return fields;
   return dice.chance(0.5) ? { ...fields, level: -1 } : { ...fields, colour: 'none' };
 }
