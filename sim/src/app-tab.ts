@@ -15,6 +15,12 @@ import { openSimStorage } from './sim-storage.ts';
 import type { TabProcess } from './tab-process.ts';
 import { EPOCH_MS, type World } from './world.ts';
 
+export interface ChangeOptions {
+  readonly priority: 'high' | 'normal' | 'low';
+  readonly delayMs: number;
+  readonly parents: readonly Made[];
+}
+
 /** One tab of the simulated app: the production queue over simulated ports, and what its user does with it. */
 export class AppTab {
   readonly process: TabProcess;
@@ -70,12 +76,22 @@ export class AppTab {
     this.view?.subscribe(() => this.checkView());
   }
 
-  add(type: string, entityId: string, tag: string, more: JsonObject): void {
+  add(type: string, entityId: string, tag: string, more: JsonObject, options: ChangeOptions): void {
     const { history, plan } = this.world;
     const payload = { id: entityId, tag, ...more };
-    const adding = this.queue.add({ type, payload });
-    const { deviceIndex, lane } = { deviceIndex: this.device.index, lane: laneOf(this.world, entityId) };
-    const made = history.invoked({ tag, id: this.lastNewId, deviceIndex, process: this.process, lane, entityId });
+    const { parents, ...own } = options;
+    const adding = this.queue.add({ type, payload, ...own, dependsOn: parents });
+    const made = history.invoked({
+      tag,
+      id: this.lastNewId,
+      deviceIndex: this.device.index,
+      process: this.process,
+      lane: laneOf(this.world, entityId),
+      entityId,
+      isCreate: type === 'item.create',
+      parents,
+    });
+    const { lane } = made;
     this.own.push(made);
     this.process.calls(`add ${tag} in ${lane}`);
     adding.then(
@@ -102,6 +118,24 @@ export class AppTab {
         else made.places.splice(made.places.indexOf(place), 1);
       },
       () => made.places.splice(made.places.indexOf(place), 1),
+    );
+  }
+
+  /** Takes it back; only an answer that it is not too late leaves room for it being gone. */
+  cancel(made: Made): void {
+    const { history } = this.world;
+    const wasAsked = made.isDiscardAsked;
+    made.isDiscardAsked = true;
+    this.process.calls(`cancel ${made.tag}`);
+    this.queue.cancel(made.id).then(
+      (answer) => {
+        this.process.calls(`cancel ${made.tag}: ${answer}`);
+        if (answer === 'tooLate') made.isDiscardAsked = wasAsked;
+        if (answer !== 'cancelled') return;
+        made.isDiscarded = true;
+        if (made.effectCount > 0) history.violated('inv-I26', `${made.tag} counts as cancelled, and took effect`);
+      },
+      () => {},
     );
   }
 
@@ -179,8 +213,9 @@ export class AppTab {
   private checkView(): void {
     if (this.view === null || this.isClosing) return;
     const { items } = this.view.getSnapshot();
-    for (const { tag, entityId, places, toldFailedStep } of this.own) {
-      if (places[0]?.acknowledgedStep == null || places.length > 1 || toldFailedStep !== null) continue;
+    for (const { tag, entityId, places, toldFailedStep, isDiscardAsked } of this.own) {
+      if (places[0]?.acknowledgedStep == null || places.length > 1 || toldFailedStep !== null || isDiscardAsked)
+        continue;
       if (items[entityId]?.includes(tag) === true) continue;
       this.world.history.violated('inv-I8', `${tag} is not in view in ${this.process.name}, which has added it`);
     }

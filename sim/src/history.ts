@@ -24,6 +24,9 @@ export interface Made {
   readonly process: TabProcess;
   readonly lane: string;
   readonly entityId: string;
+  readonly isCreate: boolean;
+  /** What it was said to depend on. */
+  readonly parents: readonly Made[];
   /** The first is that of `add`, each further one that of a `retry`. */
   readonly places: Place[];
   /** The queue said that nothing was stored. */
@@ -38,6 +41,8 @@ export interface Made {
   refusedCount: number;
   /** Its place when it took effect. */
   appliedPlace: Place | null;
+  /** It was made a dead letter because of another. */
+  isOrphan: boolean;
 }
 
 /**
@@ -54,11 +59,13 @@ export class History {
   private readonly byId = new Map<string, Made>();
   private readonly byLane = new Map<string, Made[]>();
   private serverModel: ServerModel | null = null;
+  private maxRetries = 0;
   private settledCount = 0;
   private acknowledgedCount = 0;
 
-  attach(server: ServerModel): void {
+  attach(server: ServerModel, maxRetries: number): void {
     this.serverModel = server;
+    this.maxRetries = maxRetries;
   }
 
   nextStep(): number {
@@ -89,6 +96,7 @@ export class History {
       | 'effectCount'
       | 'refusedCount'
       | 'appliedPlace'
+      | 'isOrphan'
     >,
   ): Made {
     const record: Made = {
@@ -101,6 +109,7 @@ export class History {
       effectCount: 0,
       refusedCount: 0,
       appliedPlace: null,
+      isOrphan: false,
     };
     this.made.push(record);
     this.byTag.set(record.tag, record);
@@ -240,10 +249,21 @@ export class History {
   private isDone(made: Made): boolean {
     return (
       made.effectCount > 0 ||
-      made.isDiscarded ||
+      // asked for, and perhaps done without anybody living to tell; or an orphan that nobody was told of
+      made.isDiscardAsked ||
+      this.hasDeadParent(made) ||
       made.toldFailedStep !== null ||
       (this.serverModel?.ledgerRows(made.id).some(({ generation }) => generation >= made.places.length - 1) ?? false)
     );
+  }
+
+  /** One that it depends on, or the creation of its row before it, did not take effect. */
+  private hasDeadParent(made: Made): boolean {
+    const creations = this.made.filter(
+      (other) => other.isCreate && other.deviceIndex === made.deviceIndex && other.entityId === made.entityId,
+    );
+    const parents = [...made.parents, ...creations.filter((other) => other !== made)];
+    return parents.some((parent) => wasDead(parent, this.serverModel, this.maxRetries));
   }
 
   /** A tab tells its app how a mutation ended. */
@@ -269,7 +289,9 @@ export class History {
           ({ verdict, error }) => verdict === 'rejected' && error?.code === settled.error.code,
         );
         const areAttemptsSpent = settled.error.code === '40001' && made.refusedCount > maxRetries;
-        if (!isServersVerdict && !areAttemptsSpent) {
+        const isOrphan = settled.error.code === 'PARENT_FAILED' && this.hasDeadParent(made);
+        if (isOrphan) made.isOrphan = true;
+        if (!isServersVerdict && !areAttemptsSpent && !isOrphan) {
           this.violated(
             'inv-I20',
             `${process.name} makes ${made.tag} a dead letter for ${settled.error.code} after ${made.refusedCount} refusals`,
@@ -290,6 +312,12 @@ export class History {
           this.violated('inv-I22', `${process.name} says that ${made.tag} was cancelled; nobody did`);
     }
   }
+}
+
+/** Whether it was ever refused for good, given up, taken back, or an orphan itself. */
+function wasDead(made: Made, server: ServerModel | null, maxRetries: number): boolean {
+  const isRejected = server?.ledgerRows(made.id).some(({ verdict }) => verdict === 'rejected') ?? false;
+  return isRejected || made.refusedCount > maxRetries || made.isDiscardAsked || made.isOrphan;
 }
 
 function isAcknowledged(made: Made): boolean {

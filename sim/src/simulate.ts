@@ -54,7 +54,7 @@ export async function simulate(seed: number): Promise<SimulationResult> {
   const trace = new Trace();
   const history = new History();
   const server = new SimServer(history);
-  history.attach(server.model);
+  history.attach(server.model, plan.maxRetries);
   const faults = new Faults(dice, plan.rates, () => history.hasUnsettled);
   const world: World = { plan, dice, scheduler, trace, history, server, faults };
   const devices = Array.from({ length: plan.deviceCount }, (_, index) => new Device(world, index));

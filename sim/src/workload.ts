@@ -1,4 +1,5 @@
 import type { JsonObject } from 'holdfast';
+import type { ChangeOptions } from './app-tab.ts';
 import type { Device } from './device.ts';
 import type { World } from './world.ts';
 
@@ -37,7 +38,17 @@ function makeChange(world: World, device: Device, sharedEntity: string, number: 
   const type = !isThere || dice.chance(0.05) ? 'item.create' : dice.chance(0.05) ? 'item.delete' : 'item.update';
   const tab = device.anyTab();
   const more = fieldsOf(world, type);
-  tab.process.enter(`user makes ${tag}`, () => tab.add(type, entityId, tag, more));
+  const options = optionsOf(world, device);
+  tab.process.enter(`user makes ${tag}`, () => tab.add(type, entityId, tag, more, options));
+}
+
+function optionsOf({ dice, history }: World, device: Device): ChangeOptions {
+  const own = history.made.filter((made) => made.deviceIndex === device.index);
+  return {
+    priority: dice.pick(['high', 'normal', 'normal', 'low']),
+    delayMs: dice.chance(0.15) ? dice.between(0, 10_000) : 0,
+    parents: own.length > 0 && dice.chance(0.1) ? [dice.pick(own)] : [],
+  };
 }
 
 function fieldsOf({ dice, plan }: World, type: string): JsonObject {
@@ -52,7 +63,7 @@ function act(world: World, device: Device): void {
   const own = history.made.filter((made) => made.deviceIndex === device.index);
   const failed = own.filter(({ toldFailedStep, isDiscardAsked }) => toldFailedStep !== null && !isDiscardAsked);
   tab.process.enter('user acts', () => {
-    switch (dice.below(10)) {
+    switch (dice.below(12)) {
       case 0:
         device.pauseIn(tab);
         return;
@@ -72,6 +83,10 @@ function act(world: World, device: Device): void {
         return;
       case 7:
         if (own.length > 0) tab.inspect(dice.pick(own));
+        return;
+      case 8:
+      case 9:
+        if (own.length > 0) tab.cancel(dice.pick(own.slice(-10)));
         return;
       default:
         tab.refresh().catch(() => {});

@@ -14,8 +14,17 @@ export {
 export { type ErrorIssue, HoldfastError, type HoldfastErrorInput, isHoldfastError } from './mutation/holdfast-error.ts';
 export type { AttemptRecord, MutationHeader } from './mutation/record.ts';
 export { browserNetwork, type BrowserNetworkOptions } from './network/browser-network.ts';
-export { type NetworkChange, type NetworkMonitor, type NetworkQuality, type NetworkStatus } from './network/network-monitor.ts';
-export { createOptimisticStore, type OptimisticStore, type OptimisticStoreOptions } from './optimistic/optimistic-store.ts';
+export {
+  type NetworkChange,
+  type NetworkMonitor,
+  type NetworkQuality,
+  type NetworkStatus,
+} from './network/network-monitor.ts';
+export {
+  createOptimisticStore,
+  type OptimisticStore,
+  type OptimisticStoreOptions,
+} from './optimistic/optimistic-store.ts';
 export type { Clock, Random } from './ports/clock.ts';
 export type { NetworkSource } from './ports/network-source.ts';
 export type {
@@ -34,7 +43,14 @@ export type { Transport } from './ports/transport.ts';
 export type { ErrorCode } from './protocol/error-codes.ts';
 export type { EntityRef, ErrorCategory, Json, JsonObject, Operation, WireError } from './protocol/wire.ts';
 export { createQueue } from './queue/create-queue.ts';
-export type { DrainResult, MutationHandle, MutationQueue, QueueSnapshot, QueueStatus, ResumeResult } from './queue/mutation-queue.ts';
+export type {
+  DrainResult,
+  MutationHandle,
+  MutationQueue,
+  QueueSnapshot,
+  QueueStatus,
+  ResumeResult,
+} from './queue/mutation-queue.ts';
 export type { Explanation, MutationStatus, Stage, Status } from './queue/mutation-status.ts';
 export type { Identity, QueueOptions } from './queue/options.ts';
 export type { QueueEvents, Settled } from './queue/queue-events.ts';

@@ -12,6 +12,7 @@ import {
   refused,
   rejected,
   repeated,
+  seqOf,
 } from './testing-engine/engine-rig.ts';
 import type { TransportAnswer } from './transport-answer.ts';
 
@@ -229,7 +230,7 @@ class History {
     this.checkedBatchCount = rig.batches.length;
     for (const settlement of rig.settlements.slice(this.checkedSettlementCount)) {
       if (settlement.kind === 'refused') continue;
-      const seq = settlement.kind === 'completed' ? settlement.record.seq : settlement.deadLetter.header.seq;
+      const seq = seqOf(settlement);
       const lane = this.added.find((header) => header.seq === seq)?.lane ?? '';
       expect(seq, 'lanes settle in order').toBeGreaterThan(this.lastSettled.get(lane) ?? 0);
       this.lastSettled.set(lane, seq);

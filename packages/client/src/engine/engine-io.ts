@@ -26,6 +26,8 @@ export type MutationInput =
   | { readonly kind: 'sendingElsewhere'; readonly seqs: readonly number[]; readonly waitingFor: WaitingFor | null }
   /** Dead letters that someone disposed of, and whatever else is not in storage any more. */
   | { readonly kind: 'discarded'; readonly ids: readonly string[] }
+  /** Someone asks to take them back; only those that cannot have been sent are, and only by the tab that delivers. */
+  | { readonly kind: 'cancel'; readonly ids: readonly string[] }
   | { readonly kind: 'answer'; readonly batchId: number; readonly answer: TransportAnswer }
   /** Their bodies could not be read back: they are dead-lettered and never sent. */
   | { readonly kind: 'unreadable'; readonly seqs: readonly number[]; readonly error: WireError }
@@ -47,7 +49,9 @@ export type GateInput =
 export type Settlement =
   | { readonly kind: 'completed'; readonly record: CompletedRecord; readonly result: Json; readonly wasRepeat: boolean }
   | { readonly kind: 'failed'; readonly deadLetter: DeadLetter }
-  | { readonly kind: 'refused'; readonly header: MutationHeader };
+  | { readonly kind: 'refused'; readonly header: MutationHeader }
+  /** Taken back before it can have been sent. */
+  | { readonly kind: 'cancelled'; readonly header: MutationHeader; readonly cancelledAtMs: number };
 
 export interface BatchItem {
   readonly header: MutationHeader;
@@ -77,6 +81,8 @@ export type WaitingFor =
   | 'rateLimit'
   | 'circuit'
   | 'backoff'
+  | 'delay'
+  | 'dependency'
   | 'lane'
   | 'paused'
   | 'auth'

@@ -1,26 +1,17 @@
-import type { RetryRules } from '../mutation/definition.ts';
-import type { AttemptRecord, MutationHeader } from '../mutation/record.ts';
-import { type Json, LIMITS, type WireError, type WireOutcome } from '../protocol/wire.ts';
-import { retryDelayMs } from './backoff.ts';
+import type { MutationHeader } from '../mutation/record.ts';
+import { LIMITS, type WireError, type WireOutcome } from '../protocol/wire.ts';
+import { assertNever } from './assert-never.ts';
 import type { EngineEffect, EngineInput, GateInput, Moment, Settlement, Waiting, WaitingFor } from './engine-io.ts';
 import type { Entry } from './entry.ts';
 import { Gates } from './gates.ts';
 import type { TransportAnswer } from './transport-answer.ts';
 import { Unconfirmed } from './unconfirmed.ts';
-
-export interface EngineRules {
-  /** Retry rules of a type; the defaults for a type that is not declared. */
-  readonly retryRules: (type: string) => RetryRules;
-}
+import { type EngineRules, Verdicts } from './verdicts.ts';
 
 interface Batch {
   readonly id: number;
   readonly entries: readonly Entry[];
 }
-
-/** A deferral is looked at again after this, doubling, in milliseconds: what it waits for is on another line. */
-const DEFERRAL_MS_BASE = 200;
-const DEFERRAL_MS_MAX = 30_000;
 
 /**
  * The whole of a queue's behaviour as a state machine: inputs in, effects out. It awaits nothing, reads no clock, draws
@@ -33,7 +24,7 @@ export class Engine {
   readonly mutations: Unconfirmed = new Unconfirmed();
   readonly gates: Gates = new Gates();
   isLeader = false;
-  private readonly rules: EngineRules;
+  private readonly verdicts: Verdicts;
   private batch: Batch | null = null;
   private batchNumber = 0;
   /** Shrinks when a batch gets no answer, so that one that kills its server ends up alone; grows back with each answer. */
@@ -48,12 +39,13 @@ export class Engine {
   private haveGatesChanged = false;
 
   constructor(rules: EngineRules) {
-    this.rules = rules;
+    this.verdicts = new Verdicts(this.mutations, rules);
   }
 
   /** Takes one input and says what is to be done about it. */
   handle(input: EngineInput, moment: Moment): EngineEffect[] {
     this.take(input, moment);
+    if (this.isLeader) this.buryOrphans(moment);
     this.sendWhatIsReady(moment);
     this.setWake(moment);
     const ids = this.mutations.takeChangedIds();
@@ -76,9 +68,17 @@ export class Engine {
     if (lane !== undefined && lane.head !== entry) return { waitingFor: 'lane', error: null, untilMs: null };
     const closed = this.closed(nowMs);
     if (closed !== null) return closed;
-    if (lane !== undefined && lane.dueAtMs > nowMs)
-      return { waitingFor: 'backoff', error: entry.lastError, untilMs: lane.dueAtMs };
+    if (entry.openParents.size > 0) return { waitingFor: 'dependency', error: null, untilMs: null };
+    if (entry.heldUntilMs > nowMs) return { waitingFor: 'delay', error: null, untilMs: entry.heldUntilMs };
+    if (entry.backoffUntilMs > nowMs)
+      return { waitingFor: 'backoff', error: entry.lastError, untilMs: entry.backoffUntilMs };
     return NOT_WAITING;
+  }
+
+  /** Whether it is still here and cannot have been sent. Only the tab that delivers knows; another says no. */
+  canCancel(id: string): boolean {
+    const entry = this.mutations.get(id);
+    return this.isLeader && entry?.phase.kind === 'waiting' && !entry.mayHaveBeenSent;
   }
 
   /** What stops every send now: in this tab or, as far as it tells, in the one that delivers. */
@@ -101,11 +101,12 @@ export class Engine {
     const { mutations, gates } = this;
     switch (input.kind) {
       case 'added':
-        for (const header of input.headers) mutations.insert(header, false, moment.nowMs);
+        for (const header of input.headers)
+          mutations.insert(header, false, moment.nowMs, moment.nowMs + header.delayMs);
         gates.wake('added', moment.nowMs);
         return;
       case 'found':
-        for (const header of input.headers) mutations.insert(header, true, moment.nowMs);
+        for (const header of input.headers) mutations.insert(header, true, moment.nowMs, heldUntilMs(header, moment));
         for (const deadLetter of input.deadLetters) this.settledElsewhere({ kind: 'failed', deadLetter }, moment);
         return;
       case 'settledElsewhere':
@@ -116,6 +117,11 @@ export class Engine {
         return;
       case 'discarded':
         for (const id of input.ids) this.discarded(id, moment);
+        return;
+      case 'cancel':
+        for (const id of input.ids) {
+          if (this.canCancel(id)) this.settle(this.verdicts.cancelled(mutations.get(id) as Entry, moment));
+        }
         return;
       case 'answer':
         if (this.batch?.id === input.batchId) this.takeAnswer(this.batch, input.answer, moment);
@@ -181,7 +187,7 @@ export class Engine {
 
   private putBack(entry: Entry, moment: Moment): void {
     this.mutations.setWaiting(entry);
-    this.mutations.schedule.returned(entry, moment.nowMs);
+    this.mutations.schedule.freed(entry, moment.nowMs);
   }
 
   private showSendingElsewhere(seqs: readonly number[], waitingFor: WaitingFor | null): void {
@@ -199,7 +205,7 @@ export class Engine {
     const { mutations } = this;
     if (settlement.kind === 'failed') {
       const { header, error, failedAtMs } = settlement.deadLetter;
-      mutations.insert(header, true, moment.nowMs);
+      mutations.insert(header, true, moment.nowMs, 0);
       const entry = mutations.at(header.seq);
       if (entry === undefined) return;
       entry.header = header;
@@ -211,6 +217,11 @@ export class Engine {
     if (entry === undefined) return;
     if (settlement.kind === 'completed') {
       mutations.forget(entry, moment.nowMs, true);
+      mutations.release(entry.header.id, moment.nowMs);
+      return;
+    }
+    if (settlement.kind === 'cancelled') {
+      this.dispose(entry, moment);
       return;
     }
     entry.header = settlement.header;
@@ -222,14 +233,27 @@ export class Engine {
     // Pending ones too: this tab may have missed that it had become a dead letter.
     const entry = this.mutations.get(id);
     if (entry === undefined) return;
-    this.mutations.forget(entry, moment.nowMs, false);
-    this.mutations.changed(entry);
+    this.dispose(entry, moment);
+  }
+
+  /** Someone has disposed of it; what stood on it cannot stand without it. */
+  private dispose(entry: Entry, moment: Moment): void {
+    const { mutations } = this;
+    mutations.suspectOrphans(mutations.dependants(entry));
+    mutations.forget(entry, moment.nowMs, false);
+    mutations.changed(entry);
+  }
+
+  /** Children of dead parents: added or found after the parent had died. */
+  private buryOrphans(moment: Moment): void {
+    const orphans = this.mutations.takeOrphans();
+    this.settle(orphans.flatMap(({ orphan, parentId }) => this.verdicts.orphaned([orphan], parentId, moment)));
   }
 
   private takeUnreadable(seqs: readonly number[], error: WireError, moment: Moment): void {
     const entries = seqs.map((seq) => this.mutations.at(seq)).filter((entry) => entry !== undefined);
     const pending = entries.filter(({ phase }) => phase.kind !== 'failed');
-    this.settle(pending.map((entry) => this.failed(entry, error, moment, false)));
+    this.settle(pending.flatMap((entry) => this.verdicts.failed(entry, error, moment, false)));
   }
 
   private takeAnswer(batch: Batch, answer: TransportAnswer, moment: Moment): void {
@@ -244,7 +268,7 @@ export class Engine {
       if (answer.kind !== 'answered') entry.lastError = answer.error;
     }
     this.judge(entries, answer, moment);
-    for (const entry of entries) this.mutations.schedule.returned(entry, moment.nowMs);
+    for (const entry of entries) this.mutations.schedule.freed(entry, moment.nowMs);
   }
 
   private judge(entries: readonly Entry[], answer: TransportAnswer, moment: Moment): void {
@@ -294,8 +318,7 @@ export class Engine {
       // An outcome of another id is no answer to this one. Nor is silence: it may have been applied, so it goes again.
       if (outcome?.id !== entry.header.id) continue;
       answeredCount += 1;
-      const settlement = this.takeOutcome(entry, outcome, moment);
-      if (settlement !== null) settlements.push(settlement);
+      settlements.push(...this.verdicts.ofOutcome(entry, outcome, moment));
     }
     if (answeredCount === 0) {
       this.shrinkBatches(entries.length);
@@ -307,71 +330,10 @@ export class Engine {
     this.settle(settlements);
   }
 
-  private takeOutcome(entry: Entry, outcome: WireOutcome, moment: Moment): Settlement | null {
-    switch (outcome.kind) {
-      case 'applied':
-        return this.completed(entry, outcome.result, false, moment);
-      case 'duplicate':
-        if (outcome.verdict === 'applied') return this.completed(entry, outcome.result, true, moment);
-        return this.rejected(entry, outcome.error, moment, true);
-      case 'rejected':
-        return this.rejected(entry, outcome.error, moment, true);
-      case 'refused':
-        return this.refused(entry, outcome.error, moment);
-      case 'deferred': {
-        const delayMs = Math.min(DEFERRAL_MS_MAX, DEFERRAL_MS_BASE * 2 ** Math.min(20, entry.deferralCount));
-        entry.deferralCount += 1;
-        this.mutations.schedule.delay(entry, moment.nowMs + delayMs);
-        return null;
-      }
-      default:
-        return assertNever(outcome);
-    }
-  }
-
-  private completed(entry: Entry, result: Json, wasRepeat: boolean, moment: Moment): Settlement {
-    const { id, seq, type, entity, createdAtMs, attempts } = entry.header;
-    this.mutations.forget(entry, moment.nowMs, true);
-    this.mutations.settlementBegun(seq);
-    const record = {
-      id,
-      seq,
-      type,
-      entity,
-      createdAtMs,
-      confirmedAtMs: moment.wallMs,
-      attemptCount: attempts.length + 1,
-    };
-    return { kind: 'completed', record, result, wasRepeat };
-  }
-
-  /** `isLedgered`: the server keeps this verdict, so that the next of the lane may name it as the one before. */
-  private rejected(entry: Entry, error: WireError, moment: Moment, isLedgered: boolean): Settlement {
-    entry.header = withAttempt(entry.header, error, moment);
-    return this.failed(entry, error, moment, isLedgered);
-  }
-
-  /** Counted on the answer, not on sending: a lost answer says nothing about the mutation, only about the line. */
-  private refused(entry: Entry, error: WireError, moment: Moment): Settlement {
-    const rules = this.rules.retryRules(entry.header.type);
-    entry.header = withAttempt(entry.header, error, moment);
-    entry.lastError = error;
-    const retryNumber = entry.header.attempts.length;
-    if (retryNumber > rules.maxRetries) return this.failed(entry, error, moment, false);
-    this.mutations.schedule.delay(entry, moment.nowMs + retryDelayMs(rules, retryNumber, moment.random));
-    return { kind: 'refused', header: entry.header };
-  }
-
-  private failed(entry: Entry, error: WireError, moment: Moment, isServersVerdict: boolean): Settlement {
-    this.mutations.bury(entry, error, moment.wallMs, moment.nowMs, isServersVerdict);
-    this.mutations.settlementBegun(entry.header.seq);
-    return { kind: 'failed', deadLetter: { header: entry.header, error, failedAtMs: moment.wallMs } };
-  }
-
   /** The batch as it is cannot be taken: smaller ones go, and one that is refused alone is itself the reason. */
   private takeBatchRefusal(entries: readonly Entry[], error: WireError, moment: Moment): void {
     const [only] = entries;
-    if (entries.length === 1 && only !== undefined) this.settle([this.rejected(only, error, moment, false)]);
+    if (entries.length === 1 && only !== undefined) this.settle(this.verdicts.rejected(only, error, moment, false));
     else this.shrinkBatches(entries.length);
   }
 
@@ -445,11 +407,11 @@ function unreachable(reason: string): WireError {
   };
 }
 
-function withAttempt(header: MutationHeader, error: WireError, moment: Moment): MutationHeader {
-  const attempt: AttemptRecord = { attemptNumber: header.attempts.length + 1, answeredAtMs: moment.wallMs, error };
-  return { ...header, attempts: [...header.attempts, attempt] };
-}
-
-function assertNever(value: never): never {
-  throw new Error(`Not reachable: ${JSON.stringify(value)}`);
+/**
+ * When the rest of the undo window of one found in storage ends (monotonic). A clock outside of the window has passed it
+ * or was changed, and then it may have been sent.
+ */
+function heldUntilMs({ createdAtMs, delayMs }: MutationHeader, moment: Moment): number {
+  const elapsedMs = moment.wallMs - createdAtMs;
+  return elapsedMs < 0 || elapsedMs >= delayMs ? 0 : moment.nowMs + delayMs - elapsedMs;
 }

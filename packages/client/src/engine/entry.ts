@@ -23,4 +23,21 @@ export interface Entry {
   lastError: WireError | null;
   /** How often in a row the server has put it off. */
   deferralCount: number;
+  /** Since when it waits, for its lane's turn (monotonic). */
+  readonly waitingSinceMs: number;
+  /** Not sent before (monotonic), whatever anyone asks: the undo window of its own. */
+  readonly heldUntilMs: number;
+  /** Not sent before (monotonic), unless someone asks to hurry: a backoff, or a deferral. */
+  backoffUntilMs: number;
+  /** Mutations that must be confirmed first. */
+  readonly openParents: Set<string>;
+}
+
+/** Whether it may go as soon as it is the first of its lane. */
+export function isDue(entry: Entry, nowMs: number): boolean {
+  return entry.phase.kind === 'waiting' && entry.openParents.size === 0 && dueAtMs(entry) <= nowMs;
+}
+
+export function dueAtMs(entry: Entry): number {
+  return Math.max(entry.heldUntilMs, entry.backoffUntilMs);
 }

@@ -2,12 +2,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Entry } from './entry.ts';
 import { Lane } from './lane.ts';
-import { EngineRig } from './testing-engine/engine-rig.ts';
+import { EngineRig, entryOf } from './testing-engine/engine-rig.ts';
 
-function entryOf(seq: number): Entry {
-  const header = new EngineRig().header({ seq });
-  return { header, phase: { kind: 'waiting' }, mayHaveBeenSent: false, lastError: null, deferralCount: 0 };
-}
+const rig = new EngineRig();
+const entryAt = (seq: number): Entry => entryOf(rig.header({ seq }));
 
 test('Q7 · a lane keeps the order of its numbers, whichever order they come and go in', () => {
   const step = fc.record({
@@ -21,7 +19,7 @@ test('Q7 · a lane keeps the order of its numbers, whichever order they come and
       for (const { kind, seq } of steps) {
         if (kind === 'insert') {
           if (model.some((entry) => entry.header.seq === seq)) continue;
-          const entry = entryOf(seq);
+          const entry = entryAt(seq);
           lane.insert(entry);
           model = [...model, entry].toSorted((left, right) => left.header.seq - right.header.seq);
         } else {
@@ -39,7 +37,7 @@ test('Q7 · a lane keeps the order of its numbers, whichever order they come and
 
 test('Q7 · taking out one that is not in the lane changes nothing', () => {
   const lane = new Lane('a');
-  const [first, stranger] = [entryOf(1), entryOf(2)];
+  const [first, stranger] = [entryAt(1), entryAt(2)];
   lane.insert(first);
 
   lane.remove(stranger);

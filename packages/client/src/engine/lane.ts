@@ -1,16 +1,30 @@
+import type { RecordPriority } from '../mutation/record.ts';
 import type { Entry } from './entry.ts';
+
+/** A lane's turn: the lower the rank the sooner. */
+export interface Listing {
+  readonly lane: Lane;
+  readonly head: Entry;
+  readonly rankMs: number;
+}
+
+const LEVELS: Readonly<Record<RecordPriority, 0 | 1 | 2>> = { high: 0, normal: 1, low: 2 };
+/** A lane rises one level for each of these that its head has waited, in milliseconds. */
+const LEVEL_MS = 60_000;
 
 /** Mutations that are delivered strictly in order: only the head may be in flight. */
 export class Lane {
   readonly name: string;
-  /** The head is not tried before this time (monotonic): a backoff, or a deferral. */
-  dueAtMs = 0;
-  /** The `seq` under which the lane stands in the ready heap, so that it stands there once. */
-  listedSeq: number | null = null;
+  /** How the lane stands in the ready heap; an older listing of it is stale. */
+  listing: Listing | null = null;
+  /** When the schedule looks at it again (monotonic), while its head is not due. */
+  alarmAtMs: number | null = null;
   /** The last one that the server is known to have settled; null when none is known. */
   settledSeq: number | null = null;
   private entries: Entry[] = [];
   private first = 0;
+  /** How many wait here of each priority, the highest first. */
+  private readonly levelCounts: [number, number, number] = [0, 0, 0];
 
   constructor(name: string) {
     this.name = name;
@@ -24,19 +38,36 @@ export class Lane {
     return this.entries.length - this.first;
   }
 
+  /**
+   * When its head began to wait, and a minute later for each level below the highest: so a lane that has waited a minute
+   * longer goes before one of the next higher level. It does not change while time passes, so it can stand in a heap.
+   */
+  get rankMs(): number {
+    const level = this.levelCounts.findIndex((count) => count > 0);
+    return (this.head?.waitingSinceMs ?? 0) + Math.max(0, level) * LEVEL_MS;
+  }
+
+  /** Those numbered above `seq`; looks at the whole lane. */
+  after(seq: number): Entry[] {
+    return this.entries.slice(this.first).filter(({ header }) => header.seq > seq);
+  }
+
   /** Keeps the order of `seq`, whichever order they become known in. */
   insert(entry: Entry): void {
     const { entries } = this;
     let index = entries.length;
     while (index > this.first && (entries[index - 1] as Entry).header.seq > entry.header.seq) index -= 1;
     entries.splice(index, 0, entry);
+    this.levelCounts[LEVELS[entry.header.priority]] += 1;
   }
 
   /** Takes out an entry, nearly always the head. */
   remove(entry: Entry): void {
-    if (this.head !== entry) {
-      const index = this.entries.indexOf(entry, this.first);
-      if (index >= 0) this.entries.splice(index, 1);
+    const index = this.head === entry ? this.first : this.entries.indexOf(entry, this.first);
+    if (index < 0) return;
+    this.levelCounts[LEVELS[entry.header.priority]] -= 1;
+    if (index > this.first) {
+      this.entries.splice(index, 1);
       return;
     }
     this.first += 1;

@@ -2,13 +2,15 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Entry } from './entry.ts';
 import { Schedule } from './schedule.ts';
-import { EngineRig } from './testing-engine/engine-rig.ts';
+import { EngineRig, entryOf } from './testing-engine/engine-rig.ts';
 
 const rig = new EngineRig();
 
-function entryOf(seq: number, lane: string, payloadBytes = 1): Entry {
-  const header = rig.header({ seq, lane, payloadBytes });
-  return { header, phase: { kind: 'waiting' }, mayHaveBeenSent: false, lastError: null, deferralCount: 0 };
+const LEVELS = ['high', 'normal', 'low'] as const;
+type Level = (typeof LEVELS)[number];
+
+function entryAt(seq: number, lane: string, priority: Level = 'normal', nowMs = 0): Entry {
+  return entryOf(rig.header({ seq, lane, priority, payloadBytes: 1 }), nowMs);
 }
 
 const send = (entry: Entry): void => {
@@ -16,13 +18,13 @@ const send = (entry: Entry): void => {
 };
 
 type Step =
-  | { readonly kind: 'insert'; readonly seq: number; readonly lane: string }
+  | { readonly kind: 'insert'; readonly seq: number; readonly lane: string; readonly priority: Level }
   | { readonly kind: 'take'; readonly maxCount: number }
   | { readonly kind: 'settle' | 'return' | 'refuse'; readonly index: number }
   | { readonly kind: 'pass'; readonly ms: number }
   | { readonly kind: 'hurry' };
 
-/** The same rules without heaps: every lane's first, if it waits and is due, by number. */
+/** The same rules without heaps: every lane's first, if it waits and is due, by how long it waits and the highest priority behind it. */
 class NaiveSchedule {
   readonly entries: Entry[] = [];
   readonly dueAtMs = new Map<string, number>();
@@ -34,8 +36,15 @@ class NaiveSchedule {
     }
     return [...heads.values()]
       .filter(({ phase, header }) => phase.kind === 'waiting' && (this.dueAtMs.get(header.lane) ?? 0) <= nowMs)
-      .toSorted((left, right) => left.header.seq - right.header.seq)
+      .toSorted((left, right) => this.rankMs(left) - this.rankMs(right) || left.header.seq - right.header.seq)
       .slice(0, maxCount);
+  }
+
+  private rankMs({ header, waitingSinceMs }: Entry): number {
+    const levels = this.entries
+      .filter(({ header: { lane } }) => lane === header.lane)
+      .map((entry) => LEVELS.indexOf(entry.header.priority));
+    return waitingSinceMs + Math.min(...levels) * 60_000;
   }
 
   remove(entry: Entry): void {
@@ -44,16 +53,20 @@ class NaiveSchedule {
   }
 }
 
-test('Q7 · whatever comes and goes, the heads of the lanes that are due go next, in the order of their numbers', () => {
+test('Q7 · whatever comes and goes, the heads of the lanes that are due go next, the most urgent first', () => {
   const step: fc.Arbitrary<Step> = fc.oneof(
     fc.record({
       kind: fc.constant('insert' as const),
       seq: fc.integer({ min: 1, max: 40 }),
       lane: fc.constantFrom('a', 'b', 'c'),
+      priority: fc.constantFrom(...LEVELS),
     }),
     fc.record({ kind: fc.constant('take' as const), maxCount: fc.integer({ min: 0, max: 4 }) }),
     fc.record({ kind: fc.constantFrom('settle' as const, 'return' as const, 'refuse' as const), index: fc.nat(3) }),
-    fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 15 }) }),
+    fc.record({
+      kind: fc.constant('pass' as const),
+      ms: fc.oneof(fc.integer({ min: 1, max: 15 }), fc.constant(70_000)),
+    }),
     fc.record({ kind: fc.constant('hurry' as const) }),
   );
   fc.assert(
@@ -68,7 +81,7 @@ test('Q7 · whatever comes and goes, the heads of the lanes that are due go next
             if (model.entries.some(({ header }) => header.seq === each.seq)) break;
             // A number below one that is on its way does not turn up: the engine is given them without gaps.
             if (sending.some(({ header }) => header.lane === each.lane && header.seq > each.seq)) break;
-            const entry = entryOf(each.seq, each.lane);
+            const entry = entryAt(each.seq, each.lane, each.priority, nowMs);
             model.entries.push(entry);
             schedule.insert(entry, nowMs);
             break;
@@ -100,16 +113,16 @@ test('Q7 · whatever comes and goes, the heads of the lanes that are due go next
             }
             if (each.kind === 'refuse') {
               model.dueAtMs.set(entry.header.lane, nowMs + 10);
-              schedule.delay(entry, nowMs + 10);
+              schedule.delay(entry, nowMs + 10, nowMs);
             }
-            schedule.returned(entry, nowMs);
+            schedule.freed(entry, nowMs);
           }
         }
       }
       // Nothing that waits is forgotten: with all back and all delays over, every lane is taken.
       for (const entry of sending) {
         entry.phase = { kind: 'waiting' };
-        schedule.returned(entry, nowMs);
+        schedule.freed(entry, nowMs);
       }
       const left = model.take(100, nowMs + 1_000);
       expect(schedule.take(100, 1_000_000, nowMs + 1_000, send)).toEqual(left);
@@ -121,7 +134,7 @@ test('Q7 · whatever comes and goes, the heads of the lanes that are due go next
 test('Q7 · one that comes back with a lower number than the head does not make the head go twice', () => {
   // given: 2 is listed as the head; 1 turns up before it (its settlement was lost), goes, and is settled
   const schedule = new Schedule();
-  const [first, second] = [entryOf(1, 'a'), entryOf(2, 'a')];
+  const [first, second] = [entryAt(1, 'a'), entryAt(2, 'a')];
   schedule.insert(second, 0);
   schedule.insert(first, 0);
   expect(schedule.take(1, 1_000, 0, send)).toEqual([first]);

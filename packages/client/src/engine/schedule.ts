@@ -1,16 +1,13 @@
-import type { Entry } from './entry.ts';
+import { dueAtMs, type Entry, isDue } from './entry.ts';
 import { Heap } from './heap.ts';
-import { Lane } from './lane.ts';
-
-interface Listing {
-  readonly seq: number;
-  readonly lane: Lane;
-}
+import { Lane, type Listing } from './lane.ts';
 
 /** Which lanes may send now, and which later. Costs the logarithm of the number of lanes, whatever the queue's length. */
 export class Schedule {
   private readonly lanes = new Map<string, Lane>();
-  private readonly ready = new Heap<Listing>((left, right) => left.seq - right.seq);
+  private readonly ready = new Heap<Listing>(
+    (left, right) => left.rankMs - right.rankMs || left.head.header.seq - right.head.header.seq,
+  );
   private readonly later = new Heap<{ readonly atMs: number; readonly lane: Lane }>(
     (left, right) => left.atMs - right.atMs,
   );
@@ -28,6 +25,14 @@ export class Schedule {
     return settledSeq !== null && settledSeq < seq ? settledSeq : null;
   }
 
+  /** Those behind it in its lane that are about the same row. */
+  sameEntityBehind({ header }: Entry): Entry[] {
+    const { entity } = header;
+    if (entity === null) return [];
+    const behind = this.lanes.get(header.lane)?.after(header.seq) ?? [];
+    return behind.filter(({ header: other }) => other.entity?.table === entity.table && other.entity.id === entity.id);
+  }
+
   insert(entry: Entry, nowMs: number): void {
     let lane = this.lanes.get(entry.header.lane);
     if (lane === undefined) {
@@ -42,35 +47,36 @@ export class Schedule {
   remove(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
     const lane = this.laneOf(entry);
     if (isServersVerdict) lane.settledSeq = Math.max(lane.settledSeq ?? 0, entry.header.seq);
-    if (lane.head === entry) lane.dueAtMs = 0;
     lane.remove(entry);
     if (lane.size === 0) this.lanes.delete(lane.name);
     else this.offer(lane, nowMs);
   }
 
   /** The head is not to be tried before this time. */
-  delay(entry: Entry, untilMs: number): void {
-    const lane = this.laneOf(entry);
-    lane.dueAtMs = untilMs;
-    this.later.push({ atMs: untilMs, lane });
+  delay(entry: Entry, untilMs: number, nowMs: number): void {
+    entry.backoffUntilMs = untilMs;
+    this.offer(this.laneOf(entry), nowMs);
   }
 
-  /** A head that was on its way waits again. */
-  returned(entry: Entry, nowMs: number): void {
+  /** It may go now, as far as it is itself concerned: it was on its way and waits again, or its parents are confirmed. */
+  freed(entry: Entry, nowMs: number): void {
     const lane = this.lanes.get(entry.header.lane);
     if (lane !== undefined) this.offer(lane, nowMs);
   }
 
-  /** Forgets delays: someone asked to drain now. */
+  /** Forgets backoffs: someone asked to drain now. */
   hurry(nowMs: number): void {
-    for (let next = this.later.pop(); next !== undefined; next = this.later.pop()) {
-      next.lane.dueAtMs = 0;
-      this.offer(next.lane, nowMs);
+    const lanes: Lane[] = [];
+    for (let next = this.later.pop(); next !== undefined; next = this.later.pop()) lanes.push(next.lane);
+    for (const lane of lanes) {
+      lane.alarmAtMs = null;
+      if (lane.head !== undefined) lane.head.backoffUntilMs = 0;
+      this.offer(lane, nowMs);
     }
   }
 
   /**
-   * The heads that go next, in the order they were added; at most `maxCount`, and `maxBytes` unless one alone is larger.
+   * The heads that go next, the most urgent first; at most `maxCount`, and `maxBytes` unless one alone is larger.
    * `claim` marks each as on its way before the next is looked for: a lane may stand in the heap more than once, when one
    * with a lower number became known late.
    */
@@ -101,21 +107,22 @@ export class Schedule {
   private firstReady(nowMs: number): Entry | undefined {
     for (let due = this.later.peek(); due !== undefined && due.atMs <= nowMs; due = this.later.peek()) {
       this.later.pop();
+      if (due.lane.alarmAtMs === due.atMs) due.lane.alarmAtMs = null;
       this.offer(due.lane, nowMs);
     }
     for (let listing = this.ready.peek(); listing !== undefined; listing = this.ready.peek()) {
-      const { head } = listing.lane;
-      if (head?.header.seq === listing.seq && isReady(head, listing.lane, nowMs)) return head;
+      const { lane, head } = listing;
+      if (lane.listing === listing && lane.head === head && isDue(head, nowMs)) return head;
       this.unlist();
-      this.offer(listing.lane, nowMs);
+      this.offer(lane, nowMs);
     }
     return undefined;
   }
 
   private unlist(): void {
     // Only ever called after a look at it.
-    const { seq, lane } = this.ready.pop() as Listing;
-    if (seq === lane.listedSeq) lane.listedSeq = null;
+    const listing = this.ready.pop() as Listing;
+    if (listing.lane.listing === listing) listing.lane.listing = null;
   }
 
   private laneOf(entry: Entry): Lane {
@@ -123,14 +130,17 @@ export class Schedule {
     return this.lanes.get(entry.header.lane) as Lane;
   }
 
+  /** Puts the lane where it belongs now: among the ready ones, or among those that are due later. */
   private offer(lane: Lane, nowMs: number): void {
-    const { head } = lane;
-    if (head === undefined || !isReady(head, lane, nowMs) || head.header.seq === lane.listedSeq) return;
-    lane.listedSeq = head.header.seq;
-    this.ready.push({ seq: lane.listedSeq, lane });
+    const { head, rankMs, listing } = lane;
+    if (head === undefined || head.phase.kind !== 'waiting') return;
+    if (isDue(head, nowMs)) {
+      if (listing?.head === head && listing.rankMs === rankMs) return;
+      lane.listing = { lane, head, rankMs };
+      this.ready.push(lane.listing);
+    } else if (head.openParents.size === 0 && dueAtMs(head) < (lane.alarmAtMs ?? Number.POSITIVE_INFINITY)) {
+      lane.alarmAtMs = dueAtMs(head);
+      this.later.push({ atMs: lane.alarmAtMs, lane });
+    }
   }
-}
-
-function isReady(head: Entry, lane: Lane, nowMs: number): boolean {
-  return head.phase.kind === 'waiting' && lane.dueAtMs <= nowMs;
 }

@@ -18,6 +18,10 @@ export class Unconfirmed {
   private changedIds = new Set<string>();
   private readonly byId = new Map<string, Entry>();
   private readonly bySeq = new Map<number, Entry>();
+  /** Those that wait for a mutation, by its id. */
+  private readonly childrenOf = new Map<string, Set<Entry>>();
+  /** Those whose parent may be dead already; the tab that delivers looks. */
+  private readonly suspectedOrphans = new Set<Entry>();
   /** Settled by this tab, and on its way to storage. */
   private readonly settling = new Set<number>();
   /** Every number that may be open; those that are not any more are dropped when they come up. */
@@ -58,7 +62,8 @@ export class Unconfirmed {
     return undefined;
   }
 
-  insert(header: MutationHeader, mayHaveBeenSent: boolean, nowMs: number): void {
+  /** `heldUntilMs` is when its undo window ends (monotonic); one that still has a part of it before it was never sent. */
+  insert(header: MutationHeader, mayHaveBeenSent: boolean, nowMs: number, heldUntilMs: number): void {
     if (this.bySeq.has(header.seq) || this.settling.has(header.seq)) return;
     // The same id under another number: a dead letter was retried, and the newer one stands.
     const older = this.byId.get(header.id);
@@ -67,7 +72,21 @@ export class Unconfirmed {
       this.forget(older, nowMs, false);
     }
     const lastError = header.attempts.at(-1)?.error ?? null;
-    const entry: Entry = { header, phase: { kind: 'waiting' }, mayHaveBeenSent, lastError, deferralCount: 0 };
+    const entry: Entry = {
+      header,
+      phase: { kind: 'waiting' },
+      mayHaveBeenSent: mayHaveBeenSent && heldUntilMs <= nowMs,
+      lastError,
+      deferralCount: 0,
+      waitingSinceMs: nowMs,
+      heldUntilMs,
+      backoffUntilMs: 0,
+      openParents: new Set(header.dependsOn.filter((id) => this.byId.has(id))),
+    };
+    for (const id of entry.openParents) {
+      this.childrenOf.set(id, (this.childrenOf.get(id) ?? new Set()).add(entry));
+      if (this.byId.get(id)?.phase.kind === 'failed') this.suspectedOrphans.add(entry);
+    }
     this.byId.set(header.id, entry);
     this.bySeq.set(header.seq, entry);
     this.openSeqs.push(header.seq);
@@ -77,6 +96,38 @@ export class Unconfirmed {
     this.counts.pendingBytes += header.payloadBytes;
     this.schedule.insert(entry, nowMs);
     this.changed(entry);
+  }
+
+  /** Those that wait for this one, and those behind the creation of their row; they cannot stand without it. */
+  dependants(entry: Entry): Entry[] {
+    const children = [...(this.childrenOf.get(entry.header.id) ?? [])];
+    return entry.header.operation === 'create' ? [...children, ...this.schedule.sameEntityBehind(entry)] : children;
+  }
+
+  /** Another tab has disposed of the parent; should this one deliver, it has to look at the children. */
+  suspectOrphans(children: readonly Entry[]): void {
+    for (const child of children) this.suspectedOrphans.add(child);
+  }
+
+  /** Those that wait for a parent which is dead or gone, each with its parent's id; they are suspected no longer. */
+  takeOrphans(): { readonly orphan: Entry; readonly parentId: string }[] {
+    const orphans: { orphan: Entry; parentId: string }[] = [];
+    for (const orphan of this.suspectedOrphans) {
+      const parentId = [...orphan.openParents].find((id) => (this.byId.get(id)?.phase.kind ?? 'failed') === 'failed');
+      if (orphan.phase.kind === 'waiting' && parentId !== undefined) orphans.push({ orphan, parentId });
+    }
+    this.suspectedOrphans.clear();
+    return orphans;
+  }
+
+  /** The parent is confirmed: its children wait for it no longer. */
+  release(parentId: string, nowMs: number): void {
+    for (const child of this.childrenOf.get(parentId) ?? []) {
+      child.openParents.delete(parentId);
+      this.changed(child);
+      this.schedule.freed(child, nowMs);
+    }
+    this.childrenOf.delete(parentId);
   }
 
   /** Confirmed, or gone: keeps nothing of it. */
@@ -139,6 +190,7 @@ export class Unconfirmed {
     this.counts.pending -= 1;
     this.counts.pendingBytes -= entry.header.payloadBytes;
     this.schedule.remove(entry, nowMs, isServersVerdict);
+    for (const id of entry.openParents) this.childrenOf.get(id)?.delete(entry);
     this.changed(entry);
   }
 }

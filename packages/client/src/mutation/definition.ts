@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import type { EntityRef, JsonObject, Operation } from '../protocol/wire.ts';
+import type { EntityRef, JsonObject, Operation, WireError } from '../protocol/wire.ts';
 
 /** Any schema that speaks Standard Schema: zod, valibot, arktype and others. */
 export type PayloadSchema = StandardSchemaV1<unknown, object>;
@@ -26,6 +26,12 @@ export interface MutationDefinition<
    * @default the entity (`table:id`), or the type where there is none
    */
   readonly lane?: (payload: Payload<Schema>) => string;
+  /**
+   * Who goes first when many lanes wait. A lane competes with the highest priority waiting in it, and rises one level for
+   * each minute that its first one has waited, so that none starves.
+   * @default 'normal'
+   */
+  readonly priority?: Priority;
   /** How refusals of this type are retried. @default 5 retries, 1 s doubling to 30 s, full jitter */
   readonly retry?: Partial<RetryRules>;
   /**
@@ -34,6 +40,9 @@ export interface MutationDefinition<
    */
   readonly optimistic?: (draft: State, payload: Payload<Schema>) => void;
 }
+
+/** `medium` is another word for `normal`. */
+export type Priority = 'high' | 'normal' | 'medium' | 'low';
 
 /** When and how often a refused mutation is tried again. Only answers about the mutation count, never a failure of the line. */
 export interface RetryRules {
@@ -84,8 +93,29 @@ export type AnyMutationDefinition = MutationDefinition<string, any, any>;
 
 /** What `queue.add` takes for one of the definitions. */
 export type MutationInput<Definition extends AnyMutationDefinition> = Definition extends AnyMutationDefinition
-  ? { readonly type: Definition['type']; readonly payload: StandardSchemaV1.InferInput<Definition['payload']> }
+  ? MutationOptions & {
+      readonly type: Definition['type'];
+      readonly payload: StandardSchemaV1.InferInput<Definition['payload']>;
+    }
   : never;
+
+/** What may be said of one mutation beside its type and payload. */
+export interface MutationOptions {
+  /** @default what its type says */
+  readonly priority?: Priority;
+  /** Not sent before this much time has passed, in milliseconds: an undo window, in which `cancel` is sure to work. @default 0 */
+  readonly delayMs?: number;
+  /** Attempts after the first. @default what its type says */
+  readonly maxRetries?: number;
+  /** Delay before the first retry, in milliseconds. @default what its type says */
+  readonly retryDelayMs?: number;
+  /** An answered failure is final; a lost answer is still sent again. @default false */
+  readonly doNotRetry?: boolean;
+  /** Mutations (handles, or their ids) that the server must have confirmed before this one is sent. If one fails, so does this: `PARENT_FAILED`. */
+  readonly dependsOn?: readonly (string | { readonly id: string })[];
+  /** Called in this run of the app with each answer that uses up a retry. */
+  readonly onRetry?: (event: { readonly id: string; readonly attemptCount: number; readonly error: WireError }) => void;
+}
 
 /** What stands in a record: all that a definition says about one payload. */
 export interface DescribedMutation {

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { ERROR_CATEGORIES, type EntityRef, type JsonObject, type Operation, type WireError } from '../protocol/wire.ts';
 import { checksum } from './checksum.ts';
+import type { Priority } from './definition.ts';
 
 /** Version of the stored records. A store written by a higher one is refused (`STORAGE_TOO_NEW`) and left untouched. */
 export const RECORD_FORMAT = 1;
@@ -14,6 +15,8 @@ export interface AttemptRecord {
   readonly error: WireError;
 }
 
+export type RecordPriority = Exclude<Priority, 'medium'>;
+
 /** All that scheduling needs. Read at open; the body stays on disk until it is sent. */
 export interface MutationHeader {
   readonly seq: number;
@@ -24,6 +27,15 @@ export interface MutationHeader {
   readonly lane: string;
   readonly operation: Operation;
   readonly entity: EntityRef | null;
+  readonly priority: RecordPriority;
+  /** Attempts after the first; null for what its type says. */
+  readonly maxRetries: number | null;
+  /** Delay before the first retry, in milliseconds; null for what its type says. */
+  readonly retryDelayMs: number | null;
+  /** Not sent before this much time has passed since it was added, in milliseconds: an undo window. 0 for none. */
+  readonly delayMs: number;
+  /** Ids of mutations that the server must have confirmed first. */
+  readonly dependsOn: readonly string[];
   /** By the device's clock; nothing is ordered by it. */
   readonly createdAtMs: number;
   readonly payloadBytes: number;
@@ -75,6 +87,11 @@ const header: v.GenericSchema<MutationHeader> = v.object({
   lane: v.string(),
   operation: v.picklist(['create', 'update', 'delete', 'custom']),
   entity,
+  priority: v.picklist(['high', 'normal', 'low']),
+  maxRetries: v.nullable(v.number()),
+  retryDelayMs: v.nullable(v.number()),
+  delayMs: v.number(),
+  dependsOn: v.array(v.string()),
   createdAtMs: v.number(),
   payloadBytes: v.number(),
   bodyChecksum: v.number(),

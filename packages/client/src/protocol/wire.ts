@@ -81,8 +81,20 @@ export interface WireError {
 export type WireOutcome =
   | { readonly seq: number; readonly id: string; readonly kind: 'applied'; readonly result: Json }
   /** Seen before. `verdict` is the stored one; `result` is null once the ledger row has been trimmed. */
-  | { readonly seq: number; readonly id: string; readonly kind: 'duplicate'; readonly verdict: 'applied'; readonly result: Json }
-  | { readonly seq: number; readonly id: string; readonly kind: 'duplicate'; readonly verdict: 'rejected'; readonly error: WireError }
+  | {
+      readonly seq: number;
+      readonly id: string;
+      readonly kind: 'duplicate';
+      readonly verdict: 'applied';
+      readonly result: Json;
+    }
+  | {
+      readonly seq: number;
+      readonly id: string;
+      readonly kind: 'duplicate';
+      readonly verdict: 'rejected';
+      readonly error: WireError;
+    }
   | { readonly seq: number; readonly id: string; readonly kind: 'rejected'; readonly error: WireError }
   | { readonly seq: number; readonly id: string; readonly kind: 'refused'; readonly error: WireError }
   /** Not looked at this time: the one before it in its lane is not settled, or the batch ran out of room. */

@@ -1,52 +1,85 @@
 import type { MutationHeader } from '../mutation/record.ts';
 import type { NewMutation, QueueStore } from './queue-store.ts';
 
-interface Waiter {
-  readonly mutation: NewMutation;
-  readonly resolve: (header: MutationHeader) => void;
-  readonly reject: (error: unknown) => void;
+/** A place in the order of calls, taken at the call; what is to be stored comes when it has been checked. */
+interface Place {
+  mutation: NewMutation | null;
+  isGivenUp: boolean;
+  resolve: (header: MutationHeader) => void;
+  reject: (error: unknown) => void;
 }
 
 /** Most mutations in one commit, so that one burst does not make one huge transaction. */
 const COMMIT_COUNT_MAX = 500;
 
-/** Calls made together, or while a commit is under way, share the next commit. Each still learns its own end, and only after it. */
+/**
+ * Calls made together, or while a commit is under way, share the next commit, in the order of the calls: one whose
+ * checks take longer is not overtaken. Each still learns its own end, and only after it.
+ */
 export class GroupCommit {
-  private readonly store: QueueStore;
+  private readonly openedStore: () => Promise<QueueStore>;
   private readonly onStored: (headers: readonly MutationHeader[]) => void;
-  private waiting: Waiter[] = [];
+  private places: Place[] = [];
   private flushing: Promise<void> | null = null;
 
-  constructor(store: QueueStore, onStored: (headers: readonly MutationHeader[]) => void) {
-    this.store = store;
+  constructor(openedStore: () => Promise<QueueStore>, onStored: (headers: readonly MutationHeader[]) => void) {
+    this.openedStore = openedStore;
     this.onStored = onStored;
   }
 
-  add(mutation: NewMutation): Promise<MutationHeader> {
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ mutation, resolve, reject });
-      this.flushing ??= Promise.resolve().then(() => this.flush());
+  /** Takes a place now; stores what `prepare` brings, or gives the place up when that rejects. */
+  async add(prepare: () => Promise<NewMutation>): Promise<MutationHeader> {
+    const place: Place = { mutation: null, isGivenUp: false, resolve: () => {}, reject: () => {} };
+    const stored = new Promise<MutationHeader>((resolve, reject) => {
+      place.resolve = resolve;
+      place.reject = reject;
     });
+    this.places.push(place);
+    try {
+      place.mutation = await prepare();
+    } catch (error) {
+      place.isGivenUp = true;
+      this.begin();
+      throw error;
+    }
+    this.begin();
+    return stored;
   }
 
-  /** Resolves once everything added so far is stored or refused. */
+  /** Resolves once everything that is ready to be stored is stored or refused. */
   async whenFlushed(): Promise<void> {
     await this.flushing;
   }
 
+  private begin(): void {
+    this.flushing ??= Promise.resolve().then(() => this.flush());
+  }
+
   private async flush(): Promise<void> {
-    while (this.waiting.length > 0) {
-      const group = this.waiting.slice(0, COMMIT_COUNT_MAX);
-      this.waiting = this.waiting.slice(COMMIT_COUNT_MAX);
+    for (let group = this.takeReady(); group.length > 0; group = this.takeReady()) {
       try {
-        const headers = await this.store.append(group.map(({ mutation }) => mutation));
+        const store = await this.openedStore();
+        const headers = await store.append(group.map(({ mutation }) => mutation as NewMutation));
         this.onStored(headers);
         headers.forEach((header, index) => group[index]?.resolve(header));
       } catch (error) {
         for (const { reject } of group) reject(error);
       }
     }
-    // In the same turn as the last look at `waiting`, so that no call falls between.
+    // In the same turn as the last look at `places`, so that no call falls between.
     this.flushing = null;
+  }
+
+  /** The first ones that are ready, up to the first that is not. */
+  private takeReady(): Place[] {
+    const group: Place[] = [];
+    let taken = 0;
+    for (const place of this.places) {
+      if ((place.mutation === null && !place.isGivenUp) || group.length === COMMIT_COUNT_MAX) break;
+      taken += 1;
+      if (!place.isGivenUp) group.push(place);
+    }
+    this.places = this.places.slice(taken);
+    return group;
   }
 }

@@ -1,7 +1,7 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Settlement, WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
-import type { AnyMutationDefinition, MutationInput } from '../mutation/definition.ts';
+import type { AnyMutationDefinition, MutationInput, MutationOptions } from '../mutation/definition.ts';
 import { errorFromWire, HoldfastError } from '../mutation/holdfast-error.ts';
 import type { CompletedRecord, DeadLetter } from '../mutation/record.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
@@ -21,6 +21,7 @@ import { prepareMutation } from './prepare-mutation.ts';
 import type { QueueEvents, Settled } from './queue-events.ts';
 import { QueueStore } from './queue-store.ts';
 import { Runner, toHoldfastError } from './runner.ts';
+import type { CancelAnswer } from './tab-message.ts';
 
 /** What `add` resolves to, once the mutation is durable. */
 export interface MutationHandle {
@@ -29,6 +30,8 @@ export interface MutationHandle {
   readonly durability: Durability;
   /** The server's verdict, however long it takes. Never rejects. */
   readonly settled: Promise<Settled>;
+  /** Takes it back if it cannot have been sent; see `MutationQueue.cancel`. */
+  readonly cancel: () => Promise<CancelAnswer>;
 }
 
 /** The queue at a glance. The object stays the same until something in it changes. */
@@ -107,13 +110,16 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private readonly listeners: Listeners;
   private runner: Runner | null = null;
   private store: QueueStore | null = null;
-  private commits: GroupCommit | null = null;
+  private readonly commits: GroupCommit;
   private snapshot: QueueSnapshot;
   private isRead = false;
   private isClosed = false;
   private readonly waiters = new Map<string, ((settled: Settled) => void)[]>();
   /** The latest confirmed ones, oldest first. */
   private readonly recent = new Map<string, { readonly record: CompletedRecord; isObserved: boolean }>();
+  private readonly onRetries = new Map<string, NonNullable<MutationOptions['onRetry']>>();
+  /** On their way into the store, and not counted by the engine yet. */
+  private adding = { count: 0, bytes: 0 };
   /** Grows with every change, so that lists can be cached. */
   version = 0;
 
@@ -134,6 +140,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.network = new NetworkMonitor(this.options.network, this.options.clock, onThrow);
     this.snapshot = snapshotOf(null, false);
     this.ready = this.open();
+    this.commits = new GroupCommit(
+      async () => (await this.opened()).store,
+      (headers) => this.runner?.added(headers),
+    );
     // Whoever awaits `ready` or `add` is told; nobody has to.
     this.ready.catch(() => {});
   }
@@ -141,16 +151,38 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   /**
    * Makes a mutation durable on this device, and resolves when it is. Delivery follows by itself.
    * Rejects with a `HoldfastError`, and then nothing is stored: `UNDECLARED_TYPE`, `INVALID_PAYLOAD`, `PAYLOAD_NOT_JSON`,
-   * `PAYLOAD_TOO_LARGE`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `STORAGE_FAILED`, `QUEUE_CLOSED`.
+   * `PAYLOAD_TOO_LARGE`, `INVALID_OPTION`, `QUEUE_FULL`, `PARENT_FAILED`, `UNKNOWN_MUTATION`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `STORAGE_FAILED`, `QUEUE_CLOSED`.
    */
   async add(input: MutationInput<Definitions[number]>): Promise<MutationHandle> {
     const { clock, newId } = this.options;
     const wallMs = clock.wallMs();
-    const prepared = await prepareMutation(this.definitions, input, { id: newId(wallMs), wallMs });
-    const { commits, store } = await this.opened();
-    const header = await commits.add(prepared);
-    this.listeners.stored.emit({ id: header.id, seq: header.seq, type: header.type, payload: prepared.payload });
-    return { id: header.id, durability: store.durability, settled: this.verdictOn(header.id) };
+    const id = newId(wallMs);
+    let payload: JsonObject = {};
+    let durability: Durability = 'volatile';
+    let release = (): void => {};
+    // The place in the order of calls is taken here, before anything is awaited.
+    const { seq } = await this.commits
+      .add(async () => {
+        const prepared = await prepareMutation(this.definitions, input, { id, wallMs });
+        ({ durability } = (await this.opened()).store);
+        const dependsOn = await this.openParentsOf(prepared.header.dependsOn);
+        release = this.claimRoom(prepared.header.payloadBytes);
+        payload = prepared.payload;
+        return { ...prepared, header: { ...prepared.header, dependsOn } };
+      })
+      .finally(() => release());
+    this.listeners.stored.emit({ id, seq, type: input.type, payload });
+    if (input.onRetry !== undefined) this.onRetries.set(id, input.onRetry);
+    return { id, durability, settled: this.verdictOn(id), cancel: () => this.cancel(id) };
+  }
+
+  /**
+   * Takes a mutation back. `cancelled`: it is gone and never was sent. `tooLate`: it may have been sent, or is settled.
+   * `unknown`: this device does not know it, or the tab that delivers did not answer; it may be sent, or not.
+   */
+  async cancel(id: string): Promise<CancelAnswer> {
+    const { runner } = await this.opened();
+    return runner.cancel(id);
   }
 
   /** The verdict on a mutation by its id: also after a restart, and from any tab. Rejects with `UNKNOWN_MUTATION`. */
@@ -424,7 +456,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.isClosed = true;
     this.network.close();
     await this.ready.catch(() => {});
-    await this.commits?.whenFlushed();
+    await this.commits.whenFlushed();
     await this.runner?.close();
   }
 
@@ -454,7 +486,6 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     );
     this.store = store;
     this.runner = runner;
-    this.commits = new GroupCommit(store, (headers) => runner.added(headers));
     await runner.open();
     await store.sweepCompleted(clock.wallMs() - HISTORY_MS);
     this.isRead = true;
@@ -464,18 +495,42 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private async opened(): Promise<{
     readonly runner: Runner;
     readonly store: QueueStore;
-    readonly commits: GroupCommit;
   }> {
     await this.ready;
-    const { runner, store, commits } = this;
-    if (this.isClosed || runner === null || store === null || commits === null) {
+    const { runner, store } = this;
+    if (this.isClosed || runner === null || store === null) {
       throw new HoldfastError({
         code: 'QUEUE_CLOSED',
         message: 'This queue is closed.',
         hint: 'Use the queue of the current login.',
       });
     }
-    return { runner, store, commits };
+    return { runner, store };
+  }
+
+  /** Parents that are not confirmed yet. Rejects when one of them has failed, or is not known here. */
+  private async openParentsOf(ids: readonly string[]): Promise<readonly string[]> {
+    const open: string[] = [];
+    for (const id of ids) {
+      const status = await this.getMutationStatus(id);
+      if (status?.status === 'pending' || status?.status === 'processing') open.push(id);
+      else if (status === undefined) throw unknownMutation(id);
+      else if (status.status !== 'completed') throw parentFailed(id);
+    }
+    return open;
+  }
+
+  /** Room for one more within the caps, also against those being stored at this moment; returns what gives it back. */
+  private claimRoom(payloadBytes: number): () => void {
+    const { queueCapCount, queueCapBytes } = this.options;
+    const counts = this.runner?.engine.mutations.counts ?? { pending: 0, failed: 0, pendingBytes: 0 };
+    const count = counts.pending + counts.failed + this.adding.count;
+    const bytes = counts.pendingBytes + this.adding.bytes;
+    if (count >= queueCapCount || bytes + payloadBytes > queueCapBytes) throw queueFull(count, bytes);
+    this.adding = { count: this.adding.count + 1, bytes: this.adding.bytes + payloadBytes };
+    return () => {
+      this.adding = { count: this.adding.count - 1, bytes: this.adding.bytes - payloadBytes };
+    };
   }
 
   private isDraining(runner: Runner): boolean {
@@ -504,9 +559,15 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         this.fail(errorFromWire(error));
         return;
       }
+      case 'cancelled':
+        this.verdict({ status: 'cancelled', id: settlement.header.id }, 0);
+        return;
       case 'refused': {
-        const error = settlement.header.attempts.at(-1)?.error;
-        if (error !== undefined) this.fail(errorFromWire(error));
+        const { id, attempts } = settlement.header;
+        const error = attempts.at(-1)?.error;
+        if (error === undefined) return;
+        this.callOnRetry({ id, attemptCount: attempts.length, error });
+        this.fail(errorFromWire(error));
         return;
       }
     }
@@ -524,7 +585,16 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.waiters.set(id, [...(this.waiters.get(id) ?? []), resolve]);
   }
 
+  private callOnRetry(event: Parameters<NonNullable<MutationOptions['onRetry']>>[0]): void {
+    try {
+      this.onRetries.get(event.id)?.(event);
+    } catch (error) {
+      this.fail(toHoldfastError(error));
+    }
+  }
+
   private verdict(settled: Settled, attemptCount: number): void {
+    this.onRetries.delete(settled.id);
     for (const resolve of this.waiters.get(settled.id) ?? []) resolve(settled);
     this.waiters.delete(settled.id);
     this.listeners.settled.emit(settled);
@@ -587,6 +657,22 @@ function deadLetterOf(engine: Engine, id: string): DeadLetter | null {
   const entry = engine.mutations.get(id);
   if (entry?.phase.kind !== 'failed') return null;
   return { header: entry.header, error: entry.phase.error, failedAtMs: entry.phase.failedAtMs };
+}
+
+function queueFull(count: number, bytes: number): HoldfastError {
+  return new HoldfastError({
+    code: 'QUEUE_FULL',
+    message: `Not stored: the queue holds ${count} mutations with ${bytes} bytes, its limit.`,
+    hint: 'Send what is pending, retry or discard dead letters, or raise `queueCapCount` or `queueCapBytes`.',
+  });
+}
+
+function parentFailed(id: string): HoldfastError {
+  return new HoldfastError({
+    code: 'PARENT_FAILED',
+    message: `Not stored: the change ${id}, which it depends on, did not take effect.`,
+    hint: 'Retry that one first.',
+  });
 }
 
 function unknownMutation(id: string): HoldfastError {

@@ -41,6 +41,10 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    * @default 30_000
    */
   readonly attemptTimeoutMs?: number;
+  /** Most mutations that are not confirmed, dead letters included; `add` then rejects with `QUEUE_FULL`. @default 1_000 */
+  readonly queueCapCount?: number;
+  /** Most payload bytes of what is pending. @default 10_000_000 */
+  readonly queueCapBytes?: number;
   /** @default the platform's */
   readonly clock?: Clock;
   /** @default the platform's */
@@ -60,15 +64,23 @@ export interface ResolvedOptions {
   readonly network: NetworkSource;
   readonly openTabs: OpenTabs;
   readonly attemptTimeoutMs: number;
+  readonly queueCapCount: number;
+  readonly queueCapBytes: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly newId: (wallMs: number) => string;
 }
 
 const ATTEMPT_TIMEOUT_MS = 30_000;
+const QUEUE_CAP_COUNT = 1_000;
+const QUEUE_CAP_BYTES = 10_000_000;
 
 export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinition[]>): ResolvedOptions {
   const attemptTimeoutMs = options.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS;
+  const queueCapCount = options.queueCapCount ?? QUEUE_CAP_COUNT;
+  const queueCapBytes = options.queueCapBytes ?? QUEUE_CAP_BYTES;
+  if (!(queueCapCount > 0)) throw invalid('queueCapCount', 'a number above 0', queueCapCount);
+  if (!(queueCapBytes > 0)) throw invalid('queueCapBytes', 'a number of bytes above 0', queueCapBytes);
   expectText('name', options.name);
   expectText('identity.userId', options.identity?.userId);
   expectText('identity.workspaceId', options.identity?.workspaceId);
@@ -85,6 +97,8 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     network: options.network ?? browserNetwork({ probeUrl: options.probeUrl ?? '/v1/health' }),
     openTabs: options.tabs ?? browserTabs,
     attemptTimeoutMs,
+    queueCapCount,
+    queueCapBytes,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     newId: options.newId ?? ((wallMs) => v7({ msecs: wallMs })),

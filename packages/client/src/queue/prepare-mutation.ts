@@ -1,8 +1,15 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { canonicalJson } from '../mutation/canonical-json.ts';
 import { checksum } from '../mutation/checksum.ts';
-import { type AnyMutationDefinition, type DescribedMutation, describeMutation } from '../mutation/definition.ts';
+import {
+  type AnyMutationDefinition,
+  type DescribedMutation,
+  describeMutation,
+  type MutationOptions,
+  type Priority,
+} from '../mutation/definition.ts';
 import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
+import type { MutationHeader, RecordPriority } from '../mutation/record.ts';
 import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import type { NewMutation } from './queue-store.ts';
 
@@ -14,11 +21,12 @@ export interface PreparedMutation extends NewMutation {
 /** Checks a payload and makes the record of it. Throws what is wrong with it, before anything is stored. */
 export async function prepareMutation(
   definitions: ReadonlyMap<string, AnyMutationDefinition>,
-  input: { readonly type: string; readonly payload: unknown },
+  input: MutationOptions & { readonly type: string; readonly payload: unknown },
   { id, wallMs }: { readonly id: string; readonly wallMs: number },
 ): Promise<PreparedMutation> {
   const definition = definitions.get(input.type);
   if (definition === undefined) throw undeclared(input.type, [...definitions.keys()]);
+  const retries = retryOptionsOf(input);
   const payload = await validate(definition, input.payload);
   const json = canonicalJson(payload, LIMITS.jsonDepth);
   if (json.kind === 'notJson') throw notJson(input.type, json.path, json.reason);
@@ -36,12 +44,36 @@ export async function prepareMutation(
       lane,
       operation,
       entity,
+      priority: priorityOf(input.priority ?? definition.priority ?? 'normal'),
+      ...retries,
+      delayMs: countOption('delayMs', input.delayMs) ?? 0,
+      dependsOn: (input.dependsOn ?? []).map((parent) => (typeof parent === 'string' ? parent : parent.id)),
       createdAtMs: wallMs,
       payloadBytes: json.bytes,
       bodyChecksum: checksum(json.text),
       attempts: [],
     },
   };
+}
+
+function priorityOf(priority: Priority): RecordPriority {
+  return priority === 'medium' ? 'normal' : priority;
+}
+
+function retryOptionsOf(input: MutationOptions): Pick<MutationHeader, 'maxRetries' | 'retryDelayMs'> {
+  const maxRetries = input.doNotRetry === true ? 0 : countOption('maxRetries', input.maxRetries);
+  return { maxRetries, retryDelayMs: countOption('retryDelayMs', input.retryDelayMs) };
+}
+
+/** A whole number from 0, or null where none was given. */
+function countOption(option: string, value: number | undefined): number | null {
+  if (value === undefined) return null;
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `Not stored: \`${option}\` must be a whole number from 0; it is ${value}.`,
+    hint: `Correct \`${option}\`, or leave it out.`,
+  });
 }
 
 /** What the app's own functions make of the payload is checked like the payload: it must be there after a restart too. */

@@ -54,9 +54,25 @@ describe('adding', () => {
     ).toBe(4);
   });
 
-  test('Q1 · mutations added together share commits, and keep their order', async () => {
+  test('Q1 · one whose checks take longer is not overtaken by calls made after it', async () => {
     const device = new TestDevice();
     const queue = await device.open();
+    await device.goOffline();
+    const parent = await queue.add(note('parent'));
+
+    // `dependsOn` is looked up before it is stored; the other call needs no look
+    const handles = await Promise.all([
+      queue.add({ ...note('a', '1'), dependsOn: [parent] }),
+      queue.add(note('a', '2')),
+    ]);
+
+    const pending = await queue.readPending();
+    expect(pending.map(({ id }) => id)).toEqual([parent, ...handles].map(({ id }) => id));
+  });
+
+  test('Q1 · mutations added together share commits, and keep their order', async () => {
+    const device = new TestDevice();
+    const queue = await device.open({ queueCapCount: 2_000 });
     await device.goOffline();
     device.storage.commits = [];
 

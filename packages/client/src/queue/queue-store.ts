@@ -299,6 +299,21 @@ function changesOfSettlement(settlement: Settlement): Change[] {
         { kind: 'put', key: seqKey(FAILED, deadLetter.header.seq), value: sealRecord(deadLetter) },
       ];
     }
+    case 'cancelled': {
+      const { header, cancelledAtMs } = settlement;
+      const note = {
+        id: header.id,
+        type: header.type,
+        entity: header.entity,
+        reason: 'Cancelled before it was sent',
+        cancelledAtMs,
+      };
+      return [
+        { kind: 'delete', key: seqKey(PENDING, header.seq) },
+        { kind: 'delete', key: seqKey(BODY, header.seq) },
+        { kind: 'put', key: DISCARDED + header.id, value: JSON.stringify(note) },
+      ];
+    }
     case 'refused':
       return [{ kind: 'put', key: seqKey(PENDING, settlement.header.seq), value: sealRecord(settlement.header) }];
   }

@@ -11,7 +11,7 @@ import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import { type Json, PROTOCOL_VERSION, type WireError, type WireMutation } from '../protocol/wire.ts';
 import type { Found, QueueStore } from './queue-store.ts';
-import { decodeTabMessage, encodeTabMessage, type TabMessage } from './tab-message.ts';
+import { type CancelAnswer, decodeTabMessage, encodeTabMessage, type TabMessage } from './tab-message.ts';
 
 export interface RunnerPorts {
   readonly store: QueueStore;
@@ -48,6 +48,8 @@ const WRITE_DELAY_MS_BASE = 1_000;
 const WRITE_DELAY_MS_MAX = 30_000;
 /** Leadership that was lost to another tab is asked for again only after this, so that two do not take it in turns. */
 const LEAD_AGAIN_MS = 10_000;
+/** Longest wait for the tab that delivers to answer a question, in milliseconds. */
+const ASK_TIMEOUT_MS = 2_000;
 /** How often the store is looked at although no other tab has said that something changed. */
 const LOOK_AGAIN_MS = 60_000;
 
@@ -78,6 +80,8 @@ export class Runner {
   private stopLeading: () => void = () => {};
   private readonly stopListening: (() => void)[] = [];
   private lastTold = '';
+  /** Who asked the tab that delivers to take a mutation back, by its id, until it answers. */
+  private readonly asked = new Map<string, readonly ((answer: CancelAnswer) => void)[]>();
 
   constructor(ports: RunnerPorts, events: RunnerEvents) {
     this.ports = ports;
@@ -143,6 +147,44 @@ export class Runner {
     this.dispatch({ kind: 'discarded', ids });
   }
 
+  /** Takes a mutation back if it cannot have been sent, which only the tab that delivers knows: another one asks it. */
+  async cancel(id: string): Promise<CancelAnswer> {
+    const { engine } = this;
+    if (!engine.isLeader) return this.askToCancel(id);
+    if (engine.mutations.get(id) === undefined) return 'unknown';
+    if (!engine.canCancel(id)) return 'tooLate';
+    this.dispatch({ kind: 'cancel', ids: [id] });
+    await this.writing;
+    // Another tab may have taken over, or the write may have failed: only what stands in the store holds.
+    return (await this.ports.store.wasDiscarded(id)) ? 'cancelled' : 'unknown';
+  }
+
+  private askToCancel(id: string): Promise<CancelAnswer> {
+    return new Promise((resolve) => {
+      const cancelTimeout = this.later(ASK_TIMEOUT_MS, () => this.hearAnswer(id, 'unknown'));
+      this.asked.set(id, [
+        ...(this.asked.get(id) ?? []),
+        (answer) => {
+          cancelTimeout();
+          resolve(answer);
+        },
+      ]);
+      this.post({ kind: 'cancel', id });
+    });
+  }
+
+  private hearAnswer(id: string, answer: CancelAnswer): void {
+    for (const resolve of this.asked.get(id) ?? []) resolve(answer);
+    this.asked.delete(id);
+  }
+
+  private async answerCancel(id: string): Promise<void> {
+    if (!this.engine.isLeader) return;
+    // Asked before this tab has heard of it: it looks first.
+    if (this.engine.mutations.get(id) === undefined) await this.catchUp();
+    this.post({ kind: 'cancelAnswer', id, answer: await this.cancel(id) });
+  }
+
   /** Looks for what other tabs have stored, in order. Calls made while one waits its turn share it. */
   catchUp(): Promise<void> {
     this.nextLook ??= this.look(async () => {
@@ -156,11 +198,15 @@ export class Runner {
   reconcile(): Promise<void> {
     return this.look(async () => {
       // Only what was believed before the look: what becomes known meanwhile is newer than what it sees.
-      const believed = [...this.engine.mutations.all()].map((entry) => ({ entry, isDead: entry.phase.kind === 'failed' }));
+      const believed = [...this.engine.mutations.all()].map((entry) => ({
+        entry,
+        isDead: entry.phase.kind === 'failed',
+      }));
       const pending = await this.findPending(0);
       const deadLetters = await this.findDeadLetters();
       for (const { entry, isDead } of believed) {
-        const isStill = this.engine.mutations.get(entry.header.id) === entry && (entry.phase.kind === 'failed') === isDead;
+        const isStill =
+          this.engine.mutations.get(entry.header.id) === entry && (entry.phase.kind === 'failed') === isDead;
         const stored = isDead ? deadLetters : pending;
         if (isStill && !stored.has(entry.header.seq)) await this.settleMissing(entry);
       }
@@ -204,6 +250,7 @@ export class Runner {
     this.stopLeading();
     for (const stop of this.stopListening) stop();
     for (const cancel of this.cancels) cancel();
+    for (const id of [...this.asked.keys()]) this.hearAnswer(id, 'unknown');
     await this.looking;
     this.ports.tabs.close();
     await this.ports.store.close();
@@ -234,6 +281,8 @@ export class Runner {
         const { id, seq } = settlement.deadLetter.header;
         this.noteGone(id, seq, seq - 1);
       }
+      if (settlement.kind === 'cancelled')
+        this.noteGone(settlement.header.id, settlement.header.seq, settlement.header.seq);
     }
   }
 
@@ -248,7 +297,9 @@ export class Runner {
   private readPause(): void {
     this.ports.store.isPaused().then(
       (isPaused) => {
-        if (isPaused !== this.engine.gates.isPaused) this.dispatch({ kind: isPaused ? 'paused' : 'resumed' });
+        // A closing queue has closed its gate for itself.
+        if (isPaused !== this.engine.gates.isPaused && !this.isClosing)
+          this.dispatch({ kind: isPaused ? 'paused' : 'resumed' });
       },
       (error: unknown) => this.report(error),
     );
@@ -257,16 +308,9 @@ export class Runner {
   /** Messages may be lost: now and then the store is looked at without one. */
   private lookAgain(): void {
     this.readPause();
-    this.lookWhetherPaused().catch((error: unknown) => this.report(error));
     if (this.engine.isLeader || this.engine.mutations.counts.pending === 0) this.catchUpLater();
     else this.reconcile().catch((error: unknown) => this.report(error));
     this.later(LOOK_AGAIN_MS, () => this.lookAgain());
-  }
-
-  private async lookWhetherPaused(): Promise<void> {
-    const isPaused = await this.ports.store.isPaused();
-    if (isPaused !== this.engine.gates.isPaused && !this.isClosing)
-      this.dispatch({ kind: isPaused ? 'paused' : 'resumed' });
   }
 
   private async findPending(afterSeq: number): Promise<Set<number>> {
@@ -363,6 +407,12 @@ export class Runner {
         return;
       case 'nudge':
         this.dispatch({ kind: 'hint', hint: 'nudge' });
+        return;
+      case 'cancel':
+        this.answerCancel(message.id).catch((error: unknown) => this.report(error));
+        return;
+      case 'cancelAnswer':
+        this.hearAnswer(message.id, message.answer);
         return;
       case 'hello':
         this.lastTold = '';
@@ -613,6 +663,7 @@ function seqOf(settlement: Settlement): number {
     case 'failed':
       return settlement.deadLetter.header.seq;
     case 'refused':
+    case 'cancelled':
       return settlement.header.seq;
   }
 }

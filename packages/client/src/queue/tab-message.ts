@@ -14,10 +14,27 @@ export type TabMessage =
   | { readonly kind: 'resumed' }
   /** Someone asks to drain now. */
   | { readonly kind: 'nudge' }
+  /** To the one who delivers: take this back, if it cannot have been sent. */
+  | { readonly kind: 'cancel'; readonly id: string }
+  | { readonly kind: 'cancelAnswer'; readonly id: string; readonly answer: CancelAnswer }
   /** A tab has just opened and would like to know what is on its way. */
   | { readonly kind: 'hello' };
 
-const KINDS = ['stored', 'settled', 'discarded', 'delivering', 'paused', 'resumed', 'nudge', 'hello'] as const;
+/** `tooLate`: it may have been sent, or is settled. `unknown`: nobody who knows has answered; it may be sent, or not. */
+export type CancelAnswer = 'cancelled' | 'tooLate' | 'unknown';
+
+const KINDS = [
+  'stored',
+  'settled',
+  'discarded',
+  'delivering',
+  'paused',
+  'resumed',
+  'nudge',
+  'cancel',
+  'cancelAnswer',
+  'hello',
+] as const;
 const envelope = v.looseObject({ holdfast: v.literal(1), kind: v.picklist(KINDS) });
 
 export function encodeTabMessage(message: TabMessage): Json {

@@ -26,6 +26,8 @@ const REASONS: Readonly<Record<QueueSnapshot['waitingFor'], string>> = {
   rateLimit: 'Waiting · ',
   circuit: 'Server unavailable · ',
   backoff: '',
+  delay: '',
+  dependency: '',
   lane: '',
   paused: 'Paused · ',
   auth: 'Sign in again · ',

@@ -13,6 +13,11 @@ export interface HeaderOptions {
   readonly type?: string;
   readonly payloadBytes?: number;
   readonly attempts?: MutationHeader['attempts'];
+  readonly priority?: MutationHeader['priority'];
+  readonly maxRetries?: number;
+  readonly retryDelayMs?: number;
+  readonly delayMs?: number;
+  readonly dependsOn?: readonly string[];
 }
 
 /** What a batch was, once it left the engine. */
@@ -75,6 +80,11 @@ export class EngineRig {
       lane: options.lane ?? `lane ${seq}`,
       operation: 'update',
       entity: null,
+      priority: options.priority ?? 'normal',
+      maxRetries: options.maxRetries ?? null,
+      retryDelayMs: options.retryDelayMs ?? null,
+      delayMs: options.delayMs ?? 0,
+      dependsOn: options.dependsOn ?? [],
       createdAtMs: 1_700_000_000_000,
       payloadBytes: options.payloadBytes ?? 100,
       bodyChecksum: 0,
@@ -154,6 +164,21 @@ function isOutcomes(answer: TransportAnswer | readonly WireOutcome[]): answer is
   return Array.isArray(answer);
 }
 
+/** An entry that waits, for tests of the parts below the engine. */
+export function entryOf(header: MutationHeader, waitingSinceMs = 0): Entry {
+  return {
+    header,
+    phase: { kind: 'waiting' },
+    mayHaveBeenSent: false,
+    lastError: null,
+    deferralCount: 0,
+    waitingSinceMs,
+    heldUntilMs: 0,
+    backoffUntilMs: 0,
+    openParents: new Set(),
+  };
+}
+
 export function seqOf(settlement: Settlement): number {
   switch (settlement.kind) {
     case 'completed':
@@ -161,6 +186,7 @@ export function seqOf(settlement: Settlement): number {
     case 'failed':
       return settlement.deadLetter.header.seq;
     case 'refused':
+    case 'cancelled':
       return settlement.header.seq;
   }
 }

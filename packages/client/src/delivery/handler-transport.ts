@@ -1,0 +1,186 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { TransportAnswer } from '../engine/transport-answer.ts';
+import type { AnyMutationDefinition } from '../mutation/definition.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { Transport } from '../ports/transport.ts';
+import type { Json, WireError, WireMutation } from '../protocol/wire.ts';
+import { type ClassifiedFailure, classifyFailure } from './classify-failure.ts';
+import { combineAnswers, type PartAnswer } from './combine-answers.ts';
+
+/** What a handler is told beside the payload. */
+export interface HandlerContext {
+  /** Of the mutation: equal at every attempt, after a restart too. */
+  readonly id: string;
+  /** The same id, for the header of this name: a server that knows it applies the mutation once, however often it comes. */
+  readonly idempotencyKey: string;
+  /** Ends the attempt: give it to `fetch`. What is still on its way then is not waited for. */
+  readonly signal: AbortSignal;
+  /** Fresh from the queue's `auth`; null where there is none. */
+  readonly token: string | null;
+  /** All that is known of the mutation. */
+  readonly mutation: WireMutation;
+}
+
+/**
+ * Delivers one mutation to a backend. What it returns is the result; a `Response` or a result of supabase-js is looked into,
+ * and is a failure if it says so. What it throws is understood by `classifyFailure`, so throw what the backend said.
+ */
+export type MutationHandler<Payload> = (payload: Payload, context: HandlerContext) => unknown;
+
+/** A handler for each type; with the definitions as its argument, their payloads are known. */
+export type MutationHandlers<Definitions extends readonly AnyMutationDefinition[] = readonly AnyMutationDefinition[]> =
+  {
+    readonly [Type in Definitions[number]['type']]: MutationHandler<
+      StandardSchemaV1.InferOutput<Extract<Definitions[number], { readonly type: Type }>['payload']>
+    >;
+  };
+
+export interface HandlerTransportOptions {
+  /** Most handlers that run at a time; of each lane only one ever does. @default 6 */
+  readonly maxConcurrent?: number;
+}
+
+/** As many connections as browsers open to one host over HTTP/1.1. */
+const MAX_CONCURRENT = 6;
+
+/**
+ * Carries mutations to any backend, each by the handler of its type. Unlike Holdfast's own server it cannot promise exactly
+ * once by itself: a handler whose answer is lost runs again, and the backend must know the `idempotencyKey`
+ * (docs/guides/any-backend.md).
+ */
+export function handlerTransport<
+  const Definitions extends readonly AnyMutationDefinition[] = readonly AnyMutationDefinition[],
+>(
+  handlers: MutationHandlers<Definitions>,
+  { maxConcurrent = MAX_CONCURRENT }: HandlerTransportOptions = {},
+): Transport {
+  if (!(maxConcurrent >= 1)) throw invalidOption(maxConcurrent);
+  // One lookup for all types: that a payload fits its handler is what the type of `handlers` has checked.
+  const byType = new Map<string, MutationHandler<never>>(Object.entries(handlers));
+  return {
+    async send({ mutations }, { token, signal }) {
+      const waiting = [...mutations];
+      const parts: PartAnswer[] = [];
+      const work = async (): Promise<void> => {
+        for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
+          const mutation = next;
+          const context = { id: mutation.id, idempotencyKey: mutation.id, signal, token, mutation };
+          const answer = await deliver(byType.get(mutation.type), context);
+          parts.push({ mutations: [mutation], answer });
+        }
+      };
+      const workers = Array.from({ length: Math.min(maxConcurrent, mutations.length) }, work);
+      await untilAborted(Promise.all(workers), signal);
+      // Those that hang, or were never begun, have no outcome: they go again.
+      return parts.length === 0 ? { kind: 'unknown', error: NO_ANSWER } : combineAnswers([...parts]);
+    },
+  };
+}
+
+async function deliver(handler: MutationHandler<never> | undefined, context: HandlerContext): Promise<TransportAnswer> {
+  const { mutation } = context;
+  const { seq, id } = mutation;
+  if (handler === undefined)
+    return { kind: 'answered', outcomes: [{ seq, id, kind: 'rejected', error: noHandler(mutation.type) }] };
+  try {
+    const returned: unknown = await handler(mutation.payload as never, context);
+    if (isFailure(returned)) return answerOf(mutation, classifyFailure(returned), context.signal);
+    return { kind: 'answered', outcomes: [{ seq, id, kind: 'applied', result: resultOf(returned) }] };
+  } catch (cause) {
+    return answerOf(mutation, classifyFailure(cause), context.signal);
+  }
+}
+
+/** What the backend said of one mutation: of the mutation itself, or of the way to it. */
+function answerOf({ seq, id }: WireMutation, failure: ClassifiedFailure, signal: AbortSignal): TransportAnswer {
+  const { error, verdict, retryAfterMs, wasSent, wasReset } = failure;
+  switch (verdict) {
+    case 'rejected':
+    case 'forbidden':
+    case 'conflict':
+      return { kind: 'answered', outcomes: [{ seq, id, kind: 'rejected', error }] };
+    case 'refused':
+      return { kind: 'answered', outcomes: [{ seq, id, kind: 'refused', error }] };
+    case 'rateLimit':
+      return { kind: 'rateLimited', error, retryAfterMs };
+    case 'auth':
+      return { kind: 'unauthorized', error };
+    case 'outdated':
+      return { kind: 'upgradeRequired', error };
+    case 'line':
+      if (signal.aborted || (wasSent === 'perhaps' && error.category === 'TIMEOUT_ERROR'))
+        return { kind: 'unknown', error: NO_ANSWER };
+      if (wasSent === 'answered') return { kind: 'unavailable', error, retryAfterMs };
+      return wasSent === 'no'
+        ? { kind: 'unreachable', error }
+        : { kind: 'unknown', error, ...(wasReset ? { wasReset: true } : {}) };
+  }
+}
+
+/** `fetch` and supabase-js hand failures back where others throw them; taken for results, they would be lost. */
+function isFailure(returned: unknown): boolean {
+  if (typeof returned !== 'object' || returned === null) return false;
+  if (isResponse(returned)) return !returned.ok;
+  return isSupabaseResult(returned) && returned.error !== null;
+}
+
+function resultOf(returned: unknown): Json {
+  if (typeof returned === 'object' && returned !== null) {
+    // Its body is the handler's to read.
+    if (isResponse(returned)) return null;
+    if (isSupabaseResult(returned)) return toJson(returned.data);
+  }
+  return toJson(returned);
+}
+
+/** What JSON makes of it. It was applied in any case, so what JSON cannot carry is no failure. */
+function toJson(value: unknown): Json {
+  try {
+    const text = JSON.stringify(value) as string | undefined;
+    return text === undefined ? null : (JSON.parse(text) as Json);
+  } catch {
+    return null;
+  }
+}
+
+function isResponse(value: object): value is Response {
+  return 'ok' in value && 'status' in value && 'headers' in value && 'bodyUsed' in value;
+}
+
+function isSupabaseResult(value: object): value is { readonly data: unknown; readonly error: unknown } {
+  return 'data' in value && 'error' in value && 'status' in value && 'statusText' in value;
+}
+
+/** Resolves when the work is done or the signal says stop, whichever is first. */
+function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => resolve();
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(() => resolve(), reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}
+
+const NO_ANSWER: WireError = {
+  category: 'TIMEOUT_ERROR',
+  code: 'NO_ANSWER',
+  message: 'The handler did not come to an end in time.',
+  hint: 'Nothing to do: it is sent again under the same id. Give the `signal` to `fetch`, so that it ends with the attempt.',
+};
+
+function noHandler(type: string): WireError {
+  return {
+    category: 'VALIDATION_ERROR',
+    code: 'NO_HANDLER',
+    message: `No handler takes mutations of the type ${JSON.stringify(type)}.`,
+    hint: 'Give `handlerTransport` a handler for it, then retry.',
+  };
+}
+
+function invalidOption(value: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `handlerTransport: \`maxConcurrent\` must be a number of at least 1; it is ${String(value)}.`,
+    hint: 'Correct `maxConcurrent` where the transport is made.',
+  });
+}

@@ -1,0 +1,219 @@
+import { describe, expect, test } from 'vitest';
+import type { WireOutcome } from '../protocol/wire.ts';
+import type { MutationHeader } from '../mutation/record.ts';
+import { applied, ERROR, EngineRig, seqsOf } from './testing-engine/engine-rig.ts';
+
+const rejected = ({ seq, id }: MutationHeader): WireOutcome => ({ seq, id, kind: 'rejected', error: ERROR });
+const refused = ({ seq, id }: MutationHeader): WireOutcome => ({ seq, id, kind: 'refused', error: ERROR });
+
+/** One that has something on its way, so that what is added next waits its turn. */
+function busyRig(): { readonly rig: EngineRig; readonly first: MutationHeader } {
+  const rig = EngineRig.leading();
+  return { rig, first: rig.add() };
+}
+
+describe('priority', () => {
+  test('Q6 · of many lanes the one with the highest priority goes first', () => {
+    const { rig } = busyRig();
+    const [low, normal, high] = rig.addAll([{ priority: 'low' }, { priority: 'normal' }, { priority: 'high' }]);
+
+    rig.answerAll(applied);
+
+    expect(seqsOf(rig.lastBatch)).toEqual([high?.seq, normal?.seq, low?.seq]);
+  });
+
+  test('Q6 · a lane competes with the highest priority waiting in it, and keeps its own order', () => {
+    const { rig } = busyRig();
+    rig.addAll([{ lane: 'a' }, { lane: 'b', priority: 'low' }, { lane: 'b', priority: 'high' }]);
+
+    rig.answerAll(applied);
+
+    expect(seqsOf(rig.lastBatch)).toEqual([3, 2]);
+    rig.answerAll(applied);
+    expect(seqsOf(rig.lastBatch)).toEqual([4]);
+  });
+
+  test('Q6 · low priority rises a level for each minute it waits, so it is never starved', () => {
+    const { rig } = busyRig();
+    const low = rig.add({ priority: 'low' });
+    rig.pass(60_000);
+    const normal = rig.add({ priority: 'normal' });
+    rig.pass(60_000 - 1);
+    const high = rig.add({ priority: 'high' });
+    rig.pass(1);
+    const late = rig.add({ priority: 'high' });
+
+    rig.answerAll(applied);
+
+    // low has waited two minutes and normal one, so both compete as high, by who came first; `high` came a moment before that
+    expect(seqsOf(rig.lastBatch)).toEqual([high.seq, low.seq, normal.seq, late.seq]);
+  });
+});
+
+describe('undo window', () => {
+  test('Q15 · with `delayMs` it is not sent before that has passed, and says so', () => {
+    const rig = EngineRig.leading();
+    const header = rig.add({ delayMs: 5_000 });
+    expect(rig.batches).toEqual([]);
+    expect(rig.waiting(header)).toMatchObject({ waitingFor: 'delay', untilMs: rig.nowMs + 5_000 });
+
+    rig.wake();
+
+    expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+  });
+
+  test('Q15 · asking to hurry does not shorten an undo window', () => {
+    const rig = EngineRig.leading();
+    rig.add({ delayMs: 5_000 });
+    rig.input({ kind: 'hint', hint: 'nudge' });
+    expect(rig.batches).toEqual([]);
+    rig.wake();
+    expect(rig.batches).toHaveLength(1);
+  });
+
+  test('Q14 · one that waits can be taken back; its lane goes on, and its number never reaches the server', () => {
+    const rig = EngineRig.leading();
+    const [undone, next] = rig.addAll([{ lane: 'a', delayMs: 5_000 }, { lane: 'a' }]);
+    expect(rig.batches).toEqual([]);
+
+    rig.input({ kind: 'cancel', ids: [undone?.id ?? ''] });
+
+    expect(rig.settlements).toMatchObject([{ kind: 'cancelled', header: { seq: undone?.seq } }]);
+    expect(seqsOf(rig.lastBatch)).toEqual([next?.seq]);
+    expect(rig.engine.mutations.counts).toMatchObject({ pending: 1, failed: 0 });
+  });
+
+  test('Q14 · what is on its way, or may have been sent, cannot be taken back', () => {
+    const rig = EngineRig.leading();
+    const header = rig.add();
+    expect(rig.engine.canCancel(header.id)).toBe(false);
+    rig.answer({ kind: 'unknown', error: ERROR });
+
+    rig.input({ kind: 'cancel', ids: [header.id] });
+
+    expect(rig.engine.canCancel(header.id)).toBe(false);
+    expect(rig.entry(header).phase.kind).toBe('waiting');
+  });
+
+  test('Q21 · one found at open counts as possibly sent, unless its undo window has not passed', () => {
+    const rig = EngineRig.leading();
+    const { wallMs } = rig.moment();
+    const open = { ...rig.header({ delayMs: 5_000 }), createdAtMs: wallMs - 1_000 };
+    const past = { ...rig.header({ delayMs: 5_000 }), createdAtMs: wallMs - 5_000 };
+    const clockWentBack = { ...rig.header({ delayMs: 5_000 }), createdAtMs: wallMs + 1 };
+    rig.input({ kind: 'paused' });
+
+    rig.input({ kind: 'found', headers: [open, past, clockWentBack], deadLetters: [] });
+
+    expect([open, past, clockWentBack].map(({ id }) => rig.engine.canCancel(id))).toEqual([true, false, false]);
+    expect(rig.entry(open).heldUntilMs).toBe(rig.nowMs + 4_000);
+  });
+
+  test('Q14 · a tab that does not deliver takes nothing back by itself', () => {
+    const rig = new EngineRig();
+    const header = rig.add();
+    rig.input({ kind: 'cancel', ids: [header.id] });
+    expect(rig.entry(header).phase.kind).toBe('waiting');
+  });
+});
+
+describe('dependencies', () => {
+  test('Q8 · a mutation waits until the ones it depends on are confirmed, whatever their lanes', () => {
+    const rig = EngineRig.leading();
+    const parent = rig.add({ lane: 'a' });
+    const child = rig.add({ lane: 'b', dependsOn: [parent.id] });
+    expect(rig.waiting(child).waitingFor).toBe('dependency');
+
+    rig.answerAll(applied);
+
+    expect(seqsOf(rig.lastBatch)).toEqual([child.seq]);
+  });
+
+  test('Q8 · if the parent dies, all that stands on it becomes a dead letter, and is not sent', () => {
+    const rig = EngineRig.leading();
+    const parent = rig.add({ lane: 'a' });
+    const child = rig.add({ lane: 'b', dependsOn: [parent.id] });
+    const grandchild = rig.add({ lane: 'c', dependsOn: [child.id] });
+
+    rig.answerAll(rejected);
+
+    expect(rig.settlements.map((settlement) => settlement.kind)).toEqual(['failed', 'failed', 'failed']);
+    for (const header of [child, grandchild]) {
+      expect(rig.entry(header).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+    }
+    expect(rig.batches).toHaveLength(1);
+  });
+
+  test('Q8 · taking the parent back, too, makes dead letters of what stands on it', () => {
+    const { rig } = busyRig();
+    const parent = rig.add({ lane: 'a' });
+    const child = rig.add({ lane: 'b', dependsOn: [parent.id] });
+
+    rig.input({ kind: 'cancel', ids: [parent.id] });
+
+    expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+  });
+
+  test('Q8 · a child whose parent is dead already becomes a dead letter at once, also when it is retried before its parent', () => {
+    const rig = EngineRig.leading();
+    const parent = rig.add({ lane: 'a' });
+    rig.answerAll(rejected);
+
+    const child = rig.add({ lane: 'b', dependsOn: [parent.id] });
+    expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+    const again = { ...child, seq: 3, generation: 1 };
+    rig.input({ kind: 'added', headers: [again] });
+
+    expect(rig.entry(again).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+    expect(rig.batches).toHaveLength(1);
+  });
+
+  test('Q8 · the tab that takes over finds the orphans that the other one left', () => {
+    const rig = new EngineRig();
+    const parent = rig.header({ lane: 'a' });
+    const child = rig.header({ lane: 'b', dependsOn: [parent.id] });
+    rig.input({ kind: 'found', headers: [parent, child], deadLetters: [] });
+    rig.input({ kind: 'discarded', ids: [parent.id] });
+    expect(rig.entry(child).phase.kind).toBe('waiting');
+
+    rig.input({ kind: 'leadership', isLeader: true });
+
+    expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+  });
+
+  test('Q7 · later changes of a row whose creation died are dead letters; other rows of the lane go on', () => {
+    const rig = EngineRig.leading();
+    const about = (id: string, operation: 'create' | 'update') =>
+      ({ ...rig.header({ lane: 'a' }), operation, entity: { table: 'accounts', id } }) as const;
+    const [create, edit, other] = [about('1', 'create'), about('1', 'update'), about('2', 'update')];
+    rig.input({ kind: 'added', headers: [create, edit, other] });
+
+    rig.answerAll(rejected);
+
+    expect(rig.entry(edit).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+    expect(seqsOf(rig.lastBatch)).toEqual([other.seq]);
+  });
+});
+
+describe('retries of one mutation', () => {
+  test('Q15 · `maxRetries` of its own wins over what its type says; 0 makes the first refusal final', () => {
+    const rig = EngineRig.leading({ maxRetries: 5, jitter: 'none' });
+    const header = rig.add({ maxRetries: 0 });
+    rig.answerAll(refused);
+    expect(rig.entry(header).phase.kind).toBe('failed');
+  });
+
+  test('Q15 · a lost answer is sent again even where nothing is retried', () => {
+    const rig = EngineRig.leading();
+    const header = rig.add({ maxRetries: 0 });
+    rig.answer({ kind: 'unknown', error: ERROR });
+    expect(rig.entry(header).phase.kind).toBe('waiting');
+  });
+
+  test('Q15 · `retryDelayMs` of its own is where its backoff begins', () => {
+    const rig = EngineRig.leading({ jitter: 'none' });
+    const header = rig.add({ retryDelayMs: 40 });
+    rig.answerAll(refused);
+    expect(rig.waiting(header)).toMatchObject({ waitingFor: 'backoff', untilMs: rig.nowMs + 40 });
+  });
+});

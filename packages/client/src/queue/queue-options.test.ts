@@ -1,0 +1,167 @@
+import { describe, expect, test } from 'vitest';
+import { note, TestDevice } from './testing-queue/test-device.ts';
+
+describe('cancel', () => {
+  test('Q14 · what waits is taken back, for good: the server never hears of it, and a restart does not bring it back', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await device.goOffline();
+    const handle = await queue.add({ ...note('a'), delayMs: 5_000 });
+
+    expect(await handle.cancel()).toBe('cancelled');
+
+    expect(await handle.settled).toEqual({ status: 'cancelled', id: handle.id });
+    await queue.close();
+    const again = await device.open();
+    await device.goOnline();
+    await device.clock.pass(10_000);
+    expect(again.getSnapshot().pendingCount).toBe(0);
+    expect(device.server.requests).toEqual([]);
+    await again.close();
+  });
+
+  test('Q14 · what may have been sent is too late, and an id that nobody knows is unknown', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    const handle = await queue.add(note('a'));
+    await device.clock.settle();
+    expect(await handle.cancel()).not.toBe('cancelled');
+    expect(await queue.cancel('nobody')).toBe('unknown');
+    await queue.close();
+  });
+
+  test('Q14 · a tab that does not deliver asks the one that does', async () => {
+    const device = new TestDevice();
+    const leader = await device.open();
+    const follower = await device.open();
+    expect([leader.getSnapshot().isLeader, follower.getSnapshot().isLeader]).toEqual([true, false]);
+    const handle = await follower.add({ ...note('a'), delayMs: 5_000 });
+
+    const answer = handle.cancel();
+    await device.clock.settle();
+
+    expect(await answer).toBe('cancelled');
+    await device.clock.pass(10_000);
+    expect(device.server.requests).toEqual([]);
+    expect([leader, follower].map((queue) => queue.getSnapshot().pendingCount)).toEqual([0, 0]);
+    await Promise.all([leader.close(), follower.close()]);
+  });
+
+  test('Q14 · when nobody answers, the caller is told that it is unknown', async () => {
+    const device = new TestDevice();
+    const leader = await device.open();
+    const follower = await device.open();
+    const handle = await follower.add({ ...note('a'), delayMs: 60_000 });
+    await leader.pause();
+    device.browser.isLosingMessages = true;
+
+    const answer = handle.cancel();
+    await device.clock.pass(2_000);
+
+    expect(await answer).toBe('unknown');
+    await Promise.all([leader.close(), follower.close()]);
+  });
+});
+
+describe('caps', () => {
+  test('Q12 · at the cap `add` rejects with QUEUE_FULL and stores nothing; room is given back by what settles', async () => {
+    const device = new TestDevice();
+    const queue = await device.open({ queueCapCount: 2 });
+    await device.goOffline();
+    await Promise.all([queue.add(note('a')), queue.add(note('b'))]);
+
+    await expect(queue.add(note('c'))).rejects.toMatchObject({ code: 'QUEUE_FULL', category: 'STORAGE_ERROR' });
+    expect(queue.getSnapshot().pendingCount).toBe(2);
+
+    await device.goOnline();
+    await queue.add(note('c'));
+    await queue.close();
+  });
+
+  test('Q12 · calls made together do not pass the cap together, and one that fails gives its room back', async () => {
+    const device = new TestDevice();
+    const queue = await device.open({ queueCapCount: 2 });
+    await device.goOffline();
+    const results = await Promise.allSettled(['a', 'b', 'c'].map((id) => queue.add(note(id))));
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+    await queue.close();
+  });
+
+  test('Q12 · the cap in bytes counts the payloads of what is pending', async () => {
+    const device = new TestDevice();
+    const queue = await device.open({ queueCapBytes: 100 });
+    await device.goOffline();
+    await queue.add(note('a', 'x'.repeat(50)));
+    await expect(queue.add(note('b', 'x'.repeat(50)))).rejects.toMatchObject({ code: 'QUEUE_FULL' });
+    await queue.close();
+  });
+});
+
+describe('dependencies', () => {
+  test('Q8 · a child goes after its parent is confirmed', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    const parent = await queue.add(note('a'));
+    const child = await queue.add({ ...note('b'), dependsOn: [parent] });
+
+    await device.clock.settle();
+
+    expect(await child.settled).toMatchObject({ status: 'completed' });
+    const ids = device.server.requests.map(({ request }) => request.mutations.map(({ id }) => id));
+    expect(ids).toEqual([[parent.id], [child.id]]);
+    await queue.close();
+  });
+
+  test('Q8 · a parent that this device does not know, or that has failed, is refused at once', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await expect(queue.add({ ...note('b'), dependsOn: ['nobody'] })).rejects.toMatchObject({
+      code: 'UNKNOWN_MUTATION',
+    });
+    device.server.judge = () => 'rejected';
+    const parent = await queue.add(note('a'));
+    await device.clock.settle();
+    await expect(queue.add({ ...note('b'), dependsOn: [parent] })).rejects.toMatchObject({ code: 'PARENT_FAILED' });
+    await queue.close();
+  });
+
+  test('Q8 · after a restart the child still waits for its parent', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await device.goOffline();
+    const parent = await queue.add(note('a'));
+    const child = await queue.add({ ...note('b'), dependsOn: [parent] });
+    await queue.close();
+
+    const again = await device.open();
+    expect((await again.getMutationStatus(child.id))?.waitingFor).not.toBe('nothing');
+    await device.goOnline();
+    await device.clock.pass(1_000);
+
+    const delivered = device.server.requests.flatMap(({ request }) => request.mutations.map(({ id }) => id));
+    expect(delivered.slice(-2)).toEqual([parent.id, child.id]);
+    await again.close();
+  });
+});
+
+describe('options of one mutation', () => {
+  test('Q15 · onRetry is told each answer that uses up a retry', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    device.server.judge = () => 'refused';
+    const told: number[] = [];
+    await queue.add({ ...note('a'), maxRetries: 2, onRetry: ({ attemptCount }) => told.push(attemptCount) });
+    await device.clock.pass(60_000);
+    expect(told).toEqual([1, 2]);
+    await queue.close();
+  });
+
+  test('Q15 · an option that makes no sense is refused, and nothing is stored', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await expect(queue.add({ ...note('a'), delayMs: -1 })).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+    await expect(queue.add({ ...note('a'), maxRetries: 1.5 })).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+    expect(queue.getSnapshot().pendingCount).toBe(0);
+    await queue.close();
+  });
+});
