@@ -1,4 +1,5 @@
 import type { OpenTabs } from '../ports/tabs.ts';
+import type { Json } from '../protocol/wire.ts';
 
 /**
  * Tabs of one browser: Web Locks for leadership, BroadcastChannel for hints. The lock is asked for once and waited for
@@ -33,7 +34,7 @@ export const browserTabs: OpenTabs = (name) => {
     },
     onMessage(listener) {
       if (channel === null) return () => {};
-      const receive = (event: MessageEvent): void => listener(event.data);
+      const receive = (event: MessageEvent): void => listener(event.data as Json);
       channel.addEventListener('message', receive);
       return () => channel.removeEventListener('message', receive);
     },
