@@ -86,13 +86,24 @@ test("a login of another workspace is refused: the change is kept, and arrives u
   await crm.untilPill(/1 change saved on this device$/);
   await crm.page.locator('button.holdfast-pill').click();
   const dialog = crm.page.getByRole('dialog');
-  expect(await dialog.innerText()).toContain('Saved on this device');
-  await crm.page.keyboard.press('Escape');
+  await dialog.getByText('Saved on this device').first().waitFor();
+  expect((await dialog.innerText()).split('\n\n').slice(0, 4)).toMatchInlineSnapshot(`
+    [
+      "Your changes on this device",
+      "This login does not belong to the workspace of the batch. Sign in to the workspace in which the changes were made.",
+      "Try now
+    Edit: A.B. Won Pat International Airport
+    Saved on this device",
+      "It waits for a valid sign-in; sign in again to go on.",
+    ]
+  `);
+  expect(await crm.pill()).toMatchInlineSnapshot(`"Sign in again · 1 change saved on this device"`);
   expect(await notesInPostgres(id)).toBeNull();
   world.line.replaceAuthorization = () => null;
-  await crm.reload();
+  await dialog.getByRole('button', { name: 'Try now' }).click();
   await crm.untilPill(/^All changes confirmed$/);
 
+  await crm.page.keyboard.press('Escape');
   expect(await tracesOf(id)).toEqual([{ verdict: 'applied', notes: 'not for Europe' }]);
 });
 

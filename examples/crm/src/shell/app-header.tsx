@@ -1,6 +1,9 @@
 import {
   ActionIcon,
+  Alert,
   Avatar,
+  Button,
+  Group,
   Menu,
   Modal,
   Text,
@@ -58,7 +61,37 @@ function ChangesList(): ReactNode {
     const name = entity === null ? undefined : accounts[entity.id]?.name;
     return `${MUTATION_WORDS[type] ?? type}: ${name ?? 'an account'}`;
   };
-  return <PendingList describe={describe} />;
+  return (
+    <>
+      <Hindrance />
+      <PendingList describe={describe} />
+    </>
+  );
+}
+
+/** What stops all of them, in the server's own words, and a way to ask again at once. */
+function Hindrance(): ReactNode {
+  const { queue, getToken } = useWorkspace();
+  const { error, pendingCount, waitingFor } = useMutationQueue();
+  if (pendingCount === 0 || waitingFor === 'nothing' || waitingFor === 'lane') return null;
+  const tryNow = async (): Promise<void> => {
+    // a token that cannot be had now is asked for again when it is needed
+    if (waitingFor === 'auth') await getToken({ refresh: true }).catch(() => null);
+    queue.loginChanged();
+    await queue.process();
+  };
+  return (
+    <Alert color="yellow" mb="xs">
+      <Group justify="space-between" wrap="nowrap">
+        <Text size="sm">
+          {error === null ? 'Your changes are safe on this device.' : [error.message, error.hint].join(' ')}
+        </Text>
+        <Button size="xs" variant="light" color="yellow" className={classes.tryNow ?? ''} onClick={() => void tryNow()}>
+          Try now
+        </Button>
+      </Group>
+    </Alert>
+  );
 }
 
 function ThemeSwitch(): ReactNode {
