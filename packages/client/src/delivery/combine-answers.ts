@@ -10,8 +10,8 @@ export interface PartAnswer {
 
 /**
  * The answer to a batch whose parts went different ways. While any of them was answered, one whose line failed is merely
- * `deferred` (it goes again at growing distances, and uses no attempt): a line that carries others is not down. What got no
- * answer at all has no outcome and just goes again, since it may have been applied.
+ * `deferred` (it goes again at growing distances, and uses no attempt): a line that carries others is not down. What is not
+ * among the parts has no outcome and just goes again.
  */
 export function combineAnswers(parts: readonly PartAnswer[]): TransportAnswer {
   const outcomes = parts.flatMap(outcomesOf);
@@ -40,7 +40,8 @@ function outcomesOf({ mutations, answer }: PartAnswer): readonly WireOutcome[] {
 }
 
 function deferredOf({ mutations, answer }: PartAnswer): readonly WireOutcome[] {
-  if (answer.kind !== 'unreachable' && (answer.kind !== 'unavailable' || answer.retryAfterMs !== null)) return [];
+  const isLineFailure = answer.kind === 'unreachable' || answer.kind === 'unknown' || answer.kind === 'unavailable';
+  if (!isLineFailure || (answer.kind === 'unavailable' && answer.retryAfterMs !== null)) return [];
   return mutations.map(({ seq, id }) => ({ seq, id, kind: 'deferred' }));
 }
 

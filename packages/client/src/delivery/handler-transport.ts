@@ -22,8 +22,8 @@ export interface HandlerContext {
 }
 
 /**
- * Delivers one mutation to a backend. What it returns is the result; a `Response` or a result of supabase-js is looked into,
- * and is a failure if it says so. What it throws is understood by `classifyFailure`, so throw what the backend said.
+ * Delivers one mutation to a backend. What it returns is the result; a `Response`, a result of supabase-js and an answer
+ * of GraphQL are looked into, and are failures if they say so. What it throws is understood by `classifyFailure`, so throw what the backend said.
  */
 export type MutationHandler<Payload> = (payload: Payload, context: HandlerContext) => unknown;
 
@@ -59,20 +59,24 @@ export function handlerTransport<
   const byType = new Map<string, MutationHandler<never>>(Object.entries(handlers));
   return {
     async send({ mutations }, { token, signal }) {
-      const waiting = [...mutations];
-      const parts: PartAnswer[] = [];
+      // In the order of the batch, whichever ends first.
+      const parts: (PartAnswer | undefined)[] = mutations.map(() => undefined);
+      let begunCount = 0;
       const work = async (): Promise<void> => {
-        for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
-          const mutation = next;
+        while (begunCount < mutations.length && !signal.aborted) {
+          const index = begunCount;
+          begunCount += 1;
+          const mutation = mutations[index] as WireMutation;
           const context = { id: mutation.id, idempotencyKey: mutation.id, signal, token, mutation };
           const answer = await deliver(byType.get(mutation.type), context);
-          parts.push({ mutations: [mutation], answer });
+          parts[index] = { mutations: [mutation], answer };
         }
       };
       const workers = Array.from({ length: Math.min(maxConcurrent, mutations.length) }, work);
       await untilAborted(Promise.all(workers), signal);
       // Those that hang, or were never begun, have no outcome: they go again.
-      return parts.length === 0 ? { kind: 'unknown', error: NO_ANSWER } : combineAnswers([...parts]);
+      const ended = parts.filter((part) => part !== undefined);
+      return ended.length === 0 && mutations.length > 0 ? { kind: 'unknown', error: NO_ANSWER } : combineAnswers(ended);
     },
   };
 }
@@ -121,6 +125,7 @@ function answerOf({ seq, id }: WireMutation, failure: ClassifiedFailure, signal:
 function isFailure(returned: unknown): boolean {
   if (typeof returned !== 'object' || returned === null) return false;
   if (isResponse(returned)) return !returned.ok;
+  if (isGraphQlFailure(returned)) return true;
   return isSupabaseResult(returned) && returned.error !== null;
 }
 
@@ -149,6 +154,21 @@ function isResponse(value: object): value is Response {
 
 function isSupabaseResult(value: object): value is { readonly data: unknown; readonly error: unknown } {
   return 'data' in value && 'error' in value && 'status' in value && 'statusText' in value;
+}
+
+/** Nothing but `errors` in it, beside what every answer of GraphQL may have. */
+function isGraphQlFailure(value: object): boolean {
+  const { data, errors, ...others } = value as {
+    readonly data?: unknown;
+    readonly errors?: unknown;
+    readonly extensions?: unknown;
+  };
+  return (
+    Array.isArray(errors) &&
+    errors.length > 0 &&
+    data == null &&
+    Object.keys(others).every((key) => key === 'extensions')
+  );
 }
 
 /** Resolves when the work is done or the signal says stop, whichever is first. */
