@@ -1,7 +1,34 @@
+export { type ClassifiedFailure, classifyFailure } from './delivery/classify-failure.ts';
+export {
+  type CallAttempt,
+  type ExecuteOptions,
+  executeWithRetry,
+  type UpcomingRetry,
+} from './delivery/execute-with-retry.ts';
+export type { Verdict } from './delivery/failure-table.ts';
+export { type FetchRetryOptions, fetchWithRetry } from './delivery/fetch-with-retry.ts';
+export {
+  type HandlerContext,
+  handlerTransport,
+  type HandlerTransportOptions,
+  type MutationHandler,
+  type MutationHandlers,
+} from './delivery/handler-transport.ts';
+export type { Fetch } from './delivery/http-fetch.ts';
 export { httpTransport, type HttpTransportOptions } from './delivery/http-transport.ts';
+export { routeTransport, type RouteTransportOptions } from './delivery/route-transport.ts';
+export {
+  type BoundSavedRequests,
+  type RequestQueue,
+  type RetriedRequests,
+  type SavedRequest,
+  type SavedRequests,
+  savedRequests,
+  type SavedRequestsOptions,
+} from './delivery/saved-requests.ts';
 export type { WaitingFor } from './engine/engine-io.ts';
 export type { ProbeResult } from './engine/probe-result.ts';
-export type { TransportAnswer } from './engine/transport-answer.ts';
+export type { Pace, RestAnswer, TransportAnswer } from './engine/transport-answer.ts';
 export {
   type AnyMutationDefinition,
   defineMutation,
@@ -41,7 +68,15 @@ export type {
 export type { OpenTabs, Tabs } from './ports/tabs.ts';
 export type { Transport } from './ports/transport.ts';
 export type { ErrorCode } from './protocol/error-codes.ts';
-export type { EntityRef, ErrorCategory, Json, JsonObject, Operation, WireError } from './protocol/wire.ts';
+export type {
+  EntityRef,
+  ErrorCategory,
+  Json,
+  JsonObject,
+  Operation,
+  WireError,
+  WireMutation,
+} from './protocol/wire.ts';
 export { createQueue } from './queue/create-queue.ts';
 export type {
   DrainResult,

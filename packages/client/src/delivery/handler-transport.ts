@@ -50,10 +50,8 @@ const MAX_CONCURRENT = 6;
  */
 export function handlerTransport<
   const Definitions extends readonly AnyMutationDefinition[] = readonly AnyMutationDefinition[],
->(
-  handlers: MutationHandlers<Definitions>,
-  { maxConcurrent = MAX_CONCURRENT }: HandlerTransportOptions = {},
-): Transport {
+>(handlers: MutationHandlers<Definitions>, options: HandlerTransportOptions = {}): Transport {
+  const { maxConcurrent = MAX_CONCURRENT } = options;
   if (!(maxConcurrent >= 1)) throw invalidOption(maxConcurrent);
   // One lookup for all types: that a payload fits its handler is what the type of `handlers` has checked.
   const byType = new Map<string, MutationHandler<never>>(Object.entries(handlers));

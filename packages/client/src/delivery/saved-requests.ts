@@ -1,3 +1,4 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import * as v from 'valibot';
 import type { MutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
@@ -61,7 +62,7 @@ export interface BoundSavedRequests<Handle> {
 
 export interface SavedRequests {
   /** For the `mutations` of the queue. */
-  readonly definition: MutationDefinition<typeof SAVED_REQUEST, v.GenericSchema<SavedRequest>>;
+  readonly definition: MutationDefinition<typeof SAVED_REQUEST, StandardSchemaV1<SavedRequest>>;
   /** Makes the request; for a `handlerTransport` of one's own. */
   readonly handler: MutationHandler<SavedRequest>;
   /** The same as a transport, for a queue whose other mutations go another way (`routeTransport`). */
