@@ -168,6 +168,37 @@ describe('dependencies', () => {
     expect(rig.batches).toHaveLength(1);
   });
 
+  test('Q8 · a child retried before its parent does not wait for it behind itself, which would be for ever', () => {
+    const rig = EngineRig.leading();
+    const parent = rig.add({ lane: 'a' });
+    const child = rig.add({ lane: 'a', dependsOn: [parent.id] });
+    rig.answerAll(rejected);
+
+    // both are found at once: another tab has retried the child, and then the parent
+    const again = [
+      { ...child, seq: 3, generation: 1 },
+      { ...parent, seq: 4, generation: 1 },
+    ];
+    rig.input({ kind: 'found', headers: again, deadLetters: [] });
+
+    expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+    expect(seqsOf(rig.lastBatch)).toEqual([4]);
+  });
+
+  test('Q8 · the tab that takes over finds a child that the other one had not seen when it made the parent a dead letter', () => {
+    const rig = new EngineRig();
+    const parent = rig.add({ lane: 'a' });
+    const child = rig.add({ lane: 'b', dependsOn: [parent.id] });
+    rig.input({
+      kind: 'settledElsewhere',
+      settlements: [{ kind: 'failed', deadLetter: { header: parent, error: ERROR, failedAtMs: 0 } }],
+    });
+
+    rig.input({ kind: 'leadership', isLeader: true });
+
+    expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+  });
+
   test('Q8 · the tab that takes over finds the orphans that the other one left', () => {
     const rig = new EngineRig();
     const parent = rig.header({ lane: 'a' });

@@ -87,6 +87,7 @@ export class Unconfirmed {
       this.childrenOf.set(id, (this.childrenOf.get(id) ?? new Set()).add(entry));
       if (this.byId.get(id)?.phase.kind === 'failed') this.suspectedOrphans.add(entry);
     }
+    this.suspectOrphans(this.childrenOf.get(header.id) ?? []);
     this.byId.set(header.id, entry);
     this.bySeq.set(header.seq, entry);
     this.openSeqs.push(header.seq);
@@ -105,7 +106,7 @@ export class Unconfirmed {
   }
 
   /** Another tab has disposed of the parent; should this one deliver, it has to look at the children. */
-  suspectOrphans(children: readonly Entry[]): void {
+  suspectOrphans(children: Iterable<Entry>): void {
     for (const child of children) this.suspectedOrphans.add(child);
   }
 
@@ -113,7 +114,11 @@ export class Unconfirmed {
   takeOrphans(): { readonly orphan: Entry; readonly parentId: string }[] {
     const orphans: { orphan: Entry; parentId: string }[] = [];
     for (const orphan of this.suspectedOrphans) {
-      const parentId = [...orphan.openParents].find((id) => (this.byId.get(id)?.phase.kind ?? 'failed') === 'failed');
+      const parentId = [...orphan.openParents].find((id) => {
+        const parent = this.byId.get(id);
+        // One that was retried stands behind it now, perhaps in the same lane: neither could ever go.
+        return parent === undefined || parent.phase.kind === 'failed' || parent.header.seq > orphan.header.seq;
+      });
       if (orphan.phase.kind === 'waiting' && parentId !== undefined) orphans.push({ orphan, parentId });
     }
     this.suspectedOrphans.clear();
@@ -144,6 +149,8 @@ export class Unconfirmed {
     this.leavePending(entry, nowMs, isServersVerdict);
     entry.phase = { kind: 'failed', error, failedAtMs };
     entry.lastError = error;
+    // Another tab may have made it a dead letter before it had seen them all.
+    this.suspectOrphans(this.childrenOf.get(entry.header.id) ?? []);
     this.deadLetters.add(entry);
     this.counts.failed += 1;
   }

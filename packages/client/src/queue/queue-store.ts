@@ -95,6 +95,12 @@ export class QueueStore {
     return this.page(FAILED, seq, parseDeadLetter);
   }
 
+  async deadLetterAt(seq: number): Promise<DeadLetter | null> {
+    const [text = null] = await this.storage.read([seqKey(FAILED, seq)]);
+    const parsed = text === null ? null : parseDeadLetter(text);
+    return parsed?.kind === 'record' ? parsed.record : null;
+  }
+
   async completed(id: string): Promise<CompletedRecord | null> {
     const [text = null] = await this.storage.read([COMPLETED + id]);
     if (text === null) return null;

@@ -136,9 +136,38 @@ export class Runner {
       this.seenSeq = headers.at(-1)?.seq ?? this.seenSeq;
       this.dispatch({ kind: 'added', headers });
     } else {
-      this.catchUpLater();
+      this.lookFor(headers);
     }
     this.post({ kind: 'stored' });
+  }
+
+  /** Looks for what this tab has stored behind others. The one who delivers may have settled it before this tab saw it. */
+  private lookFor(headers: readonly MutationHeader[]): void {
+    this.catchUp()
+      .then(async () => {
+        for (const header of headers) if (!this.isClosed && !this.isKnown(header)) await this.settleUnseen(header);
+      })
+      .catch((error: unknown) => {
+        this.report(error);
+        this.later(WRITE_DELAY_MS_BASE, () => this.lookFor(headers));
+      });
+  }
+
+  private isKnown({ id, seq }: MutationHeader): boolean {
+    return this.engine.mutations.get(id) !== undefined || (this.gone.get(id)?.pendingSeq ?? 0) >= seq;
+  }
+
+  private async settleUnseen(header: MutationHeader): Promise<void> {
+    const { store } = this.ports;
+    const deadLetter = await store.deadLetterAt(header.seq);
+    if (deadLetter !== null && !this.isKnown(header)) {
+      this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+      return;
+    }
+    const record = await store.completed(header.id);
+    if (this.isKnown(header)) return;
+    if (record !== null) this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
+    else if (await store.wasDiscarded(header.id)) this.events.discarded([header.id]);
   }
 
   /** Neither pending nor dead letters any more, whoever did it. */
