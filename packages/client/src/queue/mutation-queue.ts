@@ -406,7 +406,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     if (header === null) return false;
     runner.added([header]);
     // Behind others that this tab has not looked at, it becomes known with them.
-    if (runner.engine.mutations.get(id)?.header.seq !== header.seq) await runner.catchUp();
+    // It is stored, whatever becomes of the look; that is reported and repeated elsewhere.
+    if (runner.engine.mutations.get(id)?.header.seq !== header.seq) await runner.catchUp().catch(() => {});
     return true;
   }
 
