@@ -70,8 +70,6 @@ export class Runner {
   private nextLook: Promise<void> | null = null;
   /** What left the store since the look under way began: it may have read it before, and must not bring it back. */
   private readonly gone: Map<string, Gone> = new Map();
-  /** Stored by this tab and not in memory yet, since other tabs' come before. */
-  private readonly unseen: Set<string> = new Set();
   private sending: { readonly batchId: number; readonly abort: AbortController; readonly done: Promise<void> } | null =
     null;
   private unstored: Settlement[] = [];
@@ -138,10 +136,38 @@ export class Runner {
       this.seenSeq = headers.at(-1)?.seq ?? this.seenSeq;
       this.dispatch({ kind: 'added', headers });
     } else {
-      for (const { id } of headers) this.unseen.add(id);
-      this.catchUpLater();
+      this.lookFor(headers);
     }
     this.post({ kind: 'stored' });
+  }
+
+  /** Looks for what this tab has stored behind others. The one who delivers may have settled it before this tab saw it. */
+  private lookFor(headers: readonly MutationHeader[]): void {
+    this.catchUp()
+      .then(async () => {
+        for (const header of headers) if (!this.isClosed && !this.isKnown(header)) await this.settleUnseen(header);
+      })
+      .catch((error: unknown) => {
+        this.report(error);
+        this.later(WRITE_DELAY_MS_BASE, () => this.lookFor(headers));
+      });
+  }
+
+  private isKnown({ id, seq }: MutationHeader): boolean {
+    return this.engine.mutations.get(id) !== undefined || (this.gone.get(id)?.pendingSeq ?? 0) >= seq;
+  }
+
+  private async settleUnseen(header: MutationHeader): Promise<void> {
+    const { store } = this.ports;
+    const deadLetter = await store.deadLetterAt(header.seq);
+    if (deadLetter !== null && !this.isKnown(header)) {
+      this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+      return;
+    }
+    const record = await store.completed(header.id);
+    if (this.isKnown(header)) return;
+    if (record !== null) this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
+    else if (await store.wasDiscarded(header.id)) this.events.discarded([header.id]);
   }
 
   /** Neither pending nor dead letters any more, whoever did it. */
@@ -193,7 +219,6 @@ export class Runner {
     this.nextLook ??= this.look(async () => {
       this.nextLook = null;
       await this.findPending(this.seenSeq);
-      await this.findUnseen();
     });
     return this.nextLook;
   }
@@ -317,19 +342,6 @@ export class Runner {
     this.later(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 
-  /** What this tab stored behind others', and another tab had settled before this one looked. */
-  private async findUnseen(): Promise<void> {
-    const isKnown = (id: string): boolean => this.engine.mutations.get(id) !== undefined;
-    for (const id of this.unseen) if (isKnown(id)) this.unseen.delete(id);
-    if (this.unseen.size === 0) return;
-    await this.findDeadLetters();
-    for (const id of this.unseen) {
-      const record = isKnown(id) ? null : await this.ports.store.completed(id);
-      this.unseen.delete(id);
-      if (record !== null) this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
-    }
-  }
-
   private async findPending(afterSeq: number): Promise<Set<number>> {
     const seqs = new Set<number>();
     for (let from: number | null = afterSeq; from !== null; ) {
@@ -355,8 +367,7 @@ export class Runner {
       const deadLetters = found.records.filter(({ header }) => header.seq > (this.gone.get(header.id)?.deadSeq ?? 0));
       const news = deadLetters.filter(({ header }) => {
         const entry = this.engine.mutations.get(header.id);
-        if (entry === undefined) return this.unseen.delete(header.id);
-        return entry.phase.kind !== 'failed' && entry.header.seq <= header.seq;
+        return entry !== undefined && entry.phase.kind !== 'failed' && entry.header.seq <= header.seq;
       });
       if (deadLetters.length > 0) this.dispatch({ kind: 'found', headers: [], deadLetters });
       for (const deadLetter of news) this.events.settled({ kind: 'failed', deadLetter });
