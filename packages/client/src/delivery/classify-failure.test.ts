@@ -250,6 +250,21 @@ describe('clients', () => {
     },
   );
 
+  test('R1 · what is not as it should be is passed over', () => {
+    // an HF code whose detail is no word of ours, a status that is none, a header that is none, a failed fetch in words only
+    expect(said({ code: 'HF034', details: 'SOMETHING', status: 400, message: 'x' })).toBe(
+      'VALIDATION_ERROR HF034 rejected',
+    );
+    expect(said({ status: 'late', statusCode: '503' })).toBe('SERVER_ERROR SERVER_UNAVAILABLE line');
+    expect(classifyFailure({ status: 503, headers: { 'retry-after': 7 } }).retryAfterMs).toBe(7_000);
+    expect(classifyFailure({ status: 503, headers: { 'retry-after': {} } }).retryAfterMs).toBeNull();
+    expect(said({ status: 0, code: '', message: 'TypeError: undefined is not a function' })).toBe(
+      'NETWORK_ERROR UNREACHABLE line',
+    );
+    expect(said({ status: 200, errors: ['a text'] })).toBe('UNKNOWN_ERROR UNKNOWN_FAILURE refused');
+    expect(said({ status: 0, code: '', message: 'gone', details: 'nothing' })).toBe('NETWORK_ERROR UNREACHABLE line');
+  });
+
   test('R1 · causes that go round in a circle end', () => {
     const failure: { cause?: unknown; message: string } = { message: 'x' };
     failure.cause = failure;

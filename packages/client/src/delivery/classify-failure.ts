@@ -127,8 +127,8 @@ function codesOf(parts: readonly Part[]): readonly string[] {
   for (const { code, message, details } of parts) {
     if (code !== '' || typeof message !== 'string') continue;
     if (typeof details === 'string') add(/^Caused by: .*\((\w+)\)$/m.exec(details)?.[1]);
-    const [, name, text] = /^(\w*Error): (.*)/.exec(message) ?? [];
-    add(name === 'TypeError' && FETCH_FAILED.has(text ?? '') ? 'NetworkError' : name);
+    const [, name, text] = /^(\w*Error): (.*)/.exec(message) ?? [null, '', ''];
+    add(name === 'TypeError' && FETCH_FAILED.has(String(text)) ? 'NetworkError' : name);
   }
   for (const { name, message } of parts) {
     if (typeof name !== 'string' || !name.endsWith('Error')) continue;

@@ -97,6 +97,11 @@ describe('what becomes of one mutation', () => {
       outcome: { kind: 'rejected', error: { code: 'BAD_USER_INPUT', message: 'too long' } },
     },
     {
+      name: 'errors of GraphQL beside extensions only',
+      handler: () => ({ errors: [{ message: 'no' }], extensions: {} }),
+      outcome: { kind: 'refused', error: { message: 'no' } },
+    },
+    {
       name: 'data of GraphQL',
       handler: () => ({ data: { saved: true } }),
       outcome: { kind: 'applied', result: { data: { saved: true } } },

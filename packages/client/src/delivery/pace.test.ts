@@ -7,6 +7,11 @@ const AT_SECONDS = Date.parse(DATE) / 1_000;
 test.each([
   { of: "the IETF's draft", headers: { ratelimit: '"default";r=50;t=30' }, pace: { remaining: 50, resetMs: 30_000 } },
   {
+    of: 'two policies, none of them used up',
+    headers: { ratelimit: '"a";r=9;t=1, "b";r=8;t=60' },
+    pace: { remaining: 8, resetMs: 60_000 },
+  },
+  {
     of: 'two policies, one of them used up',
     headers: { ratelimit: '"burst";r=9;t=1, "daily";r=0;t=3600' },
     pace: { remaining: 0, resetMs: 3_600_000 },

@@ -76,6 +76,17 @@ describe('ways', () => {
   });
 });
 
+test('R9 · only so many numbers are remembered for a way; what is forgotten is not waited for', async () => {
+  const { main, transport } = rig();
+  const many = Array.from({ length: 10_001 }, (_, index) => ({ seq: index + 1, type: 'note.save' }));
+  await transport.send(request(...many), options);
+  await transport.send(
+    request({ seq: 20_001, type: 'note.save', after: 1 }, { seq: 20_002, type: 'note.save', after: 2 }),
+    options,
+  );
+  expect(main.requests[1]?.mutations.map(({ after }) => after)).toEqual([null, 2]);
+});
+
 describe('when one way fails', () => {
   test.each(['unreachable', 'unknown'] as const)(
     'R8, R9 · %s: the other stands, and what failed is put off',

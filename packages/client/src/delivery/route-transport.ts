@@ -58,7 +58,6 @@ function partOf(request: ApplyRequest, mutations: readonly WireMutation[], seen:
 
 function remember(seen: Set<number>, seq: number): void {
   seen.add(seq);
-  if (seen.size <= REMEMBERED_COUNT) return;
-  const [oldest] = seen;
-  if (oldest !== undefined) seen.delete(oldest);
+  // A set keeps the order of adding, and this one is not empty.
+  if (seen.size > REMEMBERED_COUNT) seen.delete(seen.values().next().value as number);
 }
