@@ -18,9 +18,9 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'acknowledge-before-commit',
     file: `${CLIENT}/queue/group-commit.ts`,
-    find: 'const headers = await this.store.append(',
+    find: 'const headers = await store.append(',
     replace:
-      'for (const { mutation, resolve } of group) resolve({ ...mutation.header, seq: 0 });\n        const headers = await this.store.append(',
+      'for (const { mutation, resolve } of group) resolve({ ...(mutation as NewMutation).header, seq: 0 });\n        const headers = await store.append(',
     suffering: 'The app says "saved", and a full disk or a crash makes it untrue.',
   },
   {
@@ -50,7 +50,7 @@ export const PLANTS: readonly Plant[] = [
     file: `${CLIENT}/engine/engine.ts`,
     find: 'if (outcome?.id !== entry.header.id) continue;',
     replace:
-      'if (outcome?.id !== entry.header.id) { settlements.push(this.completed(entry, null, false, moment)); continue; }',
+      'if (outcome?.id !== entry.header.id) { settlements.push(...this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: "applied", result: null }, moment)); continue; }',
     suffering: 'Changes that the server did not answer for are forgotten.',
   },
   {
@@ -72,7 +72,7 @@ export const PLANTS: readonly Plant[] = [
     name: 'expired-token-dead-letters',
     file: `${CLIENT}/engine/engine.ts`,
     find: "if (gates.unauthorized(answer.error, moment)) this.effects.push({ kind: 'refreshToken' });",
-    replace: 'this.settle(entries.map((entry) => this.rejected(entry, answer.error, moment, false)));',
+    replace: 'this.settle(entries.flatMap((entry) => this.verdicts.rejected(entry, answer.error, moment, false)));',
     suffering: 'An expired sign-in turns everything that waits into failures.',
   },
   {
@@ -80,7 +80,7 @@ export const PLANTS: readonly Plant[] = [
     file: `${CLIENT}/engine/engine.ts`,
     find: "gates.line.failed('network', answer.error, nowMs, random);",
     replace:
-      "for (const entry of entries) { const settlement = this.refused(entry, answer.error, moment); this.settle([settlement]); }\n        gates.line.failed('network', answer.error, nowMs, random);",
+      "this.settle(entries.flatMap((entry) => this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: 'refused', error: answer.error }, moment)));\n        gates.line.failed('network', answer.error, nowMs, random);",
     suffering: 'An afternoon with a bad connection uses up the attempts, and changes end as dead letters.',
   },
   {
@@ -151,8 +151,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'no-attempt-timeout',
     file: `${CLIENT}/queue/runner.ts`,
-    find: 'const cancelTimeout = this.later(this.ports.attemptTimeoutMs, () => abort.abort());',
-    replace: 'const cancelTimeout = () => {};',
+    find: 'this.later(this.ports.attemptTimeoutMs, () => abort.abort(TIMED_OUT))',
+    replace: '(() => {})',
     suffering: 'One request that is never answered stops everything until a reload.',
   },
   {
@@ -168,7 +168,7 @@ export const PLANTS: readonly Plant[] = [
     find: 'this.gone.set(id, {',
     replace: 'this.gone.set(`${id} `, {',
     suffering: 'A change that was confirmed comes back, and ends as a dead letter nobody made.',
-    firstSeed: 1_400,
+    firstSeed: 3_200,
   },
   {
     name: 'ledger-not-written',
