@@ -102,6 +102,10 @@ export class Runner {
           this.reconcile().catch((error: unknown) => this.report(error));
         else this.catchUpLater();
       }),
+      // Found out by the monitor itself: a tab that delivers nothing, or has nothing to deliver, never asks.
+      network.onReconnect(({ latencyMs }) =>
+        this.dispatch({ kind: 'probed', result: { kind: 'reached', latencyMs: latencyMs ?? 0 } }),
+      ),
     );
     await this.reconcile();
     this.post({ kind: 'hello' });
