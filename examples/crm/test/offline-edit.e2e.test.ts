@@ -53,3 +53,51 @@ test('O3 · an edit made offline survives a reload, is shown at once, confirmed 
     { action: 'update' },
   ]);
 });
+
+test('an account made, edited and deleted offline is there at once, and each step arrives in order', async () => {
+  const crm = crmPage(await browser.newPage());
+  await crm.page.goto(world.line.url);
+  await crm.untilPill(/^All changes confirmed$/);
+  await browser.context.setOffline(true);
+
+  await crm.page.getByRole('button', { name: 'New account' }).click();
+  await crm.page.getByLabel('Name').fill('Meridian Test Field');
+  await crm.page
+    .locator('form input[aria-haspopup=listbox]')
+    .and(crm.page.getByLabel(/^Country/))
+    .fill('Iceland');
+  await crm.page.getByRole('option', { name: 'Iceland' }).click();
+  await crm.page.getByRole('button', { name: 'Create account' }).click();
+  await crm.page.getByRole('heading', { name: 'Meridian Test Field' }).waitFor();
+  const id = crm.page.url().split('/').at(-1) ?? '';
+  await crm.writeNotes(id, 'not there for long');
+  await crm.page.getByRole('button', { name: 'Delete this account' }).click();
+  await crm.page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await crm.page.getByLabel('Search accounts').fill('Meridian Test Field');
+  await crm.page.getByText('No account matches.').waitFor();
+  await browser.context.setOffline(false);
+  await crm.untilPill(/^All changes confirmed$/);
+
+  const steps = await world.query('select action, entity_id from holdfast.audit_log where entity_id = $1 order by id', [
+    id,
+  ]);
+  expect(steps).toEqual(['create', 'update', 'delete'].map((action) => ({ action, entity_id: id })));
+  await crm.page.close();
+});
+
+test('E8 · the list can be used with the keyboard alone', async () => {
+  const crm = crmPage(await browser.newPage());
+  await crm.page.goto(world.line.url);
+  await crm.page.locator('[data-account]').first().waitFor();
+
+  await crm.page.keyboard.press('/');
+  await crm.page.keyboard.type('heathrow');
+  await crm.page.locator('[data-account]', { hasText: 'London Heathrow' }).first().waitFor();
+  await crm.page.getByRole('grid').focus();
+  await crm.page.keyboard.press('ArrowDown');
+  await crm.page.keyboard.press('Enter');
+
+  await crm.page.getByRole('heading', { name: /Heathrow/ }).waitFor();
+  expect(await crm.page.getByRole('grid').getAttribute('aria-activedescendant')).toMatch(/^account-/);
+  await crm.page.close();
+});

@@ -70,7 +70,9 @@ describe.each(['PGlite', 'Postgres'] as const)('the server on %s', (engine) => {
     expect((await app.request('/api/accounts', { headers: { authorization: 'Bearer a.b.c' } })).status).toBe(401);
     const unknown = await app.request('/api/sign-in', { method: 'POST', body: '{"userId":"nobody"}' });
     expect(unknown.status).toBe(400);
-    expect(await unknown.json()).toMatchObject({ error: { code: 'INVALID_REQUEST', hint: expect.any(String) } });
+    expect(await unknown.json()).toMatchObject({
+      error: { code: 'INVALID_REQUEST', hint: 'Choose one from the list on the page.' },
+    });
     expect((await app.request('/api/sign-in', { method: 'POST', body: 'not json' })).status).toBe(400);
   });
 
@@ -86,7 +88,7 @@ describe.each(['PGlite', 'Postgres'] as const)('the server on %s', (engine) => {
     const after = await readAccounts(JONAS, before.cursor);
 
     expect(after.isWhole).toBe(false);
-    expect(after.rows.map((row) => row[0]).toSorted()).toEqual([changedId, madeId].toSorted());
+    expect(new Set(after.rows.map((row) => row[0]))).toEqual(new Set([changedId, madeId]));
     expect(after.deletedIds).toEqual([deletedId]);
     expect((await readAccounts(JONAS, after.cursor)).rows).toEqual([]);
     // and the other workspace hears nothing of it

@@ -140,7 +140,7 @@ function Facts({ account }: { readonly account: Account }): ReactNode {
           <h3 className={classes.sectionTitle}>{title}</h3>
           <dl className={classes.facts}>
             {fields.map((field) => (
-              <div key={field}>
+              <div key={field} data-wide={field === 'website' || field === 'wikipedia'}>
                 <dt>{FIELD_WORDS[field]}</dt>
                 <dd>
                   <FieldValue field={field} value={account[field]} />

@@ -189,13 +189,15 @@ function pickFields(from: AccountFields): AccountFields {
 
 /** An empty field is one nobody has said anything about; codes are written in capitals. */
 function tidy(fields: AccountFields): AccountFields {
-  const tidied = Object.entries(fields).map(([name, value]) => {
-    if (typeof value !== 'string' || name === 'name' || name === 'country_code') return [name, value];
-    const trimmed = name === 'notes' ? value : value.trim();
-    if (trimmed === '') return [name, null];
-    return [name, name === 'iata' ? trimmed.toUpperCase() : trimmed];
-  });
-  return Object.fromEntries(tidied) as AccountFields;
+  const tidied = Object.entries(fields as unknown as Record<string, unknown>).map(
+    ([name, value]): [string, unknown] => {
+      if (typeof value !== 'string' || name === 'name' || name === 'country_code') return [name, value];
+      const trimmed = name === 'notes' ? value : value.trim();
+      if (trimmed === '') return [name, null];
+      return [name, name === 'iata' ? trimmed.toUpperCase() : trimmed];
+    },
+  );
+  return Object.fromEntries(tidied) as unknown as AccountFields;
 }
 
 function errorsByField(issues: readonly v.BaseIssue<unknown>[]): FieldErrors {

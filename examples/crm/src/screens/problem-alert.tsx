@@ -7,7 +7,7 @@ export function ProblemAlert({ title, error }: { readonly title: string; readonl
   const alert = useRef<HTMLDivElement>(null);
   useEffect(() => {
     // newer browsers return a promise here, which is no clean-up
-    void alert.current?.scrollIntoView({ block: 'nearest' });
+    alert.current?.scrollIntoView({ block: 'nearest' });
   }, [error]);
   return (
     <Alert ref={alert} color="red" title={title} role="alert" style={{ scrollMarginBottom: 80 }}>

@@ -1,9 +1,7 @@
 import {
   ActionIcon,
-  Alert,
   Avatar,
   Button,
-  Group,
   Menu,
   Modal,
   Text,
@@ -81,16 +79,14 @@ function Hindrance(): ReactNode {
     await queue.process();
   };
   return (
-    <Alert color="yellow" mb="xs">
-      <Group justify="space-between" wrap="nowrap">
-        <Text size="sm">
-          {error === null ? 'Your changes are safe on this device.' : [error.message, error.hint].join(' ')}
-        </Text>
-        <Button size="xs" variant="light" color="yellow" className={classes.tryNow ?? ''} onClick={() => void tryNow()}>
-          Try now
-        </Button>
-      </Group>
-    </Alert>
+    <div className={classes.hindrance}>
+      <Text size="sm">
+        {error === null ? 'Your changes are safe on this device.' : [error.message, error.hint].join(' ')}
+      </Text>
+      <Button size="xs" variant="default" className={classes.tryNow ?? ''} onClick={() => void tryNow()}>
+        Try now
+      </Button>
+    </div>
   );
 }
 
