@@ -3,6 +3,8 @@ import { lineDelayMs } from './backoff.ts';
 import type { Moment, WaitingFor } from './engine-io.ts';
 import { checkAfterSign, Line, type WakeSign } from './line.ts';
 
+/** A token refused within this time of being fetched is one that does not help, in milliseconds. */
+const FRESH_TOKEN_MS = 60_000;
 /** Longest obeyed `Retry-After`, in milliseconds: an absurd one must not stop a queue for a year. */
 const RATE_LIMIT_MS_MAX = 300_000;
 
@@ -27,6 +29,8 @@ export class Gates {
   private login: Login = { kind: 'valid' };
   /** Tokens refused or not to be had, in a row. */
   private loginFailureCount = 0;
+  /** When the app gave, or could not give, its last token (monotonic). */
+  private refreshedAtMs = Number.NEGATIVE_INFINITY;
   /** Limited calls in a row. */
   private limitCount = 0;
   private rateLimit: { readonly untilMs: number; readonly error: WireError } | null = null;
@@ -56,6 +60,8 @@ export class Gates {
 
   /** True when the app must be asked for a fresh token now; false when that has just failed and it must wait. */
   unauthorized(error: WireError, moment: Moment): boolean {
+    // A token that has lived for a while has simply run out: that says nothing about the one the app gives next.
+    if (moment.nowMs - this.refreshedAtMs > FRESH_TOKEN_MS) this.loginFailureCount = 0;
     this.loginFailureCount += 1;
     if (this.loginFailureCount === 1) {
       this.login = { kind: 'refreshing', error };
@@ -72,6 +78,7 @@ export class Gates {
 
   tokenRefreshed(isThere: boolean, moment: Moment): void {
     if (this.login.kind !== 'refreshing') return;
+    this.refreshedAtMs = moment.nowMs;
     if (isThere) {
       this.login = { kind: 'valid' };
       return;

@@ -176,16 +176,24 @@ export class QueueStore {
   /** Writes the verdicts of one answer; false when another tab has taken over, and then nothing is written. */
   async settle(settlements: readonly Settlement[]): Promise<boolean> {
     const isOwn: Expectation = { key: META.epoch, value: this.epoch };
-    const completedCount = settlements.filter(({ kind }) => kind === 'completed').length;
-    const counter: Change[] =
-      completedCount === 0
-        ? []
-        : [{ kind: 'put', key: META.completedCount, value: String((await this.completedCount()) + completedCount) }];
+    const counter = await this.countCompleted(settlements);
     const result = await this.storage.commit({
       expect: [isOwn],
       changes: [...settlements.flatMap(changesOfSettlement), ...counter],
     });
     return result.kind === 'committed';
+  }
+
+  /** The counter as it will stand; one whose verdict is stored already (a commit that failed only for us) counts once. */
+  private async countCompleted(settlements: readonly Settlement[]): Promise<readonly Change[]> {
+    const completed = settlements.flatMap((settlement) =>
+      settlement.kind === 'completed' ? [settlement.record.id] : [],
+    );
+    const ids = [...new Set(completed)];
+    if (ids.length === 0) return [];
+    const [count, ...stored] = await this.storage.read([META.completedCount, ...ids.map((id) => COMPLETED + id)]);
+    const newCount = stored.filter((text) => text === null).length;
+    return [{ kind: 'put', key: META.completedCount, value: String(Number(count ?? 0) + newCount) }];
   }
 
   /** Makes a dead letter pending again, last in its lane; null when it is not there any more. */
