@@ -95,7 +95,10 @@ export class OptimisticStore<State extends object> {
     const news = ids?.filter((id) => !this.known.has(id));
     if (news?.length === 0) return;
     // A queue that cannot be read has said so itself; there is nothing to show then.
-    for (const pending of await this.queue.readPending(news).catch(() => [])) this.show(pending);
+    for (const pending of await this.queue.readPending(news).catch(() => [])) {
+      // Taken back, or disposed of, while its payload was read: nobody would take its effect away again.
+      if (this.queue.peekStatus(pending.id) !== undefined) this.show(pending);
+    }
   }
 
   private show({ id, seq, type, payload }: QueueEvents['stored']): void {
