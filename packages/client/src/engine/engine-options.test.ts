@@ -248,3 +248,64 @@ describe('retries of one mutation', () => {
     expect(rig.waiting(header)).toMatchObject({ waitingFor: 'backoff', untilMs: rig.nowMs + 40 });
   });
 });
+
+describe('a mutation that kills its server', () => {
+  const killed = { kind: 'unknown', error: ERROR } as const;
+
+  /** Answers for every batch but those with the killer. */
+  function play(rig: EngineRig, killer: MutationHeader): void {
+    if (rig.lastBatch.items.some(({ header }) => header.id === killer.id)) rig.answer(killed);
+    else rig.answerAll(applied);
+  }
+
+  test('R4 · it ends up alone, lets the others go first, and becomes a dead letter, SUSPECT, after ten times', () => {
+    const rig = EngineRig.leading();
+    rig.input({ kind: 'paused' });
+    const killer = rig.add();
+    const others = rig.addAll(Array.from({ length: 7 }, () => ({})));
+    rig.input({ kind: 'resumed' });
+
+    let answeredProbes = rig.probeCount;
+    for (let turn = 0; turn < 200 && rig.entry(killer).phase.kind !== 'failed'; turn += 1) {
+      if (rig.engine.sendingSeqs.length > 0) play(rig, killer);
+      else if (rig.probeCount > answeredProbes) {
+        answeredProbes = rig.probeCount;
+        rig.input({ kind: 'probed', result: { kind: 'reached', latencyMs: 1 } });
+      } else {
+        // life goes on meanwhile
+        rig.add();
+        if (rig.engine.sendingSeqs.length === 0 && rig.probeCount === answeredProbes) rig.wake();
+      }
+    }
+
+    expect(rig.entry(killer).phase).toMatchObject({ kind: 'failed', error: { code: 'SUSPECT' } });
+    expect(rig.entry(killer).header.attempts).toEqual([]);
+    for (const { id } of others) expect(rig.engine.mutations.get(id)).toBeUndefined();
+  });
+
+  test('R4 · while nothing at all is answered nobody is suspected, however long that lasts', () => {
+    const rig = EngineRig.leading();
+    const header = rig.add();
+    for (let turn = 0; turn < 100; turn += 1) {
+      if (rig.engine.sendingSeqs.length > 0) rig.answer(killed);
+      else if (rig.effect('probe') !== undefined)
+        rig.input({ kind: 'probed', result: { kind: 'reached', latencyMs: 1 } });
+      else rig.wake();
+    }
+    expect(rig.entry(header)).toMatchObject({ phase: { kind: 'waiting' }, suspicionCount: 1 });
+  });
+});
+
+describe('what this device settles by itself', () => {
+  test('inv-I5 · its lane waits until that is stored: after a crash before that it would come after what was behind it', () => {
+    const rig = EngineRig.leading({ maxRetries: 0 });
+    const [spent, next] = rig.addAll([{ lane: 'a' }, { lane: 'a' }]);
+    rig.isStorageSlow = true;
+    rig.answerAll(refused);
+    expect(rig.batches).toHaveLength(1);
+
+    rig.input({ kind: 'settlementsStored', seqs: [spent?.seq ?? 0] });
+
+    expect(seqsOf(rig.lastBatch)).toEqual([next?.seq]);
+  });
+});

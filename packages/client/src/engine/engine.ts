@@ -29,6 +29,8 @@ export class Engine {
   private batchNumber = 0;
   /** Shrinks when a batch gets no answer, so that one that kills its server ends up alone; grows back with each answer. */
   private batchCountMax: number = LIMITS.batchCount;
+  /** Batches answered so far. */
+  private answerCount = 0;
   /** What another tab, which delivers, has on its way and waits for. */
   private elsewhere: { readonly sending: readonly Entry[]; readonly waitingFor: WaitingFor | null } = {
     sending: [],
@@ -130,7 +132,7 @@ export class Engine {
         this.takeUnreadable(input.seqs, input.error, moment);
         return;
       case 'settlementsStored':
-        for (const seq of input.seqs) mutations.settlementStored(seq);
+        for (const seq of input.seqs) mutations.settlementStored(seq, moment.nowMs);
         return;
       case 'tick':
         this.wakeAtMs = null;
@@ -182,7 +184,7 @@ export class Engine {
       entry.mayHaveBeenSent = true;
       this.putBack(entry, moment);
     }
-    if (!isLeader) this.mutations.settlementsLost();
+    if (!isLeader) this.mutations.settlementsLost(moment.nowMs);
   }
 
   private putBack(entry: Entry, moment: Moment): void {
@@ -280,11 +282,11 @@ export class Engine {
         return;
       case 'unreachable':
       case 'unknown':
-        this.shrinkBatches(entries.length);
+        this.noAnswer(entries, answer.error, moment);
         gates.line.failed('network', answer.error, nowMs, random);
         return;
       case 'unavailable':
-        this.shrinkBatches(entries.length);
+        this.noAnswer(entries, answer.error, moment);
         gates.line.failed('circuit', answer.error, nowMs, random, answer.retryAfterMs ?? 0);
         return;
       case 'calledOff':
@@ -321,13 +323,28 @@ export class Engine {
       settlements.push(...this.verdicts.ofOutcome(entry, outcome, moment));
     }
     if (answeredCount === 0) {
-      this.shrinkBatches(entries.length);
+      this.noAnswer(entries, UNANSWERED, moment);
       this.gates.line.failed('circuit', UNANSWERED, moment.nowMs, moment.random);
       return;
     }
     this.gates.answered();
+    this.answerCount += 1;
     this.batchCountMax = Math.min(LIMITS.batchCount, this.batchCountMax * 2);
     this.settle(settlements);
+  }
+
+  /**
+   * Says nothing about the mutations, and the same ids go again, in smaller batches. But one that gets no answer alone,
+   * time and again while others do, is taken for the reason: it must not block them for ever.
+   */
+  private noAnswer(entries: readonly Entry[], error: WireError, moment: Moment): void {
+    this.shrinkBatches(entries.length);
+    const [only] = entries;
+    if (entries.length > 1 || only === undefined) return;
+    if (only.suspicionCount > 0 && only.suspectedAtAnswer === this.answerCount) return;
+    only.suspicionCount += 1;
+    only.suspectedAtAnswer = this.answerCount;
+    if (only.suspicionCount > SUSPICIONS_MAX) this.settle(this.verdicts.failed(only, suspect(error), moment, false));
   }
 
   /** The batch as it is cannot be taken: smaller ones go, and one that is refused alone is itself the reason. */
@@ -380,6 +397,18 @@ export class Engine {
   private get canWork(): boolean {
     return this.isLeader && this.batch === null && !this.gates.isStopped && this.mutations.counts.pending > 0;
   }
+}
+
+/** Times that a mutation may get no answer alone while others do. */
+const SUSPICIONS_MAX = 10;
+
+function suspect(error: WireError): WireError {
+  return {
+    category: error.category,
+    code: 'SUSPECT',
+    message: `Given up: ten times the server did not answer for it alone, while it answered for others (${error.message})`,
+    hint: 'Find out what it does to the server, then retry it, or discard it.',
+  };
 }
 
 const OFFLINE: WireError = {

@@ -29,6 +29,10 @@ export interface Entry {
   readonly heldUntilMs: number;
   /** Not sent before (monotonic), unless someone asks to hurry: a backoff, or a deferral. */
   backoffUntilMs: number;
+  /** How often it got no answer alone, with answers to others in between: it may be what kills its server. */
+  suspicionCount: number;
+  /** How many batches had been answered when it last got none alone. */
+  suspectedAtAnswer: number;
   /** Mutations that must be confirmed first. */
   readonly openParents: Set<string>;
 }

@@ -11,6 +11,8 @@ export interface Listing {
 const LEVELS: Readonly<Record<RecordPriority, 0 | 1 | 2>> = { high: 0, normal: 1, low: 2 };
 /** A lane rises one level for each of these that its head has waited, in milliseconds. */
 const LEVEL_MS = 60_000;
+/** One that may kill its server lets others go first, by this much for each time, in milliseconds. */
+const SUSPICION_MS = 600_000;
 
 /** Mutations that are delivered strictly in order: only the head may be in flight. */
 export class Lane {
@@ -44,7 +46,8 @@ export class Lane {
    */
   get rankMs(): number {
     const level = this.levelCounts.findIndex((count) => count > 0);
-    return (this.head?.waitingSinceMs ?? 0) + Math.max(0, level) * LEVEL_MS;
+    const { waitingSinceMs = 0, suspicionCount = 0 } = this.head ?? {};
+    return waitingSinceMs + Math.max(0, level) * LEVEL_MS + suspicionCount * SUSPICION_MS;
   }
 
   /** Those numbered above `seq`; looks at the whole lane. */

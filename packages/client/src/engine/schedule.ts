@@ -12,6 +12,10 @@ export class Schedule {
     (left, right) => left.atMs - right.atMs,
   );
 
+  /** Lanes that wait for a settlement of this device to be stored, by its number. */
+  private readonly holds = new Map<number, string>();
+  private readonly heldLanes = new Map<string, number>();
+
   lane(name: string): Lane | undefined {
     return this.lanes.get(name);
   }
@@ -58,6 +62,28 @@ export class Schedule {
     this.offer(this.laneOf(entry), nowMs);
   }
 
+  /** Nothing of this lane goes before `unhold` is called with the same number. */
+  hold(laneName: string, seq: number): void {
+    if (this.holds.has(seq)) return;
+    this.holds.set(seq, laneName);
+    this.heldLanes.set(laneName, (this.heldLanes.get(laneName) ?? 0) + 1);
+  }
+
+  unhold(seq: number, nowMs: number): void {
+    const laneName = this.holds.get(seq);
+    if (laneName === undefined) return;
+    this.holds.delete(seq);
+    const left = (this.heldLanes.get(laneName) ?? 1) - 1;
+    if (left > 0) this.heldLanes.set(laneName, left);
+    else this.heldLanes.delete(laneName);
+    const lane = this.lanes.get(laneName);
+    if (lane !== undefined) this.offer(lane, nowMs);
+  }
+
+  unholdAll(nowMs: number): void {
+    for (const seq of [...this.holds.keys()]) this.unhold(seq, nowMs);
+  }
+
   /** It may go now, as far as it is itself concerned: it was on its way and waits again, or its parents are confirmed. */
   freed(entry: Entry, nowMs: number): void {
     const lane = this.lanes.get(entry.header.lane);
@@ -85,11 +111,14 @@ export class Schedule {
     let bytes = 0;
     while (taken.length < maxCount) {
       const head = this.firstReady(nowMs);
-      if (head === undefined || (taken.length > 0 && bytes + head.header.payloadBytes > maxBytes)) break;
+      const isSuspect = head !== undefined && head.suspicionCount > 0;
+      if (head === undefined || (taken.length > 0 && (isSuspect || bytes + head.header.payloadBytes > maxBytes))) break;
       this.unlist();
       claim(head);
       taken.push(head);
       bytes += head.header.payloadBytes;
+      // What may kill its server goes alone, so that it takes nothing with it.
+      if (isSuspect) break;
     }
     return taken;
   }
@@ -112,11 +141,15 @@ export class Schedule {
     }
     for (let listing = this.ready.peek(); listing !== undefined; listing = this.ready.peek()) {
       const { lane, head } = listing;
-      if (lane.listing === listing && lane.head === head && isDue(head, nowMs)) return head;
+      if (lane.listing === listing && lane.head === head && this.isReady(lane, head, nowMs)) return head;
       this.unlist();
       this.offer(lane, nowMs);
     }
     return undefined;
+  }
+
+  private isReady(lane: Lane, head: Entry, nowMs: number): boolean {
+    return isDue(head, nowMs) && !this.heldLanes.has(lane.name);
   }
 
   private unlist(): void {
@@ -134,11 +167,15 @@ export class Schedule {
   private offer(lane: Lane, nowMs: number): void {
     const { head, rankMs, listing } = lane;
     if (head === undefined || head.phase.kind !== 'waiting') return;
-    if (isDue(head, nowMs)) {
+    if (this.isReady(lane, head, nowMs)) {
       if (listing?.head === head && listing.rankMs === rankMs) return;
       lane.listing = { lane, head, rankMs };
       this.ready.push(lane.listing);
-    } else if (head.openParents.size === 0 && dueAtMs(head) < (lane.alarmAtMs ?? Number.POSITIVE_INFINITY)) {
+    } else if (
+      head.openParents.size === 0 &&
+      dueAtMs(head) > nowMs &&
+      dueAtMs(head) < (lane.alarmAtMs ?? Number.POSITIVE_INFINITY)
+    ) {
       lane.alarmAtMs = dueAtMs(head);
       this.later.push({ atMs: lane.alarmAtMs, lane });
     }

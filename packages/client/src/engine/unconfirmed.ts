@@ -81,6 +81,8 @@ export class Unconfirmed {
       waitingSinceMs: nowMs,
       heldUntilMs,
       backoffUntilMs: 0,
+      suspicionCount: 0,
+      suspectedAtAnswer: 0,
       openParents: new Set(header.dependsOn.filter((id) => this.byId.has(id))),
     };
     for (const id of entry.openParents) {
@@ -172,13 +174,24 @@ export class Unconfirmed {
     this.settling.add(seq);
   }
 
-  settlementStored(seq: number): void {
+  /**
+   * Settled by this device alone, without a verdict that the server would repeat: its lane waits until that is stored,
+   * for after a crash before that it is pending again, and must not come after what was behind it.
+   */
+  ownSettlementBegun({ seq, lane }: MutationHeader): void {
+    this.settling.add(seq);
+    this.schedule.hold(lane, seq);
+  }
+
+  settlementStored(seq: number, nowMs: number): void {
     this.settling.delete(seq);
+    this.schedule.unhold(seq, nowMs);
   }
 
   /** Leadership was lost: what is not stored is the next leader's to settle again. */
-  settlementsLost(): void {
+  settlementsLost(nowMs: number): void {
     this.settling.clear();
+    this.schedule.unholdAll(nowMs);
   }
 
   changed(entry: Entry): void {

@@ -90,8 +90,9 @@ export class Verdicts {
   /** Dead letters of this one and of all that stands on it. */
   failed(entry: Entry, error: WireError, moment: Moment, isLedgered: boolean): readonly Settlement[] {
     const orphans = this.mutations.dependants(entry);
+    if (isLedgered) this.mutations.settlementBegun(entry.header.seq);
+    else this.mutations.ownSettlementBegun(entry.header);
     this.mutations.bury(entry, error, moment.wallMs, moment.nowMs, isLedgered);
-    this.mutations.settlementBegun(entry.header.seq);
     const deadLetter = { header: entry.header, error, failedAtMs: moment.wallMs };
     return [{ kind: 'failed', deadLetter }, ...this.orphaned(orphans, entry.header.id, moment)];
   }
@@ -99,8 +100,8 @@ export class Verdicts {
   /** Takes back one that cannot have been sent, and makes dead letters of what stands on it. */
   cancelled(entry: Entry, moment: Moment): readonly Settlement[] {
     const orphans = this.mutations.dependants(entry);
+    this.mutations.ownSettlementBegun(entry.header);
     this.mutations.forget(entry, moment.nowMs, false);
-    this.mutations.settlementBegun(entry.header.seq);
     const cancelled = { kind: 'cancelled', header: entry.header, cancelledAtMs: moment.wallMs } as const;
     return [cancelled, ...this.orphaned(orphans, entry.header.id, moment)];
   }

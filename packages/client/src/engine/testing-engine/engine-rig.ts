@@ -64,6 +64,8 @@ export class EngineRig {
     if (input.kind === 'tick') this.wakeAtMs = null;
     const effects = this.engine.handle(input, this.moment());
     for (const effect of effects) this.note(effect);
+    const seqs = effects.flatMap((effect) => (effect.kind === 'settle' ? effect.settlements.map(seqOf) : []));
+    if (seqs.length > 0 && !this.isStorageSlow) effects.push(...this.input({ kind: 'settlementsStored', seqs }));
     this.effects = effects;
     return effects;
   }
@@ -155,8 +157,6 @@ export class EngineRig {
     if (effect.kind === 'wakeAt') this.wakeAtMs = effect.atMs;
     if (effect.kind !== 'settle') return;
     this.settlements.push(...effect.settlements);
-    if (!this.isStorageSlow)
-      for (const settlement of effect.settlements) this.engine.mutations.settlementStored(seqOf(settlement));
   }
 }
 
@@ -175,6 +175,8 @@ export function entryOf(header: MutationHeader, waitingSinceMs = 0): Entry {
     waitingSinceMs,
     heldUntilMs: 0,
     backoffUntilMs: 0,
+    suspicionCount: 0,
+    suspectedAtAnswer: 0,
     openParents: new Set(),
   };
 }
