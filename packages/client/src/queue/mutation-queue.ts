@@ -103,8 +103,6 @@ type Listeners = { readonly [Name in keyof QueueEvents]: Emitter<QueueEvents[Nam
 export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] = readonly AnyMutationDefinition[]> {
   readonly identity: Identity;
   readonly network: NetworkMonitor;
-  /** Resolves once what is stored on this device has been read; rejects when the store cannot be opened. */
-  readonly ready: Promise<void>;
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   private readonly options: ResolvedOptions;
   private readonly listeners: Listeners;
@@ -112,6 +110,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private store: QueueStore | null = null;
   private readonly commits: GroupCommit;
   private snapshot: QueueSnapshot;
+  private opening: Promise<void>;
   private isRead = false;
   private isClosed = false;
   private readonly waiters = new Map<string, ((settled: Settled) => void)[]>();
@@ -139,13 +138,18 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     };
     this.network = new NetworkMonitor(this.options.network, this.options.clock, onThrow);
     this.snapshot = snapshotOf(null, false);
-    this.ready = this.open();
+    this.opening = this.open();
     this.commits = new GroupCommit(
       async () => (await this.opened()).store,
       (headers) => this.runner?.added(headers),
     );
     // Whoever awaits `ready` or `add` is told; nobody has to.
-    this.ready.catch(() => {});
+    this.opening.catch(() => {});
+  }
+
+  /** Resolves once what is stored on this device has been read; rejects when the store cannot be opened. */
+  get ready(): Promise<void> {
+    return this.opening;
   }
 
   /**
@@ -391,6 +395,18 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   /** The same as `process`. */
   sync(onProgress?: (doneCount: number, totalCount: number) => void): Promise<DrainResult> {
     return this.process(onProgress);
+  }
+
+  /**
+   * Builds this tab's part anew from what is stored, as a reload of the page would: what is on its way is called off and
+   * sent again. Resolves when that is read; rejects when the store cannot be opened. Calls made meanwhile wait.
+   */
+  async restart(): Promise<void> {
+    const { runner } = await this.opened();
+    await this.commits.whenFlushed();
+    this.isRead = false;
+    this.opening = runner.close().then(() => this.open());
+    await this.opening;
   }
 
   /** Tells the queue that the app has signed in again (the same user), so that it need not wait for its next try. */

@@ -165,3 +165,24 @@ describe('options of one mutation', () => {
     await queue.close();
   });
 });
+
+describe('restart', () => {
+  test('Q13 · restart builds everything anew from what is stored; calls made meanwhile wait, and all is delivered once', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await device.goOffline();
+    const before = await queue.add(note('a', '1'));
+
+    const restarted = queue.restart();
+    const meanwhile = queue.add(note('a', '2'));
+    await device.clock.settle();
+    await restarted;
+
+    expect(queue.getSnapshot()).toMatchObject({ isReady: true, pendingCount: 2, isLeader: true });
+    await device.goOnline();
+    await device.clock.pass(5_000);
+    expect(device.server.effects).toEqual([before.id, (await meanwhile).id]);
+    expect(await before.settled).toMatchObject({ status: 'completed' });
+    await queue.close();
+  });
+});
