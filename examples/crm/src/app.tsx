@@ -28,7 +28,7 @@ export function App({ session, workspaces }: AppProps): ReactNode {
     case 'open':
       return (
         <WorkspaceContext value={state.workspace} key={state.workspace.user.id}>
-          <HoldfastProvider queue={state.workspace.queue as never}>
+          <HoldfastProvider queue={state.workspace.queue}>
             <NoticeRegion>
               <div className="app">
                 <AppHeader onSignOut={session.signOut} />

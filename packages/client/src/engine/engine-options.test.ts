@@ -309,3 +309,54 @@ describe('what this device settles by itself', () => {
     expect(seqsOf(rig.lastBatch)).toEqual([next?.seq]);
   });
 });
+
+describe('what else an answer says', () => {
+  test('R3 · a server that takes no more before its limit is renewed is left alone until then, for five minutes at most', () => {
+    for (const [resetMs, waitMs] of [
+      [2_000, 2_000],
+      [1e12, 300_000],
+    ] as const) {
+      const rig = EngineRig.leading();
+      const [first, second] = rig.addAll([{ lane: 'a' }, { lane: 'a' }]);
+      if (first === undefined || second === undefined) throw new Error('added');
+      rig.answer({ kind: 'answered', outcomes: [applied(first)], pace: { remaining: 0, resetMs } });
+      expect(rig.waiting(second)).toMatchObject({ waitingFor: 'rateLimit', untilMs: rig.nowMs + waitMs });
+      rig.wake();
+      expect(seqsOf(rig.lastBatch)).toEqual([second.seq]);
+    }
+  });
+
+  test('R2 · a connection that was reset is tried again at once, once, with the same batch', () => {
+    const rig = EngineRig.leading();
+    const header = rig.add();
+    rig.answer({ kind: 'unknown', error: ERROR, wasReset: true });
+    const sinceMs = rig.nowMs;
+    rig.wake();
+    expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+    expect(rig.nowMs - sinceMs).toBeLessThanOrEqual(100);
+
+    rig.answer({ kind: 'unknown', error: ERROR, wasReset: true });
+    expect((rig.wakeAtMs ?? 0) - rig.nowMs).toBeGreaterThanOrEqual(1_000);
+  });
+
+  test('R9 · what is said of those without an outcome is obeyed, and the others stand', () => {
+    const rig = EngineRig.leading();
+    rig.input({ kind: 'paused' });
+    const [first, second] = rig.addAll([{}, {}]);
+    rig.input({ kind: 'resumed' });
+    if (first === undefined || second === undefined) throw new Error('added');
+
+    rig.answer({ kind: 'answered', outcomes: [applied(first)], rest: { kind: 'unauthorized', error: ERROR } });
+
+    expect(rig.settlements).toMatchObject([{ kind: 'completed' }]);
+    expect(rig.waiting(second).waitingFor).toBe('auth');
+    expect(rig.refreshCount).toBe(1);
+  });
+
+  test('R9 · when all were left without an outcome, what is said of them is what counts', () => {
+    const rig = EngineRig.leading();
+    const header = rig.add();
+    rig.answer({ kind: 'answered', outcomes: [], rest: { kind: 'rateLimited', error: ERROR, retryAfterMs: 3_000 } });
+    expect(rig.waiting(header)).toMatchObject({ waitingFor: 'rateLimit', untilMs: rig.nowMs + 3_000 });
+  });
+});

@@ -8,6 +8,8 @@ import type { TransportAnswer } from './transport-answer.ts';
 import { Unconfirmed } from './unconfirmed.ts';
 import { type EngineRules, Verdicts } from './verdicts.ts';
 
+type Answered = Extract<TransportAnswer, { readonly kind: 'answered' }>;
+
 interface Batch {
   readonly id: number;
   readonly entries: readonly Entry[];
@@ -278,16 +280,18 @@ export class Engine {
     const { nowMs, random } = moment;
     switch (answer.kind) {
       case 'answered':
-        this.takeOutcomes(entries, answer.outcomes, moment);
+        this.takeOutcomes(entries, answer, moment);
         return;
       case 'unreachable':
       case 'unknown':
         this.noAnswer(entries, answer.error, moment);
-        gates.line.failed('network', answer.error, nowMs, random);
+        gates.line.failed('network', answer.error, nowMs, random, {
+          wasReset: answer.kind === 'unknown' && answer.wasReset === true,
+        });
         return;
       case 'unavailable':
         this.noAnswer(entries, answer.error, moment);
-        gates.line.failed('circuit', answer.error, nowMs, random, answer.retryAfterMs ?? 0);
+        gates.line.failed('circuit', answer.error, nowMs, random, { minDelayMs: answer.retryAfterMs ?? 0 });
         return;
       case 'calledOff':
         return;
@@ -311,26 +315,29 @@ export class Engine {
     }
   }
 
-  private takeOutcomes(entries: readonly Entry[], outcomes: readonly WireOutcome[], moment: Moment): void {
+  private takeOutcomes(entries: readonly Entry[], { outcomes, rest, pace }: Answered, moment: Moment): void {
     const bySeq = new Map(outcomes.map((outcome) => [outcome.seq, outcome]));
     const settlements: Settlement[] = [];
-    let answeredCount = 0;
+    const unanswered: Entry[] = [];
     for (const entry of entries) {
       const outcome = bySeq.get(entry.header.seq);
       // An outcome of another id is no answer to this one. Nor is silence: it may have been applied, so it goes again.
-      if (outcome?.id !== entry.header.id) continue;
-      answeredCount += 1;
-      settlements.push(...this.verdicts.ofOutcome(entry, outcome, moment));
+      if (outcome?.id === entry.header.id) settlements.push(...this.verdicts.ofOutcome(entry, outcome, moment));
+      else unanswered.push(entry);
     }
-    if (answeredCount === 0) {
+    if (unanswered.length === entries.length && rest === undefined) {
       this.noAnswer(entries, UNANSWERED, moment);
       this.gates.line.failed('circuit', UNANSWERED, moment.nowMs, moment.random);
       return;
     }
     this.gates.answered();
+    if (pace?.remaining === 0) this.gates.paced(pace.resetMs, moment);
     this.answerCount += 1;
     this.batchCountMax = Math.min(LIMITS.batchCount, this.batchCountMax * 2);
     this.settle(settlements);
+    if (rest === undefined || unanswered.length === 0) return;
+    for (const entry of unanswered) entry.lastError = rest.error;
+    this.judge(unanswered, rest, moment);
   }
 
   /**

@@ -22,6 +22,13 @@ type Login =
       readonly isForbidden: boolean;
     };
 
+const PACED: WireError = {
+  category: 'RATE_LIMITED',
+  code: 'TOO_MANY_REQUESTS',
+  message: 'The server takes no more requests before its limit is renewed.',
+  hint: 'Nothing to do: it goes on by itself.',
+};
+
 /** What may stop every send, each with its reason and its way out. */
 export class Gates {
   isPaused = false;
@@ -56,6 +63,11 @@ export class Gates {
       Math.max(retryAfterMs ?? 0, lineDelayMs(this.limitCount, moment.random)),
     );
     this.rateLimit = { untilMs: moment.nowMs + delayMs, error };
+  }
+
+  /** The server takes no more before its limit is renewed: better to wait than to be refused. */
+  paced(resetMs: number, { nowMs }: Moment): void {
+    this.rateLimit = { untilMs: nowMs + Math.min(RATE_LIMIT_MS_MAX, Math.max(0, resetMs)), error: PACED };
   }
 
   /** True when the app must be asked for a fresh token now; false when that has just failed and it must wait. */

@@ -1,6 +1,6 @@
 import type { Random } from '../ports/clock.ts';
 import type { WireError } from '../protocol/wire.ts';
-import { LINE_DELAY_MS_BASE, LINE_DELAY_MS_MAX, lineDelayMs } from './backoff.ts';
+import { LINE_DELAY_MS_BASE, LINE_DELAY_MS_MAX, lineDelayMs, resetDelayMs } from './backoff.ts';
 
 /**
  * The breaker. One failure of the line stops every send, since it says nothing about any mutation; then the server is
@@ -43,15 +43,26 @@ export class Line {
   private lastCheckAtMs = Number.NEGATIVE_INFINITY;
   private probeSucceeded = false;
 
-  /** `minDelayMs` is what the server asked for (`Retry-After`); an absurd one is not obeyed. */
-  failed(cause: 'network' | 'circuit', error: WireError, nowMs: number, random: Random, minDelayMs = 0): void {
+  /**
+   * `minDelayMs` is what the server asked for (`Retry-After`); an absurd one is not obeyed. A connection that was there and
+   * was cut (`wasReset`) is worth one more try at once: the server may just have been replaced.
+   */
+  failed(
+    cause: 'network' | 'circuit',
+    error: WireError,
+    nowMs: number,
+    random: Random,
+    { minDelayMs = 0, wasReset = false }: { readonly minDelayMs?: number; readonly wasReset?: boolean } = {},
+  ): void {
     this.failureCount += 1;
+    const isWorthATry = wasReset && this.failureCount === 1;
+    const delayMs = isWorthATry ? resetDelayMs(random) : lineDelayMs(this.failureCount, random);
     this.state = {
       kind: 'down',
       cause,
       error,
-      checkAtMs: nowMs + Math.max(Math.min(minDelayMs, LINE_DELAY_MS_MAX), lineDelayMs(this.failureCount, random)),
-      checkBy: this.probeSucceeded ? 'batch' : 'probe',
+      checkAtMs: nowMs + Math.max(Math.min(minDelayMs, LINE_DELAY_MS_MAX), delayMs),
+      checkBy: isWorthATry || this.probeSucceeded ? 'batch' : 'probe',
       isChecking: false,
     };
     this.lastCheckAtMs = nowMs;

@@ -78,10 +78,14 @@ export function PendingList({
   );
 }
 
-function reasonOf(status: MutationStatus): string {
-  const hint = status.status === 'failed' ? status.lastError?.hint : undefined;
-  return hint === undefined ? status.sentence : `${status.sentence} ${hint}`;
+function reasonOf({ status, sentence, waitingFor, lastError }: MutationStatus): string {
+  if (status === 'failed') return [sentence, lastError?.hint].filter(Boolean).join(' ');
+  // What the server said about it, where that is why it waits; "no network" needs no words of the network's.
+  const isSaid = SAID.has(waitingFor) && lastError !== null;
+  return isSaid ? [sentence, lastError.message, lastError.hint].filter(Boolean).join(' ') : sentence;
 }
+
+const SAID: ReadonlySet<MutationStatus['waitingFor']> = new Set(['auth', 'backoff', 'circuit', 'rateLimit', 'upgrade']);
 
 function describeMutation({ type, entity }: MutationStatus): string {
   return entity === null ? type : `${type} ${entity.id}`;
