@@ -41,16 +41,16 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'id-not-compared',
     file: `${CLIENT}/engine/engine.ts`,
-    find: 'if (outcome?.id !== entry.header.id) continue;',
-    replace: 'if (outcome === undefined) continue;',
+    find: 'if (outcome?.id === entry.header.id)',
+    replace: 'if (outcome !== undefined)',
     suffering: "An answer meant for another device settles this device's changes.",
   },
   {
     name: 'partial-answer-marks-all',
     file: `${CLIENT}/engine/engine.ts`,
-    find: 'if (outcome?.id !== entry.header.id) continue;',
+    find: 'else unanswered.push(entry);',
     replace:
-      'if (outcome?.id !== entry.header.id) { settlements.push(...this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: "applied", result: null }, moment)); continue; }',
+      'else settlements.push(...this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: "applied", result: null }, moment));',
     suffering: 'Changes that the server did not answer for are forgotten.',
   },
   {
@@ -78,9 +78,9 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'line-failure-uses-attempt',
     file: `${CLIENT}/engine/engine.ts`,
-    find: "gates.line.failed('network', answer.error, nowMs, random);",
+    find: "gates.line.failed('network', answer.error, nowMs, random, {",
     replace:
-      "this.settle(entries.flatMap((entry) => this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: 'refused', error: answer.error }, moment)));\n        gates.line.failed('network', answer.error, nowMs, random);",
+      "this.settle(entries.flatMap((entry) => this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: 'refused', error: answer.error }, moment)));\n        gates.line.failed('network', answer.error, nowMs, random, {",
     suffering: 'An afternoon with a bad connection uses up the attempts, and changes end as dead letters.',
   },
   {
@@ -132,7 +132,7 @@ export const PLANTS: readonly Plant[] = [
     find: 'expect: [isOwn],',
     replace: 'expect: [],',
     suffering: 'A tab that woke up late writes over what the new leader has settled.',
-    firstSeed: 500,
+    firstSeed: 1_000,
   },
   {
     name: 'absurd-retry-after-obeyed',
@@ -164,7 +164,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'stale-look-believed',
-    file: `${CLIENT}/queue/runner.ts`,
+    file: `${CLIENT}/queue/store-watch.ts`,
     find: 'this.gone.set(id, {',
     replace: 'this.gone.set(`${id} `, {',
     suffering: 'A change that was confirmed comes back, and ends as a dead letter nobody made.',

@@ -1,5 +1,5 @@
 import type { MutationHeader } from '../mutation/record.ts';
-import { LIMITS, type WireError, type WireOutcome } from '../protocol/wire.ts';
+import { LIMITS, type WireError } from '../protocol/wire.ts';
 import { assertNever } from './assert-never.ts';
 import type { EngineEffect, EngineInput, GateInput, Moment, Settlement, Waiting, WaitingFor } from './engine-io.ts';
 import type { Entry } from './entry.ts';

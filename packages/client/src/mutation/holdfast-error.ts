@@ -69,3 +69,10 @@ export function categoryOfCode(code: string): ErrorCategory {
 export function isErrorCategory(value: unknown): value is ErrorCategory {
   return (ERROR_CATEGORIES as readonly unknown[]).includes(value);
 }
+
+/** Whatever was thrown, as an error that an app can handle. What is not ours came from storage: nothing else is called there. */
+export function toHoldfastError(error: unknown): HoldfastError {
+  if (isHoldfastError(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new HoldfastError({ code: 'STORAGE_FAILED', message, cause: error });
+}

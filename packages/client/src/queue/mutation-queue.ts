@@ -2,7 +2,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { Settlement, WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
 import type { AnyMutationDefinition, MutationInput, MutationOptions } from '../mutation/definition.ts';
-import { errorFromWire, HoldfastError } from '../mutation/holdfast-error.ts';
+import { errorFromWire, HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { CompletedRecord, DeadLetter } from '../mutation/record.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Durability } from '../ports/storage.ts';
@@ -20,7 +20,7 @@ import { type Identity, type QueueOptions, type ResolvedOptions, resolveOptions,
 import { prepareMutation } from './prepare-mutation.ts';
 import type { QueueEvents, Settled } from './queue-events.ts';
 import { QueueStore } from './queue-store.ts';
-import { Runner, toHoldfastError } from './runner.ts';
+import { Runner } from './runner.ts';
 import type { CancelAnswer } from './tab-message.ts';
 
 /** What `add` resolves to, once the mutation is durable. */
@@ -193,7 +193,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   async settled(id: string): Promise<Settled> {
     const { runner, store } = await this.opened();
     // What another tab has added, or this one behind it, is in memory only once this tab has looked for it.
-    if (runner.engine.mutations.get(id) === undefined && !this.recent.has(id)) await runner.catchUp();
+    if (runner.engine.mutations.get(id) === undefined && !this.recent.has(id)) await runner.watch.catchUp();
     const entry = runner.engine.mutations.get(id);
     if (entry?.phase.kind === 'failed') return { status: 'failed', id, error: entry.phase.error };
     if (entry !== undefined) return new Promise((resolve) => this.waitFor(id, resolve));
@@ -234,11 +234,18 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** Where a mutation stands; undefined for an id that this device does not know (any more). */
   async getMutationStatus(id: string): Promise<MutationStatus | undefined> {
-    const { store } = await this.opened();
-    const known = this.peekStatus(id);
-    if (known !== undefined) return known;
-    const record = await store.completed(id);
-    return record === null ? undefined : statusOfCompleted(record, false);
+    const { runner, store } = await this.opened();
+    const looks = [async () => {}, () => runner.watch.catchUp(), () => runner.watch.reconcile()];
+    // What another tab has stored or settled is in memory only once this tab has looked for it: first a little, then all.
+    for (const look of looks) {
+      await look();
+      const known = this.peekStatus(id);
+      if (known !== undefined) return known;
+      const record = await store.completed(id);
+      if (record !== null) return statusOfCompleted(record, false);
+      if (await store.wasDiscarded(id)) return undefined;
+    }
+    return undefined;
   }
 
   /** The same for mutations that are in memory: unconfirmed, or among the last confirmed. */
@@ -423,7 +430,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     runner.added([header]);
     // Behind others that this tab has not looked at, it becomes known with them.
     // It is stored, whatever becomes of the look; that is reported and repeated elsewhere.
-    if (runner.engine.mutations.get(id)?.header.seq !== header.seq) await runner.catchUp().catch(() => {});
+    if (runner.engine.mutations.get(id)?.header.seq !== header.seq) await runner.watch.catchUp().catch(() => {});
     return true;
   }
 
@@ -432,7 +439,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const { runner, store } = await this.opened();
     const deadLetter = deadLetterOf(runner.engine, id);
     if (deadLetter === null || !(await store.discard(deadLetter, reason, this.options.clock.wallMs()))) return false;
-    runner.discarded([id]);
+    runner.watch.discarded([id]);
     runner.post({ kind: 'discarded', ids: [id] });
     this.discarded([id]);
     return true;

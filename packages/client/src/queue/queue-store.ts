@@ -159,6 +159,12 @@ export class QueueStore {
     };
   }
 
+  /** Whether each of these stands among the pending ones. */
+  async arePending(seqs: readonly number[]): Promise<readonly boolean[]> {
+    const texts = await this.storage.read(seqs.map((seq) => seqKey(PENDING, seq)));
+    return texts.map((text) => text !== null);
+  }
+
   /** Payloads by `seq`; those that cannot be read are left out. */
   async payloads(headers: readonly MutationHeader[]): Promise<ReadonlyMap<number, JsonObject>> {
     const payloads = new Map<number, JsonObject>();

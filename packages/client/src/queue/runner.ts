@@ -1,16 +1,16 @@
 import { Engine } from '../engine/engine.ts';
 import type { BatchItem, EngineEffect, EngineInput, Moment, Settlement, WaitingFor } from '../engine/engine-io.ts';
-import type { Entry } from '../engine/entry.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { RetryRules } from '../mutation/definition.ts';
-import { HoldfastError, isHoldfastError } from '../mutation/holdfast-error.ts';
-import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
+import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import type { MutationHeader } from '../mutation/record.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import { type Json, PROTOCOL_VERSION, type WireError, type WireMutation } from '../protocol/wire.ts';
-import type { Found, QueueStore } from './queue-store.ts';
+import type { QueueStore } from './queue-store.ts';
+import { StoreWatch, UNREADABLE } from './store-watch.ts';
 import { type CancelAnswer, decodeTabMessage, encodeTabMessage, type TabMessage } from './tab-message.ts';
 
 export interface RunnerPorts {
@@ -37,12 +37,6 @@ export interface RunnerEvents {
   readonly failed: (error: HoldfastError) => void;
 }
 
-/** Up to which number a mutation is neither pending nor a dead letter any more. */
-interface Gone {
-  readonly pendingSeq: number;
-  readonly deadSeq: number;
-}
-
 /** A write that failed is tried again after this, doubling, in milliseconds. */
 const WRITE_DELAY_MS_BASE = 1_000;
 const WRITE_DELAY_MS_MAX = 30_000;
@@ -59,17 +53,11 @@ const LOOK_AGAIN_MS = 60_000;
  */
 export class Runner {
   readonly engine: Engine;
+  readonly watch: StoreWatch;
   private readonly ports: RunnerPorts;
   private readonly events: RunnerEvents;
   private isClosing = false;
   private isClosed = false;
-  /** Every number up to this one has been looked at in the store. */
-  private seenSeq = 0;
-  /** Looks into the store happen one after the other, so that mutations become known in their order. */
-  private looking: Promise<void> = Promise.resolve();
-  private nextLook: Promise<void> | null = null;
-  /** What left the store since the look under way began: it may have read it before, and must not bring it back. */
-  private readonly gone: Map<string, Gone> = new Map();
   private sending: { readonly batchId: number; readonly abort: AbortController; readonly done: Promise<void> } | null =
     null;
   private unstored: Settlement[] = [];
@@ -87,6 +75,16 @@ export class Runner {
     this.ports = ports;
     this.events = events;
     this.engine = new Engine({ retryRules: ports.retryRules });
+    this.watch = new StoreWatch({
+      store: ports.store,
+      engine: this.engine,
+      dispatch: (input) => this.dispatch(input),
+      settled: events.settled,
+      discarded: events.discarded,
+      report: (error) => this.report(error),
+      later: (delayMs, callback) => this.later(delayMs, callback),
+      isClosed: () => this.isClosed,
+    });
   }
 
   /** Reads what is pending, joins the other tabs, and begins to deliver when it is this tab's turn. */
@@ -99,15 +97,15 @@ export class Runner {
       network.onHint((hint) => {
         this.dispatch({ kind: 'hint', hint });
         if (hint === 'foreground' && !this.engine.isLeader)
-          this.reconcile().catch((error: unknown) => this.report(error));
-        else this.catchUpLater();
+          this.watch.reconcile().catch((error: unknown) => this.report(error));
+        else this.watch.catchUpLater();
       }),
       // Found out by the monitor itself: a tab that delivers nothing, or has nothing to deliver, never asks.
       network.onReconnect(({ latencyMs }) =>
         this.dispatch({ kind: 'probed', result: { kind: 'reached', latencyMs: latencyMs ?? 0 } }),
       ),
     );
-    await this.reconcile();
+    await this.watch.reconcile();
     this.post({ kind: 'hello' });
     this.lead();
     this.later(LOOK_AGAIN_MS, () => this.lookAgain());
@@ -133,51 +131,10 @@ export class Runner {
     }
   }
 
-  /** Just stored by this tab. Those that other tabs have stored in between are looked at first, so that order holds. */
+  /** Just stored by this tab. */
   added(headers: readonly MutationHeader[]): void {
-    for (const { id, seq } of headers) this.noteGone(id, seq - 1, seq - 1);
-    if (headers[0]?.seq === this.seenSeq + 1) {
-      this.seenSeq = headers.at(-1)?.seq ?? this.seenSeq;
-      this.dispatch({ kind: 'added', headers });
-    } else {
-      this.lookFor(headers);
-    }
+    this.watch.added(headers);
     this.post({ kind: 'stored' });
-  }
-
-  /** Looks for what this tab has stored behind others. The one who delivers may have settled it before this tab saw it. */
-  private lookFor(headers: readonly MutationHeader[]): void {
-    this.catchUp()
-      .then(async () => {
-        for (const header of headers) if (!this.isClosed && !this.isKnown(header)) await this.settleUnseen(header);
-      })
-      .catch((error: unknown) => {
-        this.report(error);
-        this.later(WRITE_DELAY_MS_BASE, () => this.lookFor(headers));
-      });
-  }
-
-  private isKnown({ id, seq }: MutationHeader): boolean {
-    return this.engine.mutations.get(id) !== undefined || (this.gone.get(id)?.pendingSeq ?? 0) >= seq;
-  }
-
-  private async settleUnseen(header: MutationHeader): Promise<void> {
-    const { store } = this.ports;
-    const deadLetter = await store.deadLetterAt(header.seq);
-    if (deadLetter !== null && !this.isKnown(header)) {
-      this.settledElsewhere([{ kind: 'failed', deadLetter }]);
-      return;
-    }
-    const record = await store.completed(header.id);
-    if (this.isKnown(header)) return;
-    if (record !== null) this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
-    else if (await store.wasDiscarded(header.id)) this.events.discarded([header.id]);
-  }
-
-  /** Neither pending nor dead letters any more, whoever did it. */
-  discarded(ids: readonly string[]): void {
-    for (const id of ids) this.noteGone(id, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
-    this.dispatch({ kind: 'discarded', ids });
   }
 
   /** Takes a mutation back if it cannot have been sent, which only the tab that delivers knows: another one asks it. */
@@ -185,7 +142,12 @@ export class Runner {
     const { engine } = this;
     if (!engine.isLeader) return this.askToCancel(id);
     if (engine.mutations.get(id) === undefined) return 'unknown';
-    if (!engine.canCancel(id)) return 'tooLate';
+    if (!engine.canCancel(id)) {
+      // Said only by the one that really delivers: another may have taken over, and may still take it back.
+      if ((await this.ports.store.claim([])).isLeader) return 'tooLate';
+      this.standDown();
+      return 'unknown';
+    }
     this.dispatch({ kind: 'cancel', ids: [id] });
     await this.writing;
     // Another tab may have taken over, or the write may have failed: only what stands in the store holds.
@@ -214,52 +176,8 @@ export class Runner {
   private async answerCancel(id: string): Promise<void> {
     if (!this.engine.isLeader) return;
     // Asked before this tab has heard of it: it looks first.
-    if (this.engine.mutations.get(id) === undefined) await this.catchUp();
+    if (this.engine.mutations.get(id) === undefined) await this.watch.catchUp();
     this.post({ kind: 'cancelAnswer', id, answer: await this.cancel(id) });
-  }
-
-  /** Looks for what other tabs have stored, in order. Calls made while one waits its turn share it. */
-  catchUp(): Promise<void> {
-    this.nextLook ??= this.look(async () => {
-      this.nextLook = null;
-      await this.findPending(this.seenSeq);
-    });
-    return this.nextLook;
-  }
-
-  /** Compares all that this tab believes with the store: a hint may have been missed. */
-  reconcile(): Promise<void> {
-    return this.look(async () => {
-      // Only what was believed before the look: what becomes known meanwhile is newer than what it sees.
-      const believed = [...this.engine.mutations.all()].map((entry) => ({
-        entry,
-        isDead: entry.phase.kind === 'failed',
-      }));
-      const pending = await this.findPending(0);
-      const deadLetters = await this.findDeadLetters();
-      for (const { entry, isDead } of believed) {
-        const isStill =
-          this.engine.mutations.get(entry.header.id) === entry && (entry.phase.kind === 'failed') === isDead;
-        const stored = isDead ? deadLetters : pending;
-        if (isStill && !stored.has(entry.header.seq)) await this.settleMissing(entry);
-      }
-    });
-  }
-
-  /** It is neither pending nor a dead letter in the store: another tab has confirmed it, or disposed of it. */
-  private async settleMissing(entry: Entry): Promise<void> {
-    const { store } = this.ports;
-    const { id } = entry.header;
-    const record = await store.completed(id);
-    const wasDiscarded = record === null && (await store.wasDiscarded(id));
-    // Retried while this was read: it is pending again, under a new number.
-    if (this.engine.mutations.get(id) !== entry) return;
-    if (record !== null) {
-      this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
-      return;
-    }
-    this.discarded([id]);
-    if (wasDiscarded) this.events.discarded([id]);
   }
 
   /** Resolves once nothing of this tab is on its way; after the given time it is cut off, which is safe: it is sent again. */
@@ -284,47 +202,9 @@ export class Runner {
     for (const stop of this.stopListening) stop();
     for (const cancel of this.cancels) cancel();
     for (const id of [...this.asked.keys()]) this.hearAnswer(id, 'unknown');
-    await this.looking;
+    await this.watch.whenQuiet;
     this.ports.tabs.close();
     await this.ports.store.close();
-  }
-
-  private look(into: () => Promise<void>): Promise<void> {
-    const looked = this.looking.then(async () => {
-      this.gone.clear();
-      if (!this.isClosed) await into();
-    });
-    this.looking = looked.catch(() => {});
-    return looked;
-  }
-
-  private noteGone(id: string, pendingSeq: number, deadSeq: number): void {
-    const before = this.gone.get(id) ?? { pendingSeq: 0, deadSeq: 0 };
-    this.gone.set(id, {
-      pendingSeq: Math.max(before.pendingSeq, pendingSeq),
-      deadSeq: Math.max(before.deadSeq, deadSeq),
-    });
-  }
-
-  private noteSettled(settlements: readonly Settlement[]): void {
-    for (const settlement of settlements) {
-      if (settlement.kind === 'completed')
-        this.noteGone(settlement.record.id, settlement.record.seq, settlement.record.seq);
-      if (settlement.kind === 'failed') {
-        const { id, seq } = settlement.deadLetter.header;
-        this.noteGone(id, seq, seq - 1);
-      }
-      if (settlement.kind === 'cancelled')
-        this.noteGone(settlement.header.id, settlement.header.seq, settlement.header.seq);
-    }
-  }
-
-  /** Like `catchUp`, for those who cannot wait: what goes wrong is reported, and tried again. */
-  private catchUpLater(): void {
-    this.catchUp().catch((error: unknown) => {
-      this.report(error);
-      this.later(WRITE_DELAY_MS_BASE, () => this.catchUpLater());
-    });
   }
 
   private readPause(): void {
@@ -341,49 +221,9 @@ export class Runner {
   /** Messages may be lost: now and then the store is looked at without one. */
   private lookAgain(): void {
     this.readPause();
-    if (this.engine.isLeader || this.engine.mutations.counts.pending === 0) this.catchUpLater();
-    else this.reconcile().catch((error: unknown) => this.report(error));
+    if (this.engine.isLeader || this.engine.mutations.counts.pending === 0) this.watch.catchUpLater();
+    else this.watch.reconcile().catch((error: unknown) => this.report(error));
     this.later(LOOK_AGAIN_MS, () => this.lookAgain());
-  }
-
-  private async findPending(afterSeq: number): Promise<Set<number>> {
-    const seqs = new Set<number>();
-    for (let from: number | null = afterSeq; from !== null; ) {
-      const found: Found<MutationHeader> = await this.ports.store.pendingAfter(from);
-      this.reportUnreadable(found.unreadable);
-      for (const { seq } of found.records) seqs.add(seq);
-      const lastSeq: number = found.records.at(-1)?.seq ?? from;
-      this.seenSeq = Math.max(this.seenSeq, lastSeq);
-      const headers = found.records.filter(({ id, seq }) => seq > (this.gone.get(id)?.pendingSeq ?? 0));
-      if (headers.length > 0) this.dispatch({ kind: 'found', headers, deadLetters: [] });
-      from = found.hasMore ? lastSeq : null;
-    }
-    return seqs;
-  }
-
-  private async findDeadLetters(): Promise<Set<number>> {
-    const seqs = new Set<number>();
-    for (let from: number | null = 0; from !== null; ) {
-      const found: Found<DeadLetter> = await this.ports.store.deadLettersAfter(from);
-      this.reportUnreadable(found.unreadable);
-      for (const { header } of found.records) seqs.add(header.seq);
-      // Believed to be pending, so this tab has missed the verdict.
-      const deadLetters = found.records.filter(({ header }) => header.seq > (this.gone.get(header.id)?.deadSeq ?? 0));
-      const news = deadLetters.filter(({ header }) => {
-        const entry = this.engine.mutations.get(header.id);
-        return entry !== undefined && entry.phase.kind !== 'failed' && entry.header.seq <= header.seq;
-      });
-      if (deadLetters.length > 0) this.dispatch({ kind: 'found', headers: [], deadLetters });
-      for (const deadLetter of news) this.events.settled({ kind: 'failed', deadLetter });
-      from = found.hasMore ? (found.records.at(-1)?.header.seq ?? null) : null;
-    }
-    return seqs;
-  }
-
-  private settledElsewhere(settlements: readonly Settlement[]): void {
-    this.noteSettled(settlements);
-    this.dispatch({ kind: 'settledElsewhere', settlements });
-    for (const settlement of settlements) this.events.settled(settlement);
   }
 
   private lead(): void {
@@ -396,7 +236,7 @@ export class Runner {
   private async takeOver(): Promise<void> {
     try {
       await this.ports.store.takeOver();
-      await this.reconcile();
+      await this.watch.reconcile();
       this.dispatch({ kind: 'leadership', isLeader: true });
     } catch (error) {
       this.report(error);
@@ -411,7 +251,7 @@ export class Runner {
     this.stopLeading();
     this.dispatch({ kind: 'leadership', isLeader: false });
     // What the other one has settled before, this tab was not told.
-    this.reconcile().catch((error: unknown) => this.report(error));
+    this.watch.reconcile().catch((error: unknown) => this.report(error));
     this.later(LEAD_AGAIN_MS, () => this.lead());
   }
 
@@ -420,13 +260,13 @@ export class Runner {
     if (message === null || this.isClosed) return;
     switch (message.kind) {
       case 'stored':
-        this.catchUpLater();
+        this.watch.catchUpLater();
         return;
       case 'settled':
-        this.settledElsewhere(message.settlements);
+        this.watch.settledElsewhere(message.settlements);
         return;
       case 'discarded':
-        this.discarded(message.ids);
+        this.watch.discarded(message.ids);
         this.events.discarded(message.ids);
         return;
       case 'delivering':
@@ -504,7 +344,7 @@ export class Runner {
     const headers = effect.items.map(({ header }) => header);
     let wasHandedOver = false;
     try {
-      const token = await this.token(false);
+      const token = await this.token();
       const claim = await store.claim(headers);
       if (abort.signal.aborted) return CALLED_OFF;
       if (token === null && this.ports.getToken !== null) return { kind: 'unauthorized', error: NO_TOKEN };
@@ -522,7 +362,7 @@ export class Runner {
         if (body?.kind === 'record') mutations.push(toWire(item, body.record));
         else unreadableSeqs.push(item.header.seq);
       }
-      if (unreadableSeqs.length > 0) this.dispatch({ kind: 'unreadable', seqs: unreadableSeqs, error: UNREADABLE });
+      if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
       if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
       const client = { id: store.clientId, workspaceId: this.ports.workspaceId };
       const request = { protocol: PROTOCOL_VERSION, client, acknowledgedFloor: effect.acknowledgedFloor, mutations };
@@ -533,35 +373,51 @@ export class Runner {
       this.ports.network.observe(answer, this.ports.clock.nowMs() - startedAtMs);
       return answer;
     } catch (error) {
-      // Storage could not be read, so nothing was sent; or the transport broke its word, and then nobody knows.
+      // No token could be fetched or the storage not read, so nothing was sent; or the transport broke its word, and then
+      // nobody knows.
       this.report(error);
       return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(error) };
     }
   }
 
-  private async token(refresh: boolean): Promise<string | null> {
+  /** Bodies that do not read are dead letters; but one whose header is gone as well was settled by another tab. */
+  private async giveUpUnreadable(seqs: readonly number[]): Promise<void> {
+    const pending = await this.ports.store.arePending(seqs);
+    const unreadable = seqs.filter((_, index) => pending[index]);
+    if (unreadable.length > 0) this.dispatch({ kind: 'unreadable', seqs: unreadable, error: UNREADABLE });
+    if (unreadable.length < seqs.length) this.watch.reconcile().catch((error: unknown) => this.report(error));
+  }
+
+  /** Rejects when the app could not find out, which most often means that it has no network either. */
+  private async token(): Promise<string | null> {
     try {
-      return (await this.ports.getToken?.({ refresh })) ?? null;
+      return (await this.ports.getToken?.({ refresh: false })) ?? null;
     } catch (error) {
-      this.report(error);
-      return null;
+      throw noTokenFetched(error);
     }
   }
 
-  /** Null also when the app does not answer in time: it is asked again. */
+  /** Null also when the app cannot say, or does not answer in time: it is asked again. */
   private freshToken(): Promise<string | null> {
+    const { getToken, attemptTimeoutMs } = this.ports;
     return new Promise((resolve) => {
-      const cancel = this.later(this.ports.attemptTimeoutMs, () => resolve(null));
-      void this.token(true).then((token) => {
-        cancel();
-        resolve(token);
-      });
+      const cancel = this.later(attemptTimeoutMs, () => resolve(null));
+      const asked = getToken?.({ refresh: true }) ?? Promise.resolve(null);
+      void asked
+        .catch((error: unknown) => {
+          this.report(noTokenFetched(error));
+          return null;
+        })
+        .then((token) => {
+          cancel();
+          resolve(token);
+        });
     });
   }
 
   /** Verdicts are told at once and stored in turn. While they cannot be stored they are kept; sent again, they would be the same. */
   private settle(settlements: readonly Settlement[]): void {
-    this.noteSettled(settlements);
+    this.watch.noteSettled(settlements);
     this.unstored.push(...settlements);
     this.writing = this.writing.then(() => this.write(WRITE_DELAY_MS_BASE));
     for (const settlement of settlements) this.events.settled(settlement);
@@ -576,6 +432,8 @@ export class Runner {
         this.standDown();
         return;
       }
+      // Again: a look that began since they were settled may have read the store before this commit.
+      this.watch.noteSettled(settlements);
       this.post({ kind: 'settled', settlements });
       this.dispatch({ kind: 'settlementsStored', seqs: settlements.map(seqOf) });
     } catch (error) {
@@ -622,17 +480,6 @@ export class Runner {
   private report(error: unknown): void {
     if (!this.isClosed) this.events.failed(toHoldfastError(error));
   }
-
-  private reportUnreadable(texts: readonly string[]): void {
-    for (const text of texts) {
-      this.events.failed(
-        new HoldfastError({
-          ...UNREADABLE,
-          message: `${UNREADABLE.message} It begins with ${JSON.stringify(text.slice(0, 40))}.`,
-        }),
-      );
-    }
-  }
 }
 
 const CALLED_OFF: TransportAnswer = {
@@ -666,12 +513,14 @@ const NO_TOKEN: WireError = {
   hint: 'Sign in again. What is stored on this device is kept.',
 };
 
-const UNREADABLE: WireError = {
-  category: 'CORRUPTED',
-  code: 'UNREADABLE_RECORD',
-  message: 'A stored mutation can no longer be read.',
-  hint: 'It is kept as it is and will not be sent; the others go on.',
-};
+function noTokenFetched(cause: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'UNREACHABLE',
+    message: `The app could not fetch a token: ${cause instanceof Error ? cause.message : String(cause)}.`,
+    hint: 'Nothing to do: it is asked again. For "nobody is signed in", let `getToken` resolve to null.',
+    cause,
+  });
+}
 
 function toWire({ header, after }: BatchItem, payload: WireMutation['payload']): WireMutation {
   const { id, seq, generation, type, version, operation, entity, createdAtMs } = header;
@@ -699,12 +548,6 @@ function seqOf(settlement: Settlement): number {
     case 'cancelled':
       return settlement.header.seq;
   }
-}
-
-export function toHoldfastError(error: unknown): HoldfastError {
-  if (isHoldfastError(error)) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new HoldfastError({ code: 'STORAGE_FAILED', message, cause: error });
 }
 
 function toWireError(error: unknown): WireError {

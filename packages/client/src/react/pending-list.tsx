@@ -80,12 +80,10 @@ export function PendingList({
 
 function reasonOf({ status, sentence, waitingFor, lastError }: MutationStatus): string {
   if (status === 'failed') return [sentence, lastError?.hint].filter(Boolean).join(' ');
-  // What the server said about it, where that is why it waits; "no network" needs no words of the network's.
-  const isSaid = SAID.has(waitingFor) && lastError !== null;
+  // What the server said about this one; what stops all of them is the same for every row, and the pill says it.
+  const isSaid = waitingFor === 'backoff' && lastError !== null;
   return isSaid ? [sentence, lastError.message, lastError.hint].filter(Boolean).join(' ') : sentence;
 }
-
-const SAID: ReadonlySet<MutationStatus['waitingFor']> = new Set(['auth', 'backoff', 'circuit', 'rateLimit', 'upgrade']);
 
 function describeMutation({ type, entity }: MutationStatus): string {
   return entity === null ? type : `${type} ${entity.id}`;

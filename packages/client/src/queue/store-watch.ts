@@ -1,0 +1,239 @@
+import type { Engine } from '../engine/engine.ts';
+import type { EngineInput, Settlement } from '../engine/engine-io.ts';
+import type { Entry } from '../engine/entry.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
+import type { WireError } from '../protocol/wire.ts';
+import type { Found, QueueStore } from './queue-store.ts';
+
+export interface StoreWatchPorts {
+  readonly store: QueueStore;
+  readonly engine: Engine;
+  readonly dispatch: (input: EngineInput) => void;
+  /** Tells the app, whichever tab it happened in. */
+  readonly settled: (settlement: Settlement) => void;
+  readonly discarded: (ids: readonly string[]) => void;
+  readonly report: (error: unknown) => void;
+  readonly later: (delayMs: number, callback: () => void) => void;
+  readonly isClosed: () => boolean;
+}
+
+/** Up to which number a mutation is neither pending nor a dead letter any more. */
+interface Gone {
+  readonly pendingSeq: number;
+  readonly deadSeq: number;
+}
+
+/** A look that failed is taken again after this, in milliseconds. */
+const LOOK_DELAY_MS = 1_000;
+
+/**
+ * Finds out what other tabs have stored and settled, and tells the engine, in order. Messages between tabs are hints that
+ * may be lost, late or doubled; what stands in the store is the truth, and looks at it may themselves be overtaken.
+ */
+export class StoreWatch {
+  private readonly ports: StoreWatchPorts;
+  /** Every number up to this one has been looked at in the store. */
+  private seenSeq = 0;
+  /** Looks into the store happen one after the other, so that mutations become known in their order. */
+  private looking: Promise<void> = Promise.resolve();
+  private nextLook: Promise<void> | null = null;
+  /** What left the store since the look under way began: it may have read it before, and must not bring it back. */
+  private readonly gone: Map<string, Gone> = new Map();
+
+  constructor(ports: StoreWatchPorts) {
+    this.ports = ports;
+  }
+
+  /** Resolves when no look is under way. */
+  get whenQuiet(): Promise<void> {
+    return this.looking;
+  }
+
+  /** Just stored by this tab. Those that other tabs have stored in between are looked at first, so that order holds. */
+  added(headers: readonly MutationHeader[]): void {
+    for (const { id, seq } of headers) this.noteGone(id, seq - 1, seq - 1);
+    if (headers[0]?.seq === this.seenSeq + 1) {
+      this.seenSeq = headers.at(-1)?.seq ?? this.seenSeq;
+      this.ports.dispatch({ kind: 'added', headers });
+    } else {
+      this.lookFor(headers);
+    }
+  }
+
+  /** Looks for what other tabs have stored, in order. Calls made while one waits its turn share it. */
+  catchUp(): Promise<void> {
+    this.nextLook ??= this.look(async () => {
+      this.nextLook = null;
+      await this.findPending(this.seenSeq);
+    });
+    return this.nextLook;
+  }
+
+  /** Like `catchUp`, for those who cannot wait: what goes wrong is reported, and tried again. */
+  catchUpLater(): void {
+    this.catchUp().catch((error: unknown) => {
+      this.ports.report(error);
+      this.ports.later(LOOK_DELAY_MS, () => this.catchUpLater());
+    });
+  }
+
+  /** Compares all that this tab believes with the store: a hint may have been missed. */
+  reconcile(): Promise<void> {
+    return this.look(async () => {
+      // Only what was believed before the look: what becomes known meanwhile is newer than what it sees.
+      const believed = [...this.ports.engine.mutations.all()].map((entry) => ({
+        entry,
+        isDead: entry.phase.kind === 'failed',
+      }));
+      const pending = await this.findPending(0);
+      const deadLetters = await this.findDeadLetters();
+      for (const { entry, isDead } of believed) {
+        const isStill =
+          this.ports.engine.mutations.get(entry.header.id) === entry && (entry.phase.kind === 'failed') === isDead;
+        const stored = isDead ? deadLetters : pending;
+        if (isStill && !stored.has(entry.header.seq)) await this.settleMissing(entry);
+      }
+    });
+  }
+
+  /** Neither pending nor dead letters any more, whoever did it. */
+  discarded(ids: readonly string[]): void {
+    for (const id of ids) this.noteGone(id, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    this.ports.dispatch({ kind: 'discarded', ids });
+  }
+
+  settledElsewhere(settlements: readonly Settlement[]): void {
+    this.noteSettled(settlements);
+    this.ports.dispatch({ kind: 'settledElsewhere', settlements });
+    for (const settlement of settlements) this.ports.settled(settlement);
+  }
+
+  noteSettled(settlements: readonly Settlement[]): void {
+    for (const settlement of settlements) {
+      if (settlement.kind === 'completed')
+        this.noteGone(settlement.record.id, settlement.record.seq, settlement.record.seq);
+      if (settlement.kind === 'failed') {
+        const { id, seq } = settlement.deadLetter.header;
+        this.noteGone(id, seq, seq - 1);
+      }
+      if (settlement.kind === 'cancelled')
+        this.noteGone(settlement.header.id, settlement.header.seq, settlement.header.seq);
+    }
+  }
+
+  /** Looks for what this tab has stored behind others. The one who delivers may have settled it before this tab saw it. */
+  private lookFor(headers: readonly MutationHeader[]): void {
+    this.catchUp()
+      .then(async () => {
+        for (const header of headers)
+          if (!this.ports.isClosed() && !this.isKnown(header)) await this.settleUnseen(header);
+      })
+      .catch((error: unknown) => {
+        this.ports.report(error);
+        this.ports.later(LOOK_DELAY_MS, () => this.lookFor(headers));
+      });
+  }
+
+  private isKnown({ id, seq }: MutationHeader): boolean {
+    return this.ports.engine.mutations.get(id) !== undefined || (this.gone.get(id)?.pendingSeq ?? 0) >= seq;
+  }
+
+  private async settleUnseen(header: MutationHeader): Promise<void> {
+    const { store } = this.ports;
+    const deadLetter = await store.deadLetterAt(header.seq);
+    if (deadLetter !== null && !this.isKnown(header)) {
+      this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+      return;
+    }
+    const record = await store.completed(header.id);
+    if (this.isKnown(header)) return;
+    if (record !== null) this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
+    else if (await store.wasDiscarded(header.id)) this.ports.discarded([header.id]);
+  }
+
+  /** It is neither pending nor a dead letter in the store: another tab has confirmed it, or disposed of it. */
+  private async settleMissing(entry: Entry): Promise<void> {
+    const { store } = this.ports;
+    const { id } = entry.header;
+    const record = await store.completed(id);
+    const wasDiscarded = record === null && (await store.wasDiscarded(id));
+    // Retried while this was read: it is pending again, under a new number.
+    if (this.ports.engine.mutations.get(id) !== entry) return;
+    if (record !== null) {
+      this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
+      return;
+    }
+    this.discarded([id]);
+    if (wasDiscarded) this.ports.discarded([id]);
+  }
+
+  private look(into: () => Promise<void>): Promise<void> {
+    const looked = this.looking.then(async () => {
+      this.gone.clear();
+      if (!this.ports.isClosed()) await into();
+    });
+    this.looking = looked.catch(() => {});
+    return looked;
+  }
+
+  private async findPending(afterSeq: number): Promise<Set<number>> {
+    const seqs = new Set<number>();
+    for (let from: number | null = afterSeq; from !== null; ) {
+      const found: Found<MutationHeader> = await this.ports.store.pendingAfter(from);
+      this.reportUnreadable(found.unreadable);
+      for (const { seq } of found.records) seqs.add(seq);
+      const lastSeq: number = found.records.at(-1)?.seq ?? from;
+      this.seenSeq = Math.max(this.seenSeq, lastSeq);
+      const headers = found.records.filter(({ id, seq }) => seq > (this.gone.get(id)?.pendingSeq ?? 0));
+      if (headers.length > 0) this.ports.dispatch({ kind: 'found', headers, deadLetters: [] });
+      from = found.hasMore ? lastSeq : null;
+    }
+    return seqs;
+  }
+
+  private async findDeadLetters(): Promise<Set<number>> {
+    const seqs = new Set<number>();
+    for (let from: number | null = 0; from !== null; ) {
+      const found: Found<DeadLetter> = await this.ports.store.deadLettersAfter(from);
+      this.reportUnreadable(found.unreadable);
+      for (const { header } of found.records) seqs.add(header.seq);
+      // Believed to be pending, so this tab has missed the verdict.
+      const deadLetters = found.records.filter(({ header }) => header.seq > (this.gone.get(header.id)?.deadSeq ?? 0));
+      const news = deadLetters.filter(({ header }) => {
+        const entry = this.ports.engine.mutations.get(header.id);
+        return entry !== undefined && entry.phase.kind !== 'failed' && entry.header.seq <= header.seq;
+      });
+      if (deadLetters.length > 0) this.ports.dispatch({ kind: 'found', headers: [], deadLetters });
+      for (const deadLetter of news) this.ports.settled({ kind: 'failed', deadLetter });
+      from = found.hasMore ? (found.records.at(-1)?.header.seq ?? null) : null;
+    }
+    return seqs;
+  }
+
+  private noteGone(id: string, pendingSeq: number, deadSeq: number): void {
+    const before = this.gone.get(id) ?? { pendingSeq: 0, deadSeq: 0 };
+    this.gone.set(id, {
+      pendingSeq: Math.max(before.pendingSeq, pendingSeq),
+      deadSeq: Math.max(before.deadSeq, deadSeq),
+    });
+  }
+
+  private reportUnreadable(texts: readonly string[]): void {
+    for (const text of texts) {
+      this.ports.report(
+        new HoldfastError({
+          ...UNREADABLE,
+          message: `${UNREADABLE.message} It begins with ${JSON.stringify(text.slice(0, 40))}.`,
+        }),
+      );
+    }
+  }
+}
+
+export const UNREADABLE: WireError = {
+  category: 'CORRUPTED',
+  code: 'UNREADABLE_RECORD',
+  message: 'A stored mutation can no longer be read.',
+  hint: 'It is kept as it is and will not be sent; the others go on.',
+};
