@@ -91,8 +91,10 @@ export class StoreWatch {
       for (const { entry, isDead } of believed) {
         const isStill =
           this.ports.engine.mutations.get(entry.header.id) === entry && (entry.phase.kind === 'failed') === isDead;
-        const stored = isDead ? deadLetters : pending;
-        if (isStill && !stored.has(entry.header.seq)) await this.settleMissing(entry);
+        if (!isStill || (isDead ? deadLetters : pending).has(entry.header.seq)) continue;
+        const header = pending.get(entry.header.seq);
+        if (header === undefined) await this.settleMissing(entry);
+        else this.revive(header);
       }
     });
   }
@@ -152,6 +154,12 @@ export class StoreWatch {
     else if (await store.wasDiscarded(header.id)) this.ports.discarded([header.id]);
   }
 
+  /** Pending in the store, and dead only here: this tab gave it up, and lost the lead before that was stored. */
+  private revive(header: MutationHeader): void {
+    this.ports.dispatch({ kind: 'discarded', ids: [header.id] });
+    this.ports.dispatch({ kind: 'found', headers: [header], deadLetters: [] });
+  }
+
   /** It is neither pending nor a dead letter in the store: another tab has confirmed it, or disposed of it. */
   private async settleMissing(entry: Entry): Promise<void> {
     const { store } = this.ports;
@@ -177,19 +185,19 @@ export class StoreWatch {
     return looked;
   }
 
-  private async findPending(afterSeq: number): Promise<Set<number>> {
-    const seqs = new Set<number>();
+  private async findPending(afterSeq: number): Promise<Map<number, MutationHeader>> {
+    const bySeq = new Map<number, MutationHeader>();
     for (let from: number | null = afterSeq; from !== null; ) {
       const found: Found<MutationHeader> = await this.ports.store.pendingAfter(from);
       this.reportUnreadable(found.unreadable);
-      for (const { seq } of found.records) seqs.add(seq);
+      for (const header of found.records) bySeq.set(header.seq, header);
       const lastSeq: number = found.records.at(-1)?.seq ?? from;
       this.seenSeq = Math.max(this.seenSeq, lastSeq);
       const headers = found.records.filter(({ id, seq }) => seq > (this.gone.get(id)?.pendingSeq ?? 0));
       if (headers.length > 0) this.ports.dispatch({ kind: 'found', headers, deadLetters: [] });
       from = found.hasMore ? lastSeq : null;
     }
-    return seqs;
+    return bySeq;
   }
 
   private async findDeadLetters(): Promise<Set<number>> {
