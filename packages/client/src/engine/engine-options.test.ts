@@ -360,3 +360,21 @@ describe('what else an answer says', () => {
     expect(rig.waiting(header)).toMatchObject({ waitingFor: 'rateLimit', untilMs: rig.nowMs + 3_000 });
   });
 });
+
+test('Q19 · a retried mutation that another tab saw confirmed under its earlier number is confirmed', () => {
+  const rig = new EngineRig();
+  const header = rig.add({ seq: 5 });
+  const record = {
+    id: header.id,
+    seq: 3,
+    type: header.type,
+    entity: null,
+    createdAtMs: 0,
+    confirmedAtMs: 1,
+    attemptCount: 1,
+  };
+
+  rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'completed', record, result: null, wasRepeat: true }] });
+
+  expect(rig.engine.mutations.get(header.id)).toBeUndefined();
+});

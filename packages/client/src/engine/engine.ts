@@ -217,7 +217,9 @@ export class Engine {
       mutations.bury(entry, error, failedAtMs, moment.nowMs, false);
       return;
     }
-    const entry = mutations.at(settlement.kind === 'completed' ? settlement.record.seq : settlement.header.seq);
+    // By its id: one that was retried may have been confirmed under its earlier number, and is confirmed all the same.
+    const entry =
+      settlement.kind === 'completed' ? mutations.get(settlement.record.id) : mutations.at(settlement.header.seq);
     if (entry === undefined) return;
     if (settlement.kind === 'completed') {
       mutations.forget(entry, moment.nowMs, true);
