@@ -415,12 +415,15 @@ export class Runner {
     });
   }
 
-  /** Verdicts are told at once and stored in turn. While they cannot be stored they are kept; sent again, they would be the same. */
+  /**
+   * Verdicts are told at once and stored in turn. While they cannot be stored they are kept; sent again, they would be the
+   * same. That something was taken back is no verdict of the server's, and holds only once it is stored.
+   */
   private settle(settlements: readonly Settlement[]): void {
     this.watch.noteSettled(settlements);
     this.unstored.push(...settlements);
     this.writing = this.writing.then(() => this.write(WRITE_DELAY_MS_BASE));
-    for (const settlement of settlements) this.events.settled(settlement);
+    for (const settlement of settlements) if (settlement.kind !== 'cancelled') this.events.settled(settlement);
   }
 
   private async write(delayMs: number): Promise<void> {
@@ -436,6 +439,7 @@ export class Runner {
       this.watch.noteSettled(settlements);
       this.post({ kind: 'settled', settlements });
       this.dispatch({ kind: 'settlementsStored', seqs: settlements.map(seqOf) });
+      for (const settlement of settlements) if (settlement.kind === 'cancelled') this.events.settled(settlement);
     } catch (error) {
       this.unstored = [...settlements, ...this.unstored];
       this.report(error);
