@@ -132,7 +132,7 @@ export const PLANTS: readonly Plant[] = [
     find: 'expect: [isOwn],',
     replace: 'expect: [],',
     suffering: 'A tab that woke up late writes over what the new leader has settled.',
-    firstSeed: 1_000,
+    firstSeed: 2_100,
   },
   {
     name: 'absurd-retry-after-obeyed',
