@@ -43,7 +43,7 @@ test.each(Object.entries(INVARIANTS))('%s · %s', (invariant) => {
   expect(found).toEqual([]);
 });
 
-test('sim · fresh seeds bring faults while work is unsettled, and nothing else goes wrong', () => {
+test('B3 · fresh seeds bring faults while work is unsettled, and nothing else goes wrong', () => {
   expect(
     tally.failures.map(({ seed, violations }) => `npm run sim -- --seed ${seed}: ${violations.join('; ')}`),
   ).toEqual([]);
