@@ -32,6 +32,8 @@ export type MutationInput =
   /** Their bodies could not be read back: they are dead-lettered and never sent. */
   | { readonly kind: 'unreadable'; readonly seqs: readonly number[]; readonly error: WireError }
   | { readonly kind: 'settlementsStored'; readonly seqs: readonly number[] }
+  /** Refused by the store, since another tab delivers now: theirs to settle again. */
+  | { readonly kind: 'settlementsLost'; readonly seqs: readonly number[] }
   | { readonly kind: 'tick' };
 
 /** What opens or closes a gate. */

@@ -378,3 +378,27 @@ test('Q19 · a retried mutation that another tab saw confirmed under its earlier
 
   expect(rig.engine.mutations.get(header.id)).toBeUndefined();
 });
+
+test('Q8 · an orphan that another tab saw confirmed after all is left alone by the tab that takes over', () => {
+  const rig = new EngineRig();
+  const parent = rig.add({ lane: 'a' });
+  const child = rig.add({ lane: 'b', dependsOn: [parent.id] });
+  rig.input({ kind: 'discarded', ids: [parent.id] });
+  const record = {
+    id: child.id,
+    seq: child.seq,
+    type: child.type,
+    entity: null,
+    createdAtMs: 0,
+    confirmedAtMs: 1,
+    attemptCount: 1,
+  };
+  rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'completed', record, result: null, wasRepeat: false }] });
+
+  rig.input({ kind: 'leadership', isLeader: true });
+  rig.add({ lane: 'b' });
+
+  expect(rig.settlements).toEqual([]);
+  expect(rig.engine.mutations.counts).toMatchObject({ pending: 1, failed: 0 });
+  expect(rig.batches).toHaveLength(1);
+});

@@ -131,10 +131,12 @@ export class Engine {
         if (this.batch?.id === input.batchId) this.takeAnswer(this.batch, input.answer, moment);
         return;
       case 'unreadable':
-        this.takeUnreadable(input.seqs, input.error, moment);
+        // Only the tab that delivers settles; what does not read now may have been settled by another.
+        if (this.isLeader) this.takeUnreadable(input.seqs, input.error, moment);
         return;
       case 'settlementsStored':
-        for (const seq of input.seqs) mutations.settlementStored(seq, moment.nowMs);
+      case 'settlementsLost':
+        for (const seq of input.seqs) mutations.settlementEnded(seq, moment.nowMs);
         return;
       case 'tick':
         this.wakeAtMs = null;

@@ -143,6 +143,7 @@ export class Unconfirmed {
     else this.leavePending(entry, nowMs, isServersVerdict);
     this.byId.delete(entry.header.id);
     this.bySeq.delete(entry.header.seq);
+    this.suspectedOrphans.delete(entry);
   }
 
   /** Makes a pending one a dead letter. */
@@ -183,7 +184,8 @@ export class Unconfirmed {
     this.schedule.hold(lane, seq);
   }
 
-  settlementStored(seq: number, nowMs: number): void {
+  /** It is stored, or will never be: either way nothing waits for it any more. */
+  settlementEnded(seq: number, nowMs: number): void {
     this.settling.delete(seq);
     this.schedule.unhold(seq, nowMs);
   }

@@ -433,6 +433,7 @@ export class Runner {
     try {
       if (!(await this.ports.store.settle(settlements))) {
         this.standDown();
+        this.dispatch({ kind: 'settlementsLost', seqs: settlements.map(seqOf) });
         return;
       }
       // Again: a look that began since they were settled may have read the store before this commit.
