@@ -106,7 +106,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'delete-before-answer',
-    file: `${CLIENT}/queue/runner.ts`,
+    file: `${CLIENT}/queue/sender.ts`,
     find: 'const answer = await transport.send(',
     replace:
       "await store['storage'].commit({ expect: [], changes: headers.map(({ seq }) => ({ kind: 'delete' as const, key: `p/${seq.toString(36).padStart(11, '0')}` })) });\n      const answer = await transport.send(",
@@ -114,7 +114,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'failed-write-forgotten',
-    file: `${CLIENT}/queue/runner.ts`,
+    file: `${CLIENT}/queue/settlement-writer.ts`,
     find: 'this.unstored = [...settlements, ...this.unstored];',
     replace: '',
     suffering: 'After a full disk, confirmed changes are pending again for ever.',
@@ -150,8 +150,8 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'no-attempt-timeout',
-    file: `${CLIENT}/queue/runner.ts`,
-    find: 'this.later(this.ports.attemptTimeoutMs, () => abort.abort(TIMED_OUT))',
+    file: `${CLIENT}/queue/sender.ts`,
+    find: 'this.ports.alarms.after(this.ports.attemptTimeoutMs, () => abort.abort(TIMED_OUT))',
     replace: '(() => {})',
     suffering: 'One request that is never answered stops everything until a reload.',
   },

@@ -1,16 +1,18 @@
 import { Engine } from '../engine/engine.ts';
-import type { BatchItem, EngineEffect, EngineInput, Moment, Settlement, WaitingFor } from '../engine/engine-io.ts';
-import type { TransportAnswer } from '../engine/transport-answer.ts';
+import type { EngineEffect, EngineInput, Moment, Settlement, WaitingFor } from '../engine/engine-io.ts';
 import type { RetryRules } from '../mutation/definition.ts';
-import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import { type HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { MutationHeader } from '../mutation/record.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
-import { type Json, PROTOCOL_VERSION, type WireError, type WireMutation } from '../protocol/wire.ts';
+import type { Json } from '../protocol/wire.ts';
+import { Alarms } from './alarms.ts';
 import type { QueueStore } from './queue-store.ts';
-import { StoreWatch, UNREADABLE } from './store-watch.ts';
+import { Sender } from './sender.ts';
+import { SettlementWriter } from './settlement-writer.ts';
+import { StoreWatch } from './store-watch.ts';
 import { type CancelAnswer, decodeTabMessage, encodeTabMessage, type TabMessage } from './tab-message.ts';
 
 export interface RunnerPorts {
@@ -37,9 +39,8 @@ export interface RunnerEvents {
   readonly failed: (error: HoldfastError) => void;
 }
 
-/** A write that failed is tried again after this, doubling, in milliseconds. */
-const WRITE_DELAY_MS_BASE = 1_000;
-const WRITE_DELAY_MS_MAX = 30_000;
+/** Taking over that failed is tried again after this, in milliseconds. */
+const TAKE_OVER_AGAIN_MS = 1_000;
 /** Leadership that was lost to another tab is asked for again only after this, so that two do not take it in turns. */
 const LEAD_AGAIN_MS = 10_000;
 /** Longest wait for the tab that delivers to answer a question, in milliseconds. */
@@ -58,13 +59,10 @@ export class Runner {
   private readonly events: RunnerEvents;
   private isClosing = false;
   private isClosed = false;
-  private sending: { readonly batchId: number; readonly abort: AbortController; readonly done: Promise<void> } | null =
-    null;
-  private unstored: Settlement[] = [];
-  private writing: Promise<void> = Promise.resolve();
-  private isWaitingToWrite = false;
+  private readonly alarms: Alarms;
+  private readonly sender: Sender;
+  private readonly writer: SettlementWriter;
   private cancelWake: () => void = () => {};
-  private readonly cancels = new Set<() => void>();
   private stopLeading: () => void = () => {};
   private readonly stopListening: (() => void)[] = [];
   private lastTold = '';
@@ -75,16 +73,19 @@ export class Runner {
     this.ports = ports;
     this.events = events;
     this.engine = new Engine({ retryRules: ports.retryRules });
-    this.watch = new StoreWatch({
-      store: ports.store,
+    this.alarms = new Alarms(ports.clock);
+    const shared = {
+      ...ports,
       engine: this.engine,
-      dispatch: (input) => this.dispatch(input),
+      alarms: this.alarms,
+      dispatch: (input: EngineInput): void => this.dispatch(input),
       settled: events.settled,
-      discarded: events.discarded,
-      report: (error) => this.report(error),
-      later: (delayMs, callback) => this.later(delayMs, callback),
-      isClosed: () => this.isClosed,
-    });
+      standDown: (): void => this.standDown(),
+      report: (error: unknown): void => this.report(error),
+    };
+    this.watch = new StoreWatch({ ...shared, discarded: events.discarded, isClosed: () => this.isClosed });
+    this.sender = new Sender({ ...shared, reconcile: () => this.reconcile() });
+    this.writer = new SettlementWriter({ ...shared, watch: this.watch, post: (message) => this.post(message) });
   }
 
   /** Reads what is pending, joins the other tabs, and begins to deliver when it is this tab's turn. */
@@ -96,8 +97,7 @@ export class Runner {
       tabs.onMessage((message) => this.receive(message)),
       network.onHint((hint) => {
         this.dispatch({ kind: 'hint', hint });
-        if (hint === 'foreground' && !this.engine.isLeader)
-          this.watch.reconcile().catch((error: unknown) => this.report(error));
+        if (hint === 'foreground' && !this.engine.isLeader) this.reconcile();
         else this.watch.catchUpLater();
       }),
       // Found out by the monitor itself: a tab that delivers nothing, or has nothing to deliver, never asks.
@@ -108,7 +108,7 @@ export class Runner {
     await this.watch.reconcile();
     this.post({ kind: 'hello' });
     this.lead();
-    this.later(LOOK_AGAIN_MS, () => this.lookAgain());
+    this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 
   dispatch(input: EngineInput): void {
@@ -149,14 +149,14 @@ export class Runner {
       return 'unknown';
     }
     this.dispatch({ kind: 'cancel', ids: [id] });
-    await this.writing;
+    await this.writer.whenWritten;
     // Another tab may have taken over, or the write may have failed: only what stands in the store holds.
     return (await this.ports.store.wasDiscarded(id)) ? 'cancelled' : 'unknown';
   }
 
   private askToCancel(id: string): Promise<CancelAnswer> {
     return new Promise((resolve) => {
-      const cancelTimeout = this.later(ASK_TIMEOUT_MS, () => this.hearAnswer(id, 'unknown'));
+      const cancelTimeout = this.alarms.after(ASK_TIMEOUT_MS, () => this.hearAnswer(id, 'unknown'));
       this.asked.set(id, [
         ...(this.asked.get(id) ?? []),
         (answer) => {
@@ -181,12 +181,8 @@ export class Runner {
   }
 
   /** Resolves once nothing of this tab is on its way; after the given time it is cut off, which is safe: it is sent again. */
-  async whenIdle(graceMs: number): Promise<void> {
-    const { sending } = this;
-    if (sending === null) return;
-    const cancel = this.later(graceMs, () => sending.abort.abort(CALLED_OFF));
-    await sending.done;
-    cancel();
+  whenIdle(graceMs: number): Promise<void> {
+    return this.sender.whenIdle(graceMs);
   }
 
   async close(): Promise<void> {
@@ -194,13 +190,14 @@ export class Runner {
     // Closes the gate of this run only: nothing more is begun.
     this.isClosing = true;
     this.dispatch({ kind: 'paused' });
-    this.sending?.abort.abort(CALLED_OFF);
-    await this.sending?.done;
-    await this.writing;
+    this.sender.callOff();
+    await this.sender.whenDone;
+    await this.writer.whenWritten;
     this.isClosed = true;
+    this.writer.end();
     this.stopLeading();
     for (const stop of this.stopListening) stop();
-    for (const cancel of this.cancels) cancel();
+    this.alarms.end();
     for (const id of [...this.asked.keys()]) this.hearAnswer(id, 'unknown');
     await this.watch.whenQuiet;
     this.ports.tabs.close();
@@ -222,8 +219,8 @@ export class Runner {
   private lookAgain(): void {
     this.readPause();
     if (this.engine.isLeader || this.engine.mutations.counts.pending === 0) this.watch.catchUpLater();
-    else this.watch.reconcile().catch((error: unknown) => this.report(error));
-    this.later(LOOK_AGAIN_MS, () => this.lookAgain());
+    else this.reconcile();
+    this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 
   private lead(): void {
@@ -240,19 +237,19 @@ export class Runner {
       this.dispatch({ kind: 'leadership', isLeader: true });
     } catch (error) {
       this.report(error);
-      this.later(WRITE_DELAY_MS_BASE, () => void this.takeOver());
+      this.alarms.after(TAKE_OVER_AGAIN_MS, () => void this.takeOver());
     }
   }
 
   private standDown(): void {
     // A send and a write may find out both; the lead must be asked for once, or this tab would keep a lock for ever.
     if (!this.engine.isLeader) return;
-    this.unstored = [];
+    this.writer.drop();
     this.stopLeading();
     this.dispatch({ kind: 'leadership', isLeader: false });
     // What the other one has settled before, this tab was not told.
-    this.watch.reconcile().catch((error: unknown) => this.report(error));
-    this.later(LEAD_AGAIN_MS, () => this.lead());
+    this.reconcile();
+    this.alarms.after(LEAD_AGAIN_MS, () => this.lead());
   }
 
   private receive(raw: Json): void {
@@ -297,19 +294,21 @@ export class Runner {
   private perform(effect: EngineEffect): void {
     switch (effect.kind) {
       case 'send':
-        this.send(effect);
+        this.sender.send(effect);
         return;
       case 'abort':
-        if (this.sending?.batchId === effect.batchId) this.sending.abort.abort(CALLED_OFF);
+        this.sender.callOff(effect.batchId);
         return;
       case 'settle':
-        this.settle(effect.settlements);
+        this.writer.settle(effect.settlements);
         return;
       case 'probe':
         void this.ports.network.probe().then((result) => this.dispatch({ kind: 'probed', result }));
         return;
       case 'refreshToken':
-        void this.freshToken().then((token) => this.dispatch({ kind: 'tokenRefreshed', isThere: token !== null }));
+        void this.sender
+          .freshToken()
+          .then((token) => this.dispatch({ kind: 'tokenRefreshed', isThere: token !== null }));
         return;
       case 'wakeAt':
         this.wakeAt(effect.atMs);
@@ -321,142 +320,10 @@ export class Runner {
     }
   }
 
-  private send(effect: Extract<EngineEffect, { kind: 'send' }>): void {
-    const { batchId } = effect;
-    const abort = new AbortController();
-    const cancelTimeout = this.later(this.ports.attemptTimeoutMs, () => abort.abort(TIMED_OUT));
-    const done = Promise.race([this.attempt(effect, abort), answerOfAbort(abort.signal)]).then((answer) => {
-      // A batch that was given up may end after the next has begun.
-      if (this.sending?.batchId === batchId) this.sending = null;
-      cancelTimeout();
-      if (answer === TIMED_OUT) this.ports.network.observe(answer, this.ports.attemptTimeoutMs);
-      if (answer !== null) this.dispatch({ kind: 'answer', batchId, answer });
-    });
-    this.sending = { batchId, abort, done };
-  }
-
-  /** Null when nothing was sent because this tab may not send. */
-  private async attempt(
-    effect: Extract<EngineEffect, { kind: 'send' }>,
-    abort: AbortController,
-  ): Promise<TransportAnswer | null> {
-    const { store, transport } = this.ports;
-    const headers = effect.items.map(({ header }) => header);
-    let wasHandedOver = false;
-    try {
-      const token = await this.token();
-      const claim = await store.claim(headers);
-      if (abort.signal.aborted) return CALLED_OFF;
-      if (token === null && this.ports.getToken !== null) return { kind: 'unauthorized', error: NO_TOKEN };
-      if (!claim.isLeader) {
-        this.standDown();
-        return null;
-      }
-      if (claim.isPaused) this.dispatch({ kind: 'paused' });
-      // Paused meanwhile in another tab, which has said so.
-      if (this.engine.gates.isPaused) return CALLED_OFF;
-      const mutations: WireMutation[] = [];
-      const unreadableSeqs: number[] = [];
-      for (const item of effect.items) {
-        const body = claim.bodies.get(item.header.seq);
-        if (body?.kind === 'record') mutations.push(toWire(item, body.record));
-        else unreadableSeqs.push(item.header.seq);
-      }
-      if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
-      if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
-      const client = { id: store.clientId, workspaceId: this.ports.workspaceId };
-      const request = { protocol: PROTOCOL_VERSION, client, acknowledgedFloor: effect.acknowledgedFloor, mutations };
-      const startedAtMs = this.ports.clock.nowMs();
-      wasHandedOver = true;
-      const answer = await transport.send(request, { token, signal: abort.signal });
-      if (abort.signal.aborted) return answer;
-      this.ports.network.observe(answer, this.ports.clock.nowMs() - startedAtMs);
-      return answer;
-    } catch (error) {
-      // No token could be fetched or the storage not read, so nothing was sent; or the transport broke its word, and then
-      // nobody knows.
-      this.report(error);
-      return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(error) };
-    }
-  }
-
-  /** Bodies that do not read are dead letters; but one whose header is gone as well was settled by another tab. */
-  private async giveUpUnreadable(seqs: readonly number[]): Promise<void> {
-    const pending = await this.ports.store.arePending(seqs);
-    const unreadable = seqs.filter((_, index) => pending[index]);
-    if (unreadable.length > 0) this.dispatch({ kind: 'unreadable', seqs: unreadable, error: UNREADABLE });
-    if (unreadable.length < seqs.length) this.watch.reconcile().catch((error: unknown) => this.report(error));
-  }
-
-  /** Rejects when the app could not find out, which most often means that it has no network either. */
-  private async token(): Promise<string | null> {
-    try {
-      return (await this.ports.getToken?.({ refresh: false })) ?? null;
-    } catch (error) {
-      throw noTokenFetched(error);
-    }
-  }
-
-  /** Null also when the app cannot say, or does not answer in time: it is asked again. */
-  private freshToken(): Promise<string | null> {
-    const { getToken, attemptTimeoutMs } = this.ports;
-    return new Promise((resolve) => {
-      const cancel = this.later(attemptTimeoutMs, () => resolve(null));
-      const asked = getToken?.({ refresh: true }) ?? Promise.resolve(null);
-      void asked
-        .catch((error: unknown) => {
-          this.report(noTokenFetched(error));
-          return null;
-        })
-        .then((token) => {
-          cancel();
-          resolve(token);
-        });
-    });
-  }
-
-  /**
-   * Verdicts are told at once and stored in turn. While they cannot be stored they are kept; sent again, they would be the
-   * same. That something was taken back is no verdict of the server's, and holds only once it is stored.
-   */
-  private settle(settlements: readonly Settlement[]): void {
-    this.watch.noteSettled(settlements);
-    this.unstored.push(...settlements);
-    this.writing = this.writing.then(() => this.write(WRITE_DELAY_MS_BASE));
-    for (const settlement of settlements) if (settlement.kind !== 'cancelled') this.events.settled(settlement);
-  }
-
-  private async write(delayMs: number): Promise<void> {
-    const settlements = this.unstored;
-    if (settlements.length === 0 || this.isClosed || this.isWaitingToWrite) return;
-    this.unstored = [];
-    try {
-      if (!(await this.ports.store.settle(settlements))) {
-        this.standDown();
-        this.dispatch({ kind: 'settlementsLost', seqs: settlements.map(seqOf) });
-        return;
-      }
-      // Again: a look that began since they were settled may have read the store before this commit.
-      this.watch.noteSettled(settlements);
-      this.post({ kind: 'settled', settlements });
-      this.dispatch({ kind: 'settlementsStored', seqs: settlements.map(seqOf) });
-      for (const settlement of settlements) if (settlement.kind === 'cancelled') this.events.settled(settlement);
-    } catch (error) {
-      this.unstored = [...settlements, ...this.unstored];
-      this.report(error);
-      // One alarm for all: verdicts that come meanwhile wait for it too.
-      this.isWaitingToWrite = true;
-      this.later(delayMs, () => {
-        this.isWaitingToWrite = false;
-        this.writing = this.writing.then(() => this.write(Math.min(WRITE_DELAY_MS_MAX, 2 * delayMs)));
-      });
-    }
-  }
-
   private wakeAt(atMs: number | null): void {
     this.cancelWake();
     if (atMs === null) return;
-    this.cancelWake = this.later(atMs - this.ports.clock.nowMs(), () => this.dispatch({ kind: 'tick' }));
+    this.cancelWake = this.alarms.after(atMs - this.ports.clock.nowMs(), () => this.dispatch({ kind: 'tick' }));
   }
 
   private tellOthers(): void {
@@ -470,91 +337,11 @@ export class Runner {
     this.post({ kind: 'delivering', seqs: sendingSeqs, waitingFor });
   }
 
-  private later(delayMs: number, callback: () => void): () => void {
-    const cancel = this.ports.clock.schedule(delayMs, () => {
-      this.cancels.delete(cancel);
-      if (!this.isClosed) callback();
-    });
-    this.cancels.add(cancel);
-    return () => {
-      this.cancels.delete(cancel);
-      cancel();
-    };
+  private reconcile(): void {
+    this.watch.reconcile().catch((error: unknown) => this.report(error));
   }
 
   private report(error: unknown): void {
     if (!this.isClosed) this.events.failed(toHoldfastError(error));
   }
-}
-
-const CALLED_OFF: TransportAnswer = {
-  kind: 'calledOff',
-  error: { category: 'NETWORK_ERROR', code: 'UNREACHABLE', message: 'The attempt was called off by this device.' },
-};
-
-const TIMED_OUT: TransportAnswer = {
-  kind: 'unknown',
-  error: {
-    category: 'TIMEOUT_ERROR',
-    code: 'NO_ANSWER',
-    message: 'The server did not answer in time.',
-    hint: 'Nothing to do: it is sent again under the same id, and takes effect once.',
-  },
-};
-
-/** Resolves when the attempt is cut off, whatever the transport or the app make of the signal. */
-function answerOfAbort(signal: AbortSignal): Promise<TransportAnswer> {
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(signal.reason === TIMED_OUT ? TIMED_OUT : CALLED_OFF), {
-      once: true,
-    });
-  });
-}
-
-const NO_TOKEN: WireError = {
-  category: 'AUTH_ERROR',
-  code: 'TOKEN_MISSING',
-  message: 'There is no login to send under.',
-  hint: 'Sign in again. What is stored on this device is kept.',
-};
-
-function noTokenFetched(cause: unknown): HoldfastError {
-  return new HoldfastError({
-    code: 'UNREACHABLE',
-    message: `The app could not fetch a token: ${cause instanceof Error ? cause.message : String(cause)}.`,
-    hint: 'Nothing to do: it is asked again. For "nobody is signed in", let `getToken` resolve to null.',
-    cause,
-  });
-}
-
-function toWire({ header, after }: BatchItem, payload: WireMutation['payload']): WireMutation {
-  const { id, seq, generation, type, version, operation, entity, createdAtMs } = header;
-  return {
-    id,
-    seq,
-    after,
-    generation,
-    type,
-    version,
-    operation,
-    entity,
-    payload,
-    createdAt: new Date(createdAtMs).toISOString(),
-  };
-}
-
-function seqOf(settlement: Settlement): number {
-  switch (settlement.kind) {
-    case 'completed':
-      return settlement.record.seq;
-    case 'failed':
-      return settlement.deadLetter.header.seq;
-    case 'refused':
-    case 'cancelled':
-      return settlement.header.seq;
-  }
-}
-
-function toWireError(error: unknown): WireError {
-  return toHoldfastError(error).toWire();
 }

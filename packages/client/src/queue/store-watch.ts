@@ -4,6 +4,7 @@ import type { Entry } from '../engine/entry.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
+import type { Alarms } from './alarms.ts';
 import type { Found, QueueStore } from './queue-store.ts';
 
 export interface StoreWatchPorts {
@@ -14,7 +15,7 @@ export interface StoreWatchPorts {
   readonly settled: (settlement: Settlement) => void;
   readonly discarded: (ids: readonly string[]) => void;
   readonly report: (error: unknown) => void;
-  readonly later: (delayMs: number, callback: () => void) => void;
+  readonly alarms: Alarms;
   readonly isClosed: () => boolean;
 }
 
@@ -74,7 +75,7 @@ export class StoreWatch {
   catchUpLater(): void {
     this.catchUp().catch((error: unknown) => {
       this.ports.report(error);
-      this.ports.later(LOOK_DELAY_MS, () => this.catchUpLater());
+      this.ports.alarms.after(LOOK_DELAY_MS, () => this.catchUpLater());
     });
   }
 
@@ -133,7 +134,7 @@ export class StoreWatch {
       })
       .catch((error: unknown) => {
         this.ports.report(error);
-        this.ports.later(LOOK_DELAY_MS, () => this.lookFor(headers));
+        this.ports.alarms.after(LOOK_DELAY_MS, () => this.lookFor(headers));
       });
   }
 

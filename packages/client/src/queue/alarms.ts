@@ -1,0 +1,31 @@
+import type { Clock } from '../ports/clock.ts';
+
+/** Alarms of one run of a queue: after it has ended, none rings. */
+export class Alarms {
+  private readonly clock: Clock;
+  private readonly cancels = new Set<() => void>();
+  private isEnded = false;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** Calls back after the delay, in milliseconds; returns what calls it off. */
+  after(delayMs: number, callback: () => void): () => void {
+    const cancel = this.clock.schedule(delayMs, () => {
+      this.cancels.delete(cancel);
+      if (!this.isEnded) callback();
+    });
+    this.cancels.add(cancel);
+    return () => {
+      this.cancels.delete(cancel);
+      cancel();
+    };
+  }
+
+  end(): void {
+    this.isEnded = true;
+    for (const cancel of this.cancels) cancel();
+    this.cancels.clear();
+  }
+}

@@ -1,0 +1,216 @@
+import type { Engine } from '../engine/engine.ts';
+import type { BatchItem, EngineEffect, EngineInput } from '../engine/engine-io.ts';
+import type { TransportAnswer } from '../engine/transport-answer.ts';
+import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import type { NetworkMonitor } from '../network/network-monitor.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Transport } from '../ports/transport.ts';
+import { PROTOCOL_VERSION, type WireError, type WireMutation } from '../protocol/wire.ts';
+import type { Alarms } from './alarms.ts';
+import type { QueueStore } from './queue-store.ts';
+import { UNREADABLE } from './store-watch.ts';
+
+type Send = Extract<EngineEffect, { kind: 'send' }>;
+
+export interface SenderPorts {
+  readonly store: QueueStore;
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly alarms: Alarms;
+  readonly network: NetworkMonitor;
+  readonly transport: Transport;
+  /** Null when the server asks for no login. */
+  readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
+  readonly workspaceId: string;
+  readonly attemptTimeoutMs: number;
+  readonly dispatch: (input: EngineInput) => void;
+  /** Another tab delivers now. */
+  readonly standDown: () => void;
+  /** What this tab believes may not be what is stored. */
+  readonly reconcile: () => void;
+  readonly report: (error: unknown) => void;
+}
+
+/**
+ * One batch on its way: the token, the claim, the transport, and the time it may take. However it ends, the engine gets
+ * one answer, unless this tab may not send at all.
+ */
+export class Sender {
+  private readonly ports: SenderPorts;
+  private sending: { readonly batchId: number; readonly abort: AbortController; readonly done: Promise<void> } | null =
+    null;
+
+  constructor(ports: SenderPorts) {
+    this.ports = ports;
+  }
+
+  send(effect: Send): void {
+    const { batchId } = effect;
+    const abort = new AbortController();
+    const cancelTimeout = this.ports.alarms.after(this.ports.attemptTimeoutMs, () => abort.abort(TIMED_OUT));
+    const done = Promise.race([this.attempt(effect, abort), answerOfAbort(abort.signal)]).then((answer) => {
+      // A batch that was given up may end after the next has begun.
+      if (this.sending?.batchId === batchId) this.sending = null;
+      cancelTimeout();
+      if (answer === TIMED_OUT) this.ports.network.observe(answer, this.ports.attemptTimeoutMs);
+      if (answer !== null) this.ports.dispatch({ kind: 'answer', batchId, answer });
+    });
+    this.sending = { batchId, abort, done };
+  }
+
+  /** Null when nothing was sent because this tab may not send. */
+  private async attempt(effect: Send, abort: AbortController): Promise<TransportAnswer | null> {
+    const { store, transport } = this.ports;
+    const headers = effect.items.map(({ header }) => header);
+    let wasHandedOver = false;
+    try {
+      const token = await this.token();
+      const claim = await store.claim(headers);
+      if (abort.signal.aborted) return CALLED_OFF;
+      if (token === null && this.ports.getToken !== null) return { kind: 'unauthorized', error: NO_TOKEN };
+      if (!claim.isLeader) {
+        this.ports.standDown();
+        return null;
+      }
+      if (claim.isPaused) this.ports.dispatch({ kind: 'paused' });
+      // Paused meanwhile in another tab, which has said so.
+      if (this.ports.engine.gates.isPaused) return CALLED_OFF;
+      const mutations: WireMutation[] = [];
+      const unreadableSeqs: number[] = [];
+      for (const item of effect.items) {
+        const body = claim.bodies.get(item.header.seq);
+        if (body?.kind === 'record') mutations.push(toWire(item, body.record));
+        else unreadableSeqs.push(item.header.seq);
+      }
+      if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
+      if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
+      const client = { id: store.clientId, workspaceId: this.ports.workspaceId };
+      const request = { protocol: PROTOCOL_VERSION, client, acknowledgedFloor: effect.acknowledgedFloor, mutations };
+      const startedAtMs = this.ports.clock.nowMs();
+      wasHandedOver = true;
+      const answer = await transport.send(request, { token, signal: abort.signal });
+      if (abort.signal.aborted) return answer;
+      this.ports.network.observe(answer, this.ports.clock.nowMs() - startedAtMs);
+      return answer;
+    } catch (error) {
+      // No token could be fetched or the storage not read, so nothing was sent; or the transport broke its word, and then
+      // nobody knows.
+      this.ports.report(error);
+      return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(error) };
+    }
+  }
+
+  /** Bodies that do not read are dead letters; but one whose header is gone as well was settled by another tab. */
+  private async giveUpUnreadable(seqs: readonly number[]): Promise<void> {
+    const pending = await this.ports.store.arePending(seqs);
+    const unreadable = seqs.filter((_, index) => pending[index]);
+    if (unreadable.length > 0) this.ports.dispatch({ kind: 'unreadable', seqs: unreadable, error: UNREADABLE });
+    if (unreadable.length < seqs.length) this.ports.reconcile();
+  }
+
+  /** Rejects when the app could not find out, which most often means that it has no network either. */
+  private async token(): Promise<string | null> {
+    try {
+      return (await this.ports.getToken?.({ refresh: false })) ?? null;
+    } catch (error) {
+      throw noTokenFetched(error);
+    }
+  }
+
+  /** Null also when the app cannot say, or does not answer in time: it is asked again. */
+  freshToken(): Promise<string | null> {
+    const { getToken, attemptTimeoutMs } = this.ports;
+    return new Promise((resolve) => {
+      const cancel = this.ports.alarms.after(attemptTimeoutMs, () => resolve(null));
+      const asked = getToken?.({ refresh: true }) ?? Promise.resolve(null);
+      void asked
+        .catch((error: unknown) => {
+          this.ports.report(noTokenFetched(error));
+          return null;
+        })
+        .then((token) => {
+          cancel();
+          resolve(token);
+        });
+    });
+  }
+
+  /** Cuts this batch off, or whichever is on its way; it is sent again later, and takes effect once. */
+  callOff(batchId?: number): void {
+    if (batchId === undefined || this.sending?.batchId === batchId) this.sending?.abort.abort(CALLED_OFF);
+  }
+
+  /** Resolves once nothing is on its way. */
+  get whenDone(): Promise<void> {
+    return this.sending?.done ?? Promise.resolve();
+  }
+
+  /** Resolves once nothing of this tab is on its way; after the given time it is cut off, which is safe: it is sent again. */
+  async whenIdle(graceMs: number): Promise<void> {
+    const { sending } = this;
+    if (sending === null) return;
+    const cancel = this.ports.alarms.after(graceMs, () => sending.abort.abort(CALLED_OFF));
+    await sending.done;
+    cancel();
+  }
+}
+
+const CALLED_OFF: TransportAnswer = {
+  kind: 'calledOff',
+  error: { category: 'NETWORK_ERROR', code: 'UNREACHABLE', message: 'The attempt was called off by this device.' },
+};
+
+const TIMED_OUT: TransportAnswer = {
+  kind: 'unknown',
+  error: {
+    category: 'TIMEOUT_ERROR',
+    code: 'NO_ANSWER',
+    message: 'The server did not answer in time.',
+    hint: 'Nothing to do: it is sent again under the same id, and takes effect once.',
+  },
+};
+
+/** Resolves when the attempt is cut off, whatever the transport or the app make of the signal. */
+function answerOfAbort(signal: AbortSignal): Promise<TransportAnswer> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(signal.reason === TIMED_OUT ? TIMED_OUT : CALLED_OFF), {
+      once: true,
+    });
+  });
+}
+
+const NO_TOKEN: WireError = {
+  category: 'AUTH_ERROR',
+  code: 'TOKEN_MISSING',
+  message: 'There is no login to send under.',
+  hint: 'Sign in again. What is stored on this device is kept.',
+};
+
+function noTokenFetched(cause: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'UNREACHABLE',
+    message: `The app could not fetch a token: ${cause instanceof Error ? cause.message : String(cause)}.`,
+    hint: 'Nothing to do: it is asked again. For "nobody is signed in", let `getToken` resolve to null.',
+    cause,
+  });
+}
+
+function toWire({ header, after }: BatchItem, payload: WireMutation['payload']): WireMutation {
+  const { id, seq, generation, type, version, operation, entity, createdAtMs } = header;
+  return {
+    id,
+    seq,
+    after,
+    generation,
+    type,
+    version,
+    operation,
+    entity,
+    payload,
+    createdAt: new Date(createdAtMs).toISOString(),
+  };
+}
+
+function toWireError(error: unknown): WireError {
+  return toHoldfastError(error).toWire();
+}

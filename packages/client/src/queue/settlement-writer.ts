@@ -1,0 +1,100 @@
+import type { EngineInput, Settlement } from '../engine/engine-io.ts';
+import type { Alarms } from './alarms.ts';
+import type { QueueStore } from './queue-store.ts';
+import type { StoreWatch } from './store-watch.ts';
+import type { TabMessage } from './tab-message.ts';
+
+export interface SettlementWriterPorts {
+  readonly store: QueueStore;
+  readonly watch: StoreWatch;
+  readonly alarms: Alarms;
+  readonly dispatch: (input: EngineInput) => void;
+  readonly post: (message: TabMessage) => void;
+  /** Tells the app. */
+  readonly settled: (settlement: Settlement) => void;
+  /** Another tab delivers now. */
+  readonly standDown: () => void;
+  readonly report: (error: unknown) => void;
+}
+
+/** A write that failed is tried again after this, doubling, in milliseconds. */
+export const WRITE_DELAY_MS_BASE = 1_000;
+const WRITE_DELAY_MS_MAX = 30_000;
+
+/** Stores what the engine has settled, in its order, until it is stored or another tab's to settle again. */
+export class SettlementWriter {
+  private readonly ports: SettlementWriterPorts;
+  private unstored: Settlement[] = [];
+  private writing: Promise<void> = Promise.resolve();
+  private isWaitingToWrite = false;
+  private isEnded = false;
+
+  constructor(ports: SettlementWriterPorts) {
+    this.ports = ports;
+  }
+
+  /** Resolves when what has been settled so far is stored, or waits for the next try. */
+  get whenWritten(): Promise<void> {
+    return this.writing;
+  }
+
+  /** The lead is lost: what is not stored is the next leader's to settle again. */
+  drop(): void {
+    this.unstored = [];
+  }
+
+  /** Nothing is written after this. */
+  end(): void {
+    this.isEnded = true;
+  }
+
+  /**
+   * Verdicts are told at once and stored in turn. While they cannot be stored they are kept; sent again, they would be the
+   * same. That something was taken back is no verdict of the server's, and holds only once it is stored.
+   */
+  settle(settlements: readonly Settlement[]): void {
+    this.ports.watch.noteSettled(settlements);
+    this.unstored.push(...settlements);
+    this.writing = this.writing.then(() => this.write(WRITE_DELAY_MS_BASE));
+    for (const settlement of settlements) if (settlement.kind !== 'cancelled') this.ports.settled(settlement);
+  }
+
+  private async write(delayMs: number): Promise<void> {
+    const settlements = this.unstored;
+    if (settlements.length === 0 || this.isEnded || this.isWaitingToWrite) return;
+    this.unstored = [];
+    try {
+      if (!(await this.ports.store.settle(settlements))) {
+        this.ports.standDown();
+        this.ports.dispatch({ kind: 'settlementsLost', seqs: settlements.map(seqOf) });
+        return;
+      }
+      // Again: a look that began since they were settled may have read the store before this commit.
+      this.ports.watch.noteSettled(settlements);
+      this.ports.post({ kind: 'settled', settlements });
+      this.ports.dispatch({ kind: 'settlementsStored', seqs: settlements.map(seqOf) });
+      for (const settlement of settlements) if (settlement.kind === 'cancelled') this.ports.settled(settlement);
+    } catch (error) {
+      this.unstored = [...settlements, ...this.unstored];
+      this.ports.report(error);
+      // One alarm for all: verdicts that come meanwhile wait for it too.
+      this.isWaitingToWrite = true;
+      this.ports.alarms.after(delayMs, () => {
+        this.isWaitingToWrite = false;
+        this.writing = this.writing.then(() => this.write(Math.min(WRITE_DELAY_MS_MAX, 2 * delayMs)));
+      });
+    }
+  }
+}
+
+function seqOf(settlement: Settlement): number {
+  switch (settlement.kind) {
+    case 'completed':
+      return settlement.record.seq;
+    case 'failed':
+      return settlement.deadLetter.header.seq;
+    case 'refused':
+    case 'cancelled':
+      return settlement.header.seq;
+  }
+}
