@@ -47,7 +47,7 @@ export const IMPORT_TABLE: readonly Part[] = [
   { path: 'packages/server/src', files: [], packages: ['holdfast/protocol', 'declared'], hasNode: true },
   {
     path: 'sim',
-    files: [...wired, ...client('queue')],
+    files: [...wired, ...client('queue', 'testing')],
     packages: ['holdfast', '@holdfast/server', 'declared'],
     hasNode: true,
   },

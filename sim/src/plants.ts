@@ -172,7 +172,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: 'ledger-not-written',
-    file: 'sim/src/server-model.ts',
+    file: `${CLIENT}/testing/ledger.ts`,
     find: 'client.ledger.set(row.seq, row);',
     replace: 'if (row.seq % 7 === 0) return;\n    client.ledger.set(row.seq, row);',
     suffering: 'A server that forgets what it applied applies it again.',

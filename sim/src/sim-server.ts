@@ -4,8 +4,9 @@ import {
   type WireError,
   type WireOutcome,
 } from '../../packages/client/src/protocol/wire.ts';
+import { BatchRefusal, type Caller } from '../../packages/client/src/testing/ledger.ts';
 import type { History } from './history.ts';
-import { BatchRefusal, type Caller, ServerModel } from './server-model.ts';
+import { ServerModel } from './server-model.ts';
 
 export interface HttpAnswer {
   readonly status: number;

@@ -1,6 +1,7 @@
 import type { WireMutation, WireOutcome } from 'holdfast/protocol';
+import { BatchRefusal } from '../../../packages/client/src/testing/ledger.ts';
 import { Dice } from '../dice.ts';
-import { BatchRefusal, ServerModel } from '../server-model.ts';
+import { ServerModel } from '../server-model.ts';
 import type { TapeEntry } from '../sim-server.ts';
 import { MOODS } from '../workload.ts';
 

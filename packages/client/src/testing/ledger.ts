@@ -1,0 +1,199 @@
+import type { ApplyRequest, Json, JsonObject, WireError, WireMutation, WireOutcome } from '../protocol/wire.ts';
+
+/** Whose token a request carried. */
+export interface Caller {
+  /** The user. */
+  readonly sub: string;
+  readonly workspaceId: string;
+}
+
+/** What the server remembers of one mutation that it has settled. */
+export interface LedgerRow {
+  readonly clientId: string;
+  readonly seq: number;
+  readonly mutationId: string;
+  readonly generation: number;
+  readonly hash: string;
+  readonly verdict: 'applied' | 'rejected';
+  readonly result: Json;
+  readonly error: WireError | null;
+}
+
+/** What became of an effect. A failure for good is remembered and told again; one for now is forgotten. */
+export type Performed =
+  | { readonly kind: 'done'; readonly result: Json }
+  | { readonly kind: 'failed'; readonly error: WireError; readonly isPermanent: boolean };
+
+/** Carries out the effect of a mutation that is new, or says why not; then nothing of it stands. */
+export type PerformEffect = (mutation: WireMutation, caller: Caller & { readonly clientId: string }) => Performed;
+
+/** The whole batch is refused, as by an exception in SQL, and nothing has happened. */
+export class BatchRefusal extends Error {
+  readonly code: 'FOREIGN_WORKSPACE' | 'FOREIGN_CLIENT';
+  constructor(code: BatchRefusal['code']) {
+    super(code);
+    this.code = code;
+  }
+}
+
+interface Client {
+  readonly workspaceId: string;
+  readonly actor: string;
+  readonly ledger: Map<number, LedgerRow>;
+  floor: number;
+}
+
+type Finding = { readonly kind: 'new' } | { readonly kind: 'known'; readonly outcome: WireOutcome };
+
+/**
+ * What `holdfast.apply` remembers and promises, in memory: each mutation takes effect once, in the order of its lane,
+ * whoever sends it how often. It is written from what the SQL promises and held to it: a test of the simulation replays
+ * what arrived here against Postgres and compares every outcome.
+ * Not modelled: limits of size, and the 50 blocks of one call.
+ */
+export class Ledger {
+  private readonly clients = new Map<string, Client>();
+  private readonly byMutation = new Map<string, LedgerRow[]>();
+  private readonly perform: PerformEffect;
+
+  constructor(perform: PerformEffect) {
+    this.perform = perform;
+  }
+
+  /** What is remembered of a mutation, by its id; empty when it never came, or was refused for now. */
+  rowsOf(mutationId: string): readonly LedgerRow[] {
+    return this.byMutation.get(mutationId) ?? [];
+  }
+
+  /** Throws `BatchRefusal`; then nothing has happened. */
+  apply(caller: Caller, request: ApplyRequest): readonly WireOutcome[] {
+    const client = this.clientOf(caller, request);
+    client.floor = Math.max(client.floor, request.acknowledgedFloor);
+    const seenSeqs = new Set<number>();
+    const seenIds = new Set<string>();
+    const findings = request.mutations.map((mutation): Finding | null => {
+      const isTwin = seenSeqs.has(mutation.seq) || seenIds.has(mutation.id);
+      seenSeqs.add(mutation.seq);
+      seenIds.add(mutation.id);
+      return isTwin ? null : this.find(client, request.client.id, mutation);
+    });
+    const wasSettled = request.mutations.map(
+      ({ after }) => after === null || after <= client.floor || client.ledger.has(after),
+    );
+    const settled = new Set<number>();
+    request.mutations.forEach(({ seq }, index) => {
+      if (findings[index]?.kind === 'known') settled.add(seq);
+    });
+    return request.mutations.map((mutation, index) => {
+      const finding = findings[index];
+      const { seq, id, after } = mutation;
+      if (finding?.kind === 'known') return finding.outcome;
+      const isDeferred = finding == null || !(wasSettled[index] || (after !== null && settled.has(after)));
+      if (isDeferred) return { seq, id, kind: 'deferred' };
+      return this.carryOut(client, request.client.id, mutation, settled);
+    });
+  }
+
+  private clientOf(caller: Caller, request: ApplyRequest): Client {
+    if (caller.workspaceId !== request.client.workspaceId) throw new BatchRefusal('FOREIGN_WORKSPACE');
+    let client = this.clients.get(request.client.id);
+    if (client === undefined) {
+      client = { workspaceId: caller.workspaceId, actor: caller.sub, ledger: new Map(), floor: 0 };
+      this.clients.set(request.client.id, client);
+    }
+    if (client.workspaceId !== caller.workspaceId || client.actor !== caller.sub) {
+      throw new BatchRefusal('FOREIGN_CLIENT');
+    }
+    return client;
+  }
+
+  private find(client: Client, clientId: string, mutation: WireMutation): Finding {
+    const { seq, id } = mutation;
+    const sameSeq = client.ledger.get(seq);
+    if (sameSeq === undefined && seq <= client.floor) {
+      return { kind: 'known', outcome: { seq, id, kind: 'duplicate', verdict: 'applied', result: null } };
+    }
+    if (sameSeq !== undefined && sameSeq.mutationId !== id) return known(mutation, SEQ_REUSED);
+    const seen = mostTelling(this.rowsOf(id), clientId, seq);
+    if (seen === undefined) return { kind: 'new' };
+    if (seen.clientId !== clientId || seen.hash !== hashOf(mutation)) return known(mutation, ID_REUSED);
+    if (sameSeq === undefined && seen.verdict === 'rejected' && seen.generation < mutation.generation) {
+      return { kind: 'new' };
+    }
+    if (seen.error === null) {
+      return { kind: 'known', outcome: { seq, id, kind: 'duplicate', verdict: 'applied', result: seen.result } };
+    }
+    return { kind: 'known', outcome: { seq, id, kind: 'duplicate', verdict: 'rejected', error: seen.error } };
+  }
+
+  private carryOut(client: Client, clientId: string, mutation: WireMutation, settled: Set<number>): WireOutcome {
+    const { seq, id, generation } = mutation;
+    const performed = this.perform(mutation, { sub: client.actor, workspaceId: client.workspaceId, clientId });
+    const row = { clientId, seq, mutationId: id, generation, hash: hashOf(mutation) };
+    if (performed.kind === 'done') {
+      const { result } = performed;
+      this.record(client, { ...row, verdict: 'applied', result, error: null });
+      settled.add(seq);
+      return { seq, id, kind: 'applied', result };
+    }
+    const { error } = performed;
+    if (!performed.isPermanent) return { seq, id, kind: 'refused', error };
+    this.record(client, { ...row, verdict: 'rejected', result: null, error });
+    settled.add(seq);
+    return { seq, id, kind: 'rejected', error };
+  }
+
+  private record(client: Client, row: LedgerRow): void {
+    client.ledger.set(row.seq, row);
+    this.byMutation.set(row.mutationId, [...this.rowsOf(row.mutationId), row]);
+  }
+}
+
+/** Someone else's above all, then the row of this very number, then an effect, then the latest refusal. */
+function mostTelling(rows: readonly LedgerRow[], clientId: string, seq: number): LedgerRow | undefined {
+  const rank = (row: LedgerRow): readonly number[] => [
+    row.clientId === clientId ? 1 : 0,
+    row.seq === seq ? 0 : 1,
+    row.verdict === 'applied' ? 0 : 1,
+    -row.generation,
+  ];
+  return [...rows].sort((left, right) => {
+    const leftRank = rank(left);
+    const rightRank = rank(right);
+    const place = leftRank.findIndex((value, index) => value !== rightRank[index]);
+    return place === -1 ? 0 : (leftRank[place] ?? 0) - (rightRank[place] ?? 0);
+  })[0];
+}
+
+function known({ seq, id }: WireMutation, error: WireError): Finding {
+  return { kind: 'known', outcome: { seq, id, kind: 'rejected', error } };
+}
+
+const SEQ_REUSED: WireError = {
+  category: 'CONFLICT',
+  code: 'SEQ_REUSED',
+  message: 'This number was used for another mutation.',
+  hint: 'Two devices share one store: give each its own.',
+};
+
+const ID_REUSED: WireError = {
+  category: 'CONFLICT',
+  code: 'ID_REUSED',
+  message: 'This id was used for another mutation.',
+  hint: 'Make the change again: it gets an id of its own.',
+};
+
+function hashOf({ type, operation, entity, payload }: WireMutation): string {
+  return canonical([type, operation, entity?.table ?? null, entity?.id ?? null, payload]);
+}
+
+function canonical(value: Json): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (isArray(value)) return `[${value.map(canonical).join()}]`;
+  const fields = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
+  return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${canonical(field)}`).join()}}`;
+}
+
+function isArray(value: readonly Json[] | JsonObject): value is readonly Json[] {
+  return Array.isArray(value);
+}
