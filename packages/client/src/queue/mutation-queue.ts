@@ -8,6 +8,7 @@ import { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Durability } from '../ports/storage.ts';
 import type { JsonObject, WireError } from '../protocol/wire.ts';
 import { Emitter } from '../telemetry/emitter.ts';
+import type { CancelAnswer } from './ask-leader.ts';
 import { GroupCommit } from './group-commit.ts';
 import {
   type Explanation,
@@ -21,7 +22,6 @@ import { prepareMutation } from './prepare-mutation.ts';
 import type { QueueEvents, Settled } from './queue-events.ts';
 import { QueueStore } from './queue-store.ts';
 import { Runner } from './runner.ts';
-import type { CancelAnswer } from './tab-message.ts';
 
 /** What `add` resolves to, once the mutation is durable. */
 export interface MutationHandle {
@@ -500,6 +500,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         workspaceId: identity.workspaceId,
         attemptTimeoutMs: this.options.attemptTimeoutMs,
         retryRules: (type) => retryRulesOf(this.definitions.get(type)),
+        newId: () => newId(clock.wallMs()),
       },
       {
         changed: (ids) => this.changed(ids),

@@ -9,11 +9,12 @@ import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Json } from '../protocol/wire.ts';
 import { Alarms } from './alarms.ts';
+import { AskLeader, type CancelAnswer } from './ask-leader.ts';
 import type { QueueStore } from './queue-store.ts';
 import { Sender } from './sender.ts';
 import { SettlementWriter } from './settlement-writer.ts';
 import { StoreWatch } from './store-watch.ts';
-import { type CancelAnswer, decodeTabMessage, encodeTabMessage, type TabMessage } from './tab-message.ts';
+import { decodeTabMessage, encodeTabMessage, type TabMessage } from './tab-message.ts';
 
 export interface RunnerPorts {
   readonly store: QueueStore;
@@ -27,6 +28,7 @@ export interface RunnerPorts {
   readonly workspaceId: string;
   readonly attemptTimeoutMs: number;
   readonly retryRules: (type: string) => RetryRules;
+  readonly newId: () => string;
 }
 
 /** What the runner tells the queue. */
@@ -43,8 +45,6 @@ export interface RunnerEvents {
 const TAKE_OVER_AGAIN_MS = 1_000;
 /** Leadership that was lost to another tab is asked for again only after this, so that two do not take it in turns. */
 const LEAD_AGAIN_MS = 10_000;
-/** Longest wait for the tab that delivers to answer a question, in milliseconds. */
-const ASK_TIMEOUT_MS = 2_000;
 /** How often the store is looked at although no other tab has said that something changed. */
 const LOOK_AGAIN_MS = 60_000;
 
@@ -62,12 +62,11 @@ export class Runner {
   private readonly alarms: Alarms;
   private readonly sender: Sender;
   private readonly writer: SettlementWriter;
+  private readonly askLeader: AskLeader;
   private cancelWake: () => void = () => {};
   private stopLeading: () => void = () => {};
   private readonly stopListening: (() => void)[] = [];
   private lastTold = '';
-  /** Who asked the tab that delivers to take a mutation back, by its id, until it answers. */
-  private readonly asked = new Map<string, readonly ((answer: CancelAnswer) => void)[]>();
 
   constructor(ports: RunnerPorts, events: RunnerEvents) {
     this.ports = ports;
@@ -86,6 +85,13 @@ export class Runner {
     this.watch = new StoreWatch({ ...shared, discarded: events.discarded, isClosed: () => this.isClosed });
     this.sender = new Sender({ ...shared, reconcile: () => this.reconcile() });
     this.writer = new SettlementWriter({ ...shared, watch: this.watch, post: (message) => this.post(message) });
+    this.askLeader = new AskLeader({
+      ...shared,
+      isLeader: () => this.engine.isLeader,
+      answers: { cancel: ({ id }) => this.answerCancel(id) },
+      post: (message) => this.post(message),
+      newId: ports.newId,
+    });
   }
 
   /** Reads what is pending, joins the other tabs, and begins to deliver when it is this tab's turn. */
@@ -138,9 +144,14 @@ export class Runner {
   }
 
   /** Takes a mutation back if it cannot have been sent, which only the tab that delivers knows: another one asks it. */
-  async cancel(id: string): Promise<CancelAnswer> {
+  cancel(id: string): Promise<CancelAnswer> {
+    return this.askLeader.ask({ kind: 'cancel', id });
+  }
+
+  private async answerCancel(id: string): Promise<CancelAnswer> {
     const { engine } = this;
-    if (!engine.isLeader) return this.askToCancel(id);
+    // Asked before this tab has heard of it: it looks first.
+    if (engine.mutations.get(id) === undefined) await this.watch.catchUp();
     if (engine.mutations.get(id) === undefined) return 'unknown';
     if (!engine.canCancel(id)) {
       // Said only by the one that really delivers: another may have taken over, and may still take it back.
@@ -152,32 +163,6 @@ export class Runner {
     await this.writer.whenWritten;
     // Another tab may have taken over, or the write may have failed: only what stands in the store holds.
     return (await this.ports.store.wasDiscarded(id)) ? 'cancelled' : 'unknown';
-  }
-
-  private askToCancel(id: string): Promise<CancelAnswer> {
-    return new Promise((resolve) => {
-      const cancelTimeout = this.alarms.after(ASK_TIMEOUT_MS, () => this.hearAnswer(id, 'unknown'));
-      this.asked.set(id, [
-        ...(this.asked.get(id) ?? []),
-        (answer) => {
-          cancelTimeout();
-          resolve(answer);
-        },
-      ]);
-      this.post({ kind: 'cancel', id });
-    });
-  }
-
-  private hearAnswer(id: string, answer: CancelAnswer): void {
-    for (const resolve of this.asked.get(id) ?? []) resolve(answer);
-    this.asked.delete(id);
-  }
-
-  private async answerCancel(id: string): Promise<void> {
-    if (!this.engine.isLeader) return;
-    // Asked before this tab has heard of it: it looks first.
-    if (this.engine.mutations.get(id) === undefined) await this.watch.catchUp();
-    this.post({ kind: 'cancelAnswer', id, answer: await this.cancel(id) });
   }
 
   /** Resolves once nothing of this tab is on its way; after the given time it is cut off, which is safe: it is sent again. */
@@ -198,7 +183,7 @@ export class Runner {
     this.stopLeading();
     for (const stop of this.stopListening) stop();
     this.alarms.end();
-    for (const id of [...this.asked.keys()]) this.hearAnswer(id, 'unknown');
+    this.askLeader.end();
     await this.watch.whenQuiet;
     this.ports.tabs.close();
     await this.ports.store.close();
@@ -278,11 +263,11 @@ export class Runner {
       case 'nudge':
         this.dispatch({ kind: 'hint', hint: 'nudge' });
         return;
-      case 'cancel':
-        this.answerCancel(message.id).catch((error: unknown) => this.report(error));
+      case 'ask':
+        this.askLeader.asked(message);
         return;
-      case 'cancelAnswer':
-        this.hearAnswer(message.id, message.answer);
+      case 'answer':
+        this.askLeader.hear(message.askId, message.answer);
         return;
       case 'hello':
         this.lastTold = '';

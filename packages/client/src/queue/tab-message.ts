@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { Settlement, WaitingFor } from '../engine/engine-io.ts';
 import type { Json } from '../protocol/wire.ts';
+import type { Question } from './ask-leader.ts';
 
 /** What tabs tell each other. Hints only: whoever missed one finds the truth in the store. */
 export type TabMessage =
@@ -14,14 +15,12 @@ export type TabMessage =
   | { readonly kind: 'resumed' }
   /** Someone asks to drain now. */
   | { readonly kind: 'nudge' }
-  /** To the one who delivers: take this back, if it cannot have been sent. */
-  | { readonly kind: 'cancel'; readonly id: string }
-  | { readonly kind: 'cancelAnswer'; readonly id: string; readonly answer: CancelAnswer }
+  /** To the one who delivers. */
+  | { readonly kind: 'ask'; readonly askId: string; readonly question: Question }
+  /** From the one who delivers, to whoever has asked under this id. */
+  | { readonly kind: 'answer'; readonly askId: string; readonly answer: unknown }
   /** A tab has just opened and would like to know what is on its way. */
   | { readonly kind: 'hello' };
-
-/** `tooLate`: it may have been sent, or is settled. `unknown`: nobody who knows has answered; it may be sent, or not. */
-export type CancelAnswer = 'cancelled' | 'tooLate' | 'unknown';
 
 const KINDS = [
   'stored',
@@ -31,8 +30,8 @@ const KINDS = [
   'paused',
   'resumed',
   'nudge',
-  'cancel',
-  'cancelAnswer',
+  'ask',
+  'answer',
   'hello',
 ] as const;
 const envelope = v.looseObject({ holdfast: v.literal(1), kind: v.picklist(KINDS) });

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import { Alarms } from './alarms.ts';
+import { AskLeader, type CancelAnswer } from './ask-leader.ts';
+import type { TabMessage } from './tab-message.ts';
+import { FakeClock } from './testing-queue/fake-clock.ts';
+
+/** Two tabs whose messages travel only when the test says so. */
+function twoTabs(answer: (id: string) => Promise<CancelAnswer>) {
+  const clock = new FakeClock();
+  const sent: TabMessage[] = [];
+  let count = 0;
+  const tab = (isLeader: boolean): AskLeader =>
+    new AskLeader({
+      isLeader: () => isLeader,
+      answers: { cancel: ({ id }) => answer(id) },
+      post: (message) => sent.push(message),
+      alarms: new Alarms(clock),
+      newId: () => {
+        count += 1;
+        return `ask-${count}`;
+      },
+      report: () => {},
+    });
+  const leader = tab(true);
+  const follower = tab(false);
+  const arrive = async (message: TabMessage | undefined): Promise<void> => {
+    if (message?.kind === 'ask') leader.asked(message);
+    if (message?.kind === 'answer') follower.hear(message.askId, message.answer);
+    await clock.settle();
+  };
+  return { clock, sent, leader, follower, arrive };
+}
+
+test('Q14 · each question gets its own answer, whichever comes first', async () => {
+  const { follower, sent, arrive } = twoTabs(async (id) => (id === 'a' ? 'cancelled' : 'tooLate'));
+
+  const answers = Promise.all([follower.ask({ kind: 'cancel', id: 'a' }), follower.ask({ kind: 'cancel', id: 'b' })]);
+  const [first, second] = sent.splice(0);
+  await arrive(second);
+  await arrive(first);
+  for (const message of sent.splice(0)) await arrive(message);
+
+  expect(await answers).toEqual(['cancelled', 'tooLate']);
+});
+
+test('Q14 · a question that arrives twice is acted on once', async () => {
+  const acted: string[] = [];
+  const { follower, sent, arrive } = twoTabs(async (id) => {
+    acted.push(id);
+    return acted.length === 1 ? 'cancelled' : 'tooLate';
+  });
+
+  const answer = follower.ask({ kind: 'cancel', id: 'a' });
+  const [question] = sent.splice(0);
+  await arrive(question);
+  await arrive(question);
+  expect(sent).toHaveLength(1);
+  await arrive(sent[0]);
+
+  expect(await answer).toBe('cancelled');
+  expect(acted).toEqual(['a']);
+});
+
+test('Q14 · an answer that comes too late, or to nobody, changes nothing', async () => {
+  const { clock, follower, sent, arrive } = twoTabs(async () => 'cancelled');
+
+  const answer = follower.ask({ kind: 'cancel', id: 'a' }, 250);
+  await clock.pass(250);
+  for (const message of sent.splice(0)) await arrive(message);
+  for (const message of sent.splice(0)) await arrive(message);
+
+  expect(await answer).toBe('unknown');
+});
+
+test('Q14 · the tab that delivers asks itself, without a message', async () => {
+  const { leader, sent } = twoTabs(async () => 'cancelled');
+
+  expect(await leader.ask({ kind: 'cancel', id: 'a' })).toBe('cancelled');
+  expect(sent).toEqual([]);
+});
+
+test('Q14 · whoever still waits when the queue is closed is told that nobody knows', async () => {
+  const { follower } = twoTabs(async () => 'cancelled');
+
+  const answer = follower.ask({ kind: 'cancel', id: 'a' });
+  follower.end();
+
+  expect(await answer).toBe('unknown');
+});

@@ -1,0 +1,96 @@
+import type { Alarms } from './alarms.ts';
+import type { TabMessage } from './tab-message.ts';
+
+/** `tooLate`: it may have been sent, or is settled. `unknown`: nobody who knows has answered; it may be sent, or not. */
+export type CancelAnswer = 'cancelled' | 'tooLate' | 'unknown';
+
+/** What a tab may ask the one that delivers, which alone knows what surely was never sent; by kind. */
+export interface Questions {
+  /** Take this back, if it cannot have been sent. */
+  readonly cancel: { readonly asked: { readonly id: string }; readonly answer: CancelAnswer };
+}
+
+export type Question = {
+  readonly [Kind in keyof Questions]: { readonly kind: Kind } & Questions[Kind]['asked'];
+}[keyof Questions];
+type QuestionOf<Kind extends keyof Questions> = Question & { readonly kind: Kind };
+
+export type Answers = {
+  readonly [Kind in keyof Questions]: (asked: QuestionOf<Kind>) => Promise<Questions[Kind]['answer']>;
+};
+
+export interface AskLeaderPorts {
+  readonly isLeader: () => boolean;
+  /** How this tab answers while it delivers. */
+  readonly answers: Answers;
+  readonly post: (message: TabMessage) => void;
+  readonly alarms: Alarms;
+  /** Unlike every id that any tab makes. */
+  readonly newId: () => string;
+  readonly report: (error: unknown) => void;
+}
+
+/** Longest wait for the tab that delivers to answer, in milliseconds. */
+const ASK_TIMEOUT_MS = 2_000;
+/** Questions that are remembered, so that one that arrives twice is not acted on twice. */
+const REMEMBERED_COUNT = 100;
+
+/**
+ * Questions from any tab to the one that delivers. Messages may be lost, late or doubled: whoever hears nothing in time
+ * takes it for `unknown`, and whatever is done upon a question must be safe when its answer does not arrive.
+ */
+export class AskLeader {
+  private readonly ports: AskLeaderPorts;
+  private readonly waiting = new Map<string, (answer: unknown) => void>();
+  private readonly remembered = new Set<string>();
+
+  constructor(ports: AskLeaderPorts) {
+    this.ports = ports;
+  }
+
+  /** The answer of the tab that delivers, which may be this one; `unknown` when there is none in time. */
+  ask<Kind extends keyof Questions>(
+    question: QuestionOf<Kind>,
+    timeoutMs: number = ASK_TIMEOUT_MS,
+  ): Promise<Questions[Kind]['answer'] | 'unknown'> {
+    const { isLeader, alarms, post, newId } = this.ports;
+    if (isLeader()) return this.answer(question);
+    const askId = newId();
+    return new Promise((resolve) => {
+      const stopWaiting = alarms.after(timeoutMs, () => this.hear(askId, 'unknown'));
+      this.waiting.set(askId, (answer) => {
+        stopWaiting();
+        // What comes back under the id of this question is its answer.
+        resolve(answer as Questions[Kind]['answer']);
+      });
+      post({ kind: 'ask', askId, question });
+    });
+  }
+
+  /** A question of another tab: answered by the one that delivers, ignored by the rest. */
+  asked({ askId, question }: Extract<TabMessage, { kind: 'ask' }>): void {
+    if (!this.ports.isLeader() || this.remembered.has(askId)) return;
+    this.remembered.add(askId);
+    const [oldest] = this.remembered;
+    if (this.remembered.size > REMEMBERED_COUNT && oldest !== undefined) this.remembered.delete(oldest);
+    this.answer(question).then(
+      (answer) => this.ports.post({ kind: 'answer', askId, answer }),
+      (error: unknown) => this.ports.report(error),
+    );
+  }
+
+  hear(askId: string, answer: unknown): void {
+    this.waiting.get(askId)?.(answer);
+    this.waiting.delete(askId);
+  }
+
+  /** Whoever still waits is told that nobody knows. */
+  end(): void {
+    for (const askId of [...this.waiting.keys()]) this.hear(askId, 'unknown');
+  }
+
+  private answer<Kind extends keyof Questions>(question: QuestionOf<Kind>): Promise<Questions[Kind]['answer']> {
+    const answerOf: (asked: QuestionOf<Kind>) => Promise<Questions[Kind]['answer']> = this.ports.answers[question.kind];
+    return answerOf(question);
+  }
+}
