@@ -1,12 +1,15 @@
 // npm run sim -- --seeds 500 [--first 1] [--json]     runs seeds; exit code 1 when one fails
 // npm run sim -- --seed 17                            replays one, with what happened last
 // npm run sim -- --seeds 500 --plant NAME             with a planted bug; stops at the first seed that finds it
+// npm run sim -- --plants [--seeds 3000] [--json]     each planted bug in turn, and how many seeds it took to find it
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { type Finding, findPlants } from './find-plants.ts';
 import { plantBug } from './plant-bug.ts';
+import { PLANTS } from './plants.ts';
 import type { Tally } from './run-seeds.ts';
 
 const { values } = parseArgs({
@@ -16,8 +19,10 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
     plant: { type: 'string' },
+    plants: { type: 'boolean', default: false },
   },
 });
+if (values.plants) process.exit(await showPlants());
 if (values.plant !== undefined) plantBug(values.plant);
 // Loaded only now, so that a planted bug is in what they import.
 const { addTallies, runSeeds } = await import('./run-seeds.ts');
@@ -86,6 +91,24 @@ function report({
           .join(', ') || 'none'
       }`,
     );
+}
+
+/** The exit code: 1 when one of them is not found. */
+async function showPlants(): Promise<number> {
+  const first = wholeNumber('first', values.first);
+  const show = ({ name, seedsNeeded, invariant }: Finding): void =>
+    print(`${name.padEnd(36)} ${String(seedsNeeded ?? 'not found').padStart(9)}  ${invariant ?? ''}`);
+  const findings = await findPlants(
+    PLANTS,
+    first,
+    wholeNumber('seeds', values.seeds),
+    Math.min(2, availableParallelism()),
+    values.json ? () => {} : show,
+  );
+  const needed = findings.flatMap(({ seedsNeeded }) => seedsNeeded ?? []);
+  if (values.json) print(JSON.stringify({ plants: findings.length, found: needed.length, findings }));
+  else print(`${needed.length} of ${findings.length} found, after ${median(needed)} seeds (median).`);
+  return needed.length < findings.length ? 1 : 0;
 }
 
 function replay(seed: number): string {

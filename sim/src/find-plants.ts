@@ -1,0 +1,55 @@
+import { Worker } from 'node:worker_threads';
+import type { Plant } from './plant.ts';
+import type { Tally } from './run-seeds.ts';
+
+/** How a planted bug was found, or that it was not. */
+export interface Finding {
+  readonly name: string;
+  /** Null when none of the seeds showed it. */
+  readonly seedsNeeded: number | null;
+  readonly seed: number | null;
+  /** What was broken first, such as `inv-I5`. */
+  readonly invariant: string | null;
+  readonly message: string | null;
+}
+
+/** Runs the seeds with the bug planted, up to the first that shows it. In a thread of its own: the bug is in what that loads. */
+export function findPlant({ name }: Plant, firstSeed: number, seedCountMax: number): Promise<Finding> {
+  const seeds = Array.from({ length: seedCountMax }, (_, index) => firstSeed + index);
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL('system-worker.ts', import.meta.url), {
+      workerData: { seeds, plant: name },
+      // Whoever runs this, the packages are loaded from their sources, where the bug is.
+      execArgv: ['--disable-warning=ExperimentalWarning', '--conditions=@holdfast/source'],
+    });
+    worker.once('message', ({ failures: [failure] }: Tally) => {
+      const seed = failure?.seed ?? null;
+      const message = failure?.violations[0] ?? null;
+      const invariant = message?.split(' · ')[0] ?? null;
+      resolve({ name, seedsNeeded: seed === null ? null : seed - firstSeed + 1, seed, invariant, message });
+    });
+    worker.once('error', reject);
+  });
+}
+
+/** All of them, `threadCount` at a time; `onFound` hears of each as it ends. */
+export async function findPlants(
+  plants: readonly Plant[],
+  firstSeed: number,
+  seedCountMax: number,
+  threadCount: number,
+  onFound: (finding: Finding) => void,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let plant = plants[next]; plant !== undefined; plant = plants[next]) {
+      next += 1;
+      const finding = await findPlant(plant, firstSeed, seedCountMax);
+      findings.push(finding);
+      onFound(finding);
+    }
+  };
+  await Promise.all(Array.from({ length: threadCount }, work));
+  return findings;
+}

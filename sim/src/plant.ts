@@ -1,0 +1,14 @@
+/** A bug on purpose: one change to production code, and what users would suffer from it. */
+export interface Plant {
+  readonly name: string;
+  /** From the root of the repository. */
+  readonly file: string;
+  /** Stands in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+  readonly suffering: string;
+  /** Only a rare world shows it: the test searches longer. @default false */
+  readonly isRare?: boolean;
+}
+
+export const CLIENT = 'packages/client/src';

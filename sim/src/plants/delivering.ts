@@ -1,0 +1,86 @@
+import { CLIENT, type Plant } from '../plant.ts';
+
+/** Bugs in what is sent, in which order, and in what answers mean. */
+export const DELIVERING_PLANTS: readonly Plant[] = [
+  {
+    name: 'match-by-position',
+    file: `${CLIENT}/engine/engine.ts`,
+    find: 'const outcome = bySeq.get(entry.header.seq);',
+    replace:
+      'const at = outcomes[entries.indexOf(entry)]; const outcome = at === undefined ? at : { ...at, id: entry.header.id };',
+    suffering: 'A change is shown as confirmed because another one was.',
+  },
+  {
+    name: 'id-not-compared',
+    file: `${CLIENT}/engine/engine.ts`,
+    find: 'if (outcome?.id === entry.header.id)',
+    replace: 'if (outcome !== undefined)',
+    suffering: "An answer meant for another device settles this device's changes.",
+  },
+  {
+    name: 'partial-answer-marks-all',
+    file: `${CLIENT}/engine/engine.ts`,
+    find: 'else unanswered.push(entry);',
+    replace:
+      'else settlements.push(...this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: "applied", result: null }, moment));',
+    suffering: 'Changes that the server did not answer for are forgotten.',
+  },
+  {
+    name: 'new-id-on-retry',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'generation: header.generation + 1,',
+    replace: "id: header.id.replace(/.$/, (last) => (last === '0' ? '1' : '0')), generation: header.generation + 1,",
+    suffering: 'A retried change that had been applied after all is applied twice.',
+  },
+  {
+    name: 'html-is-success',
+    file: `${CLIENT}/delivery/http-transport.ts`,
+    find: 'return parseAnswer(response, text);',
+    replace:
+      "if (response.status === 200 && text.startsWith('<')) return { kind: 'answered', outcomes: request.mutations.map(({ seq, id }) => ({ seq, id, kind: 'applied' as const, result: null })) };\n      return parseAnswer(response, text);",
+    suffering: 'The sign-in page of a hotel network swallows a day of work.',
+  },
+  {
+    name: 'expired-token-dead-letters',
+    file: `${CLIENT}/engine/engine.ts`,
+    find: "if (gates.unauthorized(answer.error, moment)) this.effects.push({ kind: 'refreshToken' });",
+    replace: 'this.settle(entries.flatMap((entry) => this.verdicts.rejected(entry, answer.error, moment, false)));',
+    suffering: 'An expired sign-in turns everything that waits into failures.',
+  },
+  {
+    name: 'line-failure-uses-attempt',
+    file: `${CLIENT}/engine/engine.ts`,
+    find: "gates.line.failed('network', answer.error, nowMs, random, {",
+    replace:
+      "this.settle(entries.flatMap((entry) => this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: 'refused', error: answer.error }, moment)));\n        gates.line.failed('network', answer.error, nowMs, random, {",
+    suffering: 'An afternoon with a bad connection uses up the attempts, and changes end as dead letters.',
+  },
+  {
+    name: 'floor-past-unsettled',
+    file: `${CLIENT}/engine/unconfirmed.ts`,
+    find: 'return seq - 1;',
+    replace: 'return this.highestSeq - 1;',
+    suffering: 'The server takes an unsent change for one it has applied, and it is lost.',
+  },
+  {
+    name: 'order-by-wall-clock',
+    file: `${CLIENT}/engine/lane.ts`,
+    find: '.header.seq > entry.header.seq)',
+    replace: '.header.createdAtMs > entry.header.createdAtMs)',
+    suffering: 'Setting the clock back makes an older value win.',
+  },
+  {
+    name: 'no-attempt-timeout',
+    file: `${CLIENT}/queue/sender.ts`,
+    find: 'this.ports.alarms.after(this.ports.attemptTimeoutMs, () => abort.abort(TIMED_OUT))',
+    replace: '(() => {})',
+    suffering: 'One request that is never answered stops everything until a reload.',
+  },
+  {
+    name: 'absurd-retry-after-obeyed',
+    file: `${CLIENT}/engine/gates.ts`,
+    find: 'const RATE_LIMIT_MS_MAX = 300_000;',
+    replace: 'const RATE_LIMIT_MS_MAX = 300_000_000_000;',
+    suffering: 'A proxy that says "come back in a year" stops the queue for a year.',
+  },
+];
