@@ -76,19 +76,15 @@ export type {
   Operation,
   WireError,
   WireMutation,
+  WireOutcome,
 } from './protocol/wire.ts';
 export { createQueue } from './queue/create-queue.ts';
-export type {
-  DrainResult,
-  MutationHandle,
-  MutationQueue,
-  QueueSnapshot,
-  QueueStatus,
-  ResumeResult,
-} from './queue/mutation-queue.ts';
+export type { DrainResult } from './queue/drain.ts';
+export type { MutationHandle, MutationQueue, ResumeResult } from './queue/mutation-queue.ts';
 export type { Explanation, MutationStatus, Stage, Status } from './queue/mutation-status.ts';
 export type { Identity, QueueOptions } from './queue/options.ts';
 export type { QueueEvents, Settled } from './queue/queue-events.ts';
+export type { PendingMutation, QueueSnapshot, QueueStatus } from './queue/queue-reader.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { memoryStorage } from './storage/memory-storage.ts';
 export { browserTabs } from './tabs/browser-tabs.ts';

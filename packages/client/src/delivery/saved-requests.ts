@@ -29,7 +29,7 @@ export interface SavedRequestsOptions {
 
 /** What is needed of a queue; `MutationQueue` is one whose `mutations` hold the definition. */
 export interface RequestQueue<Handle> {
-  add(input: { readonly type: typeof SAVED_REQUEST; readonly payload: SavedRequest }): Promise<Handle>;
+  add(input: { readonly type: 'holdfast.request'; readonly payload: SavedRequest }): Promise<Handle>;
   retry(id: string): Promise<boolean>;
   process(): Promise<unknown>;
   listUnconfirmed(limit: number): readonly { readonly id: string; readonly type: string; readonly status: string }[];
@@ -62,7 +62,7 @@ export interface BoundSavedRequests<Handle> {
 
 export interface SavedRequests {
   /** For the `mutations` of the queue. */
-  readonly definition: MutationDefinition<typeof SAVED_REQUEST, StandardSchemaV1<SavedRequest>>;
+  readonly definition: MutationDefinition<'holdfast.request', StandardSchemaV1<SavedRequest>>;
   /** Makes the request; for a `handlerTransport` of one's own. */
   readonly handler: MutationHandler<SavedRequest>;
   /** The same as a transport, for a queue whose other mutations go another way (`routeTransport`). */

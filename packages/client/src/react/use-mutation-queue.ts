@@ -1,6 +1,7 @@
 import { useMemo, useSyncExternalStore } from 'react';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
-import type { MutationQueue, QueueSnapshot } from '../queue/mutation-queue.ts';
+import type { MutationQueue } from '../queue/mutation-queue.ts';
+import type { QueueSnapshot } from '../queue/queue-reader.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 
 /** The queue's live counts and what can be done with it. */

@@ -1,0 +1,222 @@
+import type { WaitingFor } from '../engine/engine-io.ts';
+import type { Entry } from '../engine/entry.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { JsonObject, WireError } from '../protocol/wire.ts';
+import {
+  type Explanation,
+  type MutationStatus,
+  statusOfCompleted,
+  statusOfEntry,
+  WAITING_ADVICE,
+} from './mutation-status.ts';
+import type { Identity } from './options.ts';
+import type { QueueStore } from './queue-store.ts';
+import type { Runner } from './runner.ts';
+import type { VerdictBook } from './verdict-book.ts';
+
+/** The queue at a glance. The object stays the same until something in it changes. */
+export interface QueueSnapshot {
+  /** False until what is stored on this device has been read. */
+  readonly isReady: boolean;
+  readonly pendingCount: number;
+  /** Of the pending ones, those on their way. */
+  readonly processingCount: number;
+  /** Dead letters. */
+  readonly failedCount: number;
+  readonly isPaused: boolean;
+  /** Whether this tab is the one that delivers. */
+  readonly isLeader: boolean;
+  /** What stops everything, if anything does. */
+  readonly waitingFor: WaitingFor;
+  readonly error: WireError | null;
+}
+
+/** Counts and summaries for a status page. */
+export interface QueueStatus {
+  readonly totalMutations: number;
+  readonly pendingMutations: readonly MutationStatus[];
+  readonly processingMutations: readonly MutationStatus[];
+  readonly failedMutations: readonly MutationStatus[];
+  readonly counts: {
+    readonly pending: number;
+    readonly processing: number;
+    readonly completed: number;
+    readonly failed: number;
+  };
+  /** Retries that pending mutations and dead letters on this page have used. */
+  readonly retryCount: number;
+  readonly isPaused: boolean;
+  readonly isProcessing: boolean;
+  /** Null when nothing is pending. */
+  readonly oldestPendingAgeMs: number | null;
+  /** Payloads of what is pending. */
+  readonly sizeBytes: number;
+}
+
+/** A pending mutation with what it is about to do. */
+export interface PendingMutation {
+  readonly id: string;
+  readonly seq: number;
+  readonly type: string;
+  readonly payload: JsonObject;
+}
+
+/** Summaries on one page. */
+export const PAGE_COUNT = 100;
+
+/** Looks at a queue and changes nothing: where each mutation stands, why, and how many there are. */
+export class QueueReader {
+  private readonly runner: Runner;
+  private readonly store: QueueStore;
+  private readonly verdicts: VerdictBook;
+  private readonly identity: Identity;
+
+  constructor(parts: {
+    readonly runner: Runner;
+    readonly store: QueueStore;
+    readonly verdicts: VerdictBook;
+    readonly identity: Identity;
+  }) {
+    this.runner = parts.runner;
+    this.store = parts.store;
+    this.verdicts = parts.verdicts;
+    this.identity = parts.identity;
+  }
+
+  async status(id: string): Promise<MutationStatus | undefined> {
+    const { runner, store } = this;
+    const looks = [async () => {}, () => runner.watch.catchUp(), () => runner.watch.reconcile()];
+    // What another tab has stored or settled is in memory only once this tab has looked for it: first a little, then all.
+    for (const look of looks) {
+      await look();
+      const known = this.peek(id);
+      if (known !== undefined) return known;
+      const record = await store.completed(id);
+      if (record !== null) return statusOfCompleted(record, false);
+      if (await store.wasDiscarded(id)) return undefined;
+    }
+    return undefined;
+  }
+
+  /** The same for mutations that are in memory: unconfirmed, or among the last confirmed. */
+  peek(id: string): MutationStatus | undefined {
+    const entry = this.runner.engine.mutations.get(id);
+    if (entry !== undefined) return statusOfEntry(this.runner.engine, entry, this.runner.moment());
+    const recent = this.verdicts.recent(id);
+    return recent === undefined ? undefined : statusOfCompleted(recent.record, recent.isObserved);
+  }
+
+  async explain(id: string): Promise<Explanation> {
+    const status = await this.status(id);
+    if (status === undefined) throw unknownMutation(id);
+    const { engine } = this.runner;
+    const entry = engine.mutations.get(id);
+    const head = entry === undefined ? undefined : engine.mutations.schedule.lane(entry.header.lane)?.head;
+    const whatToDo =
+      status.status === 'failed'
+        ? (status.lastError?.hint ?? 'Correct it and call `retry(id)`, or `discard(id)` it.')
+        : WAITING_ADVICE[status.waitingFor];
+    return {
+      ...status,
+      behindId: status.waitingFor === 'lane' ? (head?.header.id ?? null) : null,
+      login: this.identity,
+      whatToDo,
+    };
+  }
+
+  listUnconfirmed(limit: number): readonly MutationStatus[] {
+    const { engine } = this.runner;
+    const moment = this.runner.moment();
+    const entries = firstOf(engine.mutations.deadLetters, limit);
+    entries.push(...firstOf(engine.mutations.all(), limit - entries.length, ({ phase }) => phase.kind !== 'failed'));
+    return entries.map((entry) => statusOfEntry(engine, entry, moment));
+  }
+
+  /** Exact counts, and summaries of the first 100 of each kind. */
+  async counts(): Promise<QueueStatus> {
+    const { runner, store } = this;
+    const { mutations } = runner.engine;
+    const moment = runner.moment();
+    const summaries = (entries: readonly Entry[]): MutationStatus[] =>
+      entries.map((entry) => statusOfEntry(runner.engine, entry, moment));
+    const { pending, processing, failed } = mutations.counts;
+    const page = {
+      pending: summaries(
+        firstOf(mutations.all(), Math.min(PAGE_COUNT, pending - processing), ({ phase }) => phase.kind === 'waiting'),
+      ),
+      processing: summaries(
+        firstOf(mutations.all(), Math.min(PAGE_COUNT, processing), ({ phase }) => phase.kind === 'sending'),
+      ),
+      failed: summaries(firstOf(mutations.deadLetters, PAGE_COUNT)),
+    };
+    const completed = await store.completedCount();
+    const oldest = mutations.oldestPending;
+    return {
+      totalMutations: pending + failed + completed,
+      pendingMutations: page.pending,
+      processingMutations: page.processing,
+      failedMutations: page.failed,
+      counts: { pending, processing, completed, failed },
+      retryCount: [...page.pending, ...page.processing, ...page.failed].reduce(
+        (sum, { attemptCount }) => sum + Math.max(0, attemptCount - 1),
+        0,
+      ),
+      isPaused: runner.engine.gates.isPaused,
+      isProcessing: processing > 0,
+      oldestPendingAgeMs: oldest === undefined ? null : Math.max(0, moment.wallMs - oldest.header.createdAtMs),
+      sizeBytes: mutations.counts.pendingBytes,
+    };
+  }
+
+  /** Payloads of pending mutations (all, or those of these ids), in the order they were added; for views that show them. */
+  async pending(ids: readonly string[] | undefined): Promise<readonly PendingMutation[]> {
+    const { mutations } = this.runner.engine;
+    const entries =
+      ids === undefined
+        ? [...mutations.all()]
+        : ids.map((id) => mutations.get(id)).filter((entry) => entry !== undefined);
+    const headers = entries.filter(({ phase }) => phase.kind !== 'failed').map(({ header }) => header);
+    const payloads = await this.store.payloads(headers);
+    return headers.flatMap(({ id, type, seq }) => {
+      const payload = payloads.get(seq);
+      return payload === undefined ? [] : [{ id, seq, type, payload }];
+    });
+  }
+}
+
+/** The queue at a glance; before it is read, empty. */
+export function snapshotOf(runner: Runner | null, isReady: boolean): QueueSnapshot {
+  const counts = runner?.engine.mutations.counts ?? { pending: 0, processing: 0, failed: 0 };
+  const closed = runner?.engine.closed(runner.moment().nowMs) ?? null;
+  return {
+    isReady,
+    pendingCount: counts.pending,
+    processingCount: counts.processing,
+    failedCount: counts.failed,
+    isPaused: runner?.engine.gates.isPaused ?? false,
+    isLeader: runner?.engine.isLeader ?? false,
+    waitingFor: closed?.waitingFor ?? 'nothing',
+    error: closed?.error ?? null,
+  };
+}
+
+function firstOf(entries: Iterable<Entry>, count: number, isWanted: (entry: Entry) => boolean = () => true): Entry[] {
+  const first: Entry[] = [];
+  for (const entry of entries) {
+    if (first.length >= count) break;
+    if (isWanted(entry)) first.push(entry);
+  }
+  return first;
+}
+
+export function isSameSnapshot(left: QueueSnapshot, right: QueueSnapshot): boolean {
+  return (Object.keys(left) as (keyof QueueSnapshot)[]).every((key) => left[key] === right[key]);
+}
+
+export function unknownMutation(id: string): HoldfastError {
+  return new HoldfastError({
+    code: 'UNKNOWN_MUTATION',
+    message: `This device knows no mutation ${id}.`,
+    hint: 'Check the id. History of confirmed mutations is kept for 7 days.',
+  });
+}

@@ -1,0 +1,110 @@
+import type { Settlement } from '../engine/engine-io.ts';
+import type { MutationOptions } from '../mutation/definition.ts';
+import { errorFromWire, type HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import type { CompletedRecord } from '../mutation/record.ts';
+import type { QueueEvents, Settled } from './queue-events.ts';
+
+type OnRetry = NonNullable<MutationOptions['onRetry']>;
+
+/** A confirmed mutation that stays in memory. */
+export interface Recent {
+  readonly record: CompletedRecord;
+  /** Whether fresh data contains its effect. */
+  isObserved: boolean;
+}
+
+export interface VerdictListeners {
+  readonly settled: (event: Settled) => void;
+  readonly retryComplete: (event: QueueEvents['retryComplete']) => void;
+  readonly error: (error: HoldfastError) => void;
+}
+
+/** Confirmed mutations that stay in memory, for status and hooks. */
+const RECENT_COUNT = 200;
+
+/** Tells each verdict once to all who wait for it, whichever tab it came to, and remembers the latest. */
+export class VerdictBook {
+  private readonly listeners: VerdictListeners;
+  private readonly waiters = new Map<string, ((settled: Settled) => void)[]>();
+  /** The latest confirmed ones, oldest first. */
+  private readonly confirmed = new Map<string, Recent>();
+  private readonly onRetries = new Map<string, OnRetry>();
+
+  constructor(listeners: VerdictListeners) {
+    this.listeners = listeners;
+  }
+
+  recent(id: string): Recent | undefined {
+    return this.confirmed.get(id);
+  }
+
+  newest(limit: number): readonly Recent[] {
+    return [...this.confirmed.values()].slice(-limit).reverse();
+  }
+
+  onRetry(id: string, callback: OnRetry): void {
+    this.onRetries.set(id, callback);
+  }
+
+  waitFor(id: string, resolve: (settled: Settled) => void): void {
+    this.waiters.set(id, [...(this.waiters.get(id) ?? []), resolve]);
+  }
+
+  take(settlement: Settlement): void {
+    switch (settlement.kind) {
+      case 'completed': {
+        const { record, result, wasRepeat } = settlement;
+        const isKnown = this.confirmed.has(record.id);
+        this.remember(record);
+        // Told once, though several tabs or a repeat may bring it again.
+        if (!isKnown) this.verdict({ status: 'completed', id: record.id, result, wasRepeat }, record.attemptCount);
+        return;
+      }
+      case 'failed': {
+        const { header, error } = settlement.deadLetter;
+        this.verdict({ status: 'failed', id: header.id, error }, header.attempts.length);
+        this.listeners.error(errorFromWire(error));
+        return;
+      }
+      case 'cancelled':
+        this.verdict({ status: 'cancelled', id: settlement.header.id }, 0);
+        return;
+      case 'refused': {
+        const { id, attempts } = settlement.header;
+        const error = attempts.at(-1)?.error;
+        if (error === undefined) return;
+        this.callOnRetry({ id, attemptCount: attempts.length, error });
+        this.listeners.error(errorFromWire(error));
+        return;
+      }
+    }
+  }
+
+  private callOnRetry(event: Parameters<OnRetry>[0]): void {
+    try {
+      this.onRetries.get(event.id)?.(event);
+    } catch (error) {
+      this.listeners.error(toHoldfastError(error));
+    }
+  }
+
+  private verdict(settled: Settled, attemptCount: number): void {
+    this.onRetries.delete(settled.id);
+    for (const resolve of this.waiters.get(settled.id) ?? []) resolve(settled);
+    this.waiters.delete(settled.id);
+    this.listeners.settled(settled);
+    if (attemptCount > 1)
+      this.listeners.retryComplete({ id: settled.id, isSuccess: settled.status === 'completed', attemptCount });
+  }
+
+  discarded(ids: readonly string[]): void {
+    for (const id of ids) this.verdict({ status: 'cancelled', id }, 0);
+  }
+
+  private remember(record: CompletedRecord): void {
+    this.confirmed.set(record.id, { record, isObserved: false });
+    if (this.confirmed.size <= RECENT_COUNT) return;
+    const [oldest] = this.confirmed.keys();
+    if (oldest !== undefined) this.confirmed.delete(oldest);
+  }
+}
