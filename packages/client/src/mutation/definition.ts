@@ -1,5 +1,12 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import type { EntityRef, JsonObject, Operation, WireError } from '../protocol/wire.ts';
+import type {
+  EntityRef,
+  JsonObject,
+  MutationMetadata,
+  MutationSource,
+  Operation,
+  WireError,
+} from '../protocol/wire.ts';
 
 /** Any schema that speaks Standard Schema: zod, valibot, arktype and others. */
 export type PayloadSchema = StandardSchemaV1<unknown, object>;
@@ -113,6 +120,13 @@ export interface MutationOptions {
   readonly doNotRetry?: boolean;
   /** Mutations (handles, or their ids) that the server must have confirmed before this one is sent. If one fails, so does this: `PARENT_FAILED`. */
   readonly dependsOn?: readonly (string | { readonly id: string })[];
+  /**
+   * Who made it, and whatever else is to be found again beside it: kept with it, and sent along. At most 4 KiB as JSON. It
+   * is no part of the mutation itself: no handler sees it.
+   */
+  readonly metadata?: MutationMetadata;
+  /** Where in the app it was made: kept with it, and sent along. Texts of at most 200 characters. */
+  readonly source?: MutationSource;
   /** Called in this run of the app with each answer that uses up a retry. */
   readonly onRetry?: (event: { readonly id: string; readonly attemptCount: number; readonly error: WireError }) => void;
 }

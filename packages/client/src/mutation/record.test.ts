@@ -10,6 +10,7 @@ import {
   parseDeadLetter,
   parseHeader,
   sealRecord,
+  writeBody,
 } from './record.ts';
 
 const error: WireError = {
@@ -99,8 +100,16 @@ describe('sealed records', () => {
 
   test('S10 · a body is read only when it is the one its header names, and an object', () => {
     const body = (text: string, sum = checksum(text)): unknown => parseBody(text, sum);
-    expect(body('{"a":1}')).toEqual({ kind: 'record', record: { a: 1 } });
-    expect(body('{"a":1}', 5)).toEqual({ kind: 'unreadable', text: '{"a":1}' });
-    for (const text of ['[1]', 'null', '"a"', '1', '{', '']) expect(body(text)).toEqual({ kind: 'unreadable', text });
+    const text = writeBody('{"a":1}', {});
+    expect(body(text)).toEqual({ kind: 'record', record: { payload: { a: 1 } } });
+    expect(body(text, 5)).toEqual({ kind: 'unreadable', text });
+    for (const broken of ['[1]', 'null', '"a"', '1', '{', '', '{}', '{"payload":[]}', '{"payload":null}'])
+      expect(body(broken)).toEqual({ kind: 'unreadable', text: broken });
+  });
+
+  test('Q15 · where a mutation comes from is kept beside its payload', () => {
+    const origin = { metadata: { userId: 'ann' }, source: { screen: 'notes' } };
+    const text = writeBody('{"a":1}', origin);
+    expect(parseBody(text, checksum(text))).toEqual({ kind: 'record', record: { payload: { a: 1 }, ...origin } });
   });
 });

@@ -1,5 +1,12 @@
 import * as v from 'valibot';
-import { ERROR_CATEGORIES, type EntityRef, type JsonObject, type Operation, type WireError } from '../protocol/wire.ts';
+import {
+  ERROR_CATEGORIES,
+  type EntityRef,
+  type JsonObject,
+  type MutationSource,
+  type Operation,
+  type WireError,
+} from '../protocol/wire.ts';
 import { checksum } from './checksum.ts';
 import type { Priority } from './definition.ts';
 
@@ -42,6 +49,13 @@ export interface MutationHeader {
   /** Of the body's text. */
   readonly bodyChecksum: number;
   readonly attempts: readonly AttemptRecord[];
+}
+
+/** What is read only when it is sent or shown: kept apart from the header, which stays in memory. */
+export interface MutationBody {
+  readonly payload: JsonObject;
+  readonly metadata?: JsonObject;
+  readonly source?: MutationSource;
 }
 
 /** A mutation that will not be tried again unless someone says so. */
@@ -98,6 +112,14 @@ const header: v.GenericSchema<MutationHeader> = v.object({
   attempts: v.array(attempt),
 });
 
+// What stands in them was checked when they were written, and the checksum says that it still does.
+const object: v.GenericSchema<JsonObject> = v.custom<JsonObject>(isObject);
+const body: v.GenericSchema<MutationBody> = v.object({
+  payload: object,
+  metadata: v.exactOptional(object),
+  source: v.exactOptional(v.custom<MutationSource>(isObject)),
+});
+
 const deadLetter: v.GenericSchema<DeadLetter> = v.object({ header, error: wireError, failedAtMs: v.number() });
 
 const completed: v.GenericSchema<CompletedRecord> = v.object({
@@ -125,12 +147,18 @@ export function sealRecord(record: MutationHeader | DeadLetter | CompletedRecord
   return `${checksum(text).toString(16).padStart(8, '0')} ${text}`;
 }
 
-/** The payload of a body whose checksum is the one its header names. */
-export function parseBody(text: string, expectedChecksum: number): Parsed<JsonObject> {
+/** A body's text. `payloadText` is the payload's canonical JSON, which is not written twice. */
+export function writeBody(payloadText: string, { metadata, source }: Omit<MutationBody, 'payload'>): string {
+  const more = JSON.stringify({ metadata, source });
+  return more === '{}' ? `{"payload":${payloadText}}` : `{"payload":${payloadText},${more.slice(1)}`;
+}
+
+/** A body whose checksum is the one its header names. */
+export function parseBody(text: string, expectedChecksum: number): Parsed<MutationBody> {
   if (checksum(text) !== expectedChecksum) return { kind: 'unreadable', text };
   try {
-    const payload: unknown = JSON.parse(text);
-    return isObject(payload) ? { kind: 'record', record: payload } : { kind: 'unreadable', text };
+    const result = v.safeParse(body, JSON.parse(text));
+    return result.success ? { kind: 'record', record: result.output } : { kind: 'unreadable', text };
   } catch {
     return { kind: 'unreadable', text };
   }

@@ -10,6 +10,8 @@ export {
   type Json,
   type JsonObject,
   LIMITS,
+  type MutationMetadata,
+  type MutationSource,
   type Operation,
   PROTOCOL_VERSION,
   type WireError,

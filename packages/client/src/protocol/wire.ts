@@ -18,6 +18,10 @@ export const LIMITS = {
   bodyBytes: 1_048_576,
   /** Deepest nesting of arrays and objects in a payload; a plain object is depth 1. */
   jsonDepth: 32,
+  /** Largest metadata of one mutation, in bytes of its JSON text (UTF-8). */
+  metadataBytes: 4_096,
+  /** Longest text in a mutation's source, in characters. */
+  sourceChars: 200,
 } as const;
 
 /** A value that JSON can carry without loss. */
@@ -33,6 +37,22 @@ export type Operation = 'create' | 'update' | 'delete' | 'custom';
 export interface EntityRef {
   readonly table: string;
   readonly id: string;
+}
+
+/** Who made a mutation, on what and with which app; and whatever else the app wants to find again in logs. */
+export interface MutationMetadata {
+  readonly userId?: string | undefined;
+  readonly deviceId?: string | undefined;
+  readonly appVersion?: string | undefined;
+  readonly [key: string]: Json | undefined;
+}
+
+/** Where in the app a mutation was made. */
+export interface MutationSource {
+  readonly screen?: string | undefined;
+  readonly action?: string | undefined;
+  readonly component?: string | undefined;
+  readonly userFlow?: string | undefined;
 }
 
 export interface WireMutation {
@@ -52,6 +72,10 @@ export interface WireMutation {
   readonly payload: JsonObject;
   /** When the user made the change, by the device's clock (ISO 8601). Information only: nothing is ordered by it. */
   readonly createdAt: string;
+  /** Left out where the app gave none. No part of what makes two mutations the same. */
+  readonly metadata?: JsonObject;
+  /** Left out where the app gave none. */
+  readonly source?: MutationSource;
 }
 
 export interface ApplyRequest {

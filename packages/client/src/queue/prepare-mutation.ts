@@ -9,8 +9,9 @@ import {
   type Priority,
 } from '../mutation/definition.ts';
 import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
-import type { MutationHeader, RecordPriority } from '../mutation/record.ts';
+import { type MutationHeader, type RecordPriority, writeBody } from '../mutation/record.ts';
 import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
+import { originOf } from './mutation-origin.ts';
 import type { NewMutation } from './queue-store.ts';
 
 /** A mutation that may be stored, and its payload as the schema returned it. */
@@ -27,15 +28,17 @@ export async function prepareMutation(
   const definition = definitions.get(input.type);
   if (definition === undefined) throw undeclared(input.type, [...definitions.keys()]);
   const retries = retryOptionsOf(input);
+  const origin = originOf(input);
   const payload = await validate(definition, input.payload);
   const json = canonicalJson(payload, LIMITS.jsonDepth);
   if (json.kind === 'notJson') throw notJson(input.type, json.path, json.reason);
   if (json.bytes > LIMITS.payloadBytes) throw tooLarge(input.type, json.bytes);
   const described = describe(definition, payload);
   const { type, version, operation, entity, lane } = described;
+  const body = writeBody(json.text, origin);
   return {
     payload: described.payload,
-    body: json.text,
+    body,
     header: {
       id,
       generation: 0,
@@ -50,7 +53,7 @@ export async function prepareMutation(
       dependsOn: (input.dependsOn ?? []).map((parent) => (typeof parent === 'string' ? parent : parent.id)),
       createdAtMs: wallMs,
       payloadBytes: json.bytes,
-      bodyChecksum: checksum(json.text),
+      bodyChecksum: checksum(body),
       attempts: [],
     },
   };

@@ -186,3 +186,45 @@ describe('restart', () => {
     await queue.close();
   });
 });
+
+describe('where it comes from', () => {
+  const metadata = { userId: 'ann', deviceId: 'phone', appVersion: '2.1', experiment: { arm: 3 } };
+  const source = { screen: 'notes', action: 'save', component: 'editor', userFlow: 'onboarding' };
+
+  test('Q15 · metadata and source are kept with it, also over a restart, and sent along', async () => {
+    const device = new TestDevice();
+    await device.goOffline();
+    const queue = await device.open();
+    const given = { ...metadata };
+    await queue.add({ ...note('a'), metadata: given, source });
+    given.userId = 'somebody else';
+    await queue.add(note('b'));
+    await queue.close();
+    await device.open();
+
+    await device.goOnline();
+
+    const sent = device.server.requests.at(-1)?.request.mutations ?? [];
+    expect(sent.map((mutation) => [mutation.payload['id'], mutation.metadata, mutation.source])).toEqual([
+      ['a', metadata, source],
+      ['b', undefined, undefined],
+    ]);
+  });
+
+  test.each([
+    { name: 'metadata that is a list', options: { metadata: [] } },
+    { name: 'a user that is no text', options: { metadata: { userId: 5 } } },
+    { name: 'metadata that is not JSON', options: { metadata: { at: new Date(0) } } },
+    { name: 'metadata over 4 KiB', options: { metadata: { note: 'x'.repeat(4_096) } } },
+    { name: 'a screen of 201 characters', options: { source: { screen: 'x'.repeat(201) } } },
+    { name: 'a source that is a text', options: { source: 'notes' } },
+  ])('Q15 · $name is refused, and nothing is stored', async ({ options }) => {
+    const device = new TestDevice();
+    const queue = await device.open();
+
+    // @ts-expect-error what the compiler refuses, JavaScript may still give
+    await expect(queue.add({ ...note('a'), ...options })).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+
+    expect((await queue.getStatus()).totalMutations).toBe(0);
+  });
+});

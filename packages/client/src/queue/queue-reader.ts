@@ -176,9 +176,9 @@ export class QueueReader {
         ? [...mutations.all()]
         : ids.map((id) => mutations.get(id)).filter((entry) => entry !== undefined);
     const headers = entries.filter(({ phase }) => phase.kind !== 'failed').map(({ header }) => header);
-    const payloads = await this.store.payloads(headers);
+    const bodies = await this.store.bodies(headers);
     return headers.flatMap(({ id, type, seq }) => {
-      const payload = payloads.get(seq);
+      const payload = bodies.get(seq)?.payload;
       return payload === undefined ? [] : [{ id, seq, type, payload }];
     });
   }

@@ -3,6 +3,7 @@ import { HoldfastError } from '../mutation/holdfast-error.ts';
 import {
   type CompletedRecord,
   type DeadLetter,
+  type MutationBody,
   type MutationHeader,
   type Parsed,
   parseBody,
@@ -13,7 +14,6 @@ import {
   sealRecord,
 } from '../mutation/record.ts';
 import type { Change, Durability, Expectation, Storage } from '../ports/storage.ts';
-import type { JsonObject } from '../protocol/wire.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, PENDING, seqKey } from './record-keys.ts';
 
 /** A mutation that is about to become durable; its number comes with the commit. */
@@ -34,7 +34,7 @@ export interface Found<Record> {
 export interface Claim {
   readonly isLeader: boolean;
   readonly isPaused: boolean;
-  readonly bodies: ReadonlyMap<number, Parsed<JsonObject>>;
+  readonly bodies: ReadonlyMap<number, Parsed<MutationBody>>;
 }
 
 const PAGE = 1_000;
@@ -165,18 +165,18 @@ export class QueueStore {
     return texts.map((text) => text !== null);
   }
 
-  /** Payloads by `seq`; those that cannot be read are left out. */
-  async payloads(headers: readonly MutationHeader[]): Promise<ReadonlyMap<number, JsonObject>> {
-    const payloads = new Map<number, JsonObject>();
+  /** Bodies by `seq`; those that cannot be read are left out. */
+  async bodies(headers: readonly MutationHeader[]): Promise<ReadonlyMap<number, MutationBody>> {
+    const bodies = new Map<number, MutationBody>();
     for (let first = 0; first < headers.length; first += PAGE) {
       const page = headers.slice(first, first + PAGE);
       const texts = await this.storage.read(page.map(({ seq }) => seqKey(BODY, seq)));
       page.forEach((header, index) => {
         const parsed = parseBody(texts[index] ?? '', header.bodyChecksum);
-        if (parsed.kind === 'record') payloads.set(header.seq, parsed.record);
+        if (parsed.kind === 'record') bodies.set(header.seq, parsed.record);
       });
     }
-    return payloads;
+    return bodies;
   }
 
   /** Writes the verdicts of one answer; false when another tab has taken over, and then nothing is written. */

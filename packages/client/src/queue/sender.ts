@@ -2,6 +2,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { BatchItem, EngineEffect, EngineInput } from '../engine/engine-io.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import type { MutationBody } from '../mutation/record.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../ports/transport.ts';
@@ -195,7 +196,7 @@ function noTokenFetched(cause: unknown): HoldfastError {
   });
 }
 
-function toWire({ header, after }: BatchItem, payload: WireMutation['payload']): WireMutation {
+function toWire({ header, after }: BatchItem, body: MutationBody): WireMutation {
   const { id, seq, generation, type, version, operation, entity, createdAtMs } = header;
   return {
     id,
@@ -206,8 +207,8 @@ function toWire({ header, after }: BatchItem, payload: WireMutation['payload']):
     version,
     operation,
     entity,
-    payload,
     createdAt: new Date(createdAtMs).toISOString(),
+    ...body,
   };
 }
 
