@@ -37,6 +37,7 @@ export class AppTab {
     this.device = device;
     this.process = process;
     const { plan, history, dice, scheduler } = world;
+    const jitter = dice.of(`jitter of ${process.name}`);
     process.calls('createQueue');
     this.queue = createQueue({
       name: 'sim',
@@ -52,7 +53,7 @@ export class AppTab {
         nowMs: () => scheduler.nowMs - process.startedAtMs,
         schedule: (delayMs, callback) => process.later(delayMs, 'timer', callback),
       },
-      random: () => dice.next(),
+      random: () => jitter.next(0.5),
       newId: (wallMs) => {
         this.lastNewId = uuidV7(wallMs, dice.hex(19));
         return this.lastNewId;
@@ -63,7 +64,7 @@ export class AppTab {
       () => {
         // The app shows that it cannot start, and its user loads the page again.
         process.kill('could not open');
-        scheduler.at(dice.between(500, 5_000), () => {
+        scheduler.at(dice.of(`reload of ${process.name}`).between(500, 5_000), () => {
           if (device.liveTabs.length === 0) device.openTab();
         });
       },
@@ -173,13 +174,14 @@ export class AppTab {
   /** Fetches what the server has, as an app does after a confirmation. */
   async refresh(): Promise<void> {
     if (this.view === null) return;
-    const { scheduler, dice } = this.world;
+    const { scheduler } = this.world;
+    const dice = this.world.dice.of(`refresh in ${this.process.name}`);
     const load = (): Promise<AppState> =>
       new Promise((resolve, reject) => {
         scheduler.at(dice.between(5, 200), () => {
           const items = this.serverItems();
           this.process.later(dice.between(5, 500), 'fresh data', () => {
-            if (this.world.faults.strikes('requestLost')) reject(new Error('no fresh data'));
+            if (this.world.faults.strikes('requestLost', dice)) reject(new Error('no fresh data'));
             else resolve({ items });
           });
         });

@@ -1,4 +1,5 @@
 import { AppTab } from './app-tab.ts';
+import type { Dice } from './dice.ts';
 import { Line } from './sim-line.ts';
 import type { Disk } from './sim-storage.ts';
 import { TabCircle } from './sim-tabs.ts';
@@ -53,16 +54,17 @@ export class Device {
   }
 
   /** A tab to work in: one that is open, or a new one. Whoever works in a tab has it before them, so it is not frozen. */
-  anyTab(): AppTab {
+  anyTab(dice: Dice): AppTab {
     const { liveTabs } = this;
-    const tab = liveTabs.length === 0 ? this.openTab() : this.world.dice.pick(liveTabs);
+    const tab = liveTabs.length === 0 ? this.openTab() : dice.pick(liveTabs);
     tab.process.thaw();
     return tab;
   }
 
   /** Asks the app for a token, as `auth.getToken` does. */
   token(process: TabProcess, refresh: boolean): Promise<string | null> {
-    const { dice, server } = this.world;
+    const { server } = this.world;
+    const dice = this.world.dice.of(`token of ${process.name}`);
     process.calls(`token ${refresh ? 'fresh' : ''}`);
     return new Promise((resolve, reject) => {
       process.later(refresh ? dice.between(10, 300) : dice.between(0, 1), 'token', () => {

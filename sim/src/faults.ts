@@ -16,9 +16,9 @@ export class Faults {
     this.isWorkUnsettled = isWorkUnsettled;
   }
 
-  /** Whether the fault happens now, at its rate per opportunity. */
-  strikes(name: FaultClass): boolean {
-    if (!this.isActive || !this.dice.chance(this.rates[name])) return false;
+  /** Whether the fault happens now, at its rate per opportunity; `dice` are those of what it would happen to. */
+  strikes(name: FaultClass, dice: Dice = this.dice.of(name)): boolean {
+    if (!this.isActive || !dice.chance(this.rates[name], name)) return false;
     this.happened(name);
     return true;
   }
@@ -29,10 +29,9 @@ export class Faults {
     if (this.isWorkUnsettled()) this.count += 1;
   }
 
-  /** Milliseconds until the fault comes next, for those that are drawn by the minute; null for never. */
-  nextInMs(name: FaultClass): number | null {
-    const perMinute = this.rates[name];
-    return perMinute === 0 ? null : (-Math.log(1 - this.dice.next()) * 60_000) / perMinute;
+  /** When the fault comes next, for those that are drawn by the minute; null for never. */
+  nextAtMs(name: FaultClass, dice: Dice, nowMs: number): number | null {
+    return dice.momentAfter(nowMs, this.rates[name]);
   }
 
   get classes(): readonly FaultClass[] {

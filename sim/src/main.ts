@@ -1,5 +1,7 @@
 // npm run sim -- --seeds 500 [--first 1] [--json]     runs seeds; exit code 1 when one fails
 // npm run sim -- --seed 17                            replays one, with what happened last
+// npm run sim -- --seed 17 --record FILE              writes down its choices, to be edited and replayed
+// npm run sim -- --replay TOKEN|FILE|SEED             replays a tape of choices, or a seed
 // npm run sim -- --seeds 500 --plant NAME             with a planted bug; stops at the first seed that finds it
 // npm run sim -- --plants [--seeds 3000] [--json]     each planted bug in turn, and how many seeds it took to find it
 import { availableParallelism } from 'node:os';
@@ -20,6 +22,8 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     plant: { type: 'string' },
     plants: { type: 'boolean', default: false },
+    replay: { type: 'string' },
+    record: { type: 'string' },
   },
 });
 if (values.plants) process.exit(await showPlants());
@@ -27,14 +31,37 @@ if (values.plant !== undefined) plantBug(values.plant);
 // Loaded only now, so that a planted bug is in what they import.
 const { addTallies, runSeeds } = await import('./run-seeds.ts');
 
-const firstSeed = wholeNumber('seed' in values ? 'seed' : 'first', values.seed ?? values.first);
-const seedCount = values.seed === undefined ? wholeNumber('seeds', values.seeds) : 1;
+if (values.replay !== undefined && !/^\d+$/.test(values.replay)) await replayTape(values.replay);
+const oneSeed = values.seed ?? values.replay;
+const firstSeed = wholeNumber(oneSeed === undefined ? 'first' : 'seed', oneSeed ?? values.first);
+if (values.record !== undefined) await recordTape(firstSeed, values.record);
+const seedCount = oneSeed === undefined ? wholeNumber('seeds', values.seeds) : 1;
 const seeds = Array.from({ length: seedCount }, (_, index) => firstSeed + index);
 const startedAtMs = performance.now();
 const tally = await run();
 const seedsPerHour = Math.round((tally.seeds * 3_600_000) / (performance.now() - startedAtMs));
 report(tally);
 process.exitCode = tally.violations > 0 ? 1 : 0;
+
+async function replayTape(text: string): Promise<never> {
+  const { findTape } = await import('./tape-files.ts');
+  const { tellTape } = await import('./replay-command.ts');
+  const { replay: replayWorld } = await import('./simulate.ts');
+  const tape = orComplain(() => findTape(text));
+  const result = await replayWorld(tape, true);
+  print(tellTape(tape, result));
+  process.exit(result.violations.length > 0 ? 1 : 0);
+}
+
+async function recordTape(seed: number, file: string): Promise<never> {
+  const { writeTapeFile } = await import('./tape-files.ts');
+  const { record } = await import('./simulate.ts');
+  const { result, tape } = await record(seed);
+  const story = result.violations.map(({ invariant, message }) => `${invariant} · ${message}`).join('; ');
+  writeTapeFile(file, { story: story || `The world of seed ${seed}.`, tape });
+  print(`Written. Replay it: npm run sim -- --replay ${file}`);
+  process.exit(result.violations.length > 0 ? 1 : 0);
+}
 
 async function run(): Promise<Tally> {
   const threadCount = Math.min(2, availableParallelism());
@@ -121,6 +148,15 @@ function print(...lines: readonly string[]): void {
 
 function median(numbers: readonly number[]): number {
   return numbers.toSorted((left, right) => left - right)[Math.floor(numbers.length / 2)] ?? 0;
+}
+
+function orComplain<Value>(read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    process.stderr.write(`--replay takes a token, a file or a seed: ${(error as Error).message}\n`);
+    process.exit(2);
+  }
 }
 
 function wholeNumber(option: string, text: string): number {

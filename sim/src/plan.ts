@@ -49,6 +49,8 @@ export type FaultRates = Record<FaultClass, number>;
 
 export const FAULT_CLASSES = Object.keys(HIGHEST_RATE) as readonly FaultClass[];
 
+const NO_RATES = Object.fromEntries(FAULT_CLASSES.map((name) => [name, 0])) as FaultRates;
+
 /** Another world for every seed: who is there, how much happens, and what goes wrong how often. */
 export interface Plan {
   readonly seed: number;
@@ -74,30 +76,34 @@ export interface Plan {
   readonly rates: FaultRates;
 }
 
+/** Each on a tape by its name, so that a tape outlives a further line here. */
 export function drawPlan(seed: number, dice: Dice): Plan {
-  const mutationCount = 20 + dice.below(131);
-  const durationMs = dice.chance(0.15) ? dice.logBetween(900_000, 5_400_000) : dice.logBetween(20_000, 900_000);
+  const mutationCount = dice.howMany('change', (seeded) => 20 + seeded.below(131));
+  const duration = dice.of('plan durationMs');
+  const durationMs = duration.chance(0.15)
+    ? duration.logBetween(900_000, 5_400_000)
+    : duration.logBetween(20_000, 900_000);
   return {
     seed,
     durationMs,
-    deviceCount: dice.chance(0.35) ? 2 : 1,
-    tabCountMax: 1 + dice.below(3),
-    laneCount: 1 + dice.below(8),
+    deviceCount: dice.of('plan deviceCount').chance(0.35) ? 2 : 1,
+    tabCountMax: 1 + dice.of('plan tabCountMax').below(3),
+    laneCount: 1 + dice.of('plan laneCount').below(8),
     mutationCount,
-    burstRate: dice.pick([0, 0.3, 0.8]),
-    rejectedRate: dice.pick([0, 0.02, 0.1]),
-    maxRetries: dice.pick([0, 1, 2, 5, 5, 5]),
-    hasWideLanes: dice.chance(0.2),
-    isWorkspaceShared: dice.chance(0.7),
-    hasView: dice.chance(0.5),
-    actionsPerMinute: dice.pick([0, 1, 4]),
-    isWoken: dice.chance(0.5),
-    rates: drawRates(dice),
+    burstRate: dice.ofSeed((seeded) => seeded.pick([0, 0.3, 0.8]), 0),
+    rejectedRate: dice.ofSeed((seeded) => seeded.pick([0, 0.02, 0.1]), 0),
+    maxRetries: dice.of('plan maxRetries').pick([0, 1, 2, 5, 5, 5]),
+    hasWideLanes: dice.of('plan hasWideLanes').chance(0.2),
+    isWorkspaceShared: dice.of('plan isWorkspaceShared').chance(0.7),
+    hasView: dice.of('plan hasView').chance(0.5),
+    actionsPerMinute: dice.ofSeed((seeded) => seeded.pick([0, 1, 4]), 0),
+    isWoken: dice.of('plan isWoken').chance(0.5),
+    rates: dice.ofSeed(drawRates, NO_RATES),
   };
 }
 
 function drawRates(dice: Dice): FaultRates {
-  const rates = Object.fromEntries(FAULT_CLASSES.map((name) => [name, 0])) as FaultRates;
+  const rates = { ...NO_RATES };
   const kind = dice.next();
   if (kind < 0.1) return rates;
   const only = dice.pick(FAULT_CLASSES);

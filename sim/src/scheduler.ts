@@ -5,6 +5,7 @@ interface Planned {
   readonly atMs: number;
   /** Drawn from the seed: what happens at the same time happens in any order. */
   readonly tieBreak: number;
+  readonly number: number;
   run: (() => void) | null;
 }
 
@@ -15,16 +16,18 @@ export class Scheduler {
   nowMs = 0;
   private readonly heap: Planned[] = [];
   private readonly dice: Dice;
+  private plannedCount = 0;
 
   constructor(dice: Dice) {
-    this.dice = dice;
+    this.dice = dice.of('order');
   }
 
   /** Calls back once; returns what calls it off. */
   at(delayMs: number, run: () => void): () => void {
     // On a grid that floating point holds exactly, so that no wait ends before it is over.
     const atMs = Math.ceil((this.nowMs + Math.max(0, delayMs)) * TICKS_PER_MS) / TICKS_PER_MS;
-    const planned: Planned = { atMs, tieBreak: this.dice.next(), run };
+    this.plannedCount += 1;
+    const planned: Planned = { atMs, tieBreak: this.dice.next(), number: this.plannedCount, run };
     this.push(planned);
     return () => {
       planned.run = null;
@@ -78,5 +81,6 @@ export class Scheduler {
 }
 
 function isBefore(left: Planned, right: Planned): boolean {
-  return left.atMs === right.atMs ? left.tieBreak < right.tieBreak : left.atMs < right.atMs;
+  if (left.atMs !== right.atMs) return left.atMs < right.atMs;
+  return left.tieBreak === right.tieBreak ? left.number < right.number : left.tieBreak < right.tieBreak;
 }

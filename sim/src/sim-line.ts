@@ -1,6 +1,7 @@
 import type { ProbeResult } from '../../packages/client/src/engine/probe-result.ts';
 import type { NetworkSource } from '../../packages/client/src/ports/network-source.ts';
 import type { Device } from './device.ts';
+import type { Dice } from './dice.ts';
 import { type HttpAnswer, html, json, refusal } from './sim-server.ts';
 import type { TabProcess } from './tab-process.ts';
 import type { World } from './world.ts';
@@ -16,6 +17,7 @@ export class Line {
   private readonly hintListeners = new Map<TabProcess, Set<(hint: Hint) => void>>();
   private readonly partition = { untilMs: 0, isSilent: false };
   private portalUntilMs = 0;
+  private requestCount = 0;
   /** The last answer that anyone got, for the one that goes to the wrong address. */
   private static readonly lastAnswers = new WeakMap<World, HttpAnswer>();
 
@@ -24,9 +26,10 @@ export class Line {
     this.device = device;
   }
 
-  cut(durationMs: number): void {
+  /** A silent one swallows what is sent; another refuses it. */
+  cut(durationMs: number, isSilent: boolean): void {
     this.partition.untilMs = this.world.scheduler.nowMs + durationMs;
-    this.partition.isSilent = this.world.dice.chance(0.4);
+    this.partition.isSilent = isSilent;
   }
 
   enterPortal(durationMs: number): void {
@@ -67,9 +70,10 @@ export class Line {
             process.later(delayMs, `probe ${result.kind}`, () => resolve(result));
           };
           signal.addEventListener('abort', () => resolve({ kind: 'notReached', reason: 'no answer in time' }));
-          const { faults, dice } = world;
-          const latencyMs = this.latencyMs();
-          if (this.isCut || faults.strikes('requestLost') || faults.strikes('responseLost')) {
+          const { faults } = world;
+          const dice = this.nextRequest();
+          const latencyMs = this.latencyMs(dice);
+          if (this.isCut || faults.strikes('requestLost', dice) || faults.strikes('responseLost', dice)) {
             if (!this.partition.isSilent) end({ kind: 'notReached', reason: 'no connection' }, dice.between(1, 200));
           } else if (this.isInPortal) {
             end({ kind: 'notReached', reason: 'something else than the server answered' }, latencyMs);
@@ -84,7 +88,8 @@ export class Line {
   /** What `fetch` is to the real HTTP transport. */
   fetch(process: TabProcess, init: RequestInit): Promise<Response> {
     const { world } = this;
-    const { history, faults, dice, scheduler } = world;
+    const { history, faults, scheduler } = world;
+    const dice = this.nextRequest();
     const bodyText = String(init.body);
     const authorization = (init.headers as Record<string, string>)['authorization'] ?? null;
     process.calls(`fetch ${describeRequest(bodyText)}`);
@@ -95,7 +100,7 @@ export class Line {
       if (signal?.aborted) reject(new DOMException('aborted', 'AbortError'));
       const answer = (from: HttpAnswer, delayMs: number): void => {
         process.later(delayMs, `answer ${from.status} ${from.body.slice(0, 400)}`, () =>
-          resolve(this.responseOf(process, from, signal ?? null)),
+          resolve(this.responseOf(process, from, signal ?? null, dice)),
         );
       };
       /** Either the platform notices, or nothing ever comes. */
@@ -107,81 +112,79 @@ export class Line {
           if (isFirst) lose(dice.between(1, 500));
           return;
         }
-        const from = this.serve(authorization, bodyText, sentStep);
+        const from = this.serve(authorization, bodyText, sentStep, dice);
         if (!isFirst) return;
         if (from === null) return;
-        if (this.isCut || faults.strikes('responseLost')) lose(this.latencyMs());
-        else answer(this.damaged(from), this.latencyMs());
+        if (this.isCut || faults.strikes('responseLost', dice)) lose(this.latencyMs(dice));
+        else answer(this.damaged(from, dice), this.latencyMs(dice));
       };
       if (this.isCut) {
         if (!this.partition.isSilent) lose(dice.between(1, 200));
         return;
       }
       if (this.isInPortal) {
-        answer(html(dice.pick([200, 302, 511])), this.latencyMs());
+        answer(html(dice.pick([200, 302, 511])), this.latencyMs(dice));
         return;
       }
-      if (faults.strikes('proxyError')) {
-        answer(html(dice.pick([400, 401, 403, 404, 408, 413, 422, 425, 426, 429, 502, 503, 504])), this.latencyMs());
+      if (faults.strikes('proxyError', dice)) {
+        answer(
+          html(dice.pick([400, 401, 403, 404, 408, 413, 422, 425, 426, 429, 502, 503, 504])),
+          this.latencyMs(dice),
+        );
         return;
       }
-      if (faults.strikes('requestLost')) {
-        lose(this.latencyMs());
+      if (faults.strikes('requestLost', dice)) {
+        lose(this.latencyMs(dice));
         return;
       }
-      scheduler.at(this.latencyMs(), () => arrive(true));
-      if (faults.strikes('requestDuplicated')) {
+      scheduler.at(this.latencyMs(dice), () => arrive(true));
+      if (faults.strikes('requestDuplicated', dice)) {
         scheduler.at(dice.logBetween(1, 120_000), () => arrive(false));
       }
     });
   }
 
   /** Null for a server that never answers. */
-  private serve(authorization: string | null, bodyText: string, sentStep: number): HttpAnswer | null {
-    const { faults, dice, server, trace, scheduler } = this.world;
-    if (faults.strikes('halfOpen') && dice.chance(0.5)) return null;
-    if (faults.strikes('rateLimited')) {
+  private serve(authorization: string | null, bodyText: string, sentStep: number, dice: Dice): HttpAnswer | null {
+    const { faults, server, trace, scheduler } = this.world;
+    if (faults.strikes('halfOpen', dice) && dice.chance(0.5)) return null;
+    if (faults.strikes('rateLimited', dice)) {
       const retryAfter = dice.pick(['1', '30', '31536000', 'soon', '-5', '']);
       return refusal(429, 'RATE_LIMITED', 'TOO_MANY_REQUESTS', { 'retry-after': retryAfter });
     }
-    if (faults.strikes('failedBeforeCommit')) return this.serverFailure();
+    if (faults.strikes('failedBeforeCommit', dice)) return serverFailure(dice);
     const from = server.receive(authorization, bodyText, sentStep);
     trace.note(
       scheduler.nowMs,
       'server',
       `${describeRequest(bodyText)} → ${from.status} ${describeOutcomes(from.body)}`,
     );
-    if (faults.strikes('failedAfterCommit')) return this.serverFailure();
+    if (faults.strikes('failedAfterCommit', dice)) return serverFailure(dice);
     return from;
   }
 
-  private serverFailure(): HttpAnswer {
-    const { dice } = this.world;
-    const status = dice.pick([500, 503, 504]);
-    return dice.chance(0.5) ? html(status) : refusal(status, 'SERVER_ERROR', 'INTERNAL');
-  }
-
   /** What may become of an answer on its way back. */
-  private damaged(from: HttpAnswer): HttpAnswer {
-    const { faults, dice } = this.world;
+  private damaged(from: HttpAnswer, dice: Dice): HttpAnswer {
+    const { faults } = this.world;
     const other = Line.lastAnswers.get(this.world);
     Line.lastAnswers.set(this.world, from);
-    if (faults.strikes('bodyForeign')) return html(200);
-    if (faults.strikes('bodyTruncated')) return { ...from, body: from.body.slice(0, dice.below(from.body.length)) };
-    if (other !== undefined && faults.strikes('answerSwapped')) {
+    if (faults.strikes('bodyForeign', dice)) return html(200);
+    if (faults.strikes('bodyTruncated', dice))
+      return { ...from, body: from.body.slice(0, dice.below(from.body.length)) };
+    if (other !== undefined && faults.strikes('answerSwapped', dice)) {
       this.world.history.onRepeatedAnswer(other.body);
       return other;
     }
     if (from.status !== 200) return from;
     const body = JSON.parse(from.body) as { outcomes: unknown[] };
-    if (faults.strikes('answerShuffled')) body.outcomes.reverse();
-    if (faults.strikes('answerPartial')) body.outcomes = body.outcomes.filter(() => dice.chance(0.5));
+    if (faults.strikes('answerShuffled', dice)) body.outcomes.reverse();
+    if (faults.strikes('answerPartial', dice)) body.outcomes = body.outcomes.filter(() => dice.chance(0.5));
     return json(200, body);
   }
 
-  private responseOf(process: TabProcess, from: HttpAnswer, signal: AbortSignal | null): Response {
-    const { dice, faults } = this.world;
-    const isCutOff = faults.strikes('responseLost') && dice.chance(0.3);
+  private responseOf(process: TabProcess, from: HttpAnswer, signal: AbortSignal | null, dice: Dice): Response {
+    const { faults } = this.world;
+    const isCutOff = faults.strikes('responseLost', dice) && dice.chance(0.3);
     // As much of a `Response` as the transport may use.
     const response = {
       status: from.status,
@@ -198,9 +201,14 @@ export class Line {
     return response as unknown as Response;
   }
 
-  private latencyMs(): number {
-    const { dice, faults } = this.world;
-    return faults.strikes('delayed') ? dice.logBetween(50, 90_000) : dice.between(5, 60);
+  private nextRequest(): Dice {
+    this.requestCount += 1;
+    return this.world.dice.of(`request d${this.device.index}`, this.requestCount);
+  }
+
+  private latencyMs(dice: Dice): number {
+    const { faults } = this.world;
+    return faults.strikes('delayed', dice) ? dice.logBetween(50, 90_000) : dice.between(5, 60);
   }
 
   private get isCut(): boolean {
@@ -210,6 +218,11 @@ export class Line {
   private get isInPortal(): boolean {
     return this.portalUntilMs > this.world.scheduler.nowMs;
   }
+}
+
+function serverFailure(dice: Dice): HttpAnswer {
+  const status = dice.pick([500, 503, 504]);
+  return dice.chance(0.5) ? html(status) : refusal(status, 'SERVER_ERROR', 'INTERNAL');
 }
 
 function describeRequest(bodyText: string): string {

@@ -1,5 +1,6 @@
 import { HoldfastError } from '../../packages/client/src/mutation/holdfast-error.ts';
 import type { CommitResult, Entry, Storage, StorageBatch } from '../../packages/client/src/ports/storage.ts';
+import type { Dice } from './dice.ts';
 import type { TabProcess } from './tab-process.ts';
 import type { World } from './world.ts';
 
@@ -42,14 +43,21 @@ export interface Disk {
   readonly stores: Map<string, StoredValues>;
 }
 
+type Call = <Result>(what: string, effect: (dice: Dice) => Result) => Promise<Result>;
+
 /**
  * Storage as the port promises it, with everything that may come between: the process may die before the effect of a
  * commit, after it but before its return, or right after the return; a write may fail, and then nothing was stored.
  */
 export function openSimStorage(world: World, process: TabProcess, disk: Disk, name: string): Promise<Storage> {
-  const call = <Result>(what: string, effect: () => Result): Promise<Result> => portCall(world, process, what, effect);
-  return call('storage open', () => {
-    if (world.faults.strikes('openFailed')) throw storageError('STORAGE_UNAVAILABLE');
+  const purpose = `storage ${process.name}`;
+  let callCount = 0;
+  const call: Call = (what, effect) => {
+    callCount += 1;
+    return portCall(world, process, world.dice.of(purpose, callCount), what, effect);
+  };
+  return call('storage open', (dice) => {
+    if (world.faults.strikes('openFailed', dice)) throw storageError('STORAGE_UNAVAILABLE');
     let stored = disk.stores.get(name);
     if (stored === undefined) {
       stored = new StoredValues();
@@ -59,36 +67,30 @@ export function openSimStorage(world: World, process: TabProcess, disk: Disk, na
   });
 }
 
-function storageOver(
-  world: World,
-  process: TabProcess,
-  disk: Disk,
-  stored: StoredValues,
-  call: <Result>(what: string, effect: () => Result) => Promise<Result>,
-): Storage {
-  const readable = (): void => {
+function storageOver(world: World, process: TabProcess, disk: Disk, stored: StoredValues, call: Call): Storage {
+  const readable = (dice: Dice): void => {
     process.lastReadStep = world.history.nextStep();
-    if (world.faults.strikes('readFailed')) throw storageError('STORAGE_FAILED');
+    if (world.faults.strikes('readFailed', dice)) throw storageError('STORAGE_FAILED');
   };
   return {
     durability: 'strict',
     commit: (batch) =>
-      call(`commit ${describeBatch(batch)}`, () => {
+      call(`commit ${describeBatch(batch)}`, (dice) => {
         if (disk.isFull) throw storageError('STORAGE_FULL');
-        if (world.faults.strikes('commitFailed')) throw storageError('STORAGE_FAILED');
-        if (world.faults.strikes('killAtWrite')) killAroundWrite(world, process);
+        if (world.faults.strikes('commitFailed', dice)) throw storageError('STORAGE_FAILED');
+        if (world.faults.strikes('killAtWrite', dice)) killAroundWrite(world, process, dice);
         // Killed before the effect: the write never happens.
-        if (!process.isAlive && world.dice.chance(0.5)) return { kind: 'committed' as const };
+        if (!process.isAlive && dice.chance(0.5)) return { kind: 'committed' as const };
         return stored.apply(batch);
       }),
     read: (keys) =>
-      call(`read ${keys.join()}`, () => {
-        readable();
+      call(`read ${keys.join()}`, (dice) => {
+        readable(dice);
         return keys.map((key) => stored.values.get(key) ?? null);
       }),
     scan: ({ prefix, after, limit }) =>
-      call(`scan ${prefix} after ${after ?? 'the start'}`, () => {
-        readable();
+      call(`scan ${prefix} after ${after ?? 'the start'}`, (dice) => {
+        readable(dice);
         return stored.scan(prefix, after, limit);
       }),
     estimate: () => call('estimate', () => ({ usedBytes: null, quotaBytes: null })),
@@ -97,23 +99,30 @@ function storageOver(
 }
 
 /** Half of the time at once, before the effect or before the return; else just after the caller has been told. */
-function killAroundWrite(world: World, process: TabProcess): void {
-  if (world.dice.chance(0.6)) process.kill('killed at a write');
-  else world.scheduler.at(world.dice.between(0, 12), () => process.kill('killed after a write'));
+function killAroundWrite(world: World, process: TabProcess, dice: Dice): void {
+  if (dice.chance(0.6)) process.kill('killed at a write');
+  else world.scheduler.at(dice.between(0, 12), () => process.kill('killed after a write'));
 }
 
 /** The effect happens some time after the call, and the caller learns of it some time after that. */
-function portCall<Result>(world: World, process: TabProcess, what: string, effect: () => Result): Promise<Result> {
-  const { dice, scheduler, faults } = world;
+function portCall<Result>(
+  world: World,
+  process: TabProcess,
+  dice: Dice,
+  what: string,
+  effect: (dice: Dice) => Result,
+): Promise<Result> {
+  const { scheduler, faults } = world;
   process.calls(what);
-  const delayMs = (): number => (faults.strikes('storageSlow') ? dice.logBetween(10, 5_000) : dice.between(0.1, 5));
+  const delayMs = (): number =>
+    faults.strikes('storageSlow', dice) ? dice.logBetween(10, 5_000) : dice.between(0.1, 5);
   return new Promise((resolve, reject) => {
     scheduler.at(delayMs(), () => {
       // A call of a process that has died since: its transaction was handed over, or was not.
       if (!process.isAlive && dice.chance(0.5)) return;
       let settle: () => void;
       try {
-        const result = effect();
+        const result = effect(dice);
         settle = () => resolve(result);
       } catch (error) {
         settle = () => reject(error as Error);

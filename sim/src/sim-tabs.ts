@@ -9,12 +9,19 @@ interface Request {
   isHeld: boolean;
 }
 
+interface Member {
+  readonly process: TabProcess;
+  readonly purpose: string;
+  messageCount: number;
+  readonly listeners: Set<(message: Json) => void>;
+}
+
 /** The lock manager and the channel between the tabs of one device. */
 export class TabCircle {
   /** A broken one grants the lock to everyone who asks: safety must not depend on it. */
   isLockBroken = false;
   private readonly world: World;
-  private readonly members: { readonly process: TabProcess; readonly listeners: Set<(message: Json) => void> }[] = [];
+  private readonly members: Member[] = [];
   private requests: Request[] = [];
 
   constructor(world: World) {
@@ -22,7 +29,7 @@ export class TabCircle {
   }
 
   join(process: TabProcess): Tabs {
-    const member = { process, listeners: new Set<(message: Json) => void>() };
+    const member: Member = { process, purpose: `message to ${process.name}`, messageCount: 0, listeners: new Set() };
     this.members.push(member);
     process.onKilled(() => this.leave(process));
     return {
@@ -52,11 +59,13 @@ export class TabCircle {
     };
   }
 
-  private deliver(to: (typeof this.members)[number], text: string): void {
-    const { faults, dice } = this.world;
-    if (faults.strikes('messageLost')) return;
-    for (let copies = faults.strikes('messageDoubled') ? 2 : 1; copies > 0; copies -= 1) {
-      const delayMs = faults.strikes('messageLate') ? dice.logBetween(20, 20_000) : dice.between(0.1, 10);
+  private deliver(to: Member, text: string): void {
+    const { faults } = this.world;
+    to.messageCount += 1;
+    const dice = this.world.dice.of(to.purpose, to.messageCount);
+    if (faults.strikes('messageLost', dice)) return;
+    for (let copies = faults.strikes('messageDoubled', dice) ? 2 : 1; copies > 0; copies -= 1) {
+      const delayMs = faults.strikes('messageLate', dice) ? dice.logBetween(20, 20_000) : dice.between(0.1, 10);
       to.process.later(delayMs, `message ${text.slice(0, 120)}`, () => {
         for (const listener of [...to.listeners]) listener(JSON.parse(text) as Json);
       });
@@ -64,10 +73,11 @@ export class TabCircle {
   }
 
   private leave(process: TabProcess): void {
-    const { faults, dice, scheduler } = this.world;
+    const { faults, scheduler } = this.world;
+    const dice = this.world.dice.of(`lock of ${process.name}`);
     const index = this.members.findIndex((member) => member.process === process);
     if (index >= 0) this.members.splice(index, 1);
-    const delayMs = faults.strikes('lockReleasedLate') ? dice.logBetween(50, 30_000) : dice.between(0, 20);
+    const delayMs = faults.strikes('lockReleasedLate', dice) ? dice.logBetween(50, 30_000) : dice.between(0, 20);
     scheduler.at(delayMs, () => {
       for (const request of this.requests.filter((each) => each.process === process)) this.release(request);
     });
@@ -84,9 +94,13 @@ export class TabCircle {
       if (!this.isLockBroken && this.requests.some(({ isHeld }) => isHeld)) return;
       if (request.isHeld) continue;
       request.isHeld = true;
-      request.process.later(this.world.dice.between(0.1, 10), 'lock granted', () => {
-        if (this.requests.includes(request)) request.onGranted();
-      });
+      request.process.later(
+        this.world.dice.of(`lock of ${request.process.name}`).between(0.1, 10),
+        'lock granted',
+        () => {
+          if (this.requests.includes(request)) request.onGranted();
+        },
+      );
     }
   }
 }

@@ -1,3 +1,4 @@
+import { type ChoiceListener, type ChoiceTape, recordingDice, replayingDice } from './choice-tape.ts';
 import { Device } from './device.ts';
 import { Dice } from './dice.ts';
 import { Faults } from './faults.ts';
@@ -39,19 +40,34 @@ const ATTEMPT_TIMEOUT_MS = 30_000;
 const BACKLOG_MS = 300;
 
 /** A server that asked for a pause is obeyed, whoever wakes the device. */
-function healingMsMax({ isWoken, rates }: Plan): number {
-  return ATTEMPT_TIMEOUT_MS + (isWoken && rates.rateLimited === 0 ? HEALING_MS_MAX.woken : HEALING_MS_MAX.alone);
+function healingMsMax({ isWoken, rates }: Plan, { countByClass }: Faults): number {
+  const mayBePaced = rates.rateLimited > 0 || countByClass.has('rateLimited');
+  return ATTEMPT_TIMEOUT_MS + (isWoken && !mayBePaced ? HEALING_MS_MAX.woken : HEALING_MS_MAX.alone);
 }
 
-/**
- * One world, from one seed: work and faults first, and safety all the while; then everything is repaired, and what is
- * left must settle in time.
- */
-export async function simulate(seed: number): Promise<SimulationResult> {
-  const dice = new Dice(seed);
+/** The world of a seed. */
+export function simulate(seed: number): Promise<SimulationResult> {
+  return run(new Dice(seed), seed, new Trace());
+}
+
+/** The world of a seed, and the tape that replays it. Ids are those of a tape, so only ids differ from `simulate`. */
+export async function record(seed: number): Promise<{ readonly result: SimulationResult; readonly tape: ChoiceTape }> {
+  const { dice, tape } = recordingDice(seed);
+  const result = await run(dice, seed, new Trace());
+  return { result, tape: tape() };
+}
+
+/** The world of a tape. `isTold` puts each special choice into the trace. */
+export function replay(tape: ChoiceTape, isTold = false): Promise<SimulationResult> {
+  const trace = new Trace();
+  const tell: ChoiceListener = (...choice) => trace.choice(...choice);
+  return run(replayingDice(tape, isTold ? tell : null), 0, trace);
+}
+
+/** Work and faults first, and safety all the while; then everything is repaired, and what is left must settle in time. */
+async function run(dice: Dice, seed: number, trace: Trace): Promise<SimulationResult> {
   const plan = drawPlan(seed, dice);
   const scheduler = new Scheduler(dice);
-  const trace = new Trace();
   const history = new History();
   const server = new SimServer(history);
   history.attach(server.model, plan.maxRetries);
@@ -59,7 +75,7 @@ export async function simulate(seed: number): Promise<SimulationResult> {
   const world: World = { plan, dice, scheduler, trace, history, server, faults };
   const devices = Array.from({ length: plan.deviceCount }, (_, index) => new Device(world, index));
   for (const device of devices) {
-    device.circle.isLockBroken = faults.strikes('lockBroken');
+    device.circle.isLockBroken = faults.strikes('lockBroken', dice.of('locks', device.index));
     device.openTab();
   }
   scheduleWork(world, devices);
@@ -70,7 +86,7 @@ export async function simulate(seed: number): Promise<SimulationResult> {
   if (!hasFailed()) {
     const healedAtMs = scheduler.nowMs;
     heal(world, devices);
-    const boundMs = healingMsMax(plan) + BACKLOG_MS * plan.mutationCount;
+    const boundMs = healingMsMax(plan, faults) + BACKLOG_MS * plan.mutationCount;
     await scheduler.runUntil(healedAtMs + boundMs, () => hasFailed() || isAtRest(world, devices));
     healingMs = scheduler.nowMs - healedAtMs;
     if (!hasFailed()) await checkAtRest(world, devices, boundMs);
@@ -95,6 +111,7 @@ export async function simulate(seed: number): Promise<SimulationResult> {
 /** Ends every fault. What was sent is still on its way; what is paused is resumed, and somebody is there. */
 function heal(world: World, devices: readonly Device[]): void {
   const { faults, server, scheduler, trace, plan } = world;
+  const dice = world.dice.of('healing');
   trace.note(scheduler.nowMs, 'world', 'healed');
   faults.isActive = false;
   server.model.failingMoods.clear();
@@ -104,7 +121,7 @@ function heal(world: World, devices: readonly Device[]): void {
     device.isLoginGone = false;
     device.circle.isLockBroken = false;
     for (const { process } of device.tabs) process.thaw();
-    device.anyTab();
+    device.anyTab(dice);
     resumeSomewhere(world, device);
     // A pause whose commit was still under way may come after the first.
     scheduler.at(11_000, () => resumeSomewhere(world, device));
@@ -124,7 +141,7 @@ function heal(world: World, devices: readonly Device[]): void {
 
 /** A page that cannot open, or is just closing, is replaced by another. */
 function resumeSomewhere(world: World, device: Device): void {
-  const tab = device.anyTab();
+  const tab = device.anyTab(world.dice.of('healing'));
   const again = (): void => void world.scheduler.at(200, () => resumeSomewhere(world, device));
   tab.process.onKilled(again);
   tab.process.enter('user resumes', () => {

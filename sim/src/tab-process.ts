@@ -60,7 +60,8 @@ export class TabProcess {
     this.isFrozen = false;
     const { parked } = this;
     this.parked = [];
-    for (const { what, run } of parked) this.later(this.world.dice.between(0, 50), what, run);
+    const dice = this.world.dice.of(`thaw of ${this.name}`);
+    for (const { what, run } of parked) this.later(dice.between(0, 50), what, run);
   }
 
   /** A call that the tab makes on one of its ports. */

@@ -1,4 +1,6 @@
 const KEPT_COUNT = 400;
+/** Who a choice comes from, in the trace. */
+const CHOICE = '·';
 
 /** What happened: the last of it to read, all of it as a number, so that two runs of a seed can be compared. */
 export class Trace {
@@ -6,13 +8,20 @@ export class Trace {
   eventCount = 0;
   hash = 0x811c9dc5;
   private readonly lines: string[] = [];
+  private nowMs = 0;
 
   event(nowMs: number, who: string, what: string): void {
     this.eventCount += 1;
     this.note(nowMs, who, what);
   }
 
+  /** What a tape says; told at the time of what came before. */
+  choice(purpose: string, number: number, value: number): void {
+    this.note(this.nowMs, CHOICE, `${purpose} [${number}] = ${value}`);
+  }
+
   note(nowMs: number, who: string, what: string): void {
+    this.nowMs = nowMs;
     const line = `${(nowMs / 1000).toFixed(3)} ${who} ${what}`;
     let { hash } = this;
     for (let index = 0; index < line.length; index += 1) hash = Math.imul(hash ^ line.charCodeAt(index), 0x01000193);

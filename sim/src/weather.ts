@@ -1,39 +1,44 @@
 import type { Device } from './device.ts';
+import type { Dice } from './dice.ts';
 import type { FaultClass } from './plan.ts';
 import { MOODS } from './workload.ts';
 import type { World } from './world.ts';
 
 /** Draws the faults that come by themselves, until the plan's time is up. */
 export function scheduleFaults(world: World, devices: readonly Device[]): void {
-  const { dice, server, scheduler, plan } = world;
-  const oneOf = (run: (device: Device) => void) => (): void => run(dice.pick(devices));
-  const every = (name: FaultClass, strike: () => void): void => {
-    const delayMs = world.faults.nextInMs(name);
-    if (delayMs === null || scheduler.nowMs + delayMs > plan.durationMs) return;
-    scheduler.at(delayMs, () => {
+  const { server, scheduler, plan } = world;
+  const oneOf =
+    (run: (device: Device, dice: Dice) => void) =>
+    (dice: Dice): void =>
+      run(dice.pick(devices), dice);
+  const every = (name: FaultClass, strike: (dice: Dice) => void, number = 0): void => {
+    const dice = world.dice.of(name, number);
+    const atMs = world.faults.nextAtMs(name, dice, scheduler.nowMs);
+    if (atMs === null || atMs > plan.durationMs) return;
+    scheduler.at(atMs - scheduler.nowMs, () => {
       if (!world.faults.isActive) return;
       world.faults.happened(name);
       world.trace.note(scheduler.nowMs, 'world', name);
-      strike();
-      every(name, strike);
+      strike(dice);
+      every(name, strike, number + 1);
     });
   };
-  const forAWhile = (begin: () => void, end: () => void): void => {
+  const forAWhile = (dice: Dice, begin: () => void, end: () => void): void => {
     begin();
     scheduler.at(dice.logBetween(500, 300_000), end);
   };
 
   every(
     'partition',
-    oneOf((device) => device.line.cut(dice.logBetween(200, 1_800_000))),
+    oneOf((device, dice) => device.line.cut(dice.logBetween(200, 1_800_000), dice.chance(0.4))),
   );
   every(
     'captivePortal',
-    oneOf((device) => device.line.enterPortal(dice.logBetween(1_000, 600_000))),
+    oneOf((device, dice) => device.line.enterPortal(dice.logBetween(1_000, 600_000))),
   );
   every(
     'offlineHint',
-    oneOf((device) => device.line.hint(dice.pick(['offline', 'offline', 'online', 'foreground']))),
+    oneOf((device, dice) => device.line.hint(dice.pick(['offline', 'offline', 'online', 'foreground']))),
   );
   every(
     'tokenRevoked',
@@ -43,25 +48,28 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
   );
   every(
     'loginGone',
-    oneOf((device) => {
+    oneOf((device, dice) => {
       server.validTokenNumbers.set(device.userId, (server.validTokenNumbers.get(device.userId) ?? 0) + 1);
       forAWhile(
+        dice,
         () => (device.isLoginGone = true),
         () => (device.isLoginGone = false),
       );
     }),
   );
-  every('serverMood', () => {
+  every('serverMood', (dice) => {
     const mood = dice.pick(MOODS);
     forAWhile(
+      dice,
       () => server.model.failingMoods.add(mood),
       () => server.model.failingMoods.delete(mood),
     );
   });
   every(
     'storageFull',
-    oneOf(({ disk }) =>
+    oneOf(({ disk }, dice) =>
       forAWhile(
+        dice,
         () => (disk.isFull = true),
         () => (disk.isFull = false),
       ),
@@ -69,30 +77,30 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
   );
   every(
     'clockJump',
-    oneOf((device) => {
+    oneOf((device, dice) => {
       device.hasClockJumped = true;
       device.wallOffsetMs = dice.between(-1, 1) * dice.pick([60_000, 86_400_000, 3.1e11]);
     }),
   );
   every(
     'killTab',
-    oneOf((device) => {
+    oneOf((device, dice) => {
       const tab = dice.pick([null, ...device.liveTabs]);
       tab?.process.kill('killed');
-      reopenSoon(world, device);
+      reopenSoon(world, device, dice);
     }),
   );
   every(
     'closeTab',
-    oneOf((device) => {
+    oneOf((device, dice) => {
       const tab = dice.pick([null, ...device.liveTabs]);
       tab?.process.enter('user closes the tab', () => tab.close());
-      reopenSoon(world, device);
+      reopenSoon(world, device, dice);
     }),
   );
   every(
     'freezeTab',
-    oneOf((device) => {
+    oneOf((device, dice) => {
       const tab = dice.pick([null, ...device.liveTabs]);
       tab?.process.freeze(dice.logBetween(100, 600_000));
     }),
@@ -100,7 +108,7 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
 }
 
 /** People come back; and sometimes they open one tab more. */
-function reopenSoon({ dice, scheduler, plan }: World, device: Device): void {
+function reopenSoon({ scheduler, plan }: World, device: Device, dice: Dice): void {
   scheduler.at(dice.logBetween(10, 60_000), () => {
     if (device.liveTabs.length < plan.tabCountMax) device.openTab();
   });

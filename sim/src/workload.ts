@@ -1,6 +1,7 @@
 import type { JsonObject } from 'holdfast';
 import type { ChangeOptions } from './app-tab.ts';
 import type { Device } from './device.ts';
+import type { Dice } from './dice.ts';
 import type { World } from './world.ts';
 
 /** What a mutation may say to be refused while the server is in the mood. */
@@ -8,41 +9,48 @@ export const MOODS: readonly string[] = ['tired', 'busy', 'cross'];
 
 /** Everything that people do in the time of the plan. */
 export function scheduleWork(world: World, devices: readonly Device[]): void {
-  const { plan, dice, scheduler } = world;
-  const prefix = dice.hex(8);
+  const { plan, scheduler } = world;
+  const prefix = world.dice.hex(8);
   const entities = Array.from({ length: plan.laneCount }, (_, index) => uuidOf(prefix, index));
   const untilMs = plan.durationMs * 0.95;
   for (let opened = 1; opened < plan.tabCountMax; opened += 1) {
+    const dice = world.dice.of('opening', opened);
     scheduler.at(dice.between(0, untilMs / 2), () => {
       const device = dice.pick(devices);
       if (device.liveTabs.length < plan.tabCountMax) device.openTab();
     });
   }
-  const burstAtMs = dice.between(0, untilMs);
+  const burstAtMs = world.dice.of('burst').between(0, untilMs);
   for (let number = 0; number < plan.mutationCount; number += 1) {
+    const dice = world.dice.of('change', number);
+    if (!dice.happens()) continue;
     const atMs = dice.chance(plan.burstRate) ? burstAtMs + dice.between(0, 50) : dice.between(0, untilMs);
-    scheduler.at(atMs, () => makeChange(world, dice.pick(devices), dice.pick(entities), number));
+    scheduler.at(atMs, () => makeChange(world, dice.pick(devices), dice.pick(entities), number, dice));
   }
-  const actionCount = Math.min(200, (plan.actionsPerMinute * plan.durationMs) / 60_000);
+  const actionCount = world.dice.howMany('action', () =>
+    Math.min(200, (plan.actionsPerMinute * plan.durationMs) / 60_000),
+  );
   for (let number = 0; number < actionCount; number += 1) {
-    scheduler.at(dice.between(0, plan.durationMs), () => act(world, dice.pick(devices)));
+    const dice = world.dice.of('action', number);
+    if (!dice.happens()) continue;
+    scheduler.at(dice.between(0, plan.durationMs), () => act(world, dice.pick(devices), dice));
   }
 }
 
-function makeChange(world: World, device: Device, sharedEntity: string, number: number): void {
-  const { dice, plan } = world;
+function makeChange(world: World, device: Device, sharedEntity: string, number: number, dice: Dice): void {
+  const { plan } = world;
   // In workspaces of their own the devices have rows of their own, since an id is one in the whole database.
   const entityId = plan.isWorkspaceShared ? sharedEntity : ownId(sharedEntity, device.index);
   const tag = `d${device.index}m${number}`;
   const isThere = world.history.made.some((made) => made.entityId === entityId && made.deviceIndex === device.index);
   const type = !isThere || dice.chance(0.05) ? 'item.create' : dice.chance(0.05) ? 'item.delete' : 'item.update';
-  const tab = device.anyTab();
-  const more = fieldsOf(world, type);
-  const options = optionsOf(world, device);
+  const tab = device.anyTab(dice);
+  const more = fieldsOf(world, type, dice);
+  const options = optionsOf(world, device, dice);
   tab.process.enter(`user makes ${tag}`, () => tab.add(type, entityId, tag, more, options));
 }
 
-function optionsOf({ dice, history }: World, device: Device): ChangeOptions {
+function optionsOf({ history }: World, device: Device, dice: Dice): ChangeOptions {
   const own = history.made.filter((made) => made.deviceIndex === device.index);
   return {
     priority: dice.pick(['high', 'normal', 'normal', 'low']),
@@ -51,15 +59,15 @@ function optionsOf({ dice, history }: World, device: Device): ChangeOptions {
   };
 }
 
-function fieldsOf({ dice, plan }: World, type: string): JsonObject {
+function fieldsOf({ plan }: World, type: string, dice: Dice): JsonObject {
   const fields = { mood: dice.chance(0.5) ? dice.pick(MOODS) : null, level: dice.below(100) };
   if (type === 'item.delete' || !dice.chance(plan.rejectedRate)) return fields;
   return dice.chance(0.5) ? { ...fields, level: -1 } : { ...fields, colour: 'none' };
 }
 
-function act(world: World, device: Device): void {
-  const { dice, history } = world;
-  const tab = device.anyTab();
+function act(world: World, device: Device, dice: Dice): void {
+  const { history } = world;
+  const tab = device.anyTab(dice);
   const own = history.made.filter((made) => made.deviceIndex === device.index);
   const failed = own.filter(({ toldFailedStep, isDiscardAsked }) => toldFailedStep !== null && !isDiscardAsked);
   tab.process.enter('user acts', () => {
