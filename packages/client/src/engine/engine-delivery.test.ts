@@ -92,7 +92,7 @@ describe('order', () => {
       const deadLetter = { header: first, error: ERROR, failedAtMs: 1 };
       elsewhere.input({ kind: 'settledElsewhere', settlements: [{ kind: 'failed', deadLetter }] });
     }
-    elsewhere.input({ kind: 'leadership', isLeader: true });
+    elsewhere.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
 
     for (const rig of [spent, unreadable, atTheDoor, elsewhere]) {
       expect(rig.lastBatch.items.map(({ header, after }) => [header.seq, after])).toEqual([[2, null]]);
@@ -337,7 +337,7 @@ describe('outcomes', () => {
     const rig = EngineRig.leading();
     const header = rig.add();
     rig.input({ kind: 'leadership', isLeader: false });
-    rig.input({ kind: 'leadership', isLeader: true });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
     expect(rig.lastBatch.batchId).toBe(2);
 
     // when

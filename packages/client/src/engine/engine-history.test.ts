@@ -32,11 +32,13 @@ type Step =
   | { readonly kind: 'outcomes'; readonly choices: readonly number[] }
   | { readonly kind: 'whole'; readonly answer: TransportAnswer }
   | { readonly kind: 'input'; readonly input: EngineInput }
+  | { readonly kind: 'keepBack'; readonly back: number }
+  | { readonly kind: 'amend' | 'letGo' }
   | { readonly kind: 'loseUnreadable' | 'stored' | 'wake' }
   | { readonly kind: 'pass'; readonly ms: number };
 
 const gateInput: fc.Arbitrary<EngineInput> = fc.constantFrom<EngineInput>(
-  { kind: 'leadership', isLeader: true },
+  { kind: 'leadership', isLeader: true, earlierSeq: 0 },
   { kind: 'leadership', isLeader: false },
   { kind: 'paused' },
   { kind: 'resumed' },
@@ -81,6 +83,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ kind: fc.constantFrom('loseUnreadable' as const, 'stored' as const, 'wake' as const) }),
   },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('keepBack' as const), back: fc.nat(5) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('amend' as const, 'letGo' as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 20_000 }) }) },
 );
 
@@ -124,6 +128,22 @@ class History {
         // The runner looks into the store before it takes the lead: what was settled and not stored is still there.
         if (each.input.kind === 'leadership' && !each.input.isLeader) this.findAgain();
         break;
+      case 'keepBack':
+        rig.input({ kind: 'keepBack', ids: [this.added.at(-1 - each.back)?.id ?? ''], amendId: 'amend 1' });
+        break;
+      case 'amend':
+        rig.input({
+          kind: 'amended',
+          headers: [...rig.engine.mutations.kept].map(({ header }) => ({
+            ...header,
+            payloadBytes: header.payloadBytes + 1,
+            revision: header.revision + 1,
+          })),
+        });
+        break;
+      case 'letGo':
+        rig.input({ kind: 'letGo', amendId: 'amend 1' });
+        break;
       case 'loseUnreadable':
         if (isSending) rig.input({ kind: 'unreadable', seqs: rig.engine.sendingSeqs.slice(0, 1), error: ERROR });
         break;
@@ -153,7 +173,8 @@ class History {
     const { rig } = this;
     for (const input of [
       { kind: 'resumed' },
-      { kind: 'leadership', isLeader: true },
+      { kind: 'letGo', amendId: 'amend 1' },
+      { kind: 'leadership', isLeader: true, earlierSeq: 0 },
       { kind: 'hint', hint: 'nudge' },
     ] as const)
       rig.input(input);
@@ -228,6 +249,8 @@ class History {
       }
     }
     this.checkedBatchCount = rig.batches.length;
+    for (const { phase, mayHaveBeenSent } of rig.engine.mutations.kept)
+      expect([phase.kind, mayHaveBeenSent], 'only what was never sent is kept back').toEqual(['waiting', false]);
     for (const settlement of rig.settlements.slice(this.checkedSettlementCount)) {
       if (settlement.kind === 'refused') continue;
       const seq = seqOf(settlement);

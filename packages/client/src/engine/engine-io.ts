@@ -28,6 +28,12 @@ export type MutationInput =
   | { readonly kind: 'discarded'; readonly ids: readonly string[] }
   /** Someone asks to take them back; only those that cannot have been sent are, and only by the tab that delivers. */
   | { readonly kind: 'cancel'; readonly ids: readonly string[] }
+  /** Someone asks to rewrite them: the tab that delivers keeps back those that surely were never sent. */
+  | { readonly kind: 'keepBack'; readonly ids: readonly string[]; readonly amendId: string }
+  /** Rewritten, and stored: these headers stand, wherever their revision is the higher one. */
+  | { readonly kind: 'amended'; readonly headers: readonly MutationHeader[] }
+  /** Whoever had them kept back under this id rewrites nothing. */
+  | { readonly kind: 'letGo'; readonly amendId: string }
   | { readonly kind: 'answer'; readonly batchId: number; readonly answer: TransportAnswer }
   /** Their bodies could not be read back: they are dead-lettered and never sent. */
   | { readonly kind: 'unreadable'; readonly seqs: readonly number[]; readonly error: WireError }
@@ -38,7 +44,9 @@ export type MutationInput =
 
 /** What opens or closes a gate. */
 export type GateInput =
-  | { readonly kind: 'leadership'; readonly isLeader: boolean }
+  /** Numbers up to `earlierSeq` stood in the store when the lead was taken: another tab, or another run, may have sent them. */
+  | { readonly kind: 'leadership'; readonly isLeader: true; readonly earlierSeq: number }
+  | { readonly kind: 'leadership'; readonly isLeader: false }
   | { readonly kind: 'paused' }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'hint'; readonly hint: 'online' | 'offline' | 'foreground' | 'nudge' }

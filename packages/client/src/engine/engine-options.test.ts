@@ -96,7 +96,7 @@ describe('undo window', () => {
   });
 
   test('Q21 · one found at open counts as possibly sent, unless its undo window has not passed', () => {
-    const rig = EngineRig.leading();
+    const rig = new EngineRig();
     const { wallMs } = rig.moment();
     const open = { ...rig.header({ delayMs: 5_000 }), createdAtMs: wallMs - 1_000 };
     const past = { ...rig.header({ delayMs: 5_000 }), createdAtMs: wallMs - 5_000 };
@@ -104,9 +104,22 @@ describe('undo window', () => {
     rig.input({ kind: 'paused' });
 
     rig.input({ kind: 'found', headers: [open, past, clockWentBack], deadLetters: [] });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 3 });
 
     expect([open, past, clockWentBack].map(({ id }) => rig.engine.canCancel(id))).toEqual([true, false, false]);
     expect(rig.entry(open).heldUntilMs).toBe(rig.nowMs + 4_000);
+  });
+
+  test('Q21 · what another tab adds while this one delivers was sent by nobody; what stood there before may have been', () => {
+    const rig = new EngineRig();
+    const [before] = rig.addAll([{ lane: 'a' }]);
+    rig.input({ kind: 'paused' });
+
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 1 });
+    const after = rig.header({ lane: 'b' });
+    rig.input({ kind: 'found', headers: [after], deadLetters: [] });
+
+    expect([before?.id ?? '', after.id].map((id) => rig.engine.canCancel(id))).toEqual([false, true]);
   });
 
   test('Q14 · a tab that does not deliver takes nothing back by itself', () => {
@@ -194,7 +207,7 @@ describe('dependencies', () => {
       settlements: [{ kind: 'failed', deadLetter: { header: parent, error: ERROR, failedAtMs: 0 } }],
     });
 
-    rig.input({ kind: 'leadership', isLeader: true });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
 
     expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
   });
@@ -207,7 +220,7 @@ describe('dependencies', () => {
     rig.input({ kind: 'discarded', ids: [parent.id] });
     expect(rig.entry(child).phase.kind).toBe('waiting');
 
-    rig.input({ kind: 'leadership', isLeader: true });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
 
     expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
   });
@@ -395,7 +408,7 @@ test('Q8 · an orphan that another tab saw confirmed after all is left alone by 
   };
   rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'completed', record, result: null, wasRepeat: false }] });
 
-  rig.input({ kind: 'leadership', isLeader: true });
+  rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
   rig.add({ lane: 'b' });
 
   expect(rig.settlements).toEqual([]);

@@ -24,7 +24,7 @@ describe('leadership', () => {
     const rig = new EngineRig();
     rig.addAll([{ lane: 'a' }, { lane: 'a' }, { lane: 'b' }]);
 
-    rig.input({ kind: 'leadership', isLeader: true });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
 
     expect(seqsOf(rig.lastBatch)).toEqual([1, 3]);
     expect(rig.engine.isBusy(rig.nowMs)).toBe(true);
@@ -46,7 +46,7 @@ describe('leadership', () => {
     const rig = EngineRig.leading();
     rig.add();
 
-    rig.input({ kind: 'leadership', isLeader: true });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
 
     expect(rig.effect('abort')).toBeUndefined();
     expect(rig.batches.length).toBe(1);
@@ -64,7 +64,7 @@ describe('leadership', () => {
 
     // when: the store still has 1, and the lead comes back
     rig.input({ kind: 'found', headers: [first], deadLetters: [] });
-    rig.input({ kind: 'leadership', isLeader: true });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
 
     // then
     expect(seqsOf(rig.lastBatch)).toEqual([1]);
@@ -130,7 +130,7 @@ describe('what another tab delivers', () => {
     const header = rig.add();
     rig.input({ kind: 'sendingElsewhere', seqs: [header.seq], waitingFor: 'network' });
 
-    rig.input({ kind: 'leadership', isLeader: true });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
 
     expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
     expect(rig.entry(header).mayHaveBeenSent).toBe(true);
@@ -203,9 +203,10 @@ describe('what another tab delivers', () => {
 
 describe('what is found in storage', () => {
   test('Q21 · counts as possibly sent, and goes in order behind nothing', () => {
-    const rig = EngineRig.leading();
+    const rig = new EngineRig();
 
     rig.input({ kind: 'found', headers: [rig.header({ lane: 'a' }), rig.header({ lane: 'a' })], deadLetters: [] });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 2 });
 
     expect(seqsOf(rig.lastBatch)).toEqual([1]);
     expect(rig.engine.mutations.at(2)?.mayHaveBeenSent).toBe(true);
@@ -284,7 +285,7 @@ describe('dead letters', () => {
 
     expect(rig.engine.mutations.counts).toMatchObject({ pending: 1, failed: 0, pendingBytes: 100 });
     expect(rig.engine.mutations.get(header.id)?.header.seq).toBe(2);
-    rig.input({ kind: 'leadership', isLeader: true });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
     expect(seqsOf(rig.lastBatch)).toEqual([2]);
   });
 

@@ -38,6 +38,8 @@ export class Engine {
     sending: [],
     waitingFor: null,
   };
+  /** Up to this number another tab may have sent what waits here. Only the tab that delivers knows better than "all". */
+  private earlierSeq: number = Number.POSITIVE_INFINITY;
   private wakeAtMs: number | null = null;
   private effects: EngineEffect[] = [];
   private haveGatesChanged = false;
@@ -85,6 +87,11 @@ export class Engine {
     return this.isLeader && entry?.phase.kind === 'waiting' && !entry.mayHaveBeenSent;
   }
 
+  /** The same for rewriting it, which only one may do at a time. */
+  canAmend(entry: Entry): boolean {
+    return this.canCancel(entry.header.id) && entry.amendId === null;
+  }
+
   /** What stops every send now: in this tab or, as far as it tells, in the one that delivers. */
   closed(nowMs: number): Waiting | null {
     const closed = this.gates.closed(nowMs);
@@ -97,7 +104,9 @@ export class Engine {
   isBusy(nowMs: number): boolean {
     return (
       this.batch !== null ||
-      (this.isLeader && this.gates.closed(nowMs) === null && this.mutations.schedule.hasReady(nowMs))
+      (this.isLeader &&
+        this.gates.closed(nowMs) === null &&
+        (this.mutations.schedule.hasReady(nowMs) || this.mutations.kept.size > 0))
     );
   }
 
@@ -106,11 +115,12 @@ export class Engine {
     switch (input.kind) {
       case 'added':
         for (const header of input.headers)
-          mutations.insert(header, false, moment.nowMs, moment.nowMs + header.delayMs);
+          mutations.insert(header, this.isEarlier(header), moment.nowMs, moment.nowMs + header.delayMs);
         gates.wake('added', moment.nowMs);
         return;
       case 'found':
-        for (const header of input.headers) mutations.insert(header, true, moment.nowMs, heldUntilMs(header, moment));
+        for (const header of input.headers)
+          mutations.insert(header, this.isEarlier(header), moment.nowMs, heldUntilMs(header, moment));
         for (const deadLetter of input.deadLetters) this.settledElsewhere({ kind: 'failed', deadLetter }, moment);
         return;
       case 'settledElsewhere':
@@ -126,6 +136,22 @@ export class Engine {
         for (const id of input.ids) {
           if (this.canCancel(id)) this.settle(this.verdicts.cancelled(mutations.get(id) as Entry, moment));
         }
+        return;
+      case 'keepBack':
+        for (const id of input.ids) {
+          const entry = mutations.get(id);
+          if (entry !== undefined && this.canAmend(entry)) mutations.keepBack(entry, input.amendId);
+        }
+        return;
+      case 'amended':
+        for (const header of input.headers) {
+          const entry = mutations.at(header.seq);
+          if (entry !== undefined) mutations.amend(entry, header, moment.nowMs, heldUntilMs(header, moment));
+        }
+        return;
+      case 'letGo':
+        for (const entry of [...mutations.kept])
+          if (entry.amendId === input.amendId) mutations.letGo(entry, moment.nowMs);
         return;
       case 'answer':
         if (this.batch?.id === input.batchId) this.takeAnswer(this.batch, input.answer, moment);
@@ -151,7 +177,7 @@ export class Engine {
     const { gates } = this;
     switch (input.kind) {
       case 'leadership':
-        this.setLeader(input.isLeader, moment);
+        this.setLeader(input.isLeader ? input.earlierSeq : null, moment);
         return;
       case 'paused':
       case 'resumed':
@@ -177,9 +203,17 @@ export class Engine {
     }
   }
 
-  private setLeader(isLeader: boolean, moment: Moment): void {
+  /** Null: this tab delivers no longer. */
+  private setLeader(earlierSeq: number | null, moment: Moment): void {
+    const isLeader = earlierSeq !== null;
     if (this.isLeader === isLeader) return;
     this.isLeader = isLeader;
+    this.earlierSeq = earlierSeq ?? Number.POSITIVE_INFINITY;
+    for (const entry of [...this.mutations.kept]) this.mutations.letGo(entry, moment.nowMs);
+    if (isLeader) {
+      for (const entry of this.mutations.all())
+        entry.mayHaveBeenSent = this.isEarlier(entry.header) && entry.heldUntilMs <= moment.nowMs;
+    }
     const onTheirWay = [...this.elsewhere.sending, ...(this.batch?.entries ?? [])];
     this.elsewhere = { sending: [], waitingFor: null };
     if (this.batch !== null) this.effects.push({ kind: 'abort', batchId: this.batch.id });
@@ -189,6 +223,10 @@ export class Engine {
       this.putBack(entry, moment);
     }
     if (!isLeader) this.mutations.settlementsLost(moment.nowMs);
+  }
+
+  private isEarlier({ seq }: MutationHeader): boolean {
+    return seq <= this.earlierSeq;
   }
 
   private putBack(entry: Entry, moment: Moment): void {

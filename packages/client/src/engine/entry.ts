@@ -26,7 +26,7 @@ export interface Entry {
   /** Since when it waits, for its lane's turn (monotonic). */
   readonly waitingSinceMs: number;
   /** Not sent before (monotonic), whatever anyone asks: the undo window of its own. */
-  readonly heldUntilMs: number;
+  heldUntilMs: number;
   /** Not sent before (monotonic), unless someone asks to hurry: a backoff, or a deferral. */
   backoffUntilMs: number;
   /** How often it got no answer alone, with answers to others in between: it may be what kills its server. */
@@ -35,11 +35,14 @@ export interface Entry {
   suspectedAtAnswer: number;
   /** Mutations that must be confirmed first. */
   readonly openParents: Set<string>;
+  /** Someone is rewriting it, under this id: it is neither sent nor settled meanwhile. Null when nobody is. */
+  amendId: string | null;
 }
 
 /** Whether it may go as soon as it is the first of its lane. */
 export function isDue(entry: Entry, nowMs: number): boolean {
-  return entry.phase.kind === 'waiting' && entry.openParents.size === 0 && dueAtMs(entry) <= nowMs;
+  const { phase, openParents, amendId } = entry;
+  return phase.kind === 'waiting' && openParents.size === 0 && amendId === null && dueAtMs(entry) <= nowMs;
 }
 
 export function dueAtMs(entry: Entry): number {

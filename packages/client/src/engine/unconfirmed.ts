@@ -22,6 +22,8 @@ export class Unconfirmed {
   private readonly childrenOf = new Map<string, Set<Entry>>();
   /** Those whose parent may be dead already; the tab that delivers looks. */
   private readonly suspectedOrphans = new Set<Entry>();
+  /** Those that someone is rewriting. */
+  readonly kept: Set<Entry> = new Set();
   /** Settled by this tab, and on its way to storage. */
   private readonly settling = new Set<number>();
   /** Every number that may be open; those that are not any more are dropped when they come up. */
@@ -64,7 +66,9 @@ export class Unconfirmed {
 
   /** `heldUntilMs` is when its undo window ends (monotonic); one that still has a part of it before it was never sent. */
   insert(header: MutationHeader, mayHaveBeenSent: boolean, nowMs: number, heldUntilMs: number): void {
-    if (this.bySeq.has(header.seq) || this.settling.has(header.seq)) return;
+    const known = this.bySeq.get(header.seq);
+    if (known !== undefined) this.amend(known, header, nowMs, heldUntilMs);
+    if (known !== undefined || this.settling.has(header.seq)) return;
     // The same id under another number: a dead letter was retried, and the newer one stands.
     const older = this.byId.get(header.id);
     if (older !== undefined) {
@@ -84,6 +88,7 @@ export class Unconfirmed {
       suspicionCount: 0,
       suspectedAtAnswer: 0,
       openParents: new Set(header.dependsOn.filter((id) => this.byId.has(id))),
+      amendId: null,
     };
     for (const id of entry.openParents) {
       this.childrenOf.set(id, (this.childrenOf.get(id) ?? new Set()).add(entry));
@@ -99,6 +104,33 @@ export class Unconfirmed {
     this.counts.pendingBytes += header.payloadBytes;
     this.schedule.insert(entry, nowMs);
     this.changed(entry);
+  }
+
+  /**
+   * Takes a later revision of its header, and lets it go if it was kept back for that: whoever rewrote it has done so.
+   * Its number, id, lane and priority are the same in every revision.
+   */
+  amend(entry: Entry, header: MutationHeader, nowMs: number, heldUntilMs: number): void {
+    if (header.revision <= entry.header.revision || entry.phase.kind === 'failed') return;
+    this.counts.pendingBytes += header.payloadBytes - entry.header.payloadBytes;
+    // A window that began anew; else the one that runs is the better measured.
+    if (header.createdAtMs !== entry.header.createdAtMs) entry.heldUntilMs = heldUntilMs;
+    entry.header = header;
+    this.changed(entry);
+    this.letGo(entry, nowMs);
+    this.schedule.freed(entry, nowMs);
+  }
+
+  /** Not sent before it is let go. */
+  keepBack(entry: Entry, amendId: string): void {
+    entry.amendId = amendId;
+    this.kept.add(entry);
+  }
+
+  letGo(entry: Entry, nowMs: number): void {
+    if (!this.kept.delete(entry)) return;
+    entry.amendId = null;
+    this.schedule.freed(entry, nowMs);
   }
 
   /** Those that wait for this one, and those behind the creation of their row; they cannot stand without it. */
@@ -121,9 +153,11 @@ export class Unconfirmed {
         // One that was retried stands behind it now, perhaps in the same lane: neither could ever go.
         return parent === undefined || parent.phase.kind === 'failed' || parent.header.seq > orphan.header.seq;
       });
+      // One that is being rewritten is looked at again when that is over: its body may just have changed.
+      if (orphan.amendId !== null) continue;
+      this.suspectedOrphans.delete(orphan);
       if (orphan.phase.kind === 'waiting' && parentId !== undefined) orphans.push({ orphan, parentId });
     }
-    this.suspectedOrphans.clear();
     return orphans;
   }
 
@@ -212,6 +246,8 @@ export class Unconfirmed {
     this.counts.pending -= 1;
     this.counts.pendingBytes -= entry.header.payloadBytes;
     this.schedule.remove(entry, nowMs, isServersVerdict);
+    this.kept.delete(entry);
+    entry.amendId = null;
     for (const id of entry.openParents) this.childrenOf.get(id)?.delete(entry);
     this.changed(entry);
   }

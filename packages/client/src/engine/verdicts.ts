@@ -109,7 +109,14 @@ export class Verdicts {
   /** What cannot stand without its parent is not sent. */
   orphaned(orphans: readonly Entry[], parentId: string, moment: Moment): readonly Settlement[] {
     const error = parentFailed(parentId);
-    return orphans.flatMap((child) => (child.phase.kind === 'waiting' ? this.failed(child, error, moment, false) : []));
+    return orphans.flatMap((child) => {
+      if (child.phase.kind !== 'waiting') return [];
+      if (child.amendId === null) return this.failed(child, error, moment, false);
+      // Buried when it is let go.
+      child.openParents.add(parentId);
+      this.mutations.suspectOrphans([child]);
+      return [];
+    });
   }
 }
 

@@ -49,6 +49,8 @@ export interface MutationHeader {
   /** Of the body's text. */
   readonly bodyChecksum: number;
   readonly attempts: readonly AttemptRecord[];
+  /** How often it was rewritten before it was ever sent; of two headers with one number the higher revision stands. */
+  readonly revision: number;
 }
 
 /** What is read only when it is sent or shown: kept apart from the header, which stays in memory. */
@@ -110,6 +112,7 @@ const header: v.GenericSchema<MutationHeader> = v.object({
   payloadBytes: v.number(),
   bodyChecksum: v.number(),
   attempts: v.array(attempt),
+  revision: v.number(),
 });
 
 // What stands in them was checked when they were written, and the checksum says that it still does.

@@ -12,7 +12,10 @@ function twoTabs(answer: (id: string) => Promise<CancelAnswer>) {
   const tab = (isLeader: boolean): AskLeader =>
     new AskLeader({
       isLeader: () => isLeader,
-      answers: { cancel: ({ id }) => answer(id) },
+      answers: {
+        cancel: ({ id }) => answer(id),
+        keepBack: async () => ({ amendId: 'none', epoch: '0', headers: [] }),
+      },
       post: (message) => sent.push(message),
       alarms: new Alarms(clock),
       newId: () => {
@@ -70,6 +73,18 @@ test('Q14 · an answer that comes too late, or to nobody, changes nothing', asyn
   for (const message of sent.splice(0)) await arrive(message);
 
   expect(await answer).toBe('unknown');
+});
+
+test('Q21 · what was kept back for an asker that has given up waiting is let go by it', async () => {
+  const { clock, follower, sent, arrive } = twoTabs(async () => 'cancelled');
+  const late: string[] = [];
+
+  const answer = follower.ask({ kind: 'keepBack', ids: [] }, 250, ({ amendId }) => late.push(amendId));
+  await clock.pass(250);
+  for (let hop = 0; hop < 2; hop += 1) for (const message of sent.splice(0)) await arrive(message);
+
+  expect(await answer).toBe('unknown');
+  expect(late).toEqual(['none']);
 });
 
 test('Q14 · the tab that delivers asks itself, without a message', async () => {

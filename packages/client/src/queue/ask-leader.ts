@@ -1,3 +1,4 @@
+import type { MutationHeader } from '../mutation/record.ts';
 import type { Alarms } from './alarms.ts';
 import type { TabMessage } from './tab-message.ts';
 
@@ -8,6 +9,15 @@ export type CancelAnswer = 'cancelled' | 'tooLate' | 'unknown';
 export interface Questions {
   /** Take this back, if it cannot have been sent. */
   readonly cancel: { readonly asked: { readonly id: string }; readonly answer: CancelAnswer };
+  /** Do not send these while I rewrite them, as far as they were never sent. */
+  readonly keepBack: { readonly asked: { readonly ids: readonly string[] }; readonly answer: KeptBack };
+}
+
+/** What is not sent until it is rewritten under this epoch, let go under this id, or its time is over. */
+export interface KeptBack {
+  readonly amendId: string;
+  readonly epoch: string;
+  readonly headers: readonly MutationHeader[];
 }
 
 export type Question = {
@@ -32,6 +42,8 @@ export interface AskLeaderPorts {
 
 /** Longest wait for the tab that delivers to answer, in milliseconds. */
 const ASK_TIMEOUT_MS = 2_000;
+/** How long after that an answer may still come, to be undone, in milliseconds. */
+const LATE_MS = 60_000;
 /** Questions that are remembered, so that one that arrives twice is not acted on twice. */
 const REMEMBERED_COUNT = 100;
 
@@ -48,16 +60,24 @@ export class AskLeader {
     this.ports = ports;
   }
 
-  /** The answer of the tab that delivers, which may be this one; `unknown` when there is none in time. */
+  /** The answer of the tab that delivers, which may be this one; `unknown` when there is none in time, and then it may still come `late`. */
   ask<Kind extends keyof Questions>(
     question: QuestionOf<Kind>,
     timeoutMs: number = ASK_TIMEOUT_MS,
+    late: (answer: Questions[Kind]['answer']) => void = () => {},
   ): Promise<Questions[Kind]['answer'] | 'unknown'> {
     const { isLeader, alarms, post, newId } = this.ports;
     if (isLeader()) return this.answer(question);
     const askId = newId();
     return new Promise((resolve) => {
-      const stopWaiting = alarms.after(timeoutMs, () => this.hear(askId, 'unknown'));
+      const stopWaiting = alarms.after(timeoutMs, () => {
+        resolve('unknown');
+        const stop = alarms.after(LATE_MS, () => this.waiting.delete(askId));
+        this.waiting.set(askId, (answer) => {
+          stop();
+          if (answer !== 'unknown') late(answer as Questions[Kind]['answer']);
+        });
+      });
       this.waiting.set(askId, (answer) => {
         stopWaiting();
         // What comes back under the id of this question is its answer.

@@ -55,6 +55,7 @@ export async function prepareMutation(
       payloadBytes: json.bytes,
       bodyChecksum: checksum(body),
       attempts: [],
+      revision: 0,
     },
   };
 }

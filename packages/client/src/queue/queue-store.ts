@@ -13,13 +13,27 @@ import {
   RECORD_FORMAT,
   sealRecord,
 } from '../mutation/record.ts';
-import type { Change, Durability, Expectation, Storage } from '../ports/storage.ts';
+import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, PENDING, seqKey } from './record-keys.ts';
 
 /** A mutation that is about to become durable; its number comes with the commit. */
 export interface NewMutation {
   readonly header: Omit<MutationHeader, 'seq'>;
   readonly body: string;
+}
+
+/** A pending mutation's header, and the text it stands as: what a rewriting expects to find. */
+export interface StoredHeader {
+  readonly header: MutationHeader;
+  readonly text: string;
+}
+
+/** What a pending mutation becomes; its number, id, lane and priority stay. */
+export interface Amendment {
+  readonly stored: StoredHeader;
+  readonly header: MutationHeader;
+  /** Null where it stays as it is. */
+  readonly body: string | null;
 }
 
 export interface Found<Record> {
@@ -44,7 +58,8 @@ export class QueueStore {
   readonly clientId: string;
   private readonly storage: Storage;
   private lastSeq: string | null;
-  private epoch = '0';
+  /** Under which this tab delivers, or last did. */
+  private ownEpoch = '0';
 
   private constructor(storage: Storage, clientId: string, lastSeq: string | null) {
     this.storage = storage;
@@ -70,6 +85,10 @@ export class QueueStore {
 
   get durability(): Durability {
     return this.storage.durability;
+  }
+
+  get epoch(): string {
+    return this.ownEpoch;
   }
 
   /** Stores all of them or none, numbered in their order after everything stored before. */
@@ -131,20 +150,24 @@ export class QueueStore {
     await this.storage.commit({ expect: [], changes: [change] });
   }
 
-  /** Makes this tab the one whose claims and settlements count. */
-  async takeOver(): Promise<void> {
-    const [current = null] = await this.storage.read([META.epoch]);
-    for (let epoch = current; ; ) {
+  /**
+   * Makes this tab the one whose claims and settlements count. Resolves to the last number that was given out before: up to
+   * it, and no further, an earlier one may have sent.
+   */
+  async takeOver(): Promise<number> {
+    for (;;) {
+      const [epoch = null, seq = null] = await this.storage.read([META.epoch, META.seq]);
       const next = String(Number(epoch ?? 0) + 1);
       const result = await this.storage.commit({
-        expect: [{ key: META.epoch, value: epoch }],
+        expect: [
+          { key: META.epoch, value: epoch },
+          { key: META.seq, value: seq },
+        ],
         changes: [{ kind: 'put', key: META.epoch, value: next }],
       });
-      if (result.kind === 'committed') {
-        this.epoch = next;
-        return;
-      }
-      epoch = result.actual;
+      if (result.kind === 'mismatch') continue;
+      this.ownEpoch = next;
+      return epoch === null ? 0 : Number(seq ?? 0);
     }
   }
 
@@ -153,10 +176,29 @@ export class QueueStore {
     const keys = headers.map(({ seq }) => seqKey(BODY, seq));
     const [epoch, paused, ...texts] = await this.storage.read([META.epoch, META.paused, ...keys]);
     return {
-      isLeader: epoch === this.epoch,
+      isLeader: epoch === this.ownEpoch,
       isPaused: paused !== null,
       bodies: new Map(headers.map((header, index) => [header.seq, parseBody(texts[index] ?? '', header.bodyChecksum)])),
     };
+  }
+
+  /** The headers of these as they stand among the pending ones; null for one that does not, or does not read. */
+  async pendingAt(seqs: readonly number[]): Promise<readonly (StoredHeader | null)[]> {
+    const texts = await this.storage.read(seqs.map((seq) => seqKey(PENDING, seq)));
+    return texts.map((text) => {
+      const parsed = text === null ? null : parseHeader(text);
+      return text === null || parsed?.kind !== 'record' ? null : { header: parsed.record, text };
+    });
+  }
+
+  /**
+   * Rewrites pending mutations, all of them or none, each as its next revision. Null, and nothing is written, when the lead
+   * has changed hands since `epoch`, or one of the headers is not as it was read.
+   */
+  async amend(amendments: readonly Amendment[], epoch: string): Promise<readonly MutationHeader[] | null> {
+    const { expect, changes, headers } = batchOfAmendments(amendments, epoch);
+    const result = await this.storage.commit({ expect, changes });
+    return result.kind === 'committed' ? headers : null;
   }
 
   /** Whether each of these stands among the pending ones. */
@@ -181,7 +223,7 @@ export class QueueStore {
 
   /** Writes the verdicts of one answer; false when another tab has taken over, and then nothing is written. */
   async settle(settlements: readonly Settlement[]): Promise<boolean> {
-    const isOwn: Expectation = { key: META.epoch, value: this.epoch };
+    const isOwn: Expectation = { key: META.epoch, value: this.ownEpoch };
     const counter = await this.countCompleted(settlements);
     const result = await this.storage.commit({
       expect: [isOwn],
@@ -300,6 +342,24 @@ export class QueueStore {
       after = entries.at(-1)?.key ?? after;
     }
   }
+}
+
+function batchOfAmendments(
+  amendments: readonly Amendment[],
+  epoch: string,
+): StorageBatch & { readonly headers: readonly MutationHeader[] } {
+  const expect: Expectation[] = [{ key: META.epoch, value: epoch }];
+  const changes: Change[] = [];
+  const headers: MutationHeader[] = [];
+  for (const { stored, header, body } of amendments) {
+    const { seq, revision } = stored.header;
+    const amended = { ...header, seq, revision: revision + 1 };
+    expect.push({ key: seqKey(PENDING, seq), value: stored.text });
+    changes.push({ kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(amended) });
+    if (body !== null) changes.push({ kind: 'put', key: seqKey(BODY, seq), value: body });
+    headers.push(amended);
+  }
+  return { expect, changes, headers };
 }
 
 function changesOfSettlement(settlement: Settlement): Change[] {

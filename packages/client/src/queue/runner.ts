@@ -9,6 +9,7 @@ import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Json } from '../protocol/wire.ts';
 import { Alarms } from './alarms.ts';
+import { Amender } from './amender.ts';
 import { AskLeader, type CancelAnswer } from './ask-leader.ts';
 import type { QueueStore } from './queue-store.ts';
 import { Sender } from './sender.ts';
@@ -55,6 +56,7 @@ const LOOK_AGAIN_MS = 60_000;
 export class Runner {
   readonly engine: Engine;
   readonly watch: StoreWatch;
+  readonly amender: Amender;
   private readonly ports: RunnerPorts;
   private readonly events: RunnerEvents;
   private isClosing = false;
@@ -88,9 +90,14 @@ export class Runner {
     this.askLeader = new AskLeader({
       ...shared,
       isLeader: () => this.engine.isLeader,
-      answers: { cancel: ({ id }) => this.answerCancel(id) },
+      answers: { cancel: ({ id }) => this.answerCancel(id), keepBack: ({ ids }) => this.amender.answer(ids) },
       post: (message) => this.post(message),
-      newId: ports.newId,
+    });
+    this.amender = new Amender({
+      ...shared,
+      watch: this.watch,
+      askLeader: () => this.askLeader,
+      post: (message) => this.post(message),
     });
   }
 
@@ -217,9 +224,9 @@ export class Runner {
   /** Before the first send, everything in the store is looked at once more: what this tab took for settled may not be. */
   private async takeOver(): Promise<void> {
     try {
-      await this.ports.store.takeOver();
+      const earlierSeq = await this.ports.store.takeOver();
       await this.watch.reconcile();
-      this.dispatch({ kind: 'leadership', isLeader: true });
+      this.dispatch({ kind: 'leadership', isLeader: true, earlierSeq });
     } catch (error) {
       this.report(error);
       this.alarms.after(TAKE_OVER_AGAIN_MS, () => void this.takeOver());
@@ -246,6 +253,12 @@ export class Runner {
         return;
       case 'settled':
         this.watch.settledElsewhere(message.settlements);
+        return;
+      case 'amended':
+        this.dispatch(message);
+        return;
+      case 'letGo':
+        this.dispatch(message);
         return;
       case 'discarded':
         this.watch.discarded(message.ids);

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import type { Settlement, WaitingFor } from '../engine/engine-io.ts';
+import type { MutationHeader } from '../mutation/record.ts';
 import type { Json } from '../protocol/wire.ts';
 import type { Question } from './ask-leader.ts';
 
@@ -8,6 +9,10 @@ export type TabMessage =
   /** New mutations stand in the store. */
   | { readonly kind: 'stored' }
   | { readonly kind: 'settled'; readonly settlements: readonly Settlement[] }
+  /** Rewritten in the store; whoever kept them back for that may let them go. */
+  | { readonly kind: 'amended'; readonly headers: readonly MutationHeader[] }
+  /** To the one who delivers: what was kept back under this id is not rewritten. */
+  | { readonly kind: 'letGo'; readonly amendId: string }
   | { readonly kind: 'discarded'; readonly ids: readonly string[] }
   /** From the one who delivers: all that is on its way, and what the rest waits for. */
   | { readonly kind: 'delivering'; readonly seqs: readonly number[]; readonly waitingFor: WaitingFor | null }
@@ -25,6 +30,8 @@ export type TabMessage =
 const KINDS = [
   'stored',
   'settled',
+  'amended',
+  'letGo',
   'discarded',
   'delivering',
   'paused',

@@ -51,7 +51,7 @@ export class EngineRig {
   /** One that delivers. */
   static leading(rules?: Partial<RetryRules>): EngineRig {
     const rig = new EngineRig(rules);
-    rig.input({ kind: 'leadership', isLeader: true });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
     return rig;
   }
 
@@ -91,6 +91,7 @@ export class EngineRig {
       payloadBytes: options.payloadBytes ?? 100,
       bodyChecksum: 0,
       attempts: options.attempts ?? [],
+      revision: 0,
     };
   }
 
@@ -178,6 +179,7 @@ export function entryOf(header: MutationHeader, waitingSinceMs = 0): Entry {
     suspicionCount: 0,
     suspectedAtAnswer: 0,
     openParents: new Set(),
+    amendId: null,
   };
 }
 

@@ -1,0 +1,154 @@
+import type { Engine } from '../engine/engine.ts';
+import type { EngineInput } from '../engine/engine-io.ts';
+import type { MutationHeader } from '../mutation/record.ts';
+import type { Alarms } from './alarms.ts';
+import type { AskLeader, KeptBack } from './ask-leader.ts';
+import type { Amendment, QueueStore, StoredHeader } from './queue-store.ts';
+import type { StoreWatch } from './store-watch.ts';
+import type { TabMessage } from './tab-message.ts';
+
+export interface AmenderPorts {
+  readonly store: QueueStore;
+  readonly engine: Engine;
+  readonly watch: StoreWatch;
+  readonly alarms: Alarms;
+  readonly askLeader: () => AskLeader;
+  readonly dispatch: (input: EngineInput) => void;
+  readonly post: (message: TabMessage) => void;
+  readonly newId: () => string;
+  /** Another tab delivers now. */
+  readonly standDown: () => void;
+  readonly report: (error: unknown) => void;
+}
+
+/** What a stored mutation becomes; null when it is better left as it is. */
+export type Rewrite = (stored: StoredHeader) => Promise<Omit<Amendment, 'stored'> | null>;
+
+/** How long the tab that delivers keeps something back for whoever rewrites it, in milliseconds. */
+const KEEP_BACK_MS = 2_000;
+/** Letting go that failed is tried again after this, in milliseconds. */
+const LET_GO_AGAIN_MS = 1_000;
+
+/**
+ * Rewriting mutations that surely were never sent; what may have been is never changed.
+ *
+ *   any tab            the tab that delivers
+ *   keepBack? ───────▶ never sent: not sent from now on
+ *            ◀─────── under this id and epoch
+ *   one commit, if the epoch and the header are still those
+ *   amended  ───────▶ takes the new header, sends
+ *   (nothing in time)  writes the header's next revision, so that a late commit fails; then sends what stands there
+ *
+ * A new leader has a new epoch, so a commit that was meant for the one before it fails as well.
+ */
+export class Amender {
+  private readonly ports: AmenderPorts;
+
+  constructor(ports: AmenderPorts) {
+    this.ports = ports;
+  }
+
+  /**
+   * Rewrites one mutation. Resolves to its new header; `tooLate` when it may have been sent, or changed meanwhile; `unknown`
+   * when the tab that delivers did not answer in time. With either nothing was written. Null: `rewrite` left it as it is.
+   */
+  async amend(
+    id: string,
+    rewrite: Rewrite,
+    timeoutMs?: number,
+  ): Promise<MutationHeader | 'tooLate' | 'unknown' | null> {
+    const kept = await this.keepBack([id], timeoutMs);
+    if (kept === 'unknown') return 'unknown';
+    const [known] = kept.headers;
+    if (known === undefined) return 'tooLate';
+    let amendment: Amendment | null;
+    try {
+      const [stored = null] = await this.ports.store.pendingAt([known.seq]);
+      const rewritten = stored === null ? null : await rewrite(stored);
+      amendment = stored === null || rewritten === null ? null : { ...rewritten, stored };
+    } catch (error) {
+      this.letGo(kept);
+      throw error;
+    }
+    if (amendment === null) {
+      this.letGo(kept);
+      return null;
+    }
+    // Should this reject, nobody knows whether it is written: the one who keeps it back looks when its time is over.
+    const amended = await this.ports.store.amend([amendment], kept.epoch);
+    if (amended === null) {
+      this.letGo(kept);
+      return 'tooLate';
+    }
+    this.tell(amended);
+    return amended[0] ?? null;
+  }
+
+  /** Asks for these not to be sent; of those that may have been, the answer says nothing. */
+  keepBack(ids: readonly string[], timeoutMs?: number): Promise<KeptBack | 'unknown'> {
+    return this.ports.askLeader().ask({ kind: 'keepBack', ids }, timeoutMs, (late) => this.letGo(late));
+  }
+
+  /** Nothing is rewritten under this id, now or later. */
+  letGo({ amendId }: KeptBack): void {
+    this.ports.dispatch({ kind: 'letGo', amendId });
+    this.ports.post({ kind: 'letGo', amendId });
+  }
+
+  /** These stand rewritten in the store. */
+  tell(headers: readonly MutationHeader[]): void {
+    this.ports.dispatch({ kind: 'amended', headers });
+    this.ports.post({ kind: 'amended', headers });
+  }
+
+  /** As the one who delivers. */
+  async answer(ids: readonly string[]): Promise<KeptBack> {
+    const { engine, watch, store, alarms, dispatch } = this.ports;
+    // Asked before this tab has heard of them: it looks first.
+    if (ids.some((id) => engine.mutations.get(id) === undefined)) await watch.catchUp();
+    const amendId = this.ports.newId();
+    const { epoch } = store;
+    dispatch({ kind: 'keepBack', ids, amendId });
+    const headers = this.keptUnder(amendId);
+    if (headers.length > 0) alarms.after(KEEP_BACK_MS, () => this.takeBack(amendId));
+    return { amendId, epoch, headers };
+  }
+
+  /** Whoever asked for it did not come back in time. */
+  private takeBack(amendId: string): void {
+    this.endKeeping(amendId).catch((error: unknown) => {
+      this.ports.report(error);
+      this.ports.alarms.after(LET_GO_AGAIN_MS, () => this.takeBack(amendId));
+    });
+  }
+
+  private async endKeeping(amendId: string): Promise<void> {
+    const { store, dispatch } = this.ports;
+    for (let kept = this.keptUnder(amendId); kept.length > 0; kept = this.keptUnder(amendId)) {
+      const stored = await store.pendingAt(kept.map(({ seq }) => seq));
+      const amended: MutationHeader[] = [];
+      const unchanged: Amendment[] = [];
+      kept.forEach(({ revision }, index) => {
+        const each = stored[index] ?? null;
+        if (each === null) return;
+        // Rewritten, and the message was lost.
+        if (each.header.revision > revision) amended.push(each.header);
+        else unchanged.push({ stored: each, header: each.header, body: null });
+      });
+      const fenced = unchanged.length === 0 ? [] : await store.amend(unchanged, store.epoch);
+      if (fenced !== null) {
+        this.tell([...amended, ...fenced]);
+        dispatch({ kind: 'letGo', amendId });
+      } else if (!(await store.claim([])).isLeader) {
+        this.ports.standDown();
+      }
+      // Else it was rewritten, or taken back, just now: looked at once more.
+    }
+  }
+
+  private keptUnder(amendId: string): readonly MutationHeader[] {
+    return [...this.ports.engine.mutations.kept]
+      .filter((entry) => entry.amendId === amendId)
+      .map(({ header }) => header);
+  }
+}
