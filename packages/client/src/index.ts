@@ -1,5 +1,12 @@
 export { type ClassifiedFailure, classifyFailure } from './delivery/classify-failure.ts';
 export {
+  applyJsonPatch,
+  type JsonPatch,
+  type JsonPatchOperation,
+  parseJsonPatch,
+} from './delivery/conflicts/json-patch.ts';
+export { applyMergePatch } from './delivery/conflicts/merge-patch.ts';
+export {
   type CallAttempt,
   type ExecuteOptions,
   executeWithRetry,
