@@ -33,6 +33,19 @@ export {
   savedRequests,
   type SavedRequestsOptions,
 } from './delivery/saved-requests.ts';
+export {
+  supabaseAuth,
+  type SupabaseAuthClient,
+  type SupabaseAuthOptions,
+  type SupabaseSessionAnswer,
+} from './delivery/supabase-auth.ts';
+export {
+  type SupabaseCall,
+  type SupabaseResult,
+  type SupabaseRpcClient,
+  supabaseTransport,
+  type SupabaseTransportOptions,
+} from './delivery/supabase-transport.ts';
 export type { WaitingFor } from './engine/engine-io.ts';
 export type { ProbeResult } from './engine/probe-result.ts';
 export type { Pace, RestAnswer, TransportAnswer } from './engine/transport-answer.ts';

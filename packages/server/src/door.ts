@@ -1,10 +1,11 @@
 import { type ErrorBody, type HealthResponse, PROTOCOL_VERSION } from 'holdfast/protocol';
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import { parseApplyRequest, toBatchText } from './apply-request.ts';
 import { parseAuditQuery, readAudit } from './audit-query.ts';
 import { type AuthOptions, createTokenVerifier } from './auth.ts';
 import { withCaller, workspaceOf } from './caller.ts';
 import { type Database, sqlStateOf } from './database.ts';
+import { createPostgrestDoor } from './postgrest-door.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import { readJsonBody } from './request-body.ts';
 
@@ -39,8 +40,9 @@ export interface DoorLogEntry {
 }
 
 /**
- * The HTTP door to `holdfast.apply`: `POST /v1/apply`, `GET /v1/audit`, `GET /v1/health`. Mount it into an app
- * (`app.route('/', door)`) or serve it alone. Every refusal is JSON: `{error: {category, code, message, hint}}`.
+ * The HTTP door to `holdfast.apply`: `POST /v1/apply`, `GET /v1/audit`, `GET /v1/health`, and `POST /rest/v1/rpc/apply`
+ * for `supabase-js`, which answers as PostgREST does. Mount it into an app (`app.route('/', door)`) or serve it alone.
+ * Every other refusal is JSON: `{error: {category, code, message, hint}}`.
  */
 export function createDoor(options: DoorOptions): Hono {
   const { database, logger } = options;
@@ -48,7 +50,7 @@ export function createDoor(options: DoorOptions): Hono {
   const limits = options.statementTimeoutMs === undefined ? {} : { statementTimeoutMs: options.statementTimeoutMs };
   const door = new Hono();
 
-  door.use('/v1/*', async (context, next) => {
+  const log: MiddlewareHandler = async (context, next) => {
     const startedAtMs = performance.now();
     await next();
     context.header('cache-control', 'no-store');
@@ -63,7 +65,9 @@ export function createDoor(options: DoorOptions): Hono {
     };
     if (context.res.status >= 500) logger?.error(entry);
     else logger?.info(entry);
-  });
+  };
+  door.use('/v1/*', log);
+  door.use('/rest/v1/*', log);
 
   door.post('/v1/apply', async (context) => {
     const claims = await verifyToken(context.req.header('authorization'));
@@ -107,6 +111,8 @@ export function createDoor(options: DoorOptions): Hono {
       return context.json(body, 503, { 'retry-after': '2' });
     }
   });
+
+  door.route('/', createPostgrestDoor({ database, verifyToken, limits }));
 
   const notFound = (): Response =>
     new Refusal(

@@ -1,14 +1,8 @@
 import * as v from 'valibot';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { Transport } from '../ports/transport.ts';
-import {
-  type ApplyResponse,
-  ERROR_CATEGORIES,
-  type ErrorBody,
-  type Json,
-  type WireError,
-  type WireOutcome,
-} from '../protocol/wire.ts';
+import type { ErrorBody, WireError } from '../protocol/wire.ts';
+import { NOT_OURS, parseApplyResponse, wireErrorSchema } from './apply-response.ts';
 import { classifyFailure, classifyStatus } from './classify-failure.ts';
 import { type Fetch, platformFetch } from './http-fetch.ts';
 import { parseAskedDelayMs, parsePace } from './pace.ts';
@@ -63,10 +57,10 @@ function parseAnswer(response: Response, text: string): TransportAnswer {
   const { status, headers } = response;
   const body = parseJson(text);
   if (status === 200) {
-    const answer = v.safeParse(applyResponse, body);
-    if (!answer.success) return { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null };
+    const answer = parseApplyResponse(body);
+    if (answer === null) return { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null };
     const pace = parsePace(headers);
-    return { kind: 'answered', outcomes: answer.output.outcomes, ...(pace === null ? {} : { pace }) };
+    return { kind: 'answered', outcomes: answer.outcomes, ...(pace === null ? {} : { pace }) };
   }
   const ours = v.safeParse(errorBody, body);
   const ownError = ours.success ? ours.output.error : null;
@@ -93,13 +87,6 @@ const NO_ANSWER: WireError = {
   hint: 'Nothing to do: it is sent again under the same id, and takes effect once.',
 };
 
-const NOT_OURS: WireError = {
-  category: 'SERVER_ERROR',
-  code: 'NOT_OUR_SERVER',
-  message: 'Something else than a Holdfast server answered.',
-  hint: 'Sign in to the network if it asks for it (a captive portal), or check the address of the server.',
-};
-
 function unreachable(cause: unknown): WireError {
   return {
     category: 'NETWORK_ERROR',
@@ -117,26 +104,4 @@ function parseJson(text: string): unknown {
   }
 }
 
-// Whatever `JSON.parse` returns is JSON.
-const json: v.GenericSchema<Json> = v.custom<Json>((value) => value !== undefined);
-const wireError: v.GenericSchema<WireError> = v.object({
-  category: v.fallback(v.picklist(ERROR_CATEGORIES), 'UNKNOWN_ERROR'),
-  code: v.string(),
-  message: v.string(),
-  hint: v.optional(v.string()),
-});
-const errorBody: v.GenericSchema<ErrorBody> = v.object({ error: wireError });
-const key = { seq: v.number(), id: v.string() };
-const outcome: v.GenericSchema<WireOutcome> = v.union([
-  v.object({ ...key, kind: v.literal('applied'), result: json }),
-  v.object({ ...key, kind: v.literal('duplicate'), verdict: v.literal('applied'), result: json }),
-  v.object({ ...key, kind: v.literal('duplicate'), verdict: v.literal('rejected'), error: wireError }),
-  v.object({ ...key, kind: v.literal('rejected'), error: wireError }),
-  v.object({ ...key, kind: v.literal('refused'), error: wireError }),
-  v.object({ ...key, kind: v.literal('deferred') }),
-]);
-const applyResponse: v.GenericSchema<ApplyResponse> = v.object({
-  protocol: v.number(),
-  outcomes: v.array(outcome),
-  serverTime: v.string(),
-});
+const errorBody: v.GenericSchema<ErrorBody> = v.object({ error: wireErrorSchema });

@@ -1,0 +1,39 @@
+import * as v from 'valibot';
+import { type ApplyResponse, ERROR_CATEGORIES, type Json, type WireError, type WireOutcome } from '../protocol/wire.ts';
+
+/** The answer of `holdfast.apply`, however it was carried; null for anything else, such as the page of a captive portal. */
+export function parseApplyResponse(body: unknown): ApplyResponse | null {
+  const answer = v.safeParse(applyResponse, body);
+  return answer.success ? answer.output : null;
+}
+
+/** An answer that nobody but another server would give. */
+export const NOT_OURS: WireError = {
+  category: 'SERVER_ERROR',
+  code: 'NOT_OUR_SERVER',
+  message: 'Something else than a Holdfast server answered.',
+  hint: 'Sign in to the network if it asks for it (a captive portal), or check the address of the server.',
+};
+
+// Whatever `JSON.parse` returns is JSON.
+const json: v.GenericSchema<Json> = v.custom<Json>((value) => value !== undefined);
+export const wireErrorSchema: v.GenericSchema<WireError> = v.object({
+  category: v.fallback(v.picklist(ERROR_CATEGORIES), 'UNKNOWN_ERROR'),
+  code: v.string(),
+  message: v.string(),
+  hint: v.optional(v.string()),
+});
+const key = { seq: v.number(), id: v.string() };
+const outcome: v.GenericSchema<WireOutcome> = v.union([
+  v.object({ ...key, kind: v.literal('applied'), result: json }),
+  v.object({ ...key, kind: v.literal('duplicate'), verdict: v.literal('applied'), result: json }),
+  v.object({ ...key, kind: v.literal('duplicate'), verdict: v.literal('rejected'), error: wireErrorSchema }),
+  v.object({ ...key, kind: v.literal('rejected'), error: wireErrorSchema }),
+  v.object({ ...key, kind: v.literal('refused'), error: wireErrorSchema }),
+  v.object({ ...key, kind: v.literal('deferred') }),
+]);
+const applyResponse: v.GenericSchema<ApplyResponse> = v.object({
+  protocol: v.number(),
+  outcomes: v.array(outcome),
+  serverTime: v.string(),
+});

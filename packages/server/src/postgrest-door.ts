@@ -1,0 +1,127 @@
+import { Hono } from 'hono';
+import type { TokenVerifier } from './auth.ts';
+import { withCaller, type WithCallerOptions } from './caller.ts';
+import { type Database, DatabaseUnavailableError, fieldOf, sqlStateOf } from './database.ts';
+import { Refusal } from './refusal.ts';
+import { readJsonBody } from './request-body.ts';
+
+export interface PostgrestDoorOptions {
+  readonly database: Database;
+  readonly verifyToken: TokenVerifier;
+  readonly limits: WithCallerOptions;
+}
+
+/** What PostgREST answers when something is wrong. */
+interface PostgrestError {
+  readonly code: string;
+  readonly details: string | null;
+  readonly hint: string | null;
+  readonly message: string;
+}
+
+/**
+ * The door that `supabase-js` knows: `POST /rest/v1/rpc/apply` with the arguments as a JSON object and the schema in
+ * `Content-Profile`, answered as PostgREST documents it (https://docs.postgrest.org/en/v13/references/errors.html). It
+ * offers one function, `holdfast.apply`; hosted Supabase offers the same through its own PostgREST.
+ */
+export function createPostgrestDoor({ database, verifyToken, limits }: PostgrestDoorOptions): Hono {
+  const door = new Hono();
+
+  door.post('/rest/v1/rpc/apply', async (context) => {
+    if (context.req.header('content-profile') !== 'holdfast') return refuse(404, noFunction('apply'));
+    const claims = await verifyToken(context.req.header('authorization'));
+    const body = await readJsonBody(context.req.raw);
+    const batch: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, 'batch') : undefined;
+    if (batch === undefined) return refuse(404, noFunction('apply'));
+    const rows = await withCaller(
+      database,
+      claims,
+      (session) =>
+        session.query<{ answer: string }>('select holdfast.apply($1::jsonb)::text as answer', [JSON.stringify(batch)]),
+      limits,
+    );
+    return context.body(rows[0]?.answer ?? '', 200, { 'content-type': 'application/json; charset=utf-8' });
+  });
+
+  door.post('/rest/v1/rpc/:name', ({ req }) => refuse(404, noFunction(req.param('name'))));
+  door.onError((error) => {
+    const { status, body } = describe(error);
+    return refuse(status, body);
+  });
+  return door;
+}
+
+function describe(error: unknown): { readonly status: number; readonly body: PostgrestError } {
+  if (error instanceof Refusal) {
+    const code = error.status === 401 ? 'PGRST301' : 'PGRST102';
+    return {
+      status: error.status === 401 ? 401 : 400,
+      body: { code, details: error.code, hint: error.hint, message: error.message },
+    };
+  }
+  if (error instanceof DatabaseUnavailableError)
+    return { status: 503, body: { code: 'PGRST001', details: null, hint: null, message: 'Database client error.' } };
+  const state = sqlStateOf(error);
+  if (state === null)
+    return { status: 500, body: { code: 'XX000', details: null, hint: null, message: 'Internal error.' } };
+  return {
+    status: statusOf(state),
+    body: {
+      code: state,
+      details: fieldOf(error, 'detail'),
+      hint: fieldOf(error, 'hint'),
+      message: fieldOf(error, 'message') ?? state,
+    },
+  };
+}
+
+/** PostgREST's table from SQLSTATEs to statuses, for a caller who is signed in. The longest entry that fits decides. */
+const STATUSES: readonly (readonly [start: string, status: number])[] = [
+  ['23503', 409],
+  ['23505', 409],
+  ['25006', 405],
+  ['42501', 403],
+  ['42883', 404],
+  ['42P01', 404],
+  ['42P17', 500],
+  ['53400', 500],
+  ['P0001', 400],
+  ['08', 503],
+  ['09', 500],
+  ['0L', 403],
+  ['0P', 403],
+  ['25', 500],
+  ['28', 403],
+  ['2D', 500],
+  ['38', 500],
+  ['39', 500],
+  ['3B', 500],
+  ['40', 500],
+  ['53', 503],
+  ['54', 500],
+  ['55', 500],
+  ['57', 500],
+  ['58', 500],
+  ['F0', 500],
+  ['HV', 500],
+  ['P0', 500],
+  ['XX', 500],
+];
+
+function statusOf(state: string): number {
+  return STATUSES.find(([start]) => state.startsWith(start))?.[1] ?? 400;
+}
+
+function noFunction(name: string): PostgrestError {
+  return {
+    code: 'PGRST202',
+    details: `Searched for the function ${name} in the schema of the request, with the parameters that were given.`,
+    hint: null,
+    message: `Could not find the function ${name} in the schema cache`,
+  };
+}
+
+function refuse(status: number, body: PostgrestError): Response {
+  const headers = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' };
+  return new Response(JSON.stringify(body), { status, headers });
+}

@@ -1,0 +1,166 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import { createDoor, type Database, DatabaseUnavailableError } from '@holdfast/server';
+import { createClient } from '@supabase/supabase-js';
+import { supabaseTransport, type Transport } from 'holdfast';
+import { type ApplyRequest, PROTOCOL_VERSION } from 'holdfast/protocol';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openTapePglite, openTapePostgres, type TapeDatabase } from './test/tape-databases.ts';
+
+const SECRET = 'a development secret of 32 bytes.';
+
+describe.each([
+  ['PGlite', openTapePglite],
+  ['Postgres', openTapePostgres],
+])('on %s', (_, open) => {
+  let world: TapeDatabase;
+  beforeAll(async () => {
+    world = await open();
+  });
+  afterAll(() => world.close());
+
+  test('R9, P2 · supabase-js carries a batch to apply, and a repeated one is a duplicate', async () => {
+    const workspaceId = `w-${randomUUID()}`;
+    const request = batch(workspaceId);
+    const options = { token: token(workspaceId), signal: new AbortController().signal };
+
+    const first = await transportTo(world.database).send(request, options);
+    const second = await transportTo(world.database).send(request, options);
+
+    expect(first).toMatchObject({
+      kind: 'answered',
+      outcomes: [{ kind: 'applied', seq: 1, result: { tag: 'Oslo', workspace_id: workspaceId } }],
+    });
+    expect(second).toMatchObject({ kind: 'answered', outcomes: [{ kind: 'duplicate', verdict: 'applied', seq: 1 }] });
+    expect(await entriesIn(world.database, workspaceId)).toEqual([['Oslo']]);
+  });
+
+  test('R9 · what the whole call is refused for says what the queue waits for', async () => {
+    const workspaceId = `w-${randomUUID()}`;
+    const { signal } = new AbortController();
+    const send = async (request: ApplyRequest, bearer: string | null): Promise<string> => {
+      const answer = await transportTo(world.database).send(request, { token: bearer, signal });
+      return answer.kind === 'answered' ? answer.kind : `${answer.kind} ${answer.error.category} ${answer.error.code}`;
+    };
+    const own = token(workspaceId);
+    const tooMany = Array.from({ length: 101 }, (_each, index) => mutation(index + 1));
+
+    expect(await send(batch(workspaceId), token(workspaceId, -60))).toBe('unauthorized AUTH_ERROR PGRST301');
+    expect(await send(batch('another'), own)).toBe('forbidden FORBIDDEN FOREIGN_WORKSPACE');
+    expect(await send({ ...batch(workspaceId), protocol: 99 }, own)).toBe('upgradeRequired OUTDATED UPGRADE_REQUIRED');
+    expect(await send({ ...batch(workspaceId), mutations: tooMany }, own)).toBe(
+      'batchRefused VALIDATION_ERROR BATCH_TOO_LARGE',
+    );
+    expect(await entriesIn(world.database, workspaceId)).toEqual([]);
+  });
+});
+
+test('R9 · a project without the migrations is no fault of the mutations, and says what to do', async () => {
+  const client = createClient('https://project.supabase.test', 'key', {
+    global: { fetch: fetchOf(UNREACHABLE) },
+  });
+  const answer = await supabaseTransport({ client, schema: 'public' }).send(batch('w'), {
+    token: token('w'),
+    signal: new AbortController().signal,
+  });
+
+  expect(answer).toMatchObject({
+    kind: 'unavailable',
+    error: { hint: expect.stringContaining('Run the migrations') as unknown },
+  });
+});
+
+test('R9 · a database that is away is the line at fault', async () => {
+  const answer = await transportTo(UNREACHABLE).send(batch('w'), {
+    token: token('w'),
+    signal: new AbortController().signal,
+  });
+
+  expect(answer.kind).toBe('unavailable');
+});
+
+test('R9 · a call that is given up may have been sent', async () => {
+  const abort = new AbortController();
+  abort.abort();
+
+  expect((await transportTo(UNREACHABLE).send(batch('w'), { token: null, signal: abort.signal })).kind).toBe('unknown');
+});
+
+test('R5 · the batch travels under the login of its queue, whoever is signed in to the client', async () => {
+  const bearers: (string | null)[] = [];
+  const client = createClient('https://project.supabase.test', 'key', {
+    accessToken: async () => 'the token of somebody else',
+    global: {
+      fetch: async (_input: RequestInfo | URL, init?: RequestInit) => {
+        bearers.push(new Headers(init?.headers).get('authorization'));
+        return Response.json({ protocol: 1, outcomes: [], serverTime: '' });
+      },
+    },
+  });
+
+  await supabaseTransport({ client }).send(batch('w'), { token: 'own', signal: new AbortController().signal });
+
+  expect(bearers).toEqual(['Bearer own']);
+});
+
+const UNREACHABLE: Database = {
+  query: () => Promise.reject(new DatabaseUnavailableError('away')),
+  transaction: () => Promise.reject(new DatabaseUnavailableError('away')),
+  close: async () => {},
+};
+
+/** The real client, whose requests go to the door in this process. */
+function transportTo(database: Database): Transport {
+  return supabaseTransport({
+    client: createClient('https://project.supabase.test', 'key', { global: { fetch: fetchOf(database) } }),
+  });
+}
+
+function fetchOf(database: Database): typeof fetch {
+  const door = createDoor({ database, auth: { secret: SECRET } });
+  return async (input, init) => {
+    const request = new Request(input, init);
+    request.signal.throwIfAborted();
+    return door.fetch(request);
+  };
+}
+
+function batch(workspaceId: string): ApplyRequest {
+  return {
+    protocol: PROTOCOL_VERSION,
+    client: { id: randomUUID(), workspaceId },
+    acknowledgedFloor: 0,
+    mutations: [mutation(1)],
+  };
+}
+
+function mutation(seq: number): ApplyRequest['mutations'][number] {
+  return {
+    id: randomUUID(),
+    seq,
+    after: null,
+    generation: 0,
+    type: 'item.create',
+    version: 1,
+    operation: 'create',
+    entity: { table: 'sim_items', id: randomUUID() },
+    payload: { tag: 'Oslo' },
+    createdAt: '2026-01-01T00:00:00.000Z',
+  };
+}
+
+/** HS256, as RFC 7515 has it. */
+function token(workspaceId: string, expiresInSeconds = 3_600): string {
+  const text = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
+  const exp = Math.floor(Date.now() / 1_000) + expiresInSeconds;
+  const claims = text({ sub: 'ada', role: 'authenticated', workspace_id: workspaceId, exp });
+  const signed = `${text({ alg: 'HS256', typ: 'JWT' })}.${claims}`;
+  return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`;
+}
+
+async function entriesIn(database: Database, workspaceId: string): Promise<readonly (readonly string[])[]> {
+  const rows = await database.query<{ readonly entries: readonly string[] }>(
+    'select entries from public.sim_items where workspace_id = $1',
+    [workspaceId],
+  );
+  return rows.map(({ entries }) => entries);
+}
