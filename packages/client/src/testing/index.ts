@@ -1,0 +1,22 @@
+export { BrowserSimulator } from './browser-simulator.ts';
+export type { ErrorMode, SimulatedAnswer } from './error-modes.ts';
+export { FakeClock } from './fake-clock.ts';
+export { type Caller, type LedgerRow } from './ledger.ts';
+export { type LossRates, NetworkSimulator, type NetworkSimulatorOptions } from './network-simulator.ts';
+export {
+  type ErrorModeOptions,
+  type RateLimitResponse,
+  type ServerEffect,
+  ServerSimulator,
+  type ServerSimulatorOptions,
+  type SimulatedRequest,
+} from './server-simulator.ts';
+export type { Row, ServerHandler, ServerHandlerContext, TableRules } from './server-tables.ts';
+export { type FailingWrites, StorageSimulator, type StorageSimulatorOptions } from './storage-simulator.ts';
+export {
+  createTestApp,
+  type RestartOptions,
+  TestApp,
+  type TestAppOptions,
+  type TestQueueOptions,
+} from './test-app.ts';

@@ -1,0 +1,164 @@
+import { classifyFailure } from '../delivery/classify-failure.ts';
+import type { ErrorCategory, Json, JsonObject, WireError, WireMutation } from '../protocol/wire.ts';
+import type { Caller, Performed } from './ledger.ts';
+
+/** A row of a simulated table: its id, and what was written. */
+export type Row = JsonObject & { readonly id: string };
+
+/** What a simulated table demands of its rows, as constraints of a database do. */
+export interface TableRules {
+  /** What may be written; anything else is `UNKNOWN_COLUMN`. @default anything */
+  readonly columns?: readonly string[];
+  /** Never missing or null: SQLSTATE `23502`. */
+  readonly required?: readonly string[];
+  /** Never twice in the table: SQLSTATE `23505`. */
+  readonly unique?: readonly string[];
+  /** What a new row gets for what is not written. */
+  readonly defaults?: JsonObject;
+  /** Says what is wrong with a row that someone wants to write, or null: `P0001`, with that text. */
+  readonly check?: (row: Row, caller: Caller) => string | null;
+}
+
+/** What a handler of the simulated server may do, all of it or (when it throws) nothing. */
+export interface ServerHandlerContext {
+  readonly mutation: WireMutation;
+  /** Whose token it came with. */
+  readonly caller: Caller;
+  readonly row: (table: string, id: string) => Row | undefined;
+  readonly rows: (table: string) => readonly Row[];
+  /** Writes a whole row, new or not. */
+  readonly write: (table: string, row: Row) => void;
+  readonly remove: (table: string, id: string) => void;
+}
+
+/**
+ * Carries out mutations of one type. What it returns is the result. What it throws is judged as the queue would judge it
+ * (`classifyFailure`): a `HoldfastError` of category `VALIDATION_ERROR` rejects for good, an error nobody knows only for now.
+ */
+// oxlint-disable-next-line typescript/no-explicit-any -- the payload is what the app's definition of the type says
+export type ServerHandler = (payload: any, context: ServerHandlerContext) => Json | undefined | void;
+
+interface StoredRow {
+  /** Null for a row that every workspace may change. */
+  readonly workspaceId: string | null;
+  readonly row: Row;
+}
+
+type Tables = Map<string, Map<string, StoredRow>>;
+
+/** The app's tables in the simulated database, written by the same operations as `holdfast.register_table` gives. */
+export class ServerTables {
+  private tables: Tables = new Map();
+  private readonly rules: Readonly<Record<string, TableRules>>;
+  private readonly handlers: Readonly<Record<string, ServerHandler>>;
+
+  constructor(rules: Readonly<Record<string, TableRules>>, handlers: Readonly<Record<string, ServerHandler>>) {
+    this.rules = rules;
+    this.handlers = handlers;
+  }
+
+  rows(table: string): readonly Row[] {
+    return [...(this.tables.get(table)?.values() ?? [])].map(({ row }) => row);
+  }
+
+  row(table: string, id: string): Row | undefined {
+    return this.tables.get(table)?.get(id)?.row;
+  }
+
+  write(table: string, row: Row, workspaceId: string | null): void {
+    const rows = this.tables.get(table) ?? new Map<string, StoredRow>();
+    this.tables.set(table, rows.set(row.id, { workspaceId, row }));
+  }
+
+  remove(table: string, id: string): void {
+    this.tables.get(table)?.delete(id);
+  }
+
+  perform(mutation: WireMutation, caller: Caller): Performed {
+    const handler = Object.hasOwn(this.handlers, mutation.type) ? this.handlers[mutation.type] : undefined;
+    if (handler !== undefined) return this.handle(handler, mutation, caller);
+    const { operation, entity, payload } = mutation;
+    if (operation === 'custom' || entity === null)
+      return failed('NO_HANDLER', 'VALIDATION_ERROR', `Nothing on the server handles the type "${mutation.type}".`);
+    const stored = this.tables.get(entity.table)?.get(entity.id);
+    // Another workspace's row is not there, as row-level security has it.
+    const mine = [caller.workspaceId, null].includes(stored?.workspaceId ?? null) ? stored?.row : undefined;
+    if (operation === 'create') {
+      if (stored !== undefined)
+        return failed('ROW_EXISTS', 'CONFLICT', `There is a row of "${entity.table}" with the id "${entity.id}".`);
+      return this.put(
+        entity.table,
+        { ...this.rules[entity.table]?.defaults, ...payload, id: entity.id },
+        payload,
+        caller,
+      );
+    }
+    if (mine === undefined) {
+      const message = `There is no "${entity.table}" with the id "${entity.id}" that you may change.`;
+      return failed('ROW_NOT_FOUND', 'NOT_FOUND', message);
+    }
+    if (operation === 'delete') {
+      this.remove(entity.table, entity.id);
+      return { kind: 'done', result: null };
+    }
+    return this.put(entity.table, { ...mine, ...payload, id: entity.id }, payload, caller);
+  }
+
+  private put(table: string, row: Row, payload: JsonObject, caller: Caller): Performed {
+    const failure = this.complain(table, row, payload, caller);
+    if (failure !== null) return failure;
+    this.write(table, row, caller.workspaceId);
+    return { kind: 'done', result: row };
+  }
+
+  private complain(table: string, row: Row, payload: JsonObject, caller: Caller): Performed | null {
+    const { columns, required = [], unique = [], check } = this.rules[table] ?? {};
+    const unknown = Object.keys(payload).find((key) => key !== 'id' && columns?.includes(key) === false);
+    if (unknown !== undefined)
+      return failed('UNKNOWN_COLUMN', 'VALIDATION_ERROR', `"${table}" has no field "${unknown}" that may be set.`);
+    if (typeof payload['id'] === 'string' && payload['id'] !== row.id)
+      return failed('INVALID_PAYLOAD', 'VALIDATION_ERROR', 'The payload names another id than the mutation.');
+    const missing = required.find((column) => row[column] === undefined || row[column] === null);
+    if (missing !== undefined) {
+      const message = `null value in column "${missing}" of relation "${table}" violates not-null constraint`;
+      return failed('23502', 'VALIDATION_ERROR', message);
+    }
+    for (const column of unique) {
+      if (
+        row[column] == null ||
+        !this.rows(table).some((other) => other.id !== row.id && other[column] === row[column])
+      )
+        continue;
+      const message = `duplicate key value violates unique constraint "${table}_${column}_key"`;
+      return failed('23505', 'CONFLICT', message);
+    }
+    const objection = check?.(row, caller) ?? null;
+    return objection === null ? null : failed('P0001', 'VALIDATION_ERROR', objection);
+  }
+
+  private handle(handler: ServerHandler, mutation: WireMutation, caller: Caller): Performed {
+    const before: Tables = new Map([...this.tables].map(([name, rows]) => [name, new Map(rows)]));
+    try {
+      const result = handler(mutation.payload, {
+        mutation,
+        caller,
+        row: (table, id) => this.row(table, id),
+        rows: (table) => this.rows(table),
+        write: (table, row) => this.write(table, row, caller.workspaceId),
+        remove: (table, id) => this.remove(table, id),
+      });
+      return { kind: 'done', result: result ?? null };
+    } catch (thrown) {
+      this.tables = before;
+      const { error, verdict } = classifyFailure(thrown);
+      const isPermanent = verdict === 'rejected' || verdict === 'forbidden' || verdict === 'conflict';
+      return { kind: 'failed', error, isPermanent };
+    }
+  }
+}
+
+/** For good, in the words of the server. */
+function failed(code: string, category: ErrorCategory, message: string): Performed {
+  const error: WireError = { category, code, message };
+  return { kind: 'failed', error, isPermanent: true };
+}
