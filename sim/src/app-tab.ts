@@ -60,7 +60,10 @@ export class AppTab {
       },
     });
     this.queue.ready.then(
-      () => process.calls('ready'),
+      () => {
+        process.calls('ready');
+        this.showDeadLetters();
+      },
       () => {
         // The app shows that it cannot start, and its user loads the page again.
         process.kill('could not open');
@@ -209,6 +212,15 @@ export class AppTab {
       if (workspaceId === this.device.workspaceId) items[entityId] = [...(items[entityId] ?? []), tag];
     }
     return items;
+  }
+
+  /** An app that is opened shows what has failed: the tab that made it so may have died before it told anyone. */
+  private showDeadLetters(): void {
+    const { history, plan } = this.world;
+    for (const { id, status, lastError, attemptCount } of this.queue.listUnconfirmed(1_000)) {
+      if (status !== 'failed' || lastError === null || history.find(id)?.toldFailedStep !== null) continue;
+      history.onSettled(this.process, { status, id, error: lastError }, attemptCount, plan.maxRetries);
+    }
   }
 
   /** What this tab has added stays in view until it is known to have failed. */

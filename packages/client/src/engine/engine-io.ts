@@ -58,7 +58,8 @@ export type GateInput =
 /** How a mutation left the pending ones, or what its refusal changed. Written to storage in one commit an answer. */
 export type Settlement =
   | { readonly kind: 'completed'; readonly record: CompletedRecord; readonly result: Json; readonly wasRepeat: boolean }
-  | { readonly kind: 'failed'; readonly deadLetter: DeadLetter }
+  /** `isOwn`: given up by this device, without a verdict that the server would repeat; so it holds only once it is stored. */
+  | { readonly kind: 'failed'; readonly deadLetter: DeadLetter; readonly isOwn?: true }
   | { readonly kind: 'refused'; readonly header: MutationHeader }
   /** Taken back before it can have been sent. */
   | { readonly kind: 'cancelled'; readonly header: MutationHeader; readonly cancelledAtMs: number };
@@ -97,6 +98,8 @@ export type WaitingFor =
   | 'paused'
   | 'auth'
   | 'upgrade'
+  /** What this device has found about it is being stored. */
+  | 'storage'
   | 'nothing';
 
 export interface Waiting {

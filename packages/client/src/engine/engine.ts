@@ -51,7 +51,10 @@ export class Engine {
   /** Takes one input and says what is to be done about it. */
   handle(input: EngineInput, moment: Moment): EngineEffect[] {
     this.take(input, moment);
-    if (this.isLeader) this.buryOrphans(moment);
+    if (this.isLeader) {
+      this.expire(moment);
+      this.buryOrphans(moment);
+    }
     this.sendWhatIsReady(moment);
     this.setWake(moment);
     const ids = this.mutations.takeChangedIds();
@@ -69,6 +72,7 @@ export class Engine {
 
   /** What this mutation waits for now, and the error behind it. */
   waitingFor(entry: Entry, nowMs: number): Waiting {
+    if (this.mutations.isBeingGivenUp(entry)) return { waitingFor: 'storage', error: entry.lastError, untilMs: null };
     if (entry.phase.kind !== 'waiting') return NOT_WAITING;
     const lane = this.mutations.schedule.lane(entry.header.lane);
     if (lane !== undefined && lane.head !== entry) return { waitingFor: 'lane', error: null, untilMs: null };
@@ -290,6 +294,12 @@ export class Engine {
     mutations.changed(entry);
   }
 
+  /** What was not sent in time, and surely was not sent before, is not sent any more. */
+  private expire(moment: Moment): void {
+    for (const entry of this.mutations.expiries.takeDue(moment.wallMs))
+      this.settle(this.verdicts.expired(entry, moment));
+  }
+
   /** Children of dead parents: added or found after the parent had died. */
   private buryOrphans(moment: Moment): void {
     const orphans = this.mutations.takeOrphans();
@@ -431,7 +441,9 @@ export class Engine {
   }
 
   private setWake(moment: Moment): void {
-    const atMs = this.canWork ? this.nextWorkAtMs(moment.nowMs) : null;
+    const workAtMs = this.canWork ? this.nextWorkAtMs(moment.nowMs) : null;
+    const expiryAtMs = this.isLeader ? this.mutations.expiries.nextAtMs(moment) : null;
+    const atMs = workAtMs === null || expiryAtMs === null ? (workAtMs ?? expiryAtMs) : Math.min(workAtMs, expiryAtMs);
     if (atMs === this.wakeAtMs) return;
     this.wakeAtMs = atMs;
     this.effects.push({ kind: 'wakeAt', atMs });

@@ -80,6 +80,11 @@ export class Schedule {
     if (lane !== undefined) this.offer(lane, nowMs);
   }
 
+  /** Whether a lane waits for the settlement of this number. */
+  isHeldFor(seq: number): boolean {
+    return this.holds.has(seq);
+  }
+
   unholdAll(nowMs: number): void {
     for (const seq of [...this.holds.keys()]) this.unhold(seq, nowMs);
   }

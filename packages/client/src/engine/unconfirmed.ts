@@ -1,12 +1,14 @@
 import type { MutationHeader } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { Entry } from './entry.ts';
+import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
 import { Schedule } from './schedule.ts';
 
 /** Every mutation that is not confirmed: who they are, how many of each phase, and up to where all is settled. */
 export class Unconfirmed {
   readonly schedule: Schedule = new Schedule();
+  readonly expiries: Expiries = new Expiries();
   readonly counts: { pending: number; processing: number; failed: number; pendingBytes: number } = {
     pending: 0,
     processing: 0,
@@ -103,6 +105,7 @@ export class Unconfirmed {
     this.counts.pending += 1;
     this.counts.pendingBytes += header.payloadBytes;
     this.schedule.insert(entry, nowMs);
+    this.expiries.watch(entry);
     this.changed(entry);
   }
 
@@ -218,6 +221,11 @@ export class Unconfirmed {
     this.schedule.hold(lane, seq);
   }
 
+  /** Given up by this device, but that is not stored yet: a crash now, or another leader, and it is pending as before. */
+  isBeingGivenUp({ header, phase }: Entry): boolean {
+    return phase.kind === 'failed' && this.schedule.isHeldFor(header.seq);
+  }
+
   /** It is stored, or will never be: either way nothing waits for it any more. */
   settlementEnded(seq: number, nowMs: number): void {
     this.settling.delete(seq);
@@ -248,6 +256,7 @@ export class Unconfirmed {
     this.schedule.remove(entry, nowMs, isServersVerdict);
     this.kept.delete(entry);
     entry.amendId = null;
+    this.expiries.forget(entry);
     for (const id of entry.openParents) this.childrenOf.get(id)?.delete(entry);
     this.changed(entry);
   }

@@ -94,7 +94,8 @@ export class Verdicts {
     else this.mutations.ownSettlementBegun(entry.header);
     this.mutations.bury(entry, error, moment.wallMs, moment.nowMs, isLedgered);
     const deadLetter = { header: entry.header, error, failedAtMs: moment.wallMs };
-    return [{ kind: 'failed', deadLetter }, ...this.orphaned(orphans, entry.header.id, moment)];
+    const settlement = { kind: 'failed', deadLetter, ...(isLedgered ? {} : { isOwn: true as const }) } as const;
+    return [settlement, ...this.orphaned(orphans, entry.header.id, moment)];
   }
 
   /** Takes back one that cannot have been sent, and makes dead letters of what stands on it. */
@@ -104,6 +105,11 @@ export class Verdicts {
     this.mutations.forget(entry, moment.nowMs, false);
     const cancelled = { kind: 'cancelled', header: entry.header, cancelledAtMs: moment.wallMs } as const;
     return [cancelled, ...this.orphaned(orphans, entry.header.id, moment)];
+  }
+
+  /** One that cannot have been sent, and is not to be sent any more. */
+  expired(entry: Entry, moment: Moment): readonly Settlement[] {
+    return this.failed(entry, EXPIRED, moment, false);
   }
 
   /** What cannot stand without its parent is not sent. */
@@ -119,6 +125,13 @@ export class Verdicts {
     });
   }
 }
+
+const EXPIRED: WireError = {
+  category: 'TIMEOUT_ERROR',
+  code: 'EXPIRED',
+  message: 'Not sent: the time in which it was to be sent has passed.',
+  hint: 'Retry it, and it is sent without that limit; or discard it.',
+};
 
 function parentFailed(parentId: string): WireError {
   return {

@@ -112,6 +112,12 @@ export interface MutationOptions {
   readonly priority?: Priority;
   /** Not sent before this much time has passed, in milliseconds: an undo window, in which `cancel` is sure to work. @default 0 */
   readonly delayMs?: number;
+  /**
+   * Not sent from this time on (a date, an ISO text with its time zone, or epoch milliseconds), by the device's clock: it
+   * becomes a dead letter, `EXPIRED`, which can be retried without that limit. One that may have been sent by then is sent
+   * again until its verdict is known; so is one that an earlier run of the app has left. @default never
+   */
+  readonly expiresAt?: Date | string | number;
   /** Attempts after the first. @default what its type says */
   readonly maxRetries?: number;
   /** Delay before the first retry, in milliseconds. @default what its type says */

@@ -34,6 +34,7 @@ const header: MutationHeader = {
   retryDelayMs: null,
   delayMs: 0,
   dependsOn: [],
+  expiresAtMs: null,
   createdAtMs: 1_700_000_000_000,
   payloadBytes: 12,
   bodyChecksum: 99,

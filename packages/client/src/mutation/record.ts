@@ -43,6 +43,8 @@ export interface MutationHeader {
   readonly delayMs: number;
   /** Ids of mutations that the server must have confirmed first. */
   readonly dependsOn: readonly string[];
+  /** By the device's clock: not sent from then on if it surely was not before. Null for never. */
+  readonly expiresAtMs: number | null;
   /** By the device's clock; nothing is ordered by it. */
   readonly createdAtMs: number;
   readonly payloadBytes: number;
@@ -108,6 +110,7 @@ const header: v.GenericSchema<MutationHeader> = v.object({
   retryDelayMs: v.nullable(v.number()),
   delayMs: v.number(),
   dependsOn: v.array(v.string()),
+  expiresAtMs: v.nullable(v.number()),
   createdAtMs: v.number(),
   payloadBytes: v.number(),
   bodyChecksum: v.number(),

@@ -165,7 +165,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     if (runner.engine.mutations.get(id) === undefined && this.verdicts.recent(id) === undefined)
       await runner.watch.catchUp();
     const entry = runner.engine.mutations.get(id);
-    if (entry?.phase.kind === 'failed') return { status: 'failed', id, error: entry.phase.error };
+    if (entry?.phase.kind === 'failed' && !runner.engine.mutations.isBeingGivenUp(entry))
+      return { status: 'failed', id, error: entry.phase.error };
     if (entry !== undefined) return new Promise((resolve) => this.verdicts.waitFor(id, resolve));
     if (this.verdicts.recent(id) !== undefined || (await store.completed(id)) !== null)
       return { status: 'completed', id, result: null, wasRepeat: true };

@@ -2,6 +2,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { Waiting, WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
 import type { AttemptRecord, CompletedRecord } from '../mutation/record.ts';
+import type { ErrorCode } from '../protocol/error-codes.ts';
 import type { EntityRef, WireError } from '../protocol/wire.ts';
 
 /** Where a mutation stands. `failed` is a dead letter; `cancelled` was disposed of by someone. */
@@ -18,6 +19,8 @@ export interface MutationStatus {
   readonly stage: Stage;
   /** When it was added, by the device's clock. */
   readonly createdAtMs: number;
+  /** From when on it is not sent any more if it was not before, by the device's clock; null for never. */
+  readonly expiresAtMs: number | null;
   /** When the verdict came, by the device's clock; null while there is none. */
   readonly settledAtMs: number | null;
   /** Answers about it so far. */
@@ -49,21 +52,23 @@ export function statusOfEntry(
 ): MutationStatus {
   const { header, phase } = entry;
   const waiting = engine.waitingFor(entry, moment.nowMs);
-  const failedAtMs = phase.kind === 'failed' ? phase.failedAtMs : null;
+  const isDead = phase.kind === 'failed' && !engine.mutations.isBeingGivenUp(entry);
+  const status = phase.kind === 'sending' ? 'processing' : isDead ? 'failed' : 'pending';
   return {
     id: header.id,
     type: header.type,
     entity: header.entity,
-    status: phase.kind === 'waiting' ? 'pending' : phase.kind === 'sending' ? 'processing' : 'failed',
+    status,
     stage: phase.kind === 'sending' ? 'sent' : 'stored',
     createdAtMs: header.createdAtMs,
-    settledAtMs: failedAtMs,
+    expiresAtMs: header.expiresAtMs,
+    settledAtMs: isDead ? phase.failedAtMs : null,
     attemptCount: header.attempts.length,
     attempts: header.attempts,
     nextAttemptAtMs: waiting.untilMs === null ? null : moment.wallMs + Math.max(0, waiting.untilMs - moment.nowMs),
     lastError: entry.lastError,
     waitingFor: waiting.waitingFor,
-    sentence: sentenceOf(entry, waiting),
+    sentence: sentenceOf(status, entry.lastError, waiting),
   };
 }
 
@@ -75,6 +80,7 @@ export function statusOfCompleted(record: CompletedRecord, isObserved: boolean):
     status: 'completed',
     stage: isObserved ? 'observed' : 'confirmed',
     createdAtMs: record.createdAtMs,
+    expiresAtMs: null,
     settledAtMs: record.confirmedAtMs,
     attemptCount: record.attemptCount,
     attempts: [],
@@ -85,18 +91,19 @@ export function statusOfCompleted(record: CompletedRecord, isObserved: boolean):
   };
 }
 
-function sentenceOf(entry: Entry, waiting: Waiting): string {
-  switch (entry.phase.kind) {
-    case 'failed':
-      return entry.phase.error.category === 'CORRUPTED'
-        ? entry.phase.error.message
-        : `The server did not accept it: ${entry.phase.error.message}`;
-    case 'sending':
-      return 'It is on its way to the server.';
-    case 'waiting':
-      return WAITING_SENTENCES[waiting.waitingFor];
-  }
+function sentenceOf(status: 'pending' | 'processing' | 'failed', error: WireError | null, waiting: Waiting): string {
+  if (status === 'pending') return WAITING_SENTENCES[waiting.waitingFor];
+  if (status === 'processing' || error === null) return 'It is on its way to the server.';
+  return OWN_VERDICTS.has(error.code) ? error.message : `The server did not accept it: ${error.message}`;
 }
+
+/** What a device says by itself about a mutation, without a word of the server. */
+const OWN_VERDICTS: ReadonlySet<string> = new Set<ErrorCode>([
+  'UNREADABLE_RECORD',
+  'PARENT_FAILED',
+  'EXPIRED',
+  'SUSPECT',
+]);
 
 /** What a mutation waits for, told to the person whose work it is. */
 export const WAITING_SENTENCES: Readonly<Record<WaitingFor, string>> = {
@@ -110,6 +117,7 @@ export const WAITING_SENTENCES: Readonly<Record<WaitingFor, string>> = {
   paused: 'Sending is paused; resume it to go on.',
   auth: 'It waits for a valid sign-in; sign in again to go on.',
   upgrade: 'The server needs a newer version of this app; update it to go on.',
+  storage: 'It cannot be sent any more; that is being stored on this device.',
   nothing: 'It is sent next.',
 };
 
@@ -125,5 +133,6 @@ export const WAITING_ADVICE: Readonly<Record<WaitingFor, string>> = {
   paused: 'Call `resume()`.',
   auth: 'Sign in again, then call `loginChanged()`.',
   upgrade: 'Install the newer version of the app.',
+  storage: 'Nothing: wait. If the device has no room, free some.',
   nothing: 'Nothing.',
 };

@@ -50,6 +50,7 @@ export async function prepareMutation(
       priority: priorityOf(input.priority ?? definition.priority ?? 'normal'),
       ...retries,
       delayMs: countOption('delayMs', input.delayMs) ?? 0,
+      expiresAtMs: expiresAtMsOf(input.expiresAt, wallMs),
       dependsOn: (input.dependsOn ?? []).map((parent) => (typeof parent === 'string' ? parent : parent.id)),
       createdAtMs: wallMs,
       payloadBytes: json.bytes,
@@ -77,6 +78,17 @@ function countOption(option: string, value: number | undefined): number | null {
     code: 'INVALID_OPTION',
     message: `Not stored: \`${option}\` must be a whole number from 0; it is ${value}.`,
     hint: `Correct \`${option}\`, or leave it out.`,
+  });
+}
+
+function expiresAtMsOf(expiresAt: MutationOptions['expiresAt'], wallMs: number): number | null {
+  if (expiresAt === undefined) return null;
+  const atMs = typeof expiresAt === 'string' ? Date.parse(expiresAt) : Number(expiresAt);
+  if (Number.isFinite(atMs) && atMs > wallMs) return atMs;
+  throw new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `Not stored: \`expiresAt\` must be a date to come; it is ${String(expiresAt)}.`,
+    hint: 'Correct `expiresAt`, or leave it out.',
   });
 }
 

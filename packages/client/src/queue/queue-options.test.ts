@@ -228,3 +228,83 @@ describe('where it comes from', () => {
     expect((await queue.getStatus()).totalMutations).toBe(0);
   });
 });
+
+describe('expiresAt', () => {
+  const inAnHour = (device: TestDevice): number => device.clock.wallMs() + 3_600_000;
+
+  test('Q15 · what was not sent in time becomes a dead letter, EXPIRED, and can be retried without that limit', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await queue.pause();
+    const { id, settled } = await queue.add({ ...note('a'), expiresAt: inAnHour(device) });
+    expect(await queue.getMutationStatus(id)).toMatchObject({ status: 'pending', expiresAtMs: inAnHour(device) });
+
+    await device.clock.pass(3_600_000);
+
+    expect(await settled).toMatchObject({ status: 'failed', error: { code: 'EXPIRED' } });
+    expect(await queue.getMutationStatus(id)).toMatchObject({
+      status: 'failed',
+      sentence: 'Not sent: the time in which it was to be sent has passed.',
+    });
+    await queue.resume();
+    expect(await queue.retry(id)).toBe(true);
+    await device.clock.settle();
+    expect(device.server.effects).toEqual([id]);
+  });
+
+  test('Q15 · one that was sent without an answer is sent again, however late', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    device.server.isLosingAnswers = true;
+    const { id } = await queue.add({ ...note('a'), expiresAt: inAnHour(device) });
+    await device.clock.pass(7_200_000);
+    expect(await queue.getMutationStatus(id)).toMatchObject({ status: 'pending' });
+    device.server.isLosingAnswers = false;
+
+    await device.goOnline();
+
+    expect(device.server.effects).toEqual([id]);
+    expect(await queue.getMutationStatus(id)).toMatchObject({ status: 'completed' });
+  });
+
+  test('Q15 · that it expired is told once it is stored: until then it may still be sent', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await queue.pause();
+    const { id, settled } = await queue.add({ ...note('a'), expiresAt: inAnHour(device) });
+    let verdict: unknown = null;
+    void settled.then((told) => {
+      verdict = told;
+    });
+    device.storage.isFull = () => true;
+    await device.clock.pass(3_600_500);
+    expect(verdict).toBeNull();
+    expect(await queue.getMutationStatus(id)).toMatchObject({ status: 'pending', waitingFor: 'storage' });
+
+    device.storage.isFull = () => false;
+    await device.clock.pass(1_000);
+
+    expect(verdict).toMatchObject({ status: 'failed', error: { code: 'EXPIRED' } });
+  });
+
+  test('Q15 · a date, an ISO text and milliseconds say the same', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await queue.pause();
+    const atMs = inAnHour(device);
+    for (const expiresAt of [atMs, new Date(atMs), new Date(atMs).toISOString()]) {
+      const { id } = await queue.add({ ...note('a'), expiresAt });
+      expect(queue.peekStatus(id)?.expiresAtMs).toBe(atMs);
+    }
+  });
+
+  test.each([
+    { name: 'no date', expiresAt: 'soon' },
+    { name: 'a date that is past', expiresAt: 0 },
+    { name: 'no number', expiresAt: Number.NaN },
+    { name: 'a date that does not exist', expiresAt: new Date(Number.NaN) },
+  ])('Q15 · $name is refused', async ({ expiresAt }) => {
+    const queue = await new TestDevice().open();
+    await expect(queue.add({ ...note('a'), expiresAt })).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+  });
+});

@@ -175,7 +175,9 @@ export class QueueReader {
       ids === undefined
         ? [...mutations.all()]
         : ids.map((id) => mutations.get(id)).filter((entry) => entry !== undefined);
-    const headers = entries.filter(({ phase }) => phase.kind !== 'failed').map(({ header }) => header);
+    const headers = entries
+      .filter((entry) => entry.phase.kind !== 'failed' || mutations.isBeingGivenUp(entry))
+      .map(({ header }) => header);
     const bodies = await this.store.bodies(headers);
     return headers.flatMap(({ id, type, seq }) => {
       const payload = bodies.get(seq)?.payload;

@@ -252,7 +252,8 @@ export class QueueStore {
     if (text === null || body === null) return null;
     // The text that stands there, not the record sealed anew: that need not be the same, letter by letter.
     return this.numbered(1, [{ key, value: text }], (seq) => {
-      const again: MutationHeader = { ...header, seq, generation: header.generation + 1, attempts: [] };
+      // Whoever asks for it now wants it sent, whenever it was to be sent before.
+      const again = { ...header, seq, generation: header.generation + 1, attempts: [], expiresAtMs: null };
       const changes: Change[] = [
         { kind: 'delete', key },
         { kind: 'delete', key: seqKey(BODY, header.seq) },

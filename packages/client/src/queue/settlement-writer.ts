@@ -50,13 +50,13 @@ export class SettlementWriter {
 
   /**
    * Verdicts are told at once and stored in turn. While they cannot be stored they are kept; sent again, they would be the
-   * same. That something was taken back is no verdict of the server's, and holds only once it is stored.
+   * same. What is no verdict of the server's holds only once it is stored, and is told then.
    */
   settle(settlements: readonly Settlement[]): void {
     this.ports.watch.noteSettled(settlements);
     this.unstored.push(...settlements);
     this.writing = this.writing.then(() => this.write(WRITE_DELAY_MS_BASE));
-    for (const settlement of settlements) if (settlement.kind !== 'cancelled') this.ports.settled(settlement);
+    for (const settlement of settlements) if (!isOwn(settlement)) this.ports.settled(settlement);
   }
 
   private async write(delayMs: number): Promise<void> {
@@ -73,7 +73,7 @@ export class SettlementWriter {
       this.ports.watch.noteSettled(settlements);
       this.ports.post({ kind: 'settled', settlements });
       this.ports.dispatch({ kind: 'settlementsStored', seqs: settlements.map(seqOf) });
-      for (const settlement of settlements) if (settlement.kind === 'cancelled') this.ports.settled(settlement);
+      for (const settlement of settlements) if (isOwn(settlement)) this.ports.settled(settlement);
     } catch (error) {
       this.unstored = [...settlements, ...this.unstored];
       this.ports.report(error);
@@ -85,6 +85,11 @@ export class SettlementWriter {
       });
     }
   }
+}
+
+/** Settled by this device, without a verdict that the server would repeat. */
+function isOwn(settlement: Settlement): boolean {
+  return settlement.kind === 'cancelled' || (settlement.kind === 'failed' && settlement.isOwn === true);
 }
 
 function seqOf(settlement: Settlement): number {

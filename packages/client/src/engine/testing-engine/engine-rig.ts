@@ -18,6 +18,7 @@ export interface HeaderOptions {
   readonly retryDelayMs?: number;
   readonly delayMs?: number;
   readonly dependsOn?: readonly string[];
+  readonly expiresAtMs?: number;
 }
 
 /** What a batch was, once it left the engine. */
@@ -30,6 +31,8 @@ export type Sent = Extract<EngineEffect, { kind: 'send' }>;
 export class EngineRig {
   readonly engine: Engine;
   nowMs = 1_000_000;
+  /** What the wall clock is ahead of the monotonic one. */
+  wallOffsetMs = 1_700_000_000_000;
   random: () => number = () => 0.5;
   isStorageSlow = false;
   /** Effects of the last input. */
@@ -56,7 +59,7 @@ export class EngineRig {
   }
 
   moment(): Moment {
-    return { nowMs: this.nowMs, wallMs: 1_700_000_000_000 + this.nowMs, random: this.random };
+    return { nowMs: this.nowMs, wallMs: Math.floor(this.wallOffsetMs + this.nowMs), random: this.random };
   }
 
   input(input: EngineInput): EngineEffect[] {
@@ -87,6 +90,7 @@ export class EngineRig {
       retryDelayMs: options.retryDelayMs ?? null,
       delayMs: options.delayMs ?? 0,
       dependsOn: options.dependsOn ?? [],
+      expiresAtMs: options.expiresAtMs ?? null,
       createdAtMs: 1_700_000_000_000,
       payloadBytes: options.payloadBytes ?? 100,
       bodyChecksum: 0,
