@@ -17,7 +17,7 @@ export class Device {
   readonly index: number;
   readonly userId: string;
   readonly workspaceId: string;
-  readonly disk: Disk = { isFull: false, stores: new Map() };
+  readonly disk: Disk = { isFull: false, lead: null, stores: new Map() };
   readonly circle: TabCircle;
   readonly line: Line;
   readonly closedProcesses = new Set<TabProcess>();
@@ -43,7 +43,7 @@ export class Device {
   }
 
   get liveTabs(): readonly AppTab[] {
-    return this.tabs.filter(({ process, isClosing }) => process.isAlive && !isClosing);
+    return this.tabs.filter(({ process, isClosing }) => process.isAlive && !process.isForsaken && !isClosing);
   }
 
   openTab(): AppTab {

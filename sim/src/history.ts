@@ -158,6 +158,13 @@ export class History {
         `${process.name} begins to send although ${pause.process.name} was told that it is paused`,
       );
     }
+    const { lead } = device.disk;
+    if (lead !== null && lead.process !== process && process.lastEpochReadStep > lead.step) {
+      this.violated(
+        'inv-I12',
+        `${process.name} begins to send, and could have seen that ${lead.process.name} delivers`,
+      );
+    }
     if (device.closedProcesses.has(process)) this.violated('inv-I11', `${process.name} sends after it was closed`);
     const request = JSON.parse(bodyText) as ApplyRequest;
     if (request.client.workspaceId !== device.workspaceId) {

@@ -73,6 +73,10 @@ export interface Plan {
   readonly actionsPerMinute: number;
   /** Whether a sign of the network's return reaches the device; without one it must find out by itself. */
   readonly isWoken: boolean;
+  /** The tab that delivers is frozen when the faults end, and stays so, with its lock. */
+  readonly isLeaderForsaken: boolean;
+  /** False for a platform with no locks between tabs. */
+  readonly hasLock: boolean;
   readonly rates: FaultRates;
 }
 
@@ -98,6 +102,8 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     hasView: dice.of('plan hasView').chance(0.5),
     actionsPerMinute: dice.ofSeed((seeded) => seeded.pick([0, 1, 4]), 0),
     isWoken: dice.of('plan isWoken').chance(0.5),
+    isLeaderForsaken: dice.of('plan isLeaderForsaken').chance(0.2),
+    hasLock: !dice.of('plan hasLock').chance(0.05),
     rates: dice.ofSeed(drawRates, NO_RATES),
   };
 }

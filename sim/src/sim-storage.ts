@@ -37,9 +37,14 @@ export class StoredValues {
   }
 }
 
+/** Where the queue counts its leaders. */
+const EPOCH_KEY = 'meta/epoch';
+
 /** The disk of one device. */
 export interface Disk {
   isFull: boolean;
+  /** Who raised the epoch last, and when: the one that may deliver. */
+  lead: { readonly process: TabProcess; readonly step: number } | null;
   readonly stores: Map<string, StoredValues>;
 }
 
@@ -81,11 +86,16 @@ function storageOver(world: World, process: TabProcess, disk: Disk, stored: Stor
         if (world.faults.strikes('killAtWrite', dice)) killAroundWrite(world, process, dice);
         // Killed before the effect: the write never happens.
         if (!process.isAlive && dice.chance(0.5)) return { kind: 'committed' as const };
-        return stored.apply(batch);
+        const result = stored.apply(batch);
+        if (result.kind === 'committed' && batch.changes.some(({ key }) => key === EPOCH_KEY)) {
+          disk.lead = { process, step: world.history.nextStep() };
+        }
+        return result;
       }),
     read: (keys) =>
       call(`read ${keys.join()}`, (dice) => {
         readable(dice);
+        if (keys.includes(EPOCH_KEY)) process.lastEpochReadStep = process.lastReadStep;
         return keys.map((key) => stored.values.get(key) ?? null);
       }),
     scan: ({ prefix, after, limit }) =>

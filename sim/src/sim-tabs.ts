@@ -1,12 +1,14 @@
-import type { Tabs } from '../../packages/client/src/ports/tabs.ts';
+import type { Lead, Tabs } from '../../packages/client/src/ports/tabs.ts';
 import type { Json } from '../../packages/client/src/protocol/wire.ts';
 import type { TabProcess } from './tab-process.ts';
 import type { World } from './world.ts';
 
 interface Request {
   readonly process: TabProcess;
-  readonly onGranted: () => void;
+  readonly lead: Lead;
   isHeld: boolean;
+  /** Given up; what is still on its way to it means nothing. */
+  isOver: boolean;
 }
 
 interface Member {
@@ -20,6 +22,8 @@ interface Member {
 export class TabCircle {
   /** A broken one grants the lock to everyone who asks: safety must not depend on it. */
   isLockBroken = false;
+  /** Some platforms have none. */
+  hasLock = true;
   private readonly world: World;
   private readonly members: Member[] = [];
   private requests: Request[] = [];
@@ -32,16 +36,12 @@ export class TabCircle {
     const member: Member = { process, purpose: `message to ${process.name}`, messageCount: 0, listeners: new Set() };
     this.members.push(member);
     process.onKilled(() => this.leave(process));
+    const { hasLock } = this;
     return {
-      lead: (onGranted) => {
-        process.calls('lead');
-        const request = { process, onGranted, isHeld: false };
-        this.requests.push(request);
-        this.grantNext();
-        return () => {
-          process.calls('stop leading');
-          this.release(request);
-        };
+      hasLock,
+      lead: (lead, { isForced = false } = {}) => {
+        process.calls(isForced ? 'lead by force' : 'lead');
+        return hasLock ? this.ask(process, lead, isForced) : () => {};
       },
       post: (message) => {
         const text = JSON.stringify(message);
@@ -57,6 +57,45 @@ export class TabCircle {
         member.listeners.clear();
       },
     };
+  }
+
+  private ask(process: TabProcess, lead: Lead, isForced: boolean): () => void {
+    let request: Request = { process, lead, isHeld: false, isOver: false };
+    if (isForced) this.takeFromHolders();
+    this.requests = isForced ? [request, ...this.requests] : [...this.requests, request];
+    this.grantNext();
+    const stopWatching = process.onLife({
+      away: () => {
+        const { isHeld } = request;
+        this.release(request);
+        if (isHeld) lead.onLost();
+      },
+      back: () => {
+        request = { process, lead, isHeld: false, isOver: false };
+        this.requests.push(request);
+        this.grantNext();
+      },
+    });
+    return () => {
+      process.calls('stop leading');
+      stopWatching();
+      this.release(request);
+    };
+  }
+
+  /** Who had it is told, and stands in line again; its code runs on meanwhile. */
+  private takeFromHolders(): void {
+    for (const request of this.requests.filter(({ isHeld }) => isHeld)) {
+      this.requests = this.requests.filter((each) => each !== request);
+      request.isHeld = false;
+      const delayMs = this.world.dice.of(`lock of ${request.process.name}`).between(0.1, 10);
+      request.process.later(delayMs, 'lock taken by force', () => {
+        if (request.isOver) return;
+        this.requests.push(request);
+        request.lead.onLost();
+        this.grantNext();
+      });
+    }
   }
 
   private deliver(to: Member, text: string): void {
@@ -84,6 +123,7 @@ export class TabCircle {
   }
 
   private release(request: Request): void {
+    request.isOver = true;
     if (!this.requests.includes(request)) return;
     this.requests = this.requests.filter((each) => each !== request);
     this.grantNext();
@@ -98,7 +138,7 @@ export class TabCircle {
         this.world.dice.of(`lock of ${request.process.name}`).between(0.1, 10),
         'lock granted',
         () => {
-          if (this.requests.includes(request)) request.onGranted();
+          if (request.isHeld && this.requests.includes(request)) request.lead.onGranted();
         },
       );
     }

@@ -76,6 +76,7 @@ async function run(dice: Dice, seed: number, trace: Trace): Promise<SimulationRe
   const devices = Array.from({ length: plan.deviceCount }, (_, index) => new Device(world, index));
   for (const device of devices) {
     device.circle.isLockBroken = faults.strikes('lockBroken', dice.of('locks', device.index));
+    device.circle.hasLock = plan.hasLock;
     device.openTab();
   }
   scheduleWork(world, devices);
@@ -121,6 +122,9 @@ function heal(world: World, devices: readonly Device[]): void {
     device.isLoginGone = false;
     device.circle.isLockBroken = false;
     for (const { process } of device.tabs) process.thaw();
+    if (plan.isLeaderForsaken) {
+      for (const { process, queue } of device.liveTabs) if (queue.getSnapshot().isLeader) process.forsake();
+    }
     device.anyTab(dice);
     resumeSomewhere(world, device);
     // A pause whose commit was still under way may come after the first.

@@ -1,5 +1,11 @@
 import type { World } from './world.ts';
 
+/** What a page hears of being put away (last) and of coming back (first). */
+interface LifeListener {
+  readonly away: () => void;
+  readonly back: () => void;
+}
+
 /**
  * One run of the app in a tab. What is killed is not told: none of its timers fire, none of its open calls settle.
  * What is frozen gets everything later, in a burst.
@@ -10,12 +16,18 @@ export class TabProcess {
   isAlive = true;
   /** Step of the history at which its last read of the store took effect. */
   lastReadStep = 0;
+  /** The same of its last look at who delivers. */
+  lastEpochReadStep = 0;
   private readonly world: World;
   private isFrozen = false;
   private freezeNumber = 0;
   /** What came while it was frozen. */
   private parked: { readonly what: string; readonly run: () => void }[] = [];
   private readonly onDeath: (() => void)[] = [];
+  private readonly lifeListeners = new Set<LifeListener>();
+  /** Frozen, and nobody will ever look at it again. */
+  isForsaken = false;
+  private wasTold = false;
 
   constructor(world: World, name: string) {
     this.world = world;
@@ -46,7 +58,14 @@ export class TabProcess {
     run();
   }
 
-  freeze(durationMs: number): void {
+  /** Told of it, as by `freeze` and `pagehide`, or not, as when the whole browser is stopped. */
+  freeze(durationMs: number, isTold: boolean): void {
+    if (isTold && !this.isFrozen) {
+      this.enter('page put away', () => {
+        for (const { away } of [...this.lifeListeners]) away();
+      });
+      this.wasTold = true;
+    }
     this.isFrozen = true;
     this.freezeNumber += 1;
     const number = this.freezeNumber;
@@ -55,9 +74,27 @@ export class TabProcess {
     });
   }
 
+  /** Frozen for ever, without a word. */
+  forsake(): void {
+    this.isForsaken = true;
+    this.isFrozen = true;
+    this.freezeNumber += 1;
+  }
+
+  onLife(listener: LifeListener): () => void {
+    this.lifeListeners.add(listener);
+    return () => this.lifeListeners.delete(listener);
+  }
+
   thaw(): void {
-    if (!this.isFrozen) return;
+    if (!this.isFrozen || this.isForsaken) return;
     this.isFrozen = false;
+    if (this.wasTold) {
+      this.wasTold = false;
+      this.enter('page back', () => {
+        for (const { back } of [...this.lifeListeners]) back();
+      });
+    }
     const { parked } = this;
     this.parked = [];
     const dice = this.world.dice.of(`thaw of ${this.name}`);

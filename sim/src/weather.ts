@@ -102,7 +102,7 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
     'freezeTab',
     oneOf((device, dice) => {
       const tab = dice.pick([null, ...device.liveTabs]);
-      tab?.process.freeze(dice.logBetween(100, 600_000));
+      tab?.process.freeze(dice.logBetween(100, 600_000), dice.chance(0.5));
     }),
   );
 }

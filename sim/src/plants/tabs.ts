@@ -18,6 +18,28 @@ export const TABS_PLANTS: readonly Plant[] = [
     isRare: true,
   },
   {
+    name: 'stale-leader-sends',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'isLeader: epoch === this.ownEpoch,',
+    replace: 'isLeader: true,',
+    suffering: 'A tab that woke up late sends what was taken back in another one meanwhile.',
+  },
+  {
+    name: 'frozen-leader-waited-for',
+    file: `${CLIENT}/queue/leadership.ts`,
+    find: 'if (this.silenceCount >= SILENCES_MAX) {',
+    replace: 'if (this.silenceCount >= 1e9) {',
+    suffering: 'A tab that its browser has frozen keeps the lock, and nothing is sent until somebody looks at it.',
+  },
+  {
+    name: 'put-away-while-taking-over',
+    file: `${CLIENT}/queue/leadership.ts`,
+    find: 'this.takingSinceMs = null;\n    if (this.ports.isLeader()) this.ports.standDown();',
+    replace: 'if (this.ports.isLeader()) this.ports.standDown();',
+    suffering: 'A page put away just when it began to lead never delivers again after it is back.',
+    isRare: true,
+  },
+  {
     name: 'message-trusted',
     file: `${CLIENT}/queue/runner.ts`,
     find: 'const LOOK_AGAIN_MS = 60_000;',

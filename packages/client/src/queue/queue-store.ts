@@ -150,6 +150,11 @@ export class QueueStore {
     await this.storage.commit({ expect: [], changes: [change] });
   }
 
+  /** Under which this tab's claims and settlements count, as long as no higher one stands in the store. */
+  get epochNumber(): number {
+    return Number(this.ownEpoch);
+  }
+
   /**
    * Makes this tab the one whose claims and settlements count. Resolves to the last number that was given out before: up to
    * it, and no further, an earlier one may have sent.
@@ -166,7 +171,8 @@ export class QueueStore {
         changes: [{ kind: 'put', key: META.epoch, value: next }],
       });
       if (result.kind === 'mismatch') continue;
-      this.ownEpoch = next;
+      // Asked for twice, the answers may come in either order.
+      if (Number(next) > this.epochNumber) this.ownEpoch = next;
       return epoch === null ? 0 : Number(seq ?? 0);
     }
   }

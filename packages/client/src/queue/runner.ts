@@ -11,6 +11,7 @@ import type { Json } from '../protocol/wire.ts';
 import { Alarms } from './alarms.ts';
 import { Amender } from './amender.ts';
 import { AskLeader, type CancelAnswer } from './ask-leader.ts';
+import { Leadership } from './leadership.ts';
 import type { QueueStore } from './queue-store.ts';
 import { Sender } from './sender.ts';
 import { SettlementWriter } from './settlement-writer.ts';
@@ -42,10 +43,6 @@ export interface RunnerEvents {
   readonly failed: (error: HoldfastError) => void;
 }
 
-/** Taking over that failed is tried again after this, in milliseconds. */
-const TAKE_OVER_AGAIN_MS = 1_000;
-/** Leadership that was lost to another tab is asked for again only after this, so that two do not take it in turns. */
-const LEAD_AGAIN_MS = 10_000;
 /** How often the store is looked at although no other tab has said that something changed. */
 const LOOK_AGAIN_MS = 60_000;
 
@@ -66,7 +63,7 @@ export class Runner {
   private readonly writer: SettlementWriter;
   private readonly askLeader: AskLeader;
   private cancelWake: () => void = () => {};
-  private stopLeading: () => void = () => {};
+  private readonly leadership: Leadership;
   private readonly stopListening: (() => void)[] = [];
   private lastTold = '';
 
@@ -81,7 +78,7 @@ export class Runner {
       alarms: this.alarms,
       dispatch: (input: EngineInput): void => this.dispatch(input),
       settled: events.settled,
-      standDown: (): void => this.standDown(),
+      standDown: (): void => this.leadership.fenced(),
       report: (error: unknown): void => this.report(error),
     };
     this.watch = new StoreWatch({ ...shared, discarded: events.discarded, isClosed: () => this.isClosed });
@@ -98,6 +95,16 @@ export class Runner {
       watch: this.watch,
       askLeader: () => this.askLeader,
       post: (message) => this.post(message),
+    });
+    this.leadership = new Leadership({
+      ...shared,
+      hasWork: () => this.engine.mutations.counts.pending > 0 && !this.engine.gates.isStopped,
+      isLeader: () => this.engine.isLeader,
+      epoch: () => ports.store.epochNumber,
+      takeOver: () => this.takeOver(),
+      begin: (earlierSeq) => this.dispatch({ kind: 'leadership', isLeader: true, earlierSeq }),
+      standDown: () => this.standDown(),
+      ask: () => this.post({ kind: 'hello' }),
     });
   }
 
@@ -119,8 +126,7 @@ export class Runner {
       ),
     );
     await this.watch.reconcile();
-    this.post({ kind: 'hello' });
-    this.lead();
+    this.leadership.start();
     this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 
@@ -163,7 +169,7 @@ export class Runner {
     if (!engine.canCancel(id)) {
       // Said only by the one that really delivers: another may have taken over, and may still take it back.
       if ((await this.ports.store.claim([])).isLeader) return 'tooLate';
-      this.standDown();
+      this.leadership.fenced();
       return 'unknown';
     }
     this.dispatch({ kind: 'cancel', ids: [id] });
@@ -185,9 +191,10 @@ export class Runner {
     this.sender.callOff();
     await this.sender.whenDone;
     await this.writer.whenWritten;
+    if (this.engine.isLeader) this.post({ kind: 'gone' });
     this.isClosed = true;
     this.writer.end();
-    this.stopLeading();
+    this.leadership.stop();
     for (const stop of this.stopListening) stop();
     this.alarms.end();
     this.askLeader.end();
@@ -215,33 +222,18 @@ export class Runner {
     this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 
-  private lead(): void {
-    // Stood down twice, it would ask twice, and could give back only one of the two.
-    this.stopLeading();
-    this.stopLeading = this.ports.tabs.lead(() => void this.takeOver());
-  }
-
   /** Before the first send, everything in the store is looked at once more: what this tab took for settled may not be. */
-  private async takeOver(): Promise<void> {
-    try {
-      const earlierSeq = await this.ports.store.takeOver();
-      await this.watch.reconcile();
-      this.dispatch({ kind: 'leadership', isLeader: true, earlierSeq });
-    } catch (error) {
-      this.report(error);
-      this.alarms.after(TAKE_OVER_AGAIN_MS, () => void this.takeOver());
-    }
+  private async takeOver(): Promise<number> {
+    const earlierSeq = await this.ports.store.takeOver();
+    await this.watch.reconcile();
+    return earlierSeq;
   }
 
   private standDown(): void {
-    // A send and a write may find out both; the lead must be asked for once, or this tab would keep a lock for ever.
-    if (!this.engine.isLeader) return;
     this.writer.drop();
-    this.stopLeading();
     this.dispatch({ kind: 'leadership', isLeader: false });
     // What the other one has settled before, this tab was not told.
     this.reconcile();
-    this.alarms.after(LEAD_AGAIN_MS, () => this.lead());
   }
 
   private receive(raw: Json): void {
@@ -265,7 +257,11 @@ export class Runner {
         this.events.discarded(message.ids);
         return;
       case 'delivering':
-        this.dispatch({ kind: 'sendingElsewhere', seqs: message.seqs, waitingFor: message.waitingFor });
+        if (this.leadership.heard(message.epoch))
+          this.dispatch({ kind: 'sendingElsewhere', seqs: message.seqs, waitingFor: message.waitingFor });
+        return;
+      case 'gone':
+        this.leadership.heardOfGoing();
         return;
       case 'paused':
       case 'resumed':
@@ -313,6 +309,7 @@ export class Runner {
         return;
       case 'changed':
         this.tellOthers();
+        this.leadership.watch();
         this.events.changed(effect.ids);
         return;
     }
@@ -325,14 +322,14 @@ export class Runner {
   }
 
   private tellOthers(): void {
-    if (!this.engine.isLeader) return;
+    if (!this.leadership.isAnswering) return;
     const closed = this.engine.gates.closed(this.ports.clock.nowMs());
     const waitingFor: WaitingFor | null = closed?.waitingFor ?? null;
     const { sendingSeqs } = this.engine;
     const told = `${waitingFor} ${sendingSeqs.join()}`;
     if (told === this.lastTold) return;
     this.lastTold = told;
-    this.post({ kind: 'delivering', seqs: sendingSeqs, waitingFor });
+    this.post({ kind: 'delivering', epoch: this.ports.store.epochNumber, seqs: sendingSeqs, waitingFor });
   }
 
   private reconcile(): void {

@@ -14,8 +14,15 @@ export type TabMessage =
   /** To the one who delivers: what was kept back under this id is not rewritten. */
   | { readonly kind: 'letGo'; readonly amendId: string }
   | { readonly kind: 'discarded'; readonly ids: readonly string[] }
-  /** From the one who delivers: all that is on its way, and what the rest waits for. */
-  | { readonly kind: 'delivering'; readonly seqs: readonly number[]; readonly waitingFor: WaitingFor | null }
+  /** From the one who delivers: all that is on its way, and what the rest waits for. Also says that it is there. */
+  | {
+      readonly kind: 'delivering';
+      readonly epoch: number;
+      readonly seqs: readonly number[];
+      readonly waitingFor: WaitingFor | null;
+    }
+  /** The one who delivers ends. */
+  | { readonly kind: 'gone' }
   | { readonly kind: 'paused' }
   | { readonly kind: 'resumed' }
   /** Someone asks to drain now. */
@@ -24,7 +31,7 @@ export type TabMessage =
   | { readonly kind: 'ask'; readonly askId: string; readonly question: Question }
   /** From the one who delivers, to whoever has asked under this id. */
   | { readonly kind: 'answer'; readonly askId: string; readonly answer: unknown }
-  /** A tab has just opened and would like to know what is on its way. */
+  /** Who delivers? And what is on its way? From a tab that has just opened, or has work and hears of nobody. */
   | { readonly kind: 'hello' };
 
 const KINDS = [
@@ -34,6 +41,7 @@ const KINDS = [
   'letGo',
   'discarded',
   'delivering',
+  'gone',
   'paused',
   'resumed',
   'nudge',

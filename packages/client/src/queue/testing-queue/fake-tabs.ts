@@ -1,39 +1,50 @@
-import type { OpenTabs, Tabs } from '../../ports/tabs.ts';
+import type { Lead, OpenTabs, Tabs } from '../../ports/tabs.ts';
 import type { Json } from '../../protocol/wire.ts';
 
-interface Waiting {
+interface Request {
   readonly tab: object;
-  readonly onGranted: () => void;
+  readonly lead: Lead;
 }
 
 /** The tabs of one simulated browser: one lock, first come first served, and messages that can be lost. */
 export class FakeBrowser {
   isLosingMessages = false;
+  /** False for a browser without a lock manager. */
+  hasLock = true;
   private readonly circles = new Map<
     string,
-    { readonly tabs: Map<object, Set<(message: Json) => void>>; waiting: Waiting[] }
+    { readonly tabs: Map<object, Set<(message: Json) => void>>; requests: Request[] }
   >();
 
   readonly openTabs: OpenTabs = (name): Tabs => {
-    const circle = this.circles.get(name) ?? { tabs: new Map<object, Set<(message: Json) => void>>(), waiting: [] };
+    const { hasLock } = this;
+    const circle = this.circles.get(name) ?? { tabs: new Map<object, Set<(message: Json) => void>>(), requests: [] };
     this.circles.set(name, circle);
     const tab = {};
     const listeners = new Set<(message: Json) => void>();
     circle.tabs.set(tab, listeners);
     const leave = (): void => {
-      const wasLeading = circle.waiting[0]?.tab === tab;
-      circle.waiting = circle.waiting.filter((each) => each.tab !== tab);
+      const wasLeading = circle.requests[0]?.tab === tab;
+      circle.requests = circle.requests.filter((each) => each.tab !== tab);
       if (wasLeading) grantFirst();
     };
     const grantFirst = (): void => {
-      const [first] = circle.waiting;
+      const [first] = circle.requests;
       // Granted after the call, as a browser does.
-      if (first !== undefined) void Promise.resolve().then(first.onGranted);
+      if (first !== undefined) void Promise.resolve().then(first.lead.onGranted);
     };
     return {
-      lead(onGranted) {
-        circle.waiting.push({ tab, onGranted });
-        if (circle.waiting.length === 1) grantFirst();
+      hasLock,
+      lead(lead, { isForced = false } = {}) {
+        if (!hasLock) return () => {};
+        const [holder, ...others] = circle.requests;
+        circle.requests = isForced ? [{ tab, lead }, ...others] : [...circle.requests, { tab, lead }];
+        if (circle.requests.length === 1 || isForced) grantFirst();
+        if (isForced && holder !== undefined) {
+          // Who had it is told, and stands in line again.
+          circle.requests.push(holder);
+          void Promise.resolve().then(holder.lead.onLost);
+        }
         return leave;
       },
       post: (message) => {
@@ -53,4 +64,18 @@ export class FakeBrowser {
       },
     };
   };
+
+  /** Puts the page that leads away, as `freeze` and `pagehide` announce it; returns what brings it back. */
+  putLeaderAway(): () => void {
+    const [circle] = this.circles.values();
+    const [holder, next] = circle?.requests ?? [];
+    if (circle === undefined || holder === undefined) throw new Error('No page leads.');
+    circle.requests.shift();
+    holder.lead.onLost();
+    if (next !== undefined) void Promise.resolve().then(next.lead.onGranted);
+    return () => {
+      circle.requests.push(holder);
+      if (circle.requests.length === 1) void Promise.resolve().then(holder.lead.onGranted);
+    };
+  }
 }

@@ -1,0 +1,142 @@
+import { expect, test } from 'vitest';
+import type { OpenTabs } from '../ports/tabs.ts';
+import { note, TestDevice } from './testing-queue/test-device.ts';
+
+const STORE = 'holdfast/notes/home/ann';
+const SECOND_MS = 1_000;
+
+/** A tab that its browser holds for alive, and that neither says nor hears anything. */
+const deaf =
+  (openTabs: OpenTabs): OpenTabs =>
+  (name) => ({ ...openTabs(name), post: () => {}, onMessage: () => () => {} });
+
+test('Q19 · a dead leader that still holds the lock is replaced within 15 s', async () => {
+  const device = new TestDevice();
+  device.browser.openTabs(STORE).lead({ onGranted: () => {}, onLost: () => {} });
+  const queue = await device.open();
+  await device.clock.pass(60 * SECOND_MS);
+
+  const { id } = await queue.add(note('a'));
+  await device.clock.pass(8 * SECOND_MS);
+  expect(device.server.effects).toEqual([]);
+  await device.clock.pass(7 * SECOND_MS);
+
+  expect(device.server.effects).toEqual([id]);
+  expect(queue.getSnapshot()).toMatchObject({ isLeader: true, pendingCount: 0 });
+});
+
+test('Q19 · with nothing to be done, nobody takes the lead by force', async () => {
+  const device = new TestDevice();
+  device.browser.openTabs(STORE).lead({ onGranted: () => {}, onLost: () => {} });
+  const queue = await device.open();
+
+  await device.clock.pass(3_600 * SECOND_MS);
+
+  expect(queue.getSnapshot().isLeader).toBe(false);
+});
+
+test('Q19 · a leader that answers keeps the lead, however long nothing can be sent', async () => {
+  const device = new TestDevice();
+  const leader = await device.open();
+  const other = await device.open();
+  await device.goOffline();
+  await other.add(note('a'));
+  const commits = device.storage.commits.length;
+
+  await device.clock.pass(3_600 * SECOND_MS);
+
+  expect(leader.getSnapshot()).toMatchObject({ isLeader: true, waitingFor: 'network' });
+  expect(other.getSnapshot()).toMatchObject({ isLeader: false, waitingFor: 'network' });
+  expect(device.storage.commits.length).toBe(commits);
+});
+
+test('Q19 · one that was replaced while its request was on its way sends no more, and each effect takes place once', async () => {
+  const device = new TestDevice();
+  const frozen = await device.open({ tabs: deaf(device.browser.openTabs) });
+  const { id: before } = await frozen.add(note('a'));
+  await device.clock.settle();
+  device.server.hold();
+  const { id: onItsWay } = await frozen.add(note('b'));
+  const other = await device.open();
+
+  await device.clock.pass(15 * SECOND_MS);
+  device.server.release();
+  await device.clock.settle();
+
+  expect(other.getSnapshot()).toMatchObject({ isLeader: true, pendingCount: 0 });
+  expect(frozen.getSnapshot().isLeader).toBe(false);
+  expect(device.server.effects).toEqual([before, onItsWay]);
+  expect(device.server.sentIds).toEqual([[before], [onItsWay], [onItsWay]]);
+});
+
+test('Q19 · a page that is put away gives up the lead and what is on its way; another goes on at once', async () => {
+  const device = new TestDevice();
+  const away = await device.open();
+  const other = await device.open();
+  device.server.hold();
+  const { id } = await away.add(note('a'));
+  await device.clock.settle();
+
+  const comeBack = device.browser.putLeaderAway();
+  await device.clock.settle();
+  device.server.release();
+  await device.clock.pass(SECOND_MS);
+
+  expect(away.getSnapshot().isLeader).toBe(false);
+  expect(other.getSnapshot()).toMatchObject({ isLeader: true, pendingCount: 0 });
+  expect(device.server.effects).toEqual([id]);
+  const requests = device.server.requests.length;
+  comeBack();
+  await device.clock.pass(60 * SECOND_MS);
+  expect(device.server.requests.length).toBe(requests);
+  await other.close();
+  await device.clock.pass(2 * SECOND_MS);
+  expect(away.getSnapshot().isLeader).toBe(true);
+});
+
+test('Q19 · the only page goes on when it comes back', async () => {
+  const device = new TestDevice();
+  const queue = await device.open();
+  const comeBack = device.browser.putLeaderAway();
+  const { id } = await queue.add(note('a'));
+  await device.clock.settle();
+  expect(device.server.effects).toEqual([]);
+
+  comeBack();
+  await device.clock.settle();
+
+  expect(device.server.effects).toEqual([id]);
+});
+
+test('Q19 · without a lock manager one tab leads all the same, and its going is noticed within 2 s', async () => {
+  const device = new TestDevice();
+  device.browser.hasLock = false;
+  const first = await device.open();
+  await device.clock.pass(SECOND_MS);
+  const second = await device.open();
+  await device.clock.pass(SECOND_MS);
+  expect([first, second].map((queue) => queue.getSnapshot().isLeader)).toEqual([true, false]);
+  await second.add(note('a'));
+  await device.clock.pass(60 * SECOND_MS);
+  expect(device.server.requests).toHaveLength(1);
+
+  await first.close();
+  const { id } = await second.add(note('b'));
+  await device.clock.pass(2 * SECOND_MS);
+
+  expect(device.server.effects.at(-1)).toBe(id);
+  expect(second.getSnapshot()).toMatchObject({ isLeader: true, pendingCount: 0 });
+});
+
+test('Q19 · without a lock manager and without messages, everything is delivered, each once', async () => {
+  const device = new TestDevice();
+  device.browser.hasLock = false;
+  device.browser.isLosingMessages = true;
+  const queues = [await device.open(), await device.open(), await device.open()];
+
+  for (const queue of queues) await queue.add(note('a'));
+  await device.clock.pass(120 * SECOND_MS);
+
+  expect(device.server.effects.toSorted()).toEqual(['id-2', 'id-3', 'id-4']);
+  for (const queue of queues) expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0 });
+});
