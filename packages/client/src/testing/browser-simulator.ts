@@ -1,42 +1,54 @@
-import type { OpenTabs, Tabs } from '../ports/tabs.ts';
+import type { Lead, OpenTabs, Tabs } from '../ports/tabs.ts';
 import type { Json } from '../protocol/wire.ts';
 
-interface Waiting {
+interface Request {
   readonly tab: object;
-  readonly onGranted: () => void;
+  readonly lead: Lead;
 }
 
 interface Circle {
   readonly tabs: Map<object, Set<(message: Json) => void>>;
-  waiting: Waiting[];
+  /** The first holds the lock; the others wait. */
+  requests: Request[];
 }
 
 /** The tabs of one simulated browser: one lock, first come first served, and messages that can be lost. */
 export class BrowserSimulator {
   /** Tabs do not hear each other; what they know of each other then is in storage. */
   isLosingMessages = false;
+  /** False for a browser without a lock manager. */
+  hasLock = true;
   private readonly circles = new Map<string, Circle>();
 
   readonly openTabs: OpenTabs = (name): Tabs => {
-    const circle: Circle = this.circles.get(name) ?? { tabs: new Map(), waiting: [] };
+    const { hasLock } = this;
+    const circle: Circle = this.circles.get(name) ?? { tabs: new Map(), requests: [] };
     this.circles.set(name, circle);
     const tab = {};
     const listeners = new Set<(message: Json) => void>();
     circle.tabs.set(tab, listeners);
     const leave = (): void => {
-      const wasLeading = circle.waiting[0]?.tab === tab;
-      circle.waiting = circle.waiting.filter((each) => each.tab !== tab);
+      const wasLeading = circle.requests[0]?.tab === tab;
+      circle.requests = circle.requests.filter((each) => each.tab !== tab);
       if (wasLeading) grantFirst();
     };
     const grantFirst = (): void => {
-      const [first] = circle.waiting;
+      const [first] = circle.requests;
       // Granted after the call, as a browser does.
-      if (first !== undefined) void Promise.resolve().then(first.onGranted);
+      if (first !== undefined) void Promise.resolve().then(first.lead.onGranted);
     };
     return {
-      lead(onGranted) {
-        circle.waiting.push({ tab, onGranted });
-        if (circle.waiting.length === 1) grantFirst();
+      hasLock,
+      lead(lead, { isForced = false } = {}) {
+        if (!hasLock) return () => {};
+        const [holder, ...others] = circle.requests;
+        circle.requests = isForced ? [{ tab, lead }, ...others] : [...circle.requests, { tab, lead }];
+        if (circle.requests.length === 1 || isForced) grantFirst();
+        if (isForced && holder !== undefined) {
+          // Who had it is told, and stands in line again.
+          circle.requests.push(holder);
+          void Promise.resolve().then(holder.lead.onLost);
+        }
         return leave;
       },
       post: (message) => {
@@ -56,4 +68,18 @@ export class BrowserSimulator {
       },
     };
   };
+
+  /** Puts the page that leads away, as `freeze` and `pagehide` announce it; returns what brings it back. */
+  putLeaderAway(): () => void {
+    const [circle] = this.circles.values();
+    const [holder, next] = circle?.requests ?? [];
+    if (circle === undefined || holder === undefined) throw new Error('No page leads.');
+    circle.requests.shift();
+    holder.lead.onLost();
+    if (next !== undefined) void Promise.resolve().then(next.lead.onGranted);
+    return () => {
+      circle.requests.push(holder);
+      if (circle.requests.length === 1) void Promise.resolve().then(holder.lead.onGranted);
+    };
+  }
 }

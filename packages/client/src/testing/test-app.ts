@@ -256,10 +256,13 @@ function tabsOf(run: AppRun, openTabs: OpenTabs): OpenTabs {
     const tabs = openTabs(name);
     run.onEnd(() => tabs.close());
     return {
-      lead: (onGranted) =>
-        tabs.lead(() => {
-          if (run.isAlive) onGranted();
-        }),
+      hasLock: tabs.hasLock,
+      lead: ({ onGranted, onLost }, options) => {
+        const whileAlive = (tell: () => void) => (): void => {
+          if (run.isAlive) tell();
+        };
+        return tabs.lead({ onGranted: whileAlive(onGranted), onLost: whileAlive(onLost) }, options);
+      },
       post: (message) => {
         if (run.isAlive) tabs.post(message);
       },

@@ -5,12 +5,12 @@ import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { NetworkSource } from '../../ports/network-source.ts';
 import type { OpenStorage, Storage, StorageBatch } from '../../ports/storage.ts';
 import { memoryStorage } from '../../storage/memory-storage.ts';
+import { BrowserSimulator } from '../../testing/browser-simulator.ts';
 import { createQueue } from '../create-queue.ts';
 import type { MutationQueue } from '../mutation-queue.ts';
 import type { QueueOptions } from '../options.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeServer } from './fake-server.ts';
-import { FakeBrowser } from './fake-tabs.ts';
 
 export interface Notes {
   readonly notes: Record<string, string>;
@@ -42,7 +42,7 @@ export type TestQueue = MutationQueue<typeof MUTATIONS>;
 export class TestDevice {
   readonly clock = new FakeClock();
   readonly server = new FakeServer();
-  readonly browser = new FakeBrowser();
+  readonly browser = new BrowserSimulator();
   readonly network = new FakeNetwork();
   readonly storage = new FaultyStorage();
   token: string | null = 'fresh';
