@@ -103,10 +103,12 @@ export type {
 } from './protocol/wire.ts';
 export { createQueue } from './queue/create-queue.ts';
 export type { DrainResult } from './queue/drain.ts';
-export type { MutationHandle, MutationQueue, ResumeResult } from './queue/mutation-queue.ts';
+export type { CancelAnswer } from './queue/ask-leader.ts';
+export type { EditAnswer, MutationHandle } from './queue/mutation-handle.ts';
+export type { MutationQueue, ResumeResult } from './queue/mutation-queue.ts';
 export type { Explanation, MutationStatus, Stage, Status } from './queue/mutation-status.ts';
 export type { Identity, QueueOptions } from './queue/options.ts';
-export type { QueueEvents, Settled } from './queue/queue-events.ts';
+export type { QueueEvents, Settled, StoredEvent } from './queue/queue-events.ts';
 export type { PendingMutation, QueueSnapshot, QueueStatus } from './queue/queue-reader.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { memoryStorage } from './storage/memory-storage.ts';

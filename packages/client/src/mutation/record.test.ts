@@ -24,6 +24,7 @@ const header: MutationHeader = {
   id: '0190e0a5-0000-7000-8000-000000000001',
   generation: 1,
   revision: 0,
+  replaces: null,
   type: 'account.rename',
   version: 1,
   lane: 'accounts:a',

@@ -53,6 +53,8 @@ export interface MutationHeader {
   readonly attempts: readonly AttemptRecord[];
   /** How often it was rewritten before it was ever sent; of two headers with one number the higher revision stands. */
   readonly revision: number;
+  /** Id of the one that this one was made instead of, since that may have been sent, or was a dead letter; null for none. */
+  readonly replaces: string | null;
 }
 
 /** What is read only when it is sent or shown: kept apart from the header, which stays in memory. */
@@ -116,6 +118,7 @@ const header: v.GenericSchema<MutationHeader> = v.object({
   bodyChecksum: v.number(),
   attempts: v.array(attempt),
   revision: v.number(),
+  replaces: v.nullable(v.string()),
 });
 
 // What stands in them was checked when they were written, and the checksum says that it still does.

@@ -2,7 +2,7 @@ import { create } from 'mutative';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
-import type { QueueEvents } from '../queue/queue-events.ts';
+import type { StoredEvent } from '../queue/queue-events.ts';
 import { Emitter } from '../telemetry/emitter.ts';
 
 export interface OptimisticStoreOptions<State extends object> {
@@ -36,7 +36,8 @@ export class OptimisticStore<State extends object> {
   private base: State;
   private view: State;
   private shown: Shown[] = [];
-  private readonly known = new Set<string>();
+  /** The revision that is shown, by id; kept when the verdict is in. */
+  private readonly known = new Map<string, number>();
   private refreshNumber = 0;
   private installedNumber = 0;
 
@@ -48,6 +49,7 @@ export class OptimisticStore<State extends object> {
     this.changes = new Emitter((error) => void Promise.reject(error));
     this.stops = [
       queue.on('stored', (stored) => this.show(stored)),
+      queue.on('amended', (stored) => this.show(stored)),
       queue.on('change', ({ ids }) => void this.findPending(ids)),
       queue.on('settled', ({ id, status }) => this.settled(id, status === 'completed')),
     ];
@@ -92,7 +94,7 @@ export class OptimisticStore<State extends object> {
 
   /** Shows what is pending and not shown yet: all of it after a restart, or what another tab has added. */
   private async findPending(ids?: readonly string[]): Promise<void> {
-    const news = ids?.filter((id) => !this.known.has(id));
+    const news = ids?.filter((id) => (this.known.get(id) ?? -1) < (this.queue.peekStatus(id)?.revision ?? 0));
     if (news?.length === 0) return;
     // A queue that cannot be read has said so itself; there is nothing to show then.
     for (const pending of await this.queue.readPending(news).catch(() => [])) {
@@ -101,15 +103,24 @@ export class OptimisticStore<State extends object> {
     }
   }
 
-  private show({ id, seq, type, payload }: QueueEvents['stored']): void {
+  private show({ id, seq, type, payload, revision }: StoredEvent): void {
     const definition = this.queue.definitions.get(type);
-    if (definition?.optimistic === undefined || this.known.has(id)) return;
+    if (definition?.optimistic === undefined || revision <= (this.known.get(id) ?? -1)) return;
     // The verdict may have come while the payload was read or the commit returned: nobody will tell of it again.
     const status = this.queue.peekStatus(id)?.status;
     if (status === 'failed') return;
-    this.known.add(id);
+    const isAmended = this.known.has(id);
+    this.known.set(id, revision);
+    const before = this.shown.find((each) => each.id === id);
+    // Fresh data has its effect already.
+    if (isAmended && before === undefined) return;
     const containedFrom = status === 'completed' ? this.refreshNumber + 1 : null;
     const shown: Shown = { id, seq, definition, payload, containedFrom };
+    if (before !== undefined) {
+      this.shown[this.shown.indexOf(before)] = { ...shown, containedFrom: before.containedFrom ?? containedFrom };
+      this.replay();
+      return;
+    }
     const index = this.shown.findIndex((each) => each.seq > seq);
     if (index < 0) {
       this.shown.push(shown);

@@ -17,15 +17,15 @@ export class Capacity {
     this.stored = stored;
   }
 
-  /** Room for one more, also against those being stored at this moment; returns what gives it back. Throws `QUEUE_FULL`. */
-  claim(payloadBytes: number): () => void {
+  /** Room for more, also against what is being stored at this moment; returns what gives it back. Throws `QUEUE_FULL`. */
+  claim(more: Load): () => void {
     const stored = this.stored();
     const count = stored.count + this.adding.count;
     const bytes = stored.bytes + this.adding.bytes;
-    if (count >= this.cap.count || bytes + payloadBytes > this.cap.bytes) throw queueFull(count, bytes);
-    this.adding = { count: this.adding.count + 1, bytes: this.adding.bytes + payloadBytes };
+    if (count + more.count > this.cap.count || bytes + more.bytes > this.cap.bytes) throw queueFull(count, bytes);
+    this.adding = { count: this.adding.count + more.count, bytes: this.adding.bytes + more.bytes };
     return () => {
-      this.adding = { count: this.adding.count - 1, bytes: this.adding.bytes - payloadBytes };
+      this.adding = { count: this.adding.count - more.count, bytes: this.adding.bytes - more.bytes };
     };
   }
 }

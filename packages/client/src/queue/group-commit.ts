@@ -1,12 +1,18 @@
 import type { MutationHeader } from '../mutation/record.ts';
 import type { NewMutation, QueueStore } from './queue-store.ts';
+import type { Runner } from './runner.ts';
 
 /** A place in the order of calls, taken at the call; what is to be stored comes when it has been checked. */
 interface Place {
   mutation: NewMutation | null;
   isGivenUp: boolean;
-  resolve: (header: MutationHeader) => void;
+  stored: (header: MutationHeader) => void;
   reject: (error: unknown) => void;
+}
+
+export interface GroupCommitParts {
+  readonly store: QueueStore;
+  readonly runner: Runner;
 }
 
 /** Most mutations in one commit, so that one burst does not make one huge transaction. */
@@ -17,21 +23,25 @@ const COMMIT_COUNT_MAX = 500;
  * checks take longer is not overtaken. Each still learns its own end, and only after it.
  */
 export class GroupCommit {
-  private readonly openedStore: () => Promise<QueueStore>;
-  private readonly onStored: (headers: readonly MutationHeader[]) => void;
+  private readonly opened: () => Promise<GroupCommitParts>;
   private places: Place[] = [];
   private flushing: Promise<void> | null = null;
 
-  constructor(openedStore: () => Promise<QueueStore>, onStored: (headers: readonly MutationHeader[]) => void) {
-    this.openedStore = openedStore;
-    this.onStored = onStored;
+  constructor(opened: () => Promise<GroupCommitParts>) {
+    this.opened = opened;
   }
 
-  /** Takes a place now; stores what `prepare` brings, or gives the place up when that rejects. */
-  async add(prepare: () => Promise<NewMutation>): Promise<MutationHeader> {
-    const place: Place = { mutation: null, isGivenUp: false, resolve: () => {}, reject: () => {} };
-    const stored = new Promise<MutationHeader>((resolve, reject) => {
-      place.resolve = resolve;
+  /**
+   * Takes a place now; stores what `prepare` brings, or gives the place up when that rejects. `onStored` is called in the
+   * same turn as the engine is told, before anything can come back from the server.
+   */
+  async add<Result>(
+    prepare: () => Promise<NewMutation>,
+    onStored: (header: MutationHeader) => Result,
+  ): Promise<Result> {
+    const place: Place = { mutation: null, isGivenUp: false, stored: () => {}, reject: () => {} };
+    const stored = new Promise<Result>((resolve, reject) => {
+      place.stored = (header) => resolve(onStored(header));
       place.reject = reject;
     });
     this.places.push(place);
@@ -58,10 +68,10 @@ export class GroupCommit {
   private async flush(): Promise<void> {
     for (let group = this.takeReady(); group.length > 0; group = this.takeReady()) {
       try {
-        const store = await this.openedStore();
+        const { store, runner } = await this.opened();
         const headers = await store.append(group.map(({ mutation }) => mutation as NewMutation));
-        this.onStored(headers);
-        headers.forEach((header, index) => group[index]?.resolve(header));
+        runner.added(headers);
+        headers.forEach((header, index) => group[index]?.stored(header));
       } catch (error) {
         for (const { reject } of group) reject(error);
       }

@@ -5,16 +5,15 @@ import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter } from '../mutation/record.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Durability } from '../ports/storage.ts';
-import type { JsonObject } from '../protocol/wire.ts';
 import { Emitter } from '../telemetry/emitter.ts';
+import { Adder, type Stored } from './adder.ts';
 import type { CancelAnswer } from './ask-leader.ts';
 import { Capacity } from './capacity.ts';
 import { drain, type DrainResult } from './drain.ts';
-import { GroupCommit } from './group-commit.ts';
+import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
 import { type Explanation, type MutationStatus, statusOfCompleted } from './mutation-status.ts';
 import { type Identity, type QueueOptions, type ResolvedOptions, resolveOptions, retryRulesOf } from './options.ts';
-import { prepareMutation } from './prepare-mutation.ts';
-import type { QueueEvents, Settled } from './queue-events.ts';
+import type { QueueEvents, Settled, StoredEvent } from './queue-events.ts';
 import {
   isSameSnapshot,
   PAGE_COUNT,
@@ -28,17 +27,6 @@ import {
 import { QueueStore } from './queue-store.ts';
 import { Runner } from './runner.ts';
 import { VerdictBook } from './verdict-book.ts';
-
-/** What `add` resolves to, once the mutation is durable. */
-export interface MutationHandle {
-  readonly id: string;
-  /** What it survives from now on, as the store gave it. */
-  readonly durability: Durability;
-  /** The server's verdict, however long it takes. Never rejects. */
-  readonly settled: Promise<Settled>;
-  /** Takes it back if it cannot have been sent; see `MutationQueue.cancel`. */
-  readonly cancel: () => Promise<CancelAnswer>;
-}
 
 /** What `resume` came to: something is on its way, nothing is due, or what still stops it. */
 export type ResumeResult =
@@ -72,7 +60,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private readonly listeners: Listeners;
   private parts: Parts | null = null;
   private readonly verdicts: VerdictBook;
-  private readonly commits: GroupCommit;
+  private readonly adder: Adder;
   private readonly capacity: Capacity;
   private snapshot: QueueSnapshot;
   private opening: Promise<void>;
@@ -88,6 +76,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const onThrow = (error: unknown): void => this.fail(toHoldfastError(error));
     this.listeners = {
       stored: new Emitter(onThrow),
+      amended: new Emitter(onThrow),
       settled: new Emitter(onThrow),
       retryComplete: new Emitter(onThrow),
       // A listener for errors that throws has nobody left to tell.
@@ -108,10 +97,20 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     });
     this.snapshot = snapshotOf(null, false);
     this.opening = this.open();
-    this.commits = new GroupCommit(
-      async () => (await this.opened()).store,
-      (headers) => this.parts?.runner.added(headers),
-    );
+    this.adder = new Adder({
+      definitions: this.definitions,
+      capacity: this.capacity,
+      wallMs: () => this.options.clock.wallMs(),
+      newId: (wallMs) => this.options.newId(wallMs),
+      added: (stored, input) => {
+        const { id } = stored.header;
+        if (input?.onRetry !== undefined) this.verdicts.onRetry(id, input.onRetry);
+        this.listeners.stored.emit(eventOf(stored));
+        return this.handleOf(id, stored.durability);
+      },
+      edited: (stored) => this.listeners.amended.emit(eventOf(stored)),
+      opened: () => this.opened(),
+    });
     // Whoever awaits `ready` or `add` is told; nobody has to.
     this.opening.catch(() => {});
   }
@@ -127,26 +126,20 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * `PAYLOAD_TOO_LARGE`, `INVALID_OPTION`, `QUEUE_FULL`, `PARENT_FAILED`, `UNKNOWN_MUTATION`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `STORAGE_FAILED`, `QUEUE_CLOSED`.
    */
   async add(input: MutationInput<Definitions[number]>): Promise<MutationHandle> {
-    const { clock, newId } = this.options;
-    const wallMs = clock.wallMs();
-    const id = newId(wallMs);
-    let payload: JsonObject = {};
-    let durability: Durability = 'volatile';
-    let release = (): void => {};
-    // The place in the order of calls is taken here, before anything is awaited.
-    const { seq } = await this.commits
-      .add(async () => {
-        const prepared = await prepareMutation(this.definitions, input, { id, wallMs });
-        ({ durability } = (await this.opened()).store);
-        const dependsOn = await this.openParentsOf(prepared.header.dependsOn);
-        release = this.capacity.claim(prepared.header.payloadBytes);
-        payload = prepared.payload;
-        return { ...prepared, header: { ...prepared.header, dependsOn } };
-      })
-      .finally(() => release());
-    this.listeners.stored.emit({ id, seq, type: input.type, payload });
-    if (input.onRetry !== undefined) this.verdicts.onRetry(id, input.onRetry);
-    return { id, durability, settled: this.verdictOn(id), cancel: () => this.cancel(id) };
+    return this.adder.add(input);
+  }
+
+  /**
+   * Gives a mutation another payload, which is checked like that of `add`, and must belong to the same lane.
+   *
+   * `edited`: it was never sent; it keeps its id and its place. `replaced`: it may have been sent, and what may have been
+   * sent is never changed; or it was a dead letter. Then a new mutation stands behind it (or instead of the dead letter),
+   * with the same options, and the answer brings its handle.
+   *
+   * Rejects as `add` does, with `INVALID_PAYLOAD` also for a payload of another lane, and with `UNKNOWN_MUTATION`.
+   */
+  async edit(id: string, payload: object): Promise<EditAnswer> {
+    return this.adder.edit(id, payload);
   }
 
   /**
@@ -289,7 +282,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    */
   async restart(): Promise<void> {
     const { runner } = await this.opened();
-    await this.commits.whenFlushed();
+    await this.adder.whenFlushed;
     this.isRead = false;
     this.opening = runner.close().then(() => this.open());
     await this.opening;
@@ -318,9 +311,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const { runner, store } = await this.opened();
     const deadLetter = deadLetterOf(runner.engine, id);
     if (deadLetter === null || !(await store.discard(deadLetter, reason, this.options.clock.wallMs()))) return false;
-    runner.watch.discarded([id]);
-    runner.post({ kind: 'discarded', ids: [id] });
-    this.verdicts.discarded([id]);
+    runner.discarded([id]);
     return true;
   }
 
@@ -344,7 +335,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.isClosed = true;
     this.network.close();
     await this.ready.catch(() => {});
-    await this.commits.whenFlushed();
+    await this.adder.whenFlushed;
     await this.parts?.runner.close();
   }
 
@@ -393,16 +384,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return parts;
   }
 
-  /** Parents that are not confirmed yet. Rejects when one of them has failed, or is not known here. */
-  private async openParentsOf(ids: readonly string[]): Promise<readonly string[]> {
-    const open: string[] = [];
-    for (const id of ids) {
-      const status = await this.getMutationStatus(id);
-      if (status?.status === 'pending' || status?.status === 'processing') open.push(id);
-      else if (status === undefined) throw unknownMutation(id);
-      else if (status.status !== 'completed') throw parentFailed(id);
-    }
-    return open;
+  private handleOf(id: string, durability: Durability): MutationHandle {
+    return {
+      id,
+      durability,
+      settled: this.verdictOn(id),
+      cancel: () => this.cancel(id),
+      edit: (payload) => this.edit(id, payload),
+    };
   }
 
   /** Waits from the first moment on, so that nothing that goes wrong while looking for it can make it reject. */
@@ -425,16 +414,12 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 }
 
+function eventOf({ header: { id, seq, type, revision }, payload }: Stored): StoredEvent {
+  return { id, seq, type, payload, revision };
+}
+
 function deadLetterOf(engine: Engine, id: string): DeadLetter | null {
   const entry = engine.mutations.get(id);
   if (entry?.phase.kind !== 'failed') return null;
   return { header: entry.header, error: entry.phase.error, failedAtMs: entry.phase.failedAtMs };
-}
-
-function parentFailed(id: string): HoldfastError {
-  return new HoldfastError({
-    code: 'PARENT_FAILED',
-    message: `Not stored: the change ${id}, which it depends on, did not take effect.`,
-    hint: 'Retry that one first.',
-  });
 }

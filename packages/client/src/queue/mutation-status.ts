@@ -23,6 +23,10 @@ export interface MutationStatus {
   readonly expiresAtMs: number | null;
   /** When the verdict came, by the device's clock; null while there is none. */
   readonly settledAtMs: number | null;
+  /** How often it was rewritten before it was ever sent. */
+  readonly revision: number;
+  /** Id of the one that it was made instead of, by `edit`; null for none, and for a confirmed one, where it is not kept. */
+  readonly replaces: string | null;
   /** Answers about it so far. */
   readonly attemptCount: number;
   readonly attempts: readonly AttemptRecord[];
@@ -63,6 +67,8 @@ export function statusOfEntry(
     createdAtMs: header.createdAtMs,
     expiresAtMs: header.expiresAtMs,
     settledAtMs: isDead ? phase.failedAtMs : null,
+    revision: header.revision,
+    replaces: header.replaces,
     attemptCount: header.attempts.length,
     attempts: header.attempts,
     nextAttemptAtMs: waiting.untilMs === null ? null : moment.wallMs + Math.max(0, waiting.untilMs - moment.nowMs),
@@ -82,6 +88,8 @@ export function statusOfCompleted(record: CompletedRecord, isObserved: boolean):
     createdAtMs: record.createdAtMs,
     expiresAtMs: null,
     settledAtMs: record.confirmedAtMs,
+    revision: 0,
+    replaces: null,
     attemptCount: record.attemptCount,
     attempts: [],
     nextAttemptAtMs: null,

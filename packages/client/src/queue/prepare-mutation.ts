@@ -9,14 +9,49 @@ import {
   type Priority,
 } from '../mutation/definition.ts';
 import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
-import { type MutationHeader, type RecordPriority, writeBody } from '../mutation/record.ts';
+import { type MutationBody, type MutationHeader, type RecordPriority, writeBody } from '../mutation/record.ts';
 import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import { originOf } from './mutation-origin.ts';
-import type { NewMutation } from './queue-store.ts';
+import type { Amendment, NewMutation } from './queue-store.ts';
 
 /** A mutation that may be stored, and its payload as the schema returned it. */
 export interface PreparedMutation extends NewMutation {
   readonly payload: JsonObject;
+}
+
+/** A payload that may be stored, and what its definition says about it. */
+export interface CheckedPayload {
+  readonly described: DescribedMutation;
+  /** Canonical JSON. */
+  readonly text: string;
+  readonly bytes: number;
+}
+
+/** Checks a payload by the definition of its type. Throws what is wrong with it. */
+export async function checkPayload(
+  definitions: ReadonlyMap<string, AnyMutationDefinition>,
+  type: string,
+  input: unknown,
+): Promise<CheckedPayload> {
+  const definition = definitions.get(type);
+  if (definition === undefined) throw undeclared(type, [...definitions.keys()]);
+  const payload = await validate(definition, input);
+  const json = canonicalJson(payload, LIMITS.jsonDepth);
+  if (json.kind === 'notJson') throw notJson(type, json.path, json.reason);
+  if (json.bytes > LIMITS.payloadBytes) throw tooLarge(type, json.bytes);
+  return { described: describe(definition, payload), text: json.text, bytes: json.bytes };
+}
+
+/** What a stored mutation becomes with another payload, all else being as it was. */
+export function withPayload(
+  stored: MutationHeader,
+  { described, text, bytes }: CheckedPayload,
+  origin: Omit<MutationBody, 'payload'>,
+): Omit<Amendment, 'stored'> {
+  const { version, operation, entity } = described;
+  const body = writeBody(text, origin);
+  const header = { ...stored, version, operation, entity, payloadBytes: bytes, bodyChecksum: checksum(body) };
+  return { header, body };
 }
 
 /** Checks a payload and makes the record of it. Throws what is wrong with it, before anything is stored. */
@@ -29,13 +64,9 @@ export async function prepareMutation(
   if (definition === undefined) throw undeclared(input.type, [...definitions.keys()]);
   const retries = retryOptionsOf(input);
   const origin = originOf(input);
-  const payload = await validate(definition, input.payload);
-  const json = canonicalJson(payload, LIMITS.jsonDepth);
-  if (json.kind === 'notJson') throw notJson(input.type, json.path, json.reason);
-  if (json.bytes > LIMITS.payloadBytes) throw tooLarge(input.type, json.bytes);
-  const described = describe(definition, payload);
+  const { described, text, bytes } = await checkPayload(definitions, input.type, input.payload);
   const { type, version, operation, entity, lane } = described;
-  const body = writeBody(json.text, origin);
+  const body = writeBody(text, origin);
   return {
     payload: described.payload,
     body,
@@ -53,10 +84,11 @@ export async function prepareMutation(
       expiresAtMs: expiresAtMsOf(input.expiresAt, wallMs),
       dependsOn: (input.dependsOn ?? []).map((parent) => (typeof parent === 'string' ? parent : parent.id)),
       createdAtMs: wallMs,
-      payloadBytes: json.bytes,
+      payloadBytes: bytes,
       bodyChecksum: checksum(body),
       attempts: [],
       revision: 0,
+      replaces: null,
     },
   };
 }

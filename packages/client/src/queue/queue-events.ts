@@ -8,10 +8,21 @@ export type Settled =
   | { readonly status: 'failed'; readonly id: string; readonly error: WireError }
   | { readonly status: 'cancelled'; readonly id: string };
 
+/** A mutation as it stands on this device. `revision` counts how often it was rewritten before it was ever sent. */
+export interface StoredEvent {
+  readonly id: string;
+  readonly seq: number;
+  readonly type: string;
+  readonly payload: JsonObject;
+  readonly revision: number;
+}
+
 /** What happens to mutations, whichever tab it happens in. */
 export interface QueueEvents {
   /** Durable on this device, added in this tab. `seq` tells the order among all tabs. */
-  readonly stored: { readonly id: string; readonly seq: number; readonly type: string; readonly payload: JsonObject };
+  readonly stored: StoredEvent;
+  /** Stored with another payload than before, in this tab, and never sent with the earlier one. */
+  readonly amended: StoredEvent;
   /** The verdict, whichever tab it came to. */
   readonly settled: Settled;
   /** A retry has come to a verdict; not called for those that settle at the first attempt. */

@@ -59,6 +59,8 @@ export interface PendingMutation {
   readonly seq: number;
   readonly type: string;
   readonly payload: JsonObject;
+  /** How often it was rewritten before it was ever sent. */
+  readonly revision: number;
 }
 
 /** Summaries on one page. */
@@ -179,9 +181,9 @@ export class QueueReader {
       .filter((entry) => entry.phase.kind !== 'failed' || mutations.isBeingGivenUp(entry))
       .map(({ header }) => header);
     const bodies = await this.store.bodies(headers);
-    return headers.flatMap(({ id, type, seq }) => {
+    return headers.flatMap(({ id, type, seq, revision }) => {
       const payload = bodies.get(seq)?.payload;
-      return payload === undefined ? [] : [{ id, seq, type, payload }];
+      return payload === undefined ? [] : [{ id, seq, type, payload, revision }];
     });
   }
 }

@@ -270,6 +270,27 @@ export class QueueStore {
     });
   }
 
+  /** Stores a new mutation in a dead letter's stead, keeping which it was; null when that is not there any more. */
+  async replace(deadLetter: DeadLetter, mutation: NewMutation, replacedAtMs: number): Promise<MutationHeader | null> {
+    const { header, error } = deadLetter;
+    const key = seqKey(FAILED, header.seq);
+    const [text = null] = await this.storage.read([key]);
+    if (text === null) return null;
+    return this.numbered(1, [{ key, value: text }], (seq) => {
+      const added: MutationHeader = { ...mutation.header, seq };
+      const { id, type, entity } = header;
+      const note = { id, type, entity, error, reason: 'Edited', replacedBy: added.id, discardedAtMs: replacedAtMs };
+      const changes: Change[] = [
+        { kind: 'delete', key },
+        { kind: 'delete', key: seqKey(BODY, header.seq) },
+        { kind: 'put', key: DISCARDED + id, value: JSON.stringify(note) },
+        { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(added) },
+        { kind: 'put', key: seqKey(BODY, seq), value: mutation.body },
+      ];
+      return { result: added, changes };
+    });
+  }
+
   /** Disposes of a dead letter for good, keeping who did it and why; false when it is not there any more. */
   async discard(deadLetter: DeadLetter, reason: string, discardedAtMs: number): Promise<boolean> {
     const { header, error } = deadLetter;

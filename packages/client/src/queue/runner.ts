@@ -156,6 +156,13 @@ export class Runner {
     this.post({ kind: 'stored' });
   }
 
+  /** Just disposed of by this tab. */
+  discarded(ids: readonly string[]): void {
+    this.watch.discarded(ids);
+    this.post({ kind: 'discarded', ids });
+    this.events.discarded(ids);
+  }
+
   /** Takes a mutation back if it cannot have been sent, which only the tab that delivers knows: another one asks it. */
   cancel(id: string): Promise<CancelAnswer> {
     return this.askLeader.ask({ kind: 'cancel', id });

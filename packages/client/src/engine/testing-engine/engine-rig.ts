@@ -96,6 +96,7 @@ export class EngineRig {
       bodyChecksum: 0,
       attempts: options.attempts ?? [],
       revision: 0,
+      replaces: null,
     };
   }
 

@@ -1,0 +1,198 @@
+import type { AnyMutationDefinition, MutationOptions } from '../mutation/definition.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
+import type { Durability } from '../ports/storage.ts';
+import type { JsonObject } from '../protocol/wire.ts';
+import type { Capacity } from './capacity.ts';
+import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
+import { GroupCommit } from './group-commit.ts';
+import { type CheckedPayload, checkPayload, prepareMutation, withPayload } from './prepare-mutation.ts';
+import { type QueueReader, unknownMutation } from './queue-reader.ts';
+import type { NewMutation, QueueStore } from './queue-store.ts';
+import type { Runner } from './runner.ts';
+
+export interface AdderPorts {
+  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
+  readonly capacity: Capacity;
+  readonly wallMs: () => number;
+  readonly newId: (wallMs: number) => string;
+  /** The parts of the queue once it is open; rejects when it is not. */
+  /** Something stands in the store now, and the engine knows of it. */
+  readonly added: (stored: Stored, input: AddInput | null) => MutationHandle;
+  readonly edited: (stored: Stored) => void;
+  readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore; readonly reader: QueueReader }>;
+}
+
+export type AddInput = MutationOptions & { readonly type: string; readonly payload: unknown };
+
+/** What stands in the store now. */
+export interface Stored {
+  readonly header: MutationHeader;
+  readonly payload: JsonObject;
+  readonly durability: Durability;
+}
+
+/** Takes mutations in: checks them, makes room, and stores them in the order of the calls. */
+export class Adder {
+  private readonly ports: AdderPorts;
+  private readonly commits: GroupCommit;
+
+  constructor(ports: AdderPorts) {
+    this.ports = ports;
+    this.commits = new GroupCommit(ports.opened);
+  }
+
+  get whenFlushed(): Promise<void> {
+    return this.commits.whenFlushed();
+  }
+
+  async add(input: AddInput): Promise<MutationHandle> {
+    const { definitions, newId, wallMs } = this.ports;
+    const nowMs = wallMs();
+    const id = newId(nowMs);
+    return this.store(async () => {
+      const { payload, header, body } = await prepareMutation(definitions, input, { id, wallMs: nowMs });
+      return { mutation: { header, body }, payload };
+    }, input);
+  }
+
+  /**
+   * Gives a mutation another payload. Never sent, it keeps its id and place; else a new one is made, behind it in its lane,
+   * that says which it replaces. A dead letter makes way for the new one.
+   */
+  async edit(id: string, payload: unknown): Promise<EditAnswer> {
+    const { definitions, opened } = this.ports;
+    const { runner, store, reader } = await opened();
+    const status = await reader.status(id);
+    if (status === undefined) throw unknownMutation(id);
+    const checked = await checkPayload(definitions, status.type, payload);
+    const entry = runner.engine.mutations.get(id);
+    if (entry === undefined) return this.replace(id, null, checked);
+    if (entry.header.lane !== checked.described.lane) throw otherLane(entry.header, checked.described.lane);
+    if (entry.phase.kind === 'failed') {
+      const deadLetter = { header: entry.header, error: entry.phase.error, failedAtMs: entry.phase.failedAtMs };
+      return this.replace(id, entry.header, checked, deadLetter);
+    }
+    const release = this.ports.capacity.claim({
+      count: 0,
+      bytes: Math.max(0, checked.bytes - entry.header.payloadBytes),
+    });
+    try {
+      const amended = await runner.amender.amend(id, async ({ header }) => {
+        const origin = (await store.bodies([header])).get(header.seq);
+        // A body that does not read is left to be found out when it is sent.
+        return origin === undefined ? null : withPayload(header, checked, origin);
+      });
+      if (amended !== null && typeof amended === 'object') {
+        this.ports.edited({ header: amended, payload: checked.described.payload, durability: store.durability });
+        return { kind: 'edited', id };
+      }
+    } finally {
+      release();
+    }
+    return this.replace(id, entry.header, checked);
+  }
+
+  /** Makes a new mutation that stands for an earlier one, with its options; of a confirmed one they are not known any more. */
+  private async replace(
+    replaces: string,
+    old: MutationHeader | null,
+    checked: CheckedPayload,
+    deadLetter: DeadLetter | null = null,
+  ): Promise<EditAnswer> {
+    const { definitions, newId, wallMs, opened } = this.ports;
+    const { store } = await opened();
+    const nowMs = wallMs();
+    const { type, payload } = checked.described;
+    const prepared = await prepareMutation(definitions, { type, payload }, { id: newId(nowMs), wallMs: nowMs });
+    const origin = old === null ? {} : ((await store.bodies([old])).get(old.seq) ?? {});
+    const options = old === null ? {} : optionsOf(old);
+    const { header, body } = withPayload({ ...prepared.header, ...options, replaces, seq: 0 }, checked, origin);
+    const mutation: NewMutation = { header, body: body ?? prepared.body };
+    const handle =
+      deadLetter === null
+        ? await this.store(async () => ({ mutation, payload }), null)
+        : await this.replaceDeadLetter(deadLetter, mutation, payload);
+    return { kind: 'replaced', id: handle.id, handle };
+  }
+
+  private async replaceDeadLetter(
+    deadLetter: DeadLetter,
+    mutation: NewMutation,
+    payload: JsonObject,
+  ): Promise<MutationHandle> {
+    const { runner, store } = await this.ports.opened();
+    const dependsOn = await this.openParentsOf(mutation.header.dependsOn);
+    const ready = { ...mutation, header: { ...mutation.header, dependsOn } };
+    const { id } = deadLetter.header;
+    const header = await store.replace(deadLetter, ready, this.ports.wallMs());
+    // Retried, discarded or replaced meanwhile.
+    if (header === null) throw unknownMutation(id);
+    runner.discarded([id]);
+    runner.added([header]);
+    return this.ports.added({ header, payload, durability: store.durability }, null);
+  }
+
+  /** The place in the order of calls is taken here, before anything is awaited. */
+  private async store(
+    prepare: () => Promise<{ readonly mutation: NewMutation; readonly payload: JsonObject }>,
+    input: AddInput | null,
+  ): Promise<MutationHandle> {
+    let payload: JsonObject = {};
+    let durability: Durability = 'volatile';
+    let release = (): void => {};
+    return this.commits
+      .add(
+        async () => {
+          const prepared = await prepare();
+          ({ durability } = (await this.ports.opened()).store);
+          const { mutation } = prepared;
+          const dependsOn = await this.openParentsOf(mutation.header.dependsOn);
+          release = this.ports.capacity.claim({ count: 1, bytes: mutation.header.payloadBytes });
+          ({ payload } = prepared);
+          return { ...mutation, header: { ...mutation.header, dependsOn } };
+        },
+        (header) => this.ports.added({ header, payload, durability }, input),
+      )
+      .finally(() => release());
+  }
+
+  /** Parents that are not confirmed yet. Rejects when one of them has failed, or is not known here. */
+  private async openParentsOf(ids: readonly string[]): Promise<readonly string[]> {
+    const open: string[] = [];
+    for (const id of ids) {
+      const status = await (await this.ports.opened()).reader.status(id);
+      if (status?.status === 'pending' || status?.status === 'processing') open.push(id);
+      else if (status === undefined) throw unknownMutation(id);
+      else if (status.status !== 'completed') throw parentFailed(id);
+    }
+    return open;
+  }
+}
+
+/** What a new mutation takes over from the one that it replaces. */
+function optionsOf({
+  priority,
+  maxRetries,
+  retryDelayMs,
+  delayMs,
+  dependsOn,
+}: MutationHeader): Partial<MutationHeader> {
+  return { priority, maxRetries, retryDelayMs, delayMs, dependsOn };
+}
+
+function parentFailed(id: string): HoldfastError {
+  return new HoldfastError({
+    code: 'PARENT_FAILED',
+    message: `Not stored: the change ${id}, which it depends on, did not take effect.`,
+    hint: 'Retry that one first.',
+  });
+}
+
+function otherLane({ id, lane }: MutationHeader, other: string): HoldfastError {
+  return new HoldfastError({
+    code: 'INVALID_PAYLOAD',
+    message: `Not edited: the new payload belongs to the lane ${other}, and ${id} is in ${lane}.`,
+    hint: 'Cancel this mutation and add another, or keep what the lane is made from.',
+  });
+}
