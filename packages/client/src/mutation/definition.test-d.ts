@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { describe, expectTypeOf, test } from 'vitest';
 import { createQueue } from '../queue/create-queue.ts';
 import type { MutationHandle } from '../queue/mutation-handle.ts';
+import type { MutationQueue } from '../queue/mutation-queue.ts';
 import type { QueueOptions } from '../queue/options.ts';
 import { defineMutation } from './definition.ts';
 
