@@ -23,6 +23,17 @@ describe('expiry', () => {
     expect(seqsOf(rig.lastBatch)).toEqual([next.seq]);
   });
 
+  test('Q15 · one that was added before its tab took the lead, and sent by nobody, expires as well', () => {
+    const rig = new EngineRig();
+    rig.input({ kind: 'paused' });
+    const header = rig.add({ expiresAtMs: inMs(rig, 1_000) });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
+
+    rig.wake();
+
+    expect(rig.entry(header).phase).toMatchObject({ kind: 'failed', error: { code: 'EXPIRED' } });
+  });
+
   test('Q15 · what stands on an expired one falls with it', () => {
     const rig = EngineRig.leading();
     rig.input({ kind: 'paused' });

@@ -215,8 +215,11 @@ export class Engine {
     this.earlierSeq = earlierSeq ?? Number.POSITIVE_INFINITY;
     for (const entry of [...this.mutations.kept]) this.mutations.letGo(entry, moment.nowMs);
     if (isLeader) {
-      for (const entry of this.mutations.all())
+      for (const entry of this.mutations.all()) {
         entry.mayHaveBeenSent = this.isEarlier(entry.header) && entry.heldUntilMs <= moment.nowMs;
+        // As one that did not deliver, this tab could not know.
+        if (entry.phase.kind !== 'failed') this.mutations.expiries.watch(entry);
+      }
     }
     const onTheirWay = [...this.elsewhere.sending, ...(this.batch?.entries ?? [])];
     this.elsewhere = { sending: [], waitingFor: null };
