@@ -2,7 +2,12 @@ export { BrowserSimulator } from './browser-simulator.ts';
 export type { ErrorMode, SimulatedAnswer } from './error-modes.ts';
 export { FakeClock } from './fake-clock.ts';
 export { type Caller, type LedgerRow } from './ledger.ts';
-export { type LossRates, NetworkSimulator, type NetworkSimulatorOptions } from './network-simulator.ts';
+export {
+  type LossRates,
+  NetworkSimulator,
+  type NetworkSimulatorOptions,
+  type SimulatedFetch,
+} from './network-simulator.ts';
 export {
   type ErrorModeOptions,
   type RateLimitResponse,
@@ -13,6 +18,7 @@ export {
 } from './server-simulator.ts';
 export type { Row, ServerHandler, ServerHandlerContext, TableRules } from './server-tables.ts';
 export { type FailingWrites, StorageSimulator, type StorageSimulatorOptions } from './storage-simulator.ts';
+export { SupabaseSimulator } from './supabase-simulator.ts';
 export {
   createTestApp,
   type RestartOptions,

@@ -1,4 +1,3 @@
-import type { Fetch } from '../delivery/http-fetch.ts';
 import type { ProbeResult } from '../engine/probe-result.ts';
 import type { Random } from '../ports/clock.ts';
 import type { NetworkSource } from '../ports/network-source.ts';
@@ -21,6 +20,9 @@ export interface LossRates {
   /** Share of answers that never arrive although the server has done its work, from 0 to 1. @default 0 */
   readonly answers?: number;
 }
+
+/** `fetch` with a body of text. Libraries that want a `fetch` take it, and so do the transports. */
+export type SimulatedFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 /** The line between one device and the server: a `fetch` for the real transports, and the platform's word of the network. */
 export class NetworkSimulator implements NetworkSource {
@@ -102,8 +104,9 @@ export class NetworkSimulator implements NetworkSource {
   }
 
   /** What `fetch` is on this device. */
-  readonly fetch: Fetch = (url, init) => {
+  readonly fetch: SimulatedFetch = (input, init = {}) => {
     const signal = init.signal ?? null;
+    const url = typeof input === 'string' ? input : 'href' in input ? input.href : input.url;
     return new Promise((resolve, reject) => {
       const abort = (): void => reject(new DOMException('The operation was aborted.', 'AbortError'));
       if (signal?.aborted === true) abort();

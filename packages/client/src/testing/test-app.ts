@@ -1,5 +1,4 @@
 import { v7 } from 'uuid';
-import type { Fetch } from '../delivery/http-fetch.ts';
 import { httpTransport } from '../delivery/http-transport.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { NetworkSource } from '../ports/network-source.ts';
@@ -12,7 +11,7 @@ import type { Identity, QueueOptions } from '../queue/options.ts';
 import { AppRun } from './app-run.ts';
 import { BrowserSimulator } from './browser-simulator.ts';
 import type { FakeClock } from './fake-clock.ts';
-import { NetworkSimulator } from './network-simulator.ts';
+import { NetworkSimulator, type SimulatedFetch } from './network-simulator.ts';
 import { ServerSimulator, type ServerSimulatorOptions } from './server-simulator.ts';
 import { StorageSimulator } from './storage-simulator.ts';
 
@@ -33,7 +32,7 @@ export interface TestAppOptions<Definitions extends readonly AnyMutationDefiniti
   /** Another device's server, so that both talk to the same one and live in the same time. @default one of its own */
   readonly server?: ServerSimulator;
   /** The app's transport over the simulated line. @default `httpTransport` */
-  readonly transport?: (ports: { readonly fetch: Fetch }) => Transport;
+  readonly transport?: (ports: { readonly fetch: SimulatedFetch }) => Transport;
   /** More options of the queue. */
   readonly queue?: TestQueueOptions<Definitions>;
 }
@@ -188,7 +187,7 @@ export class TestApp<Definitions extends readonly AnyMutationDefinition[]> {
       ...queue,
       identity: this.identity,
       mutations: this.mutations,
-      transport: transport({ fetch: (url, init) => run.guard(this.network.fetch(url, init)) }),
+      transport: transport({ fetch: (input, init) => run.guard(this.network.fetch(input, init)) }),
       storage: storageOf(run, this.storage.open),
       network: networkOf(run, this.network),
       tabs: tabsOf(run, this.browser.openTabs),
