@@ -5,7 +5,7 @@ import { record, replay, simulate } from './simulate.ts';
 test('sim · the tape of a seed makes the same calls at the same times', async () => {
   for (const seed of [7, 12, 40]) {
     const { result, tape } = await record(seed);
-    const replayed = await replay(tapeOfToken(tokenOf(tape)));
+    const { result: replayed } = await replay(tapeOfToken(tokenOf(tape)));
     const { events, healingMs } = await simulate(seed);
     expect([result.events, result.healingMs]).toEqual([events, healingMs]);
     expect([replayed.hash, replayed.events, replayed.healingMs]).toEqual([result.hash, events, healingMs]);
@@ -13,13 +13,13 @@ test('sim · the tape of a seed makes the same calls at the same times', async (
 });
 
 test('sim · on an empty tape nothing happens', async () => {
-  const { effects, faults, violations } = await replay({});
+  const { effects, faults, violations } = (await replay({})).result;
   expect({ effects, faults, violations }).toEqual({ effects: [], faults: 0, violations: [] });
 });
 
 test('sim · a tape written by hand is a world: one change, whose first answer is lost', async () => {
   const tape: ChoiceTape = { 'change 0': [[0, 1]], 'request d0 1 responseLost': [[0, 1]] };
-  const { effects, faultsByClass, violations, trace } = await replay(tape, true);
+  const { effects, faultsByClass, violations, trace } = (await replay(tape, true)).result;
   expect(countChoices(tape)).toBe(2);
   expect([...faultsByClass]).toEqual([['responseLost', 1]]);
   expect(effects.map(({ tag }) => tag)).toEqual(['d0m0']);

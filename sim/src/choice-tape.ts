@@ -53,15 +53,19 @@ export function readTape(value: unknown): ChoiceTape {
 /** Told of every special choice as it is made. */
 export type ChoiceListener = (purpose: string, number: number, value: number) => void;
 
-/** Throws dice with a seed's and writes down what comes. */
-export function recordingDice(seed: number): { readonly dice: Dice; readonly tape: () => ChoiceTape } {
-  const recorder = new Deck(new Dice(seed), {}, null);
-  return { dice: recorder.of('root'), tape: () => recorder.tape() };
+/** Throws the seeded dice and writes down what comes. */
+export function recordingDice(seeded: Dice): { readonly dice: Dice; readonly tape: () => ChoiceTape } {
+  const deck = new Deck(seeded, {}, null);
+  return { dice: deck.of('root'), tape: () => deck.tape() };
 }
 
-/** Dice that fall as the tape says. */
-export function replayingDice(tape: ChoiceTape, onChoice: ChoiceListener | null): Dice {
-  return new Deck(null, tape, onChoice).of('root');
+/** Dice that fall as the tape says, and what of the tape was read. */
+export function replayingDice(
+  tape: ChoiceTape,
+  onChoice: ChoiceListener | null,
+): { readonly dice: Dice; readonly read: () => ChoiceTape } {
+  const deck = new Deck(null, tape, onChoice);
+  return { dice: deck.of('root'), read: () => deck.tape() };
 }
 
 /** All purposes of one world. */
@@ -150,12 +154,8 @@ class PurposeDice extends Dice {
     return atMs < 0 ? null : Math.max(nowMs, atMs);
   }
 
-  override ofSeed<Value>(draw: (dice: Dice) => Value, instead: Value): Value {
-    return this.deck.seeded === null ? instead : draw(this.deck.seeded);
-  }
-
-  override howMany(purpose: string, draw: (seeded: Dice) => number): number {
-    return this.deck.seeded === null ? this.deck.countNumbers(purpose) : draw(this.deck.seeded);
+  override howMany(purpose: string, planned: number): number {
+    return this.deck.seeded === null ? this.deck.countNumbers(purpose) : planned;
   }
 
   override below(count: number): number {
@@ -193,6 +193,7 @@ class PurposeDice extends Dice {
       const value = this.given.get(count);
       if (value === undefined) return otherwise;
       deck.onChoice?.(purpose, count, value);
+      deck.record(purpose, [count, value]);
       return value;
     }
     const value = draw(deck.seeded);

@@ -44,14 +44,9 @@ export class Dice {
     return perMinute === 0 ? null : nowMs + (-Math.log(1 - this.next()) * 60_000) / perMinute;
   }
 
-  /** Draws what only a seed needs, such as a rate; a tape has `instead`. */
-  ofSeed<Value>(draw: (seeded: Dice) => Value, _instead: Value): Value {
-    return draw(this);
-  }
-
-  /** How many numbers of a purpose there are: drawn, or as many as the tape has. */
-  howMany(_purpose: string, draw: (seeded: Dice) => number): number {
-    return draw(this);
+  /** How many numbers a purpose has: as many as planned, or as the tape has. */
+  howMany(_purpose: string, planned: number): number {
+    return planned;
   }
 
   /** A whole number from 0 to `count` − 1. */

@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
+import { tokenOf } from './choice-tape.ts';
 import type { Plant } from './plant.ts';
 import type { Tally } from './run-seeds.ts';
+import type { ShrunkCase } from './shrink-command.ts';
 
 /** How a planted bug was found, or that it was not. */
 export interface Finding {
@@ -11,22 +13,38 @@ export interface Finding {
   /** What was broken first, such as `inv-I5`. */
   readonly invariant: string | null;
   readonly message: string | null;
+  /** How many choices of its world are left when it is shrunk, and the tape; null when it was not. */
+  readonly choiceCount: number | null;
+  readonly token: string | null;
 }
 
 /** Runs the seeds with the bug planted, up to the first that shows it. In a thread of its own: the bug is in what that loads. */
-export function findPlant({ name }: Plant, firstSeed: number, seedCountMax: number): Promise<Finding> {
+export function findPlant(
+  { name }: Plant,
+  firstSeed: number,
+  seedCountMax: number,
+  isShrunk = false,
+): Promise<Finding> {
   const seeds = Array.from({ length: seedCountMax }, (_, index) => firstSeed + index);
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('system-worker.ts', import.meta.url), {
-      workerData: { seeds, plant: name },
+      workerData: { seeds, plant: name, isShrunk },
       // Whoever runs this, the packages are loaded from their sources, where the bug is.
       execArgv: ['--disable-warning=ExperimentalWarning', '--conditions=@holdfast/source'],
     });
-    worker.once('message', ({ failures: [failure] }: Tally) => {
+    worker.once('message', ({ failures: [failure], shrunk }: Tally & { readonly shrunk: ShrunkCase | null }) => {
       const seed = failure?.seed ?? null;
       const message = failure?.violations[0] ?? null;
       const invariant = message?.split(' · ')[0] ?? null;
-      resolve({ name, seedsNeeded: seed === null ? null : seed - firstSeed + 1, seed, invariant, message });
+      resolve({
+        name,
+        seedsNeeded: seed === null ? null : seed - firstSeed + 1,
+        seed,
+        invariant,
+        message,
+        choiceCount: shrunk?.choiceCount ?? null,
+        token: shrunk === null ? null : tokenOf(shrunk.tape),
+      });
     });
     worker.once('error', reject);
   });
@@ -38,6 +56,7 @@ export async function findPlants(
   firstSeed: number,
   seedCountMax: number,
   threadCount: number,
+  isShrunk: boolean,
   onFound: (finding: Finding) => void,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
@@ -45,7 +64,7 @@ export async function findPlants(
   const work = async (): Promise<void> => {
     for (let plant = plants[next]; plant !== undefined; plant = plants[next]) {
       next += 1;
-      const finding = await findPlant(plant, firstSeed, seedCountMax);
+      const finding = await findPlant(plant, firstSeed, seedCountMax, isShrunk);
       findings.push(finding);
       onFound(finding);
     }

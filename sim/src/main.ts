@@ -1,6 +1,7 @@
 // npm run sim -- --seeds 500 [--first 1] [--json]     runs seeds; exit code 1 when one fails
 // npm run sim -- --seed 17                            replays one, with what happened last
 // npm run sim -- --seed 17 --record FILE              writes down its choices, to be edited and replayed
+// npm run sim -- --seeds 500 --shrink                 makes the first failing seed as small as it can, and prints its token
 // npm run sim -- --replay TOKEN|FILE|SEED             replays a tape of choices, or a seed
 // npm run sim -- --seeds 500 --plant NAME             with a planted bug; stops at the first seed that finds it
 // npm run sim -- --plants [--seeds 3000] [--json]     each planted bug in turn, and how many seeds it took to find it
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     plants: { type: 'boolean', default: false },
     replay: { type: 'string' },
     record: { type: 'string' },
+    shrink: { type: 'boolean', default: false },
   },
 });
 if (values.plants) process.exit(await showPlants());
@@ -41,6 +43,8 @@ const startedAtMs = performance.now();
 const tally = await run();
 const seedsPerHour = Math.round((tally.seeds * 3_600_000) / (performance.now() - startedAtMs));
 report(tally);
+const [failure] = tally.failures;
+if (values.shrink && failure !== undefined) await showShrunk(failure.seed);
 process.exitCode = tally.violations > 0 ? 1 : 0;
 
 async function replayTape(text: string): Promise<never> {
@@ -48,8 +52,8 @@ async function replayTape(text: string): Promise<never> {
   const { tellTape } = await import('./replay-command.ts');
   const { replay: replayWorld } = await import('./simulate.ts');
   const tape = orComplain(() => findTape(text));
-  const result = await replayWorld(tape, true);
-  print(tellTape(tape, result));
+  const { result } = await replayWorld(tape, true);
+  print(tellTape(tape, result, withPlant()));
   process.exit(result.violations.length > 0 ? 1 : 0);
 }
 
@@ -120,26 +124,51 @@ function report({
     );
 }
 
+async function showShrunk(seed: number): Promise<void> {
+  const { shrinkSeed } = await import('./shrink-command.ts');
+  const { tellTape } = await import('./replay-command.ts');
+  const shrunk = await shrinkSeed(seed);
+  if (shrunk === null) {
+    print(`Seed ${seed} cannot be shrunk: its tape does not fail.`);
+    return;
+  }
+  const { tape, originalCount, choiceCount, worldCount, result } = shrunk;
+  print(
+    `\nSeed ${seed} shrunk from ${originalCount} choices to ${choiceCount}, in ${worldCount} worlds.`,
+    tellTape(tape, result, withPlant()),
+  );
+}
+
 /** The exit code: 1 when one of them is not found. */
 async function showPlants(): Promise<number> {
   const first = wholeNumber('first', values.first);
-  const show = ({ name, seedsNeeded, invariant }: Finding): void =>
-    print(`${name.padEnd(36)} ${String(seedsNeeded ?? 'not found').padStart(9)}  ${invariant ?? ''}`);
+  const show = ({ name, seedsNeeded, invariant, choiceCount }: Finding): void => {
+    const choices = choiceCount === null ? '' : `  ${choiceCount} choices`;
+    print(`${name.padEnd(36)} ${String(seedsNeeded ?? 'not found').padStart(9)}  ${invariant ?? ''}${choices}`);
+  };
   const findings = await findPlants(
-    PLANTS,
+    PLANTS.filter(({ name }) => values.plant === undefined || name === values.plant),
     first,
     wholeNumber('seeds', values.seeds),
     Math.min(2, availableParallelism()),
+    values.shrink,
     values.json ? () => {} : show,
   );
   const needed = findings.flatMap(({ seedsNeeded }) => seedsNeeded ?? []);
+  const choices = findings.flatMap(({ choiceCount }) => choiceCount ?? []);
   if (values.json) print(JSON.stringify({ plants: findings.length, found: needed.length, findings }));
   else print(`${needed.length} of ${findings.length} found, after ${median(needed)} seeds (median).`);
+  if (values.shrink && !values.json)
+    print(`Shrunk to ${median(choices)} choices (median), at most ${Math.max(...choices)}.`);
   return needed.length < findings.length ? 1 : 0;
 }
 
 function replay(seed: number): string {
-  return `npm run sim -- --seed ${seed}${values.plant === undefined ? '' : ` --plant ${values.plant}`}`;
+  return `npm run sim -- --seed ${seed}${withPlant()}`;
+}
+
+function withPlant(): string {
+  return values.plant === undefined ? '' : ` --plant ${values.plant}`;
 }
 
 function print(...lines: readonly string[]): void {

@@ -1,3 +1,4 @@
+import type { ChoiceTape } from './choice-tape.ts';
 import type { Dice } from './dice.ts';
 
 /** Every class of fault, with the highest rate it is drawn at: a probability per opportunity, or times per minute. */
@@ -44,6 +45,21 @@ const HIGHEST_RATE = {
   lockBroken: 1,
 } as const;
 
+/** Those that come by the minute, one after the other. */
+export const BY_THE_MINUTE: readonly FaultClass[] = [
+  'partition',
+  'captivePortal',
+  'offlineHint',
+  'tokenRevoked',
+  'loginGone',
+  'serverMood',
+  'killTab',
+  'closeTab',
+  'freezeTab',
+  'clockJump',
+  'storageFull',
+];
+
 export type FaultClass = keyof typeof HIGHEST_RATE;
 export type FaultRates = Record<FaultClass, number>;
 
@@ -80,32 +96,68 @@ export interface Plan {
   readonly rates: FaultRates;
 }
 
-/** Each on a tape by its name, so that a tape outlives a further line here. */
+/** The plan of an empty tape, on which nothing happens. */
+export const SIMPLEST: Plan = {
+  seed: 0,
+  durationMs: 20_000,
+  deviceCount: 1,
+  tabCountMax: 1,
+  laneCount: 1,
+  mutationCount: 0,
+  burstRate: 0,
+  rejectedRate: 0,
+  maxRetries: 0,
+  hasWideLanes: false,
+  isWorkspaceShared: false,
+  hasView: false,
+  actionsPerMinute: 0,
+  isWoken: false,
+  isLeaderForsaken: false,
+  hasLock: true,
+  rates: NO_RATES,
+};
+/** What only says how often something is thrown; a tape says itself what happens. */
+const ONLY_FOR_DICE: readonly string[] = ['seed', 'mutationCount', 'burstRate', 'rejectedRate', 'actionsPerMinute'];
+
 export function drawPlan(seed: number, dice: Dice): Plan {
-  const mutationCount = dice.howMany('change', (seeded) => 20 + seeded.below(131));
-  const duration = dice.of('plan durationMs');
-  const durationMs = duration.chance(0.15)
-    ? duration.logBetween(900_000, 5_400_000)
-    : duration.logBetween(20_000, 900_000);
+  const mutationCount = 20 + dice.below(131);
+  const durationMs = dice.chance(0.15) ? dice.logBetween(900_000, 5_400_000) : dice.logBetween(20_000, 900_000);
   return {
     seed,
     durationMs,
-    deviceCount: dice.of('plan deviceCount').chance(0.35) ? 2 : 1,
-    tabCountMax: 1 + dice.of('plan tabCountMax').below(3),
-    laneCount: 1 + dice.of('plan laneCount').below(8),
+    deviceCount: dice.chance(0.35) ? 2 : 1,
+    tabCountMax: 1 + dice.below(3),
+    laneCount: 1 + dice.below(8),
     mutationCount,
-    burstRate: dice.ofSeed((seeded) => seeded.pick([0, 0.3, 0.8]), 0),
-    rejectedRate: dice.ofSeed((seeded) => seeded.pick([0, 0.02, 0.1]), 0),
-    maxRetries: dice.of('plan maxRetries').pick([0, 1, 2, 5, 5, 5]),
-    hasWideLanes: dice.of('plan hasWideLanes').chance(0.2),
-    isWorkspaceShared: dice.of('plan isWorkspaceShared').chance(0.7),
-    hasView: dice.of('plan hasView').chance(0.5),
-    actionsPerMinute: dice.ofSeed((seeded) => seeded.pick([0, 1, 4]), 0),
-    isWoken: dice.of('plan isWoken').chance(0.5),
-    isLeaderForsaken: dice.of('plan isLeaderForsaken').chance(0.2),
-    hasLock: !dice.of('plan hasLock').chance(0.05),
-    rates: dice.ofSeed(drawRates, NO_RATES),
+    burstRate: dice.pick([0, 0.3, 0.8]),
+    rejectedRate: dice.pick([0, 0.02, 0.1]),
+    maxRetries: dice.pick([0, 1, 2, 5, 5, 5]),
+    hasWideLanes: dice.chance(0.2),
+    isWorkspaceShared: dice.chance(0.7),
+    hasView: dice.chance(0.5),
+    actionsPerMinute: dice.pick([0, 1, 4]),
+    isWoken: dice.chance(0.5),
+    isLeaderForsaken: dice.chance(0.2),
+    hasLock: !dice.chance(0.05),
+    rates: drawRates(dice),
   };
+}
+
+/** What of the plan a tape has to say: where it differs from the simplest. */
+export function choicesOfPlan(plan: Plan): ChoiceTape {
+  const entries = Object.entries(plan).flatMap(([name, value]: [string, unknown]) => {
+    const isChoice = (typeof value === 'number' || typeof value === 'boolean') && !ONLY_FOR_DICE.includes(name);
+    return isChoice && value !== SIMPLEST[name as keyof Plan] ? [[`plan ${name}`, [[0, Number(value)]]] as const] : [];
+  });
+  return Object.fromEntries(entries);
+}
+
+export function planOfTape(tape: ChoiceTape): Plan {
+  const entries = Object.entries(SIMPLEST).map(([name, simplest]: [string, unknown]) => {
+    const value = tape[`plan ${name}`]?.[0]?.[1];
+    return [name, value === undefined ? simplest : typeof simplest === 'boolean' ? value !== 0 : value];
+  });
+  return Object.fromEntries(entries) as Plan;
 }
 
 function drawRates(dice: Dice): FaultRates {

@@ -43,6 +43,17 @@ test('sim · a seed that finds a planted bug is named with the command that repl
   expect(exitCode).toBe(1);
 });
 
+test('sim · a seed that finds a planted bug is shrunk to a few choices, and one token replays it', async () => {
+  const { output } = await simulate('--plant', 'html-is-success', '--seeds', '100', '--shrink');
+  const [, choiceCount] = /shrunk from \d+ choices to (\d+),/.exec(output) ?? [];
+  expect(Number(choiceCount)).toBeLessThanOrEqual(8);
+  const [, token = ''] = /--replay (\S+) --plant/.exec(output) ?? [];
+  const again = await simulate('--plant', 'html-is-success', '--replay', token);
+  expect(again.output).toContain('inv-I22 · ');
+  expect(again.exitCode).toBe(1);
+  expect((await simulate('--replay', token)).output).toContain('No invariant is broken.');
+}, 60_000);
+
 /** As a user calls it. */
 function simulate(
   ...args: readonly string[]

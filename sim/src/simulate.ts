@@ -1,9 +1,10 @@
-import { type ChoiceListener, type ChoiceTape, recordingDice, replayingDice } from './choice-tape.ts';
+import process from 'node:process';
+import { type ChoiceTape, recordingDice, replayingDice } from './choice-tape.ts';
 import { Device } from './device.ts';
 import { Dice } from './dice.ts';
 import { Faults } from './faults.ts';
 import { History, type Violation } from './history.ts';
-import { drawPlan, type FaultClass, type Plan } from './plan.ts';
+import { choicesOfPlan, drawPlan, type FaultClass, type Plan, planOfTape } from './plan.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Effect, ItemRow } from './server-model.ts';
 import { SimServer, type TapeEntry } from './sim-server.ts';
@@ -47,26 +48,40 @@ function healingMsMax({ isWoken, rates }: Plan, { countByClass }: Faults): numbe
 
 /** The world of a seed. */
 export function simulate(seed: number): Promise<SimulationResult> {
-  return run(new Dice(seed), seed, new Trace());
+  const dice = new Dice(seed);
+  return run(dice, drawPlan(seed, dice), new Trace());
 }
 
-/** The world of a seed, and the tape that replays it. Ids are those of a tape, so only ids differ from `simulate`. */
-export async function record(seed: number): Promise<{ readonly result: SimulationResult; readonly tape: ChoiceTape }> {
-  const { dice, tape } = recordingDice(seed);
-  const result = await run(dice, seed, new Trace());
-  return { result, tape: tape() };
+/** A world, and the tape that replays it. */
+export interface Recorded {
+  readonly result: SimulationResult;
+  readonly tape: ChoiceTape;
 }
 
-/** The world of a tape. `isTold` puts each special choice into the trace. */
-export function replay(tape: ChoiceTape, isTold = false): Promise<SimulationResult> {
+/** The world of a seed, written down. Ids are those of a tape: only they differ from `simulate`. */
+export function record(seed: number): Promise<Recorded> {
+  const dice = new Dice(seed);
+  return recordPlan(drawPlan(seed, dice), dice);
+}
+
+/** A world of this plan, written down. */
+export async function recordPlan(plan: Plan, seeded: Dice): Promise<Recorded> {
+  const { dice, tape } = recordingDice(seeded);
+  const result = await run(dice, plan, new Trace());
+  return { result, tape: { ...choicesOfPlan(plan), ...tape() } };
+}
+
+/** The world of a tape, and what of the tape was read. `isTold` puts each special choice into the trace. */
+export async function replay(tape: ChoiceTape, isTold = false): Promise<Recorded> {
   const trace = new Trace();
-  const tell: ChoiceListener = (...choice) => trace.choice(...choice);
-  return run(replayingDice(tape, isTold ? tell : null), 0, trace);
+  const plan = planOfTape(tape);
+  const { dice, read } = replayingDice(tape, isTold ? (...choice) => trace.choice(...choice) : null);
+  const result = await run(dice, plan, trace);
+  return { result, tape: { ...choicesOfPlan(plan), ...read() } };
 }
 
 /** Work and faults first, and safety all the while; then everything is repaired, and what is left must settle in time. */
-async function run(dice: Dice, seed: number, trace: Trace): Promise<SimulationResult> {
-  const plan = drawPlan(seed, dice);
+async function run(dice: Dice, plan: Plan, trace: Trace): Promise<SimulationResult> {
   const scheduler = new Scheduler(dice);
   const history = new History();
   const server = new SimServer(history);
@@ -82,18 +97,21 @@ async function run(dice: Dice, seed: number, trace: Trace): Promise<SimulationRe
   scheduleWork(world, devices);
   scheduleFaults(world, devices);
   const hasFailed = (): boolean => history.violations.length > 0;
+  const onStray = (error: unknown): void => history.violated('stray', `a rejection nobody handles: ${String(error)}`);
+  process.on('unhandledRejection', onStray);
   await scheduler.runUntil(plan.durationMs, hasFailed);
   let healingMs = 0;
   if (!hasFailed()) {
     const healedAtMs = scheduler.nowMs;
     heal(world, devices);
-    const boundMs = healingMsMax(plan, faults) + BACKLOG_MS * plan.mutationCount;
+    const boundMs = healingMsMax(plan, faults) + BACKLOG_MS * history.made.length;
     await scheduler.runUntil(healedAtMs + boundMs, () => hasFailed() || isAtRest(world, devices));
     healingMs = scheduler.nowMs - healedAtMs;
     if (!hasFailed()) await checkAtRest(world, devices, boundMs);
   }
+  process.off('unhandledRejection', onStray);
   return {
-    seed,
+    seed: plan.seed,
     plan,
     events: trace.eventCount,
     faults: faults.count,
@@ -102,7 +120,7 @@ async function run(dice: Dice, seed: number, trace: Trace): Promise<SimulationRe
     hash: trace.hash,
     virtualMs: scheduler.nowMs,
     healingMs,
-    trace: trace.last(120),
+    trace: trace.last(400),
     tape: server.tape,
     rows: server.model.rows,
     effects: server.model.effects,

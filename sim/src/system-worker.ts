@@ -1,10 +1,21 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { plantBug } from './plant-bug.ts';
+import type { ShrunkCase } from './shrink-command.ts';
 
 // One of the threads that share the seeds of a run, or the one that looks for a planted bug.
-const { seeds, plant } = workerData as { readonly seeds: readonly number[]; readonly plant?: string };
+const { seeds, plant, isShrunk } = workerData as {
+  readonly seeds: readonly number[];
+  readonly plant?: string;
+  readonly isShrunk?: boolean;
+};
 if (plant !== undefined) plantBug(plant);
 // Loaded only now, so that a planted bug is in what it imports.
 const { runSeeds } = await import('./run-seeds.ts');
 const tally = await runSeeds(seeds, plant !== undefined);
-parentPort?.postMessage(tally);
+const [failure] = tally.failures;
+let shrunk: ShrunkCase | null = null;
+if (isShrunk === true && failure !== undefined) {
+  const { shrinkSeed } = await import('./shrink-command.ts');
+  shrunk = await shrinkSeed(failure.seed);
+}
+parentPort?.postMessage({ ...tally, shrunk });

@@ -20,16 +20,15 @@ export function scheduleWork(world: World, devices: readonly Device[]): void {
       if (device.liveTabs.length < plan.tabCountMax) device.openTab();
     });
   }
+  const changeCount = world.dice.howMany('change', plan.mutationCount);
   const burstAtMs = world.dice.of('burst').between(0, untilMs);
-  for (let number = 0; number < plan.mutationCount; number += 1) {
+  for (let number = 0; number < changeCount; number += 1) {
     const dice = world.dice.of('change', number);
     if (!dice.happens()) continue;
     const atMs = dice.chance(plan.burstRate) ? burstAtMs + dice.between(0, 50) : dice.between(0, untilMs);
     scheduler.at(atMs, () => makeChange(world, dice.pick(devices), dice.pick(entities), number, dice));
   }
-  const actionCount = world.dice.howMany('action', () =>
-    Math.min(200, (plan.actionsPerMinute * plan.durationMs) / 60_000),
-  );
+  const actionCount = world.dice.howMany('action', Math.min(200, (plan.actionsPerMinute * plan.durationMs) / 60_000));
   for (let number = 0; number < actionCount; number += 1) {
     const dice = world.dice.of('action', number);
     if (!dice.happens()) continue;
