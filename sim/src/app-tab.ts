@@ -93,6 +93,8 @@ export class AppTab {
       lane: laneOf(this.world, entityId),
       entityId,
       isCreate: type === 'item.create',
+      delayMs: options.delayMs,
+      invokedAtMs: this.world.scheduler.nowMs,
       parents,
     });
     const { lane } = made;

@@ -25,6 +25,9 @@ export interface Made {
   readonly lane: string;
   readonly entityId: string;
   readonly isCreate: boolean;
+  /** Its undo window, and when it was added. */
+  readonly delayMs: number;
+  readonly invokedAtMs: number;
   /** What it was said to depend on. */
   readonly parents: readonly Made[];
   /** The first is that of `add`, each further one that of a `retry`. */
@@ -39,6 +42,8 @@ export interface Made {
   effectCount: number;
   /** How often the server refused it for now. */
   refusedCount: number;
+  /** The same, by generation: the first is that of `add`, each further one that of a `retry`. */
+  readonly refusedOfGeneration: number[];
   /** Its place when it took effect. */
   appliedPlace: Place | null;
   /** It was made a dead letter because of another. */
@@ -58,13 +63,17 @@ export class History {
   private readonly byTag = new Map<string, Made>();
   private readonly byId = new Map<string, Made>();
   private readonly byLane = new Map<string, Made[]>();
+  /** Under which generation a number of a mutation was sent. */
+  private readonly generations = new Map<string, number>();
   private serverModel: ServerModel | null = null;
-  private maxRetries = 0;
+  private nowMs: () => number = () => 0;
+  maxRetries = 0;
   private settledCount = 0;
   private acknowledgedCount = 0;
 
-  attach(server: ServerModel, maxRetries: number): void {
+  attach(server: ServerModel, nowMs: () => number, maxRetries: number): void {
     this.serverModel = server;
+    this.nowMs = nowMs;
     this.maxRetries = maxRetries;
   }
 
@@ -95,6 +104,7 @@ export class History {
       | 'isDiscardAsked'
       | 'effectCount'
       | 'refusedCount'
+      | 'refusedOfGeneration'
       | 'appliedPlace'
       | 'isOrphan'
     >,
@@ -108,6 +118,7 @@ export class History {
       isDiscardAsked: false,
       effectCount: 0,
       refusedCount: 0,
+      refusedOfGeneration: [],
       appliedPlace: null,
       isOrphan: false,
     };
@@ -170,11 +181,14 @@ export class History {
     if (request.client.workspaceId !== device.workspaceId) {
       this.violated('inv-I19', `${process.name} sends into ${request.client.workspaceId}`);
     }
-    for (const { id } of request.mutations) {
+    for (const { id, seq, generation } of request.mutations) {
       const made = this.byId.get(id);
+      this.generations.set(`${id} ${seq}`, generation);
       if (made?.deviceIndex !== device.index)
         this.violated('inv-I19', `${process.name} sends ${id}, which is not its own`);
       if (made?.isDiscarded) this.violated('inv-I26', `${made.tag} is sent although it was discarded`);
+      if (made !== undefined && !device.hasClockJumped && this.nowMs() < made.invokedAtMs + made.delayMs)
+        this.violated('inv-I26', `${made.tag} is sent before its undo window has passed`);
     }
     return step;
   }
@@ -193,9 +207,12 @@ export class History {
   }
 
   private countRefusals(outcomes: readonly WireOutcome[]): void {
-    for (const { id, kind } of outcomes) {
+    for (const { id, seq, kind } of outcomes) {
       const made = this.byId.get(id);
-      if (made !== undefined && kind === 'refused') made.refusedCount += 1;
+      if (made === undefined || kind !== 'refused') continue;
+      made.refusedCount += 1;
+      const generation = this.generations.get(`${id} ${seq}`) ?? 0;
+      made.refusedOfGeneration[generation] = (made.refusedOfGeneration[generation] ?? 0) + 1;
     }
   }
 
@@ -212,6 +229,10 @@ export class History {
     made.effectCount += 1;
     if (made.effectCount > 1) this.violated('inv-I2', `${made.tag} took effect ${made.effectCount} times`);
     else if (made.toldFailedStep === null && isAcknowledged(made)) this.settledCount += 1;
+    // Who retries a child although its parent was disposed of, wants it without.
+    for (const parent of made.parents)
+      if (parent.effectCount === 0 && !(parent.isDiscardAsked && made.places.length > 1))
+        this.violated('inv-I6', `${made.tag} took effect before ${parent.tag}, which it depends on`);
     this.checkOrder(made, effect);
     made.appliedPlace = made.places[effect.generation] ?? made.places[0] ?? null;
   }

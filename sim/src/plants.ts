@@ -4,11 +4,13 @@ import { SERVER_PLANTS } from './plants/server.ts';
 import { SHOWING_PLANTS } from './plants/showing.ts';
 import { STORING_PLANTS } from './plants/storing.ts';
 import { TABS_PLANTS } from './plants/tabs.ts';
+import { WAITING_PLANTS } from './plants/waiting.ts';
 
 /** Each of them must be found by the simulation; `npm run sim -- --plants` shows after how many seeds. */
 export const PLANTS: readonly Plant[] = [
   ...STORING_PLANTS,
   ...DELIVERING_PLANTS,
+  ...WAITING_PLANTS,
   ...TABS_PLANTS,
   ...SHOWING_PLANTS,
   ...SERVER_PLANTS,

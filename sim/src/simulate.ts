@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { Budget } from './budget.ts';
 import { type ChoiceTape, recordingDice, replayingDice } from './choice-tape.ts';
 import { Device } from './device.ts';
 import { Dice } from './dice.ts';
@@ -83,9 +84,11 @@ export async function replay(tape: ChoiceTape, isTold = false): Promise<Recorded
 /** Work and faults first, and safety all the while; then everything is repaired, and what is left must settle in time. */
 async function run(dice: Dice, plan: Plan, trace: Trace): Promise<SimulationResult> {
   const scheduler = new Scheduler(dice);
+  const budget = new Budget((message) => history.violated('inv-I15', message));
+  trace.observe((nowMs, who, what) => budget.note(nowMs, who, what));
   const history = new History();
   const server = new SimServer(history);
-  history.attach(server.model, plan.maxRetries);
+  history.attach(server.model, () => scheduler.nowMs, plan.maxRetries);
   const faults = new Faults(dice, plan.rates, () => history.hasUnsettled);
   const world: World = { plan, dice, scheduler, trace, history, server, faults };
   const devices = Array.from({ length: plan.deviceCount }, (_, index) => new Device(world, index));

@@ -9,9 +9,16 @@ export class Trace {
   hash = 0x811c9dc5;
   private readonly lines: string[] = [];
   private nowMs = 0;
+  private observer: (nowMs: number, who: string, what: string) => void = () => {};
+
+  /** Is told of each event as it happens. */
+  observe(observer: (nowMs: number, who: string, what: string) => void): void {
+    this.observer = observer;
+  }
 
   event(nowMs: number, who: string, what: string): void {
     this.eventCount += 1;
+    this.observer(nowMs, who, what);
     this.note(nowMs, who, what);
   }
 

@@ -2,7 +2,8 @@ import type { QueueStatus, Settled } from 'holdfast';
 import type { AppState } from './app-mutations.ts';
 import type { AppTab } from './app-tab.ts';
 import type { Device } from './device.ts';
-import type { Made } from './history.ts';
+import type { History, Made } from './history.ts';
+import type { LedgerRow } from '../../packages/client/src/testing/ledger.ts';
 import type { World } from './world.ts';
 
 /** Whether everything that was promised has come to its end, and every tab that must know does. */
@@ -93,7 +94,9 @@ function checkEnd({ history, server }: World, made: Made, settled: Settled | 'pe
   const isPromised = made.places[0]?.acknowledgedStep != null;
   const ledger = server.model.ledgerRows(made.id);
   if (settled === null) {
-    if (isPromised && !made.isDiscardAsked)
+    if (made.toldFailedStep !== null && !made.isDiscardAsked)
+      history.violated('inv-I10', `${made.tag} was a dead letter, and the device does not know it any more`);
+    else if (isPromised && !made.isDiscardAsked)
       history.violated('inv-I1', `${made.tag} was promised, and the device does not know it`);
     if (made.effectCount > 0 && !made.isDiscardAsked)
       history.violated('inv-I9', `${made.tag} took effect, and the device does not know it`);
@@ -104,6 +107,9 @@ function checkEnd({ history, server }: World, made: Made, settled: Settled | 'pe
     return;
   }
   if (made.isRefused) history.violated('inv-I1', `${made.tag} is stored although its add was refused`);
+  if (made.isDiscarded && settled.status !== 'cancelled')
+    history.violated('inv-I26', `${made.tag} was disposed of, and is shown as ${settled.status}`);
+  if (settled.status === 'failed') checkRetries(history, made, settled.error.code, ledger);
   if (settled.status === 'completed' && made.effectCount !== 1) {
     history.violated('inv-I22', `${made.tag} is shown as completed; it took effect ${made.effectCount} times`);
   }
@@ -114,6 +120,21 @@ function checkEnd({ history, server }: World, made: Made, settled: Settled | 'pe
   ) {
     history.violated('inv-I4', `${made.tag} has an effect and a refusal`);
   }
+}
+
+/** A retry is a new beginning: the server is asked again, and all attempts are there again. */
+function checkRetries(history: History, made: Made, code: string, ledger: readonly LedgerRow[]): void {
+  if (made.places.some(({ acknowledgedStep }) => acknowledgedStep === null)) return;
+  const generation = made.places.length - 1;
+  const refusedCount = made.refusedOfGeneration[generation] ?? 0;
+  if (code === '40001') {
+    if (refusedCount <= history.maxRetries)
+      history.violated('inv-I20', `${made.tag} was given up after ${refusedCount} refusals since it was last retried`);
+    return;
+  }
+  const verdicts = ledger.filter((row) => row.verdict === 'rejected' && row.error?.code === code);
+  if (verdicts.length > 0 && !verdicts.some((row) => row.generation >= generation))
+    history.violated('inv-I4', `${made.tag} was retried, and failed by the verdict on an earlier try`);
 }
 
 interface Looked {

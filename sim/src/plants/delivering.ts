@@ -83,4 +83,83 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
     replace: 'const RATE_LIMIT_MS_MAX = 300_000_000_000;',
     suffering: 'A proxy that says "come back in a year" stops the queue for a year.',
   },
+  {
+    name: 'lane-head-skipped',
+    file: `${CLIENT}/engine/lane.ts`,
+    find: `return this.entries[this.first];
+  }
+
+  get size`,
+    replace: `const head = this.entries[this.first];
+    return head !== undefined && head.backoffUntilMs > 0 ? (this.entries[this.first + 1] ?? head) : head;
+  }
+
+  get size`,
+    suffering: 'While one edit is being retried the next one overtakes it, and the older value wins.',
+  },
+  {
+    name: 'called-off-dead-letters',
+    file: `${CLIENT}/engine/engine.ts`,
+    find: `case 'calledOff':
+        return;`,
+    replace: `case 'calledOff':
+        this.settle(entries.flatMap((entry) => this.verdicts.rejected(entry, answer.error, moment, false)));
+        return;`,
+    suffering: 'Pausing, or closing the tab, while something is sent makes a failure of it.',
+  },
+  {
+    name: 'payload-changes-between-attempts',
+    file: `${CLIENT}/queue/sender.ts`,
+    find: `    payload,
+    createdAt:`,
+    replace: `    payload: { ...payload, level: header.attempts.length },
+    createdAt:`,
+    suffering: 'A change that had been applied is refused when it is repeated, and shown as failed.',
+  },
+  {
+    name: 'dependency-ignored',
+    file: `${CLIENT}/engine/entry.ts`,
+    find: "entry.phase.kind === 'waiting' && entry.openParents.size === 0 && dueAtMs(entry) <= nowMs;",
+    replace: "entry.phase.kind === 'waiting' && dueAtMs(entry) <= nowMs;",
+    suffering: 'A comment arrives before the article that it belongs to.',
+  },
+  {
+    name: 'orphans-sent',
+    file: `${CLIENT}/engine/verdicts.ts`,
+    find: `const orphans = this.mutations.dependants(entry);
+    if (isLedgered)`,
+    replace: `const orphans: readonly Entry[] = [];
+    this.mutations.release(entry.header.id, moment.nowMs);
+    if (isLedgered)`,
+    suffering: 'A comment is sent although its article was refused.',
+  },
+  {
+    name: 'retries-without-end',
+    file: `${CLIENT}/engine/verdicts.ts`,
+    find: 'if (attempts.length > (maxRetries ?? rules.maxRetries))',
+    replace: 'if (attempts.length > 1_000)',
+    suffering: 'A change that can never succeed is tried for ever, and nobody is told.',
+  },
+  {
+    name: 'cancels-what-was-sent',
+    file: `${CLIENT}/engine/engine.ts`,
+    find: "entry?.phase.kind === 'waiting' && !entry.mayHaveBeenSent;",
+    replace: "entry?.phase.kind === 'waiting';",
+    suffering: 'The app says "taken back", and the server has it.',
+  },
+  {
+    name: 'undo-window-hurried',
+    file: `${CLIENT}/engine/schedule.ts`,
+    find: 'if (lane.head !== undefined) lane.head.backoffUntilMs = 0;',
+    replace: 'if (lane.head !== undefined) Object.assign(lane.head, { backoffUntilMs: 0, heldUntilMs: 0 });',
+    suffering: '"Sync now" sends what could still be taken back.',
+  },
+  {
+    name: 'duplicate-is-a-failure',
+    file: `${CLIENT}/engine/verdicts.ts`,
+    find: "if (outcome.verdict === 'applied') return [this.completed(entry, outcome.result, true, moment)];",
+    replace:
+      "if (outcome.verdict === 'applied') return this.rejected(entry, { category: 'CONFLICT', code: 'ID_REUSED', message: '' }, moment, true);",
+    suffering: 'What arrived at the first try and was answered at the second is shown as failed.',
+  },
 ];

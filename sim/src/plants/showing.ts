@@ -9,4 +9,26 @@ export const SHOWING_PLANTS: readonly Plant[] = [
     replace: 'this.shown = this.shown.filter((each) => each !== shown); this.replay();',
     suffering: 'What the user typed disappears for a moment after it was confirmed.',
   },
+  {
+    name: 'fresh-data-hides-pending',
+    file: `${CLIENT}/optimistic/optimistic-store.ts`,
+    find: 'const contained = this.shown.filter(({ containedFrom }) => containedFrom !== null && containedFrom <= number);',
+    replace: 'const contained = this.shown;',
+    suffering: 'A refresh makes what was typed offline disappear.',
+  },
+  {
+    name: 'failed-stays-in-view',
+    file: `${CLIENT}/optimistic/optimistic-store.ts`,
+    find: `    this.known.delete(id);
+    this.shown = this.shown.filter((each) => each !== shown);`,
+    replace: '    this.known.delete(id);',
+    suffering: 'What the server refused goes on being shown as if it were saved.',
+  },
+  {
+    name: 'old-refresh-wins',
+    file: `${CLIENT}/optimistic/optimistic-store.ts`,
+    find: 'if (number < this.installedNumber) return;',
+    replace: '',
+    suffering: 'A slow answer of the server brings back yesterday’s list.',
+  },
 ];

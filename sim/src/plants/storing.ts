@@ -39,4 +39,88 @@ export const STORING_PLANTS: readonly Plant[] = [
     replace: '',
     suffering: 'Paused, and after a reload it sends all the same.',
   },
+  {
+    name: 'client-id-new-each-run',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'if (clientId !== null) return new QueueStore(storage, clientId, seq);',
+    replace: 'if (clientId !== null) return new QueueStore(storage, newClientId(), seq);',
+    suffering: 'After a reload the server takes the device for another one, and refuses what it has seen before.',
+  },
+  {
+    name: 'dead-letters-in-a-ring',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: "{ kind: 'put', key: seqKey(FAILED, deadLetter.header.seq), value: sealRecord(deadLetter) },",
+    replace: "{ kind: 'put', key: seqKey(FAILED, deadLetter.header.seq % 8), value: sealRecord(deadLetter) },",
+    suffering: 'Of many failures only the last few are there to be retried; the work in the others is gone.',
+  },
+  {
+    name: 'sign-out-clears',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'async close(): Promise<void> {',
+    replace: `async close(): Promise<void> {
+    const pending = await this.storage.scan({ prefix: PENDING, limit: PAGE });
+    await this.storage.commit({ expect: [], changes: pending.map(({ key }) => ({ kind: 'delete' as const, key })) });`,
+    suffering: 'Closing the queue, as at a sign-out, throws away what was not sent yet.',
+  },
+  {
+    name: 'discard-leaves-the-record',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: `if (text === null) return false;
+    const note =`,
+    replace: `if (text === null) return false;
+    if (header.seq % 2 === 0) return true;
+    const note =`,
+    suffering: 'A failure that someone disposed of is back after a reload.',
+  },
+  {
+    name: 'retry-keeps-generation',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'generation: header.generation + 1,',
+    replace: 'generation: header.generation,',
+    suffering: 'A corrected server is never asked again: each retry fails by the old verdict.',
+  },
+  {
+    name: 'retry-keeps-attempts',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'generation: header.generation + 1, attempts: [] };',
+    replace: 'generation: header.generation + 1 };',
+    suffering: 'A retried change fails at the first hiccup, since its attempts are used up already.',
+  },
+  {
+    name: 'counted-twice',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'const newCount = stored.filter((text) => text === null).length;',
+    replace: 'const newCount = ids.length;',
+    suffering: 'The status page counts more changes than were made.',
+  },
+  {
+    name: 'cancel-told-before-stored',
+    file: `${CLIENT}/queue/settlement-writer.ts`,
+    find: "for (const settlement of settlements) if (settlement.kind !== 'cancelled') this.ports.settled(settlement);",
+    replace: 'for (const settlement of settlements) this.ports.settled(settlement);',
+    suffering: 'The app says "taken back", a full disk keeps it from being stored, and it is sent after all.',
+  },
+  {
+    name: 'calls-stored-backwards',
+    file: `${CLIENT}/queue/group-commit.ts`,
+    find: 'this.places.push(place);',
+    replace: 'this.places.unshift(place);',
+    suffering: 'Two edits in quick succession are applied the wrong way round.',
+  },
+  {
+    name: 'undo-window-forgotten-at-reload',
+    file: `${CLIENT}/engine/engine.ts`,
+    find: 'return elapsedMs < 0 || elapsedMs >= delayMs ? 0 : moment.nowMs + delayMs - elapsedMs;',
+    replace: 'return elapsedMs < delayMs ? 0 : moment.nowMs;',
+    suffering: 'A reload cuts short the time in which a message can be taken back.',
+  },
+  {
+    name: 'history-sweeps-pending',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'const entries = await this.storage.scan({ prefix: COMPLETED, limit: PAGE });',
+    replace: `const entries = await this.storage.scan({ prefix: COMPLETED, limit: PAGE });
+    for (const { key } of await this.storage.scan({ prefix: PENDING, limit: 1 }))
+      await this.storage.commit({ expect: [], changes: [{ kind: 'delete', key }] });`,
+    suffering: 'Tidying up the history at the start takes away what was not sent yet.',
+  },
 ];

@@ -54,4 +54,46 @@ export const TABS_PLANTS: readonly Plant[] = [
     suffering: 'A change that was confirmed comes back, and ends as a dead letter nobody made.',
     isRare: true,
   },
+  {
+    name: 'epoch-not-raised',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'const next = String(Number(epoch ?? 0) + 1);',
+    replace: "const next = epoch ?? '1';",
+    suffering: 'Two tabs both think that they deliver, and undo each other’s work.',
+    isRare: true,
+  },
+  {
+    name: 'stands-down-without-stopping',
+    file: `${CLIENT}/queue/runner.ts`,
+    find: `    this.dispatch({ kind: 'leadership', isLeader: false });
+`,
+    replace: '',
+    suffering: 'A tab that has lost the lead goes on sending.',
+  },
+  {
+    name: 'takes-over-without-looking',
+    file: `${CLIENT}/queue/runner.ts`,
+    find: `await this.ports.store.takeOver();
+      await this.watch.reconcile();`,
+    replace: 'await this.ports.store.takeOver();',
+    suffering: 'The next tab sends again what was taken back.',
+    isRare: true,
+  },
+  {
+    name: 'messages-answered-with-messages',
+    file: `${CLIENT}/queue/runner.ts`,
+    find: `case 'stored':
+        this.watch.catchUpLater();`,
+    replace: `case 'stored':
+        this.post({ kind: 'stored' });
+        this.watch.catchUpLater();`,
+    suffering: 'Two tabs tell each other the same news for ever, and the phone gets hot.',
+  },
+  {
+    name: 'settled-not-heard',
+    file: `${CLIENT}/queue/runner.ts`,
+    find: 'this.watch.settledElsewhere(message.settlements);',
+    replace: '',
+    suffering: 'What was confirmed stays "sending" in every other tab.',
+  },
 ];

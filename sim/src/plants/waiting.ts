@@ -1,0 +1,83 @@
+import { CLIENT, type Plant } from '../plant.ts';
+
+/** Bugs in what stops sending, and what starts it again. */
+export const WAITING_PLANTS: readonly Plant[] = [
+  {
+    name: 'breaker-never-opens',
+    file: `${CLIENT}/engine/line.ts`,
+    find: 'const delayMs = isWorthATry ? resetDelayMs(random) : lineDelayMs(this.failureCount, random);',
+    replace: 'const delayMs = 0;',
+    suffering: 'A server that is down gets as many requests as the device can make.',
+  },
+  {
+    name: 'breaker-never-closes',
+    file: `${CLIENT}/engine/line.ts`,
+    find: `  reached(): void {
+    this.probeSucceeded = true;
+    this.state = { kind: 'up' };`,
+    replace: `  reached(): void {
+    this.probeSucceeded = true;`,
+    suffering: 'After an outage nothing is sent until the page is loaded again.',
+  },
+  {
+    name: 'waits-without-limit',
+    file: `${CLIENT}/engine/backoff.ts`,
+    find: 'return Math.min(LINE_DELAY_MS_MAX, LINE_DELAY_MS_BASE * 2 ** Math.min(30, failureNumber - 1)) * (1 + 0.2 * random());',
+    replace: 'return LINE_DELAY_MS_BASE * 2 ** Math.min(30, failureNumber - 1) * (1 + 0.2 * random());',
+    suffering: 'After a night without a network the device looks for one once a day.',
+  },
+  {
+    name: 'retry-after-ignored',
+    file: `${CLIENT}/engine/gates.ts`,
+    find: 'Math.max(retryAfterMs ?? 0, lineDelayMs(this.limitCount, moment.random)),',
+    replace: 'lineDelayMs(this.limitCount, moment.random),',
+    suffering: 'A server that asks for a pause is not given one, and blocks the device.',
+  },
+  {
+    name: 'rate-limit-kept',
+    file: `${CLIENT}/engine/gates.ts`,
+    find: 'this.rateLimit !== null && this.rateLimit.untilMs > nowMs ? this.rateLimit.untilMs : null,',
+    replace: 'null,',
+    suffering: 'After "too many requests" nothing is sent until the user does something.',
+  },
+  {
+    name: 'login-never-asked-again',
+    file: `${CLIENT}/engine/gates.ts`,
+    find: "if (this.login.kind !== 'waiting' || this.login.checkAtMs > nowMs) return false;",
+    replace: 'return false;',
+    suffering: 'A sign-in that was gone for a minute stops everything until a reload.',
+  },
+  {
+    name: 'timer-lost-in-sleep',
+    file: `${CLIENT}/queue/runner.ts`,
+    find: "() => this.dispatch({ kind: 'tick' })",
+    replace: `() => {
+      if (this.ports.clock.nowMs() < atMs + 1_000) this.dispatch({ kind: 'tick' });
+    }`,
+    suffering: 'After the laptop has slept, nothing is tried again.',
+  },
+  {
+    name: 'online-ignored',
+    file: `${CLIENT}/engine/line.ts`,
+    find: `if (this.state.kind !== 'down') return;
+    this.state = {`,
+    replace: `if (this.state.kind !== 'down' || sign === 'hint') return;
+    this.state = {`,
+    suffering: 'Back in the network, the user waits for minutes before anything is sent.',
+  },
+  {
+    name: 'attempt-cut-off-without-answer',
+    file: `${CLIENT}/queue/sender.ts`,
+    find: "if (answer !== null) this.ports.dispatch({ kind: 'answer', batchId, answer });",
+    replace: "if (answer !== null && answer !== TIMED_OUT) this.ports.dispatch({ kind: 'answer', batchId, answer });",
+    suffering: 'One request that is never answered, and the flag that something is on its way stays up for ever.',
+  },
+  {
+    name: 'nudge-overrides-pause',
+    file: `${CLIENT}/queue/runner.ts`,
+    find: "this.dispatch({ kind: 'hint', hint: 'nudge' });",
+    replace: `this.ports.store.setPaused(null).then(() => this.dispatch({ kind: 'resumed' }), () => {});
+        this.dispatch({ kind: 'hint', hint: 'nudge' });`,
+    suffering: '"Sync now" in one tab undoes the pause that someone had asked for.',
+  },
+];
