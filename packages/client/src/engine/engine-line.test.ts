@@ -293,6 +293,22 @@ describe('signs that the line may be back', () => {
     expect(rig.effect('probe')).toBeUndefined();
   });
 
+  test('R4 · a new mutation made in another tab asks the server too, and one that was known already does not', () => {
+    const rig = afterAnHour();
+    rig.wake();
+    rig.input(notReached);
+    const headers = [rig.header()];
+
+    rig.input({ kind: 'found', headers, deadLetters: [] });
+    expect(rig.wakeAtMs).toBe(rig.nowMs + 15_000);
+
+    rig.pass(15_000);
+    rig.input({ kind: 'tick' });
+    rig.input(notReached);
+    rig.input({ kind: 'found', headers, deadLetters: [] });
+    expect(rig.wakeAtMs).toBeGreaterThan(rig.nowMs + 240_000);
+  });
+
   test('R4 · a new mutation asks the server, but at most every 15 s', () => {
     const rig = afterAnHour();
     rig.wake();

@@ -71,6 +71,25 @@ describe('undo window', () => {
     expect(rig.batches).toHaveLength(1);
   });
 
+  test('Q15 · one that is retried after its failure does not wait its undo window again', () => {
+    const rig = EngineRig.leading();
+    const header = { ...rig.header({ delayMs: 5_000 }), generation: 1 };
+
+    rig.input({ kind: 'added', headers: [header] });
+
+    expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+  });
+
+  test('Q14 · one that was retried has been sent before, and cannot be taken back', () => {
+    const rig = EngineRig.leading();
+    rig.input({ kind: 'paused' });
+    const header = { ...rig.header(), generation: 1 };
+
+    rig.input({ kind: 'added', headers: [header] });
+
+    expect(rig.engine.canCancel(header.id)).toBe(false);
+  });
+
   test('Q14 · one that waits can be taken back; its lane goes on, and its number never reaches the server', () => {
     const rig = EngineRig.leading();
     const [undone, next] = rig.addAll([{ lane: 'a', delayMs: 5_000 }, { lane: 'a' }]);

@@ -119,14 +119,18 @@ export class Engine {
     switch (input.kind) {
       case 'added':
         for (const header of input.headers)
-          mutations.insert(header, this.isEarlier(header), moment.nowMs, moment.nowMs + header.delayMs);
+          mutations.insert(header, this.isEarlier(header), moment.nowMs, moment.nowMs + undoWindowMs(header));
         gates.wake('added', moment.nowMs);
         return;
-      case 'found':
+      case 'found': {
+        const { pending } = mutations.counts;
         for (const header of input.headers)
           mutations.insert(header, this.isEarlier(header), moment.nowMs, heldUntilMs(header, moment));
+        // News: somebody is at work in another tab.
+        if (mutations.counts.pending > pending) gates.wake('added', moment.nowMs);
         for (const deadLetter of input.deadLetters) this.settledElsewhere({ kind: 'failed', deadLetter }, moment);
         return;
+      }
       case 'settledElsewhere':
         for (const settlement of input.settlements) this.settledElsewhere(settlement, moment);
         return;
@@ -232,8 +236,9 @@ export class Engine {
     if (!isLeader) this.mutations.settlementsLost(moment.nowMs);
   }
 
-  private isEarlier({ seq }: MutationHeader): boolean {
-    return seq <= this.earlierSeq;
+  /** Whether it may have been sent before this tab delivered: it stood there, or was retried after it had failed. */
+  private isEarlier({ seq, generation }: MutationHeader): boolean {
+    return seq <= this.earlierSeq || generation > 0;
   }
 
   private putBack(entry: Entry, moment: Moment): void {
@@ -504,7 +509,13 @@ function unreachable(reason: string): WireError {
  * When the rest of the undo window of one found in storage ends (monotonic). A clock outside of the window has passed it
  * or was changed, and then it may have been sent.
  */
-function heldUntilMs({ createdAtMs, delayMs }: MutationHeader, moment: Moment): number {
-  const elapsedMs = moment.wallMs - createdAtMs;
+function heldUntilMs(header: MutationHeader, moment: Moment): number {
+  const delayMs = undoWindowMs(header);
+  const elapsedMs = moment.wallMs - header.createdAtMs;
   return elapsedMs < 0 || elapsedMs >= delayMs ? 0 : moment.nowMs + delayMs - elapsedMs;
+}
+
+/** Whoever retries a failure wants it sent: the window was over when it failed. */
+function undoWindowMs({ delayMs, generation }: MutationHeader): number {
+  return generation === 0 ? delayMs : 0;
 }
