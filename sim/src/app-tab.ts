@@ -31,6 +31,9 @@ export class AppTab {
   private readonly device: Device;
   private readonly own: Made[] = [];
   private lastNewId = '';
+  private loadNumber = 0;
+  /** Which load brought a state. */
+  private readonly loadedAt = new WeakMap<AppState, number>();
 
   constructor(world: World, device: Device, process: TabProcess) {
     this.world = world;
@@ -187,11 +190,19 @@ export class AppTab {
           const items = this.serverItems();
           this.process.later(dice.between(5, 500), 'fresh data', () => {
             if (this.world.faults.strikes('requestLost', dice)) reject(new Error('no fresh data'));
-            else resolve({ items });
+            else {
+              const base = { items };
+              this.loadedAt.set(base, number);
+              resolve(base);
+            }
           });
         });
       });
+    this.loadNumber += 1;
+    const number = this.loadNumber;
     await this.view.refresh(load);
+    if ((this.loadedAt.get(this.view.getBase()) ?? 0) < number)
+      this.world.history.violated('inv-I7', `${this.process.name} shows older data than it had loaded before`);
     this.checkView();
   }
 

@@ -27,6 +27,8 @@ export class Device {
   wallOffsetMs = 0;
   hasClockJumped = false;
   isLoginGone = false;
+  /** Someone has asked to pause, ever. */
+  isPauseLikely = false;
   private tokenNumber = 0;
   private tabNumber = 0;
   private openResumes = 0;
@@ -80,6 +82,7 @@ export class Device {
 
   pauseIn({ queue, process }: AppTab): void {
     const { history } = this.world;
+    this.isPauseLikely = true;
     const step = history.nextStep();
     const hadOpenResume = this.openResumes > 0;
     queue.pause().then(

@@ -48,6 +48,8 @@ export interface Made {
   appliedPlace: Place | null;
   /** It was made a dead letter because of another. */
   isOrphan: boolean;
+  /** A tab was told that it is gone, and never that it had failed before. */
+  isToldCancelled: boolean;
 }
 
 /**
@@ -59,6 +61,8 @@ export class History {
   readonly violations: Violation[] = [];
   /** When the request that the server is serving now was begun to be sent. */
   servingSentStep = 0;
+  /** Batches that tabs have begun to send. */
+  sendCount = 0;
   private step = 0;
   private readonly byTag = new Map<string, Made>();
   private readonly byId = new Map<string, Made>();
@@ -107,6 +111,7 @@ export class History {
       | 'refusedOfGeneration'
       | 'appliedPlace'
       | 'isOrphan'
+      | 'isToldCancelled'
     >,
   ): Made {
     const record: Made = {
@@ -121,6 +126,7 @@ export class History {
       refusedOfGeneration: [],
       appliedPlace: null,
       isOrphan: false,
+      isToldCancelled: false,
     };
     this.made.push(record);
     this.byTag.set(record.tag, record);
@@ -162,6 +168,7 @@ export class History {
   /** A tab begins to send. Answers the step, which travels along. */
   onSendStart(device: Device, process: TabProcess, bodyText: string): number {
     const step = this.nextStep();
+    this.sendCount += 1;
     const { pause } = device;
     if (pause !== null && (pause.process === process || process.lastReadStep > pause.step)) {
       this.violated(
@@ -226,6 +233,7 @@ export class History {
       this.violated('inv-I2', `${made.tag} travels under another id than it was given`);
     if (made.isRefused)
       this.violated('inv-I1', `${made.tag} took effect although its add was refused (${made.isRefused})`);
+    if (made.isToldCancelled) this.violated('inv-I26', `${made.tag} took effect after it was said to be cancelled`);
     made.effectCount += 1;
     if (made.effectCount > 1) this.violated('inv-I2', `${made.tag} took effect ${made.effectCount} times`);
     else if (made.toldFailedStep === null && isAcknowledged(made)) this.settledCount += 1;
@@ -338,6 +346,10 @@ export class History {
       case 'cancelled':
         if (!made.isDiscardAsked)
           this.violated('inv-I22', `${process.name} says that ${made.tag} was cancelled; nobody did`);
+        if (made.toldFailedStep !== null || made.places.length > 1) return;
+        made.isToldCancelled = true;
+        if (made.effectCount > 0)
+          this.violated('inv-I26', `${process.name} says that ${made.tag} was cancelled; it took effect`);
     }
   }
 }

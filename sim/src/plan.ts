@@ -34,6 +34,7 @@ const HIGHEST_RATE = {
   // the device, per opportunity
   killAtWrite: 0.03,
   commitFailed: 0.1,
+  commitUnheard: 0.1,
   readFailed: 0.05,
   openFailed: 0.3,
   storageSlow: 0.2,
@@ -87,8 +88,8 @@ export interface Plan {
   readonly hasView: boolean;
   /** People pause, resume, retry, discard and drain this often, per minute. */
   readonly actionsPerMinute: number;
-  /** Whether a sign of the network's return reaches the device; without one it must find out by itself. */
-  readonly isWoken: boolean;
+  /** The one sign that all is well again which reaches the device; null when it must find out by itself. */
+  readonly wakeSign: 'online' | 'foreground' | 'drain' | 'add' | null;
   /** The tab that delivers is frozen when the faults end, and stays so, with its lock. */
   readonly isLeaderForsaken: boolean;
   /** False for a platform with no locks between tabs. */
@@ -136,7 +137,7 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     isWorkspaceShared: dice.chance(0.7),
     hasView: dice.chance(0.5),
     actionsPerMinute: dice.pick([0, 1, 4]),
-    isWoken: dice.chance(0.5),
+    wakeSign: dice.pick([null, null, null, null, 'online', 'foreground', 'drain', 'add']),
     isLeaderForsaken: dice.chance(0.2),
     hasLock: !dice.chance(0.05),
     rates: drawRates(dice),

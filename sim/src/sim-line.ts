@@ -18,6 +18,8 @@ export class Line {
   private readonly partition = { untilMs: 0, isSilent: false };
   private portalUntilMs = 0;
   private requestCount = 0;
+  /** Until when a tab was asked not to send. */
+  private readonly askedPauses = new Map<TabProcess, number>();
   /** The last answer that anyone got, for the one that goes to the wrong address. */
   private static readonly lastAnswers = new WeakMap<World, HttpAnswer>();
 
@@ -94,6 +96,7 @@ export class Line {
     const authorization = (init.headers as Record<string, string>)['authorization'] ?? null;
     process.calls(`fetch ${describeRequest(bodyText)}`);
     const sentStep = history.onSendStart(this.device, process, bodyText);
+    this.checkAskedPause(process);
     return new Promise((resolve, reject) => {
       const { signal } = init;
       signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
@@ -142,6 +145,21 @@ export class Line {
         scheduler.at(dice.logBetween(1, 120_000), () => arrive(false));
       }
     });
+  }
+
+  /** A server that asks for a pause of some seconds gets it, up to 5 minutes. */
+  private noteAskedPause(process: TabProcess, { status, headers }: HttpAnswer): void {
+    const seconds = Number(headers['retry-after']);
+    if (status === 200) this.askedPauses.delete(process);
+    if (status !== 429 || !(seconds > 0)) return;
+    this.askedPauses.set(process, this.world.scheduler.nowMs + 1_000 * Math.min(300, seconds));
+  }
+
+  private checkAskedPause(process: TabProcess): void {
+    const { history, scheduler } = this.world;
+    const untilMs = this.askedPauses.get(process) ?? 0;
+    if (scheduler.nowMs < untilMs)
+      history.violated('inv-I15', `${process.name} sends ${untilMs - scheduler.nowMs} ms before the server wants it`);
   }
 
   /** Null for a server that never answers. */
@@ -194,7 +212,10 @@ export class Line {
           signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
           process.later(dice.between(0.1, 20), 'body read', () => {
             if (isCutOff) reject(new TypeError('terminated'));
-            else resolve(from.body);
+            else {
+              this.noteAskedPause(process, from);
+              resolve(from.body);
+            }
           });
         }),
     };

@@ -90,6 +90,8 @@ function storageOver(world: World, process: TabProcess, disk: Disk, stored: Stor
         if (result.kind === 'committed' && batch.changes.some(({ key }) => key === EPOCH_KEY)) {
           disk.lead = { process, step: world.history.nextStep() };
         }
+        // Done, and the caller is told that it failed: only where that says nothing to a person, who would do it again.
+        if (isSettlement(batch) && world.faults.strikes('commitUnheard', dice)) throw storageError('STORAGE_FAILED');
         return result;
       }),
     read: (keys) =>
@@ -106,6 +108,10 @@ function storageOver(world: World, process: TabProcess, disk: Disk, stored: Stor
     estimate: () => call('estimate', () => ({ usedBytes: null, quotaBytes: null })),
     close: () => call('storage close', () => undefined),
   };
+}
+
+function isSettlement({ expect, changes }: StorageBatch): boolean {
+  return expect.some(({ key }) => key === 'meta/epoch') && changes.every(({ key }) => key !== 'meta/epoch');
 }
 
 /** Half of the time at once, before the effect or before the return; else just after the caller has been told. */

@@ -12,7 +12,7 @@ import { SimServer, type TapeEntry } from './sim-server.ts';
 import { Trace } from './trace.ts';
 import { checkAtRest, isAtRest } from './verify.ts';
 import { scheduleFaults } from './weather.ts';
-import { scheduleWork } from './workload.ts';
+import { makeCalmChanges, scheduleWork } from './workload.ts';
 import type { World } from './world.ts';
 
 export interface SimulationResult {
@@ -42,9 +42,9 @@ const ATTEMPT_TIMEOUT_MS = 30_000;
 const BACKLOG_MS = 300;
 
 /** A server that asked for a pause is obeyed, whoever wakes the device. */
-function healingMsMax({ isWoken, rates }: Plan, { countByClass }: Faults): number {
+function healingMsMax({ wakeSign, rates }: Plan, { countByClass }: Faults): number {
   const mayBePaced = rates.rateLimited > 0 || countByClass.has('rateLimited');
-  return ATTEMPT_TIMEOUT_MS + (isWoken && !mayBePaced ? HEALING_MS_MAX.woken : HEALING_MS_MAX.alone);
+  return ATTEMPT_TIMEOUT_MS + (wakeSign !== null && !mayBePaced ? HEALING_MS_MAX.woken : HEALING_MS_MAX.alone);
 }
 
 /** The world of a seed. */
@@ -150,23 +150,24 @@ function heal(world: World, devices: readonly Device[]): void {
     resumeSomewhere(world, device);
     // A pause whose commit was still under way may come after the first.
     scheduler.at(11_000, () => resumeSomewhere(world, device));
-    scheduler.at(100, () => {
-      if (!plan.isWoken) return;
-      device.line.hint('online');
-      device.line.hint('foreground');
-      for (const { process, queue } of device.liveTabs) {
-        process.enter('user signs in and drains', () => {
-          queue.loginChanged();
-          queue.process().catch(() => {});
-        });
-      }
-    });
+    scheduler.at(100, () => wake(world, device, plan.wakeSign));
   }
 }
 
-/** A page that cannot open, or is just closing, is replaced by another. */
+/** One sign, and no other. */
+function wake(world: World, device: Device, sign: Plan['wakeSign']): void {
+  if (sign === 'online' || sign === 'foreground') device.line.hint(sign);
+  if (sign === 'drain') {
+    const { process, queue } = device.anyTab(world.dice.of('healing'));
+    process.enter('user drains', () => void queue.process().catch(() => {}));
+  }
+  if (sign === 'add') makeCalmChanges(world, device, 1);
+}
+
+/** Whoever sees that it is paused resumes it. A page that cannot open, or is just closing, is replaced by another. */
 function resumeSomewhere(world: World, device: Device): void {
   const tab = device.anyTab(world.dice.of('healing'));
+  if (tab.queue.getSnapshot().isReady && !device.isPauseLikely) return;
   const again = (): void => void world.scheduler.at(200, () => resumeSomewhere(world, device));
   tab.process.onKilled(again);
   tab.process.enter('user resumes', () => {

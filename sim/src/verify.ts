@@ -4,6 +4,7 @@ import type { AppTab } from './app-tab.ts';
 import type { Device } from './device.ts';
 import type { History, Made } from './history.ts';
 import type { LedgerRow } from '../../packages/client/src/testing/ledger.ts';
+import { makeCalmChanges } from './workload.ts';
 import type { World } from './world.ts';
 
 /** Whether everything that was promised has come to its end, and every tab that must know does. */
@@ -41,8 +42,30 @@ export async function checkAtRest(world: World, devices: readonly Device[], boun
   }
   // What a full disk refused is written again within half a minute; what a dying tab stored unheard is found within one.
   await world.scheduler.runUntil(world.scheduler.nowMs + 100_000, () => history.violations.length > 0);
+  for (const device of devices) await checkFullSpeed(world, device);
   for (const device of devices) await checkDevice(world, device);
 }
+
+/** With all well, changes made in any tab are confirmed at once, in every tab, and in batches that have grown back. */
+async function checkFullSpeed(world: World, device: Device): Promise<void> {
+  const { history, scheduler, plan } = world;
+  const sentBefore = history.sendCount;
+  const calm = makeCalmChanges(world, device, CALM_COUNT);
+  const isDone = (): boolean =>
+    calm.every(({ effectCount }) => effectCount === 1) &&
+    device.liveTabs.every(({ queue }) => queue.getSnapshot().pendingCount === 0);
+  await scheduler.runUntil(scheduler.nowMs + CALM_MS_MAX, () => history.violations.length > 0 || isDone());
+  if (history.violations.length > 0) return;
+  if (!isDone()) history.violated('inv-I14', `with all well, changes take longer than ${CALM_MS_MAX / 1_000} s`);
+  const sendCount = history.sendCount - sentBefore;
+  if (!plan.hasWideLanes && sendCount > CALM_SENDS_MAX)
+    history.violated('inv-I14', `with all well, ${CALM_COUNT} changes take ${sendCount} requests`);
+}
+
+const CALM_COUNT = 40;
+const CALM_MS_MAX = 10_000;
+/** Batches double with each answer. */
+const CALM_SENDS_MAX = 12;
 
 async function checkDevice(world: World, device: Device): Promise<void> {
   const { history } = world;
@@ -80,6 +103,9 @@ async function checkDevice(world: World, device: Device): Promise<void> {
     }
     checkEnd(world, made, settled);
   }
+  for (const { made, attemptCount } of looked.attempts)
+    if (attemptCount > world.plan.maxRetries + 1)
+      history.violated('inv-I15', `${made.tag} was tried ${attemptCount} times, with ${world.plan.maxRetries} retries`);
   const { pending, processing, completed, failed } = looked.status.counts;
   if (pending + processing > 0) history.violated('inv-I14', `${pending} are pending at the end`);
   if (completed !== counts.completed || failed !== counts.failed) {
@@ -139,6 +165,7 @@ function checkRetries(history: History, made: Made, code: string, ledger: readon
 
 interface Looked {
   readonly ends: readonly { readonly made: Made; readonly settled: Settled | 'pending' | null }[];
+  readonly attempts: readonly { readonly made: Made; readonly attemptCount: number }[];
   readonly status: QueueStatus;
 }
 
@@ -152,7 +179,10 @@ async function look({ queue }: AppTab, all: readonly Made[]): Promise<Looked> {
       return { made, settled: await queue.settled(made.id).catch(() => null) };
     }),
   );
-  return { ends, status: await queue.getStatus() };
+  const attempts = await Promise.all(
+    all.map(async (made) => ({ made, attemptCount: (await queue.getMutationStatus(made.id))?.attemptCount ?? 0 })),
+  );
+  return { ends, attempts, status: await queue.getStatus() };
 }
 
 /** Lets the world go on until the promise has settled; null when it does not within a minute. */

@@ -2,6 +2,7 @@ import type { JsonObject } from 'holdfast';
 import type { ChangeOptions } from './app-tab.ts';
 import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
+import type { Made } from './history.ts';
 import type { World } from './world.ts';
 
 /** What a mutation may say to be refused while the server is in the mood. */
@@ -49,11 +50,26 @@ function makeChange(world: World, device: Device, sharedEntity: string, number: 
   tab.process.enter(`user makes ${tag}`, () => tab.add(type, entityId, tag, more, options));
 }
 
-function optionsOf({ history }: World, device: Device, dice: Dice): ChangeOptions {
+/** Creations of new rows in one tab, each in a lane of its own where lanes are; nothing about them can be refused. */
+export function makeCalmChanges(world: World, device: Device, count: number): readonly Made[] {
+  const { history } = world;
+  const prefix = world.dice.hex(8);
+  const tab = device.anyTab(world.dice.of('calm', device.index));
+  const firstNumber = history.made.length;
+  tab.process.enter(`user makes ${count} more`, () => {
+    for (let number = 0; number < count; number += 1) {
+      const options = { priority: 'normal', delayMs: 0, parents: [] } as const;
+      tab.add('item.create', uuidOf(prefix, 0x40 + number), `d${device.index}c${firstNumber + number}`, {}, options);
+    }
+  });
+  return history.made.slice(firstNumber);
+}
+
+function optionsOf({ history, plan, scheduler }: World, device: Device, dice: Dice): ChangeOptions {
   const own = history.made.filter((made) => made.deviceIndex === device.index);
   return {
     priority: dice.pick(['high', 'normal', 'normal', 'low']),
-    delayMs: dice.chance(0.15) ? dice.between(0, 10_000) : 0,
+    delayMs: dice.chance(0.15) ? Math.ceil(dice.logBetween(1, Math.max(2, plan.durationMs - scheduler.nowMs))) : 0,
     parents: own.length > 0 && dice.chance(0.1) ? [dice.pick(own)] : [],
   };
 }

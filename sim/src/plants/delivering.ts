@@ -110,17 +110,15 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'payload-changes-between-attempts',
     file: `${CLIENT}/queue/sender.ts`,
-    find: `    payload,
-    createdAt:`,
-    replace: `    payload: { ...payload, level: header.attempts.length },
-    createdAt:`,
+    find: '...body,\n',
+    replace: '...body,\n    payload: { ...body.payload, level: header.attempts.length },\n',
     suffering: 'A change that had been applied is refused when it is repeated, and shown as failed.',
   },
   {
     name: 'dependency-ignored',
     file: `${CLIENT}/engine/entry.ts`,
-    find: "entry.phase.kind === 'waiting' && entry.openParents.size === 0 && dueAtMs(entry) <= nowMs;",
-    replace: "entry.phase.kind === 'waiting' && dueAtMs(entry) <= nowMs;",
+    find: "phase.kind === 'waiting' && openParents.size === 0 && amendId === null && dueAtMs(entry) <= nowMs;",
+    replace: "phase.kind === 'waiting' && openParents.size >= 0 && amendId === null && dueAtMs(entry) <= nowMs;",
     suffering: 'A comment arrives before the article that it belongs to.',
   },
   {
