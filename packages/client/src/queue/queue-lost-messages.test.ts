@@ -143,6 +143,51 @@ test('O1 · what failed while its payload was read is not shown', async () => {
   expect(view.getSnapshot()).toEqual({ notes: {} });
 });
 
+test('O1 · what a tab has added is not shown any more once it has failed, although a look found the failure first', async () => {
+  const device = new TestDevice();
+  device.server.judge = () => 'rejected';
+  let isSlow = false;
+  let release = (): void => {};
+  const storage: OpenStorage = async (name) => {
+    const opened = await device.storage.open(name);
+    return {
+      ...opened,
+      scan: async (query) => {
+        const found = await opened.scan(query);
+        if (isSlow && query.prefix === 'p/') await new Promise<void>((resolve) => (release = resolve));
+        return found;
+      },
+    };
+  };
+  const leader = await device.open();
+  const other = await device.open({ storage });
+  const view = createOptimisticStore<Notes>({ queue: other, base: { notes: {} } });
+  const ends: Settled[] = [];
+  other.on('settled', (settled) => ends.push(settled));
+  // Stored in between and unheard, so that the other tab has to look before it counts its own.
+  device.browser.isLosingMessages = true;
+  await leader.add(note('a'));
+  await device.clock.settle();
+  // A look at everything has read the pending ones, and not yet the dead letters.
+  isSlow = true;
+  device.network.say('foreground');
+  await device.clock.settle();
+  device.browser.isLosingMessages = false;
+  device.server.hold();
+  const { id } = await other.add(note('b'));
+  await device.clock.settle();
+  device.browser.isLosingMessages = true;
+  device.server.release();
+  await device.clock.settle();
+
+  isSlow = false;
+  release();
+  await device.clock.settle();
+
+  expect(ends).toMatchObject([{ id, status: 'failed' }]);
+  expect(view.getSnapshot()).toEqual({ notes: {} });
+});
+
 function fail(error: unknown): never {
   throw error;
 }

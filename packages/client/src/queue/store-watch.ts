@@ -41,6 +41,8 @@ export class StoreWatch {
   private nextLook: Promise<void> | null = null;
   /** What left the store since the look under way began: it may have read it before, and must not bring it back. */
   private readonly gone: Map<string, Gone> = new Map();
+  /** Stored by this tab behind others that it has not seen yet: the number of each, by id. */
+  private readonly unseen = new Map<string, number>();
 
   constructor(ports: StoreWatchPorts) {
     this.ports = ports;
@@ -127,10 +129,13 @@ export class StoreWatch {
 
   /** Looks for what this tab has stored behind others. The one who delivers may have settled it before this tab saw it. */
   private lookFor(headers: readonly MutationHeader[]): void {
+    for (const { id, seq } of headers) this.unseen.set(id, seq);
     this.catchUp()
       .then(async () => {
-        for (const header of headers)
+        for (const header of headers) {
           if (!this.ports.isClosed() && !this.isKnown(header)) await this.settleUnseen(header);
+          this.unseen.delete(header.id);
+        }
       })
       .catch((error: unknown) => {
         this.ports.report(error);
@@ -207,11 +212,12 @@ export class StoreWatch {
       const found: Found<DeadLetter> = await this.ports.store.deadLettersAfter(from);
       this.reportUnreadable(found.unreadable);
       for (const { header } of found.records) seqs.add(header.seq);
-      // Believed to be pending, so this tab has missed the verdict.
+      // Believed to be pending, or stored by this tab and not seen since: it has missed the verdict.
       const deadLetters = found.records.filter(({ header }) => header.seq > (this.gone.get(header.id)?.deadSeq ?? 0));
       const news = deadLetters.filter(({ header }) => {
         const entry = this.ports.engine.mutations.get(header.id);
-        return entry !== undefined && entry.phase.kind !== 'failed' && entry.header.seq <= header.seq;
+        if (entry === undefined) return this.unseen.get(header.id) === header.seq;
+        return entry.phase.kind !== 'failed' && entry.header.seq <= header.seq;
       });
       if (deadLetters.length > 0) this.ports.dispatch({ kind: 'found', headers: [], deadLetters });
       for (const deadLetter of news) this.ports.settled({ kind: 'failed', deadLetter });
