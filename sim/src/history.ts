@@ -194,7 +194,12 @@ export class History {
       if (made?.deviceIndex !== device.index)
         this.violated('inv-I19', `${process.name} sends ${id}, which is not its own`);
       if (made?.isDiscarded) this.violated('inv-I26', `${made.tag} is sent although it was discarded`);
-      if (made !== undefined && !device.hasClockJumped && this.nowMs() < made.invokedAtMs + made.delayMs)
+      if (
+        made !== undefined &&
+        generation === 0 &&
+        !device.hasClockJumped &&
+        this.nowMs() < made.invokedAtMs + made.delayMs
+      )
         this.violated('inv-I26', `${made.tag} is sent before its undo window has passed`);
     }
     return step;
