@@ -82,8 +82,8 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'retry-keeps-attempts',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'generation: header.generation + 1, attempts: [] };',
-    replace: 'generation: header.generation + 1 };',
+    find: 'attempts: [], expiresAtMs: null };',
+    replace: 'expiresAtMs: null };',
     suffering: 'A retried change fails at the first hiccup, since its attempts are used up already.',
   },
   {
@@ -96,7 +96,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'cancel-told-before-stored',
     file: `${CLIENT}/queue/settlement-writer.ts`,
-    find: "for (const settlement of settlements) if (settlement.kind !== 'cancelled') this.ports.settled(settlement);",
+    find: 'for (const settlement of settlements) if (!isOwn(settlement)) this.ports.settled(settlement);',
     replace: 'for (const settlement of settlements) this.ports.settled(settlement);',
     suffering: 'The app says "taken back", a full disk keeps it from being stored, and it is sent after all.',
   },

@@ -73,9 +73,8 @@ export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'takes-over-without-looking',
     file: `${CLIENT}/queue/runner.ts`,
-    find: `await this.ports.store.takeOver();
-      await this.watch.reconcile();`,
-    replace: 'await this.ports.store.takeOver();',
+    find: 'const earlierSeq = await this.ports.store.takeOver();\n    await this.watch.reconcile();',
+    replace: 'const earlierSeq = await this.ports.store.takeOver();',
     suffering: 'The next tab sends again what was taken back.',
     isRare: true,
   },
