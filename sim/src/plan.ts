@@ -68,6 +68,10 @@ export const FAULT_CLASSES = Object.keys(HIGHEST_RATE) as readonly FaultClass[];
 
 const NO_RATES = Object.fromEntries(FAULT_CLASSES.map((name) => [name, 0])) as FaultRates;
 
+/** What may tell a device that all is well again. */
+export const WAKE_SIGNS = ['online', 'foreground', 'drain', 'add'] as const;
+export const NO_SIGN = -1;
+
 /** Another world for every seed: who is there, how much happens, and what goes wrong how often. */
 export interface Plan {
   readonly seed: number;
@@ -88,8 +92,8 @@ export interface Plan {
   readonly hasView: boolean;
   /** People pause, resume, retry, discard and drain this often, per minute. */
   readonly actionsPerMinute: number;
-  /** The one sign that all is well again which reaches the device; null when it must find out by itself. */
-  readonly wakeSign: 'online' | 'foreground' | 'drain' | 'add' | null;
+  /** The one of `WAKE_SIGNS` that reaches the device when all is well again; `NO_SIGN` when it must find out by itself. */
+  readonly wakeSign: number;
   /** The tab that delivers is frozen when the faults end, and stays so, with its lock. */
   readonly isLeaderForsaken: boolean;
   /** False for a platform with no locks between tabs. */
@@ -112,7 +116,7 @@ export const SIMPLEST: Plan = {
   isWorkspaceShared: false,
   hasView: false,
   actionsPerMinute: 0,
-  isWoken: false,
+  wakeSign: NO_SIGN,
   isLeaderForsaken: false,
   hasLock: true,
   rates: NO_RATES,
@@ -137,7 +141,7 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     isWorkspaceShared: dice.chance(0.7),
     hasView: dice.chance(0.5),
     actionsPerMinute: dice.pick([0, 1, 4]),
-    wakeSign: dice.pick([null, null, null, null, 'online', 'foreground', 'drain', 'add']),
+    wakeSign: dice.chance(0.5) ? NO_SIGN : dice.below(WAKE_SIGNS.length),
     isLeaderForsaken: dice.chance(0.2),
     hasLock: !dice.chance(0.05),
     rates: drawRates(dice),

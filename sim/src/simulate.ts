@@ -5,7 +5,7 @@ import { Device } from './device.ts';
 import { Dice } from './dice.ts';
 import { Faults } from './faults.ts';
 import { History, type Violation } from './history.ts';
-import { choicesOfPlan, drawPlan, type FaultClass, type Plan, planOfTape } from './plan.ts';
+import { choicesOfPlan, drawPlan, type FaultClass, NO_SIGN, type Plan, planOfTape, WAKE_SIGNS } from './plan.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Effect, ItemRow } from './server-model.ts';
 import { SimServer, type TapeEntry } from './sim-server.ts';
@@ -44,7 +44,7 @@ const BACKLOG_MS = 300;
 /** A server that asked for a pause is obeyed, whoever wakes the device. */
 function healingMsMax({ wakeSign, rates }: Plan, { countByClass }: Faults): number {
   const mayBePaced = rates.rateLimited > 0 || countByClass.has('rateLimited');
-  return ATTEMPT_TIMEOUT_MS + (wakeSign !== null && !mayBePaced ? HEALING_MS_MAX.woken : HEALING_MS_MAX.alone);
+  return ATTEMPT_TIMEOUT_MS + (wakeSign !== NO_SIGN && !mayBePaced ? HEALING_MS_MAX.woken : HEALING_MS_MAX.alone);
 }
 
 /** The world of a seed. */
@@ -150,12 +150,13 @@ function heal(world: World, devices: readonly Device[]): void {
     resumeSomewhere(world, device);
     // A pause whose commit was still under way may come after the first.
     scheduler.at(11_000, () => resumeSomewhere(world, device));
-    scheduler.at(100, () => wake(world, device, plan.wakeSign));
+    scheduler.at(100, () => wake(world, device));
   }
 }
 
 /** One sign, and no other. */
-function wake(world: World, device: Device, sign: Plan['wakeSign']): void {
+function wake(world: World, device: Device): void {
+  const sign = WAKE_SIGNS[world.plan.wakeSign];
   if (sign === 'online' || sign === 'foreground') device.line.hint(sign);
   if (sign === 'drain') {
     const { process, queue } = device.anyTab(world.dice.of('healing'));
