@@ -49,8 +49,10 @@ export {
 export type { WaitingFor } from './engine/engine-io.ts';
 export type { ProbeResult } from './engine/probe-result.ts';
 export type { Pace, RestAnswer, TransportAnswer } from './engine/transport-answer.ts';
+export type { AtomicPayload } from './mutation/atomic.ts';
 export {
   type AnyMutationDefinition,
+  type AtomicMember,
   defineMutation,
   type MutationDefinition,
   type MutationInput,

@@ -3,7 +3,7 @@
 --
 --   apply ── runs as the caller, so that effects stay under the app's own policies
 --     ├─ begin_batch       (as owner) locks the client, raises its floor, says what is already known of each mutation
---     ├─ perform_mutation  (as the caller) the effect; triggers write the audit row
+--     ├─ perform           (as the caller) the effect, or those of an atomic mutation; triggers write the audit rows
 --     └─ record_verdicts   (as owner) ledger rows, only for the client that this very transaction has locked
 --
 -- A caller may call the two helpers directly: all that can be forged with them are promises about its own mutations.
@@ -278,6 +278,49 @@ begin
 end
 $$;
 
+-- Carries out one mutation as the caller, or the members of an atomic one: a member that fails takes the others with it,
+-- since all of them stand or fall in the block that apply has begun.
+create or replace function holdfast.perform(mutation jsonb)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    member_count_max constant integer := 100;
+    members constant jsonb := mutation #> '{payload,members}';
+    malformed text;
+    member jsonb;
+    results jsonb[] := '{}';
+begin
+    if mutation ->> 'type' <> 'holdfast.atomic' then
+        return holdfast.perform_mutation(mutation);
+    end if;
+    if mutation ? 'unstorable' then
+        perform holdfast.perform_mutation(mutation); -- which says why not
+    end if;
+    if jsonb_typeof(members) is distinct from 'array' or jsonb_array_length(members) not between 1 and member_count_max then
+        perform holdfast.refuse('INVALID_PAYLOAD',
+            format('An atomic mutation has 1 to %s members.', member_count_max), 'Use addAtomic of the client.');
+    end if;
+    -- id and number are those of the whole
+    select format('Member %s %s.', item.place, holdfast.malformed_reason(mutation || item.value)) into malformed
+    from jsonb_array_elements(members) with ordinality as item (value, place)
+    where jsonb_typeof(item.value) <> 'object' or item.value ->> 'type' = 'holdfast.atomic'
+       or holdfast.malformed_reason(mutation || item.value) is not null
+    limit 1;
+    if malformed is not null then
+        perform holdfast.refuse('INVALID_PAYLOAD', malformed, 'Use addAtomic of the client.');
+    end if;
+    for member in select item.value from jsonb_array_elements(members) with ordinality as item (value, place) order by item.place
+    loop
+        results := results || coalesce(holdfast.perform_mutation(mutation || member), 'null');
+    end loop;
+    return to_jsonb(results);
+end
+$$;
+
 create or replace function holdfast.apply(batch jsonb)
 returns jsonb
 language plpgsql
@@ -355,7 +398,7 @@ begin
                 end if;
                 failing_place := place;
                 perform set_config('holdfast.mutation_id', ids[place]::text, true);
-                results[place] := holdfast.perform_mutation(mutations[place]);
+                results[place] := holdfast.perform(mutations[place]);
                 settled := settled || seqs[place];
                 members := members || place;
             end loop;
@@ -463,12 +506,13 @@ comment on function holdfast.apply(jsonb) is
 
 revoke all on function
     holdfast.payload_hash(jsonb), holdfast.is_counter(jsonb, bigint), holdfast.is_uuid(jsonb),
-    holdfast.malformed_reason(jsonb), holdfast.begin_batch(jsonb),
+    holdfast.malformed_reason(jsonb), holdfast.begin_batch(jsonb), holdfast.perform(jsonb),
     holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bytea[], text, jsonb[], jsonb[]),
     holdfast.apply(jsonb)
 from public;
 grant execute on function
-    holdfast.begin_batch(jsonb),
+    holdfast.begin_batch(jsonb), holdfast.perform(jsonb),
+    holdfast.is_counter(jsonb, bigint), holdfast.is_uuid(jsonb), holdfast.malformed_reason(jsonb),
     holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bytea[], text, jsonb[], jsonb[]),
     holdfast.apply(jsonb)
 to authenticated;

@@ -1,9 +1,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
+import type { AtomicPayload } from '../mutation/atomic.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { Transport } from '../ports/transport.ts';
-import type { Json, WireError, WireMutation } from '../protocol/wire.ts';
+import type { ATOMIC_TYPE, Json, WireError, WireMutation } from '../protocol/wire.ts';
 import { type ClassifiedFailure, classifyFailure } from './classify-failure.ts';
 import { combineAnswers, type PartAnswer } from './combine-answers.ts';
 
@@ -33,6 +34,9 @@ export type MutationHandlers<Definitions extends readonly AnyMutationDefinition[
     readonly [Type in Definitions[number]['type']]: MutationHandler<
       StandardSchemaV1.InferOutput<Extract<Definitions[number], { readonly type: Type }>['payload']>
     >;
+  } & {
+    /** For what `addAtomic` makes; without it such a mutation is a dead letter, `NO_HANDLER`. */
+    readonly [ATOMIC_TYPE]?: MutationHandler<AtomicPayload>;
   };
 
 export interface HandlerTransportOptions {

@@ -74,8 +74,7 @@ export class Engine {
   waitingFor(entry: Entry, nowMs: number): Waiting {
     if (this.mutations.isBeingGivenUp(entry)) return { waitingFor: 'storage', error: entry.lastError, untilMs: null };
     if (entry.phase.kind !== 'waiting') return NOT_WAITING;
-    const lane = this.mutations.schedule.lane(entry.header.lane);
-    if (lane !== undefined && lane.head !== entry) return { waitingFor: 'lane', error: null, untilMs: null };
+    if (this.mutations.schedule.ahead(entry) !== undefined) return { waitingFor: 'lane', error: null, untilMs: null };
     const closed = this.closed(nowMs);
     if (closed !== null) return closed;
     if (entry.openParents.size > 0) return { waitingFor: 'dependency', error: null, untilMs: null };

@@ -2,6 +2,11 @@ import { dueAtMs, type Entry, isDue } from './entry.ts';
 import { Heap } from './heap.ts';
 import { Lane, type Listing } from './lane.ts';
 
+/** Nearly always one. An atomic mutation stands in the lanes of all its members, and goes when it is the first in each. */
+function lanesOf({ lane, alsoLanes }: Entry['header']): readonly string[] {
+  return alsoLanes.length === 0 ? [lane] : [lane, ...alsoLanes];
+}
+
 /** Which lanes may send now, and which later. Costs the logarithm of the number of lanes, whatever the queue's length. */
 export class Schedule {
   private readonly lanes = new Map<string, Lane>();
@@ -13,7 +18,7 @@ export class Schedule {
   );
 
   /** Lanes that wait for a settlement of this device to be stored, by its number. */
-  private readonly holds = new Map<number, string>();
+  private readonly holds = new Map<number, readonly string[]>();
   private readonly heldLanes = new Map<string, number>();
 
   lane(name: string): Lane | undefined {
@@ -21,12 +26,14 @@ export class Schedule {
   }
 
   /**
-   * The last one before it in its lane that the server is known to have settled. One that comes back because its verdict
+   * The last one before it in its lanes that the server is known to have settled. One that comes back because its verdict
    * was not stored has been settled itself, and names nobody.
    */
-  settledBefore({ lane, seq }: Entry['header']): number | null {
-    const settledSeq = this.lanes.get(lane)?.settledSeq ?? null;
-    return settledSeq !== null && settledSeq < seq ? settledSeq : null;
+  settledBefore(header: Entry['header']): number | null {
+    const before = lanesOf(header)
+      .map((name) => this.lanes.get(name)?.settledSeq ?? 0)
+      .filter((settledSeq) => settledSeq < header.seq);
+    return Math.max(0, ...before) || null;
   }
 
   /** Those behind it in its lane that are about the same row. */
@@ -38,46 +45,56 @@ export class Schedule {
   }
 
   insert(entry: Entry, nowMs: number): void {
-    let lane = this.lanes.get(entry.header.lane);
-    if (lane === undefined) {
-      lane = new Lane(entry.header.lane);
-      this.lanes.set(lane.name, lane);
+    for (const name of lanesOf(entry.header)) {
+      const lane = this.lanes.get(name) ?? new Lane(name);
+      this.lanes.set(name, lane);
+      lane.insert(entry);
     }
-    lane.insert(entry);
-    this.offer(lane, nowMs);
+    this.freed(entry, nowMs);
+  }
+
+  /** The first one before it, in whichever of its lanes it is not the head. */
+  ahead(entry: Entry): Entry | undefined {
+    return this.lanesWith(entry)
+      .map(({ head }) => head)
+      .find((head) => head !== entry);
   }
 
   /** Takes out a settled entry; the next of its lane may go. */
   remove(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
-    const lane = this.laneOf(entry);
-    if (isServersVerdict) lane.settledSeq = Math.max(lane.settledSeq ?? 0, entry.header.seq);
-    lane.remove(entry);
-    if (lane.size === 0) this.lanes.delete(lane.name);
-    else this.offer(lane, nowMs);
+    const lanes = this.lanesWith(entry);
+    for (const lane of lanes) {
+      if (isServersVerdict) lane.settledSeq = Math.max(lane.settledSeq ?? 0, entry.header.seq);
+      lane.remove(entry);
+      if (lane.size === 0) this.lanes.delete(lane.name);
+    }
+    for (const lane of lanes) this.offer(lane, nowMs);
   }
 
   /** The head is not to be tried before this time. */
   delay(entry: Entry, untilMs: number, nowMs: number): void {
     entry.backoffUntilMs = untilMs;
-    this.offer(this.laneOf(entry), nowMs);
+    this.freed(entry, nowMs);
   }
 
-  /** Nothing of this lane goes before `unhold` is called with the same number. */
-  hold(laneName: string, seq: number): void {
-    if (this.holds.has(seq)) return;
-    this.holds.set(seq, laneName);
-    this.heldLanes.set(laneName, (this.heldLanes.get(laneName) ?? 0) + 1);
+  /** Nothing of its lanes goes before `unhold` is called with its number. */
+  hold(header: Entry['header']): void {
+    if (this.holds.has(header.seq)) return;
+    const names = lanesOf(header);
+    this.holds.set(header.seq, names);
+    for (const name of names) this.heldLanes.set(name, (this.heldLanes.get(name) ?? 0) + 1);
   }
 
   unhold(seq: number, nowMs: number): void {
-    const laneName = this.holds.get(seq);
-    if (laneName === undefined) return;
+    const names = this.holds.get(seq) ?? [];
     this.holds.delete(seq);
-    const left = (this.heldLanes.get(laneName) ?? 1) - 1;
-    if (left > 0) this.heldLanes.set(laneName, left);
-    else this.heldLanes.delete(laneName);
-    const lane = this.lanes.get(laneName);
-    if (lane !== undefined) this.offer(lane, nowMs);
+    for (const name of names) {
+      const left = (this.heldLanes.get(name) ?? 1) - 1;
+      if (left > 0) this.heldLanes.set(name, left);
+      else this.heldLanes.delete(name);
+      const lane = this.lanes.get(name);
+      if (lane !== undefined) this.offer(lane, nowMs);
+    }
   }
 
   /** Whether a lane waits for the settlement of this number. */
@@ -91,8 +108,7 @@ export class Schedule {
 
   /** It may go now, as far as it is itself concerned: it was on its way and waits again, or its parents are confirmed. */
   freed(entry: Entry, nowMs: number): void {
-    const lane = this.lanes.get(entry.header.lane);
-    if (lane !== undefined) this.offer(lane, nowMs);
+    for (const lane of this.lanesWith(entry)) this.offer(lane, nowMs);
   }
 
   /** Forgets backoffs: someone asked to drain now. */
@@ -146,15 +162,18 @@ export class Schedule {
     }
     for (let listing = this.ready.peek(); listing !== undefined; listing = this.ready.peek()) {
       const { lane, head } = listing;
-      if (lane.listing === listing && lane.head === head && this.isReady(lane, head, nowMs)) return head;
+      if (lane.listing === listing && lane.head === head && this.isReady(head, nowMs)) return head;
       this.unlist();
       this.offer(lane, nowMs);
     }
     return undefined;
   }
 
-  private isReady(lane: Lane, head: Entry, nowMs: number): boolean {
-    return isDue(head, nowMs) && !this.heldLanes.has(lane.name);
+  /** The first of each of its lanes, and nothing holds any of them. */
+  private isReady(head: Entry, nowMs: number): boolean {
+    return (
+      isDue(head, nowMs) && this.lanesWith(head).every((lane) => lane.head === head && !this.heldLanes.has(lane.name))
+    );
   }
 
   private unlist(): void {
@@ -163,16 +182,15 @@ export class Schedule {
     if (listing.lane.listing === listing) listing.lane.listing = null;
   }
 
-  private laneOf(entry: Entry): Lane {
-    // From being inserted to being removed an entry keeps its lane there.
-    return this.lanes.get(entry.header.lane) as Lane;
+  private lanesWith({ header }: Entry): Lane[] {
+    return lanesOf(header).flatMap((name) => this.lanes.get(name) ?? []);
   }
 
   /** Puts the lane where it belongs now: among the ready ones, or among those that are due later. */
   private offer(lane: Lane, nowMs: number): void {
     const { head, rankMs, listing } = lane;
     if (head === undefined || head.phase.kind !== 'waiting') return;
-    if (this.isReady(lane, head, nowMs)) {
+    if (this.isReady(head, nowMs)) {
       if (listing?.head === head && listing.rankMs === rankMs) return;
       lane.listing = { lane, head, rankMs };
       this.ready.push(lane.listing);

@@ -216,9 +216,9 @@ export class Unconfirmed {
    * Settled by this device alone, without a verdict that the server would repeat: its lane waits until that is stored,
    * for after a crash before that it is pending again, and must not come after what was behind it.
    */
-  ownSettlementBegun({ seq, lane }: MutationHeader): void {
-    this.settling.add(seq);
-    this.schedule.hold(lane, seq);
+  ownSettlementBegun(header: MutationHeader): void {
+    this.settling.add(header.seq);
+    this.schedule.hold(header);
   }
 
   /** Given up by this device, but that is not stored yet: a crash now, or another leader, and it is pending as before. */

@@ -76,6 +76,17 @@ describe('queue.add', () => {
     void queue.add({ type: 'account.count', payload: {} });
   });
 
+  test('R8 · members of an atomic mutation are checked like any other', () => {
+    void queue.addAtomic([
+      { type: 'account.rename', payload: { id: 'a', name: 'b' } },
+      { type: 'account.count', payload: {} },
+    ]);
+    // @ts-expect-error a field of another type
+    void queue.addAtomic([{ type: 'account.rename', payload: { id: 'a', name: 5 } }]);
+    // @ts-expect-error options are those of the whole
+    void queue.addAtomic([{ type: 'account.count', payload: {}, delayMs: 5 }]);
+  });
+
   test('Q2 · a wrong type or payload does not compile', () => {
     // @ts-expect-error a type that is not declared
     void queue.add({ type: 'account.burn', payload: {} });

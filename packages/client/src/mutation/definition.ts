@@ -106,6 +106,14 @@ export type MutationInput<Definition extends AnyMutationDefinition> = Definition
     }
   : never;
 
+/** One of several mutations that take effect together. */
+export type AtomicMember<Definition extends AnyMutationDefinition> = Definition extends AnyMutationDefinition
+  ? {
+      readonly type: Definition['type'];
+      readonly payload: StandardSchemaV1.InferInput<Definition['payload']>;
+    }
+  : never;
+
 /** What may be said of one mutation beside its type and payload. */
 export interface MutationOptions {
   /** @default what its type says */
@@ -144,6 +152,8 @@ export interface DescribedMutation {
   readonly operation: Operation;
   readonly entity: EntityRef | null;
   readonly lane: string;
+  /** More lanes that it stands in, for one with members of several; most often none. */
+  readonly alsoLanes: readonly string[];
   readonly payload: JsonObject;
 }
 
@@ -157,6 +167,7 @@ export function describeMutation(definition: AnyMutationDefinition, payload: obj
     operation: definition.operation,
     entity,
     lane,
+    alsoLanes: [],
     // The caller has shown it to be JSON (`canonicalJson`).
     payload: payload as JsonObject,
   };

@@ -28,6 +28,7 @@ const header: MutationHeader = {
   type: 'account.rename',
   version: 1,
   lane: 'accounts:a',
+  alsoLanes: [],
   operation: 'update',
   entity: { table: 'accounts', id: 'a' },
   priority: 'normal',

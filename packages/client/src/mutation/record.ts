@@ -32,6 +32,8 @@ export interface MutationHeader {
   readonly type: string;
   readonly version: number;
   readonly lane: string;
+  /** More lanes that it stands in, for one with members of several; most often none. */
+  readonly alsoLanes: readonly string[];
   readonly operation: Operation;
   readonly entity: EntityRef | null;
   readonly priority: RecordPriority;
@@ -105,6 +107,7 @@ const header: v.GenericSchema<MutationHeader> = v.object({
   type: v.string(),
   version: v.number(),
   lane: v.string(),
+  alsoLanes: v.array(v.string()),
   operation: v.picklist(['create', 'update', 'delete', 'custom']),
   entity,
   priority: v.picklist(['high', 'normal', 'low']),

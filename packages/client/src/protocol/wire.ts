@@ -30,6 +30,12 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** A JSON object: what a payload is. */
 export type JsonObject = { readonly [key: string]: Json };
 
+/**
+ * Type of a mutation whose payload is `{ members: [{ type, version, operation, entity, payload }, …] }`: all of them take
+ * effect in one transaction, or none. Its result is the array of theirs.
+ */
+export const ATOMIC_TYPE = 'holdfast.atomic' as const;
+
 /** What a mutation does to its entity. The server's table handlers know all but `custom`. */
 export type Operation = 'create' | 'update' | 'delete' | 'custom';
 

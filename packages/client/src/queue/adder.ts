@@ -2,11 +2,11 @@ import type { AnyMutationDefinition, MutationOptions } from '../mutation/definit
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { Durability } from '../ports/storage.ts';
-import type { JsonObject } from '../protocol/wire.ts';
+import { ATOMIC_TYPE, type JsonObject } from '../protocol/wire.ts';
 import type { Capacity } from './capacity.ts';
 import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
 import { GroupCommit } from './group-commit.ts';
-import { type CheckedPayload, checkPayload, prepareMutation, withPayload } from './prepare-mutation.ts';
+import { type CheckedPayload, checkPayload, prepareAtomic, prepareMutation, withPayload } from './prepare-mutation.ts';
 import { type QueueReader, unknownMutation } from './queue-reader.ts';
 import type { NewMutation, QueueStore } from './queue-store.ts';
 import type { Runner } from './runner.ts';
@@ -54,6 +54,22 @@ export class Adder {
       const { payload, header, body } = await prepareMutation(definitions, input, { id, wallMs: nowMs });
       return { mutation: { header, body }, payload };
     }, input);
+  }
+
+  async addAtomic(
+    members: readonly { readonly type: string; readonly payload: unknown }[],
+    options: MutationOptions,
+  ): Promise<MutationHandle> {
+    const { definitions, newId, wallMs } = this.ports;
+    const nowMs = wallMs();
+    const id = newId(nowMs);
+    return this.store(
+      async () => {
+        const { payload, header, body } = await prepareAtomic(definitions, members, options, { id, wallMs: nowMs });
+        return { mutation: { header, body }, payload };
+      },
+      { ...options, type: ATOMIC_TYPE, payload: members },
+    );
   }
 
   /**

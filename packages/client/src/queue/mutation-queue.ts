@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/engine.ts';
 import type { WaitingFor } from '../engine/engine-io.ts';
-import type { AnyMutationDefinition, MutationInput } from '../mutation/definition.ts';
+import type { AnyMutationDefinition, AtomicMember, MutationInput, MutationOptions } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter } from '../mutation/record.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
@@ -127,6 +127,18 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    */
   async add(input: MutationInput<Definitions[number]>): Promise<MutationHandle> {
     return this.adder.add(input);
+  }
+
+  /**
+   * Makes several mutations durable as one that takes effect whole or not at all: if the server refuses a member, none of
+   * them stands. It waits for what is before any of them in its lane, and holds up what comes behind. Delivered by the
+   * Holdfast server; `handlerTransport` needs a handler for the type `holdfast.atomic`. Rejects as `add` does.
+   */
+  async addAtomic(
+    members: readonly AtomicMember<Definitions[number]>[],
+    options: MutationOptions = {},
+  ): Promise<MutationHandle> {
+    return this.adder.addAtomic(members, options);
   }
 
   /**

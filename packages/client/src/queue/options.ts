@@ -1,5 +1,6 @@
 import { v7 } from 'uuid';
 import { type AnyMutationDefinition, RETRY_DEFAULTS, type RetryRules } from '../mutation/definition.ts';
+import { atomicDefinition } from '../mutation/atomic.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import { browserNetwork } from '../network/browser-network.ts';
 import type { Clock, Random } from '../ports/clock.ts';
@@ -9,6 +10,7 @@ import type { OpenTabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import { indexedDbStorage } from '../storage/indexeddb-storage.ts';
 import { browserTabs } from '../tabs/browser-tabs.ts';
+import { ATOMIC_TYPE } from '../protocol/wire.ts';
 import { systemClock, systemRandom } from '../ports/system-clock.ts';
 
 /** Whose mutations a queue holds. They are stored apart from every other login's, and sent only under this one. */
@@ -115,6 +117,7 @@ function byType(definitions: readonly AnyMutationDefinition[]): ReadonlyMap<stri
     if (map.has(definition.type)) throw invalid('mutations', 'types that differ', definition.type);
     map.set(definition.type, definition);
   }
+  map.set(ATOMIC_TYPE, atomicDefinition(map));
   return map;
 }
 

@@ -10,7 +10,7 @@ import {
 } from '../mutation/definition.ts';
 import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
 import { type MutationBody, type MutationHeader, type RecordPriority, writeBody } from '../mutation/record.ts';
-import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
+import { ATOMIC_TYPE, type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import { originOf } from './mutation-origin.ts';
 import type { Amendment, NewMutation } from './queue-store.ts';
 
@@ -34,12 +34,20 @@ export async function checkPayload(
   input: unknown,
 ): Promise<CheckedPayload> {
   const definition = definitions.get(type);
-  if (definition === undefined) throw undeclared(type, [...definitions.keys()]);
+  if (definition === undefined)
+    throw undeclared(
+      type,
+      [...definitions.keys()].filter((each) => each !== ATOMIC_TYPE),
+    );
   const payload = await validate(definition, input);
+  return { ...writePayload(type, payload), described: describe(definition, payload) };
+}
+
+function writePayload(type: string, payload: object): Pick<CheckedPayload, 'text' | 'bytes'> {
   const json = canonicalJson(payload, LIMITS.jsonDepth);
   if (json.kind === 'notJson') throw notJson(type, json.path, json.reason);
   if (json.bytes > LIMITS.payloadBytes) throw tooLarge(type, json.bytes);
-  return { described: describe(definition, payload), text: json.text, bytes: json.bytes };
+  return { text: json.text, bytes: json.bytes };
 }
 
 /** What a stored mutation becomes with another payload, all else being as it was. */
@@ -60,13 +68,55 @@ export async function prepareMutation(
   input: MutationOptions & { readonly type: string; readonly payload: unknown },
   { id, wallMs }: { readonly id: string; readonly wallMs: number },
 ): Promise<PreparedMutation> {
-  const definition = definitions.get(input.type);
-  if (definition === undefined) throw undeclared(input.type, [...definitions.keys()]);
+  const checked = await checkPayload(definitions, input.type, input.payload);
+  const priority = input.priority ?? definitions.get(input.type)?.priority ?? 'normal';
+  return recordOf(checked, { ...input, priority }, { id, wallMs });
+}
+
+/** The same for several that take effect together or not at all: one mutation, in the lanes of all of them. */
+export async function prepareAtomic(
+  definitions: ReadonlyMap<string, AnyMutationDefinition>,
+  members: readonly { readonly type: string; readonly payload: unknown }[],
+  options: MutationOptions,
+  { id, wallMs }: { readonly id: string; readonly wallMs: number },
+): Promise<PreparedMutation> {
+  if (members.length === 0 || members.length > LIMITS.batchCount) throw wrongMemberCount(members.length);
+  const checked = await Promise.all(members.map(({ type, payload }) => checkPayload(definitions, type, payload)));
+  const [lane = ATOMIC_TYPE, ...alsoLanes] = new Set(checked.map(({ described }) => described.lane));
+  const priorities = members.map(({ type }) => priorityOf(definitions.get(type)?.priority ?? 'normal'));
+  const priority = PRIORITIES.find((level) => priorities.includes(level)) ?? 'normal';
+  const payload = {
+    members: checked.map(({ described: { type, version, operation, entity, payload: own } }) => ({
+      type,
+      version,
+      operation,
+      entity: entity === null ? null : { table: entity.table, id: entity.id },
+      payload: own,
+    })),
+  };
+  const described = {
+    type: ATOMIC_TYPE,
+    version: 1,
+    operation: 'custom',
+    entity: null,
+    lane,
+    alsoLanes,
+    payload,
+  } as const;
+  const atomic = { ...writePayload(ATOMIC_TYPE, payload), described };
+  return recordOf(atomic, { ...options, priority: options.priority ?? priority }, { id, wallMs });
+}
+
+const PRIORITIES = ['high', 'normal', 'low'] as const;
+
+function recordOf(
+  { described, text, bytes }: CheckedPayload,
+  input: MutationOptions & { readonly priority: Priority },
+  { id, wallMs }: { readonly id: string; readonly wallMs: number },
+): PreparedMutation {
+  const { type, version, operation, entity, lane, alsoLanes } = described;
   const retries = retryOptionsOf(input);
-  const origin = originOf(input);
-  const { described, text, bytes } = await checkPayload(definitions, input.type, input.payload);
-  const { type, version, operation, entity, lane } = described;
-  const body = writeBody(text, origin);
+  const body = writeBody(text, originOf(input));
   return {
     payload: described.payload,
     body,
@@ -76,9 +126,10 @@ export async function prepareMutation(
       type,
       version,
       lane,
+      alsoLanes,
       operation,
       entity,
-      priority: priorityOf(input.priority ?? definition.priority ?? 'normal'),
+      priority: priorityOf(input.priority),
       ...retries,
       delayMs: countOption('delayMs', input.delayMs) ?? 0,
       expiresAtMs: expiresAtMsOf(input.expiresAt, wallMs),
@@ -204,5 +255,13 @@ function tooLarge(type: string, bytes: number): HoldfastError {
     code: 'PAYLOAD_TOO_LARGE',
     message: `Not stored: the payload of ${type} is ${bytes} bytes; the limit is ${LIMITS.payloadBytes}.`,
     hint: 'Store large content elsewhere and save a reference to it, or split the change.',
+  });
+}
+
+function wrongMemberCount(count: number): HoldfastError {
+  return new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `Not stored: an atomic mutation has 1 to ${LIMITS.batchCount} members; this one has ${count}.`,
+    hint: 'Add what must take effect together, and the rest one by one.',
   });
 }

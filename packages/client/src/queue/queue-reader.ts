@@ -113,7 +113,7 @@ export class QueueReader {
     if (status === undefined) throw unknownMutation(id);
     const { engine } = this.runner;
     const entry = engine.mutations.get(id);
-    const head = entry === undefined ? undefined : engine.mutations.schedule.lane(entry.header.lane)?.head;
+    const head = entry === undefined ? undefined : engine.mutations.schedule.ahead(entry);
     const whatToDo =
       status.status === 'failed'
         ? (status.lastError?.hint ?? 'Correct it and call `retry(id)`, or `discard(id)` it.')

@@ -19,6 +19,7 @@ export interface HeaderOptions {
   readonly delayMs?: number;
   readonly dependsOn?: readonly string[];
   readonly expiresAtMs?: number;
+  readonly alsoLanes?: readonly string[];
 }
 
 /** What a batch was, once it left the engine. */
@@ -83,6 +84,7 @@ export class EngineRig {
       type: options.type ?? 'note.save',
       version: 1,
       lane: options.lane ?? `lane ${seq}`,
+      alsoLanes: options.alsoLanes ?? [],
       operation: 'update',
       entity: null,
       priority: options.priority ?? 'normal',
