@@ -114,5 +114,6 @@ export type { QueueEvents, Settled, StoredEvent } from './queue/queue-events.ts'
 export type { PendingMutation, QueueSnapshot, QueueStatus } from './queue/queue-reader.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { memoryStorage } from './storage/memory-storage.ts';
+export { type SqliteDriver, type SqliteOptions, sqliteStorage, type SqliteValue } from './storage/sqlite-storage.ts';
 export { browserTabs } from './tabs/browser-tabs.ts';
 export { soloTabs } from './tabs/solo-tabs.ts';

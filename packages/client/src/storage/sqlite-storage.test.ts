@@ -1,0 +1,59 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type SqliteDriver, sqliteStorage } from './sqlite-storage.ts';
+import { storageContract } from './storage-contract.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-sqlite-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function nodeSqlite(path: string): SqliteDriver {
+  const database = new DatabaseSync(path);
+  return {
+    query: (sql, parameters) => database.prepare(sql).all(...parameters) as Record<string, unknown>[],
+    close: () => database.close(),
+  };
+}
+
+const open = (name: string): SqliteDriver => nodeSqlite(join(folder, `${encodeURIComponent(name)}.db`));
+
+describe.each(['strict', 'relaxed'] as const)('node:sqlite, %s', (durability) => {
+  const cases = storageContract({
+    open: sqliteStorage({ open, durability }),
+    capabilities: { durability, keepsAfterClose: true, hasSeveralWriters: true },
+    namePrefix: durability,
+  });
+  for (const { name, skip, run } of cases) test.skipIf(skip !== null)(name, run);
+});
+
+test('S2 · a database in memory does not call itself durable', async () => {
+  const storage = await sqliteStorage({ open: () => nodeSqlite(':memory:') })('anything');
+
+  expect(storage.durability).toBe('volatile');
+});
+
+test('S2 · a full disk is told as such, nothing of the batch is stored, and the store goes on', async () => {
+  const storage = await sqliteStorage({
+    open: (name) => {
+      const driver = open(name);
+      void driver.query('pragma max_page_count = 40', []);
+      return driver;
+    },
+  })('full');
+  await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'a', value: 'kept' }] });
+
+  const big = storage.commit({
+    expect: [],
+    changes: [
+      { kind: 'put', key: 'b', value: 'x' },
+      { kind: 'put', key: 'c', value: 'x'.repeat(1_000_000) },
+    ],
+  });
+
+  await expect(big).rejects.toMatchObject({ code: 'STORAGE_FULL', category: 'STORAGE_ERROR' });
+  expect(await storage.read(['a', 'b', 'c'])).toEqual(['kept', null, null]);
+  await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'b', value: 'small' }] });
+  expect(await storage.read(['b'])).toEqual(['small']);
+});
