@@ -104,6 +104,8 @@ export type {
   WireOutcome,
 } from './protocol/wire.ts';
 export { createQueue } from './queue/create-queue.ts';
+export { type Defaults, defaults } from './queue/defaults.ts';
+export type { LogExport } from './queue/log-export.ts';
 export type { DrainResult } from './queue/drain.ts';
 export type { CancelAnswer } from './queue/ask-leader.ts';
 export type { EditAnswer, MutationHandle } from './queue/mutation-handle.ts';
@@ -116,4 +118,5 @@ export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-sto
 export { memoryStorage } from './storage/memory-storage.ts';
 export { type SqliteDriver, type SqliteOptions, sqliteStorage, type SqliteValue } from './storage/sqlite-storage.ts';
 export { browserTabs } from './tabs/browser-tabs.ts';
+export type { DebugOption, LogCategory, LogData, LogEntry } from './telemetry/debug-log.ts';
 export { soloTabs } from './tabs/solo-tabs.ts';

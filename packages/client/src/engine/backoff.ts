@@ -20,7 +20,10 @@ export function retryDelayMs(rules: RetryRules, retryNumber: number, random: Ran
 
 /** How long the line is left alone after its given failure in a row (from 1): 1 s doubling to 5 min, plus 0 to 20 %. */
 export function lineDelayMs(failureNumber: number, random: Random): number {
-  return Math.min(LINE_DELAY_MS_MAX, LINE_DELAY_MS_BASE * 2 ** Math.min(30, failureNumber - 1)) * (1 + 0.2 * random());
+  return (
+    Math.min(LINE_DELAY_MS_MAX, LINE_DELAY_MS_BASE * 2 ** Math.min(30, failureNumber - 1)) *
+    (1 + LINE_JITTER * random())
+  );
 }
 
 /** A connection that was reset is tried once more at once, and only the first time: it often was an idle one. In milliseconds. */
@@ -31,6 +34,7 @@ export function resetDelayMs(random: Random): number {
 export const RESET_DELAY_MS_MAX = 100;
 export const LINE_DELAY_MS_BASE = 1_000;
 export const LINE_DELAY_MS_MAX = 300_000;
+export const LINE_JITTER = 0.2;
 
 function growth({ strategy, backoffMultiplier }: RetryRules, retryNumber: number): number {
   switch (strategy) {

@@ -6,7 +6,7 @@ import { checkAfterSign, Line, type WakeSign } from './line.ts';
 /** A token refused within this time of being fetched is one that does not help, in milliseconds. */
 const FRESH_TOKEN_MS = 60_000;
 /** Longest obeyed `Retry-After`, in milliseconds: an absurd one must not stop a queue for a year. */
-const RATE_LIMIT_MS_MAX = 300_000;
+export const RATE_LIMIT_MS_MAX = 300_000;
 
 type Login =
   | { readonly kind: 'valid' }

@@ -10,7 +10,7 @@ export interface Listing {
 
 const LEVELS: Readonly<Record<RecordPriority, 0 | 1 | 2>> = { high: 0, normal: 1, low: 2 };
 /** A lane rises one level for each of these that its head has waited, in milliseconds. */
-const LEVEL_MS = 60_000;
+export const LEVEL_MS = 60_000;
 /** One that may kill its server lets others go first, by this much for each time, in milliseconds. */
 const SUSPICION_MS = 600_000;
 

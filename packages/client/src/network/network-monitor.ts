@@ -21,8 +21,8 @@ export interface NetworkChange extends NetworkStatus {
 }
 
 const HISTORY_COUNT = 50;
-const LATENCY_VALID_MS = 60_000;
-const PROBE_TIMEOUT_MS = 10_000;
+export const LATENCY_VALID_MS = 60_000;
+export const PROBE_TIMEOUT_MS = 10_000;
 
 /**
  * Knows whether the server can be reached: the platform's word is a hint, a probe or an answered batch decides. Online

@@ -5,14 +5,25 @@ import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter } from '../mutation/record.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Durability } from '../ports/storage.ts';
+import { DebugLog, type DebugOption, errorData } from '../telemetry/debug-log.ts';
 import { Emitter } from '../telemetry/emitter.ts';
 import { Adder, type Stored } from './adder.ts';
 import type { CancelAnswer } from './ask-leader.ts';
 import { Capacity } from './capacity.ts';
 import { drain, type DrainResult } from './drain.ts';
+import { exportLog, type LogExport } from './log-export.ts';
+import { loggedStorage, loggedTabs, loggedTransport } from './logged-ports.ts';
 import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
 import { type Explanation, type MutationStatus, statusOfCompleted } from './mutation-status.ts';
-import { type Identity, type QueueOptions, type ResolvedOptions, resolveOptions, retryRulesOf } from './options.ts';
+import {
+  HISTORY_MS,
+  type Identity,
+  PAUSE_GRACE_MS,
+  type QueueOptions,
+  type ResolvedOptions,
+  resolveOptions,
+  retryRulesOf,
+} from './options.ts';
 import type { QueueEvents, Settled, StoredEvent } from './queue-events.ts';
 import {
   isSameSnapshot,
@@ -34,11 +45,6 @@ export type ResumeResult =
   | { readonly kind: 'nothingDue' }
   | { readonly kind: 'waiting'; readonly waitingFor: WaitingFor };
 
-/** What is on its way when the queue is paused is given this long to end, in milliseconds. */
-const PAUSE_GRACE_MS = 5_000;
-/** History of confirmed mutations is kept this long, in milliseconds. */
-const HISTORY_MS = 7 * 24 * 3_600_000;
-
 type Listeners = { readonly [Name in keyof QueueEvents]: Emitter<QueueEvents[Name]> };
 
 /** What a queue has once its store is open; made anew by `restart`. */
@@ -57,6 +63,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   readonly network: NetworkMonitor;
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   private readonly options: ResolvedOptions;
+  private readonly log: DebugLog;
   private readonly listeners: Listeners;
   private parts: Parts | null = null;
   private readonly verdicts: VerdictBook;
@@ -73,6 +80,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.options = resolveOptions(options);
     this.identity = this.options.identity;
     this.definitions = this.options.definitions;
+    this.log = new DebugLog(this.options.clock);
+    this.log.watch(this.options.debug);
     const onThrow = (error: unknown): void => this.fail(toHoldfastError(error));
     this.listeners = {
       stored: new Emitter(onThrow),
@@ -85,8 +94,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       progress: new Emitter(onThrow),
     };
     this.network = new NetworkMonitor(this.options.network, this.options.clock, onThrow);
+    this.listeners.stored.on(({ id, seq, type }) => this.log.note('queue', 'stored', { id, seq, type }));
+    this.network.onChange(({ isOnline, quality }) => this.log.note('network', 'change', { isOnline, quality }));
     this.verdicts = new VerdictBook({
-      settled: (event) => this.listeners.settled.emit(event),
+      settled: (event) => {
+        const { id, status } = event;
+        this.log.note('queue', 'settled', { id, status, ...(status === 'failed' ? errorData(event.error) : {}) });
+        this.listeners.settled.emit(event);
+      },
       retryComplete: (event) => this.listeners.retryComplete.emit(event),
       error: (error) => this.fail(error),
     });
@@ -126,7 +141,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * `PAYLOAD_TOO_LARGE`, `INVALID_OPTION`, `QUEUE_FULL`, `PARENT_FAILED`, `UNKNOWN_MUTATION`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `STORAGE_FAILED`, `QUEUE_CLOSED`.
    */
   async add(input: MutationInput<Definitions[number]>): Promise<MutationHandle> {
-    return this.adder.add(input);
+    return this.adder.add(input).catch((error: unknown) => this.refused(error));
   }
 
   /**
@@ -151,7 +166,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * Rejects as `add` does, with `INVALID_PAYLOAD` also for a payload of another lane, and with `UNKNOWN_MUTATION`.
    */
   async edit(id: string, payload: object): Promise<EditAnswer> {
-    return this.adder.edit(id, payload);
+    return this.adder.edit(id, payload).catch((error: unknown) => this.refused(error));
   }
 
   /**
@@ -341,6 +356,16 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.changed([]);
   }
 
+  /** Shows what happens in this tab from now on, all of it in the console unless `debug` says otherwise; returns what ends that. */
+  enableDebugLogging(debug: DebugOption = true): () => void {
+    return this.log.watch(debug);
+  }
+
+  /** What happened last in this tab, for a bug report: no payload, token, address or message of anybody is in it. */
+  exportLog(): LogExport {
+    return exportLog(this.log, this.options, this.snapshot, this.network.getSnapshot());
+  }
+
   /** Ends this tab's part: nothing more is sent from here. What is stored stays, for the next tab or run. */
   async close(): Promise<void> {
     if (this.isClosed) return;
@@ -354,20 +379,23 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private async open(): Promise<void> {
     const { openStorage, openTabs, name, identity, newId, clock } = this.options;
     const storeName = ['holdfast', name, identity.workspaceId, identity.userId].map(encodeURIComponent).join('/');
-    const store = await QueueStore.open(await openStorage(storeName), () => newId(clock.wallMs()));
+    const { log } = this;
+    const storage = loggedStorage(await openStorage(storeName), log, clock);
+    const store = await QueueStore.open(storage, () => newId(clock.wallMs()));
     const runner = new Runner(
       {
         store,
-        tabs: openTabs(storeName),
+        tabs: loggedTabs(openTabs(storeName), log),
         clock,
         random: this.options.random,
         network: this.network,
-        transport: this.options.transport,
+        transport: loggedTransport(this.options.transport, log, clock),
         getToken: this.options.getToken,
         workspaceId: identity.workspaceId,
         attemptTimeoutMs: this.options.attemptTimeoutMs,
         retryRules: (type) => retryRulesOf(this.definitions.get(type)),
         newId: () => newId(clock.wallMs()),
+        log,
       },
       {
         changed: (ids) => this.changed(ids),
@@ -414,7 +442,13 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     });
   }
 
+  private refused(error: unknown): never {
+    this.log.note('queue', 'notStored', errorData(error));
+    throw error;
+  }
+
   private fail(error: HoldfastError): void {
+    this.log.note('queue', 'error', errorData(error));
     this.listeners.error.emit(error);
   }
 

@@ -9,6 +9,7 @@ import type { OpenStorage } from '../ports/storage.ts';
 import type { OpenTabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import { indexedDbStorage } from '../storage/indexeddb-storage.ts';
+import type { DebugOption } from '../telemetry/debug-log.ts';
 import { browserTabs } from '../tabs/browser-tabs.ts';
 import { ATOMIC_TYPE } from '../protocol/wire.ts';
 import { systemClock, systemRandom } from '../ports/system-clock.ts';
@@ -51,6 +52,12 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
   readonly clock?: Clock;
   /** @default the platform's */
   readonly random?: Random;
+  /**
+   * Shows what happens as it happens: true for all of it in the console, some categories, or a function that gets each entry.
+   * The log itself is kept in any case: see `exportLog`.
+   * @default false
+   */
+  readonly debug?: DebugOption;
   /** Makes ids: UUIDs of version 7 (RFC 9562) for the given time. @default from the platform's random source */
   readonly newId?: (wallMs: number) => string;
 }
@@ -71,11 +78,16 @@ export interface ResolvedOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly newId: (wallMs: number) => string;
+  readonly debug: DebugOption;
 }
 
-const ATTEMPT_TIMEOUT_MS = 30_000;
-const QUEUE_CAP_COUNT = 1_000;
-const QUEUE_CAP_BYTES = 10_000_000;
+export const ATTEMPT_TIMEOUT_MS = 30_000;
+export const QUEUE_CAP_COUNT = 1_000;
+export const QUEUE_CAP_BYTES = 10_000_000;
+/** What is on its way when the queue is paused is given this long to end, in milliseconds. */
+export const PAUSE_GRACE_MS = 5_000;
+/** History of confirmed mutations is kept this long, in milliseconds. */
+export const HISTORY_MS: number = 7 * 24 * 3_600_000;
 
 export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinition[]>): ResolvedOptions {
   const attemptTimeoutMs = options.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS;
@@ -104,6 +116,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     newId: options.newId ?? ((wallMs) => v7({ msecs: wallMs })),
+    debug: options.debug ?? false,
   };
 }
 

@@ -8,10 +8,12 @@ import type { Clock, Random } from '../ports/clock.ts';
 import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Json } from '../protocol/wire.ts';
+import type { DebugLog } from '../telemetry/debug-log.ts';
 import { Alarms } from './alarms.ts';
 import { Amender } from './amender.ts';
 import { AskLeader, type CancelAnswer } from './ask-leader.ts';
 import { Leadership } from './leadership.ts';
+import { logInput } from './logged-ports.ts';
 import type { QueueStore } from './queue-store.ts';
 import { Sender } from './sender.ts';
 import { SettlementWriter } from './settlement-writer.ts';
@@ -31,6 +33,7 @@ export interface RunnerPorts {
   readonly attemptTimeoutMs: number;
   readonly retryRules: (type: string) => RetryRules;
   readonly newId: () => string;
+  readonly log: DebugLog;
 }
 
 /** What the runner tells the queue. */
@@ -132,6 +135,7 @@ export class Runner {
 
   dispatch(input: EngineInput): void {
     if (this.isClosed) return;
+    logInput(this.ports.log, input);
     for (const effect of this.engine.handle(input, this.moment())) this.perform(effect);
   }
 
