@@ -97,6 +97,7 @@ test('S3 · a look into the store that a settlement has overtaken does not bring
   // Three looks in a row: of one that does not lead, of one that takes over, and one asked for before that.
   device.network.say('foreground');
   await leader.close();
+  await device.clock.settle();
   device.network.say('foreground');
   for (let look = 0; look < 2; look += 1) {
     await device.clock.settle();

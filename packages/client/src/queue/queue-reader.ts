@@ -137,6 +137,8 @@ export class QueueReader {
   /** Exact counts, and summaries of the first 100 of each kind. */
   async counts(): Promise<QueueStatus> {
     const { runner, store } = this;
+    // What has been told is counted, also while it is being stored.
+    await runner.whenWritten;
     const { mutations } = runner.engine;
     const moment = runner.moment();
     const summaries = (entries: readonly Entry[]): MutationStatus[] =>

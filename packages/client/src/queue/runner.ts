@@ -189,6 +189,11 @@ export class Runner {
     return (await this.ports.store.wasDiscarded(id)) ? 'cancelled' : 'unknown';
   }
 
+  /** Resolves when the verdicts told so far are stored, or wait for the next try. */
+  get whenWritten(): Promise<void> {
+    return this.writer.whenWritten;
+  }
+
   /** Resolves once nothing of this tab is on its way; after the given time it is cut off, which is safe: it is sent again. */
   whenIdle(graceMs: number): Promise<void> {
     return this.sender.whenIdle(graceMs);
