@@ -105,8 +105,10 @@ export class StorageSimulator {
   }
 
   private async commit(storage: Storage, batch: StorageBatch): ReturnType<Storage['commit']> {
-    if (this.isFull(batch)) throw storageError('STORAGE_FULL', 'Not stored: no room.');
-    if (this.isFailing()) throw storageError('STORAGE_FAILED', 'Not stored: the simulated disk failed.');
+    if (this.isFull(batch)) throw storageError('STORAGE_FULL', 'Not stored: no room.', 'Free space.');
+    if (this.isFailing()) {
+      throw storageError('STORAGE_FAILED', 'Not stored: the simulated disk failed.', 'Try again.');
+    }
     const when = this.dies();
     if (when === 'before') return this.die();
     const result = await storage.commit(batch);
@@ -143,6 +145,6 @@ export class StorageSimulator {
   }
 }
 
-function storageError(code: 'STORAGE_FULL' | 'STORAGE_FAILED', message: string): HoldfastError {
-  return new HoldfastError({ code, message, hint: 'This is a simulated fault.' });
+function storageError(code: 'STORAGE_FULL' | 'STORAGE_FAILED', message: string, hint: string): HoldfastError {
+  return new HoldfastError({ code, message, hint });
 }

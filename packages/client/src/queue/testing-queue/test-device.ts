@@ -1,11 +1,10 @@
 import * as v from 'valibot';
 import type { ProbeResult } from '../../engine/probe-result.ts';
 import { defineMutation } from '../../mutation/definition.ts';
-import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { NetworkSource } from '../../ports/network-source.ts';
 import type { OpenStorage, Storage, StorageBatch } from '../../ports/storage.ts';
-import { memoryStorage } from '../../storage/memory-storage.ts';
 import { BrowserSimulator } from '../../testing/browser-simulator.ts';
+import { StorageSimulator } from '../../testing/storage-simulator.ts';
 import { createQueue } from '../create-queue.ts';
 import type { MutationQueue } from '../mutation-queue.ts';
 import type { QueueOptions } from '../options.ts';
@@ -44,7 +43,7 @@ export class TestDevice {
   readonly server = new FakeServer();
   readonly browser = new BrowserSimulator();
   readonly network = new FakeNetwork();
-  readonly storage = new FaultyStorage();
+  readonly storage = new LoginStorage(this.clock);
   token: string | null = 'fresh';
   readonly tokenRequests: boolean[] = [];
   private idCount = 0;
@@ -121,41 +120,38 @@ class FakeNetwork implements NetworkSource {
   }
 }
 
-/** Memory that counts its commits and can refuse them. */
-export class FaultyStorage {
-  commits: StorageBatch[] = [];
-  /** Refuses the commits it says true for. */
-  isFull: (batch: StorageBatch) => boolean = () => false;
-  private readonly openMemory = memoryStorage();
+/** The disk of `holdfast/testing`, with a look at one login's store. */
+class LoginStorage {
+  readonly simulator: StorageSimulator;
+  readonly open: OpenStorage;
 
-  readonly open: OpenStorage = async (name) => {
-    const storage = await this.openMemory(name);
-    return {
-      durability: storage.durability,
-      commit: async (batch) => {
-        if (this.isFull(batch)) {
-          throw new HoldfastError({ code: 'STORAGE_FULL', message: 'Not stored: no room.', hint: 'Free space.' });
-        }
-        this.commits.push(batch);
-        return storage.commit(batch);
-      },
-      read: (keys) => storage.read(keys),
-      scan: (query) => storage.scan(query),
-      estimate: () => storage.estimate(),
-      close: () => storage.close(),
-    };
-  };
+  constructor(clock: FakeClock) {
+    this.simulator = new StorageSimulator({ clock, durability: 'volatile' });
+    this.open = this.simulator.open;
+  }
+
+  get commits(): readonly StorageBatch[] {
+    return this.simulator.commits;
+  }
+
+  /** Counts anew. */
+  set commits(commits: readonly []) {
+    this.simulator.commits.length = commits.length;
+  }
+
+  /** Refuses the commits it says true for. */
+  set isFull(isFull: (batch: StorageBatch) => boolean) {
+    this.simulator.isFull = isFull;
+  }
 
   /** The store of a login, beside every queue. */
   async peek(userId = 'ann'): Promise<Storage> {
-    return this.openMemory(`holdfast/notes/home/${userId}`);
+    return this.open(`holdfast/notes/home/${userId}`);
   }
 
   /** Every record of a login, as it stands. */
-  async dump(userId?: string): Promise<Record<string, string>> {
-    const storage = await this.peek(userId);
-    const entries = await storage.scan({ prefix: '', limit: 10_000 });
-    return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+  async dump(userId = 'ann'): Promise<Record<string, string>> {
+    return (await this.simulator.dump())[`holdfast/notes/home/${userId}`] ?? {};
   }
 }
 
