@@ -39,6 +39,23 @@ test('house · the built client loads on the oldest Node at hand, and without re
   expect(output).toBe('function true\n');
 });
 
+test('K1 · the built testing entry runs an app beside the built client, without react', () => {
+  const output = runWithoutReact(`
+    const { defineMutation } = await import('./index.js');
+    const { createTestApp } = await import('./testing.js');
+    const payload = { '~standard': { version: 1, vendor: 'mine', validate: (value) => ({ value }) } };
+    const entity = ({ id }) => ({ table: 'notes', id });
+    const app = await createTestApp({ mutations: [defineMutation({ type: 'note', payload, operation: 'create', entity })] });
+    app.network.setOffline();
+    await app.queue.add({ type: 'note', payload: { id: '1' } });
+    await app.restartApp();
+    app.network.setOnline();
+    await app.drain();
+    console.log(JSON.stringify(app.server.rows('notes')));
+  `);
+  expect(output).toBe('[{"id":"1"}]\n');
+});
+
 test('house · the control: the entry for react does need it', () => {
   expect(runWithoutReact(`await import('./react.js');`)).toContain('react was imported');
 });

@@ -28,7 +28,8 @@ describe('the log', () => {
     const { versions, options, state, network, entries, droppedCount } = app.queue.exportLog();
 
     expect(versions).toMatchObject({ protocol: 1, recordFormat: 1 });
-    expect(options).toMatchObject({ types: [{ type: 'note.save', version: 1 }], hasAuth: true, queueCapCount: 1_000 });
+    expect(options).toMatchObject({ hasAuth: true, queueCapCount: 1_000 });
+    expect(options.types).toContainEqual({ type: 'note.save', version: 1 });
     expect(state).toMatchObject({ isLeader: true, pendingCount: 0, errorCode: null });
     expect(network.isOnline).toBe(true);
     expect(droppedCount).toBe(0);

@@ -153,7 +153,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     members: readonly AtomicMember<Definitions[number]>[],
     options: MutationOptions = {},
   ): Promise<MutationHandle> {
-    return this.adder.addAtomic(members, options);
+    return this.adder.addAtomic(members, options).catch((error: unknown) => this.refused(error));
   }
 
   /**

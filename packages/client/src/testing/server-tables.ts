@@ -1,5 +1,13 @@
 import { classifyFailure } from '../delivery/classify-failure.ts';
-import type { ErrorCategory, Json, JsonObject, WireError, WireMutation } from '../protocol/wire.ts';
+import type { AtomicPayload } from '../mutation/atomic.ts';
+import {
+  ATOMIC_TYPE,
+  type ErrorCategory,
+  type Json,
+  type JsonObject,
+  type WireError,
+  type WireMutation,
+} from '../protocol/wire.ts';
 import type { Caller, Performed } from './ledger.ts';
 
 /** A row of a simulated table: its id, and what was written. */
@@ -75,6 +83,7 @@ export class ServerTables {
   }
 
   perform(mutation: WireMutation, caller: Caller): Performed {
+    if (mutation.type === ATOMIC_TYPE) return this.performAll(mutation, caller);
     const handler = Object.hasOwn(this.handlers, mutation.type) ? this.handlers[mutation.type] : undefined;
     if (handler !== undefined) return this.handle(handler, mutation, caller);
     const { operation, entity, payload } = mutation;
@@ -91,6 +100,7 @@ export class ServerTables {
         { ...this.rules[entity.table]?.defaults, ...payload, id: entity.id },
         payload,
         caller,
+        caller.workspaceId,
       );
     }
     if (mine === undefined) {
@@ -101,13 +111,33 @@ export class ServerTables {
       this.remove(entity.table, entity.id);
       return { kind: 'done', result: null };
     }
-    return this.put(entity.table, { ...mine, ...payload, id: entity.id }, payload, caller);
+    return this.put(entity.table, { ...mine, ...payload, id: entity.id }, payload, caller, stored?.workspaceId ?? null);
   }
 
-  private put(table: string, row: Row, payload: JsonObject, caller: Caller): Performed {
+  /** What `addAtomic` sent: all members or none. */
+  private performAll(mutation: WireMutation, caller: Caller): Performed {
+    const { members } = mutation.payload as unknown as AtomicPayload;
+    const before = this.copy();
+    const results: Json[] = [];
+    for (const member of members) {
+      const performed = this.perform({ ...mutation, ...member }, caller);
+      if (performed.kind === 'failed') {
+        this.tables = before;
+        return performed;
+      }
+      results.push(performed.result);
+    }
+    return { kind: 'done', result: results };
+  }
+
+  private copy(): Tables {
+    return new Map([...this.tables].map(([name, rows]) => [name, new Map(rows)]));
+  }
+
+  private put(table: string, row: Row, payload: JsonObject, caller: Caller, workspaceId: string | null): Performed {
     const failure = this.complain(table, row, payload, caller);
     if (failure !== null) return failure;
-    this.write(table, row, caller.workspaceId);
+    this.write(table, row, workspaceId);
     return { kind: 'done', result: row };
   }
 
@@ -137,7 +167,7 @@ export class ServerTables {
   }
 
   private handle(handler: ServerHandler, mutation: WireMutation, caller: Caller): Performed {
-    const before: Tables = new Map([...this.tables].map(([name, rows]) => [name, new Map(rows)]));
+    const before = this.copy();
     try {
       const result = handler(mutation.payload, {
         mutation,

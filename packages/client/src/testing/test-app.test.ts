@@ -233,6 +233,35 @@ describe('the server', () => {
   });
 });
 
+describe('the server, with several at once', () => {
+  test('K1 · what is added as one takes effect whole, or not at all', async () => {
+    const app = await open({ tables: { notes: { required: ['text'] } } });
+    const whole = await app.queue.addAtomic([note('1'), note('2')]);
+    const half = await app.queue.addAtomic([note('3'), { type: 'note.save', payload: { id: '4', text: null } }]);
+
+    await app.drain();
+
+    expect(await whole.settled).toMatchObject({ status: 'completed', result: [{ id: '1' }, { id: '2' }] });
+    expect(await half.settled).toMatchObject({ status: 'failed', error: { code: '23502' } });
+    expect(app.server.rows('notes').map(({ id }) => id)).toEqual(['1', '2']);
+  });
+
+  test('K1 · a row that the test put there may be changed from every workspace, again and again', async () => {
+    const ann = await open();
+    const bob = await open({ server: ann.server, identity: { userId: 'bob', workspaceId: 'elsewhere' } });
+    ann.server.insert('notes', { id: '1', text: 'x' });
+    for (const [device, text] of [
+      [ann, 'a'],
+      [bob, 'b'],
+      [ann, 'c'],
+    ] as const) {
+      await device.queue.add({ type: 'note.edit', payload: { id: '1', text } });
+      await device.drain();
+    }
+    expect(ann.server.row('notes', '1')).toEqual({ id: '1', text: 'c' });
+  });
+});
+
 describe('the line', () => {
   test('K1 · latency passes by itself, and is measured', async () => {
     const app = await open();
