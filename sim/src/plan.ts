@@ -94,6 +94,8 @@ export interface Plan {
   readonly actionsPerMinute: number;
   /** The one of `WAKE_SIGNS` that reaches the device when all is well again; `NO_SIGN` when it must find out by itself. */
   readonly wakeSign: number;
+  /** Whether all goes at full speed again is tried out at the end, with more changes. */
+  readonly isSpeedChecked: boolean;
   /** The tab that delivers is frozen when the faults end, and stays so, with its lock. */
   readonly isLeaderForsaken: boolean;
   /** False for a platform with no locks between tabs. */
@@ -117,6 +119,7 @@ export const SIMPLEST: Plan = {
   hasView: false,
   actionsPerMinute: 0,
   wakeSign: NO_SIGN,
+  isSpeedChecked: false,
   isLeaderForsaken: false,
   hasLock: true,
   rates: NO_RATES,
@@ -142,6 +145,7 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     hasView: dice.chance(0.5),
     actionsPerMinute: dice.pick([0, 1, 4]),
     wakeSign: dice.chance(0.5) ? NO_SIGN : dice.below(WAKE_SIGNS.length),
+    isSpeedChecked: dice.chance(0.7),
     isLeaderForsaken: dice.chance(0.2),
     hasLock: !dice.chance(0.05),
     rates: drawRates(dice),
