@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { OpenStorage } from '../ports/storage.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
 
 /** Leaves something behind that waits for each of these, and says how. */
@@ -539,4 +540,36 @@ describe('pausing', () => {
     await device.clock.pass(2_000);
     expect((await resumed).kind).not.toBe('nothingDue');
   });
+});
+
+test('Q7 · the next of a lane waits until a failure is stored, also while an earlier refusal is still being stored', async () => {
+  const device = new TestDevice();
+  device.server.judge = ({ payload }) => (payload['text'] === 'bad' ? 'refused' : 'applied');
+  const releases: (() => void)[] = [];
+  const storage: OpenStorage = async (name) => {
+    const opened = await device.storage.open(name);
+    return {
+      ...opened,
+      commit: async (batch) => {
+        const isVerdict = batch.expect.some(({ key }) => key === 'meta/epoch') && batch.changes.length > 0;
+        const isTakeOver = batch.changes.some(({ key }) => key === 'meta/epoch');
+        if (isVerdict && !isTakeOver) await new Promise<void>((resolve) => releases.push(resolve));
+        return opened.commit(batch);
+      },
+    };
+  };
+  const queue = await device.open({ storage });
+  const bad = await queue.add({ ...note('a', 'bad'), maxRetries: 1 });
+  const next = await queue.add(note('a'));
+  // Refused twice, and spent, before the first refusal is stored.
+  await device.clock.pass(10_000);
+  expect(device.server.sentIds).toEqual([[bad.id], [bad.id]]);
+
+  releases.shift()?.();
+  await device.clock.settle();
+  expect(device.server.sentIds).toEqual([[bad.id], [bad.id]]);
+
+  releases.shift()?.();
+  await device.clock.settle();
+  expect(device.server.sentIds).toEqual([[bad.id], [bad.id], [next.id]]);
 });

@@ -66,13 +66,13 @@ export class SettlementWriter {
     try {
       if (!(await this.ports.store.settle(settlements))) {
         this.ports.standDown();
-        this.ports.dispatch({ kind: 'settlementsLost', seqs: settlements.map(seqOf) });
+        this.ports.dispatch({ kind: 'settlementsLost', seqs: settledSeqs(settlements) });
         return;
       }
       // Again: a look that began since they were settled may have read the store before this commit.
       this.ports.watch.noteSettled(settlements);
       this.ports.post({ kind: 'settled', settlements });
-      this.ports.dispatch({ kind: 'settlementsStored', seqs: settlements.map(seqOf) });
+      this.ports.dispatch({ kind: 'settlementsStored', seqs: settledSeqs(settlements) });
       for (const settlement of settlements) if (isOwn(settlement)) this.ports.settled(settlement);
     } catch (error) {
       this.unstored = [...settlements, ...this.unstored];
@@ -92,14 +92,18 @@ function isOwn(settlement: Settlement): boolean {
   return settlement.kind === 'cancelled' || (settlement.kind === 'failed' && settlement.isOwn === true);
 }
 
-function seqOf(settlement: Settlement): number {
-  switch (settlement.kind) {
-    case 'completed':
-      return settlement.record.seq;
-    case 'failed':
-      return settlement.deadLetter.header.seq;
-    case 'refused':
-    case 'cancelled':
-      return settlement.header.seq;
-  }
+/** The numbers of those that are settled now. One that was refused is not, and may be by a verdict that is not stored yet. */
+function settledSeqs(settlements: readonly Settlement[]): number[] {
+  return settlements.flatMap((settlement) => {
+    switch (settlement.kind) {
+      case 'completed':
+        return [settlement.record.seq];
+      case 'failed':
+        return [settlement.deadLetter.header.seq];
+      case 'cancelled':
+        return [settlement.header.seq];
+      case 'refused':
+        return [];
+    }
+  });
 }
