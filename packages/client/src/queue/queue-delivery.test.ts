@@ -435,6 +435,47 @@ describe('delivery', () => {
     expect(device.server.effects).toEqual([good.id]);
     expect((await device.storage.dump())['p/00000000001']).toBe('torn');
   });
+
+  test('S10 · a record that is damaged while a tab knows it becomes a dead letter of the tab that takes over, and can be retried', async () => {
+    const device = new TestDevice();
+    const leader = await device.open();
+    const other = await device.open();
+    await leader.pause();
+    const { id } = await leader.add(note('a'));
+    await device.clock.settle();
+    const storage = await device.storage.peek();
+    await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'p/00000000001', value: 'torn' }] });
+    // A look of a tab that does not deliver settles nothing.
+    await device.clock.pass(60_000);
+    expect(other.getSnapshot()).toMatchObject({ pendingCount: 1, failedCount: 0 });
+
+    await leader.close();
+    await device.clock.settle();
+    await other.resume();
+    await device.clock.settle();
+
+    expect(other.peekStatus(id)).toMatchObject({ status: 'failed', lastError: { code: 'UNREADABLE_RECORD' } });
+    expect(device.server.requests).toEqual([]);
+    expect(await other.retry(id)).toBe(true);
+    await device.clock.settle();
+    expect(device.server.effects).toEqual([id]);
+  });
+
+  test('S10 · a dead letter that no longer reads is not forgotten by a tab that knows it', async () => {
+    const device = new TestDevice();
+    device.server.judge = () => 'rejected';
+    const queue = await device.open();
+    const other = await device.open();
+    const { id } = await queue.add(note('a'));
+    await device.clock.settle();
+    const storage = await device.storage.peek();
+    await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'f/00000000001', value: 'torn' }] });
+
+    await queue.close();
+    await device.clock.pass(60_000);
+
+    expect(other.peekStatus(id)).toMatchObject({ status: 'failed' });
+  });
 });
 
 describe('pausing', () => {

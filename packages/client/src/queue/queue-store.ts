@@ -14,7 +14,7 @@ import {
   sealRecord,
 } from '../mutation/record.ts';
 import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
-import { BODY, COMPLETED, DISCARDED, FAILED, META, PENDING, seqKey } from './record-keys.ts';
+import { BODY, COMPLETED, DISCARDED, FAILED, META, PENDING, seqKey, seqOfKey } from './record-keys.ts';
 
 /** A mutation that is about to become durable; its number comes with the commit. */
 export interface NewMutation {
@@ -36,10 +36,15 @@ export interface Amendment {
   readonly body: string | null;
 }
 
+export interface Unreadable {
+  readonly seq: number;
+  readonly text: string;
+}
+
 export interface Found<Record> {
   readonly records: readonly Record[];
-  /** Texts that no longer read as a record; left where they are. */
-  readonly unreadable: readonly string[];
+  /** What no longer reads as a record; left where it is. */
+  readonly unreadable: readonly Unreadable[];
   /** Whether more stand behind the last of these. */
   readonly hasMore: boolean;
 }
@@ -355,14 +360,14 @@ export class QueueStore {
     parse: (text: string) => Parsed<Record>,
   ): Promise<Found<Record>> {
     const records: Record[] = [];
-    const unreadable: string[] = [];
+    const unreadable: Unreadable[] = [];
     let after = seqKey(prefix, afterSeq);
     for (;;) {
       const entries = await this.storage.scan({ prefix, after, limit: PAGE });
-      for (const { value } of entries) {
+      for (const { key, value } of entries) {
         const parsed = parse(value);
         if (parsed.kind === 'record') records.push(parsed.record);
-        else unreadable.push(parsed.text);
+        else unreadable.push({ seq: seqOfKey(key), text: parsed.text });
       }
       const hasMore = entries.length === PAGE;
       // A whole page of unreadable ones must not look like the end.

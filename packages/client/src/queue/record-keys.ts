@@ -27,3 +27,8 @@ export const DISCARDED = 'x/';
 export function seqKey(prefix: string, seq: number): string {
   return prefix + seq.toString(36).padStart(11, '0');
 }
+
+/** The number in such a key. */
+export function seqOfKey(key: string): number {
+  return Number.parseInt(key.slice(key.indexOf('/') + 1), 36);
+}

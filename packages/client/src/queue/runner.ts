@@ -241,7 +241,7 @@ export class Runner {
   /** Before the first send, everything in the store is looked at once more: what this tab took for settled may not be. */
   private async takeOver(): Promise<number> {
     const earlierSeq = await this.ports.store.takeOver();
-    await this.watch.reconcile();
+    await this.watch.reconcile(true);
     return earlierSeq;
   }
 

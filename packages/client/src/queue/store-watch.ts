@@ -5,7 +5,8 @@ import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
-import type { Found, QueueStore } from './queue-store.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Found, QueueStore, Unreadable } from './queue-store.ts';
 
 export interface StoreWatchPorts {
   readonly store: QueueStore;
@@ -16,6 +17,7 @@ export interface StoreWatchPorts {
   readonly discarded: (ids: readonly string[]) => void;
   readonly report: (error: unknown) => void;
   readonly alarms: Alarms;
+  readonly clock: Clock;
   readonly isClosed: () => boolean;
 }
 
@@ -23,6 +25,13 @@ export interface StoreWatchPorts {
 interface Gone {
   readonly pendingSeq: number;
   readonly deadSeq: number;
+}
+
+/** What a look at the pending ones, or at the dead letters, has seen. */
+interface Seen {
+  readonly headers: ReadonlyMap<number, MutationHeader>;
+  /** Numbers of what no longer reads. */
+  readonly unreadable: ReadonlySet<number>;
 }
 
 /** A look that failed is taken again after this, in milliseconds. */
@@ -81,8 +90,11 @@ export class StoreWatch {
     });
   }
 
-  /** Compares all that this tab believes with the store: a hint may have been missed. */
-  reconcile(): Promise<void> {
+  /**
+   * Compares all that this tab believes with the store: a hint may have been missed. What no longer reads there is left
+   * alone, since the tab that delivers may know it too; one that takes over (`isTakingOver`) makes dead letters of it.
+   */
+  reconcile(isTakingOver = false): Promise<void> {
     return this.look(async () => {
       // Only what was believed before the look: what becomes known meanwhile is newer than what it sees.
       const believed = [...this.ports.engine.mutations.all()].map((entry) => ({
@@ -91,15 +103,28 @@ export class StoreWatch {
       }));
       const pending = await this.findPending(0);
       const deadLetters = await this.findDeadLetters();
+      const damaged: MutationHeader[] = [];
       for (const { entry, isDead } of believed) {
-        const isStill =
-          this.ports.engine.mutations.get(entry.header.id) === entry && (entry.phase.kind === 'failed') === isDead;
-        if (!isStill || (isDead ? deadLetters : pending).has(entry.header.seq)) continue;
-        const header = pending.get(entry.header.seq);
-        if (header === undefined) await this.settleMissing(entry);
+        const { id, seq } = entry.header;
+        const isStill = this.ports.engine.mutations.get(id) === entry && (entry.phase.kind === 'failed') === isDead;
+        const found = isDead ? deadLetters : pending;
+        if (!isStill || found.headers.has(seq)) continue;
+        const header = pending.headers.get(seq);
+        if (found.unreadable.has(seq)) damaged.push(...(isDead ? [] : [entry.header]));
+        else if (header === undefined) await this.settleMissing(entry);
         else this.revive(header);
       }
+      if (isTakingOver && damaged.length > 0) await this.bury(damaged);
     });
+  }
+
+  /** This tab is the last to know what they were; their bodies may be well, so that they can be retried. */
+  private async bury(damaged: readonly MutationHeader[]): Promise<void> {
+    const failedAtMs = this.ports.clock.wallMs();
+    const settlements = damaged.map(
+      (header) => ({ kind: 'failed', deadLetter: { header, error: UNREADABLE, failedAtMs } }) as const,
+    );
+    if (await this.ports.store.settle(settlements)) this.settledElsewhere(settlements);
   }
 
   /** Neither pending nor dead letters any more, whoever did it. */
@@ -191,11 +216,12 @@ export class StoreWatch {
     return looked;
   }
 
-  private async findPending(afterSeq: number): Promise<Map<number, MutationHeader>> {
+  private async findPending(afterSeq: number): Promise<Seen> {
     const bySeq = new Map<number, MutationHeader>();
+    const unreadable = new Set<number>();
     for (let from: number | null = afterSeq; from !== null; ) {
       const found: Found<MutationHeader> = await this.ports.store.pendingAfter(from);
-      this.reportUnreadable(found.unreadable);
+      this.reportUnreadable(found.unreadable, unreadable);
       for (const header of found.records) bySeq.set(header.seq, header);
       const lastSeq: number = found.records.at(-1)?.seq ?? from;
       this.seenSeq = Math.max(this.seenSeq, lastSeq);
@@ -203,15 +229,16 @@ export class StoreWatch {
       if (headers.length > 0) this.ports.dispatch({ kind: 'found', headers, deadLetters: [] });
       from = found.hasMore ? lastSeq : null;
     }
-    return bySeq;
+    return { headers: bySeq, unreadable };
   }
 
-  private async findDeadLetters(): Promise<Set<number>> {
-    const seqs = new Set<number>();
+  private async findDeadLetters(): Promise<Seen> {
+    const bySeq = new Map<number, MutationHeader>();
+    const unreadable = new Set<number>();
     for (let from: number | null = 0; from !== null; ) {
       const found: Found<DeadLetter> = await this.ports.store.deadLettersAfter(from);
-      this.reportUnreadable(found.unreadable);
-      for (const { header } of found.records) seqs.add(header.seq);
+      this.reportUnreadable(found.unreadable, unreadable);
+      for (const { header } of found.records) bySeq.set(header.seq, header);
       // Believed to be pending, or stored by this tab and not seen since: it has missed the verdict.
       const deadLetters = found.records.filter(({ header }) => header.seq > (this.gone.get(header.id)?.deadSeq ?? 0));
       const news = deadLetters.filter(({ header }) => {
@@ -223,7 +250,7 @@ export class StoreWatch {
       for (const deadLetter of news) this.ports.settled({ kind: 'failed', deadLetter });
       from = found.hasMore ? (found.records.at(-1)?.header.seq ?? null) : null;
     }
-    return seqs;
+    return { headers: bySeq, unreadable };
   }
 
   private noteGone(id: string, pendingSeq: number, deadSeq: number): void {
@@ -234,8 +261,9 @@ export class StoreWatch {
     });
   }
 
-  private reportUnreadable(texts: readonly string[]): void {
-    for (const text of texts) {
+  private reportUnreadable(found: readonly Unreadable[], seqs: Set<number>): void {
+    for (const { seq, text } of found) {
+      seqs.add(seq);
       this.ports.report(
         new HoldfastError({
           ...UNREADABLE,
