@@ -79,6 +79,9 @@ export class AppTab {
       const attemptCount = this.queue.peekStatus(settled.id)?.attemptCount ?? 0;
       history.onSettled(process, settled, settled.status === 'failed' ? attemptCount : 0, plan.maxRetries);
     });
+    this.queue.on('error', ({ code }) => {
+      if (code === 'UNREADABLE_RECORD') device.unreadableCount += 1;
+    });
     this.view = plan.hasView ? createOptimisticStore<AppState>({ queue: this.queue, base: { items: {} } }) : null;
     this.view?.subscribe(() => this.checkView());
   }

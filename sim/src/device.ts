@@ -27,6 +27,10 @@ export class Device {
   wallOffsetMs = 0;
   hasClockJumped = false;
   isLoginGone = false;
+  /** How often a tab has reported a record that does not read. */
+  unreadableCount = 0;
+  /** What was damaged, by its key. */
+  readonly damagedTexts = new Map<string, string>();
   /** Someone has asked to pause, ever. */
   isPauseLikely = false;
   private tokenNumber = 0;

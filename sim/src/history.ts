@@ -1,5 +1,6 @@
 import type { ApplyRequest, WireOutcome } from '../../packages/client/src/protocol/wire.ts';
 import type { Settled } from '../../packages/client/src/queue/queue-events.ts';
+import { isDamagedPayload } from './damage.ts';
 import type { Device } from './device.ts';
 import type { Effect, ServerModel } from './server-model.ts';
 import type { TabProcess } from './tab-process.ts';
@@ -48,6 +49,8 @@ export interface Made {
   appliedPlace: Place | null;
   /** It was made a dead letter because of another. */
   isOrphan: boolean;
+  /** What was stored of it was damaged: it may end as unreadable, and be all that is lost. */
+  isDamaged: boolean;
   /** A tab was told that it is gone, and never that it had failed before. */
   isToldCancelled: boolean;
 }
@@ -111,6 +114,7 @@ export class History {
       | 'refusedOfGeneration'
       | 'appliedPlace'
       | 'isOrphan'
+      | 'isDamaged'
       | 'isToldCancelled'
     >,
   ): Made {
@@ -126,6 +130,7 @@ export class History {
       refusedOfGeneration: [],
       appliedPlace: null,
       isOrphan: false,
+      isDamaged: false,
       isToldCancelled: false,
     };
     this.made.push(record);
@@ -188,11 +193,13 @@ export class History {
     if (request.client.workspaceId !== device.workspaceId) {
       this.violated('inv-I19', `${process.name} sends into ${request.client.workspaceId}`);
     }
-    for (const { id, seq, generation } of request.mutations) {
+    for (const { id, seq, generation, payload } of request.mutations) {
       const made = this.byId.get(id);
       this.generations.set(`${id} ${seq}`, generation);
       if (made?.deviceIndex !== device.index)
         this.violated('inv-I19', `${process.name} sends ${id}, which is not its own`);
+      if (made?.isDamaged && isDamagedPayload(device, payload))
+        this.violated('inv-I21', `${made.tag} is sent as it was damaged on the disk`);
       if (made?.isDiscarded) this.violated('inv-I26', `${made.tag} is sent although it was discarded`);
       if (
         made !== undefined &&
@@ -244,7 +251,7 @@ export class History {
     else if (made.toldFailedStep === null && isAcknowledged(made)) this.settledCount += 1;
     // Who retries a child although its parent was disposed of, wants it without.
     for (const parent of made.parents)
-      if (parent.effectCount === 0 && !(parent.isDiscardAsked && made.places.length > 1))
+      if (parent.effectCount === 0 && !parent.isDamaged && !(parent.isDiscardAsked && made.places.length > 1))
         this.violated('inv-I6', `${made.tag} took effect before ${parent.tag}, which it depends on`);
     this.checkOrder(made, effect);
     made.appliedPlace = made.places[effect.generation] ?? made.places[0] ?? null;
@@ -278,7 +285,12 @@ export class History {
           `${made.tag} took effect before ${other.tag}, which was added before it in the lane ${made.lane}`,
         );
       }
-      if (!isLeftover && other.appliedPlace !== null && comesBefore(place, other.appliedPlace, false)) {
+      if (
+        !isLeftover &&
+        !made.isDamaged &&
+        other.appliedPlace !== null &&
+        comesBefore(place, other.appliedPlace, false)
+      ) {
         this.violated(
           'inv-I5',
           `${made.tag} took effect after ${other.tag}, which was added after it in the lane ${made.lane}`,
@@ -292,6 +304,7 @@ export class History {
       made.effectCount > 0 ||
       // asked for, and perhaps done without anybody living to tell; or an orphan that nobody was told of
       made.isDiscardAsked ||
+      made.isDamaged ||
       this.hasDeadParent(made) ||
       made.toldFailedStep !== null ||
       (this.serverModel?.ledgerRows(made.id).some(({ generation }) => generation >= made.places.length - 1) ?? false)
@@ -332,7 +345,8 @@ export class History {
         const areAttemptsSpent = settled.error.code === '40001' && made.refusedCount > maxRetries;
         const isOrphan = settled.error.code === 'PARENT_FAILED' && this.hasDeadParent(made);
         if (isOrphan) made.isOrphan = true;
-        if (!isServersVerdict && !areAttemptsSpent && !isOrphan) {
+        const isUnreadable = settled.error.code === 'UNREADABLE_RECORD' && made.isDamaged;
+        if (!isServersVerdict && !areAttemptsSpent && !isOrphan && !isUnreadable) {
           this.violated(
             'inv-I20',
             `${process.name} makes ${made.tag} a dead letter for ${settled.error.code} after ${made.refusedCount} refusals`,
@@ -362,7 +376,7 @@ export class History {
 /** Whether it was ever refused for good, given up, taken back, or an orphan itself. */
 function wasDead(made: Made, server: ServerModel | null, maxRetries: number): boolean {
   const isRejected = server?.ledgerRows(made.id).some(({ verdict }) => verdict === 'rejected') ?? false;
-  return isRejected || made.refusedCount > maxRetries || made.isDiscardAsked || made.isOrphan;
+  return isRejected || made.refusedCount > maxRetries || made.isDiscardAsked || made.isOrphan || made.isDamaged;
 }
 
 function isAcknowledged(made: Made): boolean {

@@ -31,6 +31,7 @@ const HIGHEST_RATE = {
   freezeTab: 2,
   clockJump: 2,
   storageFull: 1,
+  recordDamaged: 1,
   // the device, per opportunity
   killAtWrite: 0.03,
   commitFailed: 0.1,
@@ -59,6 +60,7 @@ export const BY_THE_MINUTE: readonly FaultClass[] = [
   'freezeTab',
   'clockJump',
   'storageFull',
+  'recordDamaged',
 ];
 
 export type FaultClass = keyof typeof HIGHEST_RATE;

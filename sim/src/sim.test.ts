@@ -24,6 +24,7 @@ const INVARIANTS = {
   'inv-I15': 'outages, refusals and messages cost a bounded number of calls',
   'inv-I19': 'a mutation travels only under its own login',
   'inv-I20': 'trouble on the line or with the login uses no attempt and makes no dead letter',
+  'inv-I21': 'damage costs what was damaged, which is reported and not sent, and nothing else',
   'inv-I22': 'completed is said only of what the server has applied',
   'inv-I26': 'what was discarded is not sent',
 } as const;

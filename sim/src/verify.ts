@@ -1,6 +1,7 @@
 import type { QueueStatus, Settled } from 'holdfast';
 import type { AppState } from './app-mutations.ts';
 import type { AppTab } from './app-tab.ts';
+import { hasUnreadable } from './damage.ts';
 import type { Device } from './device.ts';
 import type { History, Made } from './history.ts';
 import type { LedgerRow } from '../../packages/client/src/testing/ledger.ts';
@@ -11,15 +12,18 @@ import type { World } from './world.ts';
 export function isAtRest(world: World, devices: readonly Device[]): boolean {
   const { history } = world;
   for (const made of history.made) {
-    if (made.places[0]?.acknowledgedStep == null || made.isDiscardAsked) continue;
+    if (made.places[0]?.acknowledgedStep == null || made.isDiscardAsked || made.isDamaged) continue;
     if (made.effectCount === 0 && made.toldFailedStep === null) return false;
   }
-  return devices.every(({ liveTabs }) => {
-    const isSettled = liveTabs
-      .map(({ queue }) => queue.getSnapshot())
-      .map(({ isReady, pendingCount }) => isReady && pendingCount === 0);
-    return isSettled.every(Boolean);
-  });
+  return devices.every((device) => device.liveTabs.every((tab) => hasNothingPending(world, device, tab)));
+}
+
+/** But what was damaged in the store: a tab that does not deliver cannot tell what becomes of it. */
+function hasNothingPending({ history }: World, { index }: Device, { queue }: AppTab): boolean {
+  const { isReady, pendingCount } = queue.getSnapshot();
+  if (!isReady || pendingCount === 0) return isReady;
+  const damaged = history.made.filter(({ deviceIndex, isDamaged }) => deviceIndex === index && isDamaged);
+  return pendingCount <= damaged.filter(({ id }) => queue.peekStatus(id)?.status === 'pending').length;
 }
 
 /** What must hold at the end: looked at through a tab that is opened for it, so that only what is stored counts. */
@@ -27,8 +31,12 @@ export async function checkAtRest(world: World, devices: readonly Device[], boun
   const { history } = world;
   if (!isAtRest(world, devices)) {
     const stuck = history.made.filter(
-      ({ places, effectCount, toldFailedStep, isDiscarded }) =>
-        places[0]?.acknowledgedStep != null && effectCount === 0 && toldFailedStep === null && !isDiscarded,
+      ({ places, effectCount, toldFailedStep, isDiscarded, isDamaged }) =>
+        places[0]?.acknowledgedStep != null &&
+        effectCount === 0 &&
+        toldFailedStep === null &&
+        !isDiscarded &&
+        !isDamaged,
     );
     const snapshots = devices.flatMap(({ liveTabs }) =>
       liveTabs.map(({ process, queue }) => `${process.name} ${JSON.stringify(queue.getSnapshot())}`),
@@ -53,7 +61,7 @@ async function checkFullSpeed(world: World, device: Device): Promise<void> {
   const calm = makeCalmChanges(world, device, CALM_COUNT);
   const isDone = (): boolean =>
     calm.every(({ effectCount }) => effectCount === 1) &&
-    device.liveTabs.every(({ queue }) => queue.getSnapshot().pendingCount === 0);
+    device.liveTabs.every((tab) => hasNothingPending(world, device, tab));
   const maxMs = CALM_MS_MAX + (plan.isLeaderForsaken ? TAKE_OVER_MS_MAX : 0);
   await scheduler.runUntil(scheduler.nowMs + maxMs, () => history.violations.length > 0 || isDone());
   // What is told is stored a moment later.
@@ -78,8 +86,9 @@ async function checkDevice(world: World, device: Device): Promise<void> {
   const refreshed = await finish(world, Promise.all(open.map((each) => each.refresh())));
   if (refreshed === null) history.violated('inv-I14', 'a tab cannot be refreshed');
   for (const each of open) {
-    const shown = each.view === null ? null : JSON.stringify(sorted(each.view.getSnapshot().items));
-    if (shown !== null && shown !== JSON.stringify(sorted(each.serverItems()))) {
+    const shown =
+      each.view === null ? null : JSON.stringify(sorted(withoutDamaged(world, each.view.getSnapshot().items)));
+    if (shown !== null && shown !== JSON.stringify(sorted(withoutDamaged(world, each.serverItems())))) {
       history.violated(
         'inv-I7',
         `${each.process.name} shows after a refresh ${differenceOf(each.view?.getSnapshot().items ?? {}, each.serverItems())}`,
@@ -99,8 +108,13 @@ async function checkDevice(world: World, device: Device): Promise<void> {
     return;
   }
   const counts = { completed: 0, failed: 0, cancelled: 0 };
+  let damagedCount = 0;
   for (const { made, settled } of looked.ends) {
     if (settled !== null && settled !== 'pending') counts[settled.status] += 1;
+    if (settled === null && made.isDamaged) {
+      damagedCount += 1;
+      continue;
+    }
     // History is kept for 7 days by the device's clock, which has been set forward by more than that.
     if (settled === null && device.hasClockJumped && made.effectCount === 1) {
       counts.completed += 1;
@@ -111,9 +125,13 @@ async function checkDevice(world: World, device: Device): Promise<void> {
   for (const { made, attemptCount } of looked.attempts)
     if (attemptCount > world.plan.maxRetries + 1)
       history.violated('inv-I15', `${made.tag} was tried ${attemptCount} times, with ${world.plan.maxRetries} retries`);
+  if (hasUnreadable(device) && device.unreadableCount === 0)
+    history.violated('inv-I21', `device ${device.index} holds a record that does not read, and nobody was told`);
   const { pending, processing, completed, failed } = looked.status.counts;
   if (pending + processing > 0) history.violated('inv-I14', `${pending} are pending at the end`);
-  if (completed !== counts.completed || failed !== counts.failed) {
+  // History that no longer reads was counted when it did.
+  const surplus = completed - counts.completed;
+  if (surplus < 0 || surplus > damagedCount || failed !== counts.failed) {
     history.violated(
       'inv-I9',
       `counted ${completed} completed and ${failed} failed; they are ${counts.completed} and ${counts.failed}`,
@@ -203,6 +221,14 @@ async function finish<Result>({ scheduler }: World, promise: Promise<Result>): P
   );
   await scheduler.runUntil(scheduler.nowMs + 60_000, () => ended !== null);
   return (ended as { readonly result: Result | null } | null)?.result ?? null;
+}
+
+/** What was damaged may be shown by those who still know it, whether it took effect or not. */
+function withoutDamaged({ history }: World, items: AppState['items']): AppState['items'] {
+  const damaged = new Set(history.made.filter(({ isDamaged }) => isDamaged).map(({ tag }) => tag));
+  if (damaged.size === 0) return items;
+  const kept = Object.entries(items).map(([id, tags]) => [id, tags.filter((tag) => !damaged.has(tag))] as const);
+  return Object.fromEntries(kept.filter(([, tags]) => tags.length > 0));
 }
 
 function sorted<Value>(record: { readonly [key: string]: Value }): readonly (readonly [string, Value])[] {

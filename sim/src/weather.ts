@@ -1,3 +1,4 @@
+import { damageRecord } from './damage.ts';
 import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
 import type { FaultClass } from './plan.ts';
@@ -74,6 +75,10 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
         () => (disk.isFull = false),
       ),
     ),
+  );
+  every(
+    'recordDamaged',
+    oneOf((device, dice) => damageRecord(world, device, dice)),
   );
   every(
     'clockJump',

@@ -123,4 +123,25 @@ export const STORING_PLANTS: readonly Plant[] = [
       await this.storage.commit({ expect: [], changes: [{ kind: 'delete', key }] });`,
     suffering: 'Tidying up the history at the start takes away what was not sent yet.',
   },
+  {
+    name: 'unreadable-costs-those-behind',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'else unreadable.push({ seq: seqOfKey(key), text: parsed.text });',
+    replace: 'else return { records, unreadable, hasMore: false };',
+    suffering: 'One damaged record, and everything stored after it is gone too.',
+  },
+  {
+    name: 'unreadable-passed-over',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'else unreadable.push({ seq: seqOfKey(key), text: parsed.text });',
+    replace: '',
+    suffering: 'A damaged change is gone without a word.',
+  },
+  {
+    name: 'damaged-body-sent',
+    file: `${CLIENT}/mutation/record.ts`,
+    find: 'if (checksum(text) !== expectedChecksum)',
+    replace: 'if (text === String(expectedChecksum))',
+    suffering: 'A bit flips on the disk, and another amount is booked than was typed.',
+  },
 ];

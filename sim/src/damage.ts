@@ -1,0 +1,49 @@
+import type { JsonObject } from 'holdfast';
+import type { Device } from './device.ts';
+import type { Dice } from './dice.ts';
+import type { World } from './world.ts';
+
+/** Mutations are stored under keys that begin so: a header, a payload, a dead letter, history. */
+const RECORDS = /^[pbfd]\//;
+
+/** One bit of a stored record is not what it was. Whose record it is, only the simulation knows from then on. */
+export function damageRecord({ history, trace, scheduler }: World, device: Device, dice: Dice): void {
+  const stores = [...device.disk.stores.values()];
+  const keys = stores.flatMap(({ values }) => [...values.keys()]).filter((key) => RECORDS.test(key));
+  if (keys.length === 0) return;
+  const key = dice.pick(keys.sort());
+  for (const { values } of stores) {
+    const text = values.get(key);
+    if (text === undefined) continue;
+    const number = key.slice(2);
+    const headers = [text, values.get(`p/${number}`), values.get(`f/${number}`)];
+    const made = [number, ...headers.map((header) => /"id":"([^"]*)"/.exec(header ?? '')?.[1])]
+      .map((id) => history.find(id ?? ''))
+      .find((found) => found !== undefined);
+    const at = dice.below(text.length);
+    const damaged = String.fromCharCode(text.charCodeAt(at) ^ (1 << dice.below(7)));
+    const after = text.slice(0, at) + damaged + text.slice(at + 1);
+    values.set(key, after);
+    device.damagedTexts.set(key, after);
+    if (made !== undefined) made.isDamaged = true;
+    trace.note(scheduler.nowMs, 'world', `damaged ${key} of ${made?.tag ?? 'nobody'} at ${at}`);
+  }
+}
+
+/** Whether something that was damaged still stands there, which every tab that opens stumbles over. */
+export function hasUnreadable({ disk, damagedTexts }: Device): boolean {
+  return [...damagedTexts].some(
+    ([key, text]) => /^[pf]\//.test(key) && [...disk.stores.values()].some(({ values }) => values.get(key) === text),
+  );
+}
+
+/** Whether this is what a payload was made into. */
+export function isDamagedPayload({ damagedTexts }: Device, payload: JsonObject): boolean {
+  return [...damagedTexts.values()].some((text) => {
+    try {
+      return JSON.stringify((JSON.parse(text) as { payload?: unknown }).payload) === JSON.stringify(payload);
+    } catch {
+      return false;
+    }
+  });
+}
