@@ -63,6 +63,7 @@ export {
 } from './mutation/definition.ts';
 export { type ErrorIssue, HoldfastError, type HoldfastErrorInput, isHoldfastError } from './mutation/holdfast-error.ts';
 export type { AttemptRecord, MutationHeader } from './mutation/record.ts';
+export type { UndeclaredMutation } from './mutation/undeclared.ts';
 export { browserNetwork, type BrowserNetworkOptions } from './network/browser-network.ts';
 export {
   type NetworkChange,

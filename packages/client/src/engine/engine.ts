@@ -113,6 +113,13 @@ export class Engine {
     );
   }
 
+  /** When something is sent or the server asked again (monotonic); null when that is not a matter of time. */
+  nextAttemptAtMs(nowMs: number): number | null {
+    if (this.mutations.counts.pending === 0 || this.gates.isStopped) return null;
+    if (this.isBusy(nowMs)) return nowMs;
+    return this.nextWorkAtMs(nowMs);
+  }
+
   private take(input: EngineInput, moment: Moment): void {
     const { mutations, gates } = this;
     switch (input.kind) {

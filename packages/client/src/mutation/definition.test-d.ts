@@ -87,6 +87,16 @@ describe('queue.add', () => {
     void queue.addAtomic([{ type: 'account.count', payload: {}, delayMs: 5 }]);
   });
 
+  test('Q2 · where undeclared types are allowed, any JSON object will do', () => {
+    const open = createQueue({ ...options, mutations: [rename], undeclared: 'allow' });
+    void open.add({ type: 'account.rename', payload: { id: 'a', name: 'b' } });
+    void open.add({ type: 'something.else', payload: { anything: [1, 'two', null] } });
+    // @ts-expect-error no JSON
+    void open.add({ type: 'something.else', payload: { at: new Date() } });
+    // @ts-expect-error no object
+    void open.add({ type: 'something.else', payload: 'text' });
+  });
+
   test('Q2 · a wrong type or payload does not compile', () => {
     // @ts-expect-error a type that is not declared
     void queue.add({ type: 'account.burn', payload: {} });

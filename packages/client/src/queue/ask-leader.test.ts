@@ -15,6 +15,7 @@ function twoTabs(answer: (id: string) => Promise<CancelAnswer>) {
       answers: {
         cancel: ({ id }) => answer(id),
         keepBack: async () => ({ amendId: 'none', epoch: '0', headers: [] }),
+        nextAttempt: async () => null,
       },
       post: (message) => sent.push(message),
       alarms: new Alarms(clock),

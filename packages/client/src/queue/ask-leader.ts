@@ -11,6 +11,8 @@ export interface Questions {
   readonly cancel: { readonly asked: { readonly id: string }; readonly answer: CancelAnswer };
   /** Do not send these while I rewrite them, as far as they were never sent. */
   readonly keepBack: { readonly asked: { readonly ids: readonly string[] }; readonly answer: KeptBack };
+  /** In how many milliseconds you send or ask the server again; null when that is not a matter of time. */
+  readonly nextAttempt: { readonly asked: object; readonly answer: number | null };
 }
 
 /** What is not sent until it is rewritten under this epoch, let go under this id, or its time is over. */

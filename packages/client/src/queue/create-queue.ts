@@ -1,4 +1,5 @@
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
+import type { UndeclaredMutation } from '../mutation/undeclared.ts';
 import { MutationQueue } from './mutation-queue.ts';
 import type { QueueOptions } from './options.ts';
 
@@ -18,7 +19,11 @@ import type { QueueOptions } from './options.ts';
  * ```
  */
 export function createQueue<const Definitions extends readonly AnyMutationDefinition[]>(
+  options: QueueOptions<Definitions> & { readonly undeclared: 'allow' },
+): MutationQueue<readonly [...Definitions, UndeclaredMutation]>;
+export function createQueue<const Definitions extends readonly AnyMutationDefinition[]>(
   options: QueueOptions<Definitions>,
-): MutationQueue<Definitions> {
+): MutationQueue<Definitions>;
+export function createQueue(options: QueueOptions<readonly AnyMutationDefinition[]>): MutationQueue {
   return new MutationQueue(options);
 }

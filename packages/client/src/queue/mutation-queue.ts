@@ -315,6 +315,16 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     await this.opening;
   }
 
+  /**
+   * When the next attempt is made or the server is asked again, by the device's clock (epoch milliseconds). Null when nothing
+   * waits, or not for a time: a pause, a sign-in, an update; or when the tab that delivers did not answer within 2 s.
+   */
+  async getNextRetryTime(): Promise<number | null> {
+    const { runner } = await this.opened();
+    const inMs = await runner.nextAttemptInMs();
+    return inMs === null ? null : this.options.clock.wallMs() + inMs;
+  }
+
   /** Tells the queue that the app has signed in again (the same user), so that it need not wait for its next try. */
   loginChanged(): void {
     this.parts?.runner.dispatch({ kind: 'loginChanged' });

@@ -2,6 +2,7 @@ import { v7 } from 'uuid';
 import { type AnyMutationDefinition, RETRY_DEFAULTS, type RetryRules } from '../mutation/definition.ts';
 import { atomicDefinition } from '../mutation/atomic.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { OpenTypes } from '../mutation/undeclared.ts';
 import { browserNetwork } from '../network/browser-network.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { NetworkSource } from '../ports/network-source.ts';
@@ -26,6 +27,12 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
   readonly identity: Identity;
   /** Every type of mutation that may be added. */
   readonly mutations: Definitions;
+  /**
+   * What becomes of a type that is not among them: `refuse` rejects with `UNDECLARED_TYPE`, `allow` takes any JSON object as
+   * its payload, in a lane of the type's name.
+   * @default 'refuse'
+   */
+  readonly undeclared?: 'refuse' | 'allow';
   /** Carries batches to the server. */
   readonly transport: Transport;
   /** Gives the token to send under, fresh when `refresh` is true; null when nobody is signed in. Leave it out for a server without login. */
@@ -104,7 +111,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
   return {
     name: options.name,
     identity: options.identity,
-    definitions: byType(options.mutations),
+    definitions: byType(options.mutations, options.undeclared ?? 'refuse'),
     transport: options.transport,
     getToken: options.auth === undefined ? null : (ask) => options.auth?.getToken(ask) ?? Promise.resolve(null),
     openStorage: options.storage ?? indexedDbStorage(),
@@ -124,8 +131,11 @@ export function retryRulesOf(definition: AnyMutationDefinition | undefined): Ret
   return { ...RETRY_DEFAULTS, ...definition?.retry };
 }
 
-function byType(definitions: readonly AnyMutationDefinition[]): ReadonlyMap<string, AnyMutationDefinition> {
-  const map = new Map<string, AnyMutationDefinition>();
+function byType(
+  definitions: readonly AnyMutationDefinition[],
+  undeclared: 'refuse' | 'allow',
+): ReadonlyMap<string, AnyMutationDefinition> {
+  const map = undeclared === 'allow' ? new OpenTypes() : new Map<string, AnyMutationDefinition>();
   for (const definition of definitions) {
     if (map.has(definition.type)) throw invalid('mutations', 'types that differ', definition.type);
     map.set(definition.type, definition);

@@ -90,7 +90,11 @@ export class Runner {
     this.askLeader = new AskLeader({
       ...shared,
       isLeader: () => this.engine.isLeader,
-      answers: { cancel: ({ id }) => this.answerCancel(id), keepBack: ({ ids }) => this.amender.answer(ids) },
+      answers: {
+        cancel: ({ id }) => this.answerCancel(id),
+        keepBack: ({ ids }) => this.amender.answer(ids),
+        nextAttempt: async () => this.nextAttemptHereInMs(),
+      },
       post: (message) => this.post(message),
     });
     this.amender = new Amender({
@@ -192,6 +196,12 @@ export class Runner {
   /** Resolves when the verdicts told so far are stored, or wait for the next try. */
   get whenWritten(): Promise<void> {
     return this.writer.whenWritten;
+  }
+
+  /** Until the next attempt, in milliseconds; null when that is not a matter of time, or nobody who knows has answered. */
+  async nextAttemptInMs(): Promise<number | null> {
+    const answer = await this.askLeader.ask({ kind: 'nextAttempt' });
+    return answer === 'unknown' ? null : answer;
   }
 
   /** Resolves once nothing of this tab is on its way; after the given time it is cut off, which is safe: it is sent again. */
@@ -346,6 +356,12 @@ export class Runner {
     if (told === this.lastTold) return;
     this.lastTold = told;
     this.post({ kind: 'delivering', epoch: this.ports.store.epochNumber, seqs: sendingSeqs, waitingFor });
+  }
+
+  private nextAttemptHereInMs(): number | null {
+    const nowMs = this.ports.clock.nowMs();
+    const atMs = this.engine.nextAttemptAtMs(nowMs);
+    return atMs === null ? null : Math.max(0, atMs - nowMs);
   }
 
   private reconcile(): void {
