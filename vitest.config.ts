@@ -2,6 +2,7 @@ import react from '@vitejs/plugin-react';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { findChromium } from './scripts/chromium.ts';
+import { findFirefox } from './scripts/firefox.ts';
 
 // Tests run on the TypeScript source of the packages, never on what was built.
 const resolve = {
@@ -12,6 +13,8 @@ const ssr = {
   resolve: { conditions: ['@holdfast/source', 'module', 'node', 'development|production'] },
 };
 const BROWSER_TESTS = '**/*.browser.test.{ts,tsx}';
+// In Chromium and Firefox themselves, several tabs at a time.
+const REAL_BROWSER_TESTS = '**/*.browsers.test.ts';
 const END_TO_END_TESTS = '**/*.e2e.test.ts';
 const ELSEWHERE = ['**/node_modules/**', '**/dist/**', '**/.tools/**', '**/.data/**'];
 
@@ -26,7 +29,7 @@ export default defineConfig(async () => {
           test: {
             name: 'node',
             include: ['{packages,sim,scripts,examples}/**/*.test.{ts,tsx}'],
-            exclude: [...ELSEWHERE, BROWSER_TESTS, END_TO_END_TESTS],
+            exclude: [...ELSEWHERE, BROWSER_TESTS, REAL_BROWSER_TESTS, END_TO_END_TESTS],
             environment: 'node' as const,
             // A suite may start its own Postgres, embedded or real.
             testTimeout: 30_000,
@@ -72,6 +75,20 @@ export default defineConfig(async () => {
               // What the source itself gets wrong is reported by `npm run types`.
               ignoreSourceErrors: true,
             },
+          },
+        },
+        {
+          resolve,
+          ssr,
+          test: {
+            name: 'browsers',
+            include: [`packages/${REAL_BROWSER_TESTS}`],
+            provide: { chromium, firefox: findFirefox() },
+            exclude: ELSEWHERE,
+            environment: 'node' as const,
+            fileParallelism: false,
+            testTimeout: 60_000,
+            hookTimeout: 120_000,
           },
         },
         {

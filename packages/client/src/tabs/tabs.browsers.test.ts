@@ -1,0 +1,225 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { PageServer } from './testing-tabs/page-server.ts';
+import {
+  type ChromiumTab,
+  type RealBrowser,
+  type RealTab,
+  startChromium,
+  startFirefox,
+} from './testing-tabs/real-browsers.ts';
+
+const CLOSED_MS_MAX = 2_000;
+const FROZEN_MS_MAX = 15_000;
+
+/** Each test has an origin of its own, and with it a storage, locks and messages of its own. */
+let server: PageServer;
+beforeEach(async () => {
+  server = await PageServer.start();
+});
+afterEach(() => server.close());
+
+function inBrowser<Tab extends RealTab>(start: () => Promise<RealBrowser<Tab>>) {
+  let browser: RealBrowser<Tab>;
+  beforeAll(async () => {
+    browser = await start();
+  });
+  afterEach(() => browser.closeTabs());
+  afterAll(() => browser.close());
+  const open = (tab: string, ...faults: readonly string[]): Promise<Tab> => browser.open(addressOf(tab, faults));
+  return {
+    open,
+    /** The first to open leads. */
+    async openLeader(tab: string, ...faults: readonly string[]): Promise<Tab> {
+      const leader = await open(tab, ...faults);
+      await leader.call('until', { isLeader: true });
+      return leader;
+    },
+  };
+}
+
+const addressOf = (tab: string, faults: readonly string[]): string =>
+  `${server.url}/?${new URLSearchParams([['tab', tab], ...faults.map((fault) => ['fault', fault])]).toString()}`;
+
+/** From now until the effect of this mutation takes place. */
+async function timeToEffect(id: string, sinceMs: number): Promise<{ readonly tab: string; readonly ms: number }> {
+  const { tab, atMs } = await server.effectOf(id);
+  return { tab, ms: atMs - sinceMs };
+}
+
+const tabsOf = (list: readonly { readonly tab: string }[]): readonly string[] => [
+  ...new Set(list.map(({ tab }) => tab)),
+];
+
+/** What every engine must do. */
+function describeTabs(browser: ReturnType<typeof inBrowser>): void {
+  test('Q19 · every tab stores by itself, one delivers, and all see the same', async () => {
+    const a = await browser.openLeader('A');
+    const b = await browser.open('B');
+    server.swallowed.add('A');
+    const ids = [await a.call('add', 'one'), await b.call('add', 'two'), await b.call('add', 'three')];
+    await server.arrivalOf(ids[0] ?? '');
+    await a.call('until', { pendingCount: 3 });
+    await b.call('until', { pendingCount: 3 });
+    await b.call('pause');
+    await a.call('until', { isPaused: true, waitingFor: 'paused' });
+    expect(await b.call('state')).toEqual({ ...(await a.call('state')), isLeader: false });
+  });
+
+  test('Q19 · both tabs add, one delivers, and each effect takes place once', async () => {
+    const a = await browser.openLeader('A');
+    const b = await browser.open('B');
+    const texts = Array.from({ length: 20 }, (_, index) => `${index}`);
+
+    const ids = await Promise.all(texts.map((text, index) => (index % 2 === 0 ? a : b).call('add', text)));
+    await a.call('until', { pendingCount: 0 });
+    await b.call('until', { pendingCount: 0 });
+
+    expect(server.effects.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+    expect(server.arrivals).toHaveLength(20);
+    expect(tabsOf(server.arrivals)).toEqual(['A']);
+  });
+
+  test('Q19 · the tab that delivers is closed in the middle of a request: another goes on within 2 s', async () => {
+    const a = await browser.openLeader('A');
+    const b = await browser.open('B');
+    server.swallowed.add('A');
+    const id = await b.call('add', 'one');
+    await server.arrivalOf(id);
+
+    const closedAtMs = performance.now();
+    await a.close();
+
+    const { tab, ms } = await timeToEffect(id, closedAtMs);
+    expect(tab).toBe('B');
+    expect(ms).toBeLessThan(CLOSED_MS_MAX);
+  });
+
+  test('Q19 · the tab that delivers goes to another page: another goes on within 2 s', async () => {
+    const a = await browser.openLeader('A');
+    const b = await browser.open('B');
+    server.swallowed.add('A');
+    const id = await b.call('add', 'one');
+    await server.arrivalOf(id);
+
+    const leftAtMs = performance.now();
+    await a.leave('data:text/html,elsewhere');
+
+    const { tab, ms } = await timeToEffect(id, leftAtMs);
+    expect(tab).toBe('B');
+    expect(ms).toBeLessThan(CLOSED_MS_MAX);
+  });
+
+  test('Q19 · a lock manager that grants everyone: all is delivered, each effect once', async () => {
+    const a = await browser.openLeader('A', 'lockBroken');
+    const b = await browser.open('B', 'lockBroken');
+
+    const ids = [await a.call('add', 'one'), await b.call('add', 'two'), await a.call('add', 'three')];
+    await Promise.all([a, b].map((tab) => tab.call('until', { pendingCount: 0 })));
+
+    expect(server.effects.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+  });
+
+  test('Q19 · without locks: one leads all the same, and closed without a word it counts as dead', async () => {
+    const a = await browser.openLeader('A', 'noLock');
+    const b = await browser.open('B', 'noLock');
+    server.swallowed.add('A');
+    const id = await b.call('add', 'one');
+    await server.arrivalOf(id);
+    expect(tabsOf(server.arrivals)).toEqual(['A']);
+
+    const closedAtMs = performance.now();
+    await a.close();
+
+    const { tab, ms } = await timeToEffect(id, closedAtMs);
+    expect(tab).toBe('B');
+    expect(ms).toBeLessThan(FROZEN_MS_MAX);
+  });
+
+  test('Q19 · without messages between tabs everything is delivered, each effect once', async () => {
+    const a = await browser.openLeader('A', 'noChannel');
+    const b = await browser.open('B', 'noChannel');
+
+    const ids = [await a.call('add', 'one'), await b.call('add', 'two')];
+    await Promise.all(ids.map((id) => server.effectOf(id)));
+
+    expect(server.effects).toHaveLength(2);
+  });
+}
+
+describe('in Chromium', () => {
+  const browser = inBrowser<ChromiumTab>(startChromium);
+  describeTabs(browser);
+
+  test('Q19 · the tab that delivers crashes: another goes on within 2 s', async () => {
+    const a = await browser.openLeader('A');
+    const b = await browser.open('B');
+    server.swallowed.add('A');
+    const id = await b.call('add', 'one');
+    await server.arrivalOf(id);
+
+    const crashedAtMs = performance.now();
+    await a.crash();
+
+    const { tab, ms } = await timeToEffect(id, crashedAtMs);
+    expect(tab).toBe('B');
+    expect(ms).toBeLessThan(CLOSED_MS_MAX);
+  });
+
+  test.each([
+    { isTold: true, told: 'told of it' },
+    { isTold: false, told: 'without a word' },
+  ])(
+    'Q19 · the tab that delivers is frozen, $told: another goes on within 15 s, and the thawed one does not send',
+    async ({ isTold }) => {
+      const a = await browser.openLeader('A');
+      const b = await browser.open('B');
+      const before = await a.call('add', 'before');
+      await a.call('until', { pendingCount: 0 });
+      if (isTold) await a.call('tell', 'freeze');
+      a.stop();
+
+      const addedAtMs = performance.now();
+      const id = await b.call('add', 'one');
+
+      const { tab, ms } = await timeToEffect(id, addedAtMs);
+      expect(tab).toBe('B');
+      expect(ms).toBeLessThan(isTold ? CLOSED_MS_MAX : FROZEN_MS_MAX);
+      a.goOn();
+      if (isTold) await a.call('tell', 'resume');
+      const last = await a.call('add', 'two');
+      await a.call('until', { isLeader: false, pendingCount: 0 });
+      expect(server.effects.map((effect) => [effect.id, effect.tab])).toEqual([
+        [before, 'A'],
+        [id, 'B'],
+        [last, 'B'],
+      ]);
+      expect(server.arrivals.filter((arrival) => arrival.tab === 'A').map((arrival) => arrival.id)).toEqual([before]);
+    },
+  );
+
+  test('Q19 · the tab that delivers is frozen with a request on its way: each effect takes place once', async () => {
+    const a = await browser.openLeader('A');
+    const b = await browser.open('B');
+    server.swallowed.add('A');
+    const id = await a.call('add', 'one');
+    await server.arrivalOf(id);
+    await b.call('until', { pendingCount: 1 });
+    a.stop();
+
+    const stoppedAtMs = performance.now();
+    const { tab, ms } = await timeToEffect(id, stoppedAtMs);
+
+    expect(tab).toBe('B');
+    expect(ms).toBeLessThan(FROZEN_MS_MAX);
+    server.swallowed.delete('A');
+    a.goOn();
+    await a.call('until', { isLeader: false, pendingCount: 0 });
+    expect(server.effects).toHaveLength(1);
+  });
+});
+
+const firefox = inject('firefox');
+// Where there is none, `npm test` says so.
+describe.each('executablePath' in firefox ? [firefox] : [])('in Firefox', ({ executablePath }) => {
+  describeTabs(inBrowser(() => startFirefox(executablePath)));
+});
