@@ -62,7 +62,10 @@ async function checkFullSpeed(world: World, device: Device): Promise<void> {
   const isDone = (): boolean =>
     calm.every(({ effectCount }) => effectCount === 1) &&
     device.liveTabs.every((tab) => hasNothingPending(world, device, tab));
-  const maxMs = CALM_MS_MAX + (plan.isLeaderForsaken ? TAKE_OVER_MS_MAX : 0);
+  // The one that takes over may have been told to wait when it delivered before.
+  const wasPaced = world.faults.countByClass.has('rateLimited') || world.faults.countByClass.has('proxyError');
+  const takeOverMsMax = TAKE_OVER_MS_MAX + (wasPaced ? RATE_LIMIT_MS_MAX : 0);
+  const maxMs = CALM_MS_MAX + (plan.isLeaderForsaken ? takeOverMsMax : 0);
   await scheduler.runUntil(scheduler.nowMs + maxMs, () => history.violations.length > 0 || isDone());
   // What is told is stored a moment later.
   await scheduler.runUntil(scheduler.nowMs + 1_000, () => history.violations.length > 0);
@@ -77,6 +80,8 @@ const CALM_COUNT = 40;
 const CALM_MS_MAX = 10_000;
 /** Longest until the work of a leader that gives no sign of life is taken over. */
 const TAKE_OVER_MS_MAX = 15_000;
+/** Longest that a server's wish to be left alone is obeyed. */
+const RATE_LIMIT_MS_MAX = 300_000;
 /** Batches double with each answer. */
 const CALM_SENDS_MAX = 12;
 
