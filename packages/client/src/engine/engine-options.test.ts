@@ -80,6 +80,17 @@ describe('undo window', () => {
     expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
   });
 
+  test('Q15 · one that has been answered does not wait its undo window again, whatever the clock says', () => {
+    const rig = new EngineRig();
+    const attempts = [{ attemptNumber: 1, answeredAtMs: 0, error: ERROR }];
+    const header = { ...rig.header({ delayMs: 5_000, attempts }), createdAtMs: rig.moment().wallMs };
+    rig.input({ kind: 'found', headers: [header], deadLetters: [] });
+
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 1 });
+
+    expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+  });
+
   test('Q14 · one that was retried has been sent before, and cannot be taken back', () => {
     const rig = EngineRig.leading();
     rig.input({ kind: 'paused' });
@@ -228,6 +239,20 @@ describe('dependencies', () => {
 
     rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
 
+    expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+  });
+
+  test('Q8 · a child that was retried is not sent by a tab that finds it before its dead parent', () => {
+    const rig = new EngineRig();
+    const parent = rig.header({ lane: 'a' });
+    const child = { ...rig.header({ lane: 'b', dependsOn: [parent.id] }), generation: 1 };
+    // Pending ones are read before dead letters.
+    rig.input({ kind: 'found', headers: [child], deadLetters: [] });
+    rig.input({ kind: 'found', headers: [], deadLetters: [{ header: parent, error: ERROR, failedAtMs: 0 }] });
+
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
+
+    expect(rig.batches).toEqual([]);
     expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
   });
 

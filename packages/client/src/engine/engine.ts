@@ -521,7 +521,7 @@ function heldUntilMs(header: MutationHeader, moment: Moment): number {
   return elapsedMs < 0 || elapsedMs >= delayMs ? 0 : moment.nowMs + delayMs - elapsedMs;
 }
 
-/** Whoever retries a failure wants it sent: the window was over when it failed. */
-function undoWindowMs({ delayMs, generation }: MutationHeader): number {
-  return generation === 0 ? delayMs : 0;
+/** The window of one that has been answered is over, also when it is retried, or a clock that was set back says otherwise. */
+function undoWindowMs({ delayMs, generation, attempts }: MutationHeader): number {
+  return generation === 0 && attempts.length === 0 ? delayMs : 0;
 }

@@ -92,11 +92,15 @@ export class Unconfirmed {
       openParents: new Set(header.dependsOn.filter((id) => this.byId.has(id))),
       amendId: null,
     };
-    for (const id of entry.openParents) {
+    // Of those not known (yet) too: pending ones become known before dead letters.
+    for (const id of header.dependsOn) {
       this.childrenOf.set(id, (this.childrenOf.get(id) ?? new Set()).add(entry));
       if (this.byId.get(id)?.phase.kind === 'failed') this.suspectedOrphans.add(entry);
     }
-    this.suspectOrphans(this.childrenOf.get(header.id) ?? []);
+    for (const child of this.childrenOf.get(header.id) ?? []) {
+      if (child.phase.kind === 'waiting') child.openParents.add(header.id);
+      this.suspectedOrphans.add(child);
+    }
     this.byId.set(header.id, entry);
     this.bySeq.set(header.seq, entry);
     this.openSeqs.push(header.seq);
@@ -257,7 +261,11 @@ export class Unconfirmed {
     this.kept.delete(entry);
     entry.amendId = null;
     this.expiries.forget(entry);
-    for (const id of entry.openParents) this.childrenOf.get(id)?.delete(entry);
+    for (const id of entry.header.dependsOn) {
+      const children = this.childrenOf.get(id);
+      children?.delete(entry);
+      if (children?.size === 0) this.childrenOf.delete(id);
+    }
     this.changed(entry);
   }
 }
