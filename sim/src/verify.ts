@@ -57,6 +57,9 @@ export async function checkAtRest(world: World, devices: readonly Device[], boun
 /** With all well, changes made in any tab are confirmed at once, in every tab, and in batches that have grown back. */
 async function checkFullSpeed(world: World, device: Device): Promise<void> {
   const { history, scheduler, plan } = world;
+  // A pause that the server has asked for is kept first.
+  const isPaced = (): boolean => device.liveTabs.some(({ queue }) => queue.getSnapshot().waitingFor === 'rateLimit');
+  await scheduler.runUntil(scheduler.nowMs + PACED_MS_MAX, () => history.violations.length > 0 || !isPaced());
   const sentBefore = history.sendCount;
   const calm = makeCalmChanges(world, device, CALM_COUNT);
   const isDone = (): boolean =>
@@ -76,6 +79,7 @@ async function checkFullSpeed(world: World, device: Device): Promise<void> {
     history.violated('inv-I14', `with all well, ${CALM_COUNT} changes take ${sendCount} requests`);
 }
 
+const PACED_MS_MAX = 300_000;
 const CALM_COUNT = 40;
 const CALM_MS_MAX = 10_000;
 /** Longest until the work of a leader that gives no sign of life is taken over. */

@@ -3,6 +3,7 @@ import type { ChangeOptions } from './app-tab.ts';
 import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
 import type { Made } from './history.ts';
+import type { Plan } from './plan.ts';
 import type { World } from './world.ts';
 
 /** What a mutation may say to be refused while the server is in the mood. */
@@ -69,9 +70,14 @@ function optionsOf({ history, plan, scheduler }: World, device: Device, dice: Di
   const own = history.made.filter((made) => made.deviceIndex === device.index);
   return {
     priority: dice.pick(['high', 'normal', 'normal', 'low']),
-    delayMs: dice.chance(0.15) ? Math.ceil(dice.logBetween(1, Math.max(2, plan.durationMs - scheduler.nowMs))) : 0,
+    delayMs: dice.chance(0.15) ? Math.ceil(dice.logBetween(1, longestDelayMs(plan, scheduler.nowMs))) : 0,
     parents: own.length > 0 && dice.chance(0.1) ? [dice.pick(own)] : [],
   };
+}
+
+/** Over before the world is healed; a clock that is set back lets a window begin anew. */
+function longestDelayMs({ durationMs, rates }: Plan, nowMs: number): number {
+  return rates.clockJump > 0 ? 10_000 : Math.max(2, durationMs - nowMs);
 }
 
 function fieldsOf({ plan }: World, type: string, dice: Dice): JsonObject {
