@@ -24,7 +24,7 @@ test.each<{ readonly name: string; readonly fail: (app: App) => void }>([
   { name: 'the network is dead and does not know', fail: (app) => app.network.setOffline({ isNoticed: false }) },
   { name: 'no answer comes back', fail: (app) => app.network.setHalfOpen(true) },
   { name: 'a captive portal answers', fail: (app) => app.network.setCaptivePortal(true) },
-])('R4 · a day in which $name costs a device at most 300 requests, and nothing', async ({ fail }) => {
+])('R4 · a day in which $name costs a device at most 300 requests, and no change is lost', async ({ fail }) => {
   const app = await createTestApp({ mutations: MUTATIONS });
   await app.openTab();
   fail(app);
