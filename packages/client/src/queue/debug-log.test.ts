@@ -166,6 +166,7 @@ describe('debug', () => {
     const shown = vi.spyOn(console, 'debug').mockImplementation(() => {});
     const { app } = await watched(() => true);
     await app.queue.add(note('1'));
+    await app.drain();
 
     expect(shown).toHaveBeenCalledWith('[holdfast:queue] stored', expect.objectContaining({ seq: 1 }));
     shown.mockRestore();

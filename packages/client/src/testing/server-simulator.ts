@@ -54,7 +54,7 @@ export interface ServerEffect {
 export interface ServerSimulatorOptions {
   /** Shared with the devices. @default a new one */
   readonly clock?: FakeClock;
-  /** Tables and what they demand. One that is not named here takes any row. */
+  /** Tables that are registered, and what they demand of their rows. @default every table takes any row */
   readonly tables?: Readonly<Record<string, TableRules>>;
   /** Types that have code of their own on the server, by type. */
   readonly handlers?: Readonly<Record<string, ServerHandler>>;
@@ -88,10 +88,10 @@ export class ServerSimulator {
   private validFromToken = 0;
   private held: (() => void)[] | null = null;
 
-  constructor({ clock, tables = {}, handlers = {}, seed = 1 }: ServerSimulatorOptions = {}) {
+  constructor({ clock, tables, handlers = {}, seed = 1 }: ServerSimulatorOptions = {}) {
     this.clock = clock ?? new FakeClock();
     this.random = seededRandom(seed);
-    this.tables = new ServerTables(tables, handlers);
+    this.tables = new ServerTables(tables ?? null, handlers);
     this.ledger = new Ledger((mutation, caller) => this.perform(mutation, caller));
   }
 

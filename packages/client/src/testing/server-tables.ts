@@ -2,6 +2,7 @@ import { classifyFailure } from '../delivery/classify-failure.ts';
 import type { AtomicPayload } from '../mutation/atomic.ts';
 import {
   ATOMIC_TYPE,
+  type EntityRef,
   type ErrorCategory,
   type Json,
   type JsonObject,
@@ -57,10 +58,11 @@ type Tables = Map<string, Map<string, StoredRow>>;
 /** The app's tables in the simulated database, written by the same operations as `holdfast.register_table` gives. */
 export class ServerTables {
   private tables: Tables = new Map();
-  private readonly rules: Readonly<Record<string, TableRules>>;
+  /** Null when every table takes any row. */
+  private readonly rules: Readonly<Record<string, TableRules>> | null;
   private readonly handlers: Readonly<Record<string, ServerHandler>>;
 
-  constructor(rules: Readonly<Record<string, TableRules>>, handlers: Readonly<Record<string, ServerHandler>>) {
+  constructor(rules: Readonly<Record<string, TableRules>> | null, handlers: Readonly<Record<string, ServerHandler>>) {
     this.rules = rules;
     this.handlers = handlers;
   }
@@ -89,29 +91,33 @@ export class ServerTables {
     const { operation, entity, payload } = mutation;
     if (operation === 'custom' || entity === null)
       return failed('NO_HANDLER', 'VALIDATION_ERROR', `Nothing on the server handles the type "${mutation.type}".`);
-    const stored = this.tables.get(entity.table)?.get(entity.id);
+    const { table, id } = entity;
+    if (this.rules !== null && !Object.hasOwn(this.rules, table))
+      return failed('NO_HANDLER', 'VALIDATION_ERROR', `No table is registered as "${table}".`);
+    const stored = this.tables.get(table)?.get(id);
     // Another workspace's row is not there, as row-level security has it.
-    const mine = [caller.workspaceId, null].includes(stored?.workspaceId ?? null) ? stored?.row : undefined;
-    if (operation === 'create') {
-      if (stored !== undefined)
-        return failed('ROW_EXISTS', 'CONFLICT', `There is a row of "${entity.table}" with the id "${entity.id}".`);
-      return this.put(
-        entity.table,
-        { ...this.rules[entity.table]?.defaults, ...payload, id: entity.id },
-        payload,
-        caller,
-        caller.workspaceId,
-      );
-    }
-    if (mine === undefined) {
-      const message = `There is no "${entity.table}" with the id "${entity.id}" that you may change.`;
-      return failed('ROW_NOT_FOUND', 'NOT_FOUND', message);
-    }
+    const isMine = stored !== undefined && [caller.workspaceId, null].includes(stored.workspaceId);
+    const missing = failed(
+      'ROW_NOT_FOUND',
+      'NOT_FOUND',
+      `There is no "${table}" with the id "${id}" that you may change.`,
+    );
     if (operation === 'delete') {
-      this.remove(entity.table, entity.id);
+      if (!isMine) return missing;
+      this.remove(table, id);
       return { kind: 'done', result: null };
     }
-    return this.put(entity.table, { ...mine, ...payload, id: entity.id }, payload, caller, stored?.workspaceId ?? null);
+    // In the order of the database: the handler's own checks, not null, the row's id, unique constraints, triggers.
+    const complaint = this.complainOfPayload(entity, payload);
+    if (complaint !== null) return complaint;
+    if (operation === 'update' && !isMine) return missing;
+    const row: Row = { ...(operation === 'create' ? this.rulesOf(table).defaults : stored?.row), ...payload, id };
+    const isTaken = operation === 'create' && stored !== undefined;
+    const objection =
+      this.complainOfNulls(table, row) ?? (isTaken ? exists(entity) : this.complain(table, row, caller));
+    if (objection !== null) return objection;
+    this.write(table, row, operation === 'create' ? caller.workspaceId : (stored?.workspaceId ?? null));
+    return { kind: 'done', result: row };
   }
 
   /** What `addAtomic` sent: all members or none. */
@@ -123,7 +129,10 @@ export class ServerTables {
       const performed = this.perform({ ...mutation, ...member }, caller);
       if (performed.kind === 'failed') {
         this.tables = before;
-        return performed;
+        // As the database has it: there, a member's own id is a unique key like others.
+        return performed.error.code === 'ROW_EXISTS'
+          ? failed('23505', 'CONFLICT', 'duplicate key value violates unique constraint')
+          : performed;
       }
       results.push(performed.result);
     }
@@ -134,34 +143,32 @@ export class ServerTables {
     return new Map([...this.tables].map(([name, rows]) => [name, new Map(rows)]));
   }
 
-  private put(table: string, row: Row, payload: JsonObject, caller: Caller, workspaceId: string | null): Performed {
-    const failure = this.complain(table, row, payload, caller);
-    if (failure !== null) return failure;
-    this.write(table, row, workspaceId);
-    return { kind: 'done', result: row };
+  private rulesOf(table: string): TableRules {
+    return this.rules?.[table] ?? {};
   }
 
-  private complain(table: string, row: Row, payload: JsonObject, caller: Caller): Performed | null {
-    const { columns, required = [], unique = [], check } = this.rules[table] ?? {};
-    const unknown = Object.keys(payload).find((key) => key !== 'id' && columns?.includes(key) === false);
-    if (unknown !== undefined)
-      return failed('UNKNOWN_COLUMN', 'VALIDATION_ERROR', `"${table}" has no field "${unknown}" that may be set.`);
-    if (typeof payload['id'] === 'string' && payload['id'] !== row.id)
+  private complainOfPayload({ table, id }: EntityRef, payload: JsonObject): Performed | null {
+    if (payload['id'] != null && payload['id'] !== id)
       return failed('INVALID_PAYLOAD', 'VALIDATION_ERROR', 'The payload names another id than the mutation.');
-    const missing = required.find((column) => row[column] === undefined || row[column] === null);
-    if (missing !== undefined) {
-      const message = `null value in column "${missing}" of relation "${table}" violates not-null constraint`;
-      return failed('23502', 'VALIDATION_ERROR', message);
-    }
-    for (const column of unique) {
-      if (
-        row[column] == null ||
-        !this.rows(table).some((other) => other.id !== row.id && other[column] === row[column])
-      )
-        continue;
-      const message = `duplicate key value violates unique constraint "${table}_${column}_key"`;
-      return failed('23505', 'CONFLICT', message);
-    }
+    const { columns } = this.rulesOf(table);
+    const unknown = Object.keys(payload).find((key) => key !== 'id' && columns?.includes(key) === false);
+    if (unknown === undefined) return null;
+    return failed('UNKNOWN_COLUMN', 'VALIDATION_ERROR', `"${table}" has no field "${unknown}" that may be set.`);
+  }
+
+  private complainOfNulls(table: string, row: Row): Performed | null {
+    const missing = (this.rulesOf(table).required ?? []).find((column) => row[column] == null);
+    if (missing === undefined) return null;
+    const message = `null value in column "${missing}" of relation "${table}" violates not-null constraint`;
+    return failed('23502', 'VALIDATION_ERROR', message);
+  }
+
+  private complain(table: string, row: Row, caller: Caller): Performed | null {
+    const { unique = [], check } = this.rulesOf(table);
+    const others = this.rows(table).filter(({ id }) => id !== row.id);
+    const taken = unique.find((column) => row[column] != null && others.some((other) => other[column] === row[column]));
+    if (taken !== undefined)
+      return failed('23505', 'CONFLICT', `duplicate key value violates unique constraint "${table}_${taken}_key"`);
     const objection = check?.(row, caller) ?? null;
     return objection === null ? null : failed('P0001', 'VALIDATION_ERROR', objection);
   }
@@ -185,6 +192,10 @@ export class ServerTables {
       return { kind: 'failed', error, isPermanent };
     }
   }
+}
+
+function exists({ table, id }: EntityRef): Performed {
+  return failed('ROW_EXISTS', 'CONFLICT', `There is a row of "${table}" with the id "${id}".`);
 }
 
 /** For good, in the words of the server. */
