@@ -63,10 +63,10 @@ export class AppTab {
       },
     });
     this.queue.ready.then(
-      () => {
+      this.told(() => {
         process.calls('ready');
         this.showDeadLetters();
-      },
+      }),
       () => {
         // The app shows that it cannot start, and its user loads the page again.
         process.kill('could not open');
@@ -107,15 +107,17 @@ export class AppTab {
     this.own.push(made);
     this.process.calls(`add ${tag} in ${lane}`);
     adding.then(
-      (handle) => {
+      this.told((handle) => {
         history.acknowledged(made, handle.id);
         this.process.calls(`added ${tag}`);
         this.checkView();
         handle.settled.then(
           (settled) => history.onSettled(this.process, settled, 0, plan.maxRetries),
-          (error: unknown) => history.violated('inv-I22', `settled of ${tag} was rejected: ${codeOf(error)}`),
+          this.told((error: unknown) =>
+            history.violated('inv-I22', `settled of ${tag} was rejected: ${codeOf(error)}`),
+          ),
         );
-      },
+      }),
       (error: unknown) => history.refused(made, codeOf(error)),
     );
   }
@@ -124,12 +126,13 @@ export class AppTab {
     const { history } = this.world;
     const place = history.retryInvoked(made);
     this.process.calls(`retry ${made.tag}`);
+    const nothingHappened = this.told(() => void made.places.splice(made.places.indexOf(place), 1));
     this.queue.retry(made.id).then(
-      (isRetried) => {
+      this.told((isRetried) => {
         if (isRetried) history.retried(made, place);
-        else made.places.splice(made.places.indexOf(place), 1);
-      },
-      () => made.places.splice(made.places.indexOf(place), 1),
+        else nothingHappened(null);
+      }),
+      nothingHappened,
     );
   }
 
@@ -140,13 +143,13 @@ export class AppTab {
     made.isDiscardAsked = true;
     this.process.calls(`cancel ${made.tag}`);
     this.queue.cancel(made.id).then(
-      (answer) => {
+      this.told((answer) => {
         this.process.calls(`cancel ${made.tag}: ${answer}`);
         if (answer === 'tooLate') made.isDiscardAsked = wasAsked;
         if (answer !== 'cancelled') return;
         made.isDiscarded = true;
         if (made.effectCount > 0) history.violated('inv-I26', `${made.tag} counts as cancelled, and took effect`);
-      },
+      }),
       () => {},
     );
   }
@@ -155,9 +158,9 @@ export class AppTab {
     made.isDiscardAsked = true;
     this.process.calls(`discard ${made.tag}`);
     this.queue.discard(made.id, 'the simulated user says so').then(
-      (isDiscarded) => {
+      this.told((isDiscarded) => {
         if (isDiscarded) made.isDiscarded = true;
-      },
+      }),
       () => {},
     );
   }
@@ -167,7 +170,7 @@ export class AppTab {
     const { history } = this.world;
     const mustKnow = made.process === this.process && made.places[0]?.acknowledgedStep != null;
     this.queue.getMutationStatus(made.id).then(
-      (status) => {
+      this.told((status) => {
         if (status?.status === 'completed' && made.effectCount === 0) {
           history.violated(
             'inv-I22',
@@ -177,7 +180,7 @@ export class AppTab {
         if (status === undefined && mustKnow && !made.isDiscardAsked && !this.device.hasClockJumped) {
           history.violated('inv-I1', `${this.process.name} has added ${made.tag} and does not know it any more`);
         }
-      },
+      }),
       () => {},
     );
   }
@@ -239,9 +242,16 @@ export class AppTab {
     }
   }
 
+  /** What comes out of the queue when the process has died is told to nobody. */
+  private told<Value>(hear: (value: Value) => void): (value: Value) => void {
+    return (value) => {
+      if (this.process.isAlive) hear(value);
+    };
+  }
+
   /** What this tab has added stays in view until it is known to have failed. */
   private checkView(): void {
-    if (this.view === null || this.isClosing) return;
+    if (this.view === null || this.isClosing || !this.process.isAlive) return;
     const { items } = this.view.getSnapshot();
     for (const { tag, entityId, places, toldFailedStep, isDiscardAsked } of this.own) {
       if (places[0]?.acknowledgedStep == null || places.length > 1 || toldFailedStep !== null || isDiscardAsked)

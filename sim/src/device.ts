@@ -71,9 +71,12 @@ export class Device {
   token(process: TabProcess, refresh: boolean): Promise<string | null> {
     const { server } = this.world;
     const dice = this.world.dice.of(`token of ${process.name}`);
-    process.calls(`token ${refresh ? 'fresh' : ''}`);
+    const call = process.begin(`token ${refresh ? 'fresh' : ''}`);
     return new Promise((resolve, reject) => {
+      if (call === null) return;
       process.later(refresh ? dice.between(10, 300) : dice.between(0, 1), 'token', () => {
+        if (!call.hasHappened()) return;
+        call.hasReturned();
         if (this.isLoginGone && dice.chance(0.3)) reject(new Error('the app cannot reach its login'));
         else if (this.isLoginGone && (refresh || dice.chance(0.3))) resolve(null);
         else {
@@ -91,7 +94,8 @@ export class Device {
     const hadOpenResume = this.openResumes > 0;
     queue.pause().then(
       () => {
-        if (!hadOpenResume && this.lastResumeStep < step) this.pause = { process, step: history.nextStep() };
+        if (process.isAlive && !hadOpenResume && this.lastResumeStep < step)
+          this.pause = { process, step: history.nextStep() };
       },
       () => {},
     );

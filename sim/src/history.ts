@@ -142,6 +142,7 @@ export class History {
   }
 
   acknowledged(made: Made, id: string): void {
+    if (!made.process.isAlive) return;
     if (id !== made.id) this.violated('inv-I2', `add of ${made.tag} was given the id ${made.id} and answered ${id}`);
     const [place] = made.places;
     if (place !== undefined) place.acknowledgedStep = this.nextStep();
@@ -150,6 +151,7 @@ export class History {
   }
 
   refused(made: Made, code: string): void {
+    if (!made.process.isAlive) return;
     made.isRefused = true;
     if (made.effectCount > 0) {
       this.violated('inv-I1', `add of ${made.tag} was refused with ${code}, yet it took effect`);
@@ -322,6 +324,7 @@ export class History {
 
   /** A tab tells its app how a mutation ended. */
   onSettled(process: TabProcess, settled: Settled, attemptCount: number, maxRetries: number): void {
+    if (!process.isAlive) return;
     const made = this.byId.get(settled.id);
     if (made === undefined) {
       this.violated('inv-I22', `${process.name} tells of ${settled.id}, which nobody made`);

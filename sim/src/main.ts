@@ -4,6 +4,7 @@
 // npm run sim -- --seeds 500 --shrink                 makes the first failing seed as small as it can, and prints its token
 // npm run sim -- --replay TOKEN|FILE|SEED             replays a tape of choices, or a seed
 // npm run sim -- --seeds 500 --plant NAME             with a planted bug; stops at the first seed that finds it
+// npm run sim -- --crashes [--double] [--json]        small stories, with a crash at every call of a port
 // npm run sim -- --plants [--seeds 3000] [--json]     each planted bug in turn, and how many seeds it took to find it
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
@@ -26,10 +27,15 @@ const { values } = parseArgs({
     replay: { type: 'string' },
     record: { type: 'string' },
     shrink: { type: 'boolean', default: false },
+    crashes: { type: 'boolean', default: false },
+    double: { type: 'boolean', default: false },
+    scenario: { type: 'string' },
+    at: { type: 'string' },
   },
 });
 if (values.plants) process.exit(await showPlants());
 if (values.plant !== undefined) plantBug(values.plant);
+if (values.crashes) process.exit(await crashAll());
 // Loaded only now, so that a planted bug is in what they import.
 const { addTallies, runSeeds } = await import('./run-seeds.ts');
 
@@ -122,6 +128,12 @@ function report({
           .join(', ') || 'none'
       }`,
     );
+}
+
+async function crashAll(): Promise<number> {
+  const { runCrashes } = await import('./crashes/crash-command.ts');
+  const { double: isDouble, json: isJson, plant = null, scenario = null, at = null } = values;
+  return runCrashes({ isDouble, isJson, plant, scenario, at });
 }
 
 async function showShrunk(seed: number): Promise<void> {

@@ -17,6 +17,7 @@ export class Scheduler {
   private readonly heap: Planned[] = [];
   private readonly dice: Dice;
   private plannedCount = 0;
+  private following: (() => void)[] = [];
 
   constructor(dice: Dice) {
     this.dice = dice.of('order');
@@ -34,6 +35,11 @@ export class Scheduler {
     };
   }
 
+  /** Calls back once all that follows from the present event has run. */
+  afterThis(run: () => void): void {
+    this.following.push(run);
+  }
+
   /** Runs until `isDone` says so, or the time is up, or nothing is left to happen. */
   async runUntil(untilMs: number, isDone: () => boolean): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
@@ -45,6 +51,7 @@ export class Scheduler {
       this.nowMs = next.atMs;
       next.run();
       await new Promise<void>((resolve) => setImmediate(resolve));
+      if (this.following.length > 0) for (const follow of this.following.splice(0)) follow();
     }
     if (!isDone()) this.nowMs = Math.max(this.nowMs, untilMs);
   }

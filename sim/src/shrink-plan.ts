@@ -1,5 +1,13 @@
 import { Dice } from './dice.ts';
-import { BY_THE_MINUTE, FAULT_CLASSES, type FaultClass, type FaultRates, type Plan, SIMPLEST } from './plan.ts';
+import {
+  BY_THE_MINUTE,
+  FAULT_CLASSES,
+  type FaultClass,
+  type FaultRates,
+  NO_SIGN,
+  type Plan,
+  SIMPLEST,
+} from './plan.ts';
 
 /** How many worlds of a simpler plan are tried before it counts as too simple to fail. */
 const TRY_COUNT = 40;
@@ -70,6 +78,7 @@ const STEPS: readonly ((plan: Plan) => Plan | null)[] = [
               : Math.ceil(plan.mutationCount * 0.7),
         },
   (plan) => (plan.maxRetries === 0 ? null : { ...plan, maxRetries: 0 }),
+  (plan) => (plan.wakeSign === NO_SIGN ? null : { ...plan, wakeSign: NO_SIGN }),
 ];
 
 /** What is tried once a round: each sort of fault, and each yes-or-no that is not as in the simplest plan. */

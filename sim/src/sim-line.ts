@@ -66,10 +66,15 @@ export class Line {
         return () => listeners.delete(listener);
       },
       probe: (signal) => {
-        process.calls('probe');
+        const call = process.begin('probe');
         return new Promise((resolve) => {
+          if (call === null) return;
           const end = (result: ProbeResult, delayMs: number): void => {
-            process.later(delayMs, `probe ${result.kind}`, () => resolve(result));
+            process.later(delayMs, `probe ${result.kind}`, () => {
+              if (!call.hasHappened()) return;
+              resolve(result);
+              call.hasReturned();
+            });
           };
           signal.addEventListener('abort', () => resolve({ kind: 'notReached', reason: 'no answer in time' }));
           const { faults } = world;
@@ -91,10 +96,11 @@ export class Line {
   fetch(process: TabProcess, init: RequestInit): Promise<Response> {
     const { world } = this;
     const { history, faults, scheduler } = world;
-    const dice = this.nextRequest();
     const bodyText = String(init.body);
+    const call = process.begin(`fetch ${describeRequest(bodyText)}`);
+    if (call === null) return new Promise(() => {});
+    const dice = this.nextRequest();
     const authorization = (init.headers as Record<string, string>)['authorization'] ?? null;
-    process.calls(`fetch ${describeRequest(bodyText)}`);
     const sentStep = history.onSendStart(this.device, process, bodyText);
     this.checkAskedPause(process);
     return new Promise((resolve, reject) => {
@@ -102,9 +108,10 @@ export class Line {
       signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
       if (signal?.aborted) reject(new DOMException('aborted', 'AbortError'));
       const answer = (from: HttpAnswer, delayMs: number): void => {
-        process.later(delayMs, `answer ${from.status} ${from.body.slice(0, 400)}`, () =>
-          resolve(this.responseOf(process, from, signal ?? null, dice)),
-        );
+        process.later(delayMs, `answer ${from.status} ${from.body.slice(0, 400)}`, () => {
+          resolve(this.responseOf(process, from, signal ?? null, dice));
+          call.hasReturned();
+        });
       };
       /** Either the platform notices, or nothing ever comes. */
       const lose = (delayMs: number): void => {
@@ -116,8 +123,7 @@ export class Line {
           return;
         }
         const from = this.serve(authorization, bodyText, sentStep, dice);
-        if (!isFirst) return;
-        if (from === null) return;
+        if (!isFirst || !call.hasHappened() || from === null) return;
         if (this.isCut || faults.strikes('responseLost', dice)) lose(this.latencyMs(dice));
         else answer(this.damaged(from, dice), this.latencyMs(dice));
       };

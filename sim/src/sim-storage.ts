@@ -129,7 +129,8 @@ function portCall<Result>(
   effect: (dice: Dice) => Result,
 ): Promise<Result> {
   const { scheduler, faults } = world;
-  process.calls(what);
+  const port = process.begin(what);
+  if (port === null) return new Promise(() => {});
   const delayMs = (): number =>
     faults.strikes('storageSlow', dice) ? dice.logBetween(10, 5_000) : dice.between(0.1, 5);
   return new Promise((resolve, reject) => {
@@ -143,7 +144,11 @@ function portCall<Result>(
       } catch (error) {
         settle = () => reject(error as Error);
       }
-      process.later(delayMs(), `returned: ${what.slice(0, 40)}`, settle);
+      if (!port.hasHappened()) return;
+      process.later(delayMs(), `returned: ${what.slice(0, 40)}`, () => {
+        settle();
+        port.hasReturned();
+      });
     });
   });
 }

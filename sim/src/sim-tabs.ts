@@ -40,21 +40,24 @@ export class TabCircle {
     return {
       hasLock,
       lead: (lead, { isForced = false } = {}) => {
-        process.calls(isForced ? 'lead by force' : 'lead');
-        return hasLock ? this.ask(process, lead, isForced) : () => {};
+        let stop = (): void => {};
+        process.does(isForced ? 'lead by force' : 'lead', () => {
+          if (hasLock) stop = this.ask(process, lead, isForced);
+        });
+        return () => stop();
       },
       post: (message) => {
         const text = JSON.stringify(message);
-        process.calls(`post ${text.slice(0, 120)}`);
-        for (const other of this.members) if (other.process !== process) this.deliver(other, text);
+        process.does(`post ${text.slice(0, 120)}`, () => {
+          for (const other of this.members) if (other.process !== process) this.deliver(other, text);
+        });
       },
       onMessage: (listener) => {
         member.listeners.add(listener);
         return () => member.listeners.delete(listener);
       },
       close: () => {
-        process.calls('tabs close');
-        member.listeners.clear();
+        process.does('tabs close', () => member.listeners.clear());
       },
     };
   }
@@ -77,9 +80,10 @@ export class TabCircle {
       },
     });
     return () => {
-      process.calls('stop leading');
-      stopWatching();
-      this.release(request);
+      process.does('stop leading', () => {
+        stopWatching();
+        this.release(request);
+      });
     };
   }
 

@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { Budget } from './budget.ts';
 import { type ChoiceTape, recordingDice, replayingDice } from './choice-tape.ts';
+import { type CrashPoint, Crasher } from './crasher.ts';
 import { Device } from './device.ts';
 import { Dice } from './dice.ts';
 import { Faults } from './faults.ts';
@@ -9,6 +10,7 @@ import { choicesOfPlan, drawPlan, type FaultClass, NO_SIGN, type Plan, planOfTap
 import { Scheduler } from './scheduler.ts';
 import type { Effect, ItemRow } from './server-model.ts';
 import { SimServer, type TapeEntry } from './sim-server.ts';
+import type { TabProcess } from './tab-process.ts';
 import { Trace } from './trace.ts';
 import { checkAtRest, isAtRest } from './verify.ts';
 import { scheduleFaults } from './weather.ts';
@@ -32,6 +34,9 @@ export interface SimulationResult {
   readonly tape: readonly TapeEntry[];
   readonly rows: ReadonlyMap<string, ItemRow>;
   readonly effects: readonly Effect[];
+  /** Calls that tabs made on their ports until all was at rest, and how often one crashed there; only where crashes are staged. */
+  readonly portCalls: readonly string[];
+  readonly crashCount: number;
 }
 
 /** Longest until everything is settled once faults have stopped: with a sign of the network's return, and without. */
@@ -40,6 +45,9 @@ const HEALING_MS_MAX = { woken: 30_000, alone: 330_000 } as const;
 const ATTEMPT_TIMEOUT_MS = 30_000;
 /** What a lane of the backlog may take on top, in milliseconds a mutation. */
 const BACKLOG_MS = 300;
+
+/** So long after a crash somebody opens the app again. */
+const REOPENED_AFTER_MS = 500;
 
 /** A server that asked for a pause is obeyed, whoever wakes the device. */
 function healingMsMax({ wakeSign, rates }: Plan, { countByClass }: Faults): number {
@@ -81,8 +89,29 @@ export async function replay(tape: ChoiceTape, isTold = false): Promise<Recorded
   return { result, tape: { ...choicesOfPlan(plan), ...read() } };
 }
 
+/** What goes on in a world, and who is killed when. */
+export interface Staging {
+  /** Schedules all that people do and all that goes wrong. */
+  readonly play: (world: World, devices: readonly Device[]) => void;
+  /** The points of the world's port calls at which a process dies; null where only chance kills. */
+  readonly crashes: readonly CrashPoint[] | null;
+}
+
+const BY_CHANCE: Staging = {
+  play: (world, devices) => {
+    scheduleWork(world, devices);
+    scheduleFaults(world, devices);
+  },
+  crashes: null,
+};
+
 /** Work and faults first, and safety all the while; then everything is repaired, and what is left must settle in time. */
-async function run(dice: Dice, plan: Plan, trace: Trace): Promise<SimulationResult> {
+export async function run(
+  dice: Dice,
+  plan: Plan,
+  trace: Trace,
+  { play, crashes }: Staging = BY_CHANCE,
+): Promise<SimulationResult> {
   const scheduler = new Scheduler(dice);
   const budget = new Budget((message) => history.violated('inv-I15', message));
   trace.observe((nowMs, who, what) => budget.note(nowMs, who, what));
@@ -90,15 +119,19 @@ async function run(dice: Dice, plan: Plan, trace: Trace): Promise<SimulationResu
   const server = new SimServer(history);
   history.attach(server.model, () => scheduler.nowMs, plan.maxRetries);
   const faults = new Faults(dice, plan.rates, () => history.hasUnsettled);
-  const world: World = { plan, dice, scheduler, trace, history, server, faults };
+  const reopen = (process: TabProcess): void => {
+    const device = devices.find(({ tabs }) => tabs.some((tab) => tab.process === process));
+    scheduler.at(REOPENED_AFTER_MS, () => device?.openTab());
+  };
+  const crasher = crashes === null ? null : new Crasher(crashes, (run) => scheduler.afterThis(run), reopen);
+  const world: World = { plan, dice, scheduler, trace, history, server, faults, crasher };
   const devices = Array.from({ length: plan.deviceCount }, (_, index) => new Device(world, index));
   for (const device of devices) {
     device.circle.isLockBroken = faults.strikes('lockBroken', dice.of('locks', device.index));
     device.circle.hasLock = plan.hasLock;
     device.openTab();
   }
-  scheduleWork(world, devices);
-  scheduleFaults(world, devices);
+  play(world, devices);
   const hasFailed = (): boolean => history.violations.length > 0;
   const onStray = (error: unknown): void => history.violated('stray', `a rejection nobody handles: ${String(error)}`);
   process.on('unhandledRejection', onStray);
@@ -110,6 +143,7 @@ async function run(dice: Dice, plan: Plan, trace: Trace): Promise<SimulationResu
     const boundMs = healingMsMax(plan, faults) + BACKLOG_MS * history.made.length;
     await scheduler.runUntil(healedAtMs + boundMs, () => hasFailed() || isAtRest(world, devices));
     healingMs = scheduler.nowMs - healedAtMs;
+    if (crasher !== null) crasher.isOver = true;
     if (!hasFailed()) await checkAtRest(world, devices, boundMs);
   }
   process.off('unhandledRejection', onStray);
@@ -127,6 +161,8 @@ async function run(dice: Dice, plan: Plan, trace: Trace): Promise<SimulationResu
     tape: server.tape,
     rows: server.model.rows,
     effects: server.model.effects,
+    portCalls: crasher?.calls ?? [],
+    crashCount: crasher?.crashCount ?? 0,
   };
 }
 

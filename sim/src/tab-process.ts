@@ -1,3 +1,4 @@
+import { type PortCall, SAFE_CALL } from './crasher.ts';
 import type { World } from './world.ts';
 
 /** What a page hears of being put away (last) and of coming back (first). */
@@ -101,7 +102,22 @@ export class TabProcess {
     for (const { what, run } of parked) this.later(dice.between(0, 50), what, run);
   }
 
-  /** A call that the tab makes on one of its ports. */
+  /** A call on one of its ports begins. Null when the process is dead by then: the dead do nothing. */
+  begin(what: string): PortCall | null {
+    if (!this.isAlive) return null;
+    this.calls(what);
+    return this.world.crasher === null ? SAFE_CALL : this.world.crasher.begin(this, what);
+  }
+
+  /** A call that has its effect, and returns, at once. */
+  does(what: string, effect: () => void): void {
+    const call = this.begin(what);
+    if (call === null) return;
+    effect();
+    if (call.hasHappened()) call.hasReturned();
+  }
+
+  /** Something that the tab does. */
   calls(what: string): void {
     this.world.trace.event(this.world.scheduler.nowMs, this.name, `» ${what}`);
   }

@@ -1,3 +1,4 @@
+import type { Crasher } from './crasher.ts';
 import type { Dice } from './dice.ts';
 import type { Faults } from './faults.ts';
 import type { History } from './history.ts';
@@ -15,6 +16,8 @@ export interface World {
   readonly trace: Trace;
   readonly history: History;
   readonly server: SimServer;
+  /** Kills at chosen calls; null where only chance kills. */
+  readonly crasher: Crasher | null;
 }
 
 /** Wall time at the start of every world, before the devices' clocks go wrong. */
