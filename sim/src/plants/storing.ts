@@ -4,10 +4,14 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'acknowledge-before-commit',
-    file: `${CLIENT}/queue/group-commit.ts`,
-    find: 'const headers = await store.append(',
-    replace:
-      'for (const { mutation, resolve } of group) resolve({ ...(mutation as NewMutation).header, seq: 0 });\n        const headers = await store.append(',
+    file: `${CLIENT}/queue/placer.ts`,
+    find: 'const placed = isNothing ? NOTHING : await store.place(placement);',
+    replace: `if (plan.amended.length === 0 && !isNothing) {
+        void store.place(placement).then((late) => late !== null && runner.added(late.headers), () => {});
+        const early = plan.added.map(({ header }) => ({ ...header, seq: 0 }));
+        return this.tell(additions, plan, { headers: early, amended: [] }, store);
+      }
+      const placed = isNothing ? NOTHING : await store.place(placement);`,
     suffering: 'The app says "saved", and a full disk or a crash makes it untrue.',
   },
   {

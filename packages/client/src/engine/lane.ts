@@ -36,6 +36,11 @@ export class Lane {
     return this.entries[this.first];
   }
 
+  /** The newest. */
+  get tail(): Entry | undefined {
+    return this.size === 0 ? undefined : this.entries.at(-1);
+  }
+
   get size(): number {
     return this.entries.length - this.first;
   }

@@ -3,6 +3,7 @@ import type { WireError } from '../protocol/wire.ts';
 import type { Entry } from './entry.ts';
 import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
+import { NearIndex } from './near-index.ts';
 import { Schedule } from './schedule.ts';
 
 /** Every mutation that is not confirmed: who they are, how many of each phase, and up to where all is settled. */
@@ -24,6 +25,8 @@ export class Unconfirmed {
   private readonly childrenOf = new Map<string, Set<Entry>>();
   /** Those whose parent may be dead already; the tab that delivers looks. */
   private readonly suspectedOrphans = new Set<Entry>();
+  /** Pending ones of types whose duplicates may differ a little, by `nearKey`. */
+  readonly near: NearIndex<Entry> = new NearIndex();
   /** Those that someone is rewriting. */
   readonly kept: Set<Entry> = new Set();
   /** Settled by this tab, and on its way to storage. */
@@ -110,6 +113,7 @@ export class Unconfirmed {
     this.counts.pendingBytes += header.payloadBytes;
     this.schedule.insert(entry, nowMs);
     this.expiries.watch(entry);
+    this.listNear(entry);
     this.changed(entry);
   }
 
@@ -122,7 +126,9 @@ export class Unconfirmed {
     this.counts.pendingBytes += header.payloadBytes - entry.header.payloadBytes;
     // A window that began anew; else the one that runs is the better measured.
     if (header.createdAtMs !== entry.header.createdAtMs) entry.heldUntilMs = heldUntilMs;
+    this.unlistNear(entry);
     entry.header = header;
+    this.listNear(entry);
     this.changed(entry);
     this.letGo(entry, nowMs);
     this.schedule.freed(entry, nowMs);
@@ -253,6 +259,16 @@ export class Unconfirmed {
     return ids;
   }
 
+  private listNear(entry: Entry): void {
+    const { dedupeNear, seq } = entry.header;
+    if (dedupeNear !== null) this.near.add(nearKey(entry.header), dedupeNear, seq, entry);
+  }
+
+  private unlistNear(entry: Entry): void {
+    const { dedupeNear } = entry.header;
+    if (dedupeNear !== null) this.near.remove(nearKey(entry.header), dedupeNear, entry);
+  }
+
   private leavePending(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
     this.setWaiting(entry);
     this.counts.pending -= 1;
@@ -261,6 +277,7 @@ export class Unconfirmed {
     this.kept.delete(entry);
     entry.amendId = null;
     this.expiries.forget(entry);
+    this.unlistNear(entry);
     for (const id of entry.header.dependsOn) {
       const children = this.childrenOf.get(id);
       children?.delete(entry);
@@ -268,4 +285,9 @@ export class Unconfirmed {
     }
     this.changed(entry);
   }
+}
+
+/** Exactly equal in duplicates. */
+export function nearKey({ lane, type, dedupeKey }: Pick<MutationHeader, 'lane' | 'type' | 'dedupeKey'>): string {
+  return JSON.stringify([lane, type, dedupeKey]);
 }

@@ -50,6 +50,28 @@ describe('definitions', () => {
     });
   });
 
+  test('Q11 · duplicates and merges are spoken of in the type of the payload', () => {
+    defineMutation({
+      type: 'a',
+      payload: v.object({ id: v.string(), atMs: v.number() }),
+      operation: 'update',
+      dedupe: { key: ({ id }) => id, near: [{ value: ({ atMs }) => atMs, tolerance: 1 }] },
+      coalesce: (older, newer) => {
+        expectTypeOf(older).toEqualTypeOf<{ id: string; atMs: number }>();
+        return { ...older, atMs: newer.atMs };
+      },
+    });
+    defineMutation({
+      type: 'a',
+      payload: v.object({ id: v.string() }),
+      operation: 'update',
+      // @ts-expect-error a merge that is no payload
+      coalesce: (older) => older.id,
+      // @ts-expect-error a key that is no text
+      dedupe: () => 5,
+    });
+  });
+
   test('Q2 · what is wrong in a definition does not compile', () => {
     const payload = v.object({ id: v.number() });
     // @ts-expect-error an operation that there is not

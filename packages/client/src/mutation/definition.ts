@@ -39,6 +39,22 @@ export interface MutationDefinition<
    * @default 'normal'
    */
   readonly priority?: Priority;
+  /**
+   * What makes a new mutation a duplicate of the newest one in its lane, while that surely was never sent: it is not
+   * stored, and `add` resolves to the handle of the one that is (`deduplicated`). A function gives a key of one's own;
+   * `{ key, near }` compares numbers with tolerance, with the earliest match among all in the lane that were never sent.
+   * `false` for a type of which two alike mean something else than one, such as "add one".
+   * Mutations whose options differ (priority, delay, expiry, retries, dependencies) are no duplicates.
+   * @default the whole payload
+   */
+  readonly dedupe?: false | ((payload: Payload<Schema>) => string) | NearDedupe<Payload<Schema>>;
+  /**
+   * Merges a new mutation into the newest one in its lane, if that is of this type and surely was never sent: what it
+   * returns is the payload of the older one from now on, and `add` resolves to its handle (`coalesced`). It must not
+   * change its arguments, and is called again if something comes in between. When it throws, or returns what the schema
+   * or the limits refuse, or what belongs to another lane, the new mutation is stored by itself.
+   */
+  readonly coalesce?: (older: Payload<Schema>, newer: Payload<Schema>) => Payload<Schema>;
   /** How refusals of this type are retried. @default 5 retries, 1 s doubling to 30 s, full jitter */
   readonly retry?: Partial<RetryRules>;
   /**
@@ -46,6 +62,17 @@ export interface MutationDefinition<
    * state changes and after a restart, so it must depend on nothing but its arguments.
    */
   readonly optimistic?: (draft: State, payload: Payload<Schema>) => void;
+}
+
+/** Duplicates that are alike rather than equal, such as a call that two sources report a second apart. */
+export interface NearDedupe<in PayloadType> {
+  /** Equal for duplicates. */
+  readonly key: (payload: PayloadType) => string;
+  /**
+   * Numbers that may differ by their tolerance, each in a unit of its own. What is dropped is not compared with: of events
+   * at 0 s, 0.9 s and 1.8 s with a tolerance of 1 s the second is a duplicate of the first, and the third is none.
+   */
+  readonly near: readonly { readonly value: (payload: PayloadType) => number; readonly tolerance: number }[];
 }
 
 /** `medium` is another word for `normal`. */
@@ -116,6 +143,13 @@ export type AtomicMember<Definition extends AnyMutationDefinition> = Definition 
 
 /** What may be said of one mutation beside its type and payload. */
 export interface MutationOptions {
+  /**
+   * An id of the app's own, a UUID. Adding it again is harmless: with the same payload `add` resolves to the handle of the
+   * one that is there (`deduplicated`), whatever its status; with another one it rejects with `ID_REUSED`. It is never
+   * dropped as a duplicate of another, nor merged into one. Known until 7 days after it was confirmed.
+   * @default a new UUID of version 7
+   */
+  readonly id?: string;
   /** @default what its type says */
   readonly priority?: Priority;
   /** Not sent before this much time has passed, in milliseconds: an undo window, in which `cancel` is sure to work. @default 0 */

@@ -25,6 +25,8 @@ const header: MutationHeader = {
   generation: 1,
   revision: 0,
   replaces: null,
+  dedupeKey: null,
+  dedupeNear: null,
   type: 'account.rename',
   version: 1,
   lane: 'accounts:a',

@@ -57,6 +57,10 @@ export interface MutationHeader {
   readonly revision: number;
   /** Id of the one that this one was made instead of, since that may have been sent, or was a dead letter; null for none. */
   readonly replaces: string | null;
+  /** What duplicates of it share, shortened; null for a type that has none. */
+  readonly dedupeKey: string | null;
+  /** What in a duplicate may differ a little; null where nothing may. */
+  readonly dedupeNear: readonly number[] | null;
 }
 
 /** What is read only when it is sent or shown: kept apart from the header, which stays in memory. */
@@ -122,6 +126,8 @@ const header: v.GenericSchema<MutationHeader> = v.object({
   attempts: v.array(attempt),
   revision: v.number(),
   replaces: v.nullable(v.string()),
+  dedupeKey: v.nullable(v.string()),
+  dedupeNear: v.nullable(v.array(v.number())),
 });
 
 // What stands in them was checked when they were written, and the checksum says that it still does.

@@ -1,45 +1,40 @@
-import type { AnyMutationDefinition, MutationOptions } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { MutationOptions } from '../mutation/definition.ts';
 import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
-import type { Durability } from '../ports/storage.ts';
-import { ATOMIC_TYPE, type JsonObject } from '../protocol/wire.ts';
-import type { Capacity } from './capacity.ts';
+import { ATOMIC_TYPE } from '../protocol/wire.ts';
 import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
 import { GroupCommit } from './group-commit.ts';
-import { type CheckedPayload, checkPayload, prepareAtomic, prepareMutation, withPayload } from './prepare-mutation.ts';
+import type { Addition } from './merge-plan.ts';
+import { Placer, type PlacerPorts } from './placer.ts';
+import {
+  type AddInput,
+  type CheckedPayload,
+  checkPayload,
+  ownIdOf,
+  prepareAtomic,
+  prepareMutation,
+  withPayload,
+} from './prepare-mutation.ts';
 import { type QueueReader, unknownMutation } from './queue-reader.ts';
-import type { NewMutation, QueueStore } from './queue-store.ts';
+import type { QueueStore } from './queue-store.ts';
 import type { Runner } from './runner.ts';
 
-export interface AdderPorts {
-  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
-  readonly capacity: Capacity;
+export interface AdderPorts extends Omit<PlacerPorts, 'opened'> {
   readonly wallMs: () => number;
   readonly newId: (wallMs: number) => string;
   /** The parts of the queue once it is open; rejects when it is not. */
-  /** Something stands in the store now, and the engine knows of it. */
-  readonly added: (stored: Stored, input: AddInput | null) => MutationHandle;
-  readonly edited: (stored: Stored) => void;
   readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore; readonly reader: QueueReader }>;
 }
 
-export type AddInput = MutationOptions & { readonly type: string; readonly payload: unknown };
-
-/** What stands in the store now. */
-export interface Stored {
-  readonly header: MutationHeader;
-  readonly payload: JsonObject;
-  readonly durability: Durability;
-}
-
-/** Takes mutations in: checks them, makes room, and stores them in the order of the calls. */
+/** Takes mutations in: checks them, and stores them in the order of the calls. */
 export class Adder {
   private readonly ports: AdderPorts;
-  private readonly commits: GroupCommit;
+  private readonly commits: GroupCommit<Addition, MutationHandle>;
 
   constructor(ports: AdderPorts) {
     this.ports = ports;
-    this.commits = new GroupCommit(ports.opened);
+    const placer = new Placer(ports);
+    this.commits = new GroupCommit((additions) => placer.place(additions));
   }
 
   get whenFlushed(): Promise<void> {
@@ -49,11 +44,13 @@ export class Adder {
   async add(input: AddInput): Promise<MutationHandle> {
     const { definitions, newId, wallMs } = this.ports;
     const nowMs = wallMs();
-    const id = newId(nowMs);
+    const newOne = newId(nowMs);
     return this.store(async () => {
-      const { payload, header, body } = await prepareMutation(definitions, input, { id, wallMs: nowMs });
-      return { mutation: { header, body }, payload };
-    }, input);
+      const ownId = ownIdOf(input.id);
+      const prepared = await prepareMutation(definitions, input, { id: ownId ?? newOne, wallMs: nowMs });
+      const ownMark = ownId === null ? null : prepared.contentMark;
+      return { ...prepared, ownMark, mayMerge: ownId === null, input };
+    });
   }
 
   async addAtomic(
@@ -62,14 +59,13 @@ export class Adder {
   ): Promise<MutationHandle> {
     const { definitions, newId, wallMs } = this.ports;
     const nowMs = wallMs();
-    const id = newId(nowMs);
-    return this.store(
-      async () => {
-        const { payload, header, body } = await prepareAtomic(definitions, members, options, { id, wallMs: nowMs });
-        return { mutation: { header, body }, payload };
-      },
-      { ...options, type: ATOMIC_TYPE, payload: members },
-    );
+    const newOne = newId(nowMs);
+    return this.store(async () => {
+      const ownId = ownIdOf(options.id);
+      const prepared = await prepareAtomic(definitions, members, options, { id: ownId ?? newOne, wallMs: nowMs });
+      const input = { ...options, type: ATOMIC_TYPE, payload: members };
+      return { ...prepared, ownMark: ownId === null ? null : prepared.contentMark, mayMerge: false, input };
+    });
   }
 
   /**
@@ -100,7 +96,7 @@ export class Adder {
         return origin === undefined ? null : withPayload(header, checked, origin);
       });
       if (amended !== null && typeof amended === 'object') {
-        this.ports.edited({ header: amended, payload: checked.described.payload, durability: store.durability });
+        this.ports.amended({ header: amended, payload: checked.described.payload, durability: store.durability });
         return { kind: 'edited', id };
       }
     } finally {
@@ -124,53 +120,41 @@ export class Adder {
     const origin = old === null ? {} : ((await store.bodies([old])).get(old.seq) ?? {});
     const options = old === null ? {} : optionsOf(old);
     const { header, body } = withPayload({ ...prepared.header, ...options, replaces, seq: 0 }, checked, origin);
-    const mutation: NewMutation = { header, body: body ?? prepared.body };
+    const addition = {
+      header,
+      body: body ?? prepared.body,
+      payload,
+      origin,
+      ownMark: null,
+      mayMerge: false,
+      input: null,
+    };
     const handle =
-      deadLetter === null
-        ? await this.store(async () => ({ mutation, payload }), null)
-        : await this.replaceDeadLetter(deadLetter, mutation, payload);
+      deadLetter === null ? await this.store(async () => addition) : await this.replaceDeadLetter(deadLetter, addition);
     return { kind: 'replaced', id: handle.id, handle };
   }
 
-  private async replaceDeadLetter(
-    deadLetter: DeadLetter,
-    mutation: NewMutation,
-    payload: JsonObject,
-  ): Promise<MutationHandle> {
+  private async replaceDeadLetter(deadLetter: DeadLetter, addition: Addition): Promise<MutationHandle> {
     const { runner, store } = await this.ports.opened();
-    const dependsOn = await this.openParentsOf(mutation.header.dependsOn);
-    const ready = { ...mutation, header: { ...mutation.header, dependsOn } };
+    const dependsOn = await this.openParentsOf(addition.header.dependsOn);
+    const ready = { ...addition, header: { ...addition.header, dependsOn } };
     const { id } = deadLetter.header;
     const header = await store.replace(deadLetter, ready, this.ports.wallMs());
     // Retried, discarded or replaced meanwhile.
     if (header === null) throw unknownMutation(id);
     runner.discarded([id]);
     runner.added([header]);
-    return this.ports.added({ header, payload, durability: store.durability }, null);
+    return this.ports.added({ header, payload: addition.payload, durability: store.durability }, ready);
   }
 
   /** The place in the order of calls is taken here, before anything is awaited. */
-  private async store(
-    prepare: () => Promise<{ readonly mutation: NewMutation; readonly payload: JsonObject }>,
-    input: AddInput | null,
-  ): Promise<MutationHandle> {
-    let payload: JsonObject = {};
-    let durability: Durability = 'volatile';
-    let release = (): void => {};
-    return this.commits
-      .add(
-        async () => {
-          const prepared = await prepare();
-          ({ durability } = (await this.ports.opened()).store);
-          const { mutation } = prepared;
-          const dependsOn = await this.openParentsOf(mutation.header.dependsOn);
-          release = this.ports.capacity.claim({ count: 1, bytes: mutation.header.payloadBytes });
-          ({ payload } = prepared);
-          return { ...mutation, header: { ...mutation.header, dependsOn } };
-        },
-        (header) => this.ports.added({ header, payload, durability }, input),
-      )
-      .finally(() => release());
+  private store(prepare: () => Promise<Addition>): Promise<MutationHandle> {
+    return this.commits.add(async () => {
+      const addition = await prepare();
+      await this.ports.opened();
+      const dependsOn = await this.openParentsOf(addition.header.dependsOn);
+      return { ...addition, header: { ...addition.header, dependsOn } };
+    });
   }
 
   /** Parents that are not confirmed yet. Rejects when one of them has failed, or is not known here. */

@@ -23,6 +23,21 @@ export class Alarms {
     };
   }
 
+  /** Whether it has resolved when the time is over, in milliseconds. */
+  within(timeoutMs: number, promise: Promise<unknown>): Promise<boolean> {
+    return new Promise((resolve) => {
+      const stop = this.after(timeoutMs, () => resolve(false));
+      const end = (hasResolved: boolean): void => {
+        stop();
+        resolve(hasResolved);
+      };
+      promise.then(
+        () => end(true),
+        () => end(false),
+      );
+    });
+  }
+
   end(): void {
     this.isEnded = true;
     for (const cancel of this.cancels) cancel();

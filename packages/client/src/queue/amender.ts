@@ -26,6 +26,8 @@ export type Rewrite = (stored: StoredHeader) => Promise<Omit<Amendment, 'stored'
 
 /** How long the tab that delivers keeps something back for whoever rewrites it, in milliseconds. */
 const KEEP_BACK_MS = 2_000;
+/** Longest wait for another one's rewriting to end, in milliseconds; shorter than anyone waits for the answer. */
+const BUSY_MS = 200;
 /** Letting go that failed is tried again after this, in milliseconds. */
 const LET_GO_AGAIN_MS = 1_000;
 
@@ -43,6 +45,8 @@ const LET_GO_AGAIN_MS = 1_000;
  */
 export class Amender {
   private readonly ports: AmenderPorts;
+  /** Those who wait for someone else's rewriting to end. */
+  private waiting: (() => void)[] = [];
 
   constructor(ports: AmenderPorts) {
     this.ports = ports;
@@ -90,15 +94,21 @@ export class Amender {
   }
 
   /** Nothing is rewritten under this id, now or later. */
-  letGo({ amendId }: KeptBack): void {
-    this.ports.dispatch({ kind: 'letGo', amendId });
+  letGo({ amendId }: Pick<KeptBack, 'amendId'>): void {
+    this.hear({ kind: 'letGo', amendId });
     this.ports.post({ kind: 'letGo', amendId });
   }
 
   /** These stand rewritten in the store. */
   tell(headers: readonly MutationHeader[]): void {
-    this.ports.dispatch({ kind: 'amended', headers });
+    this.hear({ kind: 'amended', headers });
     this.ports.post({ kind: 'amended', headers });
+  }
+
+  /** What became of something that was kept back, from whichever tab. */
+  hear(message: Extract<TabMessage, { kind: 'amended' | 'letGo' }>): void {
+    this.ports.dispatch(message);
+    for (const look of this.waiting.splice(0)) look();
   }
 
   /** As the one who delivers. */
@@ -106,12 +116,27 @@ export class Amender {
     const { engine, watch, store, alarms, dispatch } = this.ports;
     // Asked before this tab has heard of them: it looks first.
     if (ids.some((id) => engine.mutations.get(id) === undefined)) await watch.catchUp();
+    await this.whenFree(ids);
     const amendId = this.ports.newId();
     const { epoch } = store;
     dispatch({ kind: 'keepBack', ids, amendId });
     const headers = this.keptUnder(amendId);
     if (headers.length > 0) alarms.after(KEEP_BACK_MS, () => this.takeBack(amendId));
     return { amendId, epoch, headers };
+  }
+
+  /** Only one may rewrite at a time; whoever comes second waits for a moment. */
+  private async whenFree(ids: readonly string[]): Promise<void> {
+    const { engine, alarms } = this.ports;
+    let isOver = false;
+    const isBusy = (): boolean => !isOver && ids.some((id) => (engine.mutations.get(id)?.amendId ?? null) !== null);
+    if (!isBusy()) return;
+    const stop = alarms.after(BUSY_MS, () => {
+      isOver = true;
+      for (const look of this.waiting.splice(0)) look();
+    });
+    while (isBusy()) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    stop();
   }
 
   /** Whoever asked for it did not come back in time. */
@@ -123,7 +148,7 @@ export class Amender {
   }
 
   private async endKeeping(amendId: string): Promise<void> {
-    const { store, dispatch } = this.ports;
+    const { store } = this.ports;
     for (let kept = this.keptUnder(amendId); kept.length > 0; kept = this.keptUnder(amendId)) {
       const stored = await store.pendingAt(kept.map(({ seq }) => seq));
       const amended: MutationHeader[] = [];
@@ -138,7 +163,7 @@ export class Amender {
       const fenced = unchanged.length === 0 ? [] : await store.amend(unchanged, store.epoch);
       if (fenced !== null) {
         this.tell([...amended, ...fenced]);
-        dispatch({ kind: 'letGo', amendId });
+        this.hear({ kind: 'letGo', amendId });
       } else if (!(await store.claim([])).isLeader) {
         this.ports.standDown();
       }

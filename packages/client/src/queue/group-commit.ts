@@ -1,19 +1,13 @@
-import type { MutationHeader } from '../mutation/record.ts';
-import type { NewMutation, QueueStore } from './queue-store.ts';
-import type { Runner } from './runner.ts';
-
 /** A place in the order of calls, taken at the call; what is to be stored comes when it has been checked. */
-interface Place {
-  mutation: NewMutation | null;
+interface Place<Item, Result> {
+  item: Item | null;
   isGivenUp: boolean;
-  stored: (header: MutationHeader) => void;
+  resolve: (result: Result) => void;
   reject: (error: unknown) => void;
 }
 
-export interface GroupCommitParts {
-  readonly store: QueueStore;
-  readonly runner: Runner;
-}
+/** Stores these together; each comes to a result or an error of its own. Rejects when it came to nothing for all of them. */
+export type CommitGroup<Item, Result> = (items: readonly Item[]) => Promise<readonly (Result | Error)[]>;
 
 /** Most mutations in one commit, so that one burst does not make one huge transaction. */
 const COMMIT_COUNT_MAX = 500;
@@ -22,31 +16,25 @@ const COMMIT_COUNT_MAX = 500;
  * Calls made together, or while a commit is under way, share the next commit, in the order of the calls: one whose
  * checks take longer is not overtaken. Each still learns its own end, and only after it.
  */
-export class GroupCommit {
-  private readonly opened: () => Promise<GroupCommitParts>;
-  private places: Place[] = [];
+export class GroupCommit<Item, Result> {
+  private readonly commit: CommitGroup<Item, Result>;
+  private places: Place<Item, Result>[] = [];
   private flushing: Promise<void> | null = null;
 
-  constructor(opened: () => Promise<GroupCommitParts>) {
-    this.opened = opened;
+  constructor(commit: CommitGroup<Item, Result>) {
+    this.commit = commit;
   }
 
-  /**
-   * Takes a place now; stores what `prepare` brings, or gives the place up when that rejects. `onStored` is called in the
-   * same turn as the engine is told, before anything can come back from the server.
-   */
-  async add<Result>(
-    prepare: () => Promise<NewMutation>,
-    onStored: (header: MutationHeader) => Result,
-  ): Promise<Result> {
-    const place: Place = { mutation: null, isGivenUp: false, stored: () => {}, reject: () => {} };
+  /** Takes a place now; stores what `prepare` brings, or gives the place up when that rejects. */
+  async add(prepare: () => Promise<Item>): Promise<Result> {
+    const place: Place<Item, Result> = { item: null, isGivenUp: false, resolve: () => {}, reject: () => {} };
     const stored = new Promise<Result>((resolve, reject) => {
-      place.stored = (header) => resolve(onStored(header));
+      place.resolve = resolve;
       place.reject = reject;
     });
     this.places.push(place);
     try {
-      place.mutation = await prepare();
+      place.item = await prepare();
     } catch (error) {
       place.isGivenUp = true;
       this.begin();
@@ -68,10 +56,11 @@ export class GroupCommit {
   private async flush(): Promise<void> {
     for (let group = this.takeReady(); group.length > 0; group = this.takeReady()) {
       try {
-        const { store, runner } = await this.opened();
-        const headers = await store.append(group.map(({ mutation }) => mutation as NewMutation));
-        runner.added(headers);
-        headers.forEach((header, index) => group[index]?.stored(header));
+        const ends = await this.commit(group.map(({ item }) => item as Item));
+        ends.forEach((end, index) => {
+          if (end instanceof Error) group[index]?.reject(end);
+          else group[index]?.resolve(end);
+        });
       } catch (error) {
         for (const { reject } of group) reject(error);
       }
@@ -81,11 +70,11 @@ export class GroupCommit {
   }
 
   /** The first ones that are ready, up to the first that is not. */
-  private takeReady(): Place[] {
-    const group: Place[] = [];
+  private takeReady(): Place<Item, Result>[] {
+    const group: Place<Item, Result>[] = [];
     let taken = 0;
     for (const place of this.places) {
-      if ((place.mutation === null && !place.isGivenUp) || group.length === COMMIT_COUNT_MAX) break;
+      if ((place.item === null && !place.isGivenUp) || group.length === COMMIT_COUNT_MAX) break;
       taken += 1;
       if (!place.isGivenUp) group.push(place);
     }

@@ -4,7 +4,12 @@ import type { Settled } from './queue-events.ts';
 
 /** What `add` resolves to, once the mutation is durable. */
 export interface MutationHandle {
+  /** Of the mutation that stands for this call: a new one, or the one that it was merged into. */
   readonly id: string;
+  /** Nothing new was stored: one like it was there, and was surely never sent; or one under the same id of the app's own. */
+  readonly deduplicated: boolean;
+  /** Nothing new was stored: one that was there, and was surely never sent, has both changes now. */
+  readonly coalesced: boolean;
   /** What it survives from now on, as the store gave it. */
   readonly durability: Durability;
   /** The server's verdict, however long it takes. Never rejects. */

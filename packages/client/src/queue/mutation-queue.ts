@@ -7,7 +7,7 @@ import { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Durability } from '../ports/storage.ts';
 import { DebugLog, type DebugOption, errorData } from '../telemetry/debug-log.ts';
 import { Emitter } from '../telemetry/emitter.ts';
-import { Adder, type Stored } from './adder.ts';
+import { Adder } from './adder.ts';
 import type { CancelAnswer } from './ask-leader.ts';
 import { Capacity } from './capacity.ts';
 import { drain, type DrainResult } from './drain.ts';
@@ -24,6 +24,7 @@ import {
   resolveOptions,
   retryRulesOf,
 } from './options.ts';
+import type { Stored } from './placer.ts';
 import type { QueueEvents, Settled, StoredEvent } from './queue-events.ts';
 import {
   isSameSnapshot,
@@ -117,13 +118,19 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       capacity: this.capacity,
       wallMs: () => this.options.clock.wallMs(),
       newId: (wallMs) => this.options.newId(wallMs),
-      added: (stored, input) => {
+      added: (stored, { input }) => {
         const { id } = stored.header;
         if (input?.onRetry !== undefined) this.verdicts.onRetry(id, input.onRetry);
         this.listeners.stored.emit(eventOf(stored));
         return this.handleOf(id, stored.durability);
       },
-      edited: (stored) => this.listeners.amended.emit(eventOf(stored)),
+      merged: ({ header: { id }, durability }, { input }, kind) => {
+        if (input?.onRetry !== undefined) this.verdicts.onRetry(id, input.onRetry);
+        return this.handleOf(id, durability, kind);
+      },
+      amended: (stored) => this.listeners.amended.emit(eventOf(stored)),
+      nowMs: () => this.options.clock.nowMs(),
+      report: (error) => this.fail(toHoldfastError(error)),
       opened: () => this.opened(),
     });
     // Whoever awaits `ready` or `add` is told; nobody has to.
@@ -136,9 +143,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 
   /**
-   * Makes a mutation durable on this device, and resolves when it is. Delivery follows by itself.
+   * Makes a mutation durable on this device, and resolves when it is. Delivery follows by itself. One that needs not be stored
+   * again resolves to the handle of the one that stands for it; see `dedupe` and `coalesce` of its type, and `id`.
    * Rejects with a `HoldfastError`, and then nothing is stored: `UNDECLARED_TYPE`, `INVALID_PAYLOAD`, `PAYLOAD_NOT_JSON`,
-   * `PAYLOAD_TOO_LARGE`, `INVALID_OPTION`, `QUEUE_FULL`, `PARENT_FAILED`, `UNKNOWN_MUTATION`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `STORAGE_FAILED`, `QUEUE_CLOSED`.
+   * `PAYLOAD_TOO_LARGE`, `INVALID_OPTION`, `ID_REUSED`, `QUEUE_FULL`, `PARENT_FAILED`, `UNKNOWN_MUTATION`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `STORAGE_FAILED`, `QUEUE_CLOSED`.
    */
   async add(input: MutationInput<Definitions[number]>): Promise<MutationHandle> {
     return this.adder.add(input).catch((error: unknown) => this.refused(error));
@@ -434,9 +442,15 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return parts;
   }
 
-  private handleOf(id: string, durability: Durability): MutationHandle {
+  private handleOf(
+    id: string,
+    durability: Durability,
+    kind: 'added' | 'deduplicated' | 'coalesced' = 'added',
+  ): MutationHandle {
     return {
       id,
+      deduplicated: kind === 'deduplicated',
+      coalesced: kind === 'coalesced',
       durability,
       settled: this.verdictOn(id),
       cancel: () => this.cancel(id),

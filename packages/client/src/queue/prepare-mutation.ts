@@ -9,14 +9,18 @@ import {
   type Priority,
 } from '../mutation/definition.ts';
 import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
-import { type MutationBody, type MutationHeader, type RecordPriority, writeBody } from '../mutation/record.ts';
+import { fingerprint } from '../mutation/fingerprint.ts';
+import { type MutationHeader, type RecordPriority, writeBody } from '../mutation/record.ts';
 import { ATOMIC_TYPE, type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
-import { originOf } from './mutation-origin.ts';
+import { type MutationOrigin, originOf } from './mutation-origin.ts';
 import type { Amendment, NewMutation } from './queue-store.ts';
 
 /** A mutation that may be stored, and its payload as the schema returned it. */
 export interface PreparedMutation extends NewMutation {
   readonly payload: JsonObject;
+  readonly origin: MutationOrigin;
+  /** Told from every other content under the same id. */
+  readonly contentMark: string;
 }
 
 /** A payload that may be stored, and what its definition says about it. */
@@ -25,6 +29,7 @@ export interface CheckedPayload {
   /** Canonical JSON. */
   readonly text: string;
   readonly bytes: number;
+  readonly dedupe: Pick<MutationHeader, 'dedupeKey' | 'dedupeNear'>;
 }
 
 /** Checks a payload by the definition of its type. Throws what is wrong with it. */
@@ -40,7 +45,8 @@ export async function checkPayload(
       [...definitions.keys()].filter((each) => each !== ATOMIC_TYPE),
     );
   const payload = await validate(definition, input);
-  return { ...writePayload(type, payload), described: describe(definition, payload) };
+  const written = writePayload(type, payload);
+  return { ...written, described: describe(definition, payload), dedupe: dedupeOf(definition, payload, written.text) };
 }
 
 function writePayload(type: string, payload: object): Pick<CheckedPayload, 'text' | 'bytes'> {
@@ -53,19 +59,30 @@ function writePayload(type: string, payload: object): Pick<CheckedPayload, 'text
 /** What a stored mutation becomes with another payload, all else being as it was. */
 export function withPayload(
   stored: MutationHeader,
-  { described, text, bytes }: CheckedPayload,
-  origin: Omit<MutationBody, 'payload'>,
+  { described, text, bytes, dedupe }: CheckedPayload,
+  origin: MutationOrigin,
 ): Omit<Amendment, 'stored'> {
   const { version, operation, entity } = described;
   const body = writeBody(text, origin);
-  const header = { ...stored, version, operation, entity, payloadBytes: bytes, bodyChecksum: checksum(body) };
+  const header = {
+    ...stored,
+    ...dedupe,
+    version,
+    operation,
+    entity,
+    payloadBytes: bytes,
+    bodyChecksum: checksum(body),
+  };
   return { header, body };
 }
+
+/** What `add` is called with, whatever the type. */
+export type AddInput = MutationOptions & { readonly type: string; readonly payload: unknown };
 
 /** Checks a payload and makes the record of it. Throws what is wrong with it, before anything is stored. */
 export async function prepareMutation(
   definitions: ReadonlyMap<string, AnyMutationDefinition>,
-  input: MutationOptions & { readonly type: string; readonly payload: unknown },
+  input: AddInput,
   { id, wallMs }: { readonly id: string; readonly wallMs: number },
 ): Promise<PreparedMutation> {
   const checked = await checkPayload(definitions, input.type, input.payload);
@@ -103,22 +120,25 @@ export async function prepareAtomic(
     alsoLanes,
     payload,
   } as const;
-  const atomic = { ...writePayload(ATOMIC_TYPE, payload), described };
+  const atomic = { ...writePayload(ATOMIC_TYPE, payload), described, dedupe: NO_DEDUPE };
   return recordOf(atomic, { ...options, priority: options.priority ?? priority }, { id, wallMs });
 }
 
 const PRIORITIES = ['high', 'normal', 'low'] as const;
 
 function recordOf(
-  { described, text, bytes }: CheckedPayload,
+  { described, text, bytes, dedupe }: CheckedPayload,
   input: MutationOptions & { readonly priority: Priority },
   { id, wallMs }: { readonly id: string; readonly wallMs: number },
 ): PreparedMutation {
   const { type, version, operation, entity, lane, alsoLanes } = described;
   const retries = retryOptionsOf(input);
-  const body = writeBody(text, originOf(input));
+  const origin = originOf(input);
+  const body = writeBody(text, origin);
   return {
     payload: described.payload,
+    origin,
+    contentMark: fingerprint(`${type} ${text}`),
     body,
     header: {
       id,
@@ -140,8 +160,37 @@ function recordOf(
       attempts: [],
       revision: 0,
       replaces: null,
+      ...dedupe,
     },
   };
+}
+
+const NO_DEDUPE = { dedupeKey: null, dedupeNear: null } as const;
+
+/** What duplicates of it share, and what in them may differ a little. Only a mark of the key is kept: it may be long, or secret. */
+function dedupeOf(
+  definition: AnyMutationDefinition,
+  payload: object,
+  text: string,
+): Pick<MutationHeader, 'dedupeKey' | 'dedupeNear'> {
+  const { type, dedupe } = definition;
+  if (dedupe === false) return NO_DEDUPE;
+  if (dedupe === undefined) return { dedupeKey: fingerprint(`= ${text}`), dedupeNear: null };
+  let key: unknown;
+  let near: readonly unknown[] | null;
+  try {
+    key = typeof dedupe === 'function' ? dedupe(payload) : dedupe.key(payload);
+    near = typeof dedupe === 'function' ? null : dedupe.near.map(({ value }) => value(payload));
+  } catch (cause) {
+    throw undescribable(type, '`dedupe` threw', cause);
+  }
+  if (typeof key !== 'string') throw undescribable(type, '`dedupe` did not return a text');
+  if (near !== null && !near.every(isFinite)) throw undescribable(type, '`near` of `dedupe` did not return a number');
+  return { dedupeKey: fingerprint(`: ${key}`), dedupeNear: near };
+}
+
+function isFinite(value: unknown): value is number {
+  return Number.isFinite(value);
 }
 
 function priorityOf(priority: Priority): RecordPriority {
@@ -152,6 +201,19 @@ function retryOptionsOf(input: MutationOptions): Pick<MutationHeader, 'maxRetrie
   const maxRetries = input.doNotRetry === true ? 0 : countOption('maxRetries', input.maxRetries);
   return { maxRetries, retryDelayMs: countOption('retryDelayMs', input.retryDelayMs) };
 }
+
+/** An id of the app's own as the server writes it; null where none was given. */
+export function ownIdOf(id: string | undefined): string | null {
+  if (id === undefined) return null;
+  if (typeof id === 'string' && UUID.test(id)) return id.toLowerCase();
+  throw new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `Not stored: \`id\` must be a UUID; it is ${typeof id === 'string' ? JSON.stringify(id) : typeof id}.`,
+    hint: 'Make one with `crypto.randomUUID()`, or leave it out.',
+  });
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** A whole number from 0, or null where none was given. */
 function countOption(option: string, value: number | undefined): number | null {

@@ -6,7 +6,7 @@ describe('draining', () => {
     const device = new TestDevice();
     const queue = await device.open();
     await queue.pause();
-    await Promise.all([note('a'), note('a'), note('b'), note('c', 'bad')].map((each) => queue.add(each)));
+    await Promise.all([note('a'), note('a', 'y'), note('b'), note('c', 'bad')].map((each) => queue.add(each)));
     device.server.judge = ({ payload }) => (payload['text'] === 'bad' ? 'rejected' : 'applied');
     const progress: string[] = [];
     const events: string[] = [];

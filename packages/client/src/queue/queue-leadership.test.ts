@@ -134,7 +134,7 @@ test('Q19 · without a lock manager and without messages, everything is delivere
   device.browser.isLosingMessages = true;
   const queues = [await device.open(), await device.open(), await device.open()];
 
-  for (const queue of queues) await queue.add(note('a'));
+  for (const [index, queue] of queues.entries()) await queue.add(note('a', `${index}`));
   await device.clock.pass(120 * SECOND_MS);
 
   expect(device.server.effects.toSorted()).toEqual(['id-2', 'id-3', 'id-4']);

@@ -175,7 +175,9 @@ test('O1 · what a tab has added is not shown any more once it has failed, altho
   await device.clock.settle();
   device.browser.isLosingMessages = false;
   device.server.hold();
-  const { id } = await other.add(note('b'));
+  const adding = other.add(note('b'));
+  await device.clock.pass(250);
+  const { id } = await adding;
   await device.clock.settle();
   device.browser.isLosingMessages = true;
   device.server.release();

@@ -14,7 +14,7 @@ import {
   sealRecord,
 } from '../mutation/record.ts';
 import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
-import { BODY, COMPLETED, DISCARDED, FAILED, META, PENDING, seqKey, seqOfKey } from './record-keys.ts';
+import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, seqKey, seqOfKey } from './record-keys.ts';
 
 /** A mutation that is about to become durable; its number comes with the commit. */
 export interface NewMutation {
@@ -39,6 +39,30 @@ export interface Amendment {
 export interface Unreadable {
   readonly seq: number;
   readonly text: string;
+}
+
+/** Merges into pending ones. */
+export interface Merges {
+  readonly epoch: string;
+  readonly amendments: readonly Amendment[];
+  /** Those that stand for a duplicate, and must be pending as they are. */
+  readonly unchanged: readonly StoredHeader[];
+}
+
+/** What one commit brings into the store. */
+export interface Placement {
+  readonly additions: readonly NewMutation[];
+  /** Ids of the app's own among the additions, which nobody may have used before. */
+  readonly ownIds: readonly { readonly id: string; readonly contentMark: string }[];
+  readonly merges: Merges | null;
+  /** The last number given out when all this was decided, where it holds only as long as none was since; else null. */
+  readonly seenSeq: number | null;
+}
+
+export interface Placed {
+  /** Of the additions, in their order. */
+  readonly headers: readonly MutationHeader[];
+  readonly amended: readonly MutationHeader[];
 }
 
 export interface Found<Record> {
@@ -96,18 +120,41 @@ export class QueueStore {
     return this.ownEpoch;
   }
 
-  /** Stores all of them or none, numbered in their order after everything stored before. */
-  async append(mutations: readonly NewMutation[]): Promise<readonly MutationHeader[]> {
-    const stored = await this.numbered(mutations.length, [], (firstSeq) => {
-      const headers = mutations.map(({ header }, index) => ({ ...header, seq: firstSeq + index }));
+  /**
+   * Stores all of it or nothing: new mutations, numbered in their order after everything stored before, and merges into
+   * pending ones. Null when what was expected does not hold any more: look again, and decide anew.
+   */
+  async place(placement: Placement): Promise<Placed | null> {
+    const { additions, ownIds, merges } = placement;
+    const amended = merges === null ? null : batchOfAmendments(merges.amendments, merges.epoch);
+    const expect: Expectation[] = ownIds.map(({ id }) => ({ key: OWN_ID + id, value: null }));
+    if (amended !== null) expect.push(...amended.expect);
+    for (const { header, text } of merges?.unchanged ?? [])
+      expect.push({ key: seqKey(PENDING, header.seq), value: text });
+    const write = (firstSeq: number): { readonly result: Placed; readonly changes: readonly Change[] } => {
+      const headers = additions.map(({ header }, index) => ({ ...header, seq: firstSeq + index }));
       const changes = headers.flatMap((header, index): Change[] => [
         { kind: 'put', key: seqKey(PENDING, header.seq), value: sealRecord(header) },
-        { kind: 'put', key: seqKey(BODY, header.seq), value: mutations[index]?.body ?? '' },
+        { kind: 'put', key: seqKey(BODY, header.seq), value: additions[index]?.body ?? '' },
       ]);
-      return { result: headers, changes };
-    });
-    // With no other expectation than the number, only the number can be refused, and that is tried again.
-    return stored ?? [];
+      for (const { id, contentMark } of ownIds) changes.push({ kind: 'put', key: OWN_ID + id, value: contentMark });
+      return {
+        result: { headers, amended: amended?.headers ?? [] },
+        changes: [...changes, ...(amended?.changes ?? [])],
+      };
+    };
+    return this.numbered(additions.length, expect, write, placement.seenSeq);
+  }
+
+  /** What ids of the app's own were added with; null for those that are not known. */
+  async contentMarks(ids: readonly string[]): Promise<readonly (string | null)[]> {
+    return this.storage.read(ids.map((id) => OWN_ID + id));
+  }
+
+  /** The last number given out. */
+  async readLastSeq(): Promise<number> {
+    const [seq = null] = await this.storage.read([META.seq]);
+    return Number(seq ?? 0);
   }
 
   /** Pending ones numbered above `seq`, in order; a page of them. */
@@ -321,36 +368,41 @@ export class QueueStore {
     for (const { key, value } of entries) {
       const parsed = parseCompleted(value);
       if (parsed.kind === 'record' && parsed.record.confirmedAtMs < confirmedBeforeMs)
-        changes.push({ kind: 'delete', key });
+        changes.push({ kind: 'delete', key }, { kind: 'delete', key: OWN_ID + parsed.record.id });
     }
     if (changes.length > 0) await this.storage.commit({ expect: [], changes });
-    return changes.length;
+    return changes.length / 2;
   }
 
   async close(): Promise<void> {
     await this.storage.close();
   }
 
-  /** Commits changes that need new numbers, again with higher ones when another tab has taken them; null when `expect` does not hold. */
+  /**
+   * Commits changes that need new numbers, again with higher ones when another tab has taken them; null when `expect` does
+   * not hold, or when a number was given out after `seenSeq`, for one who had to know them all.
+   */
   private async numbered<Result>(
     count: number,
     expect: readonly Expectation[],
     write: (firstSeq: number) => { readonly result: Result; readonly changes: readonly Change[] },
+    seenSeq: number | null = null,
   ): Promise<Result | null> {
+    if (seenSeq !== null) this.lastSeq = seenSeq === 0 ? null : String(seenSeq);
     for (;;) {
       const firstSeq = Number(this.lastSeq ?? 0) + 1;
       const lastSeq = String(firstSeq + count - 1);
       const { result, changes } = write(firstSeq);
       const outcome = await this.storage.commit({
         expect: [{ key: META.seq, value: this.lastSeq }, ...expect],
-        changes: [{ kind: 'put', key: META.seq, value: lastSeq }, ...changes],
+        changes: count === 0 ? changes : [{ kind: 'put', key: META.seq, value: lastSeq }, ...changes],
       });
       if (outcome.kind === 'committed') {
-        this.lastSeq = lastSeq;
+        if (count > 0) this.lastSeq = lastSeq;
         return result;
       }
-      if (outcome.key !== META.seq) return null;
-      this.lastSeq = outcome.actual;
+      if (outcome.key === META.seq) this.lastSeq = outcome.actual;
+      if (outcome.key !== META.seq || seenSeq !== null) return null;
     }
   }
 

@@ -21,6 +21,8 @@ export const FAILED = 'f/';
 export const BODY = 'b/';
 /** History of confirmed mutations, by id; an id is a UUIDv7, so the oldest come first. */
 export const COMPLETED = 'd/';
+/** What ids of the app's own were added with, by id: a mark of the content, and not the content. */
+export const OWN_ID = 'i/';
 /** Dead letters that someone disposed of: who, when and why; by id. */
 export const DISCARDED = 'x/';
 

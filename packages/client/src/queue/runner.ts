@@ -57,11 +57,11 @@ export class Runner {
   readonly engine: Engine;
   readonly watch: StoreWatch;
   readonly amender: Amender;
+  readonly alarms: Alarms;
   private readonly ports: RunnerPorts;
   private readonly events: RunnerEvents;
   private isClosing = false;
   private isClosed = false;
-  private readonly alarms: Alarms;
   private readonly sender: Sender;
   private readonly writer: SettlementWriter;
   private readonly askLeader: AskLeader;
@@ -273,10 +273,8 @@ export class Runner {
         this.watch.settledElsewhere(message.settlements);
         return;
       case 'amended':
-        this.dispatch(message);
-        return;
       case 'letGo':
-        this.dispatch(message);
+        this.amender.hear(message);
         return;
       case 'discarded':
         this.watch.discarded(message.ids);

@@ -57,6 +57,11 @@ export class StoreWatch {
     this.ports = ports;
   }
 
+  /** Every number up to this one has been looked at, and the engine knows what of it is pending. */
+  get seen(): number {
+    return this.seenSeq;
+  }
+
   /** Resolves when no look is under way. */
   get whenQuiet(): Promise<void> {
     return this.looking;
@@ -219,16 +224,19 @@ export class StoreWatch {
   private async findPending(afterSeq: number): Promise<Seen> {
     const bySeq = new Map<number, MutationHeader>();
     const unreadable = new Set<number>();
+    // Read before the look: the last numbers may have been settled already, and then no header stands for them.
+    const lastSeq = await this.ports.store.readLastSeq();
     for (let from: number | null = afterSeq; from !== null; ) {
       const found: Found<MutationHeader> = await this.ports.store.pendingAfter(from);
       this.reportUnreadable(found.unreadable, unreadable);
       for (const header of found.records) bySeq.set(header.seq, header);
-      const lastSeq: number = found.records.at(-1)?.seq ?? from;
-      this.seenSeq = Math.max(this.seenSeq, lastSeq);
+      const foundSeq: number = found.records.at(-1)?.seq ?? from;
+      this.seenSeq = Math.max(this.seenSeq, foundSeq);
       const headers = found.records.filter(({ id, seq }) => seq > (this.gone.get(id)?.pendingSeq ?? 0));
       if (headers.length > 0) this.ports.dispatch({ kind: 'found', headers, deadLetters: [] });
-      from = found.hasMore ? lastSeq : null;
+      from = found.hasMore ? foundSeq : null;
     }
+    this.seenSeq = Math.max(this.seenSeq, lastSeq);
     return { headers: bySeq, unreadable };
   }
 

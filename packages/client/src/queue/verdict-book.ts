@@ -28,7 +28,7 @@ export class VerdictBook {
   private readonly waiters = new Map<string, ((settled: Settled) => void)[]>();
   /** The latest confirmed ones, oldest first. */
   private readonly confirmed = new Map<string, Recent>();
-  private readonly onRetries = new Map<string, OnRetry>();
+  private readonly onRetries = new Map<string, OnRetry[]>();
 
   constructor(listeners: VerdictListeners) {
     this.listeners = listeners;
@@ -43,7 +43,7 @@ export class VerdictBook {
   }
 
   onRetry(id: string, callback: OnRetry): void {
-    this.onRetries.set(id, callback);
+    this.onRetries.set(id, [...(this.onRetries.get(id) ?? []), callback]);
   }
 
   waitFor(id: string, resolve: (settled: Settled) => void): void {
@@ -81,10 +81,12 @@ export class VerdictBook {
   }
 
   private callOnRetry(event: Parameters<OnRetry>[0]): void {
-    try {
-      this.onRetries.get(event.id)?.(event);
-    } catch (error) {
-      this.listeners.error(toHoldfastError(error));
+    for (const callback of this.onRetries.get(event.id) ?? []) {
+      try {
+        callback(event);
+      } catch (error) {
+        this.listeners.error(toHoldfastError(error));
+      }
     }
   }
 

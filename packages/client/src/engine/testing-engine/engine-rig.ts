@@ -18,6 +18,8 @@ export interface HeaderOptions {
   readonly retryDelayMs?: number;
   readonly delayMs?: number;
   readonly dependsOn?: readonly string[];
+  readonly dedupeKey?: string;
+  readonly dedupeNear?: readonly number[];
   readonly expiresAtMs?: number;
   readonly alsoLanes?: readonly string[];
 }
@@ -99,6 +101,8 @@ export class EngineRig {
       attempts: options.attempts ?? [],
       revision: 0,
       replaces: null,
+      dedupeKey: options.dedupeKey ?? null,
+      dedupeNear: options.dedupeNear ?? null,
     };
   }
 

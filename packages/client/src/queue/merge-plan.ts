@@ -1,0 +1,216 @@
+import { NearIndex } from '../engine/near-index.ts';
+import { nearKey, type Unconfirmed } from '../engine/unconfirmed.ts';
+import type { AnyMutationDefinition } from '../mutation/definition.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { JsonObject } from '../protocol/wire.ts';
+import type { Capacity } from './capacity.ts';
+import type { MutationOrigin } from './mutation-origin.ts';
+import { type AddInput, checkPayload, withPayload } from './prepare-mutation.ts';
+import type { NewMutation, Placement, StoredHeader } from './queue-store.ts';
+
+/** A checked mutation that is about to be stored. */
+export interface Addition extends NewMutation {
+  readonly payload: JsonObject;
+  readonly origin: MutationOrigin;
+  /** Mark of its content, where its id is the app's own; else null. */
+  readonly ownMark: string | null;
+  /** Whether it may be dropped as a duplicate of another, or merged into one. */
+  readonly mayMerge: boolean;
+  /** What it was made from; null for one that replaces another. */
+  readonly input: AddInput | null;
+}
+
+/** One that others may be merged into: new in this commit, or stored before and kept back. */
+export interface Standing {
+  header: NewMutation['header'];
+  payload: JsonObject;
+  origin: MutationOrigin;
+  /** Null: as it is stored. */
+  body: string | null;
+  /** Null: new. */
+  readonly stored: StoredHeader | null;
+}
+
+export interface MergePlanPorts {
+  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
+  readonly capacity: Capacity;
+  readonly mutations: Unconfirmed;
+  /** Those that are kept back, by id. */
+  readonly standing: ReadonlyMap<string, Standing>;
+  /** Additions under an id of the app's own that is known already, by this id. */
+  readonly known: ReadonlyMap<string, Standing | Error>;
+  readonly report: (error: unknown) => void;
+}
+
+export type End = Error | { readonly kind: 'added' | 'deduplicated' | 'coalesced'; readonly standing: Standing };
+
+/** New ones come after all that are stored. */
+const AFTER_STORED = Number.MAX_SAFE_INTEGER / 2;
+
+/** What becomes of each of some additions, in their order: stored, dropped, or merged into one before it. */
+export class MergePlan {
+  /** One for each addition. */
+  readonly ends: End[] = [];
+  readonly added: Standing[] = [];
+  private readonly ports: MergePlanPorts;
+  /** The newest of each lane; null for one that nothing may be merged into. */
+  private readonly newest = new Map<string, Standing | null>();
+  private readonly near = new NearIndex<Standing>();
+  private readonly own = new Map<string, { readonly ownMark: string; readonly standing: Standing }>();
+  private readonly used = new Set<Standing>();
+  private readonly release: (() => void)[] = [];
+
+  constructor(ports: MergePlanPorts) {
+    this.ports = ports;
+  }
+
+  /** Stored before, and rewritten. */
+  get amended(): readonly Standing[] {
+    return [...this.used].filter(({ body }) => body !== null);
+  }
+
+  /** Looks at the newest of the lanes before it first awaits anything. */
+  async make(additions: readonly Addition[]): Promise<void> {
+    const { mutations, standing } = this.ports;
+    for (const { header } of additions) {
+      const tail = mutations.schedule.lane(header.lane)?.tail;
+      if (tail !== undefined) this.newest.set(header.lane, standing.get(tail.header.id) ?? null);
+    }
+    for (const each of standing.values()) this.listNear(each, each.stored?.header.seq ?? 0);
+    for (const [index, addition] of additions.entries()) {
+      try {
+        this.ends.push(await this.decide(addition, index));
+      } catch (error) {
+        if (!(error instanceof Error)) throw error;
+        this.ends.push(error);
+      }
+    }
+  }
+
+  /** `epoch`: under which something is kept back. `seenSeq`: the last number that this plan knows of; null where that does not matter. */
+  placement(epoch: string | null, seenSeq: number | null): Placement {
+    const unchanged = [...this.used].flatMap(({ body, stored }) => (body === null && stored !== null ? [stored] : []));
+    const amendments = this.amended.flatMap(({ header, body, stored }) =>
+      stored === null ? [] : [{ stored, header: { ...header, seq: stored.header.seq }, body }],
+    );
+    return {
+      additions: this.added.map(({ header, body }) => ({ header, body: body ?? '' })),
+      ownIds: [...this.own].map(([id, { ownMark }]) => ({ id, contentMark: ownMark })),
+      seenSeq,
+      merges: epoch === null || this.used.size === 0 ? null : { epoch, amendments, unchanged },
+    };
+  }
+
+  giveRoomBack(): void {
+    for (const release of this.release.splice(0)) release();
+  }
+
+  private async decide(addition: Addition, index: number): Promise<End> {
+    const { header, ownMark } = addition;
+    if (ownMark !== null) {
+      const known = this.ports.known.get(header.id);
+      if (known !== undefined) return known instanceof Error ? known : { kind: 'deduplicated', standing: known };
+      const own = this.own.get(header.id);
+      if (own !== undefined)
+        return own.ownMark === ownMark ? { kind: 'deduplicated', standing: own.standing } : idReused(header.id);
+    }
+    const merged = addition.mayMerge ? await this.merge(addition) : null;
+    if (merged !== null) return merged;
+    this.release.push(this.ports.capacity.claim({ count: 1, bytes: header.payloadBytes }));
+    const standing = standingOf(addition);
+    this.added.push(standing);
+    for (const lane of [header.lane, ...header.alsoLanes]) this.newest.set(lane, standing);
+    this.listNear(standing, AFTER_STORED + index);
+    if (ownMark !== null) this.own.set(header.id, { ownMark, standing });
+    return { kind: 'added', standing };
+  }
+
+  private async merge(addition: Addition): Promise<End | null> {
+    const { header } = addition;
+    const definition = this.ports.definitions.get(header.type);
+    const isAlike = (standing: Standing): boolean => this.isAlike(standing.header, header);
+    const newest = this.newest.get(header.lane) ?? null;
+    const duplicate =
+      header.dedupeNear !== null
+        ? this.near.find(nearKey(header), header.dedupeNear, tolerancesOf(definition)).find(isAlike)
+        : header.dedupeKey !== null && newest?.header.dedupeKey === header.dedupeKey && isAlike(newest)
+          ? newest
+          : undefined;
+    if (duplicate !== undefined) {
+      this.use(duplicate);
+      return { kind: 'deduplicated', standing: duplicate };
+    }
+    if (newest === null || definition?.coalesce === undefined || !isAlike(newest)) return null;
+    return (await this.coalesce(newest, addition, definition)) ? { kind: 'coalesced', standing: newest } : null;
+  }
+
+  /** The type's own function decides; what it makes is checked like any payload. */
+  private async coalesce(
+    newest: Standing,
+    { header, payload, origin }: Addition,
+    definition: AnyMutationDefinition,
+  ): Promise<boolean> {
+    const before = newest.header;
+    try {
+      const merged: unknown = definition.coalesce?.(newest.payload, payload);
+      const checked = await checkPayload(this.ports.definitions, header.type, merged);
+      if (checked.described.lane !== before.lane) return false;
+      this.release.push(
+        this.ports.capacity.claim({ count: 0, bytes: Math.max(0, checked.bytes - before.payloadBytes) }),
+      );
+      // An undo window is that of the newest.
+      const createdAtMs = before.delayMs > 0 ? header.createdAtMs : before.createdAtMs;
+      newest.origin = { ...newest.origin, ...origin };
+      const amended = withPayload({ ...before, createdAtMs, seq: 0 }, checked, newest.origin);
+      newest.header = amended.header;
+      newest.body = amended.body;
+      newest.payload = checked.described.payload;
+    } catch (error) {
+      this.ports.report(error);
+      return false;
+    }
+    this.use(newest);
+    return true;
+  }
+
+  private use(standing: Standing): void {
+    if (standing.stored !== null) this.used.add(standing);
+  }
+
+  private listNear(standing: Standing, order: number): void {
+    const { dedupeNear } = standing.header;
+    if (dedupeNear !== null) this.near.add(nearKey(standing.header), dedupeNear, order, standing);
+  }
+
+  /** Of one type and version, and to be sent under the same conditions. */
+  private isAlike(left: NewMutation['header'], right: NewMutation['header']): boolean {
+    const isOpen = (id: string): boolean => this.ports.mutations.get(id) !== undefined;
+    const parents = left.dependsOn.filter(isOpen);
+    return (
+      ALIKE.every((field) => left[field] === right[field]) &&
+      parents.length === right.dependsOn.filter(isOpen).length &&
+      parents.every((id) => right.dependsOn.includes(id))
+    );
+  }
+}
+
+const ALIKE = ['type', 'version', 'priority', 'maxRetries', 'retryDelayMs', 'delayMs', 'expiresAtMs'] as const;
+
+export function standingOf({ header, payload, origin, body }: Addition): Standing {
+  return { header, payload, origin, body, stored: null };
+}
+
+export function tolerancesOf(definition: AnyMutationDefinition | undefined): readonly number[] {
+  const dedupe = definition?.dedupe;
+  return typeof dedupe === 'object'
+    ? dedupe.near.map(({ tolerance }: { readonly tolerance: number }) => tolerance)
+    : [];
+}
+
+export function idReused(id: string): HoldfastError {
+  return new HoldfastError({
+    code: 'ID_REUSED',
+    message: `Not stored: the id ${id} stands for another mutation already.`,
+    hint: 'Make a new id for a new change; the same id means the same change.',
+  });
+}

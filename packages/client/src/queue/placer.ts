@@ -1,0 +1,196 @@
+import type { Entry } from '../engine/entry.ts';
+import { nearKey } from '../engine/unconfirmed.ts';
+import type { AnyMutationDefinition } from '../mutation/definition.ts';
+import type { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { MutationHeader } from '../mutation/record.ts';
+import type { Durability } from '../ports/storage.ts';
+import type { JsonObject } from '../protocol/wire.ts';
+import type { KeptBack } from './ask-leader.ts';
+import type { Capacity } from './capacity.ts';
+import { type Addition, idReused, MergePlan, type Standing, standingOf, tolerancesOf } from './merge-plan.ts';
+import type { MutationHandle } from './mutation-handle.ts';
+import type { Placed, QueueStore } from './queue-store.ts';
+import type { Runner } from './runner.ts';
+
+/** What stands in the store now. */
+export interface Stored {
+  readonly header: MutationHeader;
+  readonly payload: JsonObject;
+  readonly durability: Durability;
+}
+
+export interface PlacerPorts {
+  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
+  readonly capacity: Capacity;
+  readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore }>;
+  /** Something new stands in the store, and the engine knows of it. */
+  readonly added: (stored: Stored, addition: Addition) => MutationHandle;
+  /** It is there already, or stands in another now. */
+  readonly merged: (stored: Stored, addition: Addition, kind: 'deduplicated' | 'coalesced') => MutationHandle;
+  /** Stored with another payload. */
+  readonly amended: (stored: Stored) => void;
+  readonly nowMs: () => number;
+  readonly report: (error: unknown) => void;
+}
+
+/** Longest wait for the tab that delivers, or for a look at what others have added, before a mutation is simply added, in milliseconds. */
+const MERGE_TIMEOUT_MS = 250;
+/** One that did not answer is not asked again before this, in milliseconds: nobody should wait at every call. */
+const MUTE_MS = 10_000;
+/** Other tabs may add at the same time; after this many tries they are let be. */
+const MERGE_ATTEMPTS = 3;
+/** Near matches that are looked at. */
+const NEAR_COUNT_MAX = 10;
+
+/**
+ * Stores mutations in the order of their calls, in one commit: as new ones, or, where their type says so, merged into the
+ * newest of their lane. That needs to be still the newest when the commit takes place, and never sent: the tab that
+ * delivers keeps it back meanwhile. Whatever cannot be merged is added.
+ */
+export class Placer {
+  private readonly ports: PlacerPorts;
+  private muteUntilMs = 0;
+
+  constructor(ports: PlacerPorts) {
+    this.ports = ports;
+  }
+
+  async place(additions: readonly Addition[]): Promise<readonly (MutationHandle | Error)[]> {
+    const parts = await this.ports.opened();
+    let mayMerge = true;
+    for (let attempt = 1; ; attempt += 1) {
+      const kept = mayMerge ? await this.keepBack(additions, parts.runner) : null;
+      const ends = await this.attempt(additions, parts, kept, !mayMerge);
+      // Known by now to the one who delivers as rewritten, or not rewritten at all.
+      if (kept !== null) parts.runner.amender.letGo(kept);
+      if (ends !== null) return ends;
+      // Adding must not wait for a store that is slow to look at.
+      const { alarms, watch } = parts.runner;
+      mayMerge = attempt < MERGE_ATTEMPTS && (await alarms.within(MERGE_TIMEOUT_MS, watch.catchUp()));
+    }
+  }
+
+  /** Null when something has changed since it was looked at. */
+  private async attempt(
+    additions: readonly Addition[],
+    { runner, store }: { readonly runner: Runner; readonly store: QueueStore },
+    kept: KeptBack | null,
+    isLast: boolean,
+  ): Promise<readonly (MutationHandle | Error)[] | null> {
+    const known = await this.known(additions, runner, store);
+    const standing = await keptStandings(kept, store);
+    // From here to the first `await` of the plan nothing comes in between: the newest of each lane, and up to where that is known.
+    const seenSeq = runner.watch.seen;
+    const plan = new MergePlan({ ...this.ports, mutations: runner.engine.mutations, standing, known });
+    try {
+      await plan.make(additions);
+      // What another tab has just added may be what one of these is a duplicate of.
+      const isLoose = isLast || additions.every(({ mayMerge }) => !mayMerge);
+      const placement = plan.placement(kept?.epoch ?? null, isLoose ? null : seenSeq);
+      const isNothing = placement.additions.length === 0 && placement.merges === null;
+      const placed = isNothing ? NOTHING : await store.place(placement);
+      if (placed === null) return null;
+      if (placed.headers.length > 0) runner.added(placed.headers);
+      if (placed.amended.length > 0) runner.amender.tell(placed.amended);
+      return this.tell(additions, plan, placed, store);
+    } finally {
+      plan.giveRoomBack();
+    }
+  }
+
+  private tell(
+    additions: readonly Addition[],
+    plan: MergePlan,
+    { headers, amended }: Placed,
+    { durability }: QueueStore,
+  ): readonly (MutationHandle | Error)[] {
+    const storedOf = new Map<Standing, Stored>();
+    plan.added.forEach((each, index) => {
+      const header = headers[index] as MutationHeader;
+      storedOf.set(each, { header, payload: each.payload, durability });
+    });
+    plan.amended.forEach((each, index) => {
+      const stored = { header: amended[index] as MutationHeader, payload: each.payload, durability };
+      storedOf.set(each, stored);
+      this.ports.amended(stored);
+    });
+    return plan.ends.map((end, index) => {
+      if (end instanceof Error) return end;
+      const addition = additions[index] as Addition;
+      const { standing, kind } = end;
+      const header = { ...standing.header, seq: standing.stored?.header.seq ?? 0 };
+      const stored = storedOf.get(standing) ?? { header, payload: standing.payload, durability };
+      return kind === 'added' ? this.ports.added(stored, addition) : this.ports.merged(stored, addition, kind);
+    });
+  }
+
+  /** Asks for what these might be merged into not to be sent for the moment; null when there is nothing, or nobody answers. */
+  private async keepBack(additions: readonly Addition[], runner: Runner): Promise<KeptBack | null> {
+    const { engine } = runner;
+    const ids = new Set<string>();
+    for (const addition of additions) {
+      for (const entry of this.candidates(addition, runner)) {
+        const isOpen = engine.isLeader ? engine.canAmend(entry) : entry.phase.kind === 'waiting';
+        if (isOpen) ids.add(entry.header.id);
+      }
+    }
+    const nowMs = this.ports.nowMs();
+    if (ids.size === 0 || (!engine.isLeader && nowMs < this.muteUntilMs)) return null;
+    const kept = await runner.amender.keepBack([...ids], MERGE_TIMEOUT_MS);
+    this.muteUntilMs = kept === 'unknown' ? nowMs + MUTE_MS : 0;
+    return kept === 'unknown' || kept.headers.length === 0 ? null : kept;
+  }
+
+  private candidates({ header, mayMerge }: Addition, { engine }: Runner): readonly Entry[] {
+    if (!mayMerge) return [];
+    const definition = this.ports.definitions.get(header.type);
+    const { near, schedule } = engine.mutations;
+    if (header.dedupeNear !== null)
+      return near.find(nearKey(header), header.dedupeNear, tolerancesOf(definition)).slice(0, NEAR_COUNT_MAX);
+    const tail = schedule.lane(header.lane)?.tail;
+    if (tail?.header.type !== header.type) return [];
+    const isDuplicate = header.dedupeKey !== null && tail.header.dedupeKey === header.dedupeKey;
+    return isDuplicate || definition?.coalesce !== undefined ? [tail] : [];
+  }
+
+  /** What ids of the app's own stand for already: the one that is there, or an error when that is another. */
+  private async known(
+    additions: readonly Addition[],
+    runner: Runner,
+    store: QueueStore,
+  ): Promise<ReadonlyMap<string, Standing | HoldfastError>> {
+    const own = additions.filter(({ ownMark }) => ownMark !== null);
+    const known = new Map<string, Standing | HoldfastError>();
+    if (own.length === 0) return known;
+    const marks = await store.contentMarks(own.map(({ header }) => header.id));
+    for (const [index, addition] of own.entries()) {
+      const { id } = addition.header;
+      const mark = marks[index] ?? null;
+      if (mark !== null) known.set(id, mark === addition.ownMark ? standingOf(addition) : idReused(id));
+      // Made by the queue for another one, and no content is kept of that.
+      else if (
+        runner.engine.mutations.get(id) !== undefined ||
+        (await store.completed(id)) !== null ||
+        (await store.wasDiscarded(id))
+      )
+        known.set(id, idReused(id));
+    }
+    return known;
+  }
+}
+
+const NOTHING: Placed = { headers: [], amended: [] };
+
+async function keptStandings(kept: KeptBack | null, store: QueueStore): Promise<ReadonlyMap<string, Standing>> {
+  const stored = kept === null ? [] : await store.pendingAt(kept.headers.map(({ seq }) => seq));
+  const present = stored.filter((each) => each !== null);
+  const bodies = await store.bodies(present.map(({ header }) => header));
+  return new Map(
+    present.flatMap((each) => {
+      const { payload, ...origin } = bodies.get(each.header.seq) ?? { payload: null };
+      // A body that does not read is left alone.
+      if (payload === null) return [];
+      return [[each.header.id, { header: each.header, payload, origin, body: null, stored: each }] as const];
+    }),
+  );
+}
