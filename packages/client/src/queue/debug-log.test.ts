@@ -81,6 +81,16 @@ describe('the log', () => {
     await app.queue.add(note('CANARY-entity', 'CANARY-text'));
     await other.add(note('CANARY-second', 'CANARY-bad words'));
     await app.queue.add({ type: 'custom', payload: { note: 'CANARY-lane' } });
+    await app.queue.addAtomic([note('CANARY-whole', 'CANARY-member'), note('7')]);
+    await app.drain();
+    app.network.setOffline();
+    const { id } = await app.queue.add({
+      ...note('8', 'CANARY-first'),
+      metadata: { userId: 'CANARY-metadata', anything: 'CANARY-own' },
+      source: { screen: 'CANARY-screen' },
+    });
+    await app.queue.edit(id, { id: '8', text: 'CANARY-edited' });
+    app.network.setOnline();
     await app.drain();
     app.server.setErrorMode({ status: 500, body: { error: { code: 'X', message: 'CANARY-door' } } }, { count: 2 });
     await app.queue.add(note('3', 'CANARY-late'));
