@@ -66,18 +66,33 @@ export type { AttemptRecord, MutationHeader } from './mutation/record.ts';
 export type { UndeclaredMutation } from './mutation/undeclared.ts';
 export { browserNetwork, type BrowserNetworkOptions } from './network/browser-network.ts';
 export {
+  type AppStateLike,
+  type NetInfoLike,
+  netInfoNetwork,
+  type NetInfoNetworkOptions,
+  type NetInfoStateLike,
+} from './network/net-info-network.ts';
+export {
   type NetworkChange,
   type NetworkMonitor,
   type NetworkQuality,
   type NetworkStatus,
 } from './network/network-monitor.ts';
+export { nodeNetwork, type NodeNetworkOptions } from './network/node-network.ts';
 export {
   createOptimisticStore,
   type OptimisticStore,
   type OptimisticStoreOptions,
 } from './optimistic/optimistic-store.ts';
 export type { Clock, Random } from './ports/clock.ts';
-export type { NetworkSource } from './ports/network-source.ts';
+export type {
+  AppState,
+  CellularGeneration,
+  Connection,
+  ConnectionType,
+  NetworkHint,
+  NetworkSource,
+} from './ports/network-source.ts';
 export type {
   Change,
   CommitResult,
@@ -89,7 +104,7 @@ export type {
   Storage,
   StorageBatch,
 } from './ports/storage.ts';
-export type { OpenTabs, Tabs } from './ports/tabs.ts';
+export type { Lead, LeadOptions, OpenTabs, Tabs } from './ports/tabs.ts';
 export type { Transport } from './ports/transport.ts';
 export type { ErrorCode } from './protocol/error-codes.ts';
 export type {

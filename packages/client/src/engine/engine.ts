@@ -203,7 +203,7 @@ export class Engine {
         if (input.hint === 'nudge') this.mutations.schedule.hurry(moment.nowMs);
         return;
       case 'probed':
-        if (input.result.kind === 'reached') gates.line.reached();
+        if (input.result.kind === 'reached') gates.line.reached(moment.nowMs, moment.random);
         else gates.line.failed('network', unreachable(input.result.reason), moment.nowMs, moment.random);
         return;
       case 'tokenRefreshed':
@@ -442,7 +442,7 @@ export class Engine {
     if (gates.beginLoginCheck(moment.nowMs)) this.effects.push({ kind: 'refreshToken' });
     const check = gates.line.beginCheck(moment.nowMs);
     if (check === 'probe') this.effects.push({ kind: 'probe' });
-    if (check === 'batch') gates.line.reached();
+    if (check === 'batch') gates.line.opened();
     if (gates.closed(moment.nowMs) !== null) return;
     const batchId = this.batchNumber + 1;
     const claim = (entry: Entry): void => mutations.setSending(entry, batchId);

@@ -9,6 +9,7 @@ import { LINE_DELAY_MS_BASE, LINE_DELAY_MS_MAX, lineDelayMs, resetDelayMs } from
  *   up ──failure──▶ down ──checkAtMs──▶ checking ──reached, or a batch answered──▶ up
  *                    ▲                      └──not reached──┐
  *                    └───── twice the delay ◀───────────────┘
+ *   down by the server's own word ──probe answered──▶ a wait of 0 to 30 s ──▶ up
  *
  * The check is a probe. When a batch fails right after a probe that succeeded, the next check is a batch itself, since
  * the probe has shown that it cannot tell; so an outage costs one request a check, whatever its kind.
@@ -31,6 +32,13 @@ export type WakeSign = 'hint' | 'added';
 /** A wake signal by the user's doing may bring a check forward, but not closer to the last than this, in milliseconds. */
 const CHECK_GAP_MS: Readonly<Record<WakeSign, number>> = { hint: LINE_DELAY_MS_BASE, added: 15_000 };
 
+/** So many failures in a row are an outage, and not a hiccup. */
+const OUTAGE_FAILURES_MIN = 3;
+/** Devices begin again within this time after an outage of the server, in milliseconds. */
+const SPREAD_MS = 30_000;
+/** With waits from here on, and up to 20 % of jitter on each, devices are spread over 30 s by themselves, in milliseconds. */
+const OUT_OF_STEP_MS = 150_000;
+
 /** When a check that stands at `checkAtMs` is made, now that there is a sign. */
 export function checkAfterSign(sign: WakeSign, checkAtMs: number, lastCheckAtMs: number, nowMs: number): number {
   return Math.min(checkAtMs, Math.max(nowMs, lastCheckAtMs + CHECK_GAP_MS[sign]));
@@ -42,6 +50,10 @@ export class Line {
   private failureCount = 0;
   private lastCheckAtMs = Number.NEGATIVE_INFINITY;
   private probeSucceeded = false;
+  /** The server itself has said that it cannot serve, in this row of failures: then so it has to every other device. */
+  private isServersFault = false;
+  private lastDelayMs = 0;
+  private isSpreading = false;
 
   /**
    * `minDelayMs` is what the server asked for (`Retry-After`); an absurd one is not obeyed. A connection that was there and
@@ -55,8 +67,11 @@ export class Line {
     { minDelayMs = 0, wasReset = false }: { readonly minDelayMs?: number; readonly wasReset?: boolean } = {},
   ): void {
     this.failureCount += 1;
+    if (cause === 'circuit') this.isServersFault = true;
+    this.isSpreading = false;
     const isWorthATry = wasReset && this.failureCount === 1;
     const delayMs = isWorthATry ? resetDelayMs(random) : lineDelayMs(this.failureCount, random);
+    this.lastDelayMs = delayMs;
     this.state = {
       kind: 'down',
       cause,
@@ -78,7 +93,7 @@ export class Line {
   /** A sign that the line may be back: check soon. */
   wake(sign: WakeSign, nowMs: number): void {
     // Past failures say little about the line now: should the next attempt fail too, or one under way, waits begin short again.
-    if (sign === 'hint') this.failureCount = 0;
+    if (sign === 'hint') this.ownsRecovery();
     if (this.state.kind !== 'down') return;
     this.state = { ...this.state, checkAtMs: checkAfterSign(sign, this.state.checkAtMs, this.lastCheckAtMs, nowMs) };
   }
@@ -91,15 +106,41 @@ export class Line {
     return this.state.checkBy;
   }
 
-  reached(): void {
+  /**
+   * A probe was answered. After an outage of the server all devices find that out at nearly the same time; so each begins
+   * at a moment of its own within 30 s, unless it has a sign that it was its own line that came back, or checks so rarely
+   * that it has fallen out of step with the others anyway.
+   */
+  reached(nowMs: number, random: Random): void {
+    if (this.isSpreading) return;
+    const { state } = this;
+    const isOutage = this.isServersFault && this.failureCount >= OUTAGE_FAILURES_MIN;
+    if (state.kind === 'down' && isOutage && this.lastDelayMs < OUT_OF_STEP_MS) {
+      this.isSpreading = true;
+      const checkAtMs = nowMs + SPREAD_MS * random();
+      this.state = { ...state, checkAtMs, checkBy: 'batch', isChecking: false };
+      return;
+    }
+    this.opened();
+  }
+
+  /** The next batch may go, and is the check. */
+  opened(): void {
     this.probeSucceeded = true;
+    this.isSpreading = false;
     this.state = { kind: 'up' };
   }
 
   answered(): void {
-    this.failureCount = 0;
+    this.ownsRecovery();
     this.probeSucceeded = false;
+    this.isSpreading = false;
     this.state = { kind: 'up' };
+  }
+
+  private ownsRecovery(): void {
+    this.failureCount = 0;
+    this.isServersFault = false;
   }
 
   get nextCheckAtMs(): number | null {

@@ -1,5 +1,5 @@
-import type { ProbeResult } from '../engine/probe-result.ts';
-import type { NetworkSource } from '../ports/network-source.ts';
+import type { CellularGeneration, Connection, ConnectionType, NetworkSource } from '../ports/network-source.ts';
+import { probeServer } from './system-probe.ts';
 
 export interface BrowserNetworkOptions {
   /** Address of the server's health endpoint. */
@@ -7,43 +7,68 @@ export interface BrowserNetworkOptions {
 }
 
 /**
- * The browser's view of the network: `online` and `offline` events and the page becoming visible are hints; the probe
- * asks the server itself and takes only our server's JSON for an answer, since a captive portal answers everything with 200.
+ * The browser's view of the network: `online` and `offline` events, the page becoming visible and, where there is one, the
+ * Network Information API are hints; the probe asks the server itself.
  */
 export function browserNetwork({ probeUrl }: BrowserNetworkOptions): NetworkSource {
   return {
     isOnline: () => globalThis.navigator?.onLine ?? true,
+    connection: () => connectionOf(information(), globalThis.navigator?.onLine ?? true),
+    appState: () =>
+      typeof document === 'undefined' || document.visibilityState === 'visible' ? 'active' : 'background',
     onHint(listener) {
       if (typeof window === 'undefined') return () => {};
       const stop = new AbortController();
       const { signal } = stop;
       window.addEventListener('online', () => listener('online'), { signal });
       window.addEventListener('offline', () => listener('offline'), { signal });
-      const foreground = (): void => {
-        if (document.visibilityState === 'visible') listener('foreground');
-      };
+      const foreground = (): void => listener(document.visibilityState === 'visible' ? 'foreground' : 'changed');
       document.addEventListener('visibilitychange', foreground, { signal });
       window.addEventListener('pageshow', foreground, { signal });
+      information()?.addEventListener?.('change', () => listener('changed'), { signal });
       return () => stop.abort();
     },
-    async probe(signal): Promise<ProbeResult> {
-      const startedAtMs = performance.now();
-      try {
-        const response = await fetch(probeUrl, { signal, cache: 'no-store', redirect: 'error', credentials: 'omit' });
-        const body: unknown = await response.json();
-        if (isHealth(body)) return { kind: 'reached', latencyMs: performance.now() - startedAtMs };
-        return { kind: 'notReached', reason: 'something else than the server answered' };
-      } catch (error) {
-        return { kind: 'notReached', reason: signal.aborted ? 'no answer in time' : describe(error) };
-      }
-    },
+    probe: (signal) => probeServer(probeUrl, signal),
   };
 }
 
-function isHealth(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && 'service' in body && body.service === 'holdfast';
+/** As much of the Network Information API as is used; only some browsers have it, and none has all. */
+export interface NetworkInformationLike {
+  readonly type?: string;
+  readonly effectiveType?: string;
+  readonly downlink?: number;
+  readonly saveData?: boolean;
+  addEventListener?(name: 'change', listener: () => void, options: { readonly signal: AbortSignal }): void;
 }
 
-function describe(error: unknown): string {
-  return error instanceof SyntaxError ? 'something else than the server answered' : 'no connection';
+function information(): NetworkInformationLike | undefined {
+  return (globalThis.navigator as { readonly connection?: NetworkInformationLike } | undefined)?.connection;
+}
+
+const TYPES: Readonly<Record<string, ConnectionType>> = {
+  wifi: 'wifi',
+  wimax: 'wifi',
+  cellular: 'cellular',
+  ethernet: 'ethernet',
+  none: 'none',
+};
+const GENERATIONS: Readonly<Record<string, CellularGeneration>> = {
+  'slow-2g': '2g',
+  '2g': '2g',
+  '3g': '3g',
+  '4g': '4g',
+  '5g': '5g',
+};
+
+/** What the API says, in our words. */
+export function connectionOf(information: NetworkInformationLike | undefined, isOnline: boolean): Connection {
+  const type = isOnline ? (TYPES[information?.type ?? ''] ?? 'unknown') : 'none';
+  const isRadio = type === 'cellular' || type === 'unknown';
+  const isSparing = information?.saveData === true || type === 'cellular';
+  return {
+    type,
+    generation: (isRadio ? GENERATIONS[information?.effectiveType ?? ''] : undefined) ?? null,
+    isMetered: isSparing ? true : type === 'wifi' || type === 'ethernet' ? false : null,
+    bandwidthMbps: information?.downlink ?? null,
+  };
 }

@@ -2,7 +2,18 @@ import { useSyncExternalStore } from 'react';
 import type { NetworkStatus } from '../network/network-monitor.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 
-const ON_A_SERVER: NetworkStatus = { isOnline: true, quality: 'unknown', latencyMs: null };
+const ON_A_SERVER: NetworkStatus = {
+  isOnline: true,
+  quality: 'unknown',
+  latencyMs: null,
+  type: 'unknown',
+  generation: null,
+  isMetered: null,
+  bandwidthMbps: null,
+  stability: 1,
+  score: 50,
+  appState: 'active',
+};
 
 /** Whether the server can be reached, and how well; live. */
 export function useNetworkStatus(queue?: AnyQueue): NetworkStatus {

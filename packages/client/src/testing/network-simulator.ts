@@ -1,11 +1,9 @@
 import type { ProbeResult } from '../engine/probe-result.ts';
 import type { Random } from '../ports/clock.ts';
-import type { NetworkSource } from '../ports/network-source.ts';
+import type { Connection, NetworkHint, NetworkSource } from '../ports/network-source.ts';
 import { html, type SimulatedAnswer } from './error-modes.ts';
 import type { FakeClock } from './fake-clock.ts';
 import type { SimulatedRequest } from './server-simulator.ts';
-
-type Hint = 'online' | 'offline' | 'foreground';
 
 export interface NetworkSimulatorOptions {
   readonly clock: FakeClock;
@@ -31,7 +29,8 @@ export class NetworkSimulator implements NetworkSource {
   private readonly clock: FakeClock;
   private readonly random: Random;
   private readonly server: NetworkSimulatorOptions['server'];
-  private readonly listeners = new Set<(hint: Hint) => void>();
+  private readonly listeners = new Set<(hint: NetworkHint) => void>();
+  private connected: Connection = { type: 'unknown', generation: null, isMetered: null, bandwidthMbps: null };
   private isConnected = true;
   private isOnlineHint = true;
   private latencyMs: () => number = () => 0;
@@ -77,6 +76,12 @@ export class NetworkSimulator implements NetworkSource {
     this.isInPortal = isInPortal;
   }
 
+  /** What the platform says of the connection; what is left out stays as it was. */
+  setConnection(connection: Partial<Connection>): void {
+    this.connected = { ...this.connected, ...connection };
+    this.say('changed');
+  }
+
   /** The app comes to the foreground. */
   foreground(): void {
     this.say('foreground');
@@ -86,7 +91,11 @@ export class NetworkSimulator implements NetworkSource {
     return this.isOnlineHint;
   }
 
-  onHint(listener: (hint: Hint) => void): () => void {
+  connection(): Connection {
+    return this.connected;
+  }
+
+  onHint(listener: (hint: NetworkHint) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
@@ -137,8 +146,8 @@ export class NetworkSimulator implements NetworkSource {
     return answer;
   }
 
-  private say(hint: Hint): void {
-    if (hint !== 'foreground') this.isOnlineHint = hint === 'online';
+  private say(hint: NetworkHint): void {
+    if (hint === 'online' || hint === 'offline') this.isOnlineHint = hint === 'online';
     for (const listener of [...this.listeners]) listener(hint);
   }
 }
