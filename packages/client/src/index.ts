@@ -64,6 +64,7 @@ export {
 export { type ErrorIssue, HoldfastError, type HoldfastErrorInput, isHoldfastError } from './mutation/holdfast-error.ts';
 export type { AttemptRecord, MutationHeader } from './mutation/record.ts';
 export type { UndeclaredMutation } from './mutation/undeclared.ts';
+export type { Slot, SlotValue, WithSlots } from './mutation/slots.ts';
 export { browserNetwork, type BrowserNetworkOptions } from './network/browser-network.ts';
 export {
   type AppStateLike,

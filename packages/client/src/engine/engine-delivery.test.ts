@@ -79,7 +79,7 @@ describe('order', () => {
 
     const unreadable = EngineRig.leading();
     unreadable.addAll([{ lane: 'a' }, { lane: 'a' }]);
-    unreadable.input({ kind: 'unreadable', seqs: [1], error: ERROR });
+    unreadable.input({ kind: 'givenUp', seqs: [1], error: ERROR });
     unreadable.answer([]);
 
     const atTheDoor = EngineRig.leading();
@@ -399,8 +399,8 @@ describe('bodies that cannot be read', () => {
     const [bad, good] = rig.addAll([{ lane: 'a' }, { lane: 'b' }, { lane: 'a' }]);
     if (!bad || !good) throw new Error('They were added.');
 
-    rig.input({ kind: 'unreadable', seqs: [bad.seq, 99], error: ERROR });
-    rig.input({ kind: 'unreadable', seqs: [bad.seq], error: ERROR });
+    rig.input({ kind: 'givenUp', seqs: [bad.seq, 99], error: ERROR });
+    rig.input({ kind: 'givenUp', seqs: [bad.seq], error: ERROR });
     expect(rig.settlements).toMatchObject([{ kind: 'failed', deadLetter: { header: { seq: bad.seq, attempts: [] } } }]);
     expect(rig.entry(good).phase.kind).toBe('sending');
     rig.answer([applied(good)]);
@@ -412,7 +412,7 @@ describe('bodies that cannot be read', () => {
   test('S10 · a batch of nothing else ends without harm to the line', () => {
     const rig = EngineRig.leading();
     const header = rig.add();
-    rig.input({ kind: 'unreadable', seqs: [header.seq], error: ERROR });
+    rig.input({ kind: 'givenUp', seqs: [header.seq], error: ERROR });
     rig.answer([]);
 
     rig.add();
@@ -424,7 +424,7 @@ describe('bodies that cannot be read', () => {
     const rig = EngineRig.leading();
     const [bad, good] = rig.addAll([{}, {}]);
     if (!bad || !good) throw new Error('They were added.');
-    rig.input({ kind: 'unreadable', seqs: [bad.seq], error: ERROR });
+    rig.input({ kind: 'givenUp', seqs: [bad.seq], error: ERROR });
 
     rig.answer([applied(bad), applied(good)]);
 

@@ -145,7 +145,7 @@ class History {
         rig.input({ kind: 'letGo', amendId: 'amend 1' });
         break;
       case 'loseUnreadable':
-        if (isSending) rig.input({ kind: 'unreadable', seqs: rig.engine.sendingSeqs.slice(0, 1), error: ERROR });
+        if (isSending) rig.input({ kind: 'givenUp', seqs: rig.engine.sendingSeqs.slice(0, 1), error: ERROR });
         break;
       case 'stored':
         this.store();

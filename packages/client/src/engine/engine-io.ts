@@ -35,8 +35,8 @@ export type MutationInput =
   /** Whoever had them kept back under this id rewrites nothing. */
   | { readonly kind: 'letGo'; readonly amendId: string }
   | { readonly kind: 'answer'; readonly batchId: number; readonly answer: TransportAnswer }
-  /** Their bodies could not be read back: they are dead-lettered and never sent. */
-  | { readonly kind: 'unreadable'; readonly seqs: readonly number[]; readonly error: WireError }
+  /** They cannot be sent as they are stored: their bodies do not read, or a value is not to be had. */
+  | { readonly kind: 'givenUp'; readonly seqs: readonly number[]; readonly error: WireError }
   | { readonly kind: 'settlementsStored'; readonly seqs: readonly number[] }
   /** Refused by the store, since another tab delivers now: theirs to settle again. */
   | { readonly kind: 'settlementsLost'; readonly seqs: readonly number[] }
@@ -77,6 +77,8 @@ export type EngineEffect =
       readonly items: readonly BatchItem[];
       readonly acknowledgedFloor: number;
     }
+  /** Fill in what their parents returned, in storage; answer with `amended`, `givenUp`, or later `letGo`. */
+  | { readonly kind: 'fillSlots'; readonly amendId: string; readonly headers: readonly MutationHeader[] }
   | { readonly kind: 'abort'; readonly batchId: number }
   | { readonly kind: 'settle'; readonly settlements: readonly Settlement[] }
   | { readonly kind: 'probe' }

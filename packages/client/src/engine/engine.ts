@@ -2,7 +2,7 @@ import type { MutationHeader } from '../mutation/record.ts';
 import { LIMITS, type WireError } from '../protocol/wire.ts';
 import { assertNever } from './assert-never.ts';
 import type { EngineEffect, EngineInput, GateInput, Moment, Settlement, Waiting, WaitingFor } from './engine-io.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, hasOpenParents } from './entry.ts';
 import { Gates } from './gates.ts';
 import type { TransportAnswer } from './transport-answer.ts';
 import { Unconfirmed } from './unconfirmed.ts';
@@ -29,6 +29,7 @@ export class Engine {
   private readonly verdicts: Verdicts;
   private batch: Batch | null = null;
   private batchNumber = 0;
+  private fillNumber = 0;
   /** Shrinks when a batch gets no answer, so that one that kills its server ends up alone; grows back with each answer. */
   private batchCountMax: number = LIMITS.batchCount;
   /** Batches answered so far. */
@@ -54,6 +55,7 @@ export class Engine {
     if (this.isLeader) {
       this.expire(moment);
       this.buryOrphans(moment);
+      this.fillSlots(moment);
     }
     this.sendWhatIsReady(moment);
     this.setWake(moment);
@@ -77,7 +79,7 @@ export class Engine {
     if (this.mutations.schedule.ahead(entry) !== undefined) return { waitingFor: 'lane', error: null, untilMs: null };
     const closed = this.closed(nowMs);
     if (closed !== null) return closed;
-    if (entry.openParents.size > 0) return { waitingFor: 'dependency', error: null, untilMs: null };
+    if (hasOpenParents(entry)) return { waitingFor: 'dependency', error: null, untilMs: null };
     if (entry.heldUntilMs > nowMs) return { waitingFor: 'delay', error: null, untilMs: entry.heldUntilMs };
     if (entry.backoffUntilMs > nowMs)
       return { waitingFor: 'backoff', error: entry.lastError, untilMs: entry.backoffUntilMs };
@@ -170,9 +172,9 @@ export class Engine {
       case 'answer':
         if (this.batch?.id === input.batchId) this.takeAnswer(this.batch, input.answer, moment);
         return;
-      case 'unreadable':
+      case 'givenUp':
         // Only the tab that delivers settles; what does not read now may have been settled by another.
-        if (this.isLeader) this.takeUnreadable(input.seqs, input.error, moment);
+        if (this.isLeader) this.takeGivenUp(input.seqs, input.error, moment);
         return;
       case 'settlementsStored':
       case 'settlementsLost':
@@ -225,8 +227,10 @@ export class Engine {
     this.earlierSeq = earlierSeq ?? Number.POSITIVE_INFINITY;
     for (const entry of [...this.mutations.kept]) this.mutations.letGo(entry, moment.nowMs);
     if (isLeader) {
+      this.mutations.slots.holdBack(moment.nowMs);
       for (const entry of this.mutations.all()) {
-        entry.mayHaveBeenSent = this.isEarlier(entry.header) && entry.heldUntilMs <= moment.nowMs;
+        entry.mayHaveBeenSent =
+          this.isEarlier(entry.header) && entry.heldUntilMs <= moment.nowMs && entry.header.slots.length === 0;
         // As one that did not deliver, this tab could not know.
         if (entry.phase.kind !== 'failed') this.mutations.expiries.watch(entry);
       }
@@ -308,6 +312,17 @@ export class Engine {
     mutations.changed(entry);
   }
 
+  /** What its parents returned is filled in before a mutation is sent. */
+  private fillSlots({ nowMs }: Moment): void {
+    const entries = this.mutations.slots.takeFillable();
+    if (entries.length === 0) return;
+    this.fillNumber += 1;
+    // Nobody else may rewrite it meanwhile, nor is it settled.
+    const amendId = `slots ${this.fillNumber} at ${nowMs}`;
+    for (const entry of entries) this.mutations.keepBack(entry, amendId);
+    this.effects.push({ kind: 'fillSlots', amendId, headers: entries.map(({ header }) => header) });
+  }
+
   /** What was not sent in time, and surely was not sent before, is not sent any more. */
   private expire(moment: Moment): void {
     for (const entry of this.mutations.expiries.takeDue(moment.wallMs))
@@ -320,7 +335,7 @@ export class Engine {
     this.settle(orphans.flatMap(({ orphan, parentId }) => this.verdicts.orphaned([orphan], parentId, moment)));
   }
 
-  private takeUnreadable(seqs: readonly number[], error: WireError, moment: Moment): void {
+  private takeGivenUp(seqs: readonly number[], error: WireError, moment: Moment): void {
     const entries = seqs.map((seq) => this.mutations.at(seq)).filter((entry) => entry !== undefined);
     const pending = entries.filter(({ phase }) => phase.kind !== 'failed');
     this.settle(pending.flatMap((entry) => this.verdicts.failed(entry, error, moment, false)));
@@ -443,7 +458,7 @@ export class Engine {
     const check = gates.line.beginCheck(moment.nowMs);
     if (check === 'probe') this.effects.push({ kind: 'probe' });
     if (check === 'batch') gates.line.opened();
-    if (gates.closed(moment.nowMs) !== null) return;
+    if (gates.closed(moment.nowMs) !== null || mutations.slots.holdsBackUntilMs(moment.nowMs) !== null) return;
     const batchId = this.batchNumber + 1;
     const claim = (entry: Entry): void => mutations.setSending(entry, batchId);
     const entries = mutations.schedule.take(this.batchCountMax, LIMITS.batchBytes, moment.nowMs, claim);
@@ -466,6 +481,8 @@ export class Engine {
   /** When the first closed gate is looked at again, or with all open, when the first delay has passed. */
   private nextWorkAtMs(nowMs: number): number | null {
     if (this.gates.closed(nowMs) !== null) return this.gates.nextCheckAtMs(nowMs);
+    const heldUntilMs = this.mutations.slots.holdsBackUntilMs(nowMs);
+    if (heldUntilMs !== null) return heldUntilMs;
     return this.mutations.schedule.nextDueAtMs;
   }
 

@@ -41,8 +41,13 @@ export interface Entry {
 
 /** Whether it may go as soon as it is the first of its lane. */
 export function isDue(entry: Entry, nowMs: number): boolean {
-  const { phase, openParents, amendId } = entry;
-  return phase.kind === 'waiting' && openParents.size === 0 && amendId === null && dueAtMs(entry) <= nowMs;
+  const { phase, amendId } = entry;
+  return phase.kind === 'waiting' && !hasOpenParents(entry) && amendId === null && dueAtMs(entry) <= nowMs;
+}
+
+/** Whether it waits for others to be confirmed, or for what they return. */
+export function hasOpenParents({ openParents, header }: Entry): boolean {
+  return openParents.size > 0 || header.slots.length > 0;
 }
 
 export function dueAtMs(entry: Entry): number {

@@ -1,4 +1,5 @@
-import { dueAtMs, type Entry, isDue } from './entry.ts';
+import type { MutationHeader } from '../mutation/record.ts';
+import { dueAtMs, type Entry, hasOpenParents, isDue } from './entry.ts';
 import { Heap } from './heap.ts';
 import { Lane, type Listing } from './lane.ts';
 
@@ -69,6 +70,13 @@ export class Schedule {
       if (lane.size === 0) this.lanes.delete(lane.name);
     }
     for (const lane of lanes) this.offer(lane, nowMs);
+  }
+
+  /** Takes over a header with another lane: there it stands by its number, before what was added after it. */
+  move(entry: Entry, header: MutationHeader, nowMs: number): void {
+    this.remove(entry, nowMs, false);
+    entry.header = header;
+    this.insert(entry, nowMs);
   }
 
   /** The head is not to be tried before this time. */
@@ -195,7 +203,7 @@ export class Schedule {
       lane.listing = { lane, head, rankMs };
       this.ready.push(lane.listing);
     } else if (
-      head.openParents.size === 0 &&
+      !hasOpenParents(head) &&
       dueAtMs(head) > nowMs &&
       dueAtMs(head) < (lane.alarmAtMs ?? Number.POSITIVE_INFINITY)
     ) {

@@ -1,15 +1,18 @@
 import type { MutationHeader } from '../mutation/record.ts';
+import type { OpenSlot } from '../mutation/slots.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { Entry } from './entry.ts';
 import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
 import { NearIndex } from './near-index.ts';
 import { Schedule } from './schedule.ts';
+import { SlotWaiters } from './slot-waiters.ts';
 
 /** Every mutation that is not confirmed: who they are, how many of each phase, and up to where all is settled. */
 export class Unconfirmed {
   readonly schedule: Schedule = new Schedule();
   readonly expiries: Expiries = new Expiries();
+  readonly slots: SlotWaiters = new SlotWaiters((id) => this.byId.has(id) || this.confirming.has(id));
   readonly counts: { pending: number; processing: number; failed: number; pendingBytes: number } = {
     pending: 0,
     processing: 0,
@@ -31,6 +34,9 @@ export class Unconfirmed {
   readonly kept: Set<Entry> = new Set();
   /** Settled by this tab, and on its way to storage. */
   private readonly settling = new Set<number>();
+  /** Confirmed, and that is on its way to storage: by number, and by id. */
+  private readonly confirmingSeqs = new Map<number, string>();
+  private readonly confirming = new Set<string>();
   /** Every number that may be open; those that are not any more are dropped when they come up. */
   private readonly openSeqs = new Heap<number>((left, right) => left - right);
   /** Every number that may be pending, for the oldest; dropped like those above. */
@@ -84,7 +90,8 @@ export class Unconfirmed {
     const entry: Entry = {
       header,
       phase: { kind: 'waiting' },
-      mayHaveBeenSent: mayHaveBeenSent && heldUntilMs <= nowMs,
+      // What lacks a value cannot have been sent.
+      mayHaveBeenSent: mayHaveBeenSent && heldUntilMs <= nowMs && header.slots.length === 0,
       lastError,
       deferralCount: 0,
       waitingSinceMs: nowMs,
@@ -92,14 +99,10 @@ export class Unconfirmed {
       backoffUntilMs: 0,
       suspicionCount: 0,
       suspectedAtAnswer: 0,
-      openParents: new Set(header.dependsOn.filter((id) => this.byId.has(id))),
+      openParents: new Set(),
       amendId: null,
     };
-    // Of those not known (yet) too: pending ones become known before dead letters.
-    for (const id of header.dependsOn) {
-      this.childrenOf.set(id, (this.childrenOf.get(id) ?? new Set()).add(entry));
-      if (this.byId.get(id)?.phase.kind === 'failed') this.suspectedOrphans.add(entry);
-    }
+    this.dependOn(entry, header.dependsOn);
     for (const child of this.childrenOf.get(header.id) ?? []) {
       if (child.phase.kind === 'waiting') child.openParents.add(header.id);
       this.suspectedOrphans.add(child);
@@ -114,12 +117,13 @@ export class Unconfirmed {
     this.schedule.insert(entry, nowMs);
     this.expiries.watch(entry);
     this.listNear(entry);
+    this.slots.watch(entry, nowMs);
     this.changed(entry);
   }
 
   /**
    * Takes a later revision of its header, and lets it go if it was kept back for that: whoever rewrote it has done so.
-   * Its number, id, lane and priority are the same in every revision.
+   * Its number, id and priority are the same in every revision; its lane too, unless a value was filled in that names it.
    */
   amend(entry: Entry, header: MutationHeader, nowMs: number, heldUntilMs: number): void {
     if (header.revision <= entry.header.revision || entry.phase.kind === 'failed') return;
@@ -127,11 +131,25 @@ export class Unconfirmed {
     // A window that began anew; else the one that runs is the better measured.
     if (header.createdAtMs !== entry.header.createdAtMs) entry.heldUntilMs = heldUntilMs;
     this.unlistNear(entry);
-    entry.header = header;
+    const parents = header.dependsOn.filter((id) => !entry.header.dependsOn.includes(id));
+    this.dependOn(entry, parents);
+    if (header.slots.length === entry.header.slots.length) entry.header = header;
+    else this.schedule.move(entry, header, nowMs);
     this.listNear(entry);
+    this.slots.watch(entry, nowMs);
     this.changed(entry);
     this.letGo(entry, nowMs);
     this.schedule.freed(entry, nowMs);
+  }
+
+  /** Of those not known (yet) too: pending ones become known before dead letters. */
+  private dependOn(entry: Entry, ids: readonly string[]): void {
+    for (const id of ids) {
+      this.childrenOf.set(id, (this.childrenOf.get(id) ?? new Set()).add(entry));
+      const parent = this.byId.get(id);
+      if (parent !== undefined) entry.openParents.add(id);
+      if (parent?.phase.kind === 'failed') this.suspectedOrphans.add(entry);
+    }
   }
 
   /** Not sent before it is let go. */
@@ -178,6 +196,7 @@ export class Unconfirmed {
   release(parentId: string, nowMs: number): void {
     for (const child of this.childrenOf.get(parentId) ?? []) {
       child.openParents.delete(parentId);
+      this.slots.watch(child, nowMs);
       this.changed(child);
       this.schedule.freed(child, nowMs);
     }
@@ -222,6 +241,19 @@ export class Unconfirmed {
     this.settling.add(seq);
   }
 
+  /** Until that is stored, nobody can read there what the server returned. */
+  confirmationBegun(seq: number, id: string): void {
+    this.settling.add(seq);
+    this.confirmingSeqs.set(seq, id);
+    this.confirming.add(id);
+  }
+
+  /** What the mutation of this id is to return to those that wait for it. */
+  slotsOf(parentId: string): readonly OpenSlot[] {
+    const children = [...(this.childrenOf.get(parentId) ?? [])];
+    return children.flatMap(({ header }) => header.slots.filter((slot) => slot.parentId === parentId));
+  }
+
   /**
    * Settled by this device alone, without a verdict that the server would repeat: its lane waits until that is stored,
    * for after a crash before that it is pending again, and must not come after what was behind it.
@@ -239,12 +271,16 @@ export class Unconfirmed {
   /** It is stored, or will never be: either way nothing waits for it any more. */
   settlementEnded(seq: number, nowMs: number): void {
     this.settling.delete(seq);
+    this.confirming.delete(this.confirmingSeqs.get(seq) ?? '');
+    this.confirmingSeqs.delete(seq);
     this.schedule.unhold(seq, nowMs);
   }
 
   /** Leadership was lost: what is not stored is the next leader's to settle again. */
   settlementsLost(nowMs: number): void {
     this.settling.clear();
+    this.confirming.clear();
+    this.confirmingSeqs.clear();
     this.schedule.unholdAll(nowMs);
   }
 
@@ -278,6 +314,7 @@ export class Unconfirmed {
     entry.amendId = null;
     this.expiries.forget(entry);
     this.unlistNear(entry);
+    this.slots.forget(entry);
     for (const id of entry.header.dependsOn) {
       const children = this.childrenOf.get(id);
       children?.delete(entry);

@@ -1,5 +1,6 @@
 import type { RetryRules } from '../mutation/definition.ts';
 import type { AttemptRecord, MutationHeader } from '../mutation/record.ts';
+import { keptResult } from '../mutation/slots.ts';
 import type { Json, WireError, WireOutcome } from '../protocol/wire.ts';
 import { assertNever } from './assert-never.ts';
 import { retryDelayMs } from './backoff.ts';
@@ -10,6 +11,8 @@ import type { Unconfirmed } from './unconfirmed.ts';
 export interface EngineRules {
   /** Retry rules of a type; the defaults for a type that is not declared. */
   readonly retryRules: (type: string) => RetryRules;
+  /** Whether slots may ask for what the server returns for this type. */
+  readonly keepsResult: (type: string) => boolean;
 }
 
 /** A deferral is looked at again after this, doubling, in milliseconds: what it waits for is on another line. */
@@ -50,9 +53,10 @@ export class Verdicts {
 
   private completed(entry: Entry, result: Json, wasRepeat: boolean, moment: Moment): Settlement {
     const { id, seq, type, entity, createdAtMs, attempts } = entry.header;
+    const waitedFor = this.mutations.slotsOf(id).map(({ from }) => from);
     this.mutations.forget(entry, moment.nowMs, true);
+    this.mutations.confirmationBegun(seq, id);
     this.mutations.release(id, moment.nowMs);
-    this.mutations.settlementBegun(seq);
     const record = {
       id,
       seq,
@@ -61,6 +65,7 @@ export class Verdicts {
       createdAtMs,
       confirmedAtMs: moment.wallMs,
       attemptCount: attempts.length + 1,
+      ...(waitedFor.length > 0 || this.rules.keepsResult(type) ? { result: keptResult(result, waitedFor) } : {}),
     };
     return { kind: 'completed', record, result, wasRepeat };
   }

@@ -7,6 +7,7 @@ import type {
   Operation,
   WireError,
 } from '../protocol/wire.ts';
+import type { WithSlots } from './slots.ts';
 
 /** Any schema that speaks Standard Schema: zod, valibot, arktype and others. */
 export type PayloadSchema = StandardSchemaV1<unknown, object>;
@@ -17,6 +18,7 @@ export interface MutationDefinition<
   Type extends string = string,
   Schema extends PayloadSchema = PayloadSchema,
   State = unknown,
+  Result = never,
 > {
   /** Names the kind of change, such as `account.update`. Unique in a queue. */
   readonly type: Type;
@@ -24,6 +26,12 @@ export interface MutationDefinition<
   readonly version?: number;
   /** Checked when a mutation is added; what it returns is what is stored and sent. */
   readonly payload: Schema;
+  /**
+   * What its handler returns (the row, for table handlers): with it, later mutations may use a value of that before it is
+   * known, see `MutationHandle.slot`. Only its type counts, nothing is checked against it. What is returned is kept with the
+   * confirmed mutation for 7 days: up to 4 KiB of JSON, of a larger one the texts and numbers at its top.
+   */
+  readonly result?: StandardSchemaV1<Result, unknown>;
   /** What it does to its entity; the server's table handlers know all but `custom`. */
   readonly operation: Operation;
   /** The row it is about. Its table and id are also the default lane. */
@@ -115,21 +123,32 @@ export const RETRY_DEFAULTS: RetryRules = {
  * });
  * ```
  */
-export function defineMutation<const Type extends string, Schema extends PayloadSchema, State = unknown>(
-  definition: MutationDefinition<Type, Schema, State>,
-): MutationDefinition<Type, Schema, State> {
+export function defineMutation<
+  const Type extends string,
+  Schema extends PayloadSchema,
+  State = unknown,
+  Result = never,
+>(definition: MutationDefinition<Type, Schema, State, Result>): MutationDefinition<Type, Schema, State, Result> {
   return definition;
 }
 
-/** A definition of whichever type, payload and state. */
+/** A definition of whichever type, payload, state and result. */
 // oxlint-disable-next-line typescript/no-explicit-any -- payload and state are contravariant here; only `any` accepts every definition
-export type AnyMutationDefinition = MutationDefinition<string, any, any>;
+export type AnyMutationDefinition = MutationDefinition<string, any, any, any>;
+
+/** What the handler of a definition's mutations returns; `never` where the definition does not say. */
+export type ResultOfType<Definition extends AnyMutationDefinition> = Definition extends {
+  readonly result?: StandardSchemaV1<infer Result, unknown> | undefined;
+}
+  ? Result
+  : never;
 
 /** What `queue.add` takes for one of the definitions. */
 export type MutationInput<Definition extends AnyMutationDefinition> = Definition extends AnyMutationDefinition
   ? MutationOptions & {
       readonly type: Definition['type'];
-      readonly payload: StandardSchemaV1.InferInput<Definition['payload']>;
+      /** Texts and numbers in it may be slots: values that the server returns for an earlier mutation. */
+      readonly payload: WithSlots<StandardSchemaV1.InferInput<Definition['payload']>>;
     }
   : never;
 
@@ -137,9 +156,22 @@ export type MutationInput<Definition extends AnyMutationDefinition> = Definition
 export type AtomicMember<Definition extends AnyMutationDefinition> = Definition extends AnyMutationDefinition
   ? {
       readonly type: Definition['type'];
-      readonly payload: StandardSchemaV1.InferInput<Definition['payload']>;
+      readonly payload: WithSlots<StandardSchemaV1.InferInput<Definition['payload']>>;
     }
   : never;
+
+/** The definition of a type; any of them where the queue's types are not known. */
+export type DefinitionOf<
+  Definition extends AnyMutationDefinition,
+  Type extends string,
+> = Definition extends AnyMutationDefinition ? (Type extends Definition['type'] ? Definition : never) : never;
+
+/** The same for one type of the definitions, so that the handle knows what its handler returns. */
+export type InputOfType<Definition extends AnyMutationDefinition, Type extends string> = MutationOptions & {
+  readonly type: Type;
+  /** Texts and numbers in it may be slots: values that the server returns for an earlier mutation. */
+  readonly payload: WithSlots<StandardSchemaV1.InferInput<DefinitionOf<Definition, Type>['payload']>>;
+};
 
 /** What may be said of one mutation beside its type and payload. */
 export interface MutationOptions {

@@ -38,6 +38,7 @@ const header: MutationHeader = {
   retryDelayMs: null,
   delayMs: 0,
   dependsOn: [],
+  slots: [{ placeholder: 'p', parentId: 'p', from: ['id'] }],
   expiresAtMs: null,
   createdAtMs: 1_700_000_000_000,
   payloadBytes: 12,
@@ -53,6 +54,7 @@ const completed: CompletedRecord = {
   createdAtMs: 1,
   confirmedAtMs: 2,
   attemptCount: 1,
+  result: { id: 'a' },
 };
 
 describe('sealed records', () => {

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import {
   ERROR_CATEGORIES,
   type EntityRef,
+  type Json,
   type JsonObject,
   type MutationSource,
   type Operation,
@@ -9,6 +10,7 @@ import {
 } from '../protocol/wire.ts';
 import { checksum } from './checksum.ts';
 import type { Priority } from './definition.ts';
+import type { OpenSlot } from './slots.ts';
 
 /** Version of the stored records. A store written by a higher one is refused (`STORAGE_TOO_NEW`) and left untouched. */
 export const RECORD_FORMAT = 1;
@@ -45,6 +47,8 @@ export interface MutationHeader {
   readonly delayMs: number;
   /** Ids of mutations that the server must have confirmed first. */
   readonly dependsOn: readonly string[];
+  /** Values in its payload that are yet to be known; it is not sent before. */
+  readonly slots: readonly OpenSlot[];
   /** By the device's clock: not sent from then on if it surely was not before. Null for never. */
   readonly expiresAtMs: number | null;
   /** By the device's clock; nothing is ordered by it. */
@@ -86,6 +90,8 @@ export interface CompletedRecord {
   readonly createdAtMs: number;
   readonly confirmedAtMs: number;
   readonly attemptCount: number;
+  /** What the server returned, where its type says that slots may ask for it; a large one in part. */
+  readonly result?: Json;
 }
 
 const attempt = v.object({
@@ -119,6 +125,13 @@ const header: v.GenericSchema<MutationHeader> = v.object({
   retryDelayMs: v.nullable(v.number()),
   delayMs: v.number(),
   dependsOn: v.array(v.string()),
+  slots: v.array(
+    v.object({
+      placeholder: v.union([v.string(), v.number()]),
+      parentId: v.string(),
+      from: v.array(v.union([v.string(), v.number()])),
+    }),
+  ),
   expiresAtMs: v.nullable(v.number()),
   createdAtMs: v.number(),
   payloadBytes: v.number(),
@@ -140,6 +153,8 @@ const body: v.GenericSchema<MutationBody> = v.object({
 
 const deadLetter: v.GenericSchema<DeadLetter> = v.object({ header, error: wireError, failedAtMs: v.number() });
 
+const json: v.GenericSchema<Json> = v.custom<Json>(() => true);
+
 const completed: v.GenericSchema<CompletedRecord> = v.object({
   id: v.string(),
   seq,
@@ -148,6 +163,7 @@ const completed: v.GenericSchema<CompletedRecord> = v.object({
   createdAtMs: v.number(),
   confirmedAtMs: v.number(),
   attemptCount: v.number(),
+  result: v.exactOptional(json),
 });
 
 /** What came out of storage: the record, or the bytes that no longer read as one. */

@@ -1,7 +1,7 @@
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { MutationOptions } from '../mutation/definition.ts';
 import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
-import { ATOMIC_TYPE } from '../protocol/wire.ts';
+import { ATOMIC_TYPE, type Json } from '../protocol/wire.ts';
 import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { Addition } from './merge-plan.ts';
@@ -47,7 +47,11 @@ export class Adder {
     const newOne = newId(nowMs);
     return this.store(async () => {
       const ownId = ownIdOf(input.id);
-      const prepared = await prepareMutation(definitions, input, { id: ownId ?? newOne, wallMs: nowMs });
+      const prepared = await prepareMutation(definitions, input, {
+        id: ownId ?? newOne,
+        wallMs: nowMs,
+        resultOf: this.resultOf,
+      });
       const ownMark = ownId === null ? null : prepared.contentMark;
       return { ...prepared, ownMark, mayMerge: ownId === null, input };
     });
@@ -62,7 +66,11 @@ export class Adder {
     const newOne = newId(nowMs);
     return this.store(async () => {
       const ownId = ownIdOf(options.id);
-      const prepared = await prepareAtomic(definitions, members, options, { id: ownId ?? newOne, wallMs: nowMs });
+      const prepared = await prepareAtomic(definitions, members, options, {
+        id: ownId ?? newOne,
+        wallMs: nowMs,
+        resultOf: this.resultOf,
+      });
       const input = { ...options, type: ATOMIC_TYPE, payload: members };
       return { ...prepared, ownMark: ownId === null ? null : prepared.contentMark, mayMerge: false, input };
     });
@@ -77,7 +85,7 @@ export class Adder {
     const { runner, store, reader } = await opened();
     const status = await reader.status(id);
     if (status === undefined) throw unknownMutation(id);
-    const checked = await checkPayload(definitions, status.type, payload);
+    const checked = await checkPayload(definitions, status.type, payload, this.resultOf);
     const entry = runner.engine.mutations.get(id);
     if (entry === undefined) return this.replace(id, null, checked);
     if (entry.header.lane !== checked.described.lane) throw otherLane(entry.header, checked.described.lane);
@@ -116,7 +124,11 @@ export class Adder {
     const { store } = await opened();
     const nowMs = wallMs();
     const { type, payload } = checked.described;
-    const prepared = await prepareMutation(definitions, { type, payload }, { id: newId(nowMs), wallMs: nowMs });
+    const prepared = await prepareMutation(
+      definitions,
+      { type, payload },
+      { id: newId(nowMs), wallMs: nowMs, resultOf: this.resultOf },
+    );
     const origin = old === null ? {} : ((await store.bodies([old])).get(old.seq) ?? {});
     const options = old === null ? {} : optionsOf(old);
     const { header, body } = withPayload({ ...prepared.header, ...options, replaces, seq: 0 }, checked, origin);
@@ -156,6 +168,12 @@ export class Adder {
       return { ...addition, header: { ...addition.header, dependsOn } };
     });
   }
+
+  private readonly resultOf = async (id: string): Promise<Json | undefined> => {
+    const { reader, store } = await this.ports.opened();
+    if ((await reader.status(id))?.status !== 'completed') return undefined;
+    return (await store.completed(id))?.result ?? null;
+  };
 
   /** Parents that are not confirmed yet. Rejects when one of them has failed, or is not known here. */
   private async openParentsOf(ids: readonly string[]): Promise<readonly string[]> {

@@ -2,6 +2,7 @@ import { NearIndex } from '../engine/near-index.ts';
 import { nearKey, type Unconfirmed } from '../engine/unconfirmed.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { slotsLeftIn } from '../mutation/slots.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import type { Capacity } from './capacity.ts';
 import type { MutationOrigin } from './mutation-origin.ts';
@@ -153,7 +154,9 @@ export class MergePlan {
     const before = newest.header;
     try {
       const merged: unknown = definition.coalesce?.(newest.payload, payload);
-      const checked = await checkPayload(this.ports.definitions, header.type, merged);
+      const given = await checkPayload(this.ports.definitions, header.type, merged, NOT_KNOWN);
+      const { payload: whole } = given.described;
+      const checked = { ...given, slots: slotsLeftIn(whole, [...before.slots, ...header.slots, ...given.slots]) };
       if (checked.described.lane !== before.lane) return false;
       this.release.push(
         this.ports.capacity.claim({ count: 0, bytes: Math.max(0, checked.bytes - before.payloadBytes) }),
@@ -193,6 +196,9 @@ export class MergePlan {
     );
   }
 }
+
+/** Values of slots were filled in, as far as they are known, before anything is merged. */
+const NOT_KNOWN = async (): Promise<undefined> => undefined;
 
 const ALIKE = ['type', 'version', 'priority', 'maxRetries', 'retryDelayMs', 'delayMs', 'expiresAtMs'] as const;
 

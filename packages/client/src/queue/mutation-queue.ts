@@ -1,8 +1,16 @@
 import type { Engine } from '../engine/engine.ts';
 import type { WaitingFor } from '../engine/engine-io.ts';
-import type { AnyMutationDefinition, AtomicMember, MutationInput, MutationOptions } from '../mutation/definition.ts';
+import type {
+  AnyMutationDefinition,
+  AtomicMember,
+  DefinitionOf,
+  InputOfType,
+  MutationOptions,
+  ResultOfType,
+} from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter } from '../mutation/record.ts';
+import type { SlotKind } from '../mutation/slots.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Durability } from '../ports/storage.ts';
 import { DebugLog, type DebugOption, errorData } from '../telemetry/debug-log.ts';
@@ -13,7 +21,7 @@ import { Capacity } from './capacity.ts';
 import { drain, type DrainResult } from './drain.ts';
 import { exportLog, type LogExport } from './log-export.ts';
 import { loggedStorage, loggedTabs, loggedTransport } from './logged-ports.ts';
-import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
+import { type EditAnswer, type MutationHandle, slotOf } from './mutation-handle.ts';
 import { type Explanation, type MutationStatus, statusOfCompleted } from './mutation-status.ts';
 import {
   HISTORY_MS,
@@ -22,7 +30,6 @@ import {
   type QueueOptions,
   type ResolvedOptions,
   resolveOptions,
-  retryRulesOf,
 } from './options.ts';
 import type { Stored } from './placer.ts';
 import type { QueueEvents, Settled, StoredEvent } from './queue-events.ts';
@@ -146,9 +153,11 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * Makes a mutation durable on this device, and resolves when it is. Delivery follows by itself. One that needs not be stored
    * again resolves to the handle of the one that stands for it; see `dedupe` and `coalesce` of its type, and `id`.
    * Rejects with a `HoldfastError`, and then nothing is stored: `UNDECLARED_TYPE`, `INVALID_PAYLOAD`, `PAYLOAD_NOT_JSON`,
-   * `PAYLOAD_TOO_LARGE`, `INVALID_OPTION`, `ID_REUSED`, `QUEUE_FULL`, `PARENT_FAILED`, `UNKNOWN_MUTATION`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `STORAGE_FAILED`, `QUEUE_CLOSED`.
+   * `PAYLOAD_TOO_LARGE`, `INVALID_OPTION`, `SLOT_UNFILLED`, `ID_REUSED`, `QUEUE_FULL`, `PARENT_FAILED`, `UNKNOWN_MUTATION`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `STORAGE_FAILED`, `QUEUE_CLOSED`.
    */
-  async add(input: MutationInput<Definitions[number]>): Promise<MutationHandle> {
+  async add<Type extends Definitions[number]['type']>(
+    input: InputOfType<Definitions[number], Type>,
+  ): Promise<MutationHandle<ResultOfType<DefinitionOf<Definitions[number], Type>>>> {
     return this.adder.add(input).catch((error: unknown) => this.refused(error));
   }
 
@@ -411,7 +420,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         getToken: this.options.getToken,
         workspaceId: identity.workspaceId,
         attemptTimeoutMs: this.options.attemptTimeoutMs,
-        retryRules: (type) => retryRulesOf(this.definitions.get(type)),
+        definitions: this.definitions,
         newId: () => newId(clock.wallMs()),
         log,
       },
@@ -455,6 +464,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       settled: this.verdictOn(id),
       cancel: () => this.cancel(id),
       edit: (payload) => this.edit(id, payload),
+      slot: (name: string | readonly string[], kind: SlotKind = 'string') => slotOf(id, name, kind),
     };
   }
 

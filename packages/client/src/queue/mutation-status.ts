@@ -110,6 +110,7 @@ const OWN_VERDICTS: ReadonlySet<string> = new Set<ErrorCode>([
   'UNREADABLE_RECORD',
   'PARENT_FAILED',
   'EXPIRED',
+  'SLOT_UNFILLED',
   'SUSPECT',
 ]);
 

@@ -11,7 +11,9 @@ import {
 import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
 import { fingerprint } from '../mutation/fingerprint.ts';
 import { type MutationHeader, type RecordPriority, writeBody } from '../mutation/record.ts';
+import type { OpenSlot } from '../mutation/slots.ts';
 import { ATOMIC_TYPE, type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
+import { checkPlaceholders, fillSlots, type ResultOf } from './fill-slots.ts';
 import { type MutationOrigin, originOf } from './mutation-origin.ts';
 import type { Amendment, NewMutation } from './queue-store.ts';
 
@@ -30,6 +32,8 @@ export interface CheckedPayload {
   readonly text: string;
   readonly bytes: number;
   readonly dedupe: Pick<MutationHeader, 'dedupeKey' | 'dedupeNear'>;
+  /** Values in it that are not known yet. */
+  readonly slots: readonly OpenSlot[];
 }
 
 /** Checks a payload by the definition of its type. Throws what is wrong with it. */
@@ -37,6 +41,7 @@ export async function checkPayload(
   definitions: ReadonlyMap<string, AnyMutationDefinition>,
   type: string,
   input: unknown,
+  resultOf: ResultOf,
 ): Promise<CheckedPayload> {
   const definition = definitions.get(type);
   if (definition === undefined)
@@ -44,22 +49,18 @@ export async function checkPayload(
       type,
       [...definitions.keys()].filter((each) => each !== ATOMIC_TYPE),
     );
-  const payload = await validate(definition, input);
-  const written = writePayload(type, payload);
-  return { ...written, described: describe(definition, payload), dedupe: dedupeOf(definition, payload, written.text) };
-}
-
-function writePayload(type: string, payload: object): Pick<CheckedPayload, 'text' | 'bytes'> {
-  const json = canonicalJson(payload, LIMITS.jsonDepth);
-  if (json.kind === 'notJson') throw notJson(type, json.path, json.reason);
-  if (json.bytes > LIMITS.payloadBytes) throw tooLarge(type, json.bytes);
-  return { text: json.text, bytes: json.bytes };
+  const { payload: given, slots } = await fillSlots(input, resultOf);
+  const payload = await validate(definition, given);
+  checkPlaceholders(type, payload, slots);
+  const { text, bytes } = payloadText(type, payload);
+  const dedupe = dedupeOf(definition, payload, text);
+  return { text, bytes, described: describe(definition, payload), dedupe, slots };
 }
 
 /** What a stored mutation becomes with another payload, all else being as it was. */
 export function withPayload(
   stored: MutationHeader,
-  { described, text, bytes, dedupe }: CheckedPayload,
+  { described, text, bytes, dedupe, slots }: CheckedPayload,
   origin: MutationOrigin,
 ): Omit<Amendment, 'stored'> {
   const { version, operation, entity } = described;
@@ -72,6 +73,8 @@ export function withPayload(
     entity,
     payloadBytes: bytes,
     bodyChecksum: checksum(body),
+    slots,
+    dependsOn: dependsOnOf(stored.dependsOn, slots),
   };
   return { header, body };
 }
@@ -83,9 +86,9 @@ export type AddInput = MutationOptions & { readonly type: string; readonly paylo
 export async function prepareMutation(
   definitions: ReadonlyMap<string, AnyMutationDefinition>,
   input: AddInput,
-  { id, wallMs }: { readonly id: string; readonly wallMs: number },
+  { id, wallMs, resultOf }: { readonly id: string; readonly wallMs: number; readonly resultOf: ResultOf },
 ): Promise<PreparedMutation> {
-  const checked = await checkPayload(definitions, input.type, input.payload);
+  const checked = await checkPayload(definitions, input.type, input.payload, resultOf);
   const priority = input.priority ?? definitions.get(input.type)?.priority ?? 'normal';
   return recordOf(checked, { ...input, priority }, { id, wallMs });
 }
@@ -95,15 +98,30 @@ export async function prepareAtomic(
   definitions: ReadonlyMap<string, AnyMutationDefinition>,
   members: readonly { readonly type: string; readonly payload: unknown }[],
   options: MutationOptions,
-  { id, wallMs }: { readonly id: string; readonly wallMs: number },
+  { id, wallMs, resultOf }: { readonly id: string; readonly wallMs: number; readonly resultOf: ResultOf },
 ): Promise<PreparedMutation> {
   if (members.length === 0 || members.length > LIMITS.batchCount) throw wrongMemberCount(members.length);
-  const checked = await Promise.all(members.map(({ type, payload }) => checkPayload(definitions, type, payload)));
-  const [lane = ATOMIC_TYPE, ...alsoLanes] = new Set(checked.map(({ described }) => described.lane));
+  const checked = await Promise.all(
+    members.map(({ type, payload }) => checkPayload(definitions, type, payload, resultOf)),
+  );
   const priorities = members.map(({ type }) => priorityOf(definitions.get(type)?.priority ?? 'normal'));
   const priority = PRIORITIES.find((level) => priorities.includes(level)) ?? 'normal';
+  const described = describeAtomic(checked.map((each) => each.described));
+  const slots = new Map(checked.flatMap((each) => each.slots.map((slot) => [slot.placeholder, slot])));
+  const atomic = {
+    ...payloadText(ATOMIC_TYPE, described.payload),
+    described,
+    dedupe: NO_DEDUPE,
+    slots: [...slots.values()],
+  };
+  return recordOf(atomic, { ...options, priority: options.priority ?? priority }, { id, wallMs });
+}
+
+/** One mutation of several: in the lanes of all of them. */
+export function describeAtomic(described: readonly DescribedMutation[]): DescribedMutation {
+  const [lane = ATOMIC_TYPE, ...alsoLanes] = new Set(described.map((each) => each.lane));
   const payload = {
-    members: checked.map(({ described: { type, version, operation, entity, payload: own } }) => ({
+    members: described.map(({ type, version, operation, entity, payload: own }) => ({
       type,
       version,
       operation,
@@ -111,23 +129,13 @@ export async function prepareAtomic(
       payload: own,
     })),
   };
-  const described = {
-    type: ATOMIC_TYPE,
-    version: 1,
-    operation: 'custom',
-    entity: null,
-    lane,
-    alsoLanes,
-    payload,
-  } as const;
-  const atomic = { ...writePayload(ATOMIC_TYPE, payload), described, dedupe: NO_DEDUPE };
-  return recordOf(atomic, { ...options, priority: options.priority ?? priority }, { id, wallMs });
+  return { type: ATOMIC_TYPE, version: 1, operation: 'custom', entity: null, lane, alsoLanes, payload };
 }
 
 const PRIORITIES = ['high', 'normal', 'low'] as const;
 
 function recordOf(
-  { described, text, bytes, dedupe }: CheckedPayload,
+  { described, text, bytes, dedupe, slots }: CheckedPayload,
   input: MutationOptions & { readonly priority: Priority },
   { id, wallMs }: { readonly id: string; readonly wallMs: number },
 ): PreparedMutation {
@@ -153,7 +161,8 @@ function recordOf(
       ...retries,
       delayMs: countOption('delayMs', input.delayMs) ?? 0,
       expiresAtMs: expiresAtMsOf(input.expiresAt, wallMs),
-      dependsOn: (input.dependsOn ?? []).map((parent) => (typeof parent === 'string' ? parent : parent.id)),
+      dependsOn: dependsOnOf(input.dependsOn ?? [], slots),
+      slots,
       createdAtMs: wallMs,
       payloadBytes: bytes,
       bodyChecksum: checksum(body),
@@ -191,6 +200,19 @@ function dedupeOf(
 
 function isFinite(value: unknown): value is number {
   return Number.isFinite(value);
+}
+
+/** Canonical JSON of a payload that may be stored. */
+export function payloadText(type: string, payload: object): { readonly text: string; readonly bytes: number } {
+  const json = canonicalJson(payload, LIMITS.jsonDepth);
+  if (json.kind === 'notJson') throw notJson(type, json.path, json.reason);
+  if (json.bytes > LIMITS.payloadBytes) throw tooLarge(type, json.bytes);
+  return json;
+}
+
+function dependsOnOf(given: NonNullable<MutationOptions['dependsOn']>, slots: readonly OpenSlot[]): readonly string[] {
+  const ids = given.map((parent) => (typeof parent === 'string' ? parent : parent.id));
+  return [...new Set([...ids, ...slots.map(({ parentId }) => parentId)])];
 }
 
 function priorityOf(priority: Priority): RecordPriority {
@@ -238,7 +260,7 @@ function expiresAtMsOf(expiresAt: MutationOptions['expiresAt'], wallMs: number):
 }
 
 /** What the app's own functions make of the payload is checked like the payload: it must be there after a restart too. */
-function describe(definition: AnyMutationDefinition, payload: object): DescribedMutation {
+export function describe(definition: AnyMutationDefinition, payload: object): DescribedMutation {
   let described: DescribedMutation;
   try {
     described = describeMutation(definition, payload);

@@ -221,7 +221,7 @@ describe('delivery', () => {
     device.server.isLosingAnswers = false;
     await device.clock.pass(60_000);
 
-    expect(await settled).toEqual({ status: 'completed', id, result: null, wasRepeat: true });
+    expect(await settled).toEqual({ status: 'completed', id, result: { id }, wasRepeat: true });
     expect(device.server.effects).toEqual([id]);
     expect(new Set(device.server.requests.map(({ request }) => request.mutations[0]?.id))).toEqual(new Set([id]));
   });

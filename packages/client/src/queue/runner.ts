@@ -1,6 +1,6 @@
 import { Engine } from '../engine/engine.ts';
 import type { EngineEffect, EngineInput, Moment, Settlement, WaitingFor } from '../engine/engine-io.ts';
-import type { RetryRules } from '../mutation/definition.ts';
+import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { type HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { MutationHeader } from '../mutation/record.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
@@ -14,9 +14,11 @@ import { Amender } from './amender.ts';
 import { AskLeader, type CancelAnswer } from './ask-leader.ts';
 import { Leadership } from './leadership.ts';
 import { logInput } from './logged-ports.ts';
+import { retryRulesOf } from './options.ts';
 import type { QueueStore } from './queue-store.ts';
 import { Sender } from './sender.ts';
 import { SettlementWriter } from './settlement-writer.ts';
+import { SlotFiller } from './slot-filler.ts';
 import { StoreWatch } from './store-watch.ts';
 import { decodeTabMessage, encodeTabMessage, type TabMessage } from './tab-message.ts';
 
@@ -31,7 +33,7 @@ export interface RunnerPorts {
   readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
   readonly workspaceId: string;
   readonly attemptTimeoutMs: number;
-  readonly retryRules: (type: string) => RetryRules;
+  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   readonly newId: () => string;
   readonly log: DebugLog;
 }
@@ -65,6 +67,7 @@ export class Runner {
   private readonly sender: Sender;
   private readonly writer: SettlementWriter;
   private readonly askLeader: AskLeader;
+  private readonly slotFiller: SlotFiller;
   private cancelWake: () => void = () => {};
   private readonly leadership: Leadership;
   private readonly stopListening: (() => void)[] = [];
@@ -73,7 +76,10 @@ export class Runner {
   constructor(ports: RunnerPorts, events: RunnerEvents) {
     this.ports = ports;
     this.events = events;
-    this.engine = new Engine({ retryRules: ports.retryRules });
+    this.engine = new Engine({
+      retryRules: (type) => retryRulesOf(ports.definitions.get(type)),
+      keepsResult: (type) => ports.definitions.get(type)?.result !== undefined,
+    });
     this.alarms = new Alarms(ports.clock);
     const shared = {
       ...ports,
@@ -102,6 +108,11 @@ export class Runner {
       watch: this.watch,
       askLeader: () => this.askLeader,
       post: (message) => this.post(message),
+    });
+    this.slotFiller = new SlotFiller({
+      ...shared,
+      amender: this.amender,
+      isOpen: (id) => this.engine.mutations.get(id) !== undefined,
     });
     this.leadership = new Leadership({
       ...shared,
@@ -313,6 +324,9 @@ export class Runner {
     switch (effect.kind) {
       case 'send':
         this.sender.send(effect);
+        return;
+      case 'fillSlots':
+        this.slotFiller.fill(effect);
         return;
       case 'abort':
         this.sender.callOff(effect.batchId);

@@ -105,7 +105,7 @@ export class Sender {
   private async giveUpUnreadable(seqs: readonly number[]): Promise<void> {
     const pending = await this.ports.store.arePending(seqs);
     const unreadable = seqs.filter((_, index) => pending[index]);
-    if (unreadable.length > 0) this.ports.dispatch({ kind: 'unreadable', seqs: unreadable, error: UNREADABLE });
+    if (unreadable.length > 0) this.ports.dispatch({ kind: 'givenUp', seqs: unreadable, error: UNREADABLE });
     if (unreadable.length < seqs.length) this.ports.reconcile();
   }
 

@@ -22,6 +22,7 @@ export interface HeaderOptions {
   readonly dedupeNear?: readonly number[];
   readonly expiresAtMs?: number;
   readonly alsoLanes?: readonly string[];
+  readonly slots?: MutationHeader['slots'];
 }
 
 /** What a batch was, once it left the engine. */
@@ -38,6 +39,7 @@ export class EngineRig {
   wallOffsetMs = 1_700_000_000_000;
   random: () => number = () => 0.5;
   isStorageSlow = false;
+  keepsResult = false;
   /** Effects of the last input. */
   effects: EngineEffect[] = [];
   /** Every batch so far. */
@@ -51,7 +53,10 @@ export class EngineRig {
 
   constructor(rules: Partial<RetryRules> = { jitter: 'none' }) {
     this.rules = rules;
-    this.engine = new Engine({ retryRules: () => ({ ...RETRY_DEFAULTS, ...this.rules }) });
+    this.engine = new Engine({
+      retryRules: () => ({ ...RETRY_DEFAULTS, ...this.rules }),
+      keepsResult: () => this.keepsResult,
+    });
   }
 
   /** One that delivers. */
@@ -94,6 +99,7 @@ export class EngineRig {
       retryDelayMs: options.retryDelayMs ?? null,
       delayMs: options.delayMs ?? 0,
       dependsOn: options.dependsOn ?? [],
+      slots: options.slots ?? [],
       expiresAtMs: options.expiresAtMs ?? null,
       createdAtMs: 1_700_000_000_000,
       payloadBytes: options.payloadBytes ?? 100,

@@ -1,6 +1,6 @@
 import type { TransportAnswer } from '../../engine/transport-answer.ts';
 import type { Transport } from '../../ports/transport.ts';
-import type { ApplyRequest, WireError, WireMutation, WireOutcome } from '../../protocol/wire.ts';
+import type { ApplyRequest, Json, WireError, WireMutation, WireOutcome } from '../../protocol/wire.ts';
 
 export const SERVER_ERROR: WireError = {
   category: 'SERVER_ERROR',
@@ -18,8 +18,11 @@ export class FakeServer {
   readonly effects: string[] = [];
   /** What becomes of a call; decided by the first mutation of the batch when it is about the whole of it. */
   judge: Judge = () => 'applied';
+  /** What a handler returns for a mutation that takes effect. */
+  resultOf: (mutation: WireMutation) => Json = ({ id }) => ({ id });
   /** Effects take place, and the answer is lost on the way. */
   isLosingAnswers = false;
+  private readonly results = new Map<string, Json>();
   private isHolding = false;
   private releases: (() => void)[] = [];
 
@@ -63,10 +66,12 @@ export class FakeServer {
         case 'applied':
         case 'duplicate':
           if (this.effects.includes(id)) {
-            outcomes.push({ seq, id, kind: 'duplicate', verdict: 'applied', result: null });
+            outcomes.push({ seq, id, kind: 'duplicate', verdict: 'applied', result: this.results.get(id) ?? null });
           } else {
             this.effects.push(id);
-            outcomes.push({ seq, id, kind: 'applied', result: { id } });
+            const result = this.resultOf(mutation);
+            this.results.set(id, result);
+            outcomes.push({ seq, id, kind: 'applied', result });
           }
           break;
         case 'rejected':

@@ -56,10 +56,14 @@ export class TestDevice {
   }
 
   create(options: Partial<QueueOptions<typeof MUTATIONS>> = {}): TestQueue {
-    return createQueue({
+    return createQueue({ ...this.ports, mutations: MUTATIONS, ...options });
+  }
+
+  /** All that a queue on this device needs but its mutations. */
+  get ports(): Omit<QueueOptions<readonly []>, 'mutations'> {
+    return {
       name: 'notes',
       identity: { userId: 'ann', workspaceId: 'home' },
-      mutations: MUTATIONS,
       transport: this.server.transport,
       storage: this.storage.open,
       network: this.network,
@@ -76,8 +80,7 @@ export class TestDevice {
         this.idCount += 1;
         return `id-${this.idCount}`;
       },
-      ...options,
-    });
+    };
   }
 
   async goOffline(): Promise<void> {
