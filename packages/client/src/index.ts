@@ -53,10 +53,14 @@ export type { AtomicPayload } from './mutation/atomic.ts';
 export {
   type AnyMutationDefinition,
   type AtomicMember,
+  type ConflictStrategy,
+  type ConflictVersions,
   defineMutation,
+  type EditBase,
   type MutationDefinition,
   type MutationInput,
   type MutationOptions,
+  type PayloadInput,
   type PayloadSchema,
   RETRY_DEFAULTS,
   type RetryRules,
@@ -120,6 +124,7 @@ export type {
   WireMutation,
   WireOutcome,
 } from './protocol/wire.ts';
+export type { ConflictChoice, OpenConflictView } from './queue/conflict-desk.ts';
 export { createQueue } from './queue/create-queue.ts';
 export { type Defaults, defaults } from './queue/defaults.ts';
 export type { LogExport } from './queue/log-export.ts';

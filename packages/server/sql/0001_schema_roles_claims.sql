@@ -93,7 +93,9 @@ begin atomic
         ('HF034', 'ROW_NOT_FOUND', 'NOT_FOUND'),
         ('HF035', 'ROW_EXISTS', 'CONFLICT'),
         ('HF036', 'ID_REUSED', 'CONFLICT'),
-        ('HF037', 'SEQ_REUSED', 'CONFLICT');
+        ('HF037', 'SEQ_REUSED', 'CONFLICT'),
+        ('HF038', 'ROW_CHANGED', 'CONFLICT'),
+        ('HF039', 'INVALID_PATCH', 'VALIDATION_ERROR');
 end;
 
 create or replace function holdfast.refuse(refused_code text, message text, hint text)

@@ -39,6 +39,10 @@ create table if not exists holdfast.ledger (
     verdict         text        not null,
     result          jsonb,
     error           jsonb,
+    -- the version that the effect gave its row, where rows have one
+    row_version     bigint,
+    -- how often the client had made the payload anew after a conflict when this verdict fell
+    rebases         integer     not null default 0,
     applied_at      timestamptz,
     created_at      timestamptz not null default now(),
     -- when the client's floor passed this row; trimmed 30 days later

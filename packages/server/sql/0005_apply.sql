@@ -16,11 +16,11 @@ language sql
 immutable
 set search_path = ''
 -- the text of a jsonb value is canonical: one spelling whatever the order of keys or the blanks were
-return sha256(convert_to(jsonb_build_array(
+return sha256(convert_to((jsonb_build_array(
     mutation -> 'type', mutation -> 'operation',
     mutation #> '{entity,table}', mutation #> '{entity,id}',
     mutation -> 'payload'
-)::text, 'UTF8'));
+) || case when mutation ? 'encoding' then jsonb_build_array(mutation -> 'encoding') else '[]' end)::text, 'UTF8'));
 
 create or replace function holdfast.is_counter(value jsonb, least_value bigint)
 returns boolean
@@ -68,7 +68,28 @@ return case
         or jsonb_typeof(mutation #> '{entity,id}') is distinct from 'string'
         or length(mutation #>> '{entity,id}') not between 1 and 200
     ) then 'has an "entity" without "table" and "id"'
+    when mutation ? 'base' and not holdfast.is_counter(mutation #> '{base,rowVersion}', 0)
+        then 'has a "base" without a whole number as "rowVersion"'
+    when mutation ? 'rebases' and not (
+        holdfast.is_counter(mutation -> 'rebases', 0) and (mutation -> 'rebases')::numeric <= 2147483647
+    ) then 'has "rebases" that are no whole number'
+    when mutation ? 'hlc' and (
+        jsonb_typeof(mutation -> 'hlc') <> 'string'
+        or mutation ->> 'hlc' !~ '^[0-9a-f]{12}-[0-9a-f]{4}-[0-9a-z-]{1,36}$'
+    ) then 'has an "hlc" that is no hybrid time'
+    when mutation ? 'encoding' and mutation -> 'encoding' not in ('"mergePatch"', '"jsonPatch"')
+        then 'has no known "encoding"'
+    when mutation ? 'encoding' and not (mutation ? 'base' and mutation ->> 'operation' = 'update')
+        then 'has a patch without a "base", or to something else than an update'
 end;
+
+-- How an outcome tells the version of the row; rows that have none say nothing.
+create or replace function holdfast.row_version_field(row_version bigint)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+return case when row_version is null then '{}' else jsonb_build_object('rowVersion', row_version) end;
 
 -- Security definer: clients and ledger belong to the owner alone. It acts for the caller named by the claims, on that
 -- caller's own client row, and tells of other clients' mutations only that an id is taken.
@@ -169,7 +190,8 @@ begin
                (item.value ->> 'id')::uuid as mutation_id,
                coalesce((item.value ->> 'generation')::numeric::integer, 0) as generation,
                (item.value ->> 'after')::numeric::bigint as after_seq,
-               holdfast.payload_hash(item.value) as payload_hash
+               holdfast.payload_hash(item.value) as payload_hash,
+               coalesce((item.value ->> 'rebases')::numeric::integer, 0) as rebases
         from jsonb_array_elements(mutations) with ordinality as item (value, place)
     ), compared as (
         select incoming.*,
@@ -178,7 +200,14 @@ begin
                case
                    when same_seq.client_id is null and incoming.seq <= known_floor then 'trimmed'
                    when same_seq.mutation_id <> incoming.mutation_id then 'seq reused'
-                   when seen.client_id <> batch_client or seen.payload_hash <> incoming.payload_hash then 'id reused'
+                   when seen.client_id <> batch_client then 'id reused'
+                   -- Made anew after a conflict, a mutation has another payload under the same id. A late copy of a form
+                   -- before the one that was settled is told of that one; a form after one that was refused for good is
+                   -- its retry. Whatever else comes with another payload is another mutation.
+                   when seen.payload_hash <> incoming.payload_hash
+                       and not (seen.verdict = 'rejected' and seen.generation < incoming.generation
+                                and seen.rebases < incoming.rebases) then
+                       case when incoming.rebases < seen.rebases then 'seen' else 'id reused' end
                    when same_seq.client_id is null and seen.verdict = 'rejected'
                        and seen.generation < incoming.generation then 'new'
                    when seen.client_id is null then 'new'
@@ -186,7 +215,8 @@ begin
                end as finding,
                seen.verdict as seen_verdict,
                seen.result as seen_result,
-               seen.error as seen_error
+               seen.error as seen_error,
+               seen.row_version as seen_row_version
         from incoming
         left join holdfast.ledger as same_seq
             on same_seq.client_id = batch_client and same_seq.seq = incoming.seq
@@ -214,6 +244,7 @@ begin
                    else jsonb_build_object('kind', 'duplicate', 'verdict', compared.seen_verdict)
                        || case compared.seen_verdict
                            when 'applied' then jsonb_build_object('result', compared.seen_result)
+                               || holdfast.row_version_field(compared.seen_row_version)
                            else jsonb_build_object('error', compared.seen_error)
                        end
                end
@@ -239,7 +270,9 @@ create or replace function holdfast.record_verdicts(
     payload_hashes bytea[],
     batch_verdict text,
     results jsonb[],
-    errors jsonb[]
+    errors jsonb[],
+    row_versions bigint[] default null,
+    rebases integer[] default null
 )
 returns void
 language plpgsql
@@ -262,12 +295,15 @@ begin
             'Call holdfast.apply, which begins the batch and records its verdicts.');
     end if;
     insert into holdfast.ledger
-        (client_id, seq, workspace_id, mutation_id, generation, payload_hash, verdict, result, error, applied_at)
+        (client_id, seq, workspace_id, mutation_id, generation, payload_hash, verdict, result, error, applied_at,
+         row_version, rebases)
     select batch_client, seqs[member], batch_workspace, mutation_ids[member], generations[member],
            payload_hashes[member], batch_verdict,
            case when batch_verdict = 'applied' then results[member] end,
            case when batch_verdict = 'rejected' then errors[member] end,
-           case when batch_verdict = 'applied' then now() end
+           case when batch_verdict = 'applied' then now() end,
+           case when batch_verdict = 'applied' then row_versions[member] end,
+           coalesce(rebases[member], 0)
     from unnest(members) as member
     on conflict do nothing;
     get diagnostics recorded_count = row_count;
@@ -279,7 +315,8 @@ end
 $$;
 
 -- Carries out one mutation as the caller, or the members of an atomic one: a member that fails takes the others with it,
--- since all of them stand or fall in the block that apply has begun.
+-- since all of them stand or fall in the block that apply has begun; and one in conflict fails, since nobody could decide
+-- about it alone. Answers as perform_mutation does.
 create or replace function holdfast.perform(mutation jsonb)
 returns jsonb
 language plpgsql
@@ -292,6 +329,7 @@ declare
     members constant jsonb := mutation #> '{payload,members}';
     malformed text;
     member jsonb;
+    performed jsonb;
     results jsonb[] := '{}';
 begin
     if mutation ->> 'type' <> 'holdfast.atomic' then
@@ -315,9 +353,14 @@ begin
     end if;
     for member in select item.value from jsonb_array_elements(members) with ordinality as item (value, place) order by item.place
     loop
-        results := results || coalesce(holdfast.perform_mutation(mutation || member), 'null');
+        performed := holdfast.perform_mutation(mutation || member);
+        if performed ? 'conflict' then
+            perform holdfast.refuse('ROW_CHANGED', 'A row of these changes was changed by someone else since they were made.',
+                'Make them again on the rows as they are now.');
+        end if;
+        results := results || (performed -> 'result');
     end loop;
-    return to_jsonb(results);
+    return jsonb_build_object('result', to_jsonb(results), 'rowVersion', null);
 end
 $$;
 
@@ -343,7 +386,15 @@ declare
     after_settled boolean[];
     mutation_count integer;
     results jsonb[];
+    row_versions bigint[];
+    rebases integer[];
     errors jsonb[];
+    performed jsonb;
+    -- what the present block found changed by others; such a mutation has no effect and is not settled
+    conflicts jsonb[];
+    -- of which part of it they are told
+    told_from integer;
+    told_to integer;
     settled bigint[];
     settled_before bigint[];
     rejected integer[] := '{}';
@@ -378,6 +429,10 @@ begin
     mutation_count := cardinality(mutations);
     results := array_fill(null::jsonb, array[mutation_count]);
     errors := results;
+    row_versions := array_fill(null::bigint, array[mutation_count]);
+    rebases := array(
+        select coalesce((each_mutation ->> 'rebases')::numeric::integer, 0) from unnest(mutations) as each_mutation
+    );
     bound := mutation_count;
     last_place := bound;
     perform set_config('holdfast.client_id', batch_client, true);
@@ -389,6 +444,7 @@ begin
         block_count := block_count + 1;
         settled_before := settled;
         members := '{}';
+        conflicts := array_fill(null::jsonb, array[mutation_count]);
         verdict_place := null;
         begin
             for place in first_place..last_place loop
@@ -398,7 +454,13 @@ begin
                 end if;
                 failing_place := place;
                 perform set_config('holdfast.mutation_id', ids[place]::text, true);
-                results[place] := holdfast.perform(mutations[place]);
+                performed := holdfast.perform(mutations[place]);
+                if performed ? 'conflict' then
+                    conflicts[place] := performed -> 'conflict';
+                    continue;
+                end if;
+                results[place] := nullif(performed -> 'result', 'null');
+                row_versions[place] := (performed ->> 'rowVersion')::bigint;
                 settled := settled || seqs[place];
                 members := members || place;
             end loop;
@@ -407,7 +469,8 @@ begin
                 -- deferred constraints would otherwise fire at commit, where nothing can be answered any more
                 set constraints all immediate;
                 perform holdfast.record_verdicts(
-                    batch_client::uuid, members, seqs, ids, generations, hashes, 'applied', results, null);
+                    batch_client::uuid, members, seqs, ids, generations, hashes, 'applied', results, null,
+                    row_versions, rebases);
             end if;
             is_block_done := true;
         exception
@@ -421,12 +484,16 @@ begin
                 is_block_done := false;
         end;
 
+        told_from := first_place;
+        told_to := 0;
         if is_block_done then
             for place in 1..cardinality(members) loop
                 outcomes[members[place]] := jsonb_build_object(
                     'seq', seqs[members[place]], 'id', mutations[members[place]] -> 'id',
-                    'kind', 'applied', 'result', results[members[place]]);
+                    'kind', 'applied', 'result', results[members[place]])
+                    || holdfast.row_version_field(row_versions[members[place]]);
             end loop;
+            told_to := last_place;
             first_place := last_place + 1;
             last_place := bound;
             if failed_place is not null then
@@ -459,9 +526,20 @@ begin
                     last_place := failed_place - 1;
                 else
                     verdict_place := failed_place;
+                    told_to := failed_place - 1;
                 end if;
             end if;
         end if;
+        for place in told_from..told_to loop
+            continue when conflicts[place] is null;
+            outcomes[place] := jsonb_build_object(
+                'seq', seqs[place], 'id', mutations[place] -> 'id', 'kind', 'conflict',
+                'baseRowVersion', mutations[place] #> '{base,rowVersion}',
+                'error', holdfast.wire_error('HF038',
+                    case when conflicts[place] -> 'current' = 'null' then 'It was deleted since this edit was made.'
+                        else 'It was changed by someone else since this edit was made.' end,
+                    'Decide which of the two versions is to stand, or merge them.')) || conflicts[place];
+        end loop;
 
         if verdict_place is not null then
             if holdfast.is_permanent(failed_state) then
@@ -481,10 +559,11 @@ begin
 
     if cardinality(rejected) > 0 then
         perform holdfast.record_verdicts(
-            batch_client::uuid, rejected, seqs, ids, generations, hashes, 'rejected', null, errors);
+            batch_client::uuid, rejected, seqs, ids, generations, hashes, 'rejected', null, errors, row_versions, rebases);
     end if;
     -- what else happens in this transaction is not part of a mutation
-    perform set_config('holdfast.mutation_id', '', true), set_config('holdfast.client_id', '', true);
+    perform set_config('holdfast.mutation_id', '', true), set_config('holdfast.client_id', '', true),
+        set_config('holdfast.hybrid_time', '', true);
 
     return jsonb_build_object(
         'protocol', 1,
@@ -507,13 +586,17 @@ comment on function holdfast.apply(jsonb) is
 revoke all on function
     holdfast.payload_hash(jsonb), holdfast.is_counter(jsonb, bigint), holdfast.is_uuid(jsonb),
     holdfast.malformed_reason(jsonb), holdfast.begin_batch(jsonb), holdfast.perform(jsonb),
-    holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bytea[], text, jsonb[], jsonb[]),
+    holdfast.record_verdicts(
+        uuid, integer[], bigint[], uuid[], integer[], bytea[], text, jsonb[], jsonb[], bigint[], integer[]),
+    holdfast.row_version_field(bigint),
     holdfast.apply(jsonb)
 from public;
 grant execute on function
     holdfast.begin_batch(jsonb), holdfast.perform(jsonb),
     holdfast.is_counter(jsonb, bigint), holdfast.is_uuid(jsonb), holdfast.malformed_reason(jsonb),
-    holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bytea[], text, jsonb[], jsonb[]),
+    holdfast.record_verdicts(
+        uuid, integer[], bigint[], uuid[], integer[], bytea[], text, jsonb[], jsonb[], bigint[], integer[]),
+    holdfast.row_version_field(bigint),
     holdfast.apply(jsonb)
 to authenticated;
 

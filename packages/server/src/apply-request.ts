@@ -38,6 +38,13 @@ const applyRequestSchema: z.ZodType<ParsedApplyRequest> = z.object({
       operation: z.enum(['create', 'update', 'delete', 'custom']),
       entity: z.object({ table: textSchema, id: textSchema }).nullable(),
       payload: payloadSchema,
+      base: z.object({ rowVersion: z.int().nonnegative() }).optional(),
+      rebases: z.int().nonnegative().max(2_147_483_647).optional(),
+      hlc: z
+        .string()
+        .regex(/^[0-9a-f]{12}-[0-9a-f]{4}-[0-9a-z-]{1,36}$/)
+        .optional(),
+      encoding: z.enum(['mergePatch', 'jsonPatch']).optional(),
     }),
   ),
 });

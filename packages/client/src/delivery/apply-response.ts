@@ -1,10 +1,23 @@
 import * as v from 'valibot';
-import { type ApplyResponse, ERROR_CATEGORIES, type Json, type WireError, type WireOutcome } from '../protocol/wire.ts';
+import {
+  type ApplyResponse,
+  ERROR_CATEGORIES,
+  type Json,
+  type JsonObject,
+  type WireError,
+  type WireOutcome,
+} from '../protocol/wire.ts';
 
 /** The answer of `holdfast.apply`, however it was carried; null for anything else, such as the page of a captive portal. */
 export function parseApplyResponse(body: unknown): ApplyResponse | null {
   const answer = v.safeParse(applyResponse, body);
   return answer.success ? answer.output : null;
+}
+
+/** When the server says that it is; nothing for what is no time. */
+export function serverTimeOf({ serverTime }: ApplyResponse): { readonly serverTimeMs?: number } {
+  const serverTimeMs = Date.parse(serverTime);
+  return Number.isFinite(serverTimeMs) ? { serverTimeMs } : {};
 }
 
 /** An answer that nobody but another server would give. */
@@ -24,12 +37,29 @@ export const wireErrorSchema: v.GenericSchema<WireError> = v.object({
   hint: v.optional(v.string()),
 });
 const key = { seq: v.number(), id: v.string() };
+const row: v.GenericSchema<JsonObject> = v.custom<JsonObject>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+);
 const outcome: v.GenericSchema<WireOutcome> = v.union([
-  v.object({ ...key, kind: v.literal('applied'), result: json }),
-  v.object({ ...key, kind: v.literal('duplicate'), verdict: v.literal('applied'), result: json }),
+  v.object({ ...key, kind: v.literal('applied'), result: json, rowVersion: v.optional(v.number()) }),
+  v.object({
+    ...key,
+    kind: v.literal('duplicate'),
+    verdict: v.literal('applied'),
+    result: json,
+    rowVersion: v.optional(v.number()),
+  }),
   v.object({ ...key, kind: v.literal('duplicate'), verdict: v.literal('rejected'), error: wireErrorSchema }),
   v.object({ ...key, kind: v.literal('rejected'), error: wireErrorSchema }),
   v.object({ ...key, kind: v.literal('refused'), error: wireErrorSchema }),
+  v.object({
+    ...key,
+    kind: v.literal('conflict'),
+    baseRowVersion: v.nullable(v.number()),
+    current: v.nullable(row),
+    rowVersion: v.nullable(v.number()),
+    error: wireErrorSchema,
+  }),
   v.object({ ...key, kind: v.literal('deferred') }),
 ]);
 const applyResponse: v.GenericSchema<ApplyResponse> = v.object({

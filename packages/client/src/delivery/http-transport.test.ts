@@ -43,6 +43,7 @@ const OUTCOMES = [
   { seq: 8, id: 'q', kind: 'refused', error: { category: 'SERVER_ERROR', code: '40001', message: 'x' } },
   { seq: 9, id: 'r', kind: 'deferred' },
 ] as const;
+const SERVER_TIME_MS = Date.UTC(2026, 0, 1);
 const ANSWER = { protocol: 1, serverTime: '2026-01-01T00:00:00.000Z', outcomes: OUTCOMES };
 const OURS: ErrorBody = {
   error: { category: 'SERVER_ERROR', code: 'INTERNAL', message: 'It broke.', hint: 'Tell us.' },
@@ -68,7 +69,11 @@ function answerWith(status: number, body: unknown, headers: Record<string, strin
 
 describe('what an answer means', () => {
   test('R1 · 200 with outcomes is an answer, of every kind there is', async () => {
-    expect(await answerTo(answerWith(200, ANSWER))).toEqual({ kind: 'answered', outcomes: OUTCOMES });
+    expect(await answerTo(answerWith(200, ANSWER))).toEqual({
+      kind: 'answered',
+      outcomes: OUTCOMES,
+      serverTimeMs: SERVER_TIME_MS,
+    });
   });
 
   test('R1 · fields that we do not know are ignored, and a category that we do not know is UNKNOWN_ERROR', async () => {
@@ -82,6 +87,7 @@ describe('what an answer means', () => {
 
     expect(await answerTo(answerWith(200, { ...ANSWER, epoch: 'e', outcomes: [outcome] }))).toEqual({
       kind: 'answered',
+      serverTimeMs: SERVER_TIME_MS,
       outcomes: [{ seq: 1, id: 'm', kind: 'rejected', error: { category: 'UNKNOWN_ERROR', code: 'X', message: 'y' } }],
     });
   });
@@ -168,6 +174,7 @@ describe('what an answer means', () => {
     const headers = { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '30' };
     expect(await answerTo(answerWith(200, ANSWER, headers))).toEqual({
       kind: 'answered',
+      serverTimeMs: SERVER_TIME_MS,
       outcomes: OUTCOMES,
       pace: { remaining: 0, resetMs: 30_000 },
     });
@@ -230,7 +237,7 @@ describe('over a real connection', () => {
       });
     });
 
-    expect(await send(url)).toEqual({ kind: 'answered', outcomes: OUTCOMES });
+    expect(await send(url)).toEqual({ kind: 'answered', outcomes: OUTCOMES, serverTimeMs: SERVER_TIME_MS });
     await send(url, undefined, null);
 
     expect(seen[0]).toMatchObject({

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { ErrorBody, WireError } from '../protocol/wire.ts';
-import { NOT_OURS, parseApplyResponse, wireErrorSchema } from './apply-response.ts';
+import { NOT_OURS, parseApplyResponse, serverTimeOf, wireErrorSchema } from './apply-response.ts';
 import { classifyFailure, classifyStatus } from './classify-failure.ts';
 import { type Fetch, platformFetch } from './http-fetch.ts';
 import { parseAskedDelayMs, parsePace } from './pace.ts';
@@ -60,7 +60,7 @@ function parseAnswer(response: Response, text: string): TransportAnswer {
     const answer = parseApplyResponse(body);
     if (answer === null) return { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null };
     const pace = parsePace(headers);
-    return { kind: 'answered', outcomes: answer.outcomes, ...(pace === null ? {} : { pace }) };
+    return { kind: 'answered', outcomes: answer.outcomes, ...serverTimeOf(answer), ...(pace === null ? {} : { pace }) };
   }
   const ours = v.safeParse(errorBody, body);
   const ownError = ours.success ? ours.output.error : null;

@@ -1,7 +1,7 @@
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { WireError } from '../protocol/wire.ts';
-import { NOT_OURS, parseApplyResponse } from './apply-response.ts';
+import { NOT_OURS, parseApplyResponse, serverTimeOf } from './apply-response.ts';
 import { type ClassifiedFailure, classifyFailure } from './classify-failure.ts';
 
 /** As much of a `supabase-js` client as sending needs. */
@@ -52,7 +52,7 @@ function answerOf({ data, error, status }: SupabaseResult): TransportAnswer {
     const answer = parseApplyResponse(data);
     return answer === null
       ? { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null }
-      : { kind: 'answered', outcomes: answer.outcomes };
+      : { kind: 'answered', outcomes: answer.outcomes, ...serverTimeOf(answer) };
   }
   const failure = classifyFailure({ error, status });
   if (failure.wasSent === 'no') return { kind: 'unreachable', error: failure.error };

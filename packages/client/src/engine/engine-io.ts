@@ -1,6 +1,7 @@
 import type { CompletedRecord, DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { Random } from '../ports/clock.ts';
-import type { Json, WireError } from '../protocol/wire.ts';
+import type { Json, JsonObject, WireConflict, WireError } from '../protocol/wire.ts';
+import type { RowLeft } from './entry.ts';
 import type { ProbeResult } from './probe-result.ts';
 import type { TransportAnswer } from './transport-answer.ts';
 
@@ -34,9 +35,15 @@ export type MutationInput =
   | { readonly kind: 'amended'; readonly headers: readonly MutationHeader[] }
   /** Whoever had them kept back under this id rewrites nothing. */
   | { readonly kind: 'letGo'; readonly amendId: string }
+  /** What became of an edit in conflict: it goes again or waits for a person, as its header says. */
+  | { readonly kind: 'resolved'; readonly header: MutationHeader; readonly body: string }
+  /** An edit in conflict that gives way. */
+  | { readonly kind: 'superseded'; readonly id: string; readonly payload: JsonObject }
   | { readonly kind: 'answer'; readonly batchId: number; readonly answer: TransportAnswer }
   /** They cannot be sent as they are stored: their bodies do not read, or a value is not to be had. */
   | { readonly kind: 'givenUp'; readonly seqs: readonly number[]; readonly error: WireError }
+  /** Headers that were settled as `rebased`. */
+  | { readonly kind: 'headersStored'; readonly headers: readonly Pick<MutationHeader, 'seq' | 'revision'>[] }
   | { readonly kind: 'settlementsStored'; readonly seqs: readonly number[] }
   /** Refused by the store, since another tab delivers now: theirs to settle again. */
   | { readonly kind: 'settlementsLost'; readonly seqs: readonly number[] }
@@ -57,12 +64,31 @@ export type GateInput =
 
 /** How a mutation left the pending ones, or what its refusal changed. Written to storage in one commit an answer. */
 export type Settlement =
-  | { readonly kind: 'completed'; readonly record: CompletedRecord; readonly result: Json; readonly wasRepeat: boolean }
+  | {
+      readonly kind: 'completed';
+      readonly record: CompletedRecord;
+      readonly result: Json;
+      readonly wasRepeat: boolean;
+      /** Where the row counts its changes. */
+      readonly left?: RowLeft;
+    }
   /** `isOwn`: given up by this device, without a verdict that the server would repeat; so it holds only once it is stored. */
   | { readonly kind: 'failed'; readonly deadLetter: DeadLetter; readonly isOwn?: true }
   | { readonly kind: 'refused'; readonly header: MutationHeader }
-  /** Taken back before it can have been sent. */
-  | { readonly kind: 'cancelled'; readonly header: MutationHeader; readonly cancelledAtMs: number };
+  /** Taken back before it can have been sent; or an edit in conflict that gave way, which has had no effect either. */
+  | {
+      readonly kind: 'cancelled';
+      readonly header: MutationHeader;
+      readonly cancelledAtMs: number;
+      readonly reason: 'takenBack' | 'superseded';
+      /** What a superseded one would have set: kept with the note of it. */
+      readonly payload?: JsonObject;
+    }
+  /**
+   * An edit is held to another version from now on: to what the one before it left, or to the row that it was in conflict
+   * with. `body` is null where its payload stays.
+   */
+  | { readonly kind: 'rebased'; readonly header: MutationHeader; readonly body: string | null };
 
 export interface BatchItem {
   readonly header: MutationHeader;
@@ -81,6 +107,8 @@ export type EngineEffect =
   | { readonly kind: 'fillSlots'; readonly amendId: string; readonly headers: readonly MutationHeader[] }
   | { readonly kind: 'abort'; readonly batchId: number }
   | { readonly kind: 'settle'; readonly settlements: readonly Settlement[] }
+  /** An edit is in conflict: decide by its type; answer with `resolved`, `superseded` or `letGo`. It is not sent meanwhile. */
+  | { readonly kind: 'resolve'; readonly header: MutationHeader; readonly conflict: WireConflict }
   | { readonly kind: 'probe' }
   | { readonly kind: 'refreshToken' }
   /** Send a `tick` at this time (monotonic), or none before the next `wakeAt` when null. */
@@ -102,6 +130,7 @@ export type WaitingFor =
   | 'upgrade'
   /** What this device has found about it is being stored. */
   | 'storage'
+  | 'conflict'
   | 'nothing';
 
 export interface Waiting {

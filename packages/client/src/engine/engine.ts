@@ -1,8 +1,8 @@
 import type { MutationHeader } from '../mutation/record.ts';
-import { LIMITS, type WireError } from '../protocol/wire.ts';
+import { type JsonObject, LIMITS, type WireError, type WireOutcome } from '../protocol/wire.ts';
 import { assertNever } from './assert-never.ts';
 import type { EngineEffect, EngineInput, GateInput, Moment, Settlement, Waiting, WaitingFor } from './engine-io.ts';
-import { type Entry, hasOpenParents } from './entry.ts';
+import { conflictAmendId, type Entry, hasOpenParents, isInConflict } from './entry.ts';
 import { Gates } from './gates.ts';
 import type { TransportAnswer } from './transport-answer.ts';
 import { Unconfirmed } from './unconfirmed.ts';
@@ -77,6 +77,8 @@ export class Engine {
     if (this.mutations.isBeingGivenUp(entry)) return { waitingFor: 'storage', error: entry.lastError, untilMs: null };
     if (entry.phase.kind !== 'waiting') return NOT_WAITING;
     if (this.mutations.schedule.ahead(entry) !== undefined) return { waitingFor: 'lane', error: null, untilMs: null };
+    if (isInConflict(entry.header))
+      return { waitingFor: 'conflict', error: entry.lastError ?? IN_CONFLICT, untilMs: null };
     const closed = this.closed(nowMs);
     if (closed !== null) return closed;
     if (hasOpenParents(entry)) return { waitingFor: 'dependency', error: null, untilMs: null };
@@ -94,7 +96,8 @@ export class Engine {
 
   /** The same for rewriting it, which only one may do at a time. */
   canAmend(entry: Entry): boolean {
-    return this.canCancel(entry.header.id) && entry.amendId === null;
+    const { id, seq } = entry.header;
+    return this.canCancel(id) && entry.amendId === null && !this.mutations.isBeingRewritten(seq);
   }
 
   /** What stops every send now: in this tab or, as far as it tells, in the one that delivers. */
@@ -150,7 +153,8 @@ export class Engine {
         return;
       case 'cancel':
         for (const id of input.ids) {
-          if (this.canCancel(id)) this.settle(this.verdicts.cancelled(mutations.get(id) as Entry, moment));
+          if (this.canCancel(id))
+            this.settle(this.verdicts.cancelled(mutations.get(id) as Entry, { reason: 'takenBack' }, moment));
         }
         return;
       case 'keepBack':
@@ -162,12 +166,23 @@ export class Engine {
       case 'amended':
         for (const header of input.headers) {
           const entry = mutations.at(header.seq);
-          if (entry !== undefined) mutations.amend(entry, header, moment.nowMs, heldUntilMs(header, moment));
+          if (entry === undefined) continue;
+          mutations.amend(entry, header, moment.nowMs, heldUntilMs(header, moment));
+          if (this.isLeader) this.settle(this.verdicts.rebase(entry));
         }
         return;
       case 'letGo':
-        for (const entry of [...mutations.kept])
-          if (entry.amendId === input.amendId) mutations.letGo(entry, moment.nowMs);
+        for (const entry of [...mutations.kept]) {
+          if (entry.amendId !== input.amendId) continue;
+          mutations.letGo(entry, moment.nowMs);
+          if (this.isLeader) this.settle(this.verdicts.rebase(entry));
+        }
+        return;
+      case 'superseded':
+        this.superseded(input.id, input.payload, moment);
+        return;
+      case 'resolved':
+        this.resolved(input.header, input.body, moment);
         return;
       case 'answer':
         if (this.batch?.id === input.batchId) this.takeAnswer(this.batch, input.answer, moment);
@@ -175,6 +190,12 @@ export class Engine {
       case 'givenUp':
         // Only the tab that delivers settles; what does not read now may have been settled by another.
         if (this.isLeader) this.takeGivenUp(input.seqs, input.error, moment);
+        return;
+      case 'headersStored':
+        for (const header of input.headers) {
+          const entry = mutations.at(header.seq);
+          if (mutations.rewritingEnded(header) && entry?.amendId === STORING) mutations.letGo(entry, moment.nowMs);
+        }
         return;
       case 'settlementsStored':
       case 'settlementsLost':
@@ -292,9 +313,37 @@ export class Engine {
       this.dispose(entry, moment);
       return;
     }
+    if (settlement.kind === 'rebased') {
+      mutations.amend(entry, settlement.header, moment.nowMs, heldUntilMs(settlement.header, moment));
+      return;
+    }
     entry.header = settlement.header;
     entry.lastError = settlement.header.attempts.at(-1)?.error ?? null;
     mutations.changed(entry);
+  }
+
+  private superseded(id: string, payload: JsonObject, moment: Moment): void {
+    const entry = this.decided(id);
+    if (entry === undefined) return;
+    this.mutations.letGo(entry, moment.nowMs);
+    this.settle(this.verdicts.cancelled(entry, { reason: 'superseded', payload }, moment));
+  }
+
+  /** It goes only when that is stored: after a crash its first form would go again. */
+  private resolved(header: MutationHeader, body: string, moment: Moment): void {
+    const entry = this.decided(header.id);
+    if (entry === undefined) return;
+    const { mutations } = this;
+    mutations.amend(entry, header, moment.nowMs, entry.heldUntilMs);
+    mutations.keepBack(entry, STORING);
+    mutations.rewritingBegun(entry.header);
+    this.settle([{ kind: 'rebased', header: entry.header, body }]);
+  }
+
+  /** The edit whose conflict this tab has been deciding; undefined when that is not its to decide any more. */
+  private decided(id: string): Entry | undefined {
+    const entry = this.mutations.get(id);
+    return this.isLeader && entry?.amendId === conflictAmendId(id) ? entry : undefined;
   }
 
   private discarded(id: string, moment: Moment): void {
@@ -402,9 +451,14 @@ export class Engine {
     const unanswered: Entry[] = [];
     for (const entry of entries) {
       const outcome = bySeq.get(entry.header.seq);
-      // An outcome of another id is no answer to this one. Nor is silence: it may have been applied, so it goes again.
-      if (outcome?.id === entry.header.id) settlements.push(...this.verdicts.ofOutcome(entry, outcome, moment));
-      else unanswered.push(entry);
+      // An outcome of another id is no answer to this one, nor is a conflict with another version than it was made on by now.
+      // Nor is silence: it may have been applied, so it goes again.
+      if (outcome?.id !== entry.header.id || isStale(outcome, entry.header)) {
+        unanswered.push(entry);
+        continue;
+      }
+      settlements.push(...this.verdicts.ofOutcome(entry, outcome, moment));
+      if (outcome.kind === 'conflict') this.effects.push({ kind: 'resolve', header: entry.header, conflict: outcome });
     }
     if (unanswered.length === entries.length && rest === undefined) {
       this.noAnswer(entries, UNANSWERED, moment);
@@ -510,12 +564,26 @@ const OFFLINE: WireError = {
   hint: 'Nothing to do: it is sent as soon as there is a network.',
 };
 
+const IN_CONFLICT: WireError = {
+  category: 'CONFLICT',
+  code: 'ROW_CHANGED',
+  message: 'It was changed by someone else since this edit was made.',
+  hint: 'Decide which of the two versions is to stand, or merge them.',
+};
+
 const UNANSWERED: WireError = {
   category: 'SERVER_ERROR',
   code: 'UNREADABLE_ANSWER',
   message: 'The server answered, but about none of the mutations that were sent.',
   hint: 'Check that the address is that of a Holdfast server.',
 };
+
+function isStale(outcome: WireOutcome, { edit }: MutationHeader): boolean {
+  return outcome.kind === 'conflict' && outcome.baseRowVersion !== (edit?.baseRowVersion ?? null);
+}
+
+/** What an edit that was made anew after a conflict is kept back under until that is stored. */
+const STORING = 'storing';
 
 const NOT_WAITING: Waiting = { waitingFor: 'nothing', error: null, untilMs: null };
 

@@ -37,17 +37,42 @@ export interface Entry {
   readonly openParents: Set<string>;
   /** Someone is rewriting it, under this id: it is neither sent nor settled meanwhile. Null when nobody is. */
   amendId: string | null;
+  /** What the edit before it of the same row left, while this one has not taken note of it. */
+  leftBefore: RowLeft | null;
+}
+
+/** What an edit left of its row: made on `untilVersion`, it left `rowVersion`, and since `sinceVersion` nobody else has changed the row. */
+export interface RowLeft {
+  readonly sinceVersion: number;
+  readonly untilVersion: number;
+  readonly rowVersion: number;
 }
 
 /** Whether it may go as soon as it is the first of its lane. */
 export function isDue(entry: Entry, nowMs: number): boolean {
-  const { phase, amendId } = entry;
-  return phase.kind === 'waiting' && !hasOpenParents(entry) && amendId === null && dueAtMs(entry) <= nowMs;
+  const { header, phase, amendId } = entry;
+  return (
+    phase.kind === 'waiting' &&
+    !hasOpenParents(entry) &&
+    amendId === null &&
+    !isInConflict(header) &&
+    dueAtMs(entry) <= nowMs
+  );
 }
 
 /** Whether it waits for others to be confirmed, or for what they return. */
 export function hasOpenParents({ openParents, header }: Entry): boolean {
   return openParents.size > 0 || header.slots.length > 0;
+}
+
+/** Whether it waits for a person to choose between two versions. */
+export function isInConflict({ edit }: MutationHeader): boolean {
+  return edit !== undefined && edit.conflict !== null;
+}
+
+/** What to keep an edit back under while its conflict is decided. */
+export function conflictAmendId(id: string): string {
+  return `conflict ${id}`;
 }
 
 export function dueAtMs(entry: Entry): number {

@@ -60,6 +60,24 @@ export class Lane {
     return this.entries.slice(this.first).filter(({ header }) => header.seq > seq);
   }
 
+  /** The first one for which this holds; looks no further. */
+  find(isWanted: (entry: Entry) => boolean): Entry | undefined {
+    for (let index = this.first; index < this.entries.length; index += 1) {
+      const entry = this.entries[index];
+      if (entry !== undefined && isWanted(entry)) return entry;
+    }
+    return undefined;
+  }
+
+  /** The last one for which this holds; looks no further. */
+  findLast(isWanted: (entry: Entry) => boolean): Entry | undefined {
+    for (let index = this.entries.length - 1; index >= this.first; index -= 1) {
+      const entry = this.entries[index];
+      if (entry !== undefined && isWanted(entry)) return entry;
+    }
+    return undefined;
+  }
+
   /** Keeps the order of `seq`, whichever order they become known in. */
   insert(entry: Entry): void {
     const { entries } = this;

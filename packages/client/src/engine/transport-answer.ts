@@ -9,6 +9,8 @@ export type TransportAnswer =
       readonly pace?: Pace;
       /** What was said of those that have no outcome here: a batch may go to several servers. Without it they just go again. */
       readonly rest?: RestAnswer;
+      /** The server's clock (epoch milliseconds), where it told it. */
+      readonly serverTimeMs?: number;
     }
   /** Surely not sent. */
   | { readonly kind: 'unreachable'; readonly error: WireError }

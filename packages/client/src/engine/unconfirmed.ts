@@ -1,10 +1,11 @@
 import type { MutationHeader } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
 import type { WireError } from '../protocol/wire.ts';
-import type { Entry } from './entry.ts';
+import type { Entry, RowLeft } from './entry.ts';
 import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
 import { NearIndex } from './near-index.ts';
+import { Lane } from './lane.ts';
 import { Schedule } from './schedule.ts';
 import { SlotWaiters } from './slot-waiters.ts';
 
@@ -30,6 +31,8 @@ export class Unconfirmed {
   private readonly suspectedOrphans = new Set<Entry>();
   /** Pending ones of types whose duplicates may differ a little, by `nearKey`. */
   readonly near: NearIndex<Entry> = new NearIndex();
+  /** Edits that are held to a version, by lane and row. */
+  private readonly edits = new Map<string, Lane>();
   /** Those that someone is rewriting. */
   readonly kept: Set<Entry> = new Set();
   /** Settled by this tab, and on its way to storage. */
@@ -37,6 +40,8 @@ export class Unconfirmed {
   /** Confirmed, and that is on its way to storage: by number, and by id. */
   private readonly confirmingSeqs = new Map<number, string>();
   private readonly confirming = new Set<string>();
+  /** Headers on their way to storage: the revision, by number. */
+  private readonly rewriting = new Map<number, number>();
   /** Every number that may be open; those that are not any more are dropped when they come up. */
   private readonly openSeqs = new Heap<number>((left, right) => left - right);
   /** Every number that may be pending, for the oldest; dropped like those above. */
@@ -101,6 +106,7 @@ export class Unconfirmed {
       suspectedAtAnswer: 0,
       openParents: new Set(),
       amendId: null,
+      leftBefore: null,
     };
     this.dependOn(entry, header.dependsOn);
     for (const child of this.childrenOf.get(header.id) ?? []) {
@@ -115,6 +121,7 @@ export class Unconfirmed {
     this.counts.pending += 1;
     this.counts.pendingBytes += header.payloadBytes;
     this.schedule.insert(entry, nowMs);
+    this.indexEdit(entry);
     this.expiries.watch(entry);
     this.listNear(entry);
     this.slots.watch(entry, nowMs);
@@ -131,10 +138,12 @@ export class Unconfirmed {
     // A window that began anew; else the one that runs is the better measured.
     if (header.createdAtMs !== entry.header.createdAtMs) entry.heldUntilMs = heldUntilMs;
     this.unlistNear(entry);
+    this.unindexEdit(entry);
     const parents = header.dependsOn.filter((id) => !entry.header.dependsOn.includes(id));
     this.dependOn(entry, parents);
     if (header.slots.length === entry.header.slots.length) entry.header = header;
     else this.schedule.move(entry, header, nowMs);
+    this.indexEdit(entry);
     this.listNear(entry);
     this.slots.watch(entry, nowMs);
     this.changed(entry);
@@ -268,6 +277,20 @@ export class Unconfirmed {
     return phase.kind === 'failed' && this.schedule.isHeldFor(header.seq);
   }
 
+  /** Its header is on its way to storage, and may not be written by anybody else meanwhile. */
+  rewritingBegun({ seq, revision }: MutationHeader): void {
+    this.rewriting.set(seq, revision);
+  }
+
+  /** A header stands in storage; true when it is the latest of its mutation. */
+  rewritingEnded({ seq, revision }: Pick<MutationHeader, 'seq' | 'revision'>): boolean {
+    return (this.rewriting.get(seq) ?? 0) <= revision && this.rewriting.delete(seq);
+  }
+
+  isBeingRewritten(seq: number): boolean {
+    return this.rewriting.has(seq);
+  }
+
   /** It is stored, or will never be: either way nothing waits for it any more. */
   settlementEnded(seq: number, nowMs: number): void {
     this.settling.delete(seq);
@@ -281,6 +304,7 @@ export class Unconfirmed {
     this.settling.clear();
     this.confirming.clear();
     this.confirmingSeqs.clear();
+    this.rewriting.clear();
     this.schedule.unholdAll(nowMs);
   }
 
@@ -305,11 +329,35 @@ export class Unconfirmed {
     if (dedupeNear !== null) this.near.remove(nearKey(entry.header), dedupeNear, entry);
   }
 
+  /** The first edit behind it of the same row, in its lane, that was made on one of these versions. */
+  editMadeOn(header: MutationHeader, { sinceVersion, untilVersion }: RowLeft): Entry | undefined {
+    return this.edits.get(editKey(header))?.find(({ header: { seq, edit } }) => {
+      const madeOn = edit?.baseRowVersion ?? null;
+      return seq > header.seq && madeOn !== null && madeOn >= sinceVersion && madeOn <= untilVersion;
+    });
+  }
+
+  private indexEdit(entry: Entry): void {
+    if (entry.header.edit === undefined || entry.header.entity === null) return;
+    const key = editKey(entry.header);
+    const edits = this.edits.get(key) ?? new Lane(key);
+    edits.insert(entry);
+    this.edits.set(key, edits);
+  }
+
+  private unindexEdit(entry: Entry): void {
+    const key = editKey(entry.header);
+    const edits = entry.header.edit === undefined ? undefined : this.edits.get(key);
+    edits?.remove(entry);
+    if (edits?.size === 0) this.edits.delete(key);
+  }
+
   private leavePending(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
     this.setWaiting(entry);
     this.counts.pending -= 1;
     this.counts.pendingBytes -= entry.header.payloadBytes;
     this.schedule.remove(entry, nowMs, isServersVerdict);
+    this.unindexEdit(entry);
     this.kept.delete(entry);
     entry.amendId = null;
     this.expiries.forget(entry);
@@ -327,4 +375,8 @@ export class Unconfirmed {
 /** Exactly equal in duplicates. */
 export function nearKey({ lane, type, dedupeKey }: Pick<MutationHeader, 'lane' | 'type' | 'dedupeKey'>): string {
   return JSON.stringify([lane, type, dedupeKey]);
+}
+
+function editKey({ lane, entity }: MutationHeader): string {
+  return JSON.stringify([lane, entity?.table, entity?.id]);
 }

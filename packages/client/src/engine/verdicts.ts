@@ -5,7 +5,7 @@ import type { Json, WireError, WireOutcome } from '../protocol/wire.ts';
 import { assertNever } from './assert-never.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Moment, Settlement } from './engine-io.ts';
-import type { Entry } from './entry.ts';
+import { conflictAmendId, type Entry, type RowLeft } from './entry.ts';
 import type { Unconfirmed } from './unconfirmed.ts';
 
 export interface EngineRules {
@@ -14,6 +14,9 @@ export interface EngineRules {
   /** Whether slots may ask for what the server returns for this type. */
   readonly keepsResult: (type: string) => boolean;
 }
+
+/** Why something that has had no effect will have none. */
+type CancelReason = Pick<Extract<Settlement, { kind: 'cancelled' }>, 'reason' | 'payload'>;
 
 /** A deferral is looked at again after this, doubling, in milliseconds: what it waits for is on another line. */
 const DEFERRAL_MS_BASE = 200;
@@ -32,26 +35,87 @@ export class Verdicts {
   ofOutcome(entry: Entry, outcome: WireOutcome, moment: Moment): readonly Settlement[] {
     switch (outcome.kind) {
       case 'applied':
-        return [this.completed(entry, outcome.result, false, moment)];
+        return this.confirmed(entry, outcome, false, moment);
       case 'duplicate':
-        if (outcome.verdict === 'applied') return [this.completed(entry, outcome.result, true, moment)];
+        if (outcome.verdict === 'applied') return this.confirmed(entry, outcome, true, moment);
         return this.rejected(entry, outcome.error, moment, true);
       case 'rejected':
         return this.rejected(entry, outcome.error, moment, true);
       case 'refused':
         return this.refused(entry, outcome.error, moment);
-      case 'deferred': {
-        const delayMs = Math.min(DEFERRAL_MS_MAX, DEFERRAL_MS_BASE * 2 ** Math.min(20, entry.deferralCount));
-        entry.deferralCount += 1;
-        this.mutations.schedule.delay(entry, moment.nowMs + delayMs, moment.nowMs);
+      case 'conflict':
+        entry.lastError = outcome.error;
+        // No attempt is used: it says nothing against the edit. One that meets another time and again lets some pass.
+        if (entry.header.edit !== undefined && entry.header.edit.rebases > 0) this.putOff(entry, moment);
+        this.mutations.keepBack(entry, conflictAmendId(entry.header.id));
         return [];
-      }
+      case 'deferred':
+        this.putOff(entry, moment);
+        return [];
       default:
         return assertNever(outcome);
     }
   }
 
-  private completed(entry: Entry, result: Json, wasRepeat: boolean, moment: Moment): Settlement {
+  private putOff(entry: Entry, { nowMs }: Moment): void {
+    const delayMs = Math.min(DEFERRAL_MS_MAX, DEFERRAL_MS_BASE * 2 ** Math.min(20, entry.deferralCount));
+    entry.deferralCount += 1;
+    this.mutations.schedule.delay(entry, nowMs + delayMs, nowMs);
+  }
+
+  private confirmed(
+    entry: Entry,
+    { result, rowVersion }: { readonly result: Json; readonly rowVersion?: number | undefined },
+    wasRepeat: boolean,
+    moment: Moment,
+  ): readonly Settlement[] {
+    const left = rowVersion === undefined ? undefined : leftBy(entry, rowVersion);
+    const rebased = left === undefined ? [] : this.passOn(entry.header, left);
+    const completed = this.completed(entry, result, wasRepeat, moment);
+    return [left === undefined ? completed : { ...completed, left }, ...rebased];
+  }
+
+  /**
+   * The next edit that was made on the same version was made when this one was pending, so it would be in conflict with it
+   * although the user had seen it: from now on it is made on what this one left. What someone else changed in between
+   * stays a conflict.
+   */
+  private passOn(header: MutationHeader, left: RowLeft): readonly Settlement[] {
+    const next = this.mutations.editMadeOn(header, left);
+    if (next === undefined) return [];
+    next.leftBefore = left;
+    return this.rebase(next);
+  }
+
+  /** It ends without an effect: what those before it had left, the next one finds. */
+  private passOnBase(header: MutationHeader): readonly Settlement[] {
+    const { baseRowVersion = null, ownSinceVersion = null } = header.edit ?? {};
+    if (baseRowVersion === null || ownSinceVersion === null || ownSinceVersion === baseRowVersion) return [];
+    const left = { sinceVersion: ownSinceVersion, untilVersion: baseRowVersion - 1, rowVersion: baseRowVersion };
+    return this.passOn(header, left);
+  }
+
+  /** Takes note of what the edit before it left; not while someone is rewriting it, who is about to write its header. */
+  rebase(entry: Entry): readonly Settlement[] {
+    const { header, leftBefore } = entry;
+    if (leftBefore === null || header.edit === undefined || entry.amendId !== null) return [];
+    entry.leftBefore = null;
+    const { baseRowVersion, ownSinceVersion } = header.edit;
+    const { sinceVersion, untilVersion, rowVersion } = leftBefore;
+    if (baseRowVersion === null || baseRowVersion < sinceVersion || baseRowVersion > untilVersion) return [];
+    const ownSince = Math.min(sinceVersion, ownSinceVersion ?? baseRowVersion);
+    const edit = { ...header.edit, baseRowVersion: rowVersion, ownSinceVersion: ownSince };
+    entry.header = { ...header, revision: header.revision + 1, edit };
+    this.mutations.rewritingBegun(entry.header);
+    return [{ kind: 'rebased', header: entry.header, body: null }];
+  }
+
+  private completed(
+    entry: Entry,
+    result: Json,
+    wasRepeat: boolean,
+    moment: Moment,
+  ): Extract<Settlement, { kind: 'completed' }> {
     const { id, seq, type, entity, createdAtMs, attempts } = entry.header;
     const waitedFor = this.mutations.slotsOf(id).map(({ from }) => from);
     this.mutations.forget(entry, moment.nowMs, true);
@@ -100,16 +164,16 @@ export class Verdicts {
     this.mutations.bury(entry, error, moment.wallMs, moment.nowMs, isLedgered);
     const deadLetter = { header: entry.header, error, failedAtMs: moment.wallMs };
     const settlement = { kind: 'failed', deadLetter, ...(isLedgered ? {} : { isOwn: true as const }) } as const;
-    return [settlement, ...this.orphaned(orphans, entry.header.id, moment)];
+    return [settlement, ...this.passOnBase(entry.header), ...this.orphaned(orphans, entry.header.id, moment)];
   }
 
-  /** Takes back one that cannot have been sent, and makes dead letters of what stands on it. */
-  cancelled(entry: Entry, moment: Moment): readonly Settlement[] {
+  /** Takes out one that has had no effect and will have none, and makes dead letters of what stands on it. */
+  cancelled(entry: Entry, why: CancelReason, moment: Moment): readonly Settlement[] {
     const orphans = this.mutations.dependants(entry);
     this.mutations.ownSettlementBegun(entry.header);
     this.mutations.forget(entry, moment.nowMs, false);
-    const cancelled = { kind: 'cancelled', header: entry.header, cancelledAtMs: moment.wallMs } as const;
-    return [cancelled, ...this.orphaned(orphans, entry.header.id, moment)];
+    const cancelled = { kind: 'cancelled', header: entry.header, cancelledAtMs: moment.wallMs, ...why } as const;
+    return [cancelled, ...this.passOnBase(entry.header), ...this.orphaned(orphans, entry.header.id, moment)];
   }
 
   /** One that cannot have been sent, and is not to be sent any more. */
@@ -137,6 +201,12 @@ const EXPIRED: WireError = {
   message: 'Not sent: the time in which it was to be sent has passed.',
   hint: 'Retry it, and it is sent without that limit; or discard it.',
 };
+
+/** One that was held to no version was made on the one before. */
+function leftBy({ header: { edit } }: Entry, rowVersion: number): RowLeft {
+  const untilVersion = edit?.baseRowVersion ?? rowVersion - 1;
+  return { sinceVersion: edit?.ownSinceVersion ?? untilVersion, untilVersion, rowVersion };
+}
 
 function parentFailed(parentId: string): WireError {
   return {

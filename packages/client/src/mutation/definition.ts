@@ -66,6 +66,18 @@ export interface MutationDefinition<
   /** How refusals of this type are retried. @default 5 retries, 1 s doubling to 30 s, full jitter */
   readonly retry?: Partial<RetryRules>;
   /**
+   * What becomes of an edit whose row was changed by someone else meanwhile. It is asked only where the edit says which
+   * version it was made on (`base`), and all but `client-wins` need a table that counts its changes.
+   * @default the edit waits for a person (`resolveConflict`)
+   */
+  readonly conflict?: ConflictStrategy<Payload<Schema>>;
+  /**
+   * How an update with a `base` travels: as its payload says, or as the smallest of that, a merge patch (RFC 7396) and a
+   * JSON Patch (RFC 6902) of the row.
+   * @default 'whole'
+   */
+  readonly encoding?: 'whole' | 'smallest';
+  /**
    * Shows the effect before the server has it: changes the draft it is given. It runs again whenever the confirmed
    * state changes and after a restart, so it must depend on nothing but its arguments.
    */
@@ -81,6 +93,40 @@ export interface NearDedupe<in PayloadType> {
    * at 0 s, 0.9 s and 1.8 s with a tolerance of 1 s the second is a duplicate of the first, and the third is none.
    */
   readonly near: readonly { readonly value: (payload: PayloadType) => number; readonly tolerance: number }[];
+}
+
+/**
+ * - `server-wins`: the edit gives way. It is disposed of without having taken effect, and the app is told so.
+ * - `client-wins`: the edit is never in conflict; it overwrites the fields that it sets.
+ * - `latest-wins`: of two edits made apart the one made later wins, by hybrid time; the other gives way.
+ * - `merge`: fields that only one side has changed are kept as that side has them; with a field that both have changed, the
+ *   edit waits for a person.
+ * - a function: returns the payload to send on the row as it is now, or `unresolved` to wait for a person. It must depend
+ *   on nothing but its arguments. One that throws leaves it unresolved.
+ */
+export type ConflictStrategy<P = JsonObject> =
+  | 'server-wins'
+  | 'client-wins'
+  | 'latest-wins'
+  | 'merge'
+  | ((versions: ConflictVersions<P>) => P | 'unresolved');
+
+/** An edit and the row it is in conflict with. */
+export interface ConflictVersions<P = JsonObject> {
+  /** The row that the edit was made on, with the edits of this device before it; null where `base` gave none. */
+  readonly base: JsonObject | null;
+  /** The edit. */
+  readonly mine: P;
+  /** The row as it is now, as far as the user may see it; null when it was deleted. */
+  readonly theirs: JsonObject | null;
+}
+
+/** What an edit was made on. */
+export interface EditBase {
+  /** What the version column of the row said. */
+  readonly rowVersion: number;
+  /** The row as the server gave it. A merge and a patch need it. */
+  readonly row?: object | undefined;
 }
 
 /** `medium` is another word for `normal`. */
@@ -173,6 +219,11 @@ export type InputOfType<Definition extends AnyMutationDefinition, Type extends s
   readonly payload: WithSlots<StandardSchemaV1.InferInput<DefinitionOf<Definition, Type>['payload']>>;
 };
 
+/** Payloads of one of the definitions, as `add` takes them. */
+export type PayloadInput<Definition extends AnyMutationDefinition> = Definition extends AnyMutationDefinition
+  ? StandardSchemaV1.InferInput<Definition['payload']>
+  : never;
+
 /** What may be said of one mutation beside its type and payload. */
 export interface MutationOptions {
   /**
@@ -207,6 +258,11 @@ export interface MutationOptions {
   readonly metadata?: MutationMetadata;
   /** Where in the app it was made: kept with it, and sent along. Texts of at most 200 characters. */
   readonly source?: MutationSource;
+  /**
+   * The version of the row that this edit is made on, and the row. An edit behind another one of the same row needs none:
+   * it is made on what that one leaves.
+   */
+  readonly base?: EditBase;
   /** Called in this run of the app with each answer that uses up a retry. */
   readonly onRetry?: (event: { readonly id: string; readonly attemptCount: number; readonly error: WireError }) => void;
 }

@@ -65,6 +65,40 @@ export interface MutationHeader {
   readonly dedupeKey: string | null;
   /** What in a duplicate may differ a little; null where nothing may. */
   readonly dedupeNear: readonly number[] | null;
+  /** Only for edits that are held to a version, or that have a time. */
+  readonly edit?: EditHeader;
+}
+
+export interface EditHeader {
+  /** The version it is made on; null for one that has only a time. Becomes what an edit of this device before it leaves. */
+  readonly baseRowVersion: number | null;
+  /** From this version up to the base the row was changed by nobody but this device: an edit made on any of them knew them. */
+  readonly ownSinceVersion: number | null;
+  /** How often its payload was made anew after a conflict. */
+  readonly rebases: number;
+  /** Hybrid time, for latest-wins. */
+  readonly hlc: string | null;
+  /** Whether it travels as a patch where that is smaller. */
+  readonly isPatch: boolean;
+  /** Waits for a person to choose; null while nothing is in conflict. */
+  readonly conflict: OpenConflict | null;
+}
+
+export interface OpenConflict {
+  /** By the device's clock; information only. */
+  readonly detectedAtMs: number;
+  /** What both sides have changed, by paths; empty where that is not known. */
+  readonly fields: readonly (readonly string[])[];
+}
+
+/** What an edit was made on and met; kept in its body. */
+export interface EditBody {
+  /** The row as it was when the edit was made, with this device's edits before it; null where it is not known. */
+  readonly base: JsonObject | null;
+  /** Fields that this device's edits before it set. */
+  readonly before: JsonObject | null;
+  /** The row that it is in conflict with, while a person has not chosen. */
+  readonly theirs?: { readonly row: JsonObject | null; readonly rowVersion: number | null };
 }
 
 /** What is read only when it is sent or shown: kept apart from the header, which stays in memory. */
@@ -72,6 +106,7 @@ export interface MutationBody {
   readonly payload: JsonObject;
   readonly metadata?: JsonObject;
   readonly source?: MutationSource;
+  readonly edit?: EditBody;
 }
 
 /** A mutation that will not be tried again unless someone says so. */
@@ -141,6 +176,16 @@ const header: v.GenericSchema<MutationHeader> = v.object({
   replaces: v.nullable(v.string()),
   dedupeKey: v.nullable(v.string()),
   dedupeNear: v.nullable(v.array(v.number())),
+  edit: v.exactOptional(
+    v.object({
+      baseRowVersion: v.nullable(v.number()),
+      ownSinceVersion: v.nullable(v.number()),
+      rebases: v.number(),
+      hlc: v.nullable(v.string()),
+      isPatch: v.boolean(),
+      conflict: v.nullable(v.object({ detectedAtMs: v.number(), fields: v.array(v.array(v.string())) })),
+    }),
+  ),
 });
 
 // What stands in them was checked when they were written, and the checksum says that it still does.
@@ -149,6 +194,7 @@ const body: v.GenericSchema<MutationBody> = v.object({
   payload: object,
   metadata: v.exactOptional(object),
   source: v.exactOptional(v.custom<MutationSource>(isObject)),
+  edit: v.exactOptional(v.custom<EditBody>(isObject)),
 });
 
 const deadLetter: v.GenericSchema<DeadLetter> = v.object({ header, error: wireError, failedAtMs: v.number() });
@@ -182,8 +228,8 @@ export function sealRecord(record: MutationHeader | DeadLetter | CompletedRecord
 }
 
 /** A body's text. `payloadText` is the payload's canonical JSON, which is not written twice. */
-export function writeBody(payloadText: string, { metadata, source }: Omit<MutationBody, 'payload'>): string {
-  const more = JSON.stringify({ metadata, source });
+export function writeBody(payloadText: string, { metadata, source, edit }: Omit<MutationBody, 'payload'>): string {
+  const more = JSON.stringify({ metadata, source, edit });
   return more === '{}' ? `{"payload":${payloadText}}` : `{"payload":${payloadText},${more.slice(1)}`;
 }
 

@@ -82,7 +82,23 @@ export interface WireMutation {
   readonly metadata?: JsonObject;
   /** Left out where the app gave none. */
   readonly source?: MutationSource;
+  /**
+   * The version of the row that the edit was made on. When the row is another version by now, the answer is `conflict` and
+   * nothing has changed. Left out for an edit that stands whatever became of the row.
+   */
+  readonly base?: { readonly rowVersion: number } | undefined;
+  /** How often the payload was made anew after a conflict; left out for 0. The higher one is the later form of the mutation. */
+  readonly rebases?: number | undefined;
+  /** Hybrid time of the edit. It takes effect on a row last changed before it, whatever the base. Left out otherwise. */
+  readonly hlc?: string | undefined;
+  /**
+   * How the payload of an update speaks of the row at its base. Left out when it holds the fields as they are to be;
+   * `mergePatch` for a merge patch (RFC 7396) of the row; `jsonPatch` for `{patch}`, a JSON Patch (RFC 6902) of it.
+   */
+  readonly encoding?: PatchEncoding | undefined;
 }
+
+export type PatchEncoding = 'mergePatch' | 'jsonPatch';
 
 export interface ApplyRequest {
   readonly protocol: number;
@@ -109,7 +125,14 @@ export interface WireError {
 
 /** What became of one mutation. `refused` may succeed later and uses an attempt; `rejected` never will. */
 export type WireOutcome =
-  | { readonly seq: number; readonly id: string; readonly kind: 'applied'; readonly result: Json }
+  | {
+      readonly seq: number;
+      readonly id: string;
+      readonly kind: 'applied';
+      readonly result: Json;
+      /** Of the row as it was left; not there for a delete, and for rows that do not count their changes. */
+      readonly rowVersion?: number | undefined;
+    }
   /** Seen before. `verdict` is the stored one; `result` is null once the ledger row has been trimmed. */
   | {
       readonly seq: number;
@@ -117,6 +140,7 @@ export type WireOutcome =
       readonly kind: 'duplicate';
       readonly verdict: 'applied';
       readonly result: Json;
+      readonly rowVersion?: number | undefined;
     }
   | {
       readonly seq: number;
@@ -127,8 +151,22 @@ export type WireOutcome =
     }
   | { readonly seq: number; readonly id: string; readonly kind: 'rejected'; readonly error: WireError }
   | { readonly seq: number; readonly id: string; readonly kind: 'refused'; readonly error: WireError }
+  /** It had no effect, and no record is kept of it: the row is another version than the edit was made on. */
+  | WireConflict
   /** Not looked at this time: the one before it in its lane is not settled, or the batch ran out of room. */
   | { readonly seq: number; readonly id: string; readonly kind: 'deferred' };
+
+export interface WireConflict {
+  readonly seq: number;
+  readonly id: string;
+  readonly kind: 'conflict';
+  /** The base that this answers: one that is late answers an earlier form of the mutation. Null when none was sent. */
+  readonly baseRowVersion: number | null;
+  /** The row as it is now, as far as the caller may see it; null when it is not there any more. */
+  readonly current: JsonObject | null;
+  readonly rowVersion: number | null;
+  readonly error: WireError;
+}
 
 export interface ApplyResponse {
   readonly protocol: number;

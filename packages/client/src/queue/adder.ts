@@ -1,6 +1,6 @@
+import type { EditBase, MutationOptions } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import type { MutationOptions } from '../mutation/definition.ts';
-import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
+import type { DeadLetter, MutationBody, MutationHeader } from '../mutation/record.ts';
 import { ATOMIC_TYPE, type Json } from '../protocol/wire.ts';
 import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -11,6 +11,7 @@ import {
   type CheckedPayload,
   checkPayload,
   ownIdOf,
+  type PrepareContext,
   prepareAtomic,
   prepareMutation,
   withPayload,
@@ -22,6 +23,8 @@ import type { Runner } from './runner.ts';
 export interface AdderPorts extends Omit<PlacerPorts, 'opened'> {
   readonly wallMs: () => number;
   readonly newId: (wallMs: number) => string;
+  /** What a mutation is made on, as far as anybody says or knows. */
+  readonly editOf: PrepareContext['editOf'];
   /** The parts of the queue once it is open; rejects when it is not. */
   readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore; readonly reader: QueueReader }>;
 }
@@ -42,7 +45,7 @@ export class Adder {
   }
 
   async add(input: AddInput): Promise<MutationHandle> {
-    const { definitions, newId, wallMs } = this.ports;
+    const { definitions, newId, wallMs, editOf } = this.ports;
     const nowMs = wallMs();
     const newOne = newId(nowMs);
     return this.store(async () => {
@@ -51,6 +54,7 @@ export class Adder {
         id: ownId ?? newOne,
         wallMs: nowMs,
         resultOf: this.resultOf,
+        editOf,
       });
       const ownMark = ownId === null ? null : prepared.contentMark;
       return { ...prepared, ownMark, mayMerge: ownId === null, input };
@@ -124,14 +128,30 @@ export class Adder {
     const { store } = await opened();
     const nowMs = wallMs();
     const { type, payload } = checked.described;
+    const oldBody = old === null ? undefined : (await store.bodies([old])).get(old.seq);
+    // Behind the old one it is made on what that leaves; instead of a dead letter, on what that was made on.
+    const base = deadLetter === null ? undefined : baseOf(deadLetter.header, oldBody);
     const prepared = await prepareMutation(
       definitions,
-      { type, payload },
-      { id: newId(nowMs), wallMs: nowMs, resultOf: this.resultOf },
+      { type, payload, ...(base === undefined ? {} : { base }) },
+      { id: newId(nowMs), wallMs: nowMs, resultOf: this.resultOf, editOf: this.ports.editOf },
     );
-    const origin = old === null ? {} : ((await store.bodies([old])).get(old.seq) ?? {});
     const options = old === null ? {} : optionsOf(old);
-    const { header, body } = withPayload({ ...prepared.header, ...options, replaces, seq: 0 }, checked, origin);
+    const { metadata, source } = oldBody ?? {};
+    const origin = {
+      ...(metadata === undefined ? {} : { metadata }),
+      ...(source === undefined ? {} : { source }),
+      ...(prepared.origin.edit === undefined ? {} : { edit: prepared.origin.edit }),
+    };
+    const edit = prepared.header.edit;
+    // Instead of a dead letter it is the edit that was made then.
+    const timed =
+      edit === undefined || deadLetter === null ? {} : { edit: { ...edit, hlc: deadLetter.header.edit?.hlc ?? null } };
+    const { header, body } = withPayload(
+      { ...prepared.header, ...options, ...timed, replaces, seq: 0 },
+      checked,
+      origin,
+    );
     const addition = {
       header,
       body: body ?? prepared.body,
@@ -197,6 +217,11 @@ function optionsOf({
   dependsOn,
 }: MutationHeader): Partial<MutationHeader> {
   return { priority, maxRetries, retryDelayMs, delayMs, dependsOn };
+}
+
+function baseOf({ edit }: MutationHeader, body: MutationBody | undefined): EditBase | undefined {
+  const rowVersion = edit?.baseRowVersion ?? null;
+  return rowVersion === null ? undefined : { rowVersion, row: body?.edit?.base ?? undefined };
 }
 
 function parentFailed(id: string): HoldfastError {

@@ -163,7 +163,9 @@ export class MergePlan {
       );
       // An undo window is that of the newest.
       const createdAtMs = before.delayMs > 0 ? header.createdAtMs : before.createdAtMs;
-      newest.origin = { ...newest.origin, ...origin };
+      // What it was made on is what the older was made on.
+      const { edit } = newest.origin;
+      newest.origin = { ...newest.origin, ...origin, ...(edit === undefined ? {} : { edit }) };
       const amended = withPayload({ ...before, createdAtMs, seq: 0 }, checked, newest.origin);
       newest.header = amended.header;
       newest.body = amended.body;

@@ -6,22 +6,26 @@ import type {
   DefinitionOf,
   InputOfType,
   MutationOptions,
+  PayloadInput,
   ResultOfType,
 } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { DeadLetter } from '../mutation/record.ts';
+import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { SlotKind } from '../mutation/slots.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Durability } from '../ports/storage.ts';
 import { DebugLog, type DebugOption, errorData } from '../telemetry/debug-log.ts';
+import type { JsonObject } from '../protocol/wire.ts';
 import { Emitter } from '../telemetry/emitter.ts';
 import { Adder } from './adder.ts';
 import type { CancelAnswer } from './ask-leader.ts';
 import { Capacity } from './capacity.ts';
+import type { ConflictChoice, OpenConflictView } from './conflict-desk.ts';
 import { drain, type DrainResult } from './drain.ts';
 import { exportLog, type LogExport } from './log-export.ts';
 import { loggedStorage, loggedTabs, loggedTransport } from './logged-ports.ts';
 import { type EditAnswer, type MutationHandle, slotOf } from './mutation-handle.ts';
+import { EditBases } from './edit-base.ts';
 import { type Explanation, type MutationStatus, statusOfCompleted } from './mutation-status.ts';
 import {
   HISTORY_MS,
@@ -32,6 +36,7 @@ import {
   resolveOptions,
 } from './options.ts';
 import type { Stored } from './placer.ts';
+import { checkPayload } from './prepare-mutation.ts';
 import type { QueueEvents, Settled, StoredEvent } from './queue-events.ts';
 import {
   isSameSnapshot,
@@ -77,6 +82,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private readonly verdicts: VerdictBook;
   private readonly adder: Adder;
   private readonly capacity: Capacity;
+  private readonly bases: EditBases;
   private snapshot: QueueSnapshot;
   private opening: Promise<void>;
   private isRead = false;
@@ -100,6 +106,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       error: new Emitter(() => {}),
       change: new Emitter(onThrow),
       progress: new Emitter(onThrow),
+      conflict: new Emitter(onThrow),
     };
     this.network = new NetworkMonitor(this.options.network, this.options.clock, onThrow);
     this.listeners.stored.on(({ id, seq, type }) => this.log.note('queue', 'stored', { id, seq, type }));
@@ -112,6 +119,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       },
       retryComplete: (event) => this.listeners.retryComplete.emit(event),
       error: (error) => this.fail(error),
+      conflict: (event) => this.listeners.conflict.emit(event),
     });
     const { queueCapCount, queueCapBytes } = this.options;
     this.capacity = new Capacity({ count: queueCapCount, bytes: queueCapBytes }, () => {
@@ -120,6 +128,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     });
     this.snapshot = snapshotOf(null, false);
     this.opening = this.open();
+    this.bases = new EditBases(() => this.opened());
     this.adder = new Adder({
       definitions: this.definitions,
       capacity: this.capacity,
@@ -138,6 +147,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       amended: (stored) => this.listeners.amended.emit(eventOf(stored)),
       nowMs: () => this.options.clock.nowMs(),
       report: (error) => this.fail(toHoldfastError(error)),
+      editOf: (definition, described, base) => this.bases.of(definition, described, base),
       opened: () => this.opened(),
     });
     // Whoever awaits `ready` or `add` is told; nobody has to.
@@ -369,6 +379,53 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return true;
   }
 
+  /** The versions to choose between, for an edit that waits for a person; undefined for any other mutation. */
+  async getConflict(id: string): Promise<OpenConflictView | undefined> {
+    const { runner } = await this.opened();
+    if (runner.engine.mutations.get(id) === undefined) await runner.watch.catchUp();
+    const entry = runner.engine.mutations.get(id);
+    return (entry === undefined ? null : await runner.conflicts.read(id, entry.header.seq)) ?? undefined;
+  }
+
+  /**
+   * Says which version is to stand, from any tab: `mine` sends the edit again on the row as it is now (what only the other side has changed stays), `theirs` lets it give
+   * way (it is `cancelled` then), a payload is sent instead of it. Who chose, and why, is kept. Should the row have changed
+   * once more, the edit is in conflict again. False when it does not wait for a choice (any more).
+   * Rejects for a payload as `add` does, and with `INVALID_PAYLOAD` for one that is about another row.
+   */
+  async resolveConflict(
+    id: string,
+    choice: ConflictChoice<PayloadInput<Definitions[number]>>,
+    by: { readonly actor: string; readonly reason?: string },
+  ): Promise<boolean> {
+    const { runner } = await this.opened();
+    if (runner.engine.mutations.get(id) === undefined) await runner.watch.catchUp();
+    const entry = runner.engine.mutations.get(id);
+    if (entry === undefined) return false;
+    const { header } = entry;
+    const payload =
+      typeof choice === 'string' ? choice : { payload: await this.checkedPayload(header, choice.payload) };
+    const reason = by.reason ?? (choice === 'theirs' ? 'Chose the other version' : 'Chose this version');
+    const note = { actor: by.actor, reason, wallMs: this.options.clock.wallMs() };
+    const chosen = await runner.conflicts.choose(header.seq, payload, note);
+    if (chosen === null) return false;
+    if (chosen.kind === 'gaveWay') {
+      runner.discarded([id]);
+    } else {
+      runner.amender.tell([chosen.header]);
+      this.listeners.amended.emit(eventOf(chosen));
+    }
+    return true;
+  }
+
+  /** A payload that may stand for the one of this mutation. */
+  private async checkedPayload({ type, entity, lane }: MutationHeader, input: unknown): Promise<JsonObject> {
+    const { described, slots } = await checkPayload(this.definitions, type, input, () => Promise.resolve(undefined));
+    const isSameRow = described.entity?.table === entity?.table && described.entity?.id === entity?.id;
+    if (!isSameRow || described.lane !== lane || slots.length > 0) throw otherRow(type);
+    return described.payload;
+  }
+
   /** Payloads of pending mutations (all, or those of these ids), in the order they were added; for views that show them. */
   async readPending(ids?: readonly string[]): Promise<readonly PendingMutation[]> {
     return (await this.opened()).reader.pending(ids);
@@ -426,7 +483,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       },
       {
         changed: (ids) => this.changed(ids),
-        settled: (settlement) => this.verdicts.take(settlement),
+        settled: (settlement) => {
+          this.bases.take(settlement);
+          this.verdicts.take(settlement);
+        },
         discarded: (ids) => this.verdicts.discarded(ids),
         failed: (error) => this.fail(error),
       },
@@ -494,7 +554,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 }
 
-function eventOf({ header: { id, seq, type, revision }, payload }: Stored): StoredEvent {
+function eventOf({ header: { id, seq, type, revision }, payload }: Pick<Stored, 'header' | 'payload'>): StoredEvent {
   return { id, seq, type, payload, revision };
 }
 
@@ -502,4 +562,12 @@ function deadLetterOf(engine: Engine, id: string): DeadLetter | null {
   const entry = engine.mutations.get(id);
   if (entry?.phase.kind !== 'failed') return null;
   return { header: entry.header, error: entry.phase.error, failedAtMs: entry.phase.failedAtMs };
+}
+
+function otherRow(type: string): HoldfastError {
+  return new HoldfastError({
+    code: 'INVALID_PAYLOAD',
+    message: `Not chosen: the payload is about another row or lane than the ${type} that is in conflict.`,
+    hint: 'Choose a payload of the same row; make another change for another row.',
+  });
 }

@@ -126,6 +126,7 @@ export const WAITING_SENTENCES: Readonly<Record<WaitingFor, string>> = {
   paused: 'Sending is paused; resume it to go on.',
   auth: 'It waits for a valid sign-in; sign in again to go on.',
   upgrade: 'The server needs a newer version of this app; update it to go on.',
+  conflict: 'Someone else has changed the same; it is sent when someone has chosen what is to stand.',
   storage: 'It cannot be sent any more; that is being stored on this device.',
   nothing: 'It is sent next.',
 };
@@ -142,6 +143,7 @@ export const WAITING_ADVICE: Readonly<Record<WaitingFor, string>> = {
   paused: 'Call `resume()`.',
   auth: 'Sign in again, then call `loginChanged()`.',
   upgrade: 'Install the newer version of the app.',
+  conflict: 'Look at `getConflict(id)` and call `resolveConflict(id, choice)`.',
   storage: 'Nothing: wait. If the device has no room, free some.',
   nothing: 'Nothing.',
 };

@@ -5,6 +5,7 @@ import {
   type AnyMutationDefinition,
   type DescribedMutation,
   describeMutation,
+  type EditBase,
   type MutationOptions,
   type Priority,
 } from '../mutation/definition.ts';
@@ -15,6 +16,7 @@ import type { OpenSlot } from '../mutation/slots.ts';
 import { ATOMIC_TYPE, type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import { checkPlaceholders, fillSlots, type ResultOf } from './fill-slots.ts';
 import { type MutationOrigin, originOf } from './mutation-origin.ts';
+import type { EditParts } from './edit-base.ts';
 import type { Amendment, NewMutation } from './queue-store.ts';
 
 /** A mutation that may be stored, and its payload as the schema returned it. */
@@ -82,15 +84,29 @@ export function withPayload(
 /** What `add` is called with, whatever the type. */
 export type AddInput = MutationOptions & { readonly type: string; readonly payload: unknown };
 
+export interface PrepareContext {
+  readonly id: string;
+  readonly wallMs: number;
+  readonly resultOf: ResultOf;
+  /** What the mutation is made on, as far as anybody says or knows. */
+  readonly editOf: (
+    definition: AnyMutationDefinition,
+    described: DescribedMutation,
+    base: EditBase | undefined,
+  ) => Promise<EditParts | null>;
+}
+
 /** Checks a payload and makes the record of it. Throws what is wrong with it, before anything is stored. */
 export async function prepareMutation(
   definitions: ReadonlyMap<string, AnyMutationDefinition>,
   input: AddInput,
-  { id, wallMs, resultOf }: { readonly id: string; readonly wallMs: number; readonly resultOf: ResultOf },
+  { id, wallMs, resultOf, editOf }: PrepareContext,
 ): Promise<PreparedMutation> {
   const checked = await checkPayload(definitions, input.type, input.payload, resultOf);
   const priority = input.priority ?? definitions.get(input.type)?.priority ?? 'normal';
-  return recordOf(checked, { ...input, priority }, { id, wallMs });
+  const definition = definitions.get(input.type);
+  const edit = definition === undefined ? null : await editOf(definition, checked.described, input.base);
+  return recordOf(checked, { ...input, priority }, { id, wallMs, edit });
 }
 
 /** The same for several that take effect together or not at all: one mutation, in the lanes of all of them. */
@@ -114,7 +130,7 @@ export async function prepareAtomic(
     dedupe: NO_DEDUPE,
     slots: [...slots.values()],
   };
-  return recordOf(atomic, { ...options, priority: options.priority ?? priority }, { id, wallMs });
+  return recordOf(atomic, { ...options, priority: options.priority ?? priority }, { id, wallMs, edit: null });
 }
 
 /** One mutation of several: in the lanes of all of them. */
@@ -137,11 +153,11 @@ const PRIORITIES = ['high', 'normal', 'low'] as const;
 function recordOf(
   { described, text, bytes, dedupe, slots }: CheckedPayload,
   input: MutationOptions & { readonly priority: Priority },
-  { id, wallMs }: { readonly id: string; readonly wallMs: number },
+  { id, wallMs, edit }: { readonly id: string; readonly wallMs: number; readonly edit: EditParts | null },
 ): PreparedMutation {
   const { type, version, operation, entity, lane, alsoLanes } = described;
   const retries = retryOptionsOf(input);
-  const origin = originOf(input);
+  const origin = edit === null ? originOf(input) : { ...originOf(input), edit: edit.body };
   const body = writeBody(text, origin);
   return {
     payload: described.payload,
@@ -170,6 +186,7 @@ function recordOf(
       revision: 0,
       replaces: null,
       ...dedupe,
+      ...(edit === null ? {} : { edit: edit.header }),
     },
   };
 }

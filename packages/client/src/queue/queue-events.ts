@@ -1,12 +1,13 @@
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
-import type { Json, JsonObject, WireError } from '../protocol/wire.ts';
+import type { EntityRef, Json, JsonObject, WireError } from '../protocol/wire.ts';
 
 /** The server's verdict on a mutation, or that someone disposed of it. */
 export type Settled =
   /** `result` is what the handler returned (the row, for table handlers); null when it is not at hand any more. */
   | { readonly status: 'completed'; readonly id: string; readonly result: Json; readonly wasRepeat: boolean }
   | { readonly status: 'failed'; readonly id: string; readonly error: WireError }
-  | { readonly status: 'cancelled'; readonly id: string };
+  /** `superseded`: an edit that gave way to what someone else had changed, as its type declares. It took no effect either. */
+  | { readonly status: 'cancelled'; readonly id: string; readonly reason?: 'superseded' };
 
 /** A mutation as it stands on this device. `revision` counts how often it was rewritten before it was ever sent. */
 export interface StoredEvent {
@@ -29,6 +30,14 @@ export interface QueueEvents {
   readonly retryComplete: { readonly id: string; readonly isSuccess: boolean; readonly attemptCount: number };
   /** Something went wrong that the app may want to show or report; nothing is lost by it. */
   readonly error: HoldfastError;
+  /** An edit is in conflict and waits for a person: `getConflict(id)`, `resolveConflict(id, choice)`. */
+  readonly conflict: {
+    readonly id: string;
+    readonly type: string;
+    readonly entity: EntityRef | null;
+    /** What both sides have changed, by paths. */
+    readonly fields: readonly (readonly string[])[];
+  };
   /** Anything that `getSnapshot` shows, or the status of these mutations, whichever tab they were added in. */
   readonly change: { readonly ids: readonly string[] };
   /** While a drain is under way: how many of those that were pending when it began are settled. */

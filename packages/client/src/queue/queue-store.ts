@@ -1,4 +1,5 @@
 import type { Settlement } from '../engine/engine-io.ts';
+import { nextHybridTime } from '../delivery/conflicts/hybrid-time.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import {
   type CompletedRecord,
@@ -14,7 +15,11 @@ import {
   sealRecord,
 } from '../mutation/record.ts';
 import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
+import type { JsonObject } from '../protocol/wire.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, seqKey, seqOfKey } from './record-keys.ts';
+
+/** In place of an edit's hybrid time until it is stored. */
+export const TIME_TO_COME = '';
 
 /** A mutation that is about to become durable; its number comes with the commit. */
 export interface NewMutation {
@@ -89,6 +94,7 @@ export class QueueStore {
   private lastSeq: string | null;
   /** Under which this tab delivers, or last did. */
   private ownEpoch = '0';
+  private serverTimeMs = 0;
 
   private constructor(storage: Storage, clientId: string, lastSeq: string | null) {
     this.storage = storage;
@@ -128,15 +134,20 @@ export class QueueStore {
     const { additions, ownIds, merges } = placement;
     const amended = merges === null ? null : batchOfAmendments(merges.amendments, merges.epoch);
     const expect: Expectation[] = ownIds.map(({ id }) => ({ key: OWN_ID + id, value: null }));
+    const isTimed = additions.some(({ header }) => header.edit?.hlc === TIME_TO_COME);
+    const [time = null] = isTimed ? await this.storage.read([META.time]) : [];
+    // Another tab may give out a time just now: then it is read again.
+    if (isTimed) expect.push({ key: META.time, value: time });
     if (amended !== null) expect.push(...amended.expect);
     for (const { header, text } of merges?.unchanged ?? [])
       expect.push({ key: seqKey(PENDING, header.seq), value: text });
     const write = (firstSeq: number): { readonly result: Placed; readonly changes: readonly Change[] } => {
-      const headers = additions.map(({ header }, index) => ({ ...header, seq: firstSeq + index }));
+      const { headers, lastTime } = this.timed(additions, firstSeq, time);
       const changes = headers.flatMap((header, index): Change[] => [
         { kind: 'put', key: seqKey(PENDING, header.seq), value: sealRecord(header) },
         { kind: 'put', key: seqKey(BODY, header.seq), value: additions[index]?.body ?? '' },
       ]);
+      if (lastTime !== null && isTimed) changes.push({ kind: 'put', key: META.time, value: lastTime });
       for (const { id, contentMark } of ownIds) changes.push({ kind: 'put', key: OWN_ID + id, value: contentMark });
       return {
         result: { headers, amended: amended?.headers ?? [] },
@@ -155,6 +166,56 @@ export class QueueStore {
   async readLastSeq(): Promise<number> {
     const [seq = null] = await this.storage.read([META.seq]);
     return Number(seq ?? 0);
+  }
+
+  /** Numbers them, and gives those that wait for it the times of their edits: in the same order, whatever the clock does. */
+  private timed(
+    mutations: readonly NewMutation[],
+    firstSeq: number,
+    time: string | null,
+  ): { readonly headers: readonly MutationHeader[]; readonly lastTime: string | null } {
+    let lastTime = time;
+    const headers = mutations.map(({ header }, index): MutationHeader => {
+      const numbered = { ...header, seq: firstSeq + index };
+      if (header.edit?.hlc !== TIME_TO_COME) return numbered;
+      lastTime = nextHybridTime(lastTime, Math.max(header.createdAtMs, this.serverTimeMs), this.clientId);
+      return { ...numbered, edit: { ...header.edit, hlc: lastTime } };
+    });
+    return { headers, lastTime };
+  }
+
+  /** What the server's clock says: an edit made after having heard of it is later than all that was made before. */
+  heardServerTime(wallMs: number): void {
+    this.serverTimeMs = Math.max(this.serverTimeMs, wallMs);
+  }
+
+  /** Under which epoch someone delivers now. */
+  async currentEpoch(): Promise<string | null> {
+    const [epoch = null] = await this.storage.read([META.epoch]);
+    return epoch;
+  }
+
+  /**
+   * Disposes of an edit that waits for a person, who chose the other version; who and why is kept, and what the edit would
+   * have set. False when its header is not as it was read.
+   */
+  async giveWay(
+    { header, text }: StoredHeader,
+    payload: JsonObject,
+    { actor, reason, wallMs }: { readonly actor: string; readonly reason: string; readonly wallMs: number },
+  ): Promise<boolean> {
+    const key = seqKey(PENDING, header.seq);
+    const { id, type, entity } = header;
+    const note = { id, type, entity, reason, actor, payload, discardedAtMs: wallMs };
+    const result = await this.storage.commit({
+      expect: [{ key, value: text }],
+      changes: [
+        { kind: 'delete', key },
+        { kind: 'delete', key: seqKey(BODY, header.seq) },
+        { kind: 'put', key: DISCARDED + id, value: JSON.stringify(note) },
+      ],
+    });
+    return result.kind === 'committed';
   }
 
   /** Pending ones numbered above `seq`, in order; a page of them. */
@@ -253,7 +314,7 @@ export class QueueStore {
    * Rewrites pending mutations, all of them or none, each as its next revision. Null, and nothing is written, when the lead
    * has changed hands since `epoch`, or one of the headers is not as it was read.
    */
-  async amend(amendments: readonly Amendment[], epoch: string): Promise<readonly MutationHeader[] | null> {
+  async amend(amendments: readonly Amendment[], epoch: string | null): Promise<readonly MutationHeader[] | null> {
     const { expect, changes, headers } = batchOfAmendments(amendments, epoch);
     const result = await this.storage.commit({ expect, changes });
     return result.kind === 'committed' ? headers : null;
@@ -311,7 +372,15 @@ export class QueueStore {
     // The text that stands there, not the record sealed anew: that need not be the same, letter by letter.
     return this.numbered(1, [{ key, value: text }], (seq) => {
       // Whoever asks for it now wants it sent, whenever it was to be sent before.
-      const again = { ...header, seq, generation: header.generation + 1, attempts: [], expiresAtMs: null };
+      const again = {
+        ...header,
+        seq,
+        generation: header.generation + 1,
+        attempts: [],
+        expiresAtMs: null,
+        // A conflict that nobody has decided is looked at anew.
+        ...(header.edit === undefined ? {} : { edit: { ...header.edit, conflict: null } }),
+      };
       const changes: Change[] = [
         { kind: 'delete', key },
         { kind: 'delete', key: seqKey(BODY, header.seq) },
@@ -431,7 +500,7 @@ export class QueueStore {
 
 function batchOfAmendments(
   amendments: readonly Amendment[],
-  epoch: string,
+  epoch: string | null,
 ): StorageBatch & { readonly headers: readonly MutationHeader[] } {
   const expect: Expectation[] = [{ key: META.epoch, value: epoch }];
   const changes: Change[] = [];
@@ -465,13 +534,14 @@ function changesOfSettlement(settlement: Settlement): Change[] {
       ];
     }
     case 'cancelled': {
-      const { header, cancelledAtMs } = settlement;
+      const { header, cancelledAtMs, reason, payload } = settlement;
       const note = {
         id: header.id,
         type: header.type,
         entity: header.entity,
-        reason: 'Cancelled before it was sent',
+        reason: reason === 'superseded' ? 'Gave way to what someone else had changed' : 'Cancelled before it was sent',
         cancelledAtMs,
+        ...(payload === undefined ? {} : { payload }),
       };
       return [
         { kind: 'delete', key: seqKey(PENDING, header.seq) },
@@ -481,6 +551,12 @@ function changesOfSettlement(settlement: Settlement): Change[] {
     }
     case 'refused':
       return [{ kind: 'put', key: seqKey(PENDING, settlement.header.seq), value: sealRecord(settlement.header) }];
+    case 'rebased': {
+      const { header, body } = settlement;
+      const changes: Change[] = [{ kind: 'put', key: seqKey(PENDING, header.seq), value: sealRecord(header) }];
+      if (body !== null) changes.push({ kind: 'put', key: seqKey(BODY, header.seq), value: body });
+      return changes;
+    }
   }
 }
 

@@ -9,6 +9,8 @@ export const META = {
   seq: 'meta/seq',
   /** Counts leaders: every claim and settlement names the one it was made under. */
   epoch: 'meta/epoch',
+  /** The latest hybrid time given out. */
+  time: 'meta/time',
   paused: 'meta/paused',
   completedCount: 'meta/completed',
 } as const;

@@ -12,6 +12,7 @@ import type { DebugLog } from '../telemetry/debug-log.ts';
 import { Alarms } from './alarms.ts';
 import { Amender } from './amender.ts';
 import { AskLeader, type CancelAnswer } from './ask-leader.ts';
+import { ConflictDesk } from './conflict-desk.ts';
 import { Leadership } from './leadership.ts';
 import { logInput } from './logged-ports.ts';
 import { retryRulesOf } from './options.ts';
@@ -60,6 +61,7 @@ export class Runner {
   readonly watch: StoreWatch;
   readonly amender: Amender;
   readonly alarms: Alarms;
+  readonly conflicts: ConflictDesk;
   private readonly ports: RunnerPorts;
   private readonly events: RunnerEvents;
   private isClosing = false;
@@ -102,6 +104,10 @@ export class Runner {
         nextAttempt: async () => this.nextAttemptHereInMs(),
       },
       post: (message) => this.post(message),
+    });
+    this.conflicts = new ConflictDesk({
+      ...shared,
+      conflictStrategy: (type) => ports.definitions.get(type)?.conflict,
     });
     this.amender = new Amender({
       ...shared,
@@ -333,6 +339,9 @@ export class Runner {
         return;
       case 'settle':
         this.writer.settle(effect.settlements);
+        return;
+      case 'resolve':
+        this.conflicts.decide(effect, this.ports.clock.wallMs());
         return;
       case 'probe':
         void this.ports.network.probe().then((result) => this.dispatch({ kind: 'probed', result }));

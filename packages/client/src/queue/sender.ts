@@ -1,12 +1,19 @@
 import type { Engine } from '../engine/engine.ts';
 import type { BatchItem, EngineEffect, EngineInput } from '../engine/engine-io.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
+import { smallestPayload } from '../delivery/conflicts/wire-payload.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { MutationBody } from '../mutation/record.ts';
+import type { EditBody, EditHeader, MutationBody } from '../mutation/record.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../ports/transport.ts';
-import { PROTOCOL_VERSION, type WireError, type WireMutation } from '../protocol/wire.ts';
+import {
+  type JsonObject,
+  type Operation,
+  PROTOCOL_VERSION,
+  type WireError,
+  type WireMutation,
+} from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
 import type { QueueStore } from './queue-store.ts';
 import { UNREADABLE } from './store-watch.ts';
@@ -91,6 +98,7 @@ export class Sender {
       wasHandedOver = true;
       const answer = await transport.send(request, { token, signal: abort.signal });
       if (abort.signal.aborted) return answer;
+      if (answer.kind === 'answered' && answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
       this.ports.network.observe(answer, this.ports.clock.nowMs() - startedAtMs);
       return answer;
     } catch (error) {
@@ -197,7 +205,8 @@ function noTokenFetched(cause: unknown): HoldfastError {
 }
 
 function toWire({ header, after }: BatchItem, body: MutationBody): WireMutation {
-  const { id, seq, generation, type, version, operation, entity, createdAtMs } = header;
+  const { id, seq, generation, type, version, operation, entity, createdAtMs, edit } = header;
+  const { payload, edit: editBody, ...more } = body;
   return {
     id,
     seq,
@@ -208,7 +217,24 @@ function toWire({ header, after }: BatchItem, body: MutationBody): WireMutation 
     operation,
     entity,
     createdAt: new Date(createdAtMs).toISOString(),
-    ...body,
+    ...more,
+    ...(edit === undefined ? { payload } : editOnWire(edit, operation, payload, editBody)),
+  };
+}
+
+function editOnWire(
+  { baseRowVersion, rebases, hlc, isPatch }: EditHeader,
+  operation: Operation,
+  payload: JsonObject,
+  body: EditBody | undefined,
+): Pick<WireMutation, 'payload' | 'base' | 'rebases' | 'hlc' | 'encoding'> {
+  // What it was made on is known to be the row at the base only where no edit of this device came before.
+  const row = isPatch && operation === 'update' && baseRowVersion !== null && body?.before === null ? body.base : null;
+  return {
+    ...(row === null ? { payload } : smallestPayload(row, payload)),
+    ...(baseRowVersion === null ? {} : { base: { rowVersion: baseRowVersion } }),
+    ...(rebases === 0 ? {} : { rebases }),
+    ...(hlc === null ? {} : { hlc }),
   };
 }
 

@@ -73,6 +73,8 @@ export class SettlementWriter {
       this.ports.watch.noteSettled(settlements);
       this.ports.post({ kind: 'settled', settlements });
       this.ports.dispatch({ kind: 'settlementsStored', seqs: settledSeqs(settlements) });
+      const headers = settlements.flatMap((settlement) => (settlement.kind === 'rebased' ? [settlement.header] : []));
+      if (headers.length > 0) this.ports.dispatch({ kind: 'headersStored', headers });
       for (const settlement of settlements) if (isOwn(settlement)) this.ports.settled(settlement);
     } catch (error) {
       this.unstored = [...settlements, ...this.unstored];
@@ -87,9 +89,13 @@ export class SettlementWriter {
   }
 }
 
-/** Settled by this device, without a verdict that the server would repeat. */
+/** Settled by this device, without a verdict that the server would repeat; or what a person may act on once it stands. */
 function isOwn(settlement: Settlement): boolean {
-  return settlement.kind === 'cancelled' || (settlement.kind === 'failed' && settlement.isOwn === true);
+  return (
+    settlement.kind === 'cancelled' ||
+    settlement.kind === 'rebased' ||
+    (settlement.kind === 'failed' && settlement.isOwn === true)
+  );
 }
 
 /** The numbers of those that are settled now. One that was refused is not, and may be by a verdict that is not stored yet. */
@@ -103,6 +109,7 @@ function settledSeqs(settlements: readonly Settlement[]): number[] {
       case 'cancelled':
         return [settlement.header.seq];
       case 'refused':
+      case 'rebased':
         return [];
     }
   });

@@ -2,6 +2,7 @@ import type { Settlement } from '../engine/engine-io.ts';
 import type { MutationOptions } from '../mutation/definition.ts';
 import { errorFromWire, type HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { CompletedRecord } from '../mutation/record.ts';
+import { openedConflict } from './conflict-desk.ts';
 import type { QueueEvents, Settled } from './queue-events.ts';
 
 type OnRetry = NonNullable<MutationOptions['onRetry']>;
@@ -17,6 +18,7 @@ export interface VerdictListeners {
   readonly settled: (event: Settled) => void;
   readonly retryComplete: (event: QueueEvents['retryComplete']) => void;
   readonly error: (error: HoldfastError) => void;
+  readonly conflict: (event: QueueEvents['conflict']) => void;
 }
 
 /** Confirmed mutations that stay in memory, for status and hooks. */
@@ -67,8 +69,22 @@ export class VerdictBook {
         return;
       }
       case 'cancelled':
-        this.verdict({ status: 'cancelled', id: settlement.header.id }, 0);
+        this.verdict(
+          {
+            status: 'cancelled',
+            id: settlement.header.id,
+            ...(settlement.reason === 'superseded' ? { reason: 'superseded' } : {}),
+          },
+          0,
+        );
         return;
+      case 'rebased': {
+        const header = openedConflict(settlement);
+        if (header === undefined) return;
+        const { id, type, entity, edit } = header;
+        this.listeners.conflict({ id, type, entity, fields: edit?.conflict?.fields ?? [] });
+        return;
+      }
       case 'refused': {
         const { id, attempts } = settlement.header;
         const error = attempts.at(-1)?.error;

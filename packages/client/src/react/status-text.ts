@@ -32,6 +32,7 @@ const REASONS: Readonly<Record<QueueSnapshot['waitingFor'], string>> = {
   paused: 'Paused · ',
   auth: 'Sign in again · ',
   upgrade: 'Update needed · ',
+  conflict: '',
   storage: '',
   nothing: '',
 };

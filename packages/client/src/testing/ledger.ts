@@ -13,15 +13,21 @@ export interface LedgerRow {
   readonly seq: number;
   readonly mutationId: string;
   readonly generation: number;
+  /** How often the client had made the payload anew after a conflict. */
+  readonly rebases: number;
   readonly hash: string;
   readonly verdict: 'applied' | 'rejected';
   readonly result: Json;
   readonly error: WireError | null;
+  /** What the effect left of a row that counts its changes. */
+  readonly rowVersion?: number;
 }
 
 /** What became of an effect. A failure for good is remembered and told again; one for now is forgotten. */
 export type Performed =
-  | { readonly kind: 'done'; readonly result: Json }
+  | { readonly kind: 'done'; readonly result: Json; readonly rowVersion?: number }
+  /** The row is another version than the edit was made on: nothing is changed, and nothing is remembered. */
+  | { readonly kind: 'conflict'; readonly current: JsonObject | null; readonly rowVersion: number | null }
   | { readonly kind: 'failed'; readonly error: WireError; readonly isPermanent: boolean };
 
 /** Carries out the effect of a mutation that is new, or says why not; then nothing of it stands. */
@@ -116,25 +122,35 @@ export class Ledger {
     if (sameSeq !== undefined && sameSeq.mutationId !== id) return known(mutation, SEQ_REUSED);
     const seen = mostTelling(this.rowsOf(id), clientId, seq);
     if (seen === undefined) return { kind: 'new' };
-    if (seen.clientId !== clientId || seen.hash !== hashOf(mutation)) return known(mutation, ID_REUSED);
+    if (seen.clientId !== clientId) return known(mutation, ID_REUSED);
+    const rebases = mutation.rebases ?? 0;
+    if (seen.hash !== hashOf(mutation)) {
+      // A late copy of a form before the one that was settled is told of that one; a form after one that was refused for
+      // good is its retry.
+      const isRetry = seen.verdict === 'rejected' && seen.generation < mutation.generation && seen.rebases < rebases;
+      if (!isRetry) return rebases < seen.rebases ? repeat(mutation, seen) : known(mutation, ID_REUSED);
+    }
     if (sameSeq === undefined && seen.verdict === 'rejected' && seen.generation < mutation.generation) {
       return { kind: 'new' };
     }
-    if (seen.error === null) {
-      return { kind: 'known', outcome: { seq, id, kind: 'duplicate', verdict: 'applied', result: seen.result } };
-    }
-    return { kind: 'known', outcome: { seq, id, kind: 'duplicate', verdict: 'rejected', error: seen.error } };
+    return repeat(mutation, seen);
   }
 
   private carryOut(client: Client, clientId: string, mutation: WireMutation, settled: Set<number>): WireOutcome {
     const { seq, id, generation } = mutation;
     const performed = this.perform(mutation, { sub: client.actor, workspaceId: client.workspaceId, clientId });
-    const row = { clientId, seq, mutationId: id, generation, hash: hashOf(mutation) };
+    const row = { clientId, seq, mutationId: id, generation, rebases: mutation.rebases ?? 0, hash: hashOf(mutation) };
+    if (performed.kind === 'conflict') {
+      const { current, rowVersion } = performed;
+      const baseRowVersion = mutation.base?.rowVersion ?? null;
+      return { seq, id, kind: 'conflict', baseRowVersion, current, rowVersion, error: ROW_CHANGED };
+    }
     if (performed.kind === 'done') {
       const { result } = performed;
-      this.record(client, { ...row, verdict: 'applied', result, error: null });
+      const version = performed.rowVersion === undefined ? {} : { rowVersion: performed.rowVersion };
+      this.record(client, { ...row, verdict: 'applied', result, error: null, ...version });
       settled.add(seq);
-      return { seq, id, kind: 'applied', result };
+      return { seq, id, kind: 'applied', result, ...version };
     }
     const { error } = performed;
     if (!performed.isPermanent) return { seq, id, kind: 'refused', error };
@@ -169,6 +185,19 @@ function known({ seq, id }: WireMutation, error: WireError): Finding {
   return { kind: 'known', outcome: { seq, id, kind: 'rejected', error } };
 }
 
+function repeat({ seq, id }: WireMutation, { result, error, rowVersion }: LedgerRow): Finding {
+  if (error !== null) return { kind: 'known', outcome: { seq, id, kind: 'duplicate', verdict: 'rejected', error } };
+  const version = rowVersion === undefined ? {} : { rowVersion };
+  return { kind: 'known', outcome: { seq, id, kind: 'duplicate', verdict: 'applied', result, ...version } };
+}
+
+const ROW_CHANGED: WireError = {
+  category: 'CONFLICT',
+  code: 'ROW_CHANGED',
+  message: 'It was changed by someone else since this edit was made.',
+  hint: 'Decide which of the two versions is to stand, or merge them.',
+};
+
 const SEQ_REUSED: WireError = {
   category: 'CONFLICT',
   code: 'SEQ_REUSED',
@@ -183,8 +212,9 @@ const ID_REUSED: WireError = {
   hint: 'Make the change again: it gets an id of its own.',
 };
 
-function hashOf({ type, operation, entity, payload }: WireMutation): string {
-  return canonical([type, operation, entity?.table ?? null, entity?.id ?? null, payload]);
+function hashOf({ type, operation, entity, payload, encoding }: WireMutation): string {
+  const more = encoding === undefined ? [] : [encoding];
+  return canonical([type, operation, entity?.table ?? null, entity?.id ?? null, payload, ...more]);
 }
 
 function canonical(value: Json): string {

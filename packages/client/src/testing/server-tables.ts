@@ -1,4 +1,7 @@
 import { classifyFailure } from '../delivery/classify-failure.ts';
+import { applyJsonPatch, parseJsonPatch } from '../delivery/conflicts/json-patch.ts';
+import { applyMergePatch } from '../delivery/conflicts/merge-patch.ts';
+import { changesOf } from '../delivery/conflicts/three-way-merge.ts';
 import type { AtomicPayload } from '../mutation/atomic.ts';
 import {
   ATOMIC_TYPE,
@@ -24,6 +27,8 @@ export interface TableRules {
   readonly unique?: readonly string[];
   /** What a new row gets for what is not written. */
   readonly defaults?: JsonObject;
+  /** Counts the changes of a row, so that an edit of an older version is in conflict. @default a table that does not count */
+  readonly versionColumn?: string;
   /** Says what is wrong with a row that someone wants to write, or null: `P0001`, with that text. */
   readonly check?: (row: Row, caller: Caller) => string | null;
 }
@@ -88,7 +93,7 @@ export class ServerTables {
     if (mutation.type === ATOMIC_TYPE) return this.performAll(mutation, caller);
     const handler = Object.hasOwn(this.handlers, mutation.type) ? this.handlers[mutation.type] : undefined;
     if (handler !== undefined) return this.handle(handler, mutation, caller);
-    const { operation, entity, payload } = mutation;
+    const { operation, entity, base } = mutation;
     if (operation === 'custom' || entity === null)
       return failed('NO_HANDLER', 'VALIDATION_ERROR', `Nothing on the server handles the type "${mutation.type}".`);
     const { table, id } = entity;
@@ -102,6 +107,13 @@ export class ServerTables {
       'NOT_FOUND',
       `There is no "${table}" with the id "${id}" that you may change.`,
     );
+    const version = this.rulesOf(table).versionColumn;
+    if (base !== undefined && version === undefined)
+      return failed('NO_HANDLER', 'VALIDATION_ERROR', `No version column is registered for "${table}".`);
+    const current = isMine ? stored.row : null;
+    if (base !== undefined && version !== undefined && current?.[version] !== base.rowVersion)
+      return { kind: 'conflict', current, rowVersion: current === null ? null : Number(current[version]) };
+    const payload = fieldsOf(mutation, current);
     if (operation === 'delete') {
       if (!isMine) return missing;
       this.remove(table, id);
@@ -116,8 +128,15 @@ export class ServerTables {
     const objection =
       this.complainOfNulls(table, row) ?? (isTaken ? exists(entity) : this.complain(table, row, caller));
     if (objection !== null) return objection;
-    this.write(table, row, operation === 'create' ? caller.workspaceId : (stored?.workspaceId ?? null));
-    return { kind: 'done', result: row };
+    const workspaceId = operation === 'create' ? caller.workspaceId : (stored?.workspaceId ?? null);
+    if (version === undefined) {
+      this.write(table, row, workspaceId);
+      return { kind: 'done', result: row };
+    }
+    const rowVersion = Number(current?.[version] ?? 0) + 1;
+    const counted = { ...row, [version]: rowVersion };
+    this.write(table, counted, workspaceId);
+    return { kind: 'done', result: counted, rowVersion };
   }
 
   /** What `addAtomic` sent: all members or none. */
@@ -127,10 +146,10 @@ export class ServerTables {
     const results: Json[] = [];
     for (const member of members) {
       const performed = this.perform({ ...mutation, ...member }, caller);
-      if (performed.kind === 'failed') {
+      if (performed.kind !== 'done') {
         this.tables = before;
         // As the database has it: there, a member's own id is a unique key like others.
-        return performed.error.code === 'ROW_EXISTS'
+        return performed.kind === 'failed' && performed.error.code === 'ROW_EXISTS'
           ? failed('23505', 'CONFLICT', 'duplicate key value violates unique constraint')
           : performed;
       }
@@ -199,6 +218,18 @@ function exists({ table, id }: EntityRef): Performed {
 }
 
 /** For good, in the words of the server. */
+/** The fields that an edit sets, however it travelled. */
+function fieldsOf({ payload, encoding }: WireMutation, row: Row | null): JsonObject {
+  if (encoding === undefined || row === null) return payload;
+  const patched =
+    encoding === 'mergePatch'
+      ? applyMergePatch(row, payload)
+      : applyJsonPatch(row, parseJsonPatch(payload['patch'] ?? null));
+  const fields = patched as JsonObject;
+  const removed = Object.keys(row).filter((key) => !Object.hasOwn(fields, key));
+  return { ...changesOf(row, fields), ...Object.fromEntries(removed.map((key) => [key, null])) };
+}
+
 function failed(code: string, category: ErrorCategory, message: string): Performed {
   const error: WireError = { category, code, message };
   return { kind: 'failed', error, isPermanent: true };

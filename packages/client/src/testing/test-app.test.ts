@@ -32,6 +32,27 @@ const open = (options: Partial<TestAppOptions<typeof MUTATIONS>> = {}): Promise<
   createTestApp({ mutations: MUTATIONS, ...options });
 const note = (id: string, text = 'x') => ({ type: 'note.save', payload: { id, text } }) as const;
 
+test('K1, C1 · a table that counts its changes brings two devices into conflict, and a merge keeps what both have changed', async () => {
+  const edit = defineMutation({
+    type: 'note.edit',
+    payload: v.object({ id: v.string(), text: v.exactOptional(v.string()), colour: v.exactOptional(v.string()) }),
+    operation: 'update',
+    entity: ({ id }) => ({ table: 'notes', id }),
+    conflict: 'merge',
+    encoding: 'smallest',
+  });
+  const app = await createTestApp({ mutations: [edit], tables: { notes: { versionColumn: 'version' } } });
+  const row = { id: '1', text: 'a long text '.repeat(20), colour: 'red', version: 3 };
+  app.server.insert('notes', { ...row, colour: 'blue', version: 4 });
+  await app.queue.add({
+    type: 'note.edit',
+    payload: { id: '1', text: 'short', colour: 'red' },
+    base: { rowVersion: 3, row },
+  });
+  await app.drain();
+  expect(app.server.row('notes', '1')).toEqual({ id: '1', text: 'short', colour: 'blue', version: 5 });
+});
+
 describe('the app', () => {
   test('K1 · offline, killed, started again, online: everything is delivered, once, through the real transport', async () => {
     const app = await open();

@@ -78,6 +78,7 @@ export async function applyBatch(database: Database, claims: CallerClaims, batch
 export function kindOf(outcome: WireOutcome): string {
   switch (outcome.kind) {
     case 'applied':
+    case 'conflict':
     case 'deferred':
       return outcome.kind;
     case 'duplicate':

@@ -52,6 +52,34 @@ export const TEST_TABLES: string = `
       "$1"          text
   );
 
+  -- counts its changes, and knows when the last one was made
+  create table public.notes (
+      id           uuid   primary key,
+      workspace_id text   not null,
+      title        text,
+      body         text,
+      meta         jsonb,
+      version      bigint not null default 0,
+      changed_at   text
+  );
+  -- counts its changes, and has no clock
+  create table public.plans (
+      id           uuid    primary key,
+      workspace_id text    not null,
+      title        text,
+      version      integer
+  );
+  -- two rows about the same call are one
+  create table public.calls (
+      id           uuid        primary key,
+      workspace_id text        not null,
+      line_id      text        not null,
+      started_at   timestamptz not null,
+      number       text        not null,
+      remark       text,
+      constraint calls_once unique (workspace_id, line_id, started_at, number)
+  );
+
   alter table public.accounts enable row level security;
   alter table public.lists enable row level security;
   alter table public.faults enable row level security;
@@ -64,10 +92,26 @@ export const TEST_TABLES: string = `
       using (workspace_id = (select holdfast.workspace())) with check (workspace_id = (select holdfast.workspace()));
   create policy by_workspace on public."we""ird; drop table accounts; --" to authenticated
       using ("ten'ant" = (select holdfast.workspace())) with check ("ten'ant" = (select holdfast.workspace()));
+  do $each$
+  declare
+      named text;
+  begin
+      foreach named in array array['notes', 'plans', 'calls'] loop
+          execute format('alter table public.%I enable row level security', named);
+          execute format('create policy by_workspace on public.%I to authenticated '
+              'using (workspace_id = (select holdfast.workspace()))', named);
+          execute format('grant select, insert, update, delete on public.%I to authenticated', named);
+      end loop;
+  end $each$;
   grant select, insert, update, delete
       on public.accounts, public.lists, public.faults, public."we""ird; drop table accounts; --" to authenticated;
 
   select holdfast.register_table('public.accounts', array['name', 'beds', 'code', 'tags', 'parent_id']);
+  select holdfast.register_table('public.notes', array['title', 'body', 'meta'],
+      version_column => 'version', clock_column => 'changed_at');
+  select holdfast.register_table('public.plans', array['title'], version_column => 'version');
+  select holdfast.register_table('public.calls', array['line_id', 'started_at', 'number', 'remark'],
+      event_key => array['line_id', 'started_at', 'number']);
   select holdfast.register_table('public.lists', array['value']);
   select holdfast.register_table('public.faults', array['state'], entity_type => 'fault');
   select holdfast.register_table('public."we""ird; drop table accounts; --"',

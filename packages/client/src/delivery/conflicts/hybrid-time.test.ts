@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatHybridTime, nextHybridTime, parseHybridTime, receiveHybridTime } from './hybrid-time.ts';
+import { formatHybridTime, nextHybridTime, parseHybridTime } from './hybrid-time.ts';
 
 const NODE = '01920000-0000-7000-8000-000000000001';
 const OTHER = '01920000-0000-7000-8000-000000000002';
@@ -24,17 +24,6 @@ describe('hybrid time', () => {
           if (last !== null) expect(next > last).toBe(true);
           last = next;
         }
-      }),
-    );
-  });
-
-  test('C1 · what a device does after it has heard of another device is later than that, however slow its clock', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: TEN_YEARS_MS }), fc.nat({ max: 70_000 }), (behindMs, counter) => {
-        const remote = formatHybridTime({ wallMs: NOW_MS, counter: Math.min(0xffff, counter), node: OTHER });
-        const heard = receiveHybridTime(nextHybridTime(null, NOW_MS - behindMs, NODE), remote, NOW_MS - behindMs, NODE);
-        expect(heard > remote).toBe(true);
-        expect(nextHybridTime(heard, NOW_MS - behindMs, NODE) > heard).toBe(true);
       }),
     );
   });

@@ -17,14 +17,17 @@ export interface HybridTime {
 const WALL_MS_MAX = 0xffff_ffff_ffff;
 const COUNTER_MAX = 0xffff;
 
-/** The time of something that happens on this device now; later than `last`, whatever the wall clock says. */
+/**
+ * The time of something that happens on this device now: later than `last`, the latest that it has given, whatever the
+ * wall clock says. `wallMs` is the later of the device's clock and of what it last heard of the server's.
+ */
 export function nextHybridTime(last: string | null, wallMs: number, node: string): string {
-  return laterTime([last === null ? null : parseHybridTime(last)], wallMs, node);
-}
-
-/** What `last` becomes when this device learns of a time from elsewhere: everything it does from now on is later than that. */
-export function receiveHybridTime(last: string | null, remote: string, wallMs: number, node: string): string {
-  return laterTime([last === null ? null : parseHybridTime(last), parseHybridTime(remote)], wallMs, node);
+  const nowMs = Math.min(WALL_MS_MAX, Math.max(0, Math.floor(wallMs)));
+  const before = last === null ? null : parseHybridTime(last);
+  if (before === null || before.wallMs < nowMs) return formatHybridTime({ wallMs: nowMs, counter: 0, node });
+  // A counter that is full carries over: the time runs a millisecond ahead rather than stand still.
+  if (before.counter === COUNTER_MAX) return formatHybridTime({ wallMs: before.wallMs + 1, counter: 0, node });
+  return formatHybridTime({ wallMs: before.wallMs, counter: before.counter + 1, node });
 }
 
 /** Null for a text that is no hybrid time. */
@@ -37,16 +40,4 @@ export function parseHybridTime(text: string): HybridTime | null {
 
 export function formatHybridTime({ wallMs, counter, node }: HybridTime): string {
   return `${wallMs.toString(16).padStart(12, '0')}-${counter.toString(16).padStart(4, '0')}-${node}`;
-}
-
-/** The least time after all of these that is not before the wall clock. */
-function laterTime(seen: readonly (HybridTime | null)[], wallMs: number, node: string): string {
-  let latest: HybridTime = { wallMs: Math.min(WALL_MS_MAX, Math.max(0, Math.floor(wallMs))), counter: -1, node };
-  for (const time of seen) {
-    if (time === null || time.wallMs < latest.wallMs) continue;
-    if (time.wallMs > latest.wallMs || time.counter > latest.counter) latest = { ...time, node };
-  }
-  // A counter that is full carries over: the time runs a millisecond ahead rather than stand still.
-  if (latest.counter < COUNTER_MAX) return formatHybridTime({ ...latest, counter: latest.counter + 1 });
-  return formatHybridTime({ wallMs: latest.wallMs + 1, counter: 0, node });
 }

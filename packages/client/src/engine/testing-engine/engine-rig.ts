@@ -75,8 +75,11 @@ export class EngineRig {
     if (input.kind === 'tick') this.wakeAtMs = null;
     const effects = this.engine.handle(input, this.moment());
     for (const effect of effects) this.note(effect);
-    const seqs = effects.flatMap((effect) => (effect.kind === 'settle' ? effect.settlements.map(seqOf) : []));
+    const settlements = effects.flatMap((effect) => (effect.kind === 'settle' ? effect.settlements : []));
+    const headers = settlements.flatMap((settlement) => (settlement.kind === 'rebased' ? [settlement.header] : []));
+    const seqs = settlements.filter(({ kind }) => kind !== 'rebased').map(seqOf);
     if (seqs.length > 0 && !this.isStorageSlow) effects.push(...this.input({ kind: 'settlementsStored', seqs }));
+    if (headers.length > 0 && !this.isStorageSlow) effects.push(...this.input({ kind: 'headersStored', headers }));
     this.effects = effects;
     return effects;
   }
@@ -197,6 +200,7 @@ export function entryOf(header: MutationHeader, waitingSinceMs = 0): Entry {
     suspectedAtAnswer: 0,
     openParents: new Set(),
     amendId: null,
+    leftBefore: null,
   };
 }
 
@@ -208,6 +212,7 @@ export function seqOf(settlement: Settlement): number {
       return settlement.deadLetter.header.seq;
     case 'refused':
     case 'cancelled':
+    case 'rebased':
       return settlement.header.seq;
   }
 }

@@ -1,6 +1,6 @@
 import type { TransportAnswer } from '../../engine/transport-answer.ts';
 import type { Transport } from '../../ports/transport.ts';
-import type { ApplyRequest, Json, WireError, WireMutation, WireOutcome } from '../../protocol/wire.ts';
+import type { ApplyRequest, Json, JsonObject, WireError, WireMutation, WireOutcome } from '../../protocol/wire.ts';
 
 export const SERVER_ERROR: WireError = {
   category: 'SERVER_ERROR',
@@ -41,6 +41,9 @@ export class FakeServer {
     },
   };
 
+  /** Rows that edits with a base are held to, by id; each has its `version`. */
+  readonly rows: Map<string, JsonObject> = new Map();
+
   /** Calls wait from now on until `release`. */
   hold(): void {
     this.isHolding = true;
@@ -68,11 +71,11 @@ export class FakeServer {
           if (this.effects.includes(id)) {
             outcomes.push({ seq, id, kind: 'duplicate', verdict: 'applied', result: this.results.get(id) ?? null });
           } else {
-            this.effects.push(id);
-            const result = this.resultOf(mutation);
-            this.results.set(id, result);
-            outcomes.push({ seq, id, kind: 'applied', result });
+            outcomes.push(this.apply(mutation));
           }
+          break;
+        case 'conflict':
+          outcomes.push(this.conflict(mutation));
           break;
         case 'rejected':
         case 'refused':
@@ -91,5 +94,34 @@ export class FakeServer {
       }
     }
     return { kind: 'answered', outcomes };
+  }
+
+  /** An edit of a row that a test has put there is held to the version it was made on. */
+  private apply(mutation: WireMutation): WireOutcome {
+    const { id, seq, entity, payload, base, operation } = mutation;
+    const row = this.rows.get(entity?.id ?? '');
+    if (base !== undefined && row?.['version'] !== base.rowVersion) return this.conflict(mutation);
+    this.effects.push(id);
+    if (entity === null || row === undefined) {
+      const result = this.resultOf(mutation);
+      this.results.set(id, result);
+      return { seq, id, kind: 'applied', result };
+    }
+    if (operation === 'delete') {
+      this.rows.delete(entity.id);
+      return { seq, id, kind: 'applied', result: null };
+    }
+    const rowVersion = Number(row['version']) + 1;
+    const result = { ...row, ...payload, version: rowVersion };
+    this.rows.set(entity.id, result);
+    this.results.set(id, result);
+    return { seq, id, kind: 'applied', result, rowVersion };
+  }
+
+  private conflict({ id, seq, entity, base }: WireMutation): WireOutcome {
+    const current = this.rows.get(entity?.id ?? '') ?? null;
+    const rowVersion = current === null ? null : Number(current['version']);
+    const error = { category: 'CONFLICT', code: 'ROW_CHANGED', message: 'changed' } as const;
+    return { seq, id, kind: 'conflict', baseRowVersion: base?.rowVersion ?? null, current, rowVersion, error };
   }
 }

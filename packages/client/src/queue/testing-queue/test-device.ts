@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { ProbeResult } from '../../engine/probe-result.ts';
-import { defineMutation } from '../../mutation/definition.ts';
+import { type AnyMutationDefinition, defineMutation } from '../../mutation/definition.ts';
 import type { NetworkSource } from '../../ports/network-source.ts';
 import type { OpenStorage, Storage, StorageBatch } from '../../ports/storage.ts';
 import { BrowserSimulator } from '../../testing/browser-simulator.ts';
@@ -57,6 +57,15 @@ export class TestDevice {
 
   create(options: Partial<QueueOptions<typeof MUTATIONS>> = {}): TestQueue {
     return createQueue({ ...this.ports, mutations: MUTATIONS, ...options });
+  }
+
+  /** The same with other types of mutations. */
+  async openWith<const Definitions extends readonly AnyMutationDefinition[]>(
+    mutations: Definitions,
+  ): Promise<MutationQueue<Definitions>> {
+    const queue = createQueue({ ...this.ports, mutations });
+    await this.clock.settle();
+    return queue;
   }
 
   /** All that a queue on this device needs but its mutations. */

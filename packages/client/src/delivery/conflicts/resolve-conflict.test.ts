@@ -1,0 +1,102 @@
+import { describe, expect, test } from 'vitest';
+import type { JsonObject } from '../../protocol/wire.ts';
+import { applyJsonPatch, parseJsonPatch } from './json-patch.ts';
+import { applyMergePatch } from './merge-patch.ts';
+import { type Conflict, resolveConflict } from './resolve-conflict.ts';
+import { smallestPayload } from './wire-payload.ts';
+
+const base = { id: 'a', name: 'Oslo', beds: 3 };
+const edit = (more: Partial<Conflict> = {}): Conflict => ({
+  operation: 'update',
+  base,
+  mine: { name: 'Bergen' },
+  theirs: { ...base, beds: 4 },
+  ...more,
+});
+
+describe('what becomes of an edit in conflict', () => {
+  test('C1 · the server wins: the edit gives way', () => {
+    expect(resolveConflict('server-wins', edit())).toEqual({ kind: 'superseded' });
+  });
+
+  test('C1 · the client wins: the edit goes again, whatever the row is', () => {
+    expect(resolveConflict('client-wins', edit())).toEqual({
+      kind: 'resend',
+      payload: { name: 'Bergen' },
+      isUnconditional: true,
+    });
+  });
+
+  test('C1 · merged where each side changed other fields, a matter for a person where both changed one', () => {
+    expect(resolveConflict('merge', edit())).toMatchObject({ kind: 'resend', payload: { name: 'Bergen' } });
+    expect(resolveConflict('merge', edit({ theirs: { ...base, name: 'Moss' } }))).toEqual({
+      kind: 'unresolved',
+      fields: [['name']],
+    });
+  });
+
+  test('C1 · a deletion is not merged with a change, in either direction', () => {
+    expect(resolveConflict('merge', edit({ theirs: null }))).toEqual({ kind: 'unresolved', fields: [] });
+    expect(resolveConflict('merge', edit({ operation: 'delete', mine: {} }))).toEqual({
+      kind: 'unresolved',
+      fields: [],
+    });
+  });
+
+  test.each(['server-wins', 'client-wins', 'latest-wins', 'merge', undefined] as const)(
+    'C1 · what was to be deleted and is gone needs nobody, with %s',
+    (strategy) => {
+      expect(resolveConflict(strategy, edit({ operation: 'delete', mine: {}, theirs: null }))).toEqual({
+        kind: 'superseded',
+      });
+    },
+  );
+
+  test('C1 · a function decides, or leaves it to a person; without a strategy it is a person', () => {
+    const longest = ({ mine, theirs }: { mine: JsonObject; theirs: JsonObject | null }): JsonObject | 'unresolved' =>
+      theirs === null ? 'unresolved' : { name: `${String(theirs['name'])} & ${String(mine['name'])}` };
+    expect(resolveConflict(longest, edit())).toMatchObject({ kind: 'resend', payload: { name: 'Oslo & Bergen' } });
+    expect(resolveConflict(longest, edit({ theirs: null }))).toEqual({ kind: 'unresolved', fields: [] });
+    expect(resolveConflict(undefined, edit({ theirs: { ...base, name: 'Moss' } }))).toEqual({
+      kind: 'unresolved',
+      fields: [['name']],
+    });
+  });
+});
+
+describe('how an edit travels', () => {
+  const notes = 'a long remark that nobody has touched '.repeat(10);
+  const row = {
+    id: 'a',
+    title: 'one',
+    notes,
+    tags: Array.from({ length: 40 }, (_, index) => `tag ${index}`),
+    meta: { a: 1 },
+  };
+
+  test('C3 · as a merge patch where little has changed', () => {
+    const sent = smallestPayload(row, { title: 'two', notes });
+    expect(sent).toEqual({ payload: { title: 'two' }, encoding: 'mergePatch' });
+    expect(applyMergePatch({ title: 'one', notes }, sent.payload)).toEqual({ title: 'two', notes });
+  });
+
+  test('C3 · as a JSON Patch where one item of a long list has', () => {
+    const tags = [...row.tags, 'one more'];
+    const sent = smallestPayload(row, { tags });
+    expect(sent).toEqual({
+      payload: { patch: [{ op: 'add', path: '/tags/-', value: 'one more' }] },
+      encoding: 'jsonPatch',
+    });
+    expect(applyJsonPatch({ tags: row.tags }, parseJsonPatch(sent.payload['patch'] ?? null))).toEqual({ tags });
+  });
+
+  test('C3 · whole where a patch would say more, or cannot say it', () => {
+    expect(smallestPayload(row, { title: 'x' })).toEqual({ payload: { title: 'x' } });
+    expect(smallestPayload(row, { title: null })).toEqual({ payload: { title: null } });
+    expect(smallestPayload({ title: 'one' }, { id: 'a', title: 'two' })).toEqual({
+      payload: { id: 'a', title: 'two' },
+    });
+    const unsafe = JSON.parse('{"meta":{"__proto__":{"polluted":1}}}') as JsonObject;
+    expect(smallestPayload(row, unsafe)).toEqual({ payload: unsafe });
+  });
+});

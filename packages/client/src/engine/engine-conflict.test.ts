@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest';
+import type { EditHeader, MutationHeader } from '../mutation/record.ts';
+import type { WireConflict, WireOutcome } from '../protocol/wire.ts';
+import { conflictAmendId } from './entry.ts';
+import { EngineRig, ERROR, seqsOf } from './testing-engine/engine-rig.ts';
+
+const EDIT: EditHeader = {
+  baseRowVersion: 3,
+  ownSinceVersion: 3,
+  rebases: 0,
+  hlc: null,
+  isPatch: false,
+  conflict: null,
+};
+
+function addEdits(rig: EngineRig, count: number, edit: Partial<EditHeader> = {}): readonly MutationHeader[] {
+  const headers = Array.from({ length: count }, () => ({
+    ...rig.header({ lane: 'a' }),
+    entity: { table: 'notes', id: 'a' },
+    edit: { ...EDIT, ...edit },
+  }));
+  rig.input({ kind: 'added', headers });
+  return headers;
+}
+
+const conflict = ({ seq, id }: MutationHeader, baseRowVersion = 3): WireConflict => ({
+  seq,
+  id,
+  kind: 'conflict',
+  baseRowVersion,
+  current: {},
+  rowVersion: 9,
+  error: ERROR,
+});
+
+const applied = ({ seq, id }: MutationHeader, rowVersion: number): WireOutcome => ({
+  seq,
+  id,
+  kind: 'applied',
+  result: {},
+  rowVersion,
+});
+
+function only(headers: readonly MutationHeader[]): MutationHeader {
+  const [header] = headers;
+  if (header === undefined) throw new Error('There is none.');
+  return header;
+}
+
+describe('an edit in conflict', () => {
+  test('C1 · it asks for a decision, uses up no retry, and is not sent meanwhile', () => {
+    const rig = EngineRig.leading();
+    const header = only(addEdits(rig, 1));
+    rig.answerAll(conflict);
+    expect(rig.effect('resolve')).toMatchObject({ header: { id: header.id }, conflict: { rowVersion: 9 } });
+    expect(rig.settlements).toEqual([]);
+    rig.pass(600_000);
+    rig.input({ kind: 'tick' });
+    expect(rig.batches).toHaveLength(1);
+  });
+
+  test('C1 · a conflict about an earlier form is no answer: the later form goes again', () => {
+    const rig = EngineRig.leading();
+    const header = only(addEdits(rig, 1, { baseRowVersion: 9, rebases: 1 }));
+    rig.answer([conflict(header, 3)]);
+    expect(rig.effect('resolve')).toBeUndefined();
+    rig.wake();
+    expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+  });
+
+  test('C1 · made anew it goes only once that is stored', () => {
+    const rig = EngineRig.leading();
+    const header = only(addEdits(rig, 1));
+    rig.answerAll(conflict);
+    rig.isStorageSlow = true;
+    const edit = { ...EDIT, baseRowVersion: 9, ownSinceVersion: 9, rebases: 1 };
+    rig.input({ kind: 'resolved', header: { ...header, revision: 1, bodyChecksum: 7, edit }, body: '{}' });
+    expect(rig.settlements).toMatchObject([{ kind: 'rebased', body: '{}', header: { edit: { rebases: 1 } } }]);
+    expect(rig.batches).toHaveLength(1);
+    rig.input({ kind: 'headersStored', headers: [{ seq: header.seq, revision: 1 }] });
+    expect(rig.lastBatch.items).toMatchObject([{ header: { bodyChecksum: 7 } }]);
+  });
+
+  test('C1 · in conflict time and again it lets some time pass', () => {
+    const rig = EngineRig.leading();
+    const header = only(addEdits(rig, 1, { baseRowVersion: 3, rebases: 4 }));
+    rig.answerAll(conflict);
+    rig.input({ kind: 'letGo', amendId: conflictAmendId(header.id) });
+    expect(rig.batches).toHaveLength(1);
+    expect(rig.waiting(header).waitingFor).toBe('backoff');
+    rig.wake();
+    expect(rig.batches).toHaveLength(2);
+  });
+
+  test('C1 · while a person has not chosen it waits for that, whatever the gates, and its lane with it', () => {
+    const rig = EngineRig.leading();
+    const openConflict = { detectedAtMs: 1, fields: [['title']] };
+    const [header, behind] = addEdits(rig, 2, { conflict: openConflict });
+    rig.input({ kind: 'hint', hint: 'nudge' });
+    expect(rig.batches).toEqual([]);
+    expect(header && rig.waiting(header)).toMatchObject({ waitingFor: 'conflict', error: { code: 'ROW_CHANGED' } });
+    expect(behind && rig.waiting(behind).waitingFor).toBe('lane');
+    expect(rig.engine.isBusy(rig.nowMs), 'a drain does not wait for a person').toBe(false);
+  });
+
+  test('C1 · giving way takes those with it that stand on it, and a decision of another tab is not taken', () => {
+    const rig = EngineRig.leading();
+    const header = only(addEdits(rig, 1));
+    rig.add({ dependsOn: [header.id] });
+    rig.input({ kind: 'superseded', id: header.id, payload: {} });
+    expect(rig.settlements, 'it was not asked').toEqual([]);
+    rig.answerAll(conflict);
+    rig.input({ kind: 'superseded', id: header.id, payload: { title: 'lost' } });
+    expect(rig.settlements).toMatchObject([
+      { kind: 'cancelled', reason: 'superseded', payload: { title: 'lost' } },
+      { kind: 'failed', deadLetter: { error: { code: 'PARENT_FAILED' } } },
+    ]);
+  });
+});
+
+describe('edits on top of each other', () => {
+  test('C1 · each is made on what the one before it left, however many there are', () => {
+    const rig = EngineRig.leading();
+    addEdits(rig, 4);
+    for (let rowVersion = 4; rowVersion < 8; rowVersion += 1) {
+      expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: rowVersion - 1 } } }]);
+      rig.answerAll((header) => applied(header, rowVersion));
+    }
+    expect(rig.settlements.filter(({ kind }) => kind === 'rebased')).toHaveLength(3);
+  });
+
+  test('C1 · also behind changes that are held to no version', () => {
+    const rig = EngineRig.leading();
+    const entity = { table: 'notes', id: 'a' };
+    const plain = [1, 2].map(() => ({ ...rig.header({ lane: 'a' }), entity }));
+    rig.input({ kind: 'added', headers: plain });
+    addEdits(rig, 2);
+    for (let rowVersion = 4; rowVersion < 7; rowVersion += 1) rig.answerAll((header) => applied(header, rowVersion));
+    expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 6, ownSinceVersion: 3 } } }]);
+  });
+
+  test('C1 · what someone else changed in between stays a conflict', () => {
+    const rig = EngineRig.leading();
+    addEdits(rig, 2);
+    // The first was made anew on version 8, which the second knows nothing of.
+    const [first] = rig.lastBatch.items;
+    if (first === undefined) throw new Error('One is on its way.');
+    rig.answerAll(conflict);
+    const edit = { ...EDIT, baseRowVersion: 8, ownSinceVersion: 8, rebases: 1 };
+    rig.input({ kind: 'resolved', header: { ...first.header, revision: 1, edit }, body: '{}' });
+    rig.answerAll((header) => applied(header, 9));
+    expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 3 } } }]);
+  });
+
+  test('C1 · one that is being rewritten takes note when that is over', () => {
+    const rig = EngineRig.leading();
+    const [, second] = addEdits(rig, 2);
+    if (second === undefined) throw new Error('Two were added.');
+    rig.input({ kind: 'keepBack', ids: [second.id], amendId: 'amend 1' });
+    rig.answerAll((header) => applied(header, 4));
+    expect(rig.settlements.map(({ kind }) => kind)).toEqual(['completed']);
+    rig.input({ kind: 'amended', headers: [{ ...second, revision: 1, bodyChecksum: 5 }] });
+    expect(rig.settlements.at(-1)).toMatchObject({
+      kind: 'rebased',
+      header: { revision: 2, bodyChecksum: 5, edit: { baseRowVersion: 4 } },
+    });
+    expect(rig.lastBatch.items).toMatchObject([{ header: { bodyChecksum: 5, edit: { baseRowVersion: 4 } } }]);
+  });
+
+  test('C1 · nobody rewrites one whose new base is not stored yet', () => {
+    const rig = EngineRig.leading();
+    const [, second] = addEdits(rig, 2);
+    rig.isStorageSlow = true;
+    rig.input({ kind: 'paused' });
+    rig.answerAll((header) => applied(header, 4));
+    rig.input({ kind: 'keepBack', ids: [second?.id ?? ''], amendId: 'amend 1' });
+    expect(second && rig.entry(second).amendId).toBeNull();
+    rig.input({ kind: 'headersStored', headers: [{ seq: second?.seq ?? 0, revision: 1 }] });
+    rig.input({ kind: 'keepBack', ids: [second?.id ?? ''], amendId: 'amend 2' });
+    expect(second && rig.entry(second).amendId).toBe('amend 2');
+  });
+
+  test('C1 · another tab hears of the new base, however the messages arrive', () => {
+    const rig = new EngineRig();
+    const [, second] = addEdits(rig, 2);
+    if (second === undefined) throw new Error('Two were added.');
+    const header = { ...second, revision: 1, edit: { ...EDIT, baseRowVersion: 4 } };
+    rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'rebased', header, body: null }] });
+    rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'rebased', header: second, body: null }] });
+    expect(rig.entry(second).header.edit?.baseRowVersion).toBe(4);
+  });
+});

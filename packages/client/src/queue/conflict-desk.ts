@@ -1,0 +1,218 @@
+import type { EngineEffect, EngineInput, Settlement } from '../engine/engine-io.ts';
+import { canonicalJson } from '../mutation/canonical-json.ts';
+import { checksum } from '../mutation/checksum.ts';
+import type { ConflictStrategy } from '../mutation/definition.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { type EditHeader, type MutationBody, type MutationHeader, writeBody } from '../mutation/record.ts';
+import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
+import { type Resolution, resolveConflict } from '../delivery/conflicts/resolve-conflict.ts';
+import { mergeThreeWay } from '../delivery/conflicts/three-way-merge.ts';
+import type { Alarms } from './alarms.ts';
+import type { QueueStore } from './queue-store.ts';
+
+type Resolve = Extract<EngineEffect, { kind: 'resolve' }>;
+
+export interface ConflictDeskPorts {
+  readonly store: QueueStore;
+  readonly alarms: Alarms;
+  readonly dispatch: (input: EngineInput) => void;
+  readonly conflictStrategy: (type: string) => ConflictStrategy | undefined;
+  readonly report: (error: unknown) => void;
+}
+
+/** An edit that waits for a person, with the versions to choose between. */
+export interface OpenConflictView {
+  readonly id: string;
+  readonly type: string;
+  readonly entity: EntityRef | null;
+  /** The row that the edit was made on; null where that is not known. */
+  readonly base: JsonObject | null;
+  /** The edit. */
+  readonly mine: JsonObject;
+  /** The row as it was when the conflict was found; null when it had been deleted. */
+  readonly theirs: JsonObject | null;
+  /** What both sides have changed, by paths; empty where one of them is a deletion. */
+  readonly fields: readonly (readonly string[])[];
+  /** By the device's clock. */
+  readonly detectedAtMs: number;
+}
+
+/** Which version is to stand: the edit, the row as it is, or a payload made of both. */
+export type ConflictChoice<P = object> = 'mine' | 'theirs' | { readonly payload: P };
+
+/** A body that could not be read is looked at again after this, in milliseconds. */
+const LOOK_AGAIN_MS = 1_000;
+
+/** Decides conflicts in the tab that delivers, by what their types declare, and takes down what a person has chosen. */
+export class ConflictDesk {
+  private readonly ports: ConflictDeskPorts;
+
+  constructor(ports: ConflictDeskPorts) {
+    this.ports = ports;
+  }
+
+  /** Ends with an input to the engine, whatever goes wrong. */
+  decide(effect: Resolve, wallMs: number): void {
+    this.tryToDecide(effect, wallMs).catch((error: unknown) => {
+      this.ports.report(error);
+      this.ports.alarms.after(LOOK_AGAIN_MS, () => this.decide(effect, wallMs));
+    });
+  }
+
+  private async tryToDecide({ header, conflict }: Resolve, wallMs: number): Promise<void> {
+    const { store, dispatch } = this.ports;
+    const body = (await store.bodies([header])).get(header.seq);
+    if (body === undefined || header.edit === undefined) {
+      // Sent again, it turns out to be unreadable.
+      dispatch({ kind: 'letGo', amendId: `conflict ${header.id}` });
+      return;
+    }
+    const theirs = { row: conflict.current, rowVersion: conflict.rowVersion };
+    const decided = this.apply(this.resolutionOf(header, body, theirs.row), { header, body }, theirs, wallMs);
+    if (decided === 'superseded') dispatch({ kind: 'superseded', id: header.id, payload: body.payload });
+    else dispatch({ kind: 'resolved', ...decided });
+  }
+
+  /** What the type declares; where its own function fails, a person is asked. */
+  private resolutionOf(header: MutationHeader, body: MutationBody, theirs: JsonObject | null): Resolution {
+    const strategy = this.ports.conflictStrategy(header.type);
+    const versions = { operation: header.operation, base: body.edit?.base ?? null, mine: body.payload, theirs };
+    try {
+      const resolution = resolveConflict(strategy, versions);
+      if (resolution.kind === 'resend') textOf(header.type, resolution.payload);
+      return resolution;
+    } catch (error) {
+      this.ports.report(error);
+      return resolveConflict(undefined, versions);
+    }
+  }
+
+  private apply(
+    resolution: Resolution,
+    { header, body }: { readonly header: MutationHeader; readonly body: MutationBody },
+    theirs: NonNullable<NonNullable<MutationBody['edit']>['theirs']>,
+    wallMs: number,
+  ): { readonly header: MutationHeader; readonly body: string } | 'superseded' {
+    switch (resolution.kind) {
+      case 'superseded':
+        return 'superseded';
+      case 'unresolved':
+        return rewritten(header, {
+          payload: body.payload,
+          body: { ...body, edit: { base: body.edit?.base ?? null, before: body.edit?.before ?? null, theirs } },
+          edit: { ...editOf(header), conflict: { detectedAtMs: wallMs, fields: resolution.fields } },
+        });
+      case 'resend':
+        return madeAnew(header, body, resolution.payload, theirs, resolution.isUnconditional);
+    }
+  }
+
+  /** Null for what is not in conflict, or not known to be. */
+  async read(id: string, seq: number): Promise<OpenConflictView | null> {
+    const { store } = this.ports;
+    const [stored = null] = await store.pendingAt([seq]);
+    const conflict = stored?.header.edit?.conflict;
+    if (stored?.header.id !== id || conflict === null || conflict === undefined) return null;
+    const body = (await store.bodies([stored.header])).get(seq);
+    if (body === undefined) return null;
+    const { type, entity } = stored.header;
+    const { base = null, theirs } = body.edit ?? {};
+    return { id, type, entity, base, mine: body.payload, theirs: theirs?.row ?? null, ...conflict };
+  }
+
+  /**
+   * Takes down the choice in one commit, which holds only while the conflict is as it was read: from any tab, since nobody
+   * sends or rewrites an edit that waits for a person. Null when it does not wait (any more).
+   */
+  async choose(
+    seq: number,
+    choice: ConflictChoice<JsonObject>,
+    note: { readonly actor: string; readonly reason: string; readonly wallMs: number },
+  ): Promise<
+    | { readonly kind: 'amended'; readonly header: MutationHeader; readonly payload: JsonObject }
+    | { readonly kind: 'gaveWay' }
+    | null
+  > {
+    const { store } = this.ports;
+    for (;;) {
+      const [stored = null] = await store.pendingAt([seq]);
+      if (stored === null || (stored.header.edit?.conflict ?? null) === null) return null;
+      const { header } = stored;
+      const body = (await store.bodies([header])).get(seq);
+      if (body === undefined) return null;
+      if (choice === 'theirs') {
+        if (await store.giveWay(stored, body.payload, note)) return { kind: 'gaveWay' };
+        continue;
+      }
+      const theirs = body.edit?.theirs ?? { row: null, rowVersion: null };
+      const payload = choice === 'mine' ? mineOver(theirs.row, body) : choice.payload;
+      const anew = madeAnew(header, body, payload, theirs, false);
+      const [amended] = (await store.amend([{ stored, ...anew }], await store.currentEpoch())) ?? [];
+      if (amended !== undefined) return { kind: 'amended', header: amended, payload };
+    }
+  }
+}
+
+/** The settlement that tells of an edit which waits for a person now; undefined for any other. */
+export function openedConflict(settlement: Settlement): MutationHeader | undefined {
+  if (settlement.kind !== 'rebased' || settlement.body === null) return undefined;
+  return (settlement.header.edit?.conflict ?? null) === null ? undefined : settlement.header;
+}
+
+/** What both sides changed is as the edit has it; what it only carries along, and the other side changed, is theirs. */
+function mineOver(theirs: JsonObject | null, { payload, edit }: MutationBody): JsonObject {
+  return theirs === null ? payload : mergeThreeWay({ base: edit?.base ?? {}, mine: payload, theirs }).payload;
+}
+
+/** Held to the row as it is now. On one that is gone it is held to nothing, and the server says that there is none. */
+function madeAnew(
+  header: MutationHeader,
+  body: MutationBody,
+  payload: JsonObject,
+  theirs: { readonly row: JsonObject | null; readonly rowVersion: number | null },
+  isUnconditional: boolean,
+): { readonly header: MutationHeader; readonly body: string } {
+  const edit = editOf(header);
+  const version = isUnconditional ? null : theirs.rowVersion;
+  return rewritten(header, {
+    payload,
+    body: { ...body, edit: { base: theirs.row, before: body.edit?.before ?? null } },
+    edit: { ...edit, baseRowVersion: version, ownSinceVersion: version, rebases: edit.rebases + 1, conflict: null },
+  });
+}
+
+function rewritten(
+  header: MutationHeader,
+  {
+    payload,
+    body: { metadata, source, edit: editBody },
+    edit,
+  }: { readonly payload: JsonObject; readonly body: MutationBody; readonly edit: EditHeader },
+): { readonly header: MutationHeader; readonly body: string } {
+  const json = textOf(header.type, payload);
+  const body = writeBody(json.text, {
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(source === undefined ? {} : { source }),
+    ...(editBody === undefined ? {} : { edit: editBody }),
+  });
+  const { revision } = header;
+  return {
+    header: { ...header, revision: revision + 1, payloadBytes: json.bytes, bodyChecksum: checksum(body), edit },
+    body,
+  };
+}
+
+function editOf({ edit }: MutationHeader): EditHeader {
+  return edit ?? { baseRowVersion: null, ownSinceVersion: null, rebases: 0, hlc: null, isPatch: false, conflict: null };
+}
+
+/** Throws for a payload that could not be stored or sent. */
+function textOf(type: string, payload: unknown): { readonly text: string; readonly bytes: number } {
+  const json = canonicalJson(payload, LIMITS.jsonDepth);
+  if (json.kind === 'json' && json.text.startsWith('{') && json.bytes <= LIMITS.payloadBytes) return json;
+  throw new HoldfastError({
+    code: json.kind === 'json' && json.text.startsWith('{') ? 'PAYLOAD_TOO_LARGE' : 'PAYLOAD_NOT_JSON',
+    message: `What the conflict of ${type} was resolved to cannot be sent: it must be a JSON object of at most ${LIMITS.payloadBytes} bytes.`,
+    hint: 'Correct the `conflict` function of the type, or the payload that was chosen.',
+  });
+}

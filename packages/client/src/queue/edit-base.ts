@@ -1,0 +1,172 @@
+import { changesOf, withFields } from '../delivery/conflicts/three-way-merge.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Settlement } from '../engine/engine-io.ts';
+import type { RowLeft } from '../engine/entry.ts';
+import { canonicalJson } from '../mutation/canonical-json.ts';
+import type { AnyMutationDefinition, DescribedMutation, EditBase } from '../mutation/definition.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { EditBody, EditHeader, MutationBody, MutationHeader } from '../mutation/record.ts';
+import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
+import { type QueueStore, TIME_TO_COME } from './queue-store.ts';
+import type { Runner } from './runner.ts';
+
+/** The part of a record that says what an edit was made on. */
+export interface EditParts {
+  readonly header: EditHeader;
+  readonly body: EditBody;
+}
+
+/** The edit behind which a new one is stored, with what it sets. */
+interface Predecessor {
+  readonly header: Omit<MutationHeader, 'seq'>;
+  readonly body: MutationBody;
+}
+
+/** Null for a mutation that is held to no version and has no time. Throws `INVALID_OPTION`. */
+function editPartsOf(
+  definition: AnyMutationDefinition,
+  base: EditBase | undefined,
+  predecessor: Predecessor | null,
+): EditParts | null {
+  const isTimed = definition.conflict === 'latest-wins';
+  const madeOn = definition.conflict === 'client-wins' ? null : versionOf(definition, base, predecessor);
+  if (madeOn === null && !isTimed) return null;
+  const rowVersion = madeOn?.rowVersion ?? null;
+  const isPatch = definition.encoding === 'smallest';
+  return {
+    header: {
+      baseRowVersion: rowVersion,
+      ownSinceVersion: rowVersion,
+      rebases: 0,
+      hlc: isTimed ? TIME_TO_COME : null,
+      isPatch,
+      conflict: null,
+    },
+    body: { base: madeOn?.row ?? null, before: madeOn?.before ?? null },
+  };
+}
+
+/** The last one pending in the lane about the same row, if it is one that leaves a row behind. */
+function predecessorOf(
+  engine: Engine,
+  { lane, entity }: Pick<MutationHeader, 'lane' | 'entity'>,
+): MutationHeader | null {
+  const last = engine.mutations.schedule.lane(lane)?.findLast(({ header: other }) => {
+    return entity !== null && other.entity?.table === entity.table && other.entity.id === entity.id;
+  });
+  return last === undefined || last.header.operation === 'delete' ? null : last.header;
+}
+
+/** How many rows are remembered. */
+const REMEMBERED_COUNT = 200;
+
+/**
+ * Rows that this device's edits have left lately. An app that has not read a row again since shows it with its own edit, and
+ * gives the version from before it: an edit on top of that is made on what the edit before it left.
+ */
+class OwnRows {
+  private readonly rows = new Map<string, { readonly left: RowLeft; readonly row: JsonObject }>();
+
+  take(settlement: Settlement): void {
+    if (settlement.kind !== 'completed' || settlement.record.entity === null) return;
+    const { left, result } = settlement;
+    const key = keyOf(settlement.record.entity);
+    if (left === undefined || typeof result !== 'object' || result === null || Array.isArray(result)) {
+      // Deleted: should it be made again, it begins to count anew.
+      this.rows.delete(key);
+      return;
+    }
+    const { left: before } = this.rows.get(key) ?? { left };
+    // Several in a row, with nobody else's in between, count as one.
+    const isNext = before.rowVersion >= left.sinceVersion && before.rowVersion <= left.untilVersion;
+    const sinceVersion = isNext ? Math.min(before.sinceVersion, left.sinceVersion) : left.sinceVersion;
+    this.rows.delete(key);
+    // Neither a list nor anything simple, so it is the row.
+    this.rows.set(key, { left: { ...left, sinceVersion }, row: result as JsonObject });
+    const [oldest] = this.rows.keys();
+    if (this.rows.size > REMEMBERED_COUNT && oldest !== undefined) this.rows.delete(oldest);
+  }
+
+  /** The base as given, or what this device has made of it since. */
+  newest(entity: EntityRef | null, given: EditBase | undefined): EditBase | undefined {
+    const own = entity === null || given === undefined ? undefined : this.rows.get(keyOf(entity));
+    if (own === undefined || given === undefined) return given;
+    const { sinceVersion, untilVersion, rowVersion } = own.left;
+    const isKnown = given.rowVersion >= sinceVersion && given.rowVersion <= untilVersion;
+    return isKnown ? { rowVersion, row: own.row } : given;
+  }
+}
+
+/** Finds out what a new edit is made on. */
+export class EditBases {
+  private readonly own = new OwnRows();
+  private readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore }>;
+
+  constructor(opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore }>) {
+    this.opened = opened;
+  }
+
+  take(settlement: Settlement): void {
+    this.own.take(settlement);
+  }
+
+  /** The version its app gives, or what this device's edits before it have left or will leave. Null for no edit. */
+  async of(
+    definition: AnyMutationDefinition,
+    described: DescribedMutation,
+    base: EditBase | undefined,
+  ): Promise<EditParts | null> {
+    if (definition.conflict === undefined && base === undefined) return null;
+    const { runner, store } = await this.opened();
+    const header = predecessorOf(runner.engine, described);
+    const body = header === null ? undefined : (await store.bodies([header])).get(header.seq);
+    // One that was settled while it was read is among the rows that this device has left.
+    const given = this.own.newest(described.entity, base);
+    return editPartsOf(definition, given, header === null || body === undefined ? null : { header, body });
+  }
+}
+
+function keyOf({ table, id }: EntityRef): string {
+  return JSON.stringify([table, id]);
+}
+
+/**
+ * What the edit was made on: the row that its app gives, with what the edits before it set, which the user had seen. Behind
+ * the creation of its row, or another edit, an edit needs no base of its own: it is made on what that one leaves.
+ */
+function versionOf(
+  definition: AnyMutationDefinition,
+  given: EditBase | undefined,
+  predecessor: Predecessor | null,
+): { readonly rowVersion: number; readonly row: JsonObject | null; readonly before: JsonObject | null } | null {
+  const own = given === undefined ? null : checked(definition.type, given);
+  if (predecessor === null) return own === null ? null : { ...own, before: null };
+  const { header, body } = predecessor;
+  const inherited = header.edit?.baseRowVersion ?? (header.operation === 'create' ? 0 : null);
+  if (own === null && (inherited === null || definition.conflict === undefined)) return null;
+  const before = withFields(body.edit?.before ?? {}, changesOf(body.edit?.base ?? {}, body.payload));
+  const row = own === null ? (body.edit?.base ?? {}) : own.row;
+  return { rowVersion: own?.rowVersion ?? inherited ?? 0, row: row === null ? null : withFields(row, before), before };
+}
+
+function checked(
+  type: string,
+  { rowVersion, row }: EditBase,
+): { readonly rowVersion: number; readonly row: JsonObject | null } {
+  if (!Number.isSafeInteger(rowVersion) || rowVersion < 0)
+    throw invalid(type, `\`base.rowVersion\` must be a whole number from 0; it is ${String(rowVersion)}`);
+  if (row === undefined) return { rowVersion, row: null };
+  const json = canonicalJson(row, LIMITS.jsonDepth);
+  if (json.kind === 'notJson' || !json.text.startsWith('{')) throw invalid(type, '`base.row` must be the row as JSON');
+  if (json.bytes > LIMITS.payloadBytes) throw invalid(type, `\`base.row\` is larger than ${LIMITS.payloadBytes} bytes`);
+  // Read from its own text, so that nothing the app changes later changes it.
+  return { rowVersion, row: JSON.parse(json.text) as JsonObject };
+}
+
+function invalid(type: string, reason: string): HoldfastError {
+  return new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `Not stored: ${reason}, for ${type}.`,
+    hint: 'Give `base` the version column of the row, and the row as the server gave it.',
+  });
+}
