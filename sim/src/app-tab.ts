@@ -59,6 +59,7 @@ export class AppTab {
       random: () => jitter.next(0.5),
       newId: (wallMs) => {
         this.lastNewId = uuidV7(wallMs, dice.hex(19));
+        history.issuedId(this.lastNewId, device.index);
         return this.lastNewId;
       },
     });
@@ -133,6 +134,27 @@ export class AppTab {
         else nothingHappened(null);
       }),
       nothingHappened,
+    );
+  }
+
+  /** Gives it another payload, under a tag of its own. */
+  edit(made: Made, more: JsonObject): void {
+    const { history, scheduler } = this.world;
+    const { edits } = history;
+    const tag = `${made.tag}e${edits.count}`;
+    const invokedAtMs = scheduler.nowMs;
+    const edit = edits.invoked({ tag, made, process: this.process, invokedStep: history.nextStep(), invokedAtMs });
+    // A dead letter makes way for what replaces it.
+    if (made.toldFailedStep !== null || made.places.length > 1) made.isDiscardAsked = true;
+    this.process.calls(`edit ${made.tag} to ${tag}`);
+    this.queue.edit(made.id, { id: made.entityId, tag, ...more }).then(
+      (answer) => {
+        this.process.calls(`edit ${made.tag} to ${tag}: ${answer.kind}`);
+        history.edited(edit, answer);
+      },
+      () => {
+        edit.answer = 'refused';
+      },
     );
   }
 
@@ -253,7 +275,9 @@ export class AppTab {
   private checkView(): void {
     if (this.view === null || this.isClosing || !this.process.isAlive) return;
     const { items } = this.view.getSnapshot();
-    for (const { tag, entityId, places, toldFailedStep, isDiscardAsked } of this.own) {
+    for (const made of this.own) {
+      const { tag, entityId, places, toldFailedStep, isDiscardAsked } = made;
+      if (this.world.history.edits.of(made).length > 0) continue;
       if (places[0]?.acknowledgedStep == null || places.length > 1 || toldFailedStep !== null || isDiscardAsked)
         continue;
       if (items[entityId]?.includes(tag) === true) continue;

@@ -2,6 +2,7 @@ import type { ApplyRequest, WireOutcome } from '../../packages/client/src/protoc
 import type { Settled } from '../../packages/client/src/queue/queue-events.ts';
 import { isDamagedPayload } from './damage.ts';
 import type { Device } from './device.ts';
+import { type Edit, Edits } from './edits.ts';
 import type { Effect, ServerModel } from './server-model.ts';
 import type { TabProcess } from './tab-process.ts';
 
@@ -51,6 +52,8 @@ export interface Made {
   isOrphan: boolean;
   /** What was stored of it was damaged: it may end as unreadable, and be all that is lost. */
   isDamaged: boolean;
+  /** The text of it that took effect. */
+  appliedTag: string | null;
   /** A tab was told that it is gone, and never that it had failed before. */
   isToldCancelled: boolean;
 }
@@ -66,6 +69,9 @@ export class History {
   servingSentStep = 0;
   /** Batches that tabs have begun to send. */
   sendCount = 0;
+  readonly edits = new Edits();
+  /** Ids that tabs have made, by device: of edits whose answer nobody has heard, nothing else is known. */
+  private readonly issued = new Map<string, number>();
   private step = 0;
   private readonly byTag = new Map<string, Made>();
   private readonly byId = new Map<string, Made>();
@@ -97,6 +103,10 @@ export class History {
     return this.acknowledgedCount > this.settledCount;
   }
 
+  issuedId(id: string, deviceIndex: number): void {
+    this.issued.set(id, deviceIndex);
+  }
+
   find(id: string): Made | undefined {
     return this.byId.get(id);
   }
@@ -115,6 +125,7 @@ export class History {
       | 'appliedPlace'
       | 'isOrphan'
       | 'isDamaged'
+      | 'appliedTag'
       | 'isToldCancelled'
     >,
   ): Made {
@@ -131,6 +142,7 @@ export class History {
       appliedPlace: null,
       isOrphan: false,
       isDamaged: false,
+      appliedTag: null,
       isToldCancelled: false,
     };
     this.made.push(record);
@@ -198,7 +210,7 @@ export class History {
     for (const { id, seq, generation, payload } of request.mutations) {
       const made = this.byId.get(id);
       this.generations.set(`${id} ${seq}`, generation);
-      if (made?.deviceIndex !== device.index)
+      if ((made?.deviceIndex ?? this.issued.get(id)) !== device.index)
         this.violated('inv-I19', `${process.name} sends ${id}, which is not its own`);
       if (made?.isDamaged && isDamagedPayload(device, payload))
         this.violated('inv-I21', `${made.tag} is sent as it was damaged on the disk`);
@@ -238,7 +250,8 @@ export class History {
   }
 
   onEffect(effect: Effect): void {
-    const made = this.byTag.get(effect.tag);
+    const edit = this.edits.find(effect.tag);
+    const made = edit === undefined ? this.byTag.get(effect.tag) : this.madeOfEdit(edit, effect.mutationId);
     if (made === undefined) {
       this.violated('inv-I2', `the server applied ${effect.tag}, which nobody made`);
       return;
@@ -248,6 +261,11 @@ export class History {
     if (made.isRefused)
       this.violated('inv-I1', `${made.tag} took effect although its add was refused (${made.isRefused})`);
     if (made.isToldCancelled) this.violated('inv-I26', `${made.tag} took effect after it was said to be cancelled`);
+    const newer = this.edits.newerThan(made, effect.tag);
+    if (newer !== undefined)
+      this.violated('inv-I26', `${made.tag} took effect as ${effect.tag}, although it was edited to ${newer.tag}`);
+    if (edit?.answer === 'refused') this.violated('inv-I1', `${effect.tag} took effect although that edit was refused`);
+    made.appliedTag = effect.tag;
     made.effectCount += 1;
     if (made.effectCount > 1) this.violated('inv-I2', `${made.tag} took effect ${made.effectCount} times`);
     else if (made.toldFailedStep === null && isAcknowledged(made)) this.settledCount += 1;
@@ -257,6 +275,36 @@ export class History {
         this.violated('inv-I6', `${made.tag} took effect before ${parent.tag}, which it depends on`);
     this.checkOrder(made, effect);
     made.appliedPlace = made.places[effect.generation] ?? made.places[0] ?? null;
+  }
+
+  /** The mutation itself, or the one that stands for it; which may take effect before anybody was told of it. */
+  private madeOfEdit(edit: Edit, id: string): Made {
+    if (id === edit.made.id) return edit.made;
+    edit.replacement ??= this.replaced(edit, id);
+    return edit.replacement;
+  }
+
+  private replaced({ tag, made, process, invokedStep, invokedAtMs }: Edit, id: string): Made {
+    const { deviceIndex, lane, entityId, isCreate, parents } = made;
+    // Of a mutation that is gone already the options are not known any more.
+    const other = { tag, id, deviceIndex, process, lane, entityId, isCreate, delayMs: 0, invokedAtMs, parents };
+    const replacement = this.invoked(other);
+    replacement.places.splice(0, 1, { invokedStep, acknowledgedStep: null });
+    return replacement;
+  }
+
+  edited(edit: Edit, answer: { readonly kind: 'edited' | 'replaced'; readonly id: string }): void {
+    const { made } = edit;
+    edit.answer = answer.kind;
+    edit.answeredStep = this.nextStep();
+    if (answer.kind === 'replaced') {
+      edit.replacement ??= this.replaced(edit, answer.id);
+      this.acknowledged(edit.replacement, answer.id);
+    } else if (answer.id !== made.id) {
+      this.violated('inv-I2', `${made.tag} was edited, and answered with another id`);
+    } else if (made.appliedTag !== null && this.edits.newerThan(made, made.appliedTag) !== undefined) {
+      this.violated('inv-I26', `${made.tag} counts as edited to ${edit.tag}; it took effect as ${made.appliedTag}`);
+    }
   }
 
   /** Everyone who was promised a place before this one must be done, or have been given up by the queue. */
@@ -326,6 +374,7 @@ export class History {
   onSettled(process: TabProcess, settled: Settled, attemptCount: number, maxRetries: number): void {
     if (!process.isAlive) return;
     const made = this.byId.get(settled.id);
+    if (made === undefined && this.issued.has(settled.id)) return;
     if (made === undefined) {
       this.violated('inv-I22', `${process.name} tells of ${settled.id}, which nobody made`);
       return;
@@ -366,6 +415,8 @@ export class History {
         return;
       }
       case 'cancelled':
+        // A dead letter makes way for what replaces it, and whoever edits it need not know that it is one.
+        if (this.edits.of(made).length > 0) made.isDiscardAsked = true;
         if (!made.isDiscardAsked)
           this.violated('inv-I22', `${process.name} says that ${made.tag} was cancelled; nobody did`);
         if (made.toldFailedStep !== null || made.places.length > 1) return;

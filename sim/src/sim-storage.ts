@@ -111,7 +111,7 @@ function storageOver(world: World, process: TabProcess, disk: Disk, stored: Stor
 }
 
 function isSettlement({ expect, changes }: StorageBatch): boolean {
-  return expect.some(({ key }) => key === 'meta/epoch') && changes.every(({ key }) => key !== 'meta/epoch');
+  return expect.length === 1 && expect[0]?.key === 'meta/epoch' && changes.every(({ key }) => key !== 'meta/epoch');
 }
 
 /** Half of the time at once, before the effect or before the return; else just after the caller has been told. */

@@ -92,7 +92,7 @@ function act(world: World, device: Device, dice: Dice): void {
   const own = history.made.filter((made) => made.deviceIndex === device.index);
   const failed = own.filter(({ toldFailedStep, isDiscardAsked }) => toldFailedStep !== null && !isDiscardAsked);
   tab.process.enter('user acts', () => {
-    switch (dice.below(12)) {
+    switch (dice.below(14)) {
       case 0:
         device.pauseIn(tab);
         return;
@@ -116,6 +116,10 @@ function act(world: World, device: Device, dice: Dice): void {
       case 8:
       case 9:
         if (own.length > 0) tab.cancel(dice.pick(own.slice(-10)));
+        return;
+      case 10:
+      case 11:
+        if (own.length > 0) tab.edit(dice.pick(own.slice(-10)), { level: dice.below(100) });
         return;
       default:
         tab.refresh().catch(() => {});

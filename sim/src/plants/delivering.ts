@@ -160,4 +160,11 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
       "if (outcome.verdict === 'applied') return this.rejected(entry, { category: 'CONFLICT', code: 'ID_REUSED', message: '' }, moment, true);",
     suffering: 'What arrived at the first try and was answered at the second is shown as failed.',
   },
+  {
+    name: 'edits-what-was-sent',
+    file: `${CLIENT}/engine/engine.ts`,
+    find: 'return this.canCancel(entry.header.id) && entry.amendId === null;',
+    replace: "return this.isLeader && entry.phase.kind === 'waiting' && entry.amendId === null;",
+    suffering: 'The app says "changed", and the server has the first text for ever.',
+  },
 ];

@@ -22,8 +22,8 @@ export const WAITING_PLANTS: readonly Plant[] = [
   {
     name: 'waits-without-limit',
     file: `${CLIENT}/engine/backoff.ts`,
-    find: 'return Math.min(LINE_DELAY_MS_MAX, LINE_DELAY_MS_BASE * 2 ** Math.min(30, failureNumber - 1)) * (1 + 0.2 * random());',
-    replace: 'return LINE_DELAY_MS_BASE * 2 ** Math.min(30, failureNumber - 1) * (1 + 0.2 * random());',
+    find: 'Math.min(LINE_DELAY_MS_MAX, LINE_DELAY_MS_BASE * 2 ** Math.min(30, failureNumber - 1)) *',
+    replace: 'LINE_DELAY_MS_BASE * 2 ** Math.min(30, failureNumber - 1) *',
     suffering: 'After a night without a network the device looks for one once a day.',
   },
   {
