@@ -469,6 +469,22 @@ describe('the login', () => {
     },
   );
 
+  test('R5 · a sign while something is on its way lets waits for the login begin short again', () => {
+    const rig = EngineRig.leading();
+    rig.add();
+    rig.answer(unauthorized);
+    suffer(rig, HOUR_MS, { batch: unauthorized, probe: reached, token: true });
+    while (rig.effect('send') === undefined) {
+      if (rig.effect('refreshToken') === undefined) rig.wake();
+      else rig.input({ kind: 'tokenRefreshed', isThere: true });
+    }
+
+    rig.input(hint('online'));
+    rig.answer(unauthorized);
+
+    expect((rig.wakeAtMs ?? 0) - rig.nowMs).toBeLessThan(2_000);
+  });
+
   test('R5 · a new mutation asks for a token too, but at most every 15 s', () => {
     const rig = EngineRig.leading();
     rig.add();

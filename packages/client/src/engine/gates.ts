@@ -103,9 +103,10 @@ export class Gates {
   wake(sign: WakeSign, nowMs: number): void {
     this.line.wake(sign, nowMs);
     const { login } = this;
-    if (login.kind !== 'waiting' || login.isForbidden) return;
-    // As for the line: should it fail again, waits begin short.
-    if (sign === 'hint') this.loginFailureCount = 1;
+    if (login.kind === 'waiting' && login.isForbidden) return;
+    // As for the line: should it fail again, or what is under way, waits begin short.
+    if (sign === 'hint') this.loginFailureCount = Math.min(1, this.loginFailureCount);
+    if (login.kind !== 'waiting') return;
     this.login = { ...login, checkAtMs: checkAfterSign(sign, login.checkAtMs, login.sinceMs, nowMs) };
   }
 
