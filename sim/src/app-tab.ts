@@ -80,6 +80,11 @@ export class AppTab {
       const attemptCount = this.queue.peekStatus(settled.id)?.attemptCount ?? 0;
       history.onSettled(process, settled, settled.status === 'failed' ? attemptCount : 0, plan.maxRetries);
     });
+    let failedCount = 0;
+    this.queue.on('change', () => {
+      if (this.queue.getSnapshot().failedCount > failedCount) this.showDeadLetters();
+      ({ failedCount } = this.queue.getSnapshot());
+    });
     this.queue.on('error', ({ code }) => {
       if (code === 'UNREADABLE_RECORD') device.unreadableCount += 1;
     });
@@ -255,7 +260,7 @@ export class AppTab {
     return items;
   }
 
-  /** An app that is opened shows what has failed: the tab that made it so may have died before it told anyone. */
+  /** An app shows what has failed, also when it has just found that in the store: the tab that made it so may have died before it told anyone. */
   private showDeadLetters(): void {
     const { history, plan } = this.world;
     for (const { id, status, lastError, attemptCount } of this.queue.listUnconfirmed(1_000)) {
