@@ -465,7 +465,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const storeName = ['holdfast', name, identity.workspaceId, identity.userId].map(encodeURIComponent).join('/');
     const { log } = this;
     const storage = loggedStorage(await openStorage(storeName), log, clock);
-    const store = await QueueStore.open(storage, () => newId(clock.wallMs()));
+    const store = await QueueStore.open(storage, () => newId(clock.wallMs()), this.options.random);
     const runner = new Runner(
       {
         store,

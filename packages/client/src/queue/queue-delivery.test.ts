@@ -614,3 +614,43 @@ test('Q7 · the next of a lane waits until a failure is stored, also while an ea
   await device.clock.settle();
   expect(device.server.sentIds).toEqual([[bad.id], [bad.id], [next.id]]);
 });
+
+test('S2 · a relaxed store whose last commits were lost with the power gives none of their numbers out again', async () => {
+  const device = new TestDevice();
+  const storage: OpenStorage = async (name) => ({ ...(await device.storage.open(name)), durability: 'relaxed' });
+  const queue = await device.open({ storage });
+  await queue.add(note('a'));
+  await device.clock.settle();
+  const flushed = await device.storage.dump();
+  // Sent and applied, and then the power fails before any of it reached the disk.
+  await queue.add(note('b'));
+  await device.clock.settle();
+  await queue.close();
+  const peeked = await device.storage.peek();
+  const lost = Object.keys(await device.storage.dump()).map((key) => ({ kind: 'delete', key }) as const);
+  const kept = Object.entries(flushed).map(([key, value]) => ({ kind: 'put', key, value }) as const);
+  await peeked.commit({ expect: [], changes: [...lost, ...kept] });
+
+  const again = await device.open({ storage });
+  const { durability } = await again.add(note('c'));
+  await device.clock.settle();
+
+  const seqs = device.server.requests.flatMap(({ request }) => request.mutations.map(({ seq }) => seq));
+  expect(durability).toBe('relaxed');
+  expect(new Set(seqs).size).toBe(3);
+});
+
+test('S2 · the server is told that something is settled only once a relaxed store must have reached the disk', async () => {
+  const device = new TestDevice();
+  const storage: OpenStorage = async (name) => ({ ...(await device.storage.open(name)), durability: 'relaxed' });
+  const queue = await device.open({ storage });
+  for (const id of ['a', 'b', 'c', 'd']) {
+    await queue.add(note(id));
+    await device.clock.pass(30_000);
+  }
+
+  expect(device.server.requests.map(({ request }) => request.acknowledgedFloor)).toEqual([0, 0, 0, 0]);
+  await queue.add(note('e'));
+  await device.clock.pass(30_000);
+  expect(device.server.requests.at(-1)?.request.acknowledgedFloor).toBe(2);
+});

@@ -14,6 +14,7 @@ import {
   RECORD_FORMAT,
   sealRecord,
 } from '../mutation/record.ts';
+import type { Random } from '../ports/clock.ts';
 import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, seqKey, seqOfKey } from './record-keys.ts';
@@ -86,28 +87,40 @@ export interface Claim {
 }
 
 const PAGE = 1_000;
+/**
+ * Power loss may take the last commits of a relaxed store, and the server may have seen their mutations. So as not to give
+ * out one of their numbers again, each run leaves out more than can have been lost, and never the same amount: the gap
+ * itself may be lost too.
+ */
+const RELAXED_GAP_COUNT = { min: 10_000, max: 2 ** 30 } as const;
 
 /** The queue's records in a store: what is written together, under which keys, and on which condition. */
 export class QueueStore {
   readonly clientId: string;
   private readonly storage: Storage;
+  /** Numbers that the next commit leaves out. */
+  private gapCount: number;
   private lastSeq: string | null;
   /** Under which this tab delivers, or last did. */
   private ownEpoch = '0';
   private serverTimeMs = 0;
 
-  private constructor(storage: Storage, clientId: string, lastSeq: string | null) {
+  private constructor(storage: Storage, clientId: string, lastSeq: string | null, gapCount: number) {
     this.storage = storage;
     this.clientId = clientId;
     this.lastSeq = lastSeq;
+    this.gapCount = gapCount;
   }
 
   /** Reads who this client is, or makes it one. Refuses a store that a newer version wrote, and leaves it as it is. */
-  static async open(storage: Storage, newClientId: () => string): Promise<QueueStore> {
-    for (;;) {
+  static async open(storage: Storage, newClientId: () => string, random: Random): Promise<QueueStore> {
+    const { min, max } = RELAXED_GAP_COUNT;
+    for (let isNew = false; ; isNew = true) {
       const [format = null, clientId = null, seq = null] = await storage.read([META.format, META.client, META.seq]);
       if (format !== null && Number(format) > RECORD_FORMAT) throw tooNew(format);
-      if (clientId !== null) return new QueueStore(storage, clientId, seq);
+      const hasGap = storage.durability === 'relaxed' && !isNew;
+      const gapCount = hasGap ? min + Math.floor(random() * (max - min)) : 0;
+      if (clientId !== null) return new QueueStore(storage, clientId, seq, gapCount);
       await storage.commit({
         expect: [{ key: META.client, value: null }],
         changes: [
@@ -459,7 +472,7 @@ export class QueueStore {
   ): Promise<Result | null> {
     if (seenSeq !== null) this.lastSeq = seenSeq === 0 ? null : String(seenSeq);
     for (;;) {
-      const firstSeq = Number(this.lastSeq ?? 0) + 1;
+      const firstSeq = Number(this.lastSeq ?? 0) + this.gapCount + 1;
       const lastSeq = String(firstSeq + count - 1);
       const { result, changes } = write(firstSeq);
       const outcome = await this.storage.commit({
@@ -467,7 +480,10 @@ export class QueueStore {
         changes: count === 0 ? changes : [{ kind: 'put', key: META.seq, value: lastSeq }, ...changes],
       });
       if (outcome.kind === 'committed') {
-        if (count > 0) this.lastSeq = lastSeq;
+        if (count > 0) {
+          this.lastSeq = lastSeq;
+          this.gapCount = 0;
+        }
         return result;
       }
       if (outcome.key === META.seq) this.lastSeq = outcome.actual;

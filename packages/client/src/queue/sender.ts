@@ -20,6 +20,9 @@ import { UNREADABLE } from './store-watch.ts';
 
 type Send = Extract<EngineEffect, { kind: 'send' }>;
 
+/** What was committed to a relaxed store is on the disk after this time at the latest, in milliseconds. */
+const ON_DISK_AFTER_MS = 60_000;
+
 export interface SenderPorts {
   readonly store: QueueStore;
   readonly engine: Engine;
@@ -47,6 +50,10 @@ export class Sender {
   private readonly ports: SenderPorts;
   private sending: { readonly batchId: number; readonly abort: AbortController; readonly done: Promise<void> } | null =
     null;
+
+  /** Of a relaxed store: the number up to which all was settled so long ago that it is on the disk, and the next such number. */
+  private oldFloor = 0;
+  private nextFloor = { floor: 0, atMs: Number.NEGATIVE_INFINITY };
 
   constructor(ports: SenderPorts) {
     this.ports = ports;
@@ -93,7 +100,12 @@ export class Sender {
       if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
       if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
       const client = { id: store.clientId, workspaceId: this.ports.workspaceId };
-      const request = { protocol: PROTOCOL_VERSION, client, acknowledgedFloor: effect.acknowledgedFloor, mutations };
+      const request = {
+        protocol: PROTOCOL_VERSION,
+        client,
+        acknowledgedFloor: this.floorOnDisk(effect.acknowledgedFloor),
+        mutations,
+      };
       const startedAtMs = this.ports.clock.nowMs();
       wasHandedOver = true;
       const answer = await transport.send(request, { token, signal: abort.signal });
@@ -115,6 +127,21 @@ export class Sender {
     const unreadable = seqs.filter((_, index) => pending[index]);
     if (unreadable.length > 0) this.ports.dispatch({ kind: 'givenUp', seqs: unreadable, error: UNREADABLE });
     if (unreadable.length < seqs.length) this.ports.reconcile();
+  }
+
+  /**
+   * The server forgets what the device has stored for good; a relaxed store may still lose its last commits with the power,
+   * and a mutation that comes back so would be taken for one that was applied.
+   */
+  private floorOnDisk(floor: number): number {
+    const { store, clock } = this.ports;
+    if (store.durability !== 'relaxed') return floor;
+    const nowMs = clock.nowMs();
+    if (nowMs - this.nextFloor.atMs >= ON_DISK_AFTER_MS) {
+      this.oldFloor = this.nextFloor.floor;
+      this.nextFloor = { floor, atMs: nowMs };
+    }
+    return this.oldFloor;
   }
 
   /** Rejects when the app could not find out, which most often means that it has no network either. */
