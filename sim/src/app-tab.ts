@@ -115,6 +115,8 @@ export class AppTab {
     adding.then(
       this.told((handle) => {
         history.acknowledged(made, handle.id);
+        if (handle.durability !== (plan.isStoreRelaxed ? 'relaxed' : 'strict'))
+          history.violated('inv-I22', `add of ${tag} promises ${handle.durability} on another store`);
         this.process.calls(`added ${tag}`);
         this.checkView();
         handle.settled.then(

@@ -30,6 +30,22 @@ export function damageRecord({ history, trace, scheduler }: World, device: Devic
   }
 }
 
+/**
+ * Everything that runs on the device ends at once. A strict store keeps what it has reported; a relaxed one may lose its last
+ * commits, with all that was promised on them.
+ */
+export function losePower({ history, plan, trace, scheduler }: World, device: Device, dice: Dice): void {
+  for (const { process } of device.tabs) process.kill('power lost');
+  if (!plan.isStoreRelaxed) return;
+  for (const stored of device.disk.stores.values()) {
+    const sinceStep = stored.losePower(scheduler.nowMs, dice);
+    if (sinceStep === null) continue;
+    trace.note(scheduler.nowMs, 'world', `lost what was stored since step ${sinceStep}`);
+    history.rewound(device.index, sinceStep);
+    device.pause = null;
+  }
+}
+
 /** Whether something that was damaged still stands there, which every tab that opens stumbles over. */
 export function hasUnreadable({ disk, damagedTexts }: Device): boolean {
   return [...damagedTexts].some(

@@ -50,7 +50,7 @@ export interface Made {
   appliedPlace: Place | null;
   /** It was made a dead letter because of another. */
   isOrphan: boolean;
-  /** What was stored of it was damaged: it may end as unreadable, and be all that is lost. */
+  /** What was stored of it was damaged, or lost with the power: it may be gone, and nothing else. */
   isDamaged: boolean;
   /** The text of it that took effect. */
   appliedTag: string | null;
@@ -101,6 +101,27 @@ export class History {
 
   get hasUnsettled(): boolean {
     return this.acknowledgedCount > this.settledCount;
+  }
+
+  /** The device has lost what it stored since then; what was promised on that holds no longer. */
+  rewound(deviceIndex: number, sinceStep: number): void {
+    for (const made of this.made) {
+      if (made.deviceIndex !== deviceIndex) continue;
+      const steps = [
+        ...made.places.flatMap(({ invokedStep, acknowledgedStep }) => [invokedStep, acknowledgedStep ?? 0]),
+      ];
+      const edits = this.edits.of(made);
+      steps.push(
+        made.toldFailedStep ?? 0,
+        ...edits.map(({ invokedStep, answeredStep }) => answeredStep ?? invokedStep),
+      );
+      if (!made.isDiscardAsked && Math.max(...steps) < sinceStep) continue;
+      made.isDamaged = true;
+      made.isDiscarded = false;
+      made.isToldCancelled = false;
+      for (const place of made.places) if ((place.acknowledgedStep ?? 0) >= sinceStep) place.acknowledgedStep = null;
+      for (const edit of edits) edit.answer = null;
+    }
   }
 
   issuedId(id: string, deviceIndex: number): void {

@@ -32,6 +32,7 @@ const HIGHEST_RATE = {
   clockJump: 2,
   storageFull: 1,
   recordDamaged: 1,
+  powerLoss: 0.5,
   // the device, per opportunity
   killAtWrite: 0.03,
   commitFailed: 0.1,
@@ -61,6 +62,7 @@ export const BY_THE_MINUTE: readonly FaultClass[] = [
   'clockJump',
   'storageFull',
   'recordDamaged',
+  'powerLoss',
 ];
 
 export type FaultClass = keyof typeof HIGHEST_RATE;
@@ -96,6 +98,8 @@ export interface Plan {
   readonly actionsPerMinute: number;
   /** The one of `WAKE_SIGNS` that reaches the device when all is well again; `NO_SIGN` when it must find out by itself. */
   readonly wakeSign: number;
+  /** Whether what is stored reaches the disk only some time later, and the queue is told so. */
+  readonly isStoreRelaxed: boolean;
   /** Whether all goes at full speed again is tried out at the end, with more changes. */
   readonly isSpeedChecked: boolean;
   /** The tab that delivers is frozen when the faults end, and stays so, with its lock. */
@@ -122,6 +126,7 @@ export const SIMPLEST: Plan = {
   actionsPerMinute: 0,
   wakeSign: NO_SIGN,
   isSpeedChecked: false,
+  isStoreRelaxed: false,
   isLeaderForsaken: false,
   hasLock: true,
   rates: NO_RATES,
@@ -148,6 +153,7 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     actionsPerMinute: dice.pick([0, 1, 4]),
     wakeSign: dice.chance(0.5) ? NO_SIGN : dice.below(WAKE_SIGNS.length),
     isSpeedChecked: dice.chance(0.7),
+    isStoreRelaxed: dice.chance(0.15),
     isLeaderForsaken: dice.chance(0.2),
     hasLock: !dice.chance(0.05),
     rates: drawRates(dice),

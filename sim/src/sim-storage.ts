@@ -8,12 +8,16 @@ import type { World } from './world.ts';
 export class StoredValues {
   readonly values = new Map<string, string>();
   private sortedKeys: string[] | null = null;
+  /** What each of the last commits replaced, for those that the power may take; oldest first. */
+  private undo: { readonly atMs: number; readonly step: number; readonly before: Map<string, string | null> }[] = [];
 
-  apply({ expect, changes }: StorageBatch): CommitResult {
+  apply({ expect, changes }: StorageBatch, atMs = 0, step = 0): CommitResult {
     for (const { key, value } of expect) {
       const actual = this.values.get(key) ?? null;
       if (actual !== value) return { kind: 'mismatch', key, actual };
     }
+    this.undo = this.undo.filter((commit) => commit.atMs > atMs - FLUSHED_AFTER_MS);
+    this.undo.push({ atMs, step, before: new Map(changes.map(({ key }) => [key, this.values.get(key) ?? null])) });
     for (const change of changes) {
       if (change.kind === 'put') {
         if (!this.values.has(change.key)) this.sortedKeys = null;
@@ -23,6 +27,21 @@ export class StoredValues {
       }
     }
     return { kind: 'committed' };
+  }
+
+  /** Takes back commits that were not flushed yet, the last ones first; says since which step, or null for none. */
+  losePower(nowMs: number, dice: Dice): number | null {
+    const unflushed = this.undo.filter(({ atMs }) => atMs > nowMs - FLUSHED_AFTER_MS);
+    const lost = unflushed.slice(dice.below(unflushed.length + 1));
+    for (const { before } of lost.toReversed()) {
+      for (const [key, value] of before) {
+        if (value === null) this.values.delete(key);
+        else this.values.set(key, value);
+      }
+    }
+    this.sortedKeys = null;
+    this.undo = [];
+    return lost[0]?.step ?? null;
   }
 
   scan(prefix: string, after: string | undefined, limit: number): readonly Entry[] {
@@ -36,6 +55,9 @@ export class StoredValues {
     return entries;
   }
 }
+
+/** A relaxed store reaches the disk within this time, in milliseconds. */
+const FLUSHED_AFTER_MS = 30_000;
 
 /** Where the queue counts its leaders. */
 const EPOCH_KEY = 'meta/epoch';
@@ -78,7 +100,7 @@ function storageOver(world: World, process: TabProcess, disk: Disk, stored: Stor
     if (world.faults.strikes('readFailed', dice)) throw storageError('STORAGE_FAILED');
   };
   return {
-    durability: 'strict',
+    durability: world.plan.isStoreRelaxed ? 'relaxed' : 'strict',
     commit: (batch) =>
       call(`commit ${describeBatch(batch)}`, (dice) => {
         if (disk.isFull) throw storageError('STORAGE_FULL');
@@ -86,7 +108,7 @@ function storageOver(world: World, process: TabProcess, disk: Disk, stored: Stor
         if (world.faults.strikes('killAtWrite', dice)) killAroundWrite(world, process, dice);
         // Killed before the effect: the write never happens.
         if (!process.isAlive && dice.chance(0.5)) return { kind: 'committed' as const };
-        const result = stored.apply(batch);
+        const result = stored.apply(batch, world.scheduler.nowMs, world.history.nextStep());
         if (result.kind === 'committed' && batch.changes.some(({ key }) => key === EPOCH_KEY)) {
           disk.lead = { process, step: world.history.nextStep() };
         }

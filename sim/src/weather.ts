@@ -1,4 +1,4 @@
-import { damageRecord } from './damage.ts';
+import { damageRecord, losePower } from './damage.ts';
 import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
 import type { FaultClass } from './plan.ts';
@@ -79,6 +79,13 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
   every(
     'recordDamaged',
     oneOf((device, dice) => damageRecord(world, device, dice)),
+  );
+  every(
+    'powerLoss',
+    oneOf((device, dice) => {
+      losePower(world, device, dice);
+      reopenSoon(world, device, dice);
+    }),
   );
   every(
     'clockJump',

@@ -89,12 +89,12 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
     find: `return this.entries[this.first];
   }
 
-  get size`,
+  /** The newest`,
     replace: `const head = this.entries[this.first];
     return head !== undefined && head.backoffUntilMs > 0 ? (this.entries[this.first + 1] ?? head) : head;
   }
 
-  get size`,
+  /** The newest`,
     suffering: 'While one edit is being retried the next one overtakes it, and the older value wins.',
   },
   {

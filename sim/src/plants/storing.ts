@@ -46,8 +46,8 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'client-id-new-each-run',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'if (clientId !== null) return new QueueStore(storage, clientId, seq);',
-    replace: 'if (clientId !== null) return new QueueStore(storage, newClientId(), seq);',
+    find: 'if (clientId !== null) return new QueueStore(storage, clientId, seq, gapCount);',
+    replace: 'if (clientId !== null) return new QueueStore(storage, newClientId(), seq, gapCount);',
     suffering: 'After a reload the server takes the device for another one, and refuses what it has seen before.',
   },
   {
@@ -147,5 +147,19 @@ export const STORING_PLANTS: readonly Plant[] = [
     find: 'if (checksum(text) !== expectedChecksum)',
     replace: 'if (text === String(expectedChecksum))',
     suffering: 'A bit flips on the disk, and another amount is booked than was typed.',
+  },
+  {
+    name: 'numbers-given-out-again',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'hasGap ? min + Math.floor(random() * (max - min)) : 0;',
+    replace: '0;',
+    suffering: 'After a power cut a new change is refused, since the server has seen its number on one that was lost.',
+  },
+  {
+    name: 'relaxed-called-strict',
+    file: `${CLIENT}/queue/mutation-queue.ts`,
+    find: '      durability,\n',
+    replace: "      durability: durability === 'relaxed' ? 'strict' : durability,\n",
+    suffering: 'The app is told that what it saved survives a power cut, and it does not.',
   },
 ];
