@@ -8,7 +8,7 @@ const RECORDS = /^[pbfd]\//;
 
 /** One bit of a stored record is not what it was. Whose record it is, only the simulation knows from then on. */
 export function damageRecord({ history, trace, scheduler }: World, device: Device, dice: Dice): void {
-  const stores = [...device.disk.stores.values()];
+  const stores = device.ownStores;
   const keys = stores.flatMap(({ values }) => [...values.keys()]).filter((key) => RECORDS.test(key));
   if (keys.length === 0) return;
   const key = dice.pick(keys.sort());
@@ -37,7 +37,7 @@ export function damageRecord({ history, trace, scheduler }: World, device: Devic
 export function losePower({ history, plan, trace, scheduler }: World, device: Device, dice: Dice): void {
   for (const { process } of device.tabs) process.kill('power lost');
   if (!plan.isStoreRelaxed) return;
-  for (const stored of device.disk.stores.values()) {
+  for (const stored of device.ownStores) {
     const sinceStep = stored.losePower(scheduler.nowMs, dice);
     if (sinceStep === null) continue;
     trace.note(scheduler.nowMs, 'world', `lost what was stored since step ${sinceStep}`);
@@ -47,9 +47,9 @@ export function losePower({ history, plan, trace, scheduler }: World, device: De
 }
 
 /** Whether something that was damaged still stands there, which every tab that opens stumbles over. */
-export function hasUnreadable({ disk, damagedTexts }: Device): boolean {
+export function hasUnreadable({ ownStores, damagedTexts }: Device): boolean {
   return [...damagedTexts].some(
-    ([key, text]) => /^[pf]\//.test(key) && [...disk.stores.values()].some(({ values }) => values.get(key) === text),
+    ([key, text]) => /^[pf]\//.test(key) && ownStores.some(({ values }) => values.get(key) === text),
   );
 }
 

@@ -1,7 +1,7 @@
 import { AppTab } from './app-tab.ts';
 import type { Dice } from './dice.ts';
 import { Line } from './sim-line.ts';
-import type { Disk } from './sim-storage.ts';
+import type { Disk, StoredValues } from './sim-storage.ts';
 import { TabCircle } from './sim-tabs.ts';
 import { TabProcess } from './tab-process.ts';
 import type { World } from './world.ts';
@@ -17,7 +17,7 @@ export class Device {
   readonly index: number;
   readonly userId: string;
   readonly workspaceId: string;
-  readonly disk: Disk = { isFull: false, lead: null, stores: new Map() };
+  readonly disk: Disk;
   readonly circle: TabCircle;
   readonly line: Line;
   readonly closedProcesses = new Set<TabProcess>();
@@ -27,6 +27,8 @@ export class Device {
   wallOffsetMs = 0;
   hasClockJumped = false;
   isLoginGone = false;
+  /** Its user has left; nobody opens the app as this one before they are back. */
+  isSignedOut = false;
   /** How often a tab has reported a record that does not read. */
   unreadableCount = 0;
   /** What was damaged, by its key. */
@@ -39,8 +41,9 @@ export class Device {
   private lastResumeStep = 0;
   private readonly world: World;
 
-  constructor(world: World, index: number) {
+  constructor(world: World, index: number, stores: Disk['stores'] = new Map()) {
     this.world = world;
+    this.disk = { isFull: false, lead: null, stores };
     this.index = index;
     this.userId = `user-${index}`;
     this.workspaceId = world.plan.isWorkspaceShared ? 'workspace' : `workspace-${index}`;
@@ -50,6 +53,11 @@ export class Device {
 
   get liveTabs(): readonly AppTab[] {
     return this.tabs.filter(({ process, isClosing }) => process.isAlive && !process.isForsaken && !isClosing);
+  }
+
+  /** What is stored for this user; another one of the same browser has stores of their own. */
+  get ownStores(): readonly StoredValues[] {
+    return [...this.disk.stores].filter(([name]) => name.endsWith(`/${this.userId}`)).map(([, stored]) => stored);
   }
 
   openTab(): AppTab {

@@ -33,6 +33,7 @@ const HIGHEST_RATE = {
   storageFull: 1,
   recordDamaged: 1,
   powerLoss: 0.5,
+  signOut: 1,
   // the device, per opportunity
   killAtWrite: 0.03,
   commitFailed: 0.1,
@@ -63,6 +64,7 @@ export const BY_THE_MINUTE: readonly FaultClass[] = [
   'storageFull',
   'recordDamaged',
   'powerLoss',
+  'signOut',
 ];
 
 export type FaultClass = keyof typeof HIGHEST_RATE;
@@ -100,6 +102,8 @@ export interface Plan {
   readonly wakeSign: number;
   /** Whether what is stored reaches the disk only some time later, and the queue is told so. */
   readonly isStoreRelaxed: boolean;
+  /** Two devices are two users of one browser: they share its disk, and nothing else. */
+  readonly isBrowserShared: boolean;
   /** Whether all goes at full speed again is tried out at the end, with more changes. */
   readonly isSpeedChecked: boolean;
   /** The tab that delivers is frozen when the faults end, and stays so, with its lock. */
@@ -126,6 +130,7 @@ export const SIMPLEST: Plan = {
   actionsPerMinute: 0,
   wakeSign: NO_SIGN,
   isSpeedChecked: false,
+  isBrowserShared: false,
   isStoreRelaxed: false,
   isLeaderForsaken: false,
   hasLock: true,
@@ -153,6 +158,7 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     actionsPerMinute: dice.pick([0, 1, 4]),
     wakeSign: dice.chance(0.5) ? NO_SIGN : dice.below(WAKE_SIGNS.length),
     isSpeedChecked: dice.chance(0.7),
+    isBrowserShared: dice.chance(0.4),
     isStoreRelaxed: dice.chance(0.15),
     isLeaderForsaken: dice.chance(0.2),
     hasLock: !dice.chance(0.05),

@@ -125,7 +125,10 @@ export async function run(
   };
   const crasher = crashes === null ? null : new Crasher(crashes, (run) => scheduler.afterThis(run), reopen);
   const world: World = { plan, dice, scheduler, trace, history, server, faults, crasher };
-  const devices = Array.from({ length: plan.deviceCount }, (_, index) => new Device(world, index));
+  const first = new Device(world, 0);
+  const second =
+    plan.deviceCount === 2 ? [new Device(world, 1, plan.isBrowserShared ? first.disk.stores : new Map())] : [];
+  const devices: readonly Device[] = [first, ...second];
   for (const device of devices) {
     device.circle.isLockBroken = faults.strikes('lockBroken', dice.of('locks', device.index));
     device.circle.hasLock = plan.hasLock;
@@ -177,6 +180,7 @@ function heal(world: World, devices: readonly Device[]): void {
     device.line.heal();
     device.disk.isFull = false;
     device.isLoginGone = false;
+    device.isSignedOut = false;
     device.circle.isLockBroken = false;
     for (const { process } of device.tabs) process.thaw();
     if (plan.isLeaderForsaken) {

@@ -134,6 +134,7 @@ async function checkDevice(world: World, device: Device): Promise<void> {
     }
     checkEnd(world, made, settled);
   }
+  await checkStrangers(world, device, tab);
   for (const { made, attemptCount } of looked.attempts)
     if (attemptCount > world.plan.maxRetries + 1)
       history.violated('inv-I15', `${made.tag} was tried ${attemptCount} times, with ${world.plan.maxRetries} retries`);
@@ -151,6 +152,16 @@ async function checkDevice(world: World, device: Device): Promise<void> {
       `counted ${completed} completed and ${failed} failed; they are ${counts.completed} and ${counts.failed}`,
     );
   }
+}
+
+/** Another user of the same browser: their mutations are none of this one's business. */
+async function checkStrangers(world: World, device: Device, { queue, process }: AppTab): Promise<void> {
+  const { history, plan } = world;
+  if (!plan.isBrowserShared) return;
+  const others = history.made.filter(({ deviceIndex }) => deviceIndex !== device.index);
+  const statuses = await finish(world, Promise.all(others.map(({ id }) => queue.getMutationStatus(id))));
+  const seen = others.find((_made, index) => statuses?.[index] !== undefined);
+  if (seen !== undefined) history.violated('inv-I19', `${process.name} knows ${seen.tag}, which another user has made`);
 }
 
 function checkEnd({ history, server }: World, made: Made, settled: Settled | 'pending' | null): void {

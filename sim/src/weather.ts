@@ -88,6 +88,17 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
     }),
   );
   every(
+    'signOut',
+    oneOf((device, dice) => {
+      device.isSignedOut = true;
+      for (const tab of device.liveTabs) tab.process.enter('user signs out', () => tab.close());
+      scheduler.at(dice.logBetween(1_000, 300_000), () => {
+        device.isSignedOut = false;
+        reopenSoon(world, device, dice);
+      });
+    }),
+  );
+  every(
     'clockJump',
     oneOf((device, dice) => {
       device.hasClockJumped = true;
@@ -122,6 +133,6 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
 /** People come back; and sometimes they open one tab more. */
 function reopenSoon({ scheduler, plan }: World, device: Device, dice: Dice): void {
   scheduler.at(dice.logBetween(10, 60_000), () => {
-    if (device.liveTabs.length < plan.tabCountMax) device.openTab();
+    if (!device.isSignedOut && device.liveTabs.length < plan.tabCountMax) device.openTab();
   });
 }

@@ -19,7 +19,7 @@ export function scheduleWork(world: World, devices: readonly Device[]): void {
     const dice = world.dice.of('opening', opened);
     scheduler.at(dice.between(0, untilMs / 2), () => {
       const device = dice.pick(devices);
-      if (device.liveTabs.length < plan.tabCountMax) device.openTab();
+      if (!device.isSignedOut && device.liveTabs.length < plan.tabCountMax) device.openTab();
     });
   }
   const changeCount = world.dice.howMany('change', plan.mutationCount);
@@ -39,6 +39,7 @@ export function scheduleWork(world: World, devices: readonly Device[]): void {
 }
 
 function makeChange(world: World, device: Device, sharedEntity: string, number: number, dice: Dice): void {
+  if (device.isSignedOut) return;
   const { plan } = world;
   // In workspaces of their own the devices have rows of their own, since an id is one in the whole database.
   const entityId = plan.isWorkspaceShared ? sharedEntity : ownId(sharedEntity, device.index);
@@ -87,6 +88,7 @@ function fieldsOf({ plan }: World, type: string, dice: Dice): JsonObject {
 }
 
 function act(world: World, device: Device, dice: Dice): void {
+  if (device.isSignedOut) return;
   const { history } = world;
   const tab = device.anyTab(dice);
   const own = history.made.filter((made) => made.deviceIndex === device.index);

@@ -95,4 +95,11 @@ export const TABS_PLANTS: readonly Plant[] = [
     replace: '',
     suffering: 'What was confirmed stays "sending" in every other tab.',
   },
+  {
+    name: 'store-shared-by-users',
+    file: `${CLIENT}/queue/mutation-queue.ts`,
+    find: "['holdfast', name, identity.workspaceId, identity.userId]",
+    replace: "['holdfast', name, identity.workspaceId]",
+    suffering: 'What one user has not sent yet is sent under the login of the next.',
+  },
 ];
