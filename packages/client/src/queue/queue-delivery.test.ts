@@ -654,3 +654,36 @@ test('S2 · the server is told that something is settled only once a relaxed sto
   await device.clock.pass(30_000);
   expect(device.server.requests.at(-1)?.request.acknowledgedFloor).toBe(2);
 });
+
+test('Q9 · a pause that comes while a body that does not read is being given up stops the others of its batch', async () => {
+  const device = new TestDevice();
+  let release: (() => void) | null = null;
+  const storage: OpenStorage = async (name) => {
+    const opened = await device.storage.open(name);
+    return {
+      ...opened,
+      read: async (keys) => {
+        const values = await opened.read(keys);
+        // Whether those that do not read are still pending.
+        if (keys.every((key) => key.startsWith('p/'))) await new Promise<void>((resolve) => (release = resolve));
+        return values;
+      },
+    };
+  };
+  const queue = await device.open({ storage });
+  await queue.pause();
+  await queue.add(note('a'));
+  await queue.add(note('b'));
+  const peeked = await device.storage.peek();
+  await peeked.commit({ expect: [], changes: [{ kind: 'put', key: 'b/00000000001', value: 'torn' }] });
+  await queue.resume();
+  await device.clock.settle();
+
+  const paused = queue.pause();
+  await device.clock.pass(5_000);
+  await paused;
+  (release as (() => void) | null)?.();
+  await device.clock.settle();
+
+  expect(device.server.requests).toEqual([]);
+});

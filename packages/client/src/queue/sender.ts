@@ -98,6 +98,8 @@ export class Sender {
         else unreadableSeqs.push(item.header.seq);
       }
       if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
+      // Closed, paused or replaced while that was found out.
+      if (abort.signal.aborted || this.ports.engine.gates.isPaused) return CALLED_OFF;
       if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
       const client = { id: store.clientId, workspaceId: this.ports.workspaceId };
       const request = {
