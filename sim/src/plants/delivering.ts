@@ -117,8 +117,8 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'dependency-ignored',
     file: `${CLIENT}/engine/entry.ts`,
-    find: "phase.kind === 'waiting' && openParents.size === 0 && amendId === null && dueAtMs(entry) <= nowMs;",
-    replace: "phase.kind === 'waiting' && openParents.size >= 0 && amendId === null && dueAtMs(entry) <= nowMs;",
+    find: "phase.kind === 'waiting' && !hasOpenParents(entry) && amendId === null && dueAtMs(entry) <= nowMs;",
+    replace: "phase.kind === 'waiting' && amendId === null && dueAtMs(entry) <= nowMs;",
     suffering: 'A comment arrives before the article that it belongs to.',
   },
   {

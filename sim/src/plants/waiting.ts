@@ -12,10 +12,11 @@ export const WAITING_PLANTS: readonly Plant[] = [
   {
     name: 'breaker-never-closes',
     file: `${CLIENT}/engine/line.ts`,
-    find: `  reached(): void {
-    this.probeSucceeded = true;
-    this.state = { kind: 'up' };`,
-    replace: `  reached(): void {
+    find: `      return;
+    }
+    this.opened();`,
+    replace: `      return;
+    }
     this.probeSucceeded = true;`,
     suffering: 'After an outage nothing is sent until the page is loaded again.',
   },
