@@ -304,4 +304,20 @@ describe('dead letters', () => {
     expect(rig.engine.mutations.counts).toMatchObject({ pending: 1, failed: 0 });
     expect(rig.waiting(next).waitingFor).toBe('nothing');
   });
+
+  test('R6 · a tab that takes over sends what was on its way in the other one while its parent was confirmed', () => {
+    const rig = new EngineRig();
+    const parent = rig.add({ lane: 'a' });
+    const child = rig.add({ lane: 'b', dependsOn: [parent.id] });
+    rig.input({ kind: 'sendingElsewhere', seqs: [child.seq], waitingFor: null });
+    const settlements = [
+      { kind: 'completed', record: completedRecord(parent), result: null, wasRepeat: false },
+    ] as const;
+    rig.input({ kind: 'settledElsewhere', settlements });
+    rig.input({ kind: 'sendingElsewhere', seqs: [], waitingFor: null });
+
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 2 });
+
+    expect(seqsOf(rig.lastBatch)).toEqual([child.seq]);
+  });
 });

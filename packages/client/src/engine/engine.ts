@@ -146,7 +146,7 @@ export class Engine {
         for (const settlement of input.settlements) this.settledElsewhere(settlement, moment);
         return;
       case 'sendingElsewhere':
-        this.showSendingElsewhere(input.seqs, input.waitingFor);
+        this.showSendingElsewhere(input.seqs, input.waitingFor, moment);
         return;
       case 'discarded':
         for (const id of input.ids) this.discarded(id, moment);
@@ -277,10 +277,10 @@ export class Engine {
     this.mutations.schedule.freed(entry, moment.nowMs);
   }
 
-  private showSendingElsewhere(seqs: readonly number[], waitingFor: WaitingFor | null): void {
+  private showSendingElsewhere(seqs: readonly number[], waitingFor: WaitingFor | null, moment: Moment): void {
     if (this.isLeader) return;
     this.haveGatesChanged = true;
-    for (const entry of this.elsewhere.sending) this.mutations.setWaiting(entry);
+    for (const entry of this.elsewhere.sending) this.putBack(entry, moment);
     const sending = seqs
       .map((seq) => this.mutations.at(seq))
       .filter((entry) => entry?.phase.kind === 'waiting') as Entry[];
