@@ -127,7 +127,7 @@ export async function run(
   const world: World = { plan, dice, scheduler, trace, history, server, faults, crasher };
   const first = new Device(world, 0);
   const second =
-    plan.deviceCount === 2 ? [new Device(world, 1, plan.isBrowserShared ? first.disk.stores : new Map())] : [];
+    plan.deviceCount === 2 ? [new Device(world, 1, plan.isBrowserShared ? first.disk.stores : undefined)] : [];
   const devices: readonly Device[] = [first, ...second];
   for (const device of devices) {
     device.circle.isLockBroken = faults.strikes('lockBroken', dice.of('locks', device.index));
