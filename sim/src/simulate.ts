@@ -191,6 +191,8 @@ function heal(world: World, devices: readonly Device[]): void {
     // A pause whose commit was still under way may come after the first.
     scheduler.at(11_000, () => resumeSomewhere(world, device));
     scheduler.at(100, () => wake(world, device));
+    // People who are at work go on: a request that the last fault has swallowed may end only now.
+    if (WAKE_SIGNS[plan.wakeSign] === 'add') scheduler.at(35_000, () => wake(world, device));
   }
 }
 

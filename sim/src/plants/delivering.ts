@@ -13,16 +13,16 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'id-not-compared',
     file: `${CLIENT}/engine/engine.ts`,
-    find: 'if (outcome?.id === entry.header.id)',
-    replace: 'if (outcome !== undefined)',
+    find: 'if (outcome?.id !== entry.header.id || isStale(outcome, entry.header)) {',
+    replace: 'if (outcome === undefined || isStale(outcome, entry.header)) {',
     suffering: "An answer meant for another device settles this device's changes.",
   },
   {
     name: 'partial-answer-marks-all',
     file: `${CLIENT}/engine/engine.ts`,
-    find: 'else unanswered.push(entry);',
+    find: '        unanswered.push(entry);\n        continue;',
     replace:
-      'else settlements.push(...this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: "applied", result: null }, moment));',
+      'settlements.push(...this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: "applied", result: null }, moment));\n        continue;',
     suffering: 'Changes that the server did not answer for are forgotten.',
   },
   {
@@ -110,15 +110,15 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'payload-changes-between-attempts',
     file: `${CLIENT}/queue/sender.ts`,
-    find: '...body,\n',
-    replace: '...body,\n    payload: { ...body.payload, level: header.attempts.length },\n',
+    find: '...(edit === undefined ? { payload } :',
+    replace: '...(edit === undefined ? { payload: { ...payload, level: header.attempts.length } } :',
     suffering: 'A change that had been applied is refused when it is repeated, and shown as failed.',
   },
   {
     name: 'dependency-ignored',
     file: `${CLIENT}/engine/entry.ts`,
-    find: "phase.kind === 'waiting' && !hasOpenParents(entry) && amendId === null && dueAtMs(entry) <= nowMs;",
-    replace: "phase.kind === 'waiting' && amendId === null && dueAtMs(entry) <= nowMs;",
+    find: '!hasOpenParents(entry) &&\n    amendId === null &&',
+    replace: 'amendId === null &&',
     suffering: 'A comment arrives before the article that it belongs to.',
   },
   {
@@ -155,7 +155,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'duplicate-is-a-failure',
     file: `${CLIENT}/engine/verdicts.ts`,
-    find: "if (outcome.verdict === 'applied') return [this.completed(entry, outcome.result, true, moment)];",
+    find: "if (outcome.verdict === 'applied') return this.confirmed(entry, outcome, true, moment);",
     replace:
       "if (outcome.verdict === 'applied') return this.rejected(entry, { category: 'CONFLICT', code: 'ID_REUSED', message: '' }, moment, true);",
     suffering: 'What arrived at the first try and was answered at the second is shown as failed.',
@@ -163,8 +163,9 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'edits-what-was-sent',
     file: `${CLIENT}/engine/engine.ts`,
-    find: 'return this.canCancel(entry.header.id) && entry.amendId === null;',
-    replace: "return this.isLeader && entry.phase.kind === 'waiting' && entry.amendId === null;",
+    find: 'return this.canCancel(id) && entry.amendId === null && !this.mutations.isBeingRewritten(seq);',
+    replace:
+      "return this.isLeader && id !== '' && entry.phase.kind === 'waiting' && !this.mutations.isBeingRewritten(seq);",
     suffering: 'The app says "changed", and the server has the first text for ever.',
   },
 ];

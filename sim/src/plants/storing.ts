@@ -86,8 +86,8 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'retry-keeps-attempts',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'attempts: [], expiresAtMs: null };',
-    replace: 'expiresAtMs: null };',
+    find: '        attempts: [],\n        expiresAtMs: null,',
+    replace: '        expiresAtMs: null,',
     suffering: 'A retried change fails at the first hiccup, since its attempts are used up already.',
   },
   {
