@@ -72,6 +72,12 @@ export function answerOfMode(mode: ErrorMode): SimulatedAnswer | null {
   }
 }
 
+/** The same verdict as an endpoint that knows one change at a time would give it: 422 for good, 500 for now. */
+export function answerOfVerdict(mode: ErrorMode): SimulatedAnswer | null {
+  const verdict = verdictOfMode(mode);
+  return verdict?.kind === 'failed' ? json(verdict.isPermanent ? 422 : 500, verdict.error) : null;
+}
+
 /** An answer of the server's own. */
 export function json(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): SimulatedAnswer {
   return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) };

@@ -8,6 +8,7 @@ export {
   type NetworkSimulatorOptions,
   type SimulatedFetch,
 } from './network-simulator.ts';
+export type { Route, RouteRequest } from './routes.ts';
 export {
   type ErrorModeOptions,
   type RateLimitResponse,

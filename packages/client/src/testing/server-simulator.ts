@@ -8,6 +8,7 @@ import {
 } from '../protocol/wire.ts';
 import {
   answerOfMode,
+  answerOfVerdict,
   type ErrorMode,
   html,
   json,
@@ -17,6 +18,7 @@ import {
 } from './error-modes.ts';
 import { FakeClock } from './fake-clock.ts';
 import { BatchRefusal, type Caller, Ledger, type LedgerRow, type Performed } from './ledger.ts';
+import { answerOfRoute, findRoute, type Route } from './routes.ts';
 import { seededRandom } from './seeded-random.ts';
 import { type Row, type ServerHandler, ServerTables, type TableRules } from './server-tables.ts';
 
@@ -58,6 +60,8 @@ export interface ServerSimulatorOptions {
   readonly tables?: Readonly<Record<string, TableRules>>;
   /** Types that have code of their own on the server, by type. */
   readonly handlers?: Readonly<Record<string, ServerHandler>>;
+  /** Endpoints of the app's own, by method and path: `PATCH /api/notes/:id`. Modes and limits hold for them too. */
+  readonly routes?: Readonly<Record<string, Route>>;
   /** All chance in the simulated world comes from it. @default 1 */
   readonly seed?: number;
 }
@@ -74,6 +78,7 @@ export class ServerSimulator {
   /** What took effect, in its order; each id at most once. */
   readonly effects: ServerEffect[] = [];
   private readonly tables: ServerTables;
+  private readonly routes: Readonly<Record<string, Route>>;
   private readonly ledger: Ledger;
   private mode: {
     readonly kind: ErrorMode;
@@ -88,9 +93,10 @@ export class ServerSimulator {
   private validFromToken = 0;
   private held: (() => void)[] | null = null;
 
-  constructor({ clock, tables, handlers = {}, seed = 1 }: ServerSimulatorOptions = {}) {
+  constructor({ clock, tables, handlers = {}, routes = {}, seed = 1 }: ServerSimulatorOptions = {}) {
     this.clock = clock ?? new FakeClock();
     this.random = seededRandom(seed);
+    this.routes = routes;
     this.tables = new ServerTables(tables ?? null, handlers);
     this.ledger = new Ledger((mutation, caller) => this.perform(mutation, caller));
   }
@@ -155,26 +161,45 @@ export class ServerSimulator {
 
   /** Answers one request; null when no answer ever comes. `NetworkSimulator` calls it. */
   async receive(request: SimulatedRequest): Promise<SimulatedAnswer | null> {
-    if (request.path.endsWith('/health')) return this.health();
-    if (request.method !== 'POST' || !request.path.endsWith('/apply')) return refusal(404, 'NOT_FOUND');
+    const { method, path, headers, body } = request;
+    if (path.endsWith('/health')) return this.health();
+    const found = findRoute(this.routes, method, path);
+    if (found === null && (method !== 'POST' || !path.endsWith('/apply'))) return refusal(404, 'NOT_FOUND');
     if (this.held !== null) await new Promise<void>((resolve) => this.held?.push(resolve));
-    const batch = JSON.parse(request.body) as ApplyRequest;
-    const token = /^Bearer (.+)$/.exec(request.headers.get('authorization') ?? '')?.[1] ?? null;
-    this.requests.push({ mutations: batch.mutations, token });
+    const token = /^Bearer (.+)$/.exec(headers.get('authorization') ?? '')?.[1] ?? null;
+    const batch = found === null ? (JSON.parse(body) as ApplyRequest) : null;
+    if (batch !== null) this.requests.push({ mutations: batch.mutations, token });
     const limited = this.limit();
     if (limited !== null) return limited;
     const mode = this.strike(batch);
     if (mode === 'timeout') return null;
-    const refused = mode === null ? null : answerOfMode(mode);
+    const refused = mode === null ? null : (answerOfMode(mode) ?? (batch === null ? answerOfVerdict(mode) : null));
     if (refused !== null && mode !== 'failsAfterCommit') return refused;
-    const caller = this.callerOf(token);
-    if (caller === null) return refusal(401, token === null ? 'TOKEN_MISSING' : 'TOKEN_EXPIRED');
-    const answer = this.apply(caller, batch);
+    const answer = batch === null ? this.callRoute(found, request) : this.apply(token, batch);
     if (mode === 'halfOpen') return null;
     return refused ?? answer;
   }
 
-  private apply(caller: Caller, batch: ApplyRequest): SimulatedAnswer {
+  private callRoute(found: ReturnType<typeof findRoute>, { headers, body }: SimulatedRequest): SimulatedAnswer {
+    if (found === null) return refusal(404, 'NOT_FOUND');
+    const { route, params } = found;
+    const { tables } = this;
+    return answerOfRoute(
+      route({
+        params,
+        headers,
+        body: parseJson(body),
+        row: (table, id) => tables.row(table, id),
+        rows: (table) => tables.rows(table),
+        write: (table, row) => tables.write(table, row, null),
+        remove: (table, id) => tables.remove(table, id),
+      }),
+    );
+  }
+
+  private apply(token: string | null, batch: ApplyRequest): SimulatedAnswer {
+    const caller = this.callerOf(token);
+    if (caller === null) return refusal(401, token === null ? 'TOKEN_MISSING' : 'TOKEN_EXPIRED');
     try {
       const outcomes = this.ledger.apply(caller, batch);
       return json(200, { protocol: PROTOCOL_VERSION, outcomes, serverTime: this.serverTime() });
@@ -196,11 +221,12 @@ export class ServerSimulator {
     return performed;
   }
 
-  /** The mode that strikes the whole request, if one does. */
-  private strike(batch: ApplyRequest): ErrorMode | null {
+  /** The mode that strikes the whole request, if one does; a request to an endpoint of the app's own has no batch. */
+  private strike(batch: ApplyRequest | null): ErrorMode | null {
     const { mode } = this;
-    if (mode === null || verdictOfMode(mode.kind) !== null) return null;
-    if (batch.mutations.length > 0 && !batch.mutations.some(mode.when)) return null;
+    if (mode === null || (batch !== null && verdictOfMode(mode.kind) !== null)) return null;
+    const mutations = batch?.mutations ?? [];
+    if (mutations.length > 0 && !mutations.some(mode.when)) return null;
     this.countStrike();
     return mode.kind;
   }
@@ -250,5 +276,13 @@ export class ServerSimulator {
 
   private serverTime(): string {
     return new Date(this.clock.wallMs()).toISOString();
+  }
+}
+
+function parseJson(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return null;
   }
 }

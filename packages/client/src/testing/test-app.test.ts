@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
+import { handlerTransport, type MutationHandlers } from '../delivery/handler-transport.ts';
 import { defineMutation } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { ErrorMode } from './error-modes.ts';
@@ -280,6 +281,63 @@ describe('the server, with several at once', () => {
       await device.drain();
     }
     expect(ann.server.row('notes', '1')).toEqual({ id: '1', text: 'c' });
+  });
+});
+
+describe('a backend of the app’s own', () => {
+  const openOwn = (seenKeys: Set<string> = new Set()): Promise<App> =>
+    open({
+      routes: {
+        'PUT /api/notes/:id': ({ params, headers, body, write }) => {
+          const key = headers.get('idempotency-key') ?? '';
+          if (seenKeys.has(key)) return { status: 200, body: 'seen' };
+          seenKeys.add(key);
+          write('notes', { id: params['id'] ?? '', text: (body as { readonly text: string }).text });
+          return { status: 201 };
+        },
+      },
+      transport: ({ fetch }) =>
+        handlerTransport({
+          'note.save': ({ id, text }: { readonly id: string; readonly text: string }, { idempotencyKey, signal }) =>
+            fetch(`/api/notes/${encodeURIComponent(id)}`, {
+              method: 'PUT',
+              headers: { 'idempotency-key': idempotencyKey },
+              body: JSON.stringify({ text }),
+              signal,
+            }),
+        } as MutationHandlers),
+    });
+
+  test('K1 · its endpoints are reached over the same line, and write the same tables', async () => {
+    const app = await openOwn();
+    app.network.setOffline();
+    await app.queue.add(note('a/b'));
+    await app.restartApp();
+    app.network.setOnline();
+    await app.drain();
+
+    expect(app.server.rows('notes')).toEqual([{ id: 'a/b', text: 'x' }]);
+  });
+
+  test.each<{ readonly mode: ErrorMode; readonly status: string }>([
+    { mode: 'timeout', status: 'completed' },
+    { mode: 'halfOpen', status: 'completed' },
+    { mode: 'failsAfterCommit', status: 'completed' },
+    { mode: 'serverError', status: 'completed' },
+    { mode: 'unavailable', status: 'completed' },
+    { mode: 'unauthorized', status: 'completed' },
+    { mode: 'busy', status: 'completed' },
+    { mode: 'validation', status: 'failed' },
+    { mode: 'forbidden', status: 'failed' },
+  ])('K1 · with a backend of its own, $mode once: it ends as $status', async ({ mode, status }) => {
+    const seenKeys = new Set<string>();
+    const app = await openOwn(seenKeys);
+    app.server.setErrorMode(mode, { count: 1 });
+
+    const { settled } = await app.queue.add(note('1'));
+
+    expect(await app.clock.until(settled)).toMatchObject({ status });
+    expect(seenKeys.size).toBe(status === 'completed' ? 1 : 0);
   });
 });
 

@@ -24,7 +24,7 @@ export type TestQueueOptions<Definitions extends readonly AnyMutationDefinition[
 >;
 
 export interface TestAppOptions<Definitions extends readonly AnyMutationDefinition[]>
-  extends Pick<ServerSimulatorOptions, 'tables' | 'handlers' | 'seed'> {
+  extends Pick<ServerSimulatorOptions, 'tables' | 'handlers' | 'routes' | 'seed'> {
   /** What the app declares. */
   readonly mutations: Definitions;
   /** Who is signed in. @default `test-user` in `test-workspace` */
