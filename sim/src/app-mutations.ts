@@ -6,6 +6,8 @@ import {
   type PayloadSchema,
 } from 'holdfast';
 
+import type { Plan } from './plan.ts';
+
 /** What the app shows: the tags of all changes, by row. */
 export interface AppState {
   readonly items: { [entityId: string]: string[] };
@@ -15,7 +17,7 @@ export const TABLE = 'sim_items';
 
 /** The mutations of the simulated app. `laneOf` says which lane a row's changes are in. */
 export function defineMutations(
-  maxRetries: number,
+  { maxRetries, areLanesHeld }: Pick<Plan, 'maxRetries' | 'areLanesHeld'>,
   laneOf: (entityId: string) => string,
 ): readonly AnyMutationDefinition[] {
   const define = (type: string, operation: Operation): AnyMutationDefinition =>
@@ -26,6 +28,7 @@ export function defineMutations(
       entity: ({ id }) => ({ table: TABLE, id }),
       lane: ({ id }) => laneOf(id),
       retry: { maxRetries },
+      onDeadLetter: areLanesHeld ? 'hold' : 'continue',
       optimistic: (draft: AppState, { id, tag }) => {
         const tags = draft.items[id] ?? [];
         if (!tags.includes(tag)) draft.items[id] = [...tags, tag];

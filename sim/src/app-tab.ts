@@ -10,6 +10,7 @@ import {
 } from 'holdfast';
 import { type AppState, defineMutations } from './app-mutations.ts';
 import type { Device } from './device.ts';
+import type { Dice } from './dice.ts';
 import type { Made } from './history.ts';
 import { openSimStorage } from './sim-storage.ts';
 import type { TabProcess } from './tab-process.ts';
@@ -45,7 +46,7 @@ export class AppTab {
     this.queue = createQueue({
       name: 'sim',
       identity: { userId: device.userId, workspaceId: device.workspaceId },
-      mutations: defineMutations(plan.maxRetries, (entityId) => laneOf(world, entityId)),
+      mutations: defineMutations(plan, (entityId) => laneOf(world, entityId)),
       transport: httpTransport({ url: '/v1/apply', fetch: (_url, init) => device.line.fetch(process, init) }),
       auth: { getToken: ({ refresh }) => device.token(process, refresh) },
       storage: (name) => openSimStorage(world, process, device.disk, name),
@@ -130,17 +131,51 @@ export class AppTab {
     );
   }
 
-  retry(made: Made): void {
+  retry(made: Made, isForced = false): void {
     const { history } = this.world;
     const place = history.retryInvoked(made);
     this.process.calls(`retry ${made.tag}`);
     const nothingHappened = this.told(() => void made.places.splice(made.places.indexOf(place), 1));
-    this.queue.retry(made.id).then(
-      this.told((isRetried) => {
-        if (isRetried) history.retried(made, place);
+    (isForced ? this.queue.forceRetry(made.id) : this.queue.retry(made.id)).then(
+      this.told(({ touchedCount }) => {
+        if (touchedCount > 0) history.retried(made, place);
         else nothingHappened(null);
       }),
       nothingHappened,
+    );
+  }
+
+  /** All of these that are dead letters, in one act. */
+  retryAll(all: readonly Made[]): void {
+    const { history } = this.world;
+    const places = new Map(all.map((made) => [made.id, { made, place: history.retryInvoked(made) }]));
+    this.process.calls(`retry ${all.map(({ tag }) => tag).join()}`);
+    const end = (ids: readonly string[]): void => {
+      for (const [id, { made, place }] of places) {
+        if (ids.includes(id)) history.retried(made, place);
+        else made.places.splice(made.places.indexOf(place), 1);
+      }
+    };
+    this.queue.retryFailed({ where: ({ id }) => places.has(id) }).then(
+      this.told(({ ids }) => end(ids)),
+      this.told(() => end([])),
+    );
+  }
+
+  /** Disposes of what it may in a lane. */
+  clear(lane: string, all: readonly Made[]): void {
+    for (const made of all) made.isDiscardAsked = true;
+    this.process.calls(`clear ${lane}`);
+    this.queue.clear({ lane, where: ({ id }) => all.some((made) => made.id === id) }).then(
+      this.told(({ ids }) => {
+        for (const made of all) {
+          if (!ids.includes(made.id)) continue;
+          made.isDiscarded = true;
+          if (made.effectCount > 0)
+            this.world.history.violated('inv-I26', `${made.tag} counts as cleared, and took effect`);
+        }
+      }),
+      () => {},
     );
   }
 
@@ -187,11 +222,29 @@ export class AppTab {
     made.isDiscardAsked = true;
     this.process.calls(`discard ${made.tag}`);
     this.queue.discard(made.id, 'the simulated user says so').then(
-      this.told((isDiscarded) => {
-        if (isDiscarded) made.isDiscarded = true;
+      this.told(({ touchedCount }) => {
+        if (touchedCount > 0) made.isDiscarded = true;
       }),
       () => {},
     );
+  }
+
+  releaseLane(lane: string): void {
+    this.world.history.releaseInvoked(this.device, lane);
+    this.process.calls(`release ${lane}`);
+    this.queue.releaseLane(lane).catch(() => {});
+  }
+
+  /** Somebody looks at the lanes in which something waits for a decision, and decides. */
+  decide(dice: Dice): void {
+    for (const { lane, deadLetterId, waitingCount } of this.queue.listBlockedLanes()) {
+      if (waitingCount === 0) continue;
+      const made = this.world.history.find(deadLetterId);
+      const choice = dice.below(3);
+      if (choice === 0) this.releaseLane(lane);
+      else if (made !== undefined && choice === 1) this.discard(made);
+      else if (made !== undefined) this.retry(made);
+    }
   }
 
   /** Asks where a mutation stands, and compares with what is true. */

@@ -1,6 +1,7 @@
 import type { ApplyRequest, WireOutcome } from '../../packages/client/src/protocol/wire.ts';
 import type { Settled } from '../../packages/client/src/queue/queue-events.ts';
 import { isDamagedPayload } from './damage.ts';
+import type { Plan } from './plan.ts';
 import type { Device } from './device.ts';
 import { type Edit, Edits } from './edits.ts';
 import type { Effect, ServerModel } from './server-model.ts';
@@ -78,16 +79,29 @@ export class History {
   private readonly byLane = new Map<string, Made[]>();
   /** Under which generation a number of a mutation was sent. */
   private readonly generations = new Map<string, number>();
+  /** Steps at which someone asked to release a lane, the last. */
+  private readonly releases = new Map<string, number>();
   private serverModel: ServerModel | null = null;
   private nowMs: () => number = () => 0;
   maxRetries = 0;
+  /** A dead letter holds its lane until someone decides. */
+  private areLanesHeld = false;
   private settledCount = 0;
   private acknowledgedCount = 0;
 
-  attach(server: ServerModel, nowMs: () => number, maxRetries: number): void {
+  attach(
+    server: ServerModel,
+    nowMs: () => number,
+    { maxRetries, areLanesHeld }: Pick<Plan, 'maxRetries' | 'areLanesHeld'>,
+  ): void {
     this.serverModel = server;
     this.nowMs = nowMs;
     this.maxRetries = maxRetries;
+    this.areLanesHeld = areLanesHeld;
+  }
+
+  releaseInvoked(device: Device, lane: string): void {
+    this.releases.set(`${device.index} ${lane}`, this.nextStep());
   }
 
   nextStep(): number {
@@ -295,7 +309,7 @@ export class History {
       if (parent.effectCount === 0 && !parent.isDamaged && !(parent.isDiscardAsked && made.places.length > 1))
         this.violated('inv-I6', `${made.tag} took effect before ${parent.tag}, which it depends on`);
     this.checkOrder(made, effect);
-    made.appliedPlace = made.places[effect.generation] ?? made.places[0] ?? null;
+    made.appliedPlace = this.isPlaceUnknown(made) ? null : (this.placeOf(made, effect.generation) ?? null);
   }
 
   /** The mutation itself, or the one that stands for it; which may take effect before anybody was told of it. */
@@ -330,20 +344,25 @@ export class History {
 
   /** Everyone who was promised a place before this one must be done, or have been given up by the queue. */
   private checkOrder(made: Made, effect: Effect): void {
-    const place = made.places[effect.generation];
-    if (place === undefined) {
+    const place = this.placeOf(made, effect.generation);
+    if (place === undefined || made.places[effect.generation] === undefined) {
       this.violated(
         'inv-I5',
         `${made.tag} has generation ${effect.generation}, but was retried ${made.places.length - 1} times`,
       );
       return;
     }
+    if (this.isPlaceUnknown(made)) return;
     // Given up, and yet under way: what was sent before cannot be unsent, whatever has been applied since.
     const isLeftover = made.toldFailedStep !== null && this.servingSentStep < made.toldFailedStep;
     for (const other of this.byLane.get(`${made.deviceIndex} ${made.lane}`) ?? []) {
-      if (other === made || other.isRefused) continue;
-      const otherPlace = other.places.at(-1) as Place;
-      if (comesBefore(otherPlace, place, this.isSameCaller(made, other)) && !this.isDone(other)) {
+      if (other === made || other.isRefused || this.isPlaceUnknown(other)) continue;
+      const otherPlace = this.placeOf(other, other.places.length - 1);
+      if (
+        otherPlace !== undefined &&
+        comesBefore(otherPlace, place, this.isSameCaller(made, other)) &&
+        !this.isDone(other)
+      ) {
         this.violated(
           'inv-I5',
           `${made.tag} took effect before ${other.tag}, which was added before it in the lane ${made.lane}`,
@@ -369,7 +388,27 @@ export class History {
     return !isEdit && other.process === made.process && made.places.length + other.places.length === 2;
   }
 
+  /** Where a dead letter holds its lane, a retry keeps its place. */
+  private placeOf(made: Made, generation: number): Place | undefined {
+    return this.holdsLane(made) ? made.places[0] : made.places[generation];
+  }
+
+  /** Retried in a lane that was released since, or an orphan of a decision: the retry has kept its place, or lost it. */
+  private isPlaceUnknown(made: Made): boolean {
+    if (!this.areLanesHeld) return false;
+    // What a dead letter was edited into has its place, or goes last.
+    if (this.edits.find(made.tag) !== undefined) return true;
+    return made.places.length > 1 && (!this.holdsLane(made) || this.hasDeadParent(made));
+  }
+
+  private holdsLane({ deviceIndex, lane, places }: Made): boolean {
+    const releasedStep = this.releases.get(`${deviceIndex} ${lane}`) ?? 0;
+    return this.areLanesHeld && releasedStep < (places[0]?.invokedStep ?? 0);
+  }
+
   private isDone(made: Made): boolean {
+    if (this.holdsLane(made))
+      return made.effectCount > 0 || made.isDiscardAsked || made.isDamaged || this.hasDeadParent(made);
     return (
       made.effectCount > 0 ||
       // asked for, and perhaps done without anybody living to tell; or an orphan that nobody was told of

@@ -92,6 +92,8 @@ export interface Plan {
   /** Chance that a mutation is one that the server rejects. */
   readonly rejectedRate: number;
   readonly maxRetries: number;
+  /** Every type holds its lane when it is a dead letter. */
+  readonly areLanesHeld: boolean;
   /** Several entities in one lane, instead of a lane for each. */
   readonly hasWideLanes: boolean;
   readonly isWorkspaceShared: boolean;
@@ -124,6 +126,7 @@ export const SIMPLEST: Plan = {
   burstRate: 0,
   rejectedRate: 0,
   maxRetries: 0,
+  areLanesHeld: false,
   hasWideLanes: false,
   isWorkspaceShared: false,
   hasView: false,
@@ -152,6 +155,7 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     burstRate: dice.pick([0, 0.3, 0.8]),
     rejectedRate: dice.pick([0, 0.02, 0.1]),
     maxRetries: dice.pick([0, 1, 2, 5, 5, 5]),
+    areLanesHeld: dice.chance(0.4),
     hasWideLanes: dice.chance(0.2),
     isWorkspaceShared: dice.chance(0.7),
     hasView: dice.chance(0.5),

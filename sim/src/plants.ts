@@ -2,6 +2,7 @@ import type { Plant } from './plant.ts';
 import { DELIVERING_PLANTS } from './plants/delivering.ts';
 import { SERVER_PLANTS } from './plants/server.ts';
 import { SHOWING_PLANTS } from './plants/showing.ts';
+import { STEERING_PLANTS } from './plants/steering.ts';
 import { STORING_PLANTS } from './plants/storing.ts';
 import { TABS_PLANTS } from './plants/tabs.ts';
 import { WAITING_PLANTS } from './plants/waiting.ts';
@@ -14,4 +15,5 @@ export const PLANTS: readonly Plant[] = [
   ...TABS_PLANTS,
   ...SHOWING_PLANTS,
   ...SERVER_PLANTS,
+  ...STEERING_PLANTS,
 ];

@@ -117,7 +117,7 @@ export async function run(
   trace.observe((nowMs, who, what) => budget.note(nowMs, who, what));
   const history = new History();
   const server = new SimServer(history);
-  history.attach(server.model, () => scheduler.nowMs, plan.maxRetries);
+  history.attach(server.model, () => scheduler.nowMs, plan);
   const faults = new Faults(dice, plan.rates, () => history.hasUnsettled);
   const reopen = (process: TabProcess): void => {
     const device = devices.find(({ tabs }) => tabs.some((tab) => tab.process === process));
@@ -190,6 +190,7 @@ function heal(world: World, devices: readonly Device[]): void {
     resumeSomewhere(world, device);
     // A pause whose commit was still under way may come after the first.
     scheduler.at(11_000, () => resumeSomewhere(world, device));
+    if (plan.areLanesHeld) decideUntilRest(world, device, dice);
     scheduler.at(100, () => wake(world, device));
     // People who are at work go on: a request that the last fault has swallowed may end only now.
     if (WAKE_SIGNS[plan.wakeSign] === 'add') scheduler.at(35_000, () => wake(world, device));
@@ -205,6 +206,18 @@ function wake(world: World, device: Device): void {
     process.enter('user drains', () => void queue.process().catch(() => {}));
   }
   if (sign === 'add') makeCalmChanges(world, device, 1);
+}
+
+/** Somebody is there who decides on what holds its lane; such lanes do not move by themselves. */
+function decideUntilRest(world: World, device: Device, dice: Dice): void {
+  world.scheduler.at(500, () => {
+    const isAsked = device.liveTabs.some(({ queue }) => queue.listBlockedLanes().some((each) => each.waitingCount > 0));
+    if (isAsked) {
+      const tab = device.anyTab(dice);
+      tab.process.enter('user decides', () => tab.decide(dice));
+    }
+    decideUntilRest(world, device, dice);
+  });
 }
 
 /** Whoever sees that it is paused resumes it. A page that cannot open, or is just closing, is replaced by another. */

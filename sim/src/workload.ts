@@ -1,5 +1,5 @@
 import type { JsonObject } from 'holdfast';
-import type { ChangeOptions } from './app-tab.ts';
+import type { AppTab, ChangeOptions } from './app-tab.ts';
 import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
 import type { Made } from './history.ts';
@@ -35,6 +35,49 @@ export function scheduleWork(world: World, devices: readonly Device[]): void {
     const dice = world.dice.of('action', number);
     if (!dice.happens()) continue;
     scheduler.at(dice.between(0, plan.durationMs), () => act(world, dice.pick(devices), dice));
+  }
+  scheduleDecisions(world, devices);
+}
+
+/** People who look after what failed, hangs, or waits for a decision. */
+function scheduleDecisions(world: World, devices: readonly Device[]): void {
+  const { plan, scheduler } = world;
+  const count = world.dice.howMany('decision', Math.min(40, (plan.actionsPerMinute * plan.durationMs) / 120_000));
+  for (let number = 0; number < count; number += 1) {
+    const dice = world.dice.of('decision', number);
+    if (!dice.happens()) continue;
+    scheduler.at(dice.between(0, plan.durationMs), () => {
+      const device = dice.pick(devices);
+      const tab = device.anyTab(dice);
+      tab.process.enter('user decides', () => steer(world, device, tab, dice));
+    });
+  }
+}
+
+function steer({ history }: World, device: Device, tab: AppTab, dice: Dice): void {
+  const own = history.made.filter((made) => made.deviceIndex === device.index && !made.isDiscardAsked);
+  const failed = own.filter(({ toldFailedStep }) => toldFailedStep !== null);
+  switch (dice.below(8)) {
+    case 0:
+      if (failed.length > 0) tab.retry(dice.pick(failed), true);
+      return;
+    case 1:
+      if (failed.length > 0) tab.retryAll(failed);
+      return;
+    case 2:
+      tab.queue.clearStuck().catch(() => {});
+      return;
+    case 3: {
+      if (own.length === 0) return;
+      const { lane } = dice.pick(own);
+      tab.clear(
+        lane,
+        own.filter((made) => made.lane === lane && made.effectCount === 0),
+      );
+      return;
+    }
+    default:
+      tab.decide(dice);
   }
 }
 

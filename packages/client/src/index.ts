@@ -55,6 +55,7 @@ export {
   type AtomicMember,
   type ConflictStrategy,
   type ConflictVersions,
+  type DeadLetterPolicy,
   defineMutation,
   type EditBase,
   type MutationDefinition,
@@ -66,7 +67,7 @@ export {
   type RetryRules,
 } from './mutation/definition.ts';
 export { type ErrorIssue, HoldfastError, type HoldfastErrorInput, isHoldfastError } from './mutation/holdfast-error.ts';
-export type { AttemptRecord, MutationHeader } from './mutation/record.ts';
+export type { Act, ActKind, ActRecord, AttemptRecord, MutationHeader } from './mutation/record.ts';
 export type { UndeclaredMutation } from './mutation/undeclared.ts';
 export type { Slot, SlotValue, WithSlots } from './mutation/slots.ts';
 export { browserNetwork, type BrowserNetworkOptions } from './network/browser-network.ts';
@@ -127,6 +128,7 @@ export type {
 export type { ConflictChoice, OpenConflictView } from './queue/conflict-desk.ts';
 export { createQueue } from './queue/create-queue.ts';
 export { type Defaults, defaults } from './queue/defaults.ts';
+export type { ActOptions, ActResult, MutationFilter } from './queue/acts.ts';
 export type { LogExport } from './queue/log-export.ts';
 export type { DrainResult } from './queue/drain.ts';
 export type { CancelAnswer } from './queue/ask-leader.ts';
@@ -135,7 +137,13 @@ export type { MutationQueue, ResumeResult } from './queue/mutation-queue.ts';
 export type { Explanation, MutationStatus, Stage, Status } from './queue/mutation-status.ts';
 export type { Identity, QueueOptions } from './queue/options.ts';
 export type { QueueEvents, Settled, StoredEvent } from './queue/queue-events.ts';
-export type { PendingMutation, QueueSnapshot, QueueStatus } from './queue/queue-reader.ts';
+export type {
+  BlockedLane,
+  DeadLetterDetails,
+  PendingMutation,
+  QueueSnapshot,
+  QueueStatus,
+} from './queue/queue-reader.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { memoryStorage } from './storage/memory-storage.ts';
 export { type SqliteDriver, type SqliteOptions, sqliteStorage, type SqliteValue } from './storage/sqlite-storage.ts';

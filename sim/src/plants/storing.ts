@@ -38,8 +38,8 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'pause-not-stored',
-    file: `${CLIENT}/queue/mutation-queue.ts`,
-    find: 'await store.setPaused(this.options.clock.wallMs());',
+    file: `${CLIENT}/queue/acts.ts`,
+    find: 'await store.setPaused(act);',
     replace: '',
     suffering: 'Paused, and after a reload it sends all the same.',
   },

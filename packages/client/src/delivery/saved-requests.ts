@@ -30,7 +30,7 @@ export interface SavedRequestsOptions {
 /** What is needed of a queue; `MutationQueue` is one whose `mutations` hold the definition. */
 export interface RequestQueue<Handle> {
   add(input: { readonly type: 'holdfast.request'; readonly payload: SavedRequest }): Promise<Handle>;
-  retry(id: string): Promise<boolean>;
+  retry(id: string): Promise<unknown>;
   process(): Promise<unknown>;
   listUnconfirmed(limit: number): readonly { readonly id: string; readonly type: string; readonly status: string }[];
   getMutationStatus(id: string): Promise<{ readonly status: string } | undefined>;

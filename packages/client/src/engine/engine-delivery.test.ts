@@ -89,7 +89,7 @@ describe('order', () => {
     const elsewhere = new EngineRig();
     const [first] = elsewhere.addAll([{ lane: 'a' }, { lane: 'a' }]);
     if (first !== undefined) {
-      const deadLetter = { header: first, error: ERROR, failedAtMs: 1 };
+      const deadLetter = { header: first, error: ERROR, failedAtMs: 1, holdsLane: false };
       elsewhere.input({ kind: 'settledElsewhere', settlements: [{ kind: 'failed', deadLetter }] });
     }
     elsewhere.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
@@ -199,10 +199,20 @@ describe('outcomes', () => {
     expect(rig.settlements).toEqual([
       {
         kind: 'failed',
-        deadLetter: { header: { ...header, attempts }, error: ERROR, failedAtMs: rig.moment().wallMs },
+        deadLetter: {
+          header: { ...header, attempts },
+          error: ERROR,
+          failedAtMs: rig.moment().wallMs,
+          holdsLane: false,
+        },
       },
     ]);
-    expect(rig.entry(header).phase).toEqual({ kind: 'failed', error: ERROR, failedAtMs: rig.moment().wallMs });
+    expect(rig.entry(header).phase).toEqual({
+      kind: 'failed',
+      error: ERROR,
+      failedAtMs: rig.moment().wallMs,
+      holdsLane: false,
+    });
     expect(rig.waiting(header).waitingFor).toBe('nothing');
     expect(rig.engine.mutations.counts).toMatchObject({ pending: 0, processing: 0, failed: 1 });
     expect([...rig.engine.mutations.deadLetters]).toEqual([rig.entry(header)]);

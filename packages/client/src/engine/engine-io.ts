@@ -1,4 +1,4 @@
-import type { CompletedRecord, DeadLetter, MutationHeader } from '../mutation/record.ts';
+import type { Act, CompletedRecord, DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { Random } from '../ports/clock.ts';
 import type { Json, JsonObject, WireConflict, WireError } from '../protocol/wire.ts';
 import type { RowLeft } from './entry.ts';
@@ -28,7 +28,7 @@ export type MutationInput =
   /** Dead letters that someone disposed of, and whatever else is not in storage any more. */
   | { readonly kind: 'discarded'; readonly ids: readonly string[] }
   /** Someone asks to take them back; only those that cannot have been sent are, and only by the tab that delivers. */
-  | { readonly kind: 'cancel'; readonly ids: readonly string[] }
+  | { readonly kind: 'cancel'; readonly ids: readonly string[]; readonly act: Act }
   /** Someone asks to rewrite them: the tab that delivers keeps back those that surely were never sent. */
   | { readonly kind: 'keepBack'; readonly ids: readonly string[]; readonly amendId: string }
   /** Rewritten, and stored: these headers stand, wherever their revision is the higher one. */
@@ -39,6 +39,10 @@ export type MutationInput =
   | { readonly kind: 'resolved'; readonly header: MutationHeader; readonly body: string }
   /** An edit in conflict that gives way. */
   | { readonly kind: 'superseded'; readonly id: string; readonly payload: JsonObject }
+  /** Someone wants these sent now, whatever their backoff. */
+  | { readonly kind: 'hurry'; readonly ids: readonly string[] }
+  /** Someone wants these, which are stuck, called off and sent again. */
+  | { readonly kind: 'unstick'; readonly ids: readonly string[] }
   | { readonly kind: 'answer'; readonly batchId: number; readonly answer: TransportAnswer }
   /** They cannot be sent as they are stored: their bodies do not read, or a value is not to be had. */
   | { readonly kind: 'givenUp'; readonly seqs: readonly number[]; readonly error: WireError }
@@ -81,6 +85,8 @@ export type Settlement =
       readonly header: MutationHeader;
       readonly cancelledAtMs: number;
       readonly reason: 'takenBack' | 'superseded';
+      /** Who took it back; null for one that gave way. */
+      readonly act: Act | null;
       /** What a superseded one would have set: kept with the note of it. */
       readonly payload?: JsonObject;
     }

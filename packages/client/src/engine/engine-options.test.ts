@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { WireOutcome } from '../protocol/wire.ts';
 import type { MutationHeader } from '../mutation/record.ts';
-import { applied, ERROR, EngineRig, seqsOf } from './testing-engine/engine-rig.ts';
+import { ACT, applied, ERROR, EngineRig, seqsOf } from './testing-engine/engine-rig.ts';
 
 const rejected = ({ seq, id }: MutationHeader): WireOutcome => ({ seq, id, kind: 'rejected', error: ERROR });
 const refused = ({ seq, id }: MutationHeader): WireOutcome => ({ seq, id, kind: 'refused', error: ERROR });
@@ -106,7 +106,7 @@ describe('undo window', () => {
     const [undone, next] = rig.addAll([{ lane: 'a', delayMs: 5_000 }, { lane: 'a' }]);
     expect(rig.batches).toEqual([]);
 
-    rig.input({ kind: 'cancel', ids: [undone?.id ?? ''] });
+    rig.input({ kind: 'cancel', ids: [undone?.id ?? ''], act: ACT });
 
     expect(rig.settlements).toMatchObject([{ kind: 'cancelled', header: { seq: undone?.seq } }]);
     expect(seqsOf(rig.lastBatch)).toEqual([next?.seq]);
@@ -119,7 +119,7 @@ describe('undo window', () => {
     expect(rig.engine.canCancel(header.id)).toBe(false);
     rig.answer({ kind: 'unknown', error: ERROR });
 
-    rig.input({ kind: 'cancel', ids: [header.id] });
+    rig.input({ kind: 'cancel', ids: [header.id], act: ACT });
 
     expect(rig.engine.canCancel(header.id)).toBe(false);
     expect(rig.entry(header).phase.kind).toBe('waiting');
@@ -155,7 +155,7 @@ describe('undo window', () => {
   test('Q14 · a tab that does not deliver takes nothing back by itself', () => {
     const rig = new EngineRig();
     const header = rig.add();
-    rig.input({ kind: 'cancel', ids: [header.id] });
+    rig.input({ kind: 'cancel', ids: [header.id], act: ACT });
     expect(rig.entry(header).phase.kind).toBe('waiting');
   });
 });
@@ -192,7 +192,7 @@ describe('dependencies', () => {
     const parent = rig.add({ lane: 'a' });
     const child = rig.add({ lane: 'b', dependsOn: [parent.id] });
 
-    rig.input({ kind: 'cancel', ids: [parent.id] });
+    rig.input({ kind: 'cancel', ids: [parent.id], act: ACT });
 
     expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
   });
@@ -234,7 +234,7 @@ describe('dependencies', () => {
     const child = rig.add({ lane: 'b', dependsOn: [parent.id] });
     rig.input({
       kind: 'settledElsewhere',
-      settlements: [{ kind: 'failed', deadLetter: { header: parent, error: ERROR, failedAtMs: 0 } }],
+      settlements: [{ kind: 'failed', deadLetter: { header: parent, error: ERROR, failedAtMs: 0, holdsLane: false } }],
     });
 
     rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
@@ -248,7 +248,11 @@ describe('dependencies', () => {
     const child = { ...rig.header({ lane: 'b', dependsOn: [parent.id] }), generation: 1 };
     // Pending ones are read before dead letters.
     rig.input({ kind: 'found', headers: [child], deadLetters: [] });
-    rig.input({ kind: 'found', headers: [], deadLetters: [{ header: parent, error: ERROR, failedAtMs: 0 }] });
+    rig.input({
+      kind: 'found',
+      headers: [],
+      deadLetters: [{ header: parent, error: ERROR, failedAtMs: 0, holdsLane: false }],
+    });
 
     rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { MutationHeader } from '../mutation/record.ts';
-import { applied, EngineRig, ERROR, rejected, seqsOf } from './testing-engine/engine-rig.ts';
+import { ACT, applied, EngineRig, ERROR, rejected, seqsOf } from './testing-engine/engine-rig.ts';
 
 const slotOf = (parentId: string): MutationHeader['slots'][number] => ({
   placeholder: parentId,
@@ -76,7 +76,7 @@ describe('slots', () => {
 
     expect(rig.effect('fillSlots')?.headers).toEqual([child]);
     expect(rig.entry(child).mayHaveBeenSent).toBe(false);
-    rig.input({ kind: 'cancel', ids: [child.id] });
+    rig.input({ kind: 'cancel', ids: [child.id], act: ACT });
     expect(rig.settlements).toMatchObject([{ kind: 'cancelled' }]);
   });
 

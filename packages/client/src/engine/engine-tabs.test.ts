@@ -7,7 +7,7 @@ function completedRecord({ id, seq, type }: MutationHeader): CompletedRecord {
 }
 
 function deadLetterOf(header: MutationHeader): DeadLetter {
-  return { header, error: ERROR, failedAtMs: 5 };
+  return { header, error: ERROR, failedAtMs: 5, holdsLane: false };
 }
 
 describe('leadership', () => {
@@ -115,6 +115,21 @@ describe('what another tab delivers', () => {
     expect(rig.waiting(header).waitingFor).toBe('nothing');
   });
 
+  test('Q19 · one that became the first of its lane while it was on its way elsewhere goes from the tab that takes over', () => {
+    const rig = new EngineRig();
+    const [first, second] = rig.addAll([{ lane: 'a' }, { lane: 'a' }]) as [MutationHeader, MutationHeader];
+    rig.input({ kind: 'sendingElsewhere', seqs: [second.seq], waitingFor: null });
+    rig.input({
+      kind: 'settledElsewhere',
+      settlements: [{ kind: 'completed', record: completedRecord(first), result: null, wasRepeat: false }],
+    });
+    rig.input({ kind: 'sendingElsewhere', seqs: [], waitingFor: 'network' });
+
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 2 });
+
+    expect(seqsOf(rig.lastBatch)).toEqual([second.seq]);
+  });
+
   test('Q19 · the one who delivers does not listen to another who says the same of itself', () => {
     const rig = EngineRig.leading();
     const header = rig.add();
@@ -153,7 +168,7 @@ describe('what another tab delivers', () => {
     });
 
     expect(rig.engine.mutations.get(first.id)).toBeUndefined();
-    expect(rig.entry(second).phase).toEqual({ kind: 'failed', error: ERROR, failedAtMs: 5 });
+    expect(rig.entry(second).phase).toEqual({ kind: 'failed', error: ERROR, failedAtMs: 5, holdsLane: false });
     expect(rig.entry(third)).toMatchObject({ header: { attempts: [{ attemptNumber: 1 }] }, lastError: ERROR });
     expect(rig.engine.mutations.counts).toMatchObject({ pending: 1, processing: 1, failed: 1 });
     expect(rig.settlements).toEqual([]);

@@ -2,7 +2,7 @@ import type { MutationHeader } from '../mutation/record.ts';
 import { type JsonObject, LIMITS, type WireError, type WireOutcome } from '../protocol/wire.ts';
 import { assertNever } from './assert-never.ts';
 import type { EngineEffect, EngineInput, GateInput, Moment, Settlement, Waiting, WaitingFor } from './engine-io.ts';
-import { conflictAmendId, type Entry, hasOpenParents, isInConflict } from './entry.ts';
+import { conflictAmendId, dueAtMs, type Entry, hasOpenParents, isInConflict } from './entry.ts';
 import { Gates } from './gates.ts';
 import type { TransportAnswer } from './transport-answer.ts';
 import { Unconfirmed } from './unconfirmed.ts';
@@ -12,6 +12,7 @@ type Answered = Extract<TransportAnswer, { readonly kind: 'answered' }>;
 
 interface Batch {
   readonly id: number;
+  readonly sinceMs: number;
   readonly entries: readonly Entry[];
 }
 
@@ -23,7 +24,7 @@ interface Batch {
  * again: the ledger on the server makes repetition harmless, so nothing about sending is stored.
  */
 export class Engine {
-  readonly mutations: Unconfirmed = new Unconfirmed();
+  readonly mutations: Unconfirmed;
   readonly gates: Gates = new Gates();
   isLeader = false;
   private readonly verdicts: Verdicts;
@@ -44,8 +45,11 @@ export class Engine {
   private wakeAtMs: number | null = null;
   private effects: EngineEffect[] = [];
   private haveGatesChanged = false;
+  /** When something last opened or closed a gate, or an answer came (monotonic). */
+  private gatesTouchedAtMs = 0;
 
   constructor(rules: EngineRules) {
+    this.mutations = new Unconfirmed((type) => rules.onDeadLetter(type) !== 'continue');
     this.verdicts = new Verdicts(this.mutations, rules);
   }
 
@@ -76,7 +80,10 @@ export class Engine {
   waitingFor(entry: Entry, nowMs: number): Waiting {
     if (this.mutations.isBeingGivenUp(entry)) return { waitingFor: 'storage', error: entry.lastError, untilMs: null };
     if (entry.phase.kind !== 'waiting') return NOT_WAITING;
-    if (this.mutations.schedule.ahead(entry) !== undefined) return { waitingFor: 'lane', error: null, untilMs: null };
+    const { schedule } = this.mutations;
+    const blocker = schedule.blockerOf(entry);
+    if (blocker !== undefined) return { waitingFor: 'lane', error: blocker.lastError, untilMs: null };
+    if (schedule.ahead(entry) !== undefined) return { waitingFor: 'lane', error: null, untilMs: null };
     if (isInConflict(entry.header))
       return { waitingFor: 'conflict', error: entry.lastError ?? IN_CONFLICT, untilMs: null };
     const closed = this.closed(nowMs);
@@ -125,6 +132,42 @@ export class Engine {
     return this.nextWorkAtMs(nowMs);
   }
 
+  /**
+   * On its way for more than twice the time that an attempt may take, or with nothing that it waits for and yet not sent
+   * for a minute: something has lost its wake-up. The tab that delivers knows; for the others it is never stuck.
+   */
+  stuckIds(nowMs: number, attemptTimeoutMs: number): readonly string[] {
+    if (!this.isLeader) return [];
+    if (this.batch !== null) {
+      const isStuck = nowMs - this.batch.sinceMs > 2 * attemptTimeoutMs;
+      return isStuck ? this.batch.entries.map(({ header }) => header.id) : [];
+    }
+    if (this.gates.closed(nowMs) !== null) return [];
+    const isStuck = (entry: Entry): boolean =>
+      entry.phase.kind === 'waiting' &&
+      nowMs - Math.max(entry.waitingSinceMs, dueAtMs(entry), this.gatesTouchedAtMs) >= STUCK_MS &&
+      this.waitingFor(entry, nowMs).waitingFor === 'nothing';
+    return [...this.mutations.all()].filter(isStuck).map(({ header }) => header.id);
+  }
+
+  private unstick(ids: readonly string[], moment: Moment): void {
+    const { batch } = this;
+    if (batch?.entries.some(({ header }) => ids.includes(header.id)) === true) {
+      this.effects.push({ kind: 'abort', batchId: batch.id });
+      this.batch = null;
+      for (const entry of batch.entries) {
+        entry.mayHaveBeenSent = true;
+        this.putBack(entry, moment);
+      }
+    }
+    for (const id of ids) {
+      const entry = this.mutations.get(id);
+      if (entry !== undefined) this.mutations.schedule.freed(entry, moment.nowMs);
+    }
+    // Asked for anew, should the alarm have been lost.
+    this.wakeAtMs = null;
+  }
+
   private take(input: EngineInput, moment: Moment): void {
     const { mutations, gates } = this;
     switch (input.kind) {
@@ -154,7 +197,9 @@ export class Engine {
       case 'cancel':
         for (const id of input.ids) {
           if (this.canCancel(id))
-            this.settle(this.verdicts.cancelled(mutations.get(id) as Entry, { reason: 'takenBack' }, moment));
+            this.settle(
+              this.verdicts.cancelled(mutations.get(id) as Entry, { reason: 'takenBack', act: input.act }, moment),
+            );
         }
         return;
       case 'keepBack':
@@ -184,6 +229,16 @@ export class Engine {
       case 'resolved':
         this.resolved(input.header, input.body, moment);
         return;
+      case 'hurry':
+        for (const id of input.ids) {
+          const entry = mutations.get(id);
+          if (entry?.phase.kind === 'waiting') mutations.schedule.delay(entry, 0, moment.nowMs);
+        }
+        gates.wake('hint', moment.nowMs);
+        return;
+      case 'unstick':
+        this.unstick(input.ids, moment);
+        return;
       case 'answer':
         if (this.batch?.id === input.batchId) this.takeAnswer(this.batch, input.answer, moment);
         return;
@@ -206,6 +261,7 @@ export class Engine {
         return;
       default:
         this.haveGatesChanged = true;
+        this.gatesTouchedAtMs = moment.nowMs;
         this.takeGateInput(input, moment);
     }
   }
@@ -291,13 +347,12 @@ export class Engine {
   private settledElsewhere(settlement: Settlement, moment: Moment): void {
     const { mutations } = this;
     if (settlement.kind === 'failed') {
-      const { header, error, failedAtMs } = settlement.deadLetter;
-      mutations.insert(header, true, moment.nowMs, 0);
-      const entry = mutations.at(header.seq);
-      if (entry === undefined) return;
-      entry.header = header;
+      const { deadLetter } = settlement;
+      mutations.insert(deadLetter.header, true, moment.nowMs, 0);
       // The other tab may have given it up by itself, and then the server has no verdict on it.
-      mutations.bury(entry, error, failedAtMs, moment.nowMs, false);
+      mutations.bury(deadLetter, moment.nowMs, false);
+      const entry = mutations.at(deadLetter.header.seq);
+      if (entry !== undefined && !deadLetter.holdsLane) mutations.stopHolding(entry, moment.nowMs);
       return;
     }
     // By its id: one that was retried may have been confirmed under its earlier number, and is confirmed all the same.
@@ -326,7 +381,7 @@ export class Engine {
     const entry = this.decided(id);
     if (entry === undefined) return;
     this.mutations.letGo(entry, moment.nowMs);
-    this.settle(this.verdicts.cancelled(entry, { reason: 'superseded', payload }, moment));
+    this.settle(this.verdicts.cancelled(entry, { reason: 'superseded', payload, act: null }, moment));
   }
 
   /** It goes only when that is stored: after a crash its first form would go again. */
@@ -349,13 +404,14 @@ export class Engine {
   private discarded(id: string, moment: Moment): void {
     // Pending ones too: this tab may have missed that it had become a dead letter.
     const entry = this.mutations.get(id);
-    if (entry === undefined) return;
-    this.dispose(entry, moment);
+    if (entry === undefined) this.mutations.parentGone(id);
+    else this.dispose(entry, moment);
   }
 
   /** Someone has disposed of it; what stood on it cannot stand without it. */
   private dispose(entry: Entry, moment: Moment): void {
     const { mutations } = this;
+    mutations.stopHolding(entry, moment.nowMs);
     mutations.suspectOrphans(mutations.dependants(entry));
     mutations.forget(entry, moment.nowMs, false);
     mutations.changed(entry);
@@ -378,10 +434,10 @@ export class Engine {
       this.settle(this.verdicts.expired(entry, moment));
   }
 
-  /** Children of dead parents: added or found after the parent had died. */
+  /** Children of parents that were disposed of or released, and those added or found after their parent had died. */
   private buryOrphans(moment: Moment): void {
     const orphans = this.mutations.takeOrphans();
-    this.settle(orphans.flatMap(({ orphan, parentId }) => this.verdicts.orphaned([orphan], parentId, moment)));
+    this.settle(orphans.flatMap(({ orphan, parentId }) => this.verdicts.orphaned([orphan], parentId, moment, true)));
   }
 
   private takeGivenUp(seqs: readonly number[], error: WireError, moment: Moment): void {
@@ -393,6 +449,7 @@ export class Engine {
   private takeAnswer(batch: Batch, answer: TransportAnswer, moment: Moment): void {
     this.batch = null;
     this.haveGatesChanged = true;
+    this.gatesTouchedAtMs = moment.nowMs;
     // Those that turned out unreadable have left the batch.
     const entries = batch.entries.filter(({ phase }) => phase.kind === 'sending' && phase.batchId === batch.id);
     if (entries.length === 0) return;
@@ -518,7 +575,7 @@ export class Engine {
     const entries = mutations.schedule.take(this.batchCountMax, LIMITS.batchBytes, moment.nowMs, claim);
     if (entries.length === 0) return;
     this.batchNumber = batchId;
-    this.batch = { id: batchId, entries };
+    this.batch = { id: batchId, sinceMs: moment.nowMs, entries };
     const items = entries.map(({ header }) => ({ header, after: mutations.schedule.settledBefore(header) }));
     this.effects.push({ kind: 'send', batchId, items, acknowledgedFloor: mutations.acknowledgedFloor });
   }
@@ -545,6 +602,8 @@ export class Engine {
   }
 }
 
+/** So long nothing that can go is left lying, in milliseconds. */
+const STUCK_MS = 60_000;
 /** Times that a mutation may get no answer alone while others do. */
 const SUSPICIONS_MAX = 10;
 

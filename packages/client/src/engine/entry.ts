@@ -11,7 +11,7 @@ import type { WireError } from '../protocol/wire.ts';
 export type Phase =
   | { readonly kind: 'waiting' }
   | { readonly kind: 'sending'; readonly batchId: number | null } // null: another tab is sending it
-  | { readonly kind: 'failed'; readonly error: WireError; readonly failedAtMs: number };
+  | { readonly kind: 'failed'; readonly error: WireError; readonly failedAtMs: number; readonly holdsLane: boolean };
 
 /** A mutation that is not yet confirmed, as the engine holds it in memory. */
 export interface Entry {

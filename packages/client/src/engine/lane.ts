@@ -1,4 +1,4 @@
-import type { RecordPriority } from '../mutation/record.ts';
+import { placeOf, type RecordPriority } from '../mutation/record.ts';
 import type { Entry } from './entry.ts';
 
 /** A lane's turn: the lower the rank the sooner. */
@@ -21,8 +21,8 @@ export class Lane {
   listing: Listing | null = null;
   /** When the schedule looks at it again (monotonic), while its head is not due. */
   alarmAtMs: number | null = null;
-  /** The last one that the server is known to have settled; null when none is known. */
-  settledSeq: number | null = null;
+  /** The last one in its order that the server is known to have settled; null when none is known. */
+  settled: { readonly seq: number; readonly place: number } | null = null;
   private entries: Entry[] = [];
   private first = 0;
   /** How many wait here of each priority, the highest first. */
@@ -55,9 +55,9 @@ export class Lane {
     return waitingSinceMs + Math.max(0, level) * LEVEL_MS + suspicionCount * SUSPICION_MS;
   }
 
-  /** Those numbered above `seq`; looks at the whole lane. */
-  after(seq: number): Entry[] {
-    return this.entries.slice(this.first).filter(({ header }) => header.seq > seq);
+  /** Those that stand behind this place; looks at the whole lane. */
+  after(place: number): Entry[] {
+    return this.entries.slice(this.first).filter(({ header }) => placeOf(header) > place);
   }
 
   /** The first one for which this holds; looks no further. */
@@ -78,11 +78,12 @@ export class Lane {
     return undefined;
   }
 
-  /** Keeps the order of `seq`, whichever order they become known in. */
+  /** Keeps the order of their places, whichever order they become known in. */
   insert(entry: Entry): void {
     const { entries } = this;
+    const place = placeOf(entry.header);
     let index = entries.length;
-    while (index > this.first && (entries[index - 1] as Entry).header.seq > entry.header.seq) index -= 1;
+    while (index > this.first && placeOf((entries[index - 1] as Entry).header) > place) index -= 1;
     entries.splice(index, 0, entry);
     this.levelCounts[LEVELS[entry.header.priority]] += 1;
   }

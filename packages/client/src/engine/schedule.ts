@@ -1,4 +1,4 @@
-import type { MutationHeader } from '../mutation/record.ts';
+import { type MutationHeader, placeOf } from '../mutation/record.ts';
 import { dueAtMs, type Entry, hasOpenParents, isDue } from './entry.ts';
 import { Heap } from './heap.ts';
 import { Lane, type Listing } from './lane.ts';
@@ -21,6 +21,8 @@ export class Schedule {
   /** Lanes that wait for a settlement of this device to be stored, by its number. */
   private readonly holds = new Map<number, readonly string[]>();
   private readonly heldLanes = new Map<string, number>();
+  /** Dead letters that a person must decide on before anything behind them goes, by lane, in the order of their places. */
+  private readonly blockers = new Map<string, readonly Entry[]>();
 
   lane(name: string): Lane | undefined {
     return this.lanes.get(name);
@@ -31,18 +33,62 @@ export class Schedule {
    * was not stored has been settled itself, and names nobody.
    */
   settledBefore(header: Entry['header']): number | null {
-    const before = lanesOf(header)
-      .map((name) => this.lanes.get(name)?.settledSeq ?? 0)
-      .filter((settledSeq) => settledSeq < header.seq);
-    return Math.max(0, ...before) || null;
+    const before = lanesOf(header).map((name) => {
+      const settled = this.lanes.get(name)?.settled ?? null;
+      // Never a higher number, which only one that was retried in its place has: the server may have answered that by what
+      // it knew of an earlier number, and then has no row for this one, nor a floor that could ever reach it.
+      const isNamed = settled !== null && settled.place < placeOf(header) && settled.seq < header.seq;
+      return isNamed ? settled.seq : 0;
+    });
+    return Math.max(...before) || null;
+  }
+
+  /** The dead letter that holds a lane of this one, before it. */
+  blockerOf({ header }: Entry): Entry | undefined {
+    if (this.blockers.size === 0) return undefined;
+    const firsts = lanesOf(header).map((name) => this.blockers.get(name)?.[0]);
+    return firsts.find((first) => first !== undefined && placeOf(first.header) < placeOf(header));
+  }
+
+  get isHeld(): boolean {
+    return this.blockers.size > 0;
+  }
+
+  /** Of each lane that is held by dead letters, its name and the first of them. */
+  *heldBy(): Iterable<readonly [string, Entry]> {
+    for (const [name, [first]] of this.blockers) if (first !== undefined) yield [name, first];
+  }
+
+  /** Those behind it in its lanes; looks at the whole of them. */
+  behind({ header }: Entry): readonly Entry[] {
+    return lanesOf(header).flatMap((name) => this.lanes.get(name)?.after(placeOf(header)) ?? []);
+  }
+
+  /** Nothing behind this dead letter goes before it is unblocked. */
+  block(entry: Entry): void {
+    for (const name of lanesOf(entry.header)) {
+      const blockers = [...(this.blockers.get(name) ?? []), entry];
+      blockers.sort((left, right) => placeOf(left.header) - placeOf(right.header));
+      this.blockers.set(name, blockers);
+    }
+  }
+
+  unblock(entry: Entry, nowMs: number): void {
+    for (const name of lanesOf(entry.header)) {
+      const left = (this.blockers.get(name) ?? []).filter((each) => each !== entry);
+      if (left.length > 0) this.blockers.set(name, left);
+      else this.blockers.delete(name);
+    }
+    this.freed(entry, nowMs);
   }
 
   /** Those behind it in its lane that are about the same row. */
-  sameEntityBehind({ header }: Entry): Entry[] {
-    const { entity } = header;
+  sameEntityBehind(entry: Entry): Entry[] {
+    const { entity } = entry.header;
     if (entity === null) return [];
-    const behind = this.lanes.get(header.lane)?.after(header.seq) ?? [];
-    return behind.filter(({ header: other }) => other.entity?.table === entity.table && other.entity.id === entity.id);
+    return this.behind(entry).filter(
+      ({ header: other }) => other.entity?.table === entity.table && other.entity.id === entity.id,
+    );
   }
 
   insert(entry: Entry, nowMs: number): void {
@@ -64,8 +110,9 @@ export class Schedule {
   /** Takes out a settled entry; the next of its lane may go. */
   remove(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
     const lanes = this.lanesWith(entry);
+    const place = placeOf(entry.header);
     for (const lane of lanes) {
-      if (isServersVerdict) lane.settledSeq = Math.max(lane.settledSeq ?? 0, entry.header.seq);
+      if (isServersVerdict && place >= (lane.settled?.place ?? 0)) lane.settled = { seq: entry.header.seq, place };
       lane.remove(entry);
       if (lane.size === 0) this.lanes.delete(lane.name);
     }
@@ -180,7 +227,9 @@ export class Schedule {
   /** The first of each of its lanes, and nothing holds any of them. */
   private isReady(head: Entry, nowMs: number): boolean {
     return (
-      isDue(head, nowMs) && this.lanesWith(head).every((lane) => lane.head === head && !this.heldLanes.has(lane.name))
+      isDue(head, nowMs) &&
+      this.blockerOf(head) === undefined &&
+      this.lanesWith(head).every((lane) => lane.head === head && !this.heldLanes.has(lane.name))
     );
   }
 

@@ -1,6 +1,5 @@
-import type { MutationHeader } from '../mutation/record.ts';
+import { type DeadLetter, type MutationHeader, placeOf } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
-import type { WireError } from '../protocol/wire.ts';
 import type { Entry, RowLeft } from './entry.ts';
 import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
@@ -47,6 +46,12 @@ export class Unconfirmed {
   /** Every number that may be pending, for the oldest; dropped like those above. */
   private readonly pendingSeqs = new Heap<number>((left, right) => left - right);
   private highestSeq = 0;
+  /** Whether a dead letter of this type holds its lane, as the app says now. */
+  readonly mayHoldLane: (type: string) => boolean;
+
+  constructor(mayHoldLane: (type: string) => boolean) {
+    this.mayHoldLane = mayHoldLane;
+  }
 
   get(id: string): Entry | undefined {
     return this.byId.get(id);
@@ -90,6 +95,12 @@ export class Unconfirmed {
     if (older !== undefined) {
       if (older.header.seq > header.seq) return;
       this.forget(older, nowMs, false);
+    }
+    // Edited, a dead letter that held its lane makes way for the one that has its place; what stands on its row stays.
+    const replaced = header.replaces === null ? undefined : this.byId.get(header.replaces);
+    if (replaced !== undefined && placeOf(replaced.header) === header.place) {
+      this.suspectOrphans(this.childrenOf.get(replaced.header.id) ?? []);
+      this.forget(replaced, nowMs, false);
     }
     const lastError = header.attempts.at(-1)?.error ?? null;
     const entry: Entry = {
@@ -179,9 +190,31 @@ export class Unconfirmed {
     return entry.header.operation === 'create' ? [...children, ...this.schedule.sameEntityBehind(entry)] : children;
   }
 
+  /** How many wait for this one: those behind it in its lane, and those that depend on it. */
+  countWaitingFor(entry: Entry): number {
+    return new Set([...this.schedule.behind(entry), ...(this.childrenOf.get(entry.header.id) ?? [])]).size;
+  }
+
   /** Another tab has disposed of the parent; should this one deliver, it has to look at the children. */
   suspectOrphans(children: Iterable<Entry>): void {
     for (const child of children) this.suspectedOrphans.add(child);
+  }
+
+  /** Nobody knows it any more, and it has not taken effect: what depends on it cannot stand. */
+  parentGone(parentId: string): void {
+    for (const child of this.childrenOf.get(parentId) ?? []) {
+      if (child.phase.kind !== 'waiting') continue;
+      child.openParents.add(parentId);
+      this.suspectedOrphans.add(child);
+      this.changed(child);
+    }
+  }
+
+  /** Parents that nobody knows (any more), of those that were never retried: confirmed, or disposed of. */
+  get unknownParentIds(): readonly string[] {
+    return [...this.childrenOf].flatMap(([id, children]) =>
+      !this.byId.has(id) && [...children].some(({ header }) => header.generation === 0) ? [id] : [],
+    );
   }
 
   /** Those that wait for a parent which is dead or gone, each with its parent's id; they are suspected no longer. */
@@ -191,7 +224,7 @@ export class Unconfirmed {
       const parentId = [...orphan.openParents].find((id) => {
         const parent = this.byId.get(id);
         // One that was retried stands behind it now, perhaps in the same lane: neither could ever go.
-        return parent === undefined || parent.phase.kind === 'failed' || parent.header.seq > orphan.header.seq;
+        return parent === undefined || this.isGivenUp(parent) || placeOf(parent.header) > placeOf(orphan.header);
       });
       // One that is being rewritten is looked at again when that is over: its body may just have changed.
       if (orphan.amendId !== null) continue;
@@ -214,23 +247,46 @@ export class Unconfirmed {
 
   /** Confirmed, or gone: keeps nothing of it. */
   forget(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
-    if (this.deadLetters.delete(entry)) this.counts.failed -= 1;
-    else this.leavePending(entry, nowMs, isServersVerdict);
+    if (this.deadLetters.delete(entry)) {
+      this.counts.failed -= 1;
+      this.schedule.unblock(entry, nowMs);
+    } else this.leavePending(entry, nowMs, isServersVerdict);
     this.byId.delete(entry.header.id);
     this.bySeq.delete(entry.header.seq);
     this.suspectedOrphans.delete(entry);
   }
 
   /** Makes a pending one a dead letter. */
-  bury(entry: Entry, error: WireError, failedAtMs: number, nowMs: number, isServersVerdict: boolean): void {
-    if (entry.phase.kind === 'failed') return;
+  bury({ header, error, failedAtMs, holdsLane }: DeadLetter, nowMs: number, isServersVerdict: boolean): void {
+    const entry = this.bySeq.get(header.seq);
+    if (entry === undefined || entry.phase.kind === 'failed') return;
+    entry.header = header;
     this.leavePending(entry, nowMs, isServersVerdict);
-    entry.phase = { kind: 'failed', error, failedAtMs };
+    entry.phase = { kind: 'failed', error, failedAtMs, holdsLane };
     entry.lastError = error;
+    if (this.holdsLane(entry)) this.schedule.block(entry);
     // Another tab may have made it a dead letter before it had seen them all.
     this.suspectOrphans(this.childrenOf.get(entry.header.id) ?? []);
     this.deadLetters.add(entry);
     this.counts.failed += 1;
+  }
+
+  /** Whether those behind this dead letter, and those that stand on it, wait for someone to decide. */
+  holdsLane({ phase, header }: Entry): boolean {
+    return phase.kind === 'failed' && phase.holdsLane && this.mayHoldLane(header.type);
+  }
+
+  /** Its lane goes on without it, and what stands on it cannot stand. */
+  stopHolding(entry: Entry, nowMs: number): void {
+    if (entry.phase.kind !== 'failed' || !this.holdsLane(entry)) return;
+    // Only the leader may give up what stands on it, so this is noted as if each had named it.
+    for (const dependant of this.dependants(entry)) {
+      this.dependOn(dependant, [entry.header.id]);
+      this.changed(dependant);
+    }
+    entry.phase = { ...entry.phase, holdsLane: false };
+    this.schedule.unblock(entry, nowMs);
+    this.changed(entry);
   }
 
   setSending(entry: Entry, batchId: number | null): void {
@@ -244,6 +300,11 @@ export class Unconfirmed {
     this.counts.processing -= 1;
     entry.phase = { kind: 'waiting' };
     this.changed(entry);
+  }
+
+  /** Whether this tab has settled it, and that is not stored yet. */
+  isSettling(seq: number): boolean {
+    return this.settling.has(seq);
   }
 
   settlementBegun(seq: number): void {
@@ -331,9 +392,9 @@ export class Unconfirmed {
 
   /** The first edit behind it of the same row, in its lane, that was made on one of these versions. */
   editMadeOn(header: MutationHeader, { sinceVersion, untilVersion }: RowLeft): Entry | undefined {
-    return this.edits.get(editKey(header))?.find(({ header: { seq, edit } }) => {
-      const madeOn = edit?.baseRowVersion ?? null;
-      return seq > header.seq && madeOn !== null && madeOn >= sinceVersion && madeOn <= untilVersion;
+    return this.edits.get(editKey(header))?.find(({ header: other }) => {
+      const madeOn = other.edit?.baseRowVersion ?? null;
+      return placeOf(other) > placeOf(header) && madeOn !== null && madeOn >= sinceVersion && madeOn <= untilVersion;
     });
   }
 
@@ -352,6 +413,10 @@ export class Unconfirmed {
     if (edits?.size === 0) this.edits.delete(key);
   }
 
+  private isGivenUp(entry: Entry): boolean {
+    return entry.phase.kind === 'failed' && !this.holdsLane(entry);
+  }
+
   private leavePending(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
     this.setWaiting(entry);
     this.counts.pending -= 1;
@@ -363,7 +428,7 @@ export class Unconfirmed {
     this.expiries.forget(entry);
     this.unlistNear(entry);
     this.slots.forget(entry);
-    for (const id of entry.header.dependsOn) {
+    for (const id of [...entry.header.dependsOn, ...entry.openParents]) {
       const children = this.childrenOf.get(id);
       children?.delete(entry);
       if (children?.size === 0) this.childrenOf.delete(id);

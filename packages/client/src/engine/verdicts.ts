@@ -1,4 +1,4 @@
-import type { RetryRules } from '../mutation/definition.ts';
+import type { DeadLetterPolicy, RetryRules } from '../mutation/definition.ts';
 import type { AttemptRecord, MutationHeader } from '../mutation/record.ts';
 import { keptResult } from '../mutation/slots.ts';
 import type { Json, WireError, WireOutcome } from '../protocol/wire.ts';
@@ -13,10 +13,12 @@ export interface EngineRules {
   readonly retryRules: (type: string) => RetryRules;
   /** Whether slots may ask for what the server returns for this type. */
   readonly keepsResult: (type: string) => boolean;
+  /** What a type says of its lane; the default for one that is not declared. */
+  readonly onDeadLetter: (type: string) => DeadLetterPolicy;
 }
 
 /** Why something that has had no effect will have none. */
-type CancelReason = Pick<Extract<Settlement, { kind: 'cancelled' }>, 'reason' | 'payload'>;
+type CancelReason = Pick<Extract<Settlement, { kind: 'cancelled' }>, 'reason' | 'payload' | 'act'>;
 
 /** A deferral is looked at again after this, doubling, in milliseconds: what it waits for is on another line. */
 const DEFERRAL_MS_BASE = 200;
@@ -156,15 +158,30 @@ export class Verdicts {
     return [{ kind: 'refused', header: entry.header }];
   }
 
-  /** Dead letters of this one and of all that stands on it. */
-  failed(entry: Entry, error: WireError, moment: Moment, isLedgered: boolean): readonly Settlement[] {
-    const orphans = this.mutations.dependants(entry);
+  /**
+   * Dead letters of this one and of all that stands on it. `isDecided`: it follows from what a person has decided about
+   * another, and they are not asked again.
+   */
+  failed(
+    entry: Entry,
+    error: WireError,
+    moment: Moment,
+    isLedgered: boolean,
+    isDecided: boolean = false,
+  ): readonly Settlement[] {
+    const holdsLane = !isDecided && this.rules.onDeadLetter(entry.header.type) !== 'continue';
+    // Where the lane is held, so is all that stands on it: it lives if someone retries this one with success.
+    const orphans = holdsLane ? [] : this.mutations.dependants(entry);
     if (isLedgered) this.mutations.settlementBegun(entry.header.seq);
     else this.mutations.ownSettlementBegun(entry.header);
-    this.mutations.bury(entry, error, moment.wallMs, moment.nowMs, isLedgered);
-    const deadLetter = { header: entry.header, error, failedAtMs: moment.wallMs };
+    const deadLetter = { header: entry.header, error, failedAtMs: moment.wallMs, holdsLane };
+    this.mutations.bury(deadLetter, moment.nowMs, isLedgered);
     const settlement = { kind: 'failed', deadLetter, ...(isLedgered ? {} : { isOwn: true as const }) } as const;
-    return [settlement, ...this.passOnBase(entry.header), ...this.orphaned(orphans, entry.header.id, moment)];
+    return [
+      settlement,
+      ...this.passOnBase(entry.header),
+      ...this.orphaned(orphans, entry.header.id, moment, isDecided),
+    ];
   }
 
   /** Takes out one that has had no effect and will have none, and makes dead letters of what stands on it. */
@@ -173,7 +190,7 @@ export class Verdicts {
     this.mutations.ownSettlementBegun(entry.header);
     this.mutations.forget(entry, moment.nowMs, false);
     const cancelled = { kind: 'cancelled', header: entry.header, cancelledAtMs: moment.wallMs, ...why } as const;
-    return [cancelled, ...this.passOnBase(entry.header), ...this.orphaned(orphans, entry.header.id, moment)];
+    return [cancelled, ...this.passOnBase(entry.header), ...this.orphaned(orphans, entry.header.id, moment, true)];
   }
 
   /** One that cannot have been sent, and is not to be sent any more. */
@@ -182,11 +199,11 @@ export class Verdicts {
   }
 
   /** What cannot stand without its parent is not sent. */
-  orphaned(orphans: readonly Entry[], parentId: string, moment: Moment): readonly Settlement[] {
+  orphaned(orphans: readonly Entry[], parentId: string, moment: Moment, isDecided: boolean): readonly Settlement[] {
     const error = parentFailed(parentId);
     return orphans.flatMap((child) => {
       if (child.phase.kind !== 'waiting') return [];
-      if (child.amendId === null) return this.failed(child, error, moment, false);
+      if (child.amendId === null) return this.failed(child, error, moment, false, isDecided);
       // Buried when it is let go.
       child.openParents.add(parentId);
       this.mutations.suspectOrphans([child]);

@@ -63,6 +63,13 @@ export interface MutationDefinition<
    * or the limits refuse, or what belongs to another lane, the new mutation is stored by itself.
    */
   readonly coalesce?: (older: Payload<Schema>, newer: Payload<Schema>) => Payload<Schema>;
+  /**
+   * What becomes of its lane when one of this type is a dead letter. `continue`: the next one goes. `hold`: those behind it
+   * wait, also those that depend on it, until it is retried (and then goes before them), discarded, or the lane is
+   * released with `queue.releaseLane`. `ask`: the same, and `queue.on('laneBlocked')` asks what to do.
+   * @default 'continue'
+   */
+  readonly onDeadLetter?: DeadLetterPolicy;
   /** How refusals of this type are retried. @default 5 retries, 1 s doubling to 30 s, full jitter */
   readonly retry?: Partial<RetryRules>;
   /**
@@ -128,6 +135,8 @@ export interface EditBase {
   /** The row as the server gave it. A merge and a patch need it. */
   readonly row?: object | undefined;
 }
+
+export type DeadLetterPolicy = 'continue' | 'hold' | 'ask';
 
 /** `medium` is another word for `normal`. */
 export type Priority = 'high' | 'normal' | 'medium' | 'low';

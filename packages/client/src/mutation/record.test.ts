@@ -31,6 +31,7 @@ const header: MutationHeader = {
   version: 1,
   lane: 'accounts:a',
   alsoLanes: [],
+  place: 3,
   operation: 'update',
   entity: { table: 'accounts', id: 'a' },
   priority: 'normal',
@@ -45,7 +46,7 @@ const header: MutationHeader = {
   bodyChecksum: 99,
   attempts: [{ attemptNumber: 1, answeredAtMs: 1_700_000_000_001, error }],
 };
-const deadLetter: DeadLetter = { header, error, failedAtMs: 5 };
+const deadLetter: DeadLetter = { header, error, failedAtMs: 5, holdsLane: false };
 const completed: CompletedRecord = {
   id: header.id,
   seq: 7,

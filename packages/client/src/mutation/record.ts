@@ -36,6 +36,8 @@ export interface MutationHeader {
   readonly lane: string;
   /** More lanes that it stands in, for one with members of several; most often none. */
   readonly alsoLanes: readonly string[];
+  /** Where it stands in its lane, by number; null for where `seq` puts it. One retried in a lane that was held for it keeps its place. */
+  readonly place: number | null;
   readonly operation: Operation;
   readonly entity: EntityRef | null;
   readonly priority: RecordPriority;
@@ -114,6 +116,13 @@ export interface DeadLetter {
   readonly header: MutationHeader;
   readonly error: WireError;
   readonly failedAtMs: number;
+  /** Its type said so when it died, and nobody has released the lane since. */
+  readonly holdsLane: boolean;
+}
+
+/** Lanes are in the order of this. */
+export function placeOf({ place, seq }: Pick<MutationHeader, 'place' | 'seq'>): number {
+  return place ?? seq;
 }
 
 /** History of a confirmed mutation, without its payload. */
@@ -127,6 +136,58 @@ export interface CompletedRecord {
   readonly attemptCount: number;
   /** What the server returned, where its type says that slots may ask for it; a large one in part. */
   readonly result?: Json;
+}
+
+/** What a person or the app can do to mutations that are there; each leaves a record. */
+export const ACT_KINDS = [
+  'retry',
+  'forceRetry',
+  'discard',
+  'edit',
+  'cancel',
+  'clearStuck',
+  'releaseLane',
+  'pause',
+  'resume',
+  'export',
+  'resolveConflict',
+] as const;
+
+export type ActKind = (typeof ACT_KINDS)[number];
+
+/** Who did what, when and why. */
+export interface Act {
+  /** One for all that was done by one call. */
+  readonly id: string;
+  readonly kind: ActKind;
+  /** The queue's user, unless the call named another. */
+  readonly actor: string;
+  readonly reason: string | null;
+  /** By the device's clock. */
+  readonly atMs: number;
+}
+
+/** An act, and what it touched. */
+export interface ActRecord extends Act {
+  readonly touchedCount: number;
+  readonly ids: readonly string[];
+}
+
+/** A mutation that someone disposed of, without its payload. */
+export interface DisposedRecord {
+  readonly id: string;
+  readonly type: string;
+  readonly entity: EntityRef | null;
+  /** Null for one that was taken back before it was sent. */
+  readonly error: WireError | null;
+  /** The one that was made of it by editing. */
+  readonly replacedBy: string | null;
+  /** What an edit in conflict that gave way would have set. */
+  readonly payload: JsonObject | null;
+  /** Null where nobody decided, but a strategy. */
+  readonly act: Act | null;
+  /** By the device's clock. */
+  readonly atMs: number;
 }
 
 const attempt = v.object({
@@ -145,7 +206,7 @@ const wireError: v.GenericSchema<WireError> = v.object({
 const seq = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const entity = v.nullable(v.object({ table: v.string(), id: v.string() }));
 
-const header: v.GenericSchema<MutationHeader> = v.object({
+const header: v.GenericSchema<unknown, MutationHeader> = v.object({
   seq,
   id: v.string(),
   generation: v.number(),
@@ -153,6 +214,7 @@ const header: v.GenericSchema<MutationHeader> = v.object({
   version: v.number(),
   lane: v.string(),
   alsoLanes: v.array(v.string()),
+  place: v.optional(v.nullable(v.number()), null),
   operation: v.picklist(['create', 'update', 'delete', 'custom']),
   entity,
   priority: v.picklist(['high', 'normal', 'low']),
@@ -197,11 +259,16 @@ const body: v.GenericSchema<MutationBody> = v.object({
   edit: v.exactOptional(v.custom<EditBody>(isObject)),
 });
 
-const deadLetter: v.GenericSchema<DeadLetter> = v.object({ header, error: wireError, failedAtMs: v.number() });
+const deadLetter: v.GenericSchema<unknown, DeadLetter> = v.object({
+  header,
+  error: wireError,
+  failedAtMs: v.number(),
+  holdsLane: v.optional(v.boolean(), false),
+});
 
 const json: v.GenericSchema<Json> = v.custom<Json>(() => true);
 
-const completed: v.GenericSchema<CompletedRecord> = v.object({
+const completed: v.GenericSchema<unknown, CompletedRecord> = v.object({
   id: v.string(),
   seq,
   type: v.string(),
@@ -212,6 +279,29 @@ const completed: v.GenericSchema<CompletedRecord> = v.object({
   result: v.exactOptional(json),
 });
 
+const actEntries = {
+  id: v.string(),
+  kind: v.picklist(ACT_KINDS),
+  actor: v.string(),
+  reason: v.nullable(v.string()),
+  atMs: v.number(),
+};
+const actRecord: v.GenericSchema<unknown, ActRecord> = v.object({
+  ...actEntries,
+  touchedCount: v.number(),
+  ids: v.array(v.string()),
+});
+const disposed: v.GenericSchema<unknown, DisposedRecord> = v.object({
+  id: v.string(),
+  type: v.string(),
+  entity,
+  error: v.nullable(wireError),
+  replacedBy: v.nullable(v.string()),
+  payload: v.nullable(object),
+  act: v.nullable(v.object(actEntries)),
+  atMs: v.number(),
+});
+
 /** What came out of storage: the record, or the bytes that no longer read as one. */
 export type Parsed<Record> =
   | { readonly kind: 'record'; readonly record: Record }
@@ -220,9 +310,11 @@ export type Parsed<Record> =
 export const parseHeader = (text: string): Parsed<MutationHeader> => parseSealed(header, text);
 export const parseDeadLetter = (text: string): Parsed<DeadLetter> => parseSealed(deadLetter, text);
 export const parseCompleted = (text: string): Parsed<CompletedRecord> => parseSealed(completed, text);
+export const parseDisposed = (text: string): Parsed<DisposedRecord> => parseSealed(disposed, text);
+export const parseAct = (text: string): Parsed<ActRecord> => parseSealed(actRecord, text);
 
 /** A record's text, sealed: its checksum in hexadecimal, a space, its JSON. */
-export function sealRecord(record: MutationHeader | DeadLetter | CompletedRecord): string {
+export function sealRecord(record: MutationHeader | DeadLetter | CompletedRecord | DisposedRecord | ActRecord): string {
   const text = JSON.stringify(record);
   return `${checksum(text).toString(16).padStart(8, '0')} ${text}`;
 }
@@ -244,7 +336,7 @@ export function parseBody(text: string, expectedChecksum: number): Parsed<Mutati
   }
 }
 
-function parseSealed<Record>(schema: v.GenericSchema<Record>, text: string): Parsed<Record> {
+function parseSealed<Record>(schema: v.GenericSchema<unknown, Record>, text: string): Parsed<Record> {
   const unreadable = { kind: 'unreadable', text } as const;
   const json = text.slice(9);
   if (text.slice(0, 9) !== `${checksum(json).toString(16).padStart(8, '0')} `) return unreadable;

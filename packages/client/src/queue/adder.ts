@@ -2,6 +2,7 @@ import type { EditBase, MutationOptions } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationBody, MutationHeader } from '../mutation/record.ts';
 import { ATOMIC_TYPE, type Json } from '../protocol/wire.ts';
+import { type Acts, deadLetterOf } from './acts.ts';
 import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { Addition } from './merge-plan.ts';
@@ -25,6 +26,7 @@ export interface AdderPorts extends Omit<PlacerPorts, 'opened'> {
   readonly newId: (wallMs: number) => string;
   /** What a mutation is made on, as far as anybody says or knows. */
   readonly editOf: PrepareContext['editOf'];
+  readonly act: Acts['act'];
   /** The parts of the queue once it is open; rejects when it is not. */
   readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore; readonly reader: QueueReader }>;
 }
@@ -94,7 +96,7 @@ export class Adder {
     if (entry === undefined) return this.replace(id, null, checked);
     if (entry.header.lane !== checked.described.lane) throw otherLane(entry.header, checked.described.lane);
     if (entry.phase.kind === 'failed') {
-      const deadLetter = { header: entry.header, error: entry.phase.error, failedAtMs: entry.phase.failedAtMs };
+      const [deadLetter = null] = deadLetterOf(entry);
       return this.replace(id, entry.header, checked, deadLetter);
     }
     const release = this.ports.capacity.claim({
@@ -171,11 +173,12 @@ export class Adder {
     const dependsOn = await this.openParentsOf(addition.header.dependsOn);
     const ready = { ...addition, header: { ...addition.header, dependsOn } };
     const { id } = deadLetter.header;
-    const header = await store.replace(deadLetter, ready, this.ports.wallMs());
+    const header = await store.replace(deadLetter, ready, this.ports.act('edit', {}), runner.mayHoldLane);
     // Retried, discarded or replaced meanwhile.
     if (header === null) throw unknownMutation(id);
-    runner.discarded([id]);
+    // First the one that has its place: what stands on the old one's row now stands on this.
     runner.added([header]);
+    runner.discarded([id]);
     return this.ports.added({ header, payload: addition.payload, durability: store.durability }, ready);
   }
 
@@ -199,8 +202,11 @@ export class Adder {
   private async openParentsOf(ids: readonly string[]): Promise<readonly string[]> {
     const open: string[] = [];
     for (const id of ids) {
-      const status = await (await this.ports.opened()).reader.status(id);
-      if (status?.status === 'pending' || status?.status === 'processing') open.push(id);
+      const { reader, runner } = await this.ports.opened();
+      const status = await reader.status(id);
+      const isOpen = status?.status === 'pending' || status?.status === 'processing';
+      // A dead letter that holds its lane may yet take effect: what is added on top of it waits as well.
+      if (isOpen || runner.holdsLane(id)) open.push(id);
       else if (status === undefined) throw unknownMutation(id);
       else if (status.status !== 'completed') throw parentFailed(id);
     }

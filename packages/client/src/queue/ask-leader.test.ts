@@ -4,6 +4,9 @@ import { AskLeader, type CancelAnswer } from './ask-leader.ts';
 import type { TabMessage } from './tab-message.ts';
 import { FakeClock } from './testing-queue/fake-clock.ts';
 
+const act = { id: 'act', kind: 'cancel', actor: 'ann', reason: null, atMs: 0 } as const;
+const cancel = (id: string) => ({ kind: 'cancel', ids: [id], act }) as const;
+
 /** Two tabs whose messages travel only when the test says so. */
 function twoTabs(answer: (id: string) => Promise<CancelAnswer>) {
   const clock = new FakeClock();
@@ -13,7 +16,10 @@ function twoTabs(answer: (id: string) => Promise<CancelAnswer>) {
     new AskLeader({
       isLeader: () => isLeader,
       answers: {
-        cancel: ({ id }) => answer(id),
+        cancel: ({ ids }) => Promise.all(ids.map(answer)),
+        pause: async () => 'paused',
+        hurry: async () => [],
+        unstick: async () => [],
         keepBack: async () => ({ amendId: 'none', epoch: '0', headers: [] }),
         nextAttempt: async () => null,
       },
@@ -38,13 +44,13 @@ function twoTabs(answer: (id: string) => Promise<CancelAnswer>) {
 test('Q14 · each question gets its own answer, whichever comes first', async () => {
   const { follower, sent, arrive } = twoTabs(async (id) => (id === 'a' ? 'cancelled' : 'tooLate'));
 
-  const answers = Promise.all([follower.ask({ kind: 'cancel', id: 'a' }), follower.ask({ kind: 'cancel', id: 'b' })]);
+  const answers = Promise.all([follower.ask(cancel('a')), follower.ask(cancel('b'))]);
   const [first, second] = sent.splice(0);
   await arrive(second);
   await arrive(first);
   for (const message of sent.splice(0)) await arrive(message);
 
-  expect(await answers).toEqual(['cancelled', 'tooLate']);
+  expect(await answers).toEqual([['cancelled'], ['tooLate']]);
 });
 
 test('Q14 · a question that arrives twice is acted on once', async () => {
@@ -54,21 +60,21 @@ test('Q14 · a question that arrives twice is acted on once', async () => {
     return acted.length === 1 ? 'cancelled' : 'tooLate';
   });
 
-  const answer = follower.ask({ kind: 'cancel', id: 'a' });
+  const answer = follower.ask(cancel('a'));
   const [question] = sent.splice(0);
   await arrive(question);
   await arrive(question);
   expect(sent).toHaveLength(1);
   await arrive(sent[0]);
 
-  expect(await answer).toBe('cancelled');
+  expect(await answer).toEqual(['cancelled']);
   expect(acted).toEqual(['a']);
 });
 
 test('Q14 · an answer that comes too late, or to nobody, changes nothing', async () => {
   const { clock, follower, sent, arrive } = twoTabs(async () => 'cancelled');
 
-  const answer = follower.ask({ kind: 'cancel', id: 'a' }, 250);
+  const answer = follower.ask(cancel('a'), 250);
   await clock.pass(250);
   for (const message of sent.splice(0)) await arrive(message);
   for (const message of sent.splice(0)) await arrive(message);
@@ -91,14 +97,14 @@ test('Q21 · what was kept back for an asker that has given up waiting is let go
 test('Q14 · the tab that delivers asks itself, without a message', async () => {
   const { leader, sent } = twoTabs(async () => 'cancelled');
 
-  expect(await leader.ask({ kind: 'cancel', id: 'a' })).toBe('cancelled');
+  expect(await leader.ask(cancel('a'))).toEqual(['cancelled']);
   expect(sent).toEqual([]);
 });
 
 test('Q14 · whoever still waits when the queue is closed is told that nobody knows', async () => {
   const { follower } = twoTabs(async () => 'cancelled');
 
-  const answer = follower.ask({ kind: 'cancel', id: 'a' });
+  const answer = follower.ask(cancel('a'));
   follower.end();
 
   expect(await answer).toBe('unknown');

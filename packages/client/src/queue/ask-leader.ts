@@ -1,4 +1,4 @@
-import type { MutationHeader } from '../mutation/record.ts';
+import type { Act, MutationHeader } from '../mutation/record.ts';
 import type { Alarms } from './alarms.ts';
 import type { TabMessage } from './tab-message.ts';
 
@@ -7,8 +7,17 @@ export type CancelAnswer = 'cancelled' | 'tooLate' | 'unknown';
 
 /** What a tab may ask the one that delivers, which alone knows what surely was never sent; by kind. */
 export interface Questions {
-  /** Take this back, if it cannot have been sent. */
-  readonly cancel: { readonly asked: { readonly id: string }; readonly answer: CancelAnswer };
+  /** Take these back, if they cannot have been sent; an answer for each. */
+  readonly cancel: {
+    readonly asked: { readonly ids: readonly string[]; readonly act: Act };
+    readonly answer: readonly CancelAnswer[];
+  };
+  /** Nothing is to be sent any more: answered once nothing is on its way. */
+  readonly pause: { readonly asked: object; readonly answer: 'paused' };
+  /** Forget the backoffs of these, and ask the server at once if the line was down; the answer is which waited for that. */
+  readonly hurry: { readonly asked: { readonly ids: readonly string[] }; readonly answer: readonly string[] };
+  /** Call off and send again what is stuck; the answer is which that was. */
+  readonly unstick: { readonly asked: object; readonly answer: readonly string[] };
   /** Do not send these while I rewrite them, as far as they were never sent. */
   readonly keepBack: { readonly asked: { readonly ids: readonly string[] }; readonly answer: KeptBack };
   /** In how many milliseconds you send or ask the server again; null when that is not a matter of time. */

@@ -3,7 +3,7 @@ import { canonicalJson } from '../mutation/canonical-json.ts';
 import { checksum } from '../mutation/checksum.ts';
 import type { ConflictStrategy } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import { type EditHeader, type MutationBody, type MutationHeader, writeBody } from '../mutation/record.ts';
+import { type Act, type EditHeader, type MutationBody, type MutationHeader, writeBody } from '../mutation/record.ts';
 import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import { type Resolution, resolveConflict } from '../delivery/conflicts/resolve-conflict.ts';
 import { mergeThreeWay } from '../delivery/conflicts/three-way-merge.ts';
@@ -127,7 +127,7 @@ export class ConflictDesk {
   async choose(
     seq: number,
     choice: ConflictChoice<JsonObject>,
-    note: { readonly actor: string; readonly reason: string; readonly wallMs: number },
+    act: Act,
   ): Promise<
     | { readonly kind: 'amended'; readonly header: MutationHeader; readonly payload: JsonObject }
     | { readonly kind: 'gaveWay' }
@@ -141,14 +141,17 @@ export class ConflictDesk {
       const body = (await store.bodies([header])).get(seq);
       if (body === undefined) return null;
       if (choice === 'theirs') {
-        if (await store.giveWay(stored, body.payload, note)) return { kind: 'gaveWay' };
+        if (await store.giveWay(stored, body.payload, act)) return { kind: 'gaveWay' };
         continue;
       }
       const theirs = body.edit?.theirs ?? { row: null, rowVersion: null };
       const payload = choice === 'mine' ? mineOver(theirs.row, body) : choice.payload;
       const anew = madeAnew(header, body, payload, theirs, false);
       const [amended] = (await store.amend([{ stored, ...anew }], await store.currentEpoch())) ?? [];
-      if (amended !== undefined) return { kind: 'amended', header: amended, payload };
+      if (amended === undefined) continue;
+      // The choice stands in the store, whatever becomes of the record of it.
+      await store.record(act, [header.id]).catch((error: unknown) => this.ports.report(error));
+      return { kind: 'amended', header: amended, payload };
     }
   }
 }

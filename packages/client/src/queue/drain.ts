@@ -57,5 +57,6 @@ function isDraining(runner: Runner, snapshot: QueueSnapshot): boolean {
   // A tab that does not deliver sees only what the other one tells.
   return engine.isLeader
     ? engine.isBusy(runner.moment().nowMs) || isChecking
-    : snapshot.waitingFor === 'nothing' && snapshot.pendingCount > 0;
+    : snapshot.waitingFor === 'nothing' &&
+        (snapshot.processingCount > 0 || engine.mutations.schedule.hasReady(runner.moment().nowMs));
 }

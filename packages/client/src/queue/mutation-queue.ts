@@ -1,5 +1,5 @@
-import type { Engine } from '../engine/engine.ts';
 import type { WaitingFor } from '../engine/engine-io.ts';
+import type { Entry } from '../engine/entry.ts';
 import type {
   AnyMutationDefinition,
   AtomicMember,
@@ -10,13 +10,14 @@ import type {
   ResultOfType,
 } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
+import type { ActRecord, MutationHeader } from '../mutation/record.ts';
 import type { SlotKind } from '../mutation/slots.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Durability } from '../ports/storage.ts';
 import { DebugLog, type DebugOption, errorData } from '../telemetry/debug-log.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import { Emitter } from '../telemetry/emitter.ts';
+import { type ActOptions, type ActResult, Acts, matching, type MutationFilter } from './acts.ts';
 import { Adder } from './adder.ts';
 import type { CancelAnswer } from './ask-leader.ts';
 import { Capacity } from './capacity.ts';
@@ -30,7 +31,7 @@ import { type Explanation, type MutationStatus, statusOfCompleted } from './muta
 import {
   HISTORY_MS,
   type Identity,
-  PAUSE_GRACE_MS,
+  onDeadLetterOf,
   type QueueOptions,
   type ResolvedOptions,
   resolveOptions,
@@ -39,6 +40,9 @@ import type { Stored } from './placer.ts';
 import { checkPayload } from './prepare-mutation.ts';
 import type { QueueEvents, Settled, StoredEvent } from './queue-events.ts';
 import {
+  type BlockedLane,
+  type DeadLetterDetails,
+  exportOf,
   isSameSnapshot,
   PAGE_COUNT,
   type PendingMutation,
@@ -83,6 +87,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private readonly adder: Adder;
   private readonly capacity: Capacity;
   private readonly bases: EditBases;
+  private readonly acts: Acts;
   private snapshot: QueueSnapshot;
   private opening: Promise<void>;
   private isRead = false;
@@ -101,6 +106,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       stored: new Emitter(onThrow),
       amended: new Emitter(onThrow),
       settled: new Emitter(onThrow),
+      laneBlocked: new Emitter(onThrow),
       retryComplete: new Emitter(onThrow),
       // A listener for errors that throws has nobody left to tell.
       error: new Emitter(() => {}),
@@ -126,6 +132,12 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       const { pending = 0, failed = 0, pendingBytes = 0 } = this.parts?.runner.engine.mutations.counts ?? {};
       return { count: pending + failed, bytes: pendingBytes };
     });
+    this.acts = new Acts({
+      opened: () => this.opened(),
+      userId: this.identity.userId,
+      wallMs: () => this.options.clock.wallMs(),
+      newId: () => this.options.newId(this.options.clock.wallMs()),
+    });
     this.snapshot = snapshotOf(null, false);
     this.opening = this.open();
     this.bases = new EditBases(() => this.opened());
@@ -134,6 +146,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       capacity: this.capacity,
       wallMs: () => this.options.clock.wallMs(),
       newId: (wallMs) => this.options.newId(wallMs),
+      act: (kind, options) => this.acts.act(kind, options),
       added: (stored, { input }) => {
         const { id } = stored.header;
         if (input?.onRetry !== undefined) this.verdicts.onRetry(id, input.onRetry);
@@ -200,9 +213,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * Takes a mutation back. `cancelled`: it is gone and never was sent. `tooLate`: it may have been sent, or is settled.
    * `unknown`: this device does not know it, or the tab that delivers did not answer; it may be sent, or not.
    */
-  async cancel(id: string): Promise<CancelAnswer> {
-    const { runner } = await this.opened();
-    return runner.cancel(id);
+  async cancel(id: string, options: ActOptions = {}): Promise<CancelAnswer> {
+    return this.acts.cancel(id, options);
   }
 
   /** The verdict on a mutation by its id: also after a restart, and from any tab. Rejects with `UNKNOWN_MUTATION`. */
@@ -282,14 +294,11 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /**
    * Stops sending, in every tab and after a restart too. What is on its way is let finish, and cut off after 5 s (it is
-   * sent again later, and takes effect once). Resolves when nothing is on its way from this tab. Adding goes on.
+   * sent again later, and takes effect once). Resolves when nothing is on its way from any tab, after 7 s at the latest:
+   * a tab that does not answer by then is frozen or gone, and looks before it sends again. Adding goes on.
    */
-  async pause(): Promise<void> {
-    const { runner, store } = await this.opened();
-    await store.setPaused(this.options.clock.wallMs());
-    runner.dispatch({ kind: 'paused' });
-    runner.post({ kind: 'paused' });
-    await runner.whenIdle(PAUSE_GRACE_MS);
+  async pause(options: ActOptions = {}): Promise<void> {
+    return this.acts.pause(options);
   }
 
   /** Sends again, and says whether that has begun. */
@@ -357,26 +366,94 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.parts?.runner.dispatch({ kind: 'loginChanged' });
   }
 
-  /** Sends a dead letter again, last in its lane. False when it is not a dead letter (any more). */
-  async retry(id: string): Promise<boolean> {
-    const { runner, store } = await this.opened();
-    const deadLetter = deadLetterOf(runner.engine, id);
-    const header = deadLetter === null ? null : await store.retry(deadLetter);
-    if (header === null) return false;
-    runner.added([header]);
-    // Behind others that this tab has not looked at, it becomes known with them.
-    // It is stored, whatever becomes of the look; that is reported and repeated elsewhere.
-    if (runner.engine.mutations.get(id)?.header.seq !== header.seq) await runner.watch.catchUp().catch(() => {});
-    return true;
+  /**
+   * Sends a dead letter again: before those that it held up where its type holds the lane, else last in its lane. Touches
+   * nothing when it is not a dead letter (any more).
+   */
+  async retry(id: string, options: ActOptions = {}): Promise<ActResult> {
+    return this.acts.retry(({ engine }) => entriesOf(engine.mutations.get(id)), options);
   }
 
-  /** Disposes of a dead letter for good; who asked and why is kept. False when it is not a dead letter (any more). */
-  async discard(id: string, reason: string): Promise<boolean> {
-    const { runner, store } = await this.opened();
-    const deadLetter = deadLetterOf(runner.engine, id);
-    if (deadLetter === null || !(await store.discard(deadLetter, reason, this.options.clock.wallMs()))) return false;
-    runner.discarded([id]);
-    return true;
+  /**
+   * Sends it now, whatever is in the way: a dead letter again, a pending one without waiting for its backoff, and the server
+   * is asked at once if the line was down. Touches nothing that is on its way, or confirmed.
+   */
+  async forceRetry(id: string, options: ActOptions = {}): Promise<ActResult> {
+    return this.acts.forceRetry(id, options);
+  }
+
+  /** The same in the name of someone else, who must be named, with their reason. Rejects with `INVALID_OPTION` without. */
+  async adminRetry(id: string, { actor, reason }: Required<ActOptions>): Promise<ActResult> {
+    return this.acts.forceRetry(id, { actor: actor ?? '', reason: reason ?? '' });
+  }
+
+  /** Sends dead letters again: all, or those that the filter means; each after those it depends on. */
+  async retryFailed(filter: MutationFilter = {}, options: ActOptions = {}): Promise<ActResult> {
+    return this.acts.retry(
+      (runner) => matching(runner, filter).filter(({ phase }) => phase.kind === 'failed'),
+      options,
+    );
+  }
+
+  /** Disposes of a dead letter, or of a pending one that surely was never sent. Touches nothing else. */
+  async remove(id: string, options: ActOptions = {}): Promise<ActResult> {
+    return this.acts.remove(id, options);
+  }
+
+  /**
+   * Disposes of all, or of those that the filter means, for good: dead letters, and pending ones that surely were never sent.
+   * What may have been sent stays, and settles by itself.
+   */
+  async clear(filter: MutationFilter = {}, options: ActOptions = {}): Promise<ActResult> {
+    return this.acts.clear(filter, options);
+  }
+
+  /**
+   * Calls off and sends again what is stuck: on its way for more than twice `attemptTimeoutMs`, or with nothing that it waits
+   * for and yet not sent for a minute. Loses nothing. Touches nothing when the tab that delivers does not answer.
+   */
+  async clearStuck(options: ActOptions = {}): Promise<ActResult> {
+    return this.acts.clearStuck(options);
+  }
+
+  /** Disposes of a dead letter for good; who asked and why is kept. Touches nothing when it is not one (any more). */
+  async discard(id: string, reason: string, { actor }: Pick<ActOptions, 'actor'> = {}): Promise<ActResult> {
+    const options = actor === undefined ? { reason } : { actor, reason };
+    return this.acts.discard(({ engine }) => entriesOf(engine.mutations.get(id)), options);
+  }
+
+  /** Lets a lane go on that dead letters hold (`onDeadLetter`). They stay, and what stands on them fails: `PARENT_FAILED`. */
+  async releaseLane(lane: string, options: ActOptions = {}): Promise<ActResult> {
+    return this.acts.releaseLane(lane, options);
+  }
+
+  /** Lanes that wait for a person to decide on a dead letter. */
+  listBlockedLanes(): readonly BlockedLane[] {
+    return this.parts?.reader.blockedLanes() ?? [];
+  }
+
+  /** What people and the app did to mutations, the newest first, at most `limit`. Kept are the last 1,000 commits of acts. */
+  async listActs({ limit = PAGE_COUNT }: { readonly limit?: number } = {}): Promise<readonly ActRecord[]> {
+    return this.acts.list(limit);
+  }
+
+  /** A dead letter with every answer about it, and its payload; undefined for what is none. */
+  async readDeadLetter(id: string): Promise<DeadLetterDetails | undefined> {
+    return (await this.opened()).reader.deadLetter(id);
+  }
+
+  /**
+   * The dead letters (all, or those that the filter means) as JSON, with payloads and every answer, and a checksum over
+   * `deadLetters`. They stay; that they were exported is recorded.
+   */
+  async exportDeadLetters(filter: MutationFilter = {}, options: ActOptions = {}): Promise<string> {
+    const { runner, store, reader } = await this.opened();
+    const act = this.acts.act('export', options);
+    const failed = matching(runner, filter).filter(({ phase }) => phase.kind === 'failed');
+    const deadLetters = await reader.deadLetters(failed);
+    const ids = deadLetters.map(({ id }) => id);
+    await store.record(act, ids);
+    return exportOf(deadLetters, this.identity, act);
   }
 
   /** The versions to choose between, for an edit that waits for a person; undefined for any other mutation. */
@@ -406,8 +483,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const payload =
       typeof choice === 'string' ? choice : { payload: await this.checkedPayload(header, choice.payload) };
     const reason = by.reason ?? (choice === 'theirs' ? 'Chose the other version' : 'Chose this version');
-    const note = { actor: by.actor, reason, wallMs: this.options.clock.wallMs() };
-    const chosen = await runner.conflicts.choose(header.seq, payload, note);
+    const act = this.acts.act('resolveConflict', { actor: by.actor, reason });
+    const chosen = await runner.conflicts.choose(header.seq, payload, act);
     if (chosen === null) return false;
     if (chosen.kind === 'gaveWay') {
       runner.discarded([id]);
@@ -486,6 +563,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         settled: (settlement) => {
           this.bases.take(settlement);
           this.verdicts.take(settlement);
+          if (settlement.kind === 'failed') this.askAbout(settlement.deadLetter.header.id);
         },
         discarded: (ids) => this.verdicts.discarded(ids),
         failed: (error) => this.fail(error),
@@ -493,9 +571,17 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     );
     this.parts = { runner, store, reader: new QueueReader({ runner, store, verdicts: this.verdicts, identity }) };
     await runner.open();
-    await store.sweepCompleted(clock.wallMs() - HISTORY_MS);
+    await store.sweepHistory(clock.wallMs() - HISTORY_MS);
     this.isRead = true;
     this.changed([]);
+    for (const { deadLetterId } of this.listBlockedLanes()) this.askAbout(deadLetterId);
+  }
+
+  /** Where its type says so, someone is asked what is to become of its lane. */
+  private askAbout(deadLetterId: string): void {
+    const blocked = this.listBlockedLanes().find((each) => each.deadLetterId === deadLetterId);
+    if (blocked !== undefined && onDeadLetterOf(this.definitions.get(blocked.type)) === 'ask')
+      this.listeners.laneBlocked.emit(blocked);
   }
 
   private async opened(): Promise<Parts> {
@@ -558,10 +644,8 @@ function eventOf({ header: { id, seq, type, revision }, payload }: Pick<Stored, 
   return { id, seq, type, payload, revision };
 }
 
-function deadLetterOf(engine: Engine, id: string): DeadLetter | null {
-  const entry = engine.mutations.get(id);
-  if (entry?.phase.kind !== 'failed') return null;
-  return { header: entry.header, error: entry.phase.error, failedAtMs: entry.phase.failedAtMs };
+function entriesOf(entry: Entry | undefined): readonly Entry[] {
+  return entry === undefined ? [] : [entry];
 }
 
 function otherRow(type: string): HoldfastError {

@@ -1,7 +1,7 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Waiting, WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
-import type { AttemptRecord, CompletedRecord } from '../mutation/record.ts';
+import type { Act, AttemptRecord, CompletedRecord } from '../mutation/record.ts';
 import type { ErrorCode } from '../protocol/error-codes.ts';
 import type { EntityRef, WireError } from '../protocol/wire.ts';
 
@@ -45,6 +45,15 @@ export interface Explanation extends MutationStatus {
   readonly behindId: string | null;
   /** Whose login it is sent under, and in which workspace. */
   readonly login: { readonly userId: string; readonly workspaceId: string };
+  /** Who paused the queue, when and why; null when it is not paused. */
+  readonly pausedBy: Act | null;
+  /** Whether it can still be taken back: it surely was never sent. Null where only the tab that delivers knows. */
+  readonly canCancel: boolean | null;
+  /** Ids it depends on that are not confirmed. */
+  readonly parentIds: readonly string[];
+  /** How many wait for it, in its lane or because they depend on it, and what becomes of them. */
+  readonly waitingCount: number;
+  readonly whatBecomesOfThem: string;
   /** What a person can do about it. */
   readonly whatToDo: string;
 }

@@ -1,6 +1,11 @@
 import { v7 } from 'uuid';
-import { type AnyMutationDefinition, RETRY_DEFAULTS, type RetryRules } from '../mutation/definition.ts';
 import { atomicDefinition } from '../mutation/atomic.ts';
+import {
+  type AnyMutationDefinition,
+  type DeadLetterPolicy,
+  RETRY_DEFAULTS,
+  type RetryRules,
+} from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import { OpenTypes } from '../mutation/undeclared.ts';
 import { browserNetwork } from '../network/browser-network.ts';
@@ -88,6 +93,7 @@ export interface ResolvedOptions {
   readonly debug: DebugOption;
 }
 
+const DEAD_LETTER_POLICIES: readonly DeadLetterPolicy[] = ['continue', 'hold', 'ask'];
 export const ATTEMPT_TIMEOUT_MS = 30_000;
 export const QUEUE_CAP_COUNT = 1_000;
 export const QUEUE_CAP_BYTES = 10_000_000;
@@ -131,6 +137,10 @@ export function retryRulesOf(definition: AnyMutationDefinition | undefined): Ret
   return { ...RETRY_DEFAULTS, ...definition?.retry };
 }
 
+export function onDeadLetterOf(definition: AnyMutationDefinition | undefined): DeadLetterPolicy {
+  return definition?.onDeadLetter ?? 'continue';
+}
+
 function byType(
   definitions: readonly AnyMutationDefinition[],
   undeclared: 'refuse' | 'allow',
@@ -138,6 +148,9 @@ function byType(
   const map = undeclared === 'allow' ? new OpenTypes() : new Map<string, AnyMutationDefinition>();
   for (const definition of definitions) {
     if (map.has(definition.type)) throw invalid('mutations', 'types that differ', definition.type);
+    const policy = onDeadLetterOf(definition);
+    if (!DEAD_LETTER_POLICIES.includes(policy))
+      throw invalid(`${definition.type}.onDeadLetter`, "'continue', 'hold' or 'ask'", policy);
     map.set(definition.type, definition);
   }
   map.set(ATOMIC_TYPE, atomicDefinition(map));

@@ -171,6 +171,7 @@ function recordOf(
       version,
       lane,
       alsoLanes,
+      place: null,
       operation,
       entity,
       priority: priorityOf(input.priority),

@@ -395,6 +395,37 @@ describe('delivery', () => {
     expect(device.server.requests.length).toBe(20);
   });
 
+  test('S12 · a dead letter that was stored although the store said no, and discarded meanwhile, does not come back', async () => {
+    const device = new TestDevice();
+    device.server.judge = () => 'rejected';
+    let isLying = true;
+    const storage: OpenStorage = async (name) => {
+      const disk = await device.storage.open(name);
+      return {
+        durability: disk.durability,
+        commit: async (batch) => {
+          const result = await disk.commit(batch);
+          if (isLying && batch.changes.some(({ key }) => key.startsWith('f/'))) throw new Error('Who knows.');
+          return result;
+        },
+        read: (keys) => disk.read(keys),
+        scan: (query) => disk.scan(query),
+        estimate: () => disk.estimate(),
+        close: () => disk.close(),
+      };
+    };
+    const queue = await device.open({ storage });
+    const { id, settled } = await queue.add(note('a'));
+    await settled;
+    await device.clock.settle();
+    isLying = false;
+
+    expect(await queue.discard(id, 'typed twice')).toMatchObject({ touchedCount: 1 });
+    await device.clock.pass(5_000);
+
+    expect(Object.keys(await device.storage.dump()).filter((key) => key.startsWith('f/'))).toEqual([]);
+  });
+
   test('S10 · a body that no longer reads is a dead letter that is never sent, and the others go on', async () => {
     const device = new TestDevice();
     const queue = await device.open();
@@ -456,7 +487,7 @@ describe('delivery', () => {
 
     expect(other.peekStatus(id)).toMatchObject({ status: 'failed', lastError: { code: 'UNREADABLE_RECORD' } });
     expect(device.server.requests).toEqual([]);
-    expect(await other.retry(id)).toBe(true);
+    expect(await other.retry(id)).toMatchObject({ touchedCount: 1 });
     await device.clock.settle();
     expect(device.server.effects).toEqual([id]);
   });
@@ -552,7 +583,9 @@ describe('pausing', () => {
     const leader = await device.open();
     const other = await device.open();
     device.browser.isLosingMessages = true;
-    await other.pause();
+    const pausing = other.pause();
+    await device.clock.pass(7_000);
+    await pausing;
     await leader.add(note('a'));
     await device.clock.settle();
     expect(device.server.requests).toEqual([]);

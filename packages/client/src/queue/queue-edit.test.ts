@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { parseDisposed } from '../mutation/record.ts';
 import { createOptimisticStore } from '../optimistic/optimistic-store.ts';
 import type { OpenStorage } from '../ports/storage.ts';
 import { type Notes, note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
@@ -93,8 +94,10 @@ describe('edit', () => {
     expect(await answer.handle.settled).toMatchObject({ status: 'completed' });
     expect(queue.getSnapshot()).toMatchObject({ failedCount: 0, pendingCount: 0 });
     expect(await queue.settled(handle.id)).toEqual({ status: 'cancelled', id: handle.id });
-    const note_ = JSON.parse((await device.storage.dump())[`x/${handle.id}`] ?? '') as object;
-    expect(note_).toMatchObject({ replacedBy: answer.id, reason: 'Edited' });
+    expect(parseDisposed((await device.storage.dump())[`x/${handle.id}`] ?? '')).toMatchObject({
+      record: { replacedBy: answer.id, act: { kind: 'edit', actor: 'ann' } },
+    });
+    expect(await queue.listActs()).toMatchObject([{ kind: 'edit', ids: [handle.id] }]);
     await expect(queue.edit(handle.id, { id: 'a', text: 'again' })).rejects.toMatchObject({ code: 'UNKNOWN_MUTATION' });
   });
 

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { parseDisposed } from '../mutation/record.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
+
+const NOTHING = { touchedCount: 0, ids: [] };
 
 describe('draining', () => {
   test('Q18 · it resolves when all that was pending has settled, with counts and progress', async () => {
@@ -177,29 +180,28 @@ describe('dead letters', () => {
   test('R6 · one that is retried keeps its id, with a new number and generation', async () => {
     const { device, queue, id } = await withDeadLetter();
 
-    expect(await queue.retry(id)).toBe(true);
+    expect(await queue.retry(id)).toEqual({ touchedCount: 1, ids: [id] });
 
     expect(await queue.settled(id)).toMatchObject({ status: 'completed', id });
     expect(device.server.requests.at(-1)?.request.mutations).toMatchObject([
       { id, seq: 2, generation: 1, payload: { id: 'a', text: 'x' } },
     ]);
-    expect(await queue.retry(id)).toBe(false);
+    expect(await queue.retry(id)).toEqual(NOTHING);
     expect((await queue.getStatus()).counts).toEqual({ pending: 0, processing: 0, completed: 1, failed: 0 });
   });
 
   test('R6 · one that is disposed of is gone, and who asked why is kept', async () => {
     const { device, queue, id } = await withDeadLetter();
 
-    expect(await queue.discard(id, 'typed twice')).toBe(true);
+    expect(await queue.discard(id, 'typed twice')).toEqual({ touchedCount: 1, ids: [id] });
 
     expect(await queue.settled(id)).toEqual({ status: 'cancelled', id });
-    expect(JSON.parse((await device.storage.dump())[`x/${id}`] ?? '{}')).toMatchObject({
-      id,
-      reason: 'typed twice',
-      error: { code: 'BUSY' },
+    expect(await queue.listActs()).toMatchObject([{ kind: 'discard', actor: 'ann', reason: 'typed twice', ids: [id] }]);
+    expect(parseDisposed((await device.storage.dump())[`x/${id}`] ?? '')).toMatchObject({
+      record: { id, error: { code: 'BUSY' }, act: { reason: 'typed twice' } },
     });
     expect(Object.keys(await device.storage.dump()).filter((key) => /^[pfb]\//.test(key))).toEqual([]);
-    expect(await queue.discard(id, 'again')).toBe(false);
+    expect(await queue.discard(id, 'again')).toEqual(NOTHING);
   });
 
   test.each(['retry', 'discard'] as const)('R6 · after a restart %s does the same', async (action) => {
@@ -208,7 +210,9 @@ describe('dead letters', () => {
     const again = await device.open();
     expect(again.getSnapshot()).toMatchObject({ failedCount: 1, pendingCount: 0 });
 
-    expect(action === 'retry' ? await again.retry(id) : await again.discard(id, 'old')).toBe(true);
+    expect(action === 'retry' ? await again.retry(id) : await again.discard(id, 'old')).toMatchObject({
+      touchedCount: 1,
+    });
 
     expect(await again.settled(id)).toMatchObject({ status: action === 'retry' ? 'completed' : 'cancelled' });
   });
@@ -219,7 +223,9 @@ describe('dead letters', () => {
       const { device, queue, id } = await withDeadLetter();
       const other = await device.open();
 
-      expect(action === 'retry' ? await other.retry(id) : await other.discard(id, 'old')).toBe(true);
+      expect(action === 'retry' ? await other.retry(id) : await other.discard(id, 'old')).toMatchObject({
+        touchedCount: 1,
+      });
       await device.clock.settle();
 
       for (const tab of [queue, other]) {
@@ -235,7 +241,7 @@ describe('dead letters', () => {
 
     const ended = await Promise.all([queue.retry(id), other.retry(id)]);
 
-    expect(ended.toSorted()).toEqual([false, true]);
+    expect(ended.reduce((sum, { touchedCount }) => sum + touchedCount, 0)).toBe(1);
     await device.clock.settle();
     expect(device.server.effects).toEqual([id]);
     expect((await queue.getStatus()).counts).toMatchObject({ pending: 0, completed: 1, failed: 0 });
@@ -249,8 +255,8 @@ describe('dead letters', () => {
     const pending = await queue.add(note('c'));
 
     for (const id of [confirmed.id, pending.id, 'nobody']) {
-      expect(await queue.retry(id)).toBe(false);
-      expect(await queue.discard(id, 'x')).toBe(false);
+      expect(await queue.retry(id)).toEqual(NOTHING);
+      expect(await queue.discard(id, 'x')).toEqual(NOTHING);
     }
   });
 });

@@ -1,4 +1,5 @@
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { BlockedLane } from './queue-reader.ts';
 import type { EntityRef, Json, JsonObject, WireError } from '../protocol/wire.ts';
 
 /** The server's verdict on a mutation, or that someone disposed of it. */
@@ -26,6 +27,11 @@ export interface QueueEvents {
   readonly amended: StoredEvent;
   /** The verdict, whichever tab it came to. */
   readonly settled: Settled;
+  /**
+   * A dead letter of a type with `onDeadLetter: 'ask'` holds its lane, and someone must say what to do: `retry` or `discard`
+   * it, or `releaseLane`. Told in every tab, and again after a restart.
+   */
+  readonly laneBlocked: BlockedLane;
   /** A retry has come to a verdict; not called for those that settle at the first attempt. */
   readonly retryComplete: { readonly id: string; readonly isSuccess: boolean; readonly attemptCount: number };
   /** Something went wrong that the app may want to show or report; nothing is lost by it. */

@@ -247,7 +247,7 @@ describe('expiresAt', () => {
       sentence: 'Not sent: the time in which it was to be sent has passed.',
     });
     await queue.resume();
-    expect(await queue.retry(id)).toBe(true);
+    expect(await queue.retry(id)).toMatchObject({ touchedCount: 1 });
     await device.clock.settle();
     expect(device.server.effects).toEqual([id]);
   });

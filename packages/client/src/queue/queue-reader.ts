@@ -1,7 +1,9 @@
 import type { WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
+import { checksum } from '../mutation/checksum.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import type { JsonObject, WireError } from '../protocol/wire.ts';
+import type { Act, AttemptRecord } from '../mutation/record.ts';
+import type { EntityRef, JsonObject, Operation, WireError } from '../protocol/wire.ts';
 import {
   type Explanation,
   type MutationStatus,
@@ -51,6 +53,53 @@ export interface QueueStatus {
   readonly oldestPendingAgeMs: number | null;
   /** Payloads of what is pending. */
   readonly sizeBytes: number;
+}
+
+/** A lane in which nothing goes until a person has decided on a dead letter. */
+export interface BlockedLane {
+  readonly lane: string;
+  readonly deadLetterId: string;
+  readonly type: string;
+  readonly error: WireError;
+  /** By the device's clock. */
+  readonly sinceMs: number;
+  /** How many wait behind it in its lane, or depend on it. */
+  readonly waitingCount: number;
+}
+
+/** All that is known of a dead letter. */
+export interface DeadLetterDetails {
+  readonly id: string;
+  readonly type: string;
+  readonly version: number;
+  readonly lane: string;
+  readonly operation: Operation;
+  readonly entity: EntityRef | null;
+  /** How often it was retried by hand. */
+  readonly generation: number;
+  /** By the device's clock. */
+  readonly createdAtMs: number;
+  readonly failedAtMs: number;
+  readonly error: WireError;
+  /** Every answer about it since it was added, or last retried by hand. */
+  readonly attempts: readonly AttemptRecord[];
+  readonly holdsLane: boolean;
+  /** Null when it can no longer be read. */
+  readonly payload: JsonObject | null;
+  readonly metadata: JsonObject | null;
+}
+
+/** Version of what `exportDeadLetters` gives. */
+const EXPORT_FORMAT = 1;
+
+/** A file for people and programs; `checksum` is over the JSON text of `deadLetters`, as the records of the store have it. */
+export function exportOf(deadLetters: readonly DeadLetterDetails[], identity: Identity, act: Act): string {
+  const sum = checksum(JSON.stringify(deadLetters)).toString(16).padStart(8, '0');
+  const { actor, reason, atMs } = act;
+  const exported = { actor, reason, atMs };
+  const { userId, workspaceId } = identity;
+  const about = { holdfast: 'dead-letters', format: EXPORT_FORMAT, userId, workspaceId, exported };
+  return JSON.stringify({ ...about, checksum: sum, deadLetters }, null, 2);
 }
 
 /** A pending mutation with what it is about to do. */
@@ -113,17 +162,53 @@ export class QueueReader {
     if (status === undefined) throw unknownMutation(id);
     const { engine } = this.runner;
     const entry = engine.mutations.get(id);
-    const head = entry === undefined ? undefined : engine.mutations.schedule.ahead(entry);
+    const { schedule } = engine.mutations;
+    const before = entry === undefined ? undefined : (schedule.blockerOf(entry) ?? schedule.ahead(entry));
     const whatToDo =
       status.status === 'failed'
         ? (status.lastError?.hint ?? 'Correct it and call `retry(id)`, or `discard(id)` it.')
         : WAITING_ADVICE[status.waitingFor];
     return {
       ...status,
-      behindId: status.waitingFor === 'lane' ? (head?.header.id ?? null) : null,
+      behindId: status.waitingFor === 'lane' ? (before?.header.id ?? null) : null,
       login: this.identity,
+      pausedBy: engine.gates.isPaused ? await this.store.pausedBy() : null,
+      canCancel:
+        entry === undefined || entry.phase.kind === 'failed' ? false : engine.isLeader ? engine.canCancel(id) : null,
+      parentIds: [...(entry?.openParents ?? [])],
+      waitingCount: entry === undefined ? 0 : engine.mutations.countWaitingFor(entry),
+      whatBecomesOfThem: whatBecomesOf(entry, entry !== undefined && engine.mutations.holdsLane(entry)),
       whatToDo,
     };
+  }
+
+  async deadLetter(id: string): Promise<DeadLetterDetails | undefined> {
+    const entry = this.runner.engine.mutations.get(id);
+    if (entry?.phase.kind !== 'failed') return undefined;
+    return (await this.deadLetters([entry]))[0];
+  }
+
+  async deadLetters(entries: readonly Entry[]): Promise<readonly DeadLetterDetails[]> {
+    const bodies = await this.store.bodies(entries.map(({ header }) => header));
+    return entries.flatMap(({ header, phase }) => {
+      if (phase.kind !== 'failed') return [];
+      const { id, seq, generation, type, version, lane, operation, entity, createdAtMs, attempts } = header;
+      const { error, failedAtMs, holdsLane } = phase;
+      const { payload = null, metadata = null } = bodies.get(seq) ?? {};
+      const about = { id, type, version, lane, operation, entity, generation, createdAtMs };
+      return [{ ...about, failedAtMs, error, attempts, holdsLane, payload, metadata }];
+    });
+  }
+
+  blockedLanes(): readonly BlockedLane[] {
+    const { mutations } = this.runner.engine;
+    return [...mutations.schedule.heldBy()].flatMap(([lane, entry]) => {
+      const { header, phase } = entry;
+      if (phase.kind !== 'failed') return [];
+      const { id, type } = header;
+      const waitingCount = mutations.countWaitingFor(entry);
+      return [{ lane, deadLetterId: id, type, error: phase.error, sinceMs: phase.failedAtMs, waitingCount }];
+    });
   }
 
   listUnconfirmed(limit: number): readonly MutationStatus[] {
@@ -188,6 +273,14 @@ export class QueueReader {
       return payload === undefined ? [] : [{ id, seq, type, payload, revision }];
     });
   }
+}
+
+function whatBecomesOf(entry: Entry | undefined, holdsLane: boolean): string {
+  if (entry === undefined) return 'Nothing waits for it.';
+  if (entry.phase.kind !== 'failed')
+    return 'They go when it is settled; should it fail, those that depend on it fail too.';
+  if (holdsLane) return 'They wait until it is retried or discarded, or `releaseLane` lets them go on without it.';
+  return 'They go on without it; those that depend on it have failed too.';
 }
 
 /** The queue at a glance; before it is read, empty. */

@@ -2,21 +2,27 @@ import type { Settlement } from '../engine/engine-io.ts';
 import { nextHybridTime } from '../delivery/conflicts/hybrid-time.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import {
+  type Act,
   type CompletedRecord,
   type DeadLetter,
+  type DisposedRecord,
   type MutationBody,
   type MutationHeader,
   type Parsed,
+  parseAct,
   parseBody,
   parseCompleted,
   parseDeadLetter,
+  parseDisposed,
   parseHeader,
+  placeOf,
   RECORD_FORMAT,
   sealRecord,
 } from '../mutation/record.ts';
 import type { Random } from '../ports/clock.ts';
 import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
 import type { JsonObject } from '../protocol/wire.ts';
+import { ActLog, changeOfAct } from './act-log.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, seqKey, seqOfKey } from './record-keys.ts';
 
 /** In place of an edit's hybrid time until it is stored. */
@@ -86,6 +92,13 @@ export interface Claim {
   readonly bodies: ReadonlyMap<number, Parsed<MutationBody>>;
 }
 
+/** A dead letter and the text it stands as, letter by letter: sealed anew it need not be the same. */
+interface StoredDeadLetter {
+  readonly key: string;
+  readonly text: string;
+  readonly record: DeadLetter;
+}
+
 const PAGE = 1_000;
 /**
  * Power loss may take the last commits of a relaxed store, and the server may have seen their mutations. So as not to give
@@ -97,6 +110,7 @@ const RELAXED_GAP_COUNT = { min: 10_000, max: 2 ** 30 } as const;
 /** The queue's records in a store: what is written together, under which keys, and on which condition. */
 export class QueueStore {
   readonly clientId: string;
+  readonly acts: ActLog;
   private readonly storage: Storage;
   /** Numbers that the next commit leaves out. */
   private gapCount: number;
@@ -107,6 +121,7 @@ export class QueueStore {
 
   private constructor(storage: Storage, clientId: string, lastSeq: string | null, gapCount: number) {
     this.storage = storage;
+    this.acts = new ActLog(storage);
     this.clientId = clientId;
     this.lastSeq = lastSeq;
     this.gapCount = gapCount;
@@ -212,20 +227,15 @@ export class QueueStore {
    * Disposes of an edit that waits for a person, who chose the other version; who and why is kept, and what the edit would
    * have set. False when its header is not as it was read.
    */
-  async giveWay(
-    { header, text }: StoredHeader,
-    payload: JsonObject,
-    { actor, reason, wallMs }: { readonly actor: string; readonly reason: string; readonly wallMs: number },
-  ): Promise<boolean> {
+  async giveWay({ header, text }: StoredHeader, payload: JsonObject, act: Act): Promise<boolean> {
     const key = seqKey(PENDING, header.seq);
-    const { id, type, entity } = header;
-    const note = { id, type, entity, reason, actor, payload, discardedAtMs: wallMs };
     const result = await this.storage.commit({
       expect: [{ key, value: text }],
       changes: [
         { kind: 'delete', key },
         { kind: 'delete', key: seqKey(BODY, header.seq) },
-        { kind: 'put', key: DISCARDED + id, value: JSON.stringify(note) },
+        disposal(header, { act, atMs: act.atMs, payload }),
+        changeOfAct(act, [header.id]),
       ],
     });
     return result.kind === 'committed';
@@ -254,8 +264,14 @@ export class QueueStore {
   }
 
   async wasDiscarded(id: string): Promise<boolean> {
-    const [text = null] = await this.storage.read([DISCARDED + id]);
-    return text !== null;
+    const [was = false] = await this.wereDiscarded([id]);
+    return was;
+  }
+
+  async wereDiscarded(ids: readonly string[]): Promise<readonly boolean[]> {
+    if (ids.length === 0) return [];
+    const texts = await this.storage.read(ids.map((id) => DISCARDED + id));
+    return texts.map((text) => text !== null);
   }
 
   async completedCount(): Promise<number> {
@@ -268,12 +284,27 @@ export class QueueStore {
     return text !== null;
   }
 
-  async setPaused(pausedAtMs: number | null): Promise<void> {
-    const change: Change =
-      pausedAtMs === null
-        ? { kind: 'delete', key: META.paused }
-        : { kind: 'put', key: META.paused, value: String(pausedAtMs) };
-    await this.storage.commit({ expect: [], changes: [change] });
+  /** Who paused, when and why; null when nobody has, or what stands there no longer reads. */
+  async pausedBy(): Promise<Act | null> {
+    const [text = null] = await this.storage.read([META.paused]);
+    const parsed = text === null ? null : parseAct(text);
+    return parsed?.kind === 'record' ? parsed.record : null;
+  }
+
+  async setPaused(act: Act | null): Promise<void> {
+    const changes: Change[] =
+      act === null
+        ? [{ kind: 'delete', key: META.paused }]
+        : [
+            { kind: 'put', key: META.paused, value: sealRecord({ ...act, ids: [], touchedCount: 0 }) },
+            changeOfAct(act, []),
+          ];
+    await this.storage.commit({ expect: [], changes });
+  }
+
+  /** Keeps what was done elsewhere than in the store. */
+  async record(act: Act, ids: readonly string[]): Promise<void> {
+    await this.storage.commit({ expect: [], changes: [changeOfAct(act, ids)] });
   }
 
   /** Under which this tab's claims and settlements count, as long as no higher one stands in the store. */
@@ -353,15 +384,27 @@ export class QueueStore {
     return bodies;
   }
 
-  /** Writes the verdicts of one answer; false when another tab has taken over, and then nothing is written. */
-  async settle(settlements: readonly Settlement[]): Promise<boolean> {
+  /**
+   * Writes the verdicts of one answer; false when another tab has taken over, and then nothing is written. `isRepeat`: an
+   * earlier try has failed, though perhaps only for us.
+   */
+  async settle(settlements: readonly Settlement[], isRepeat: boolean): Promise<boolean> {
     const isOwn: Expectation = { key: META.epoch, value: this.ownEpoch };
-    const counter = await this.countCompleted(settlements);
+    const left = isRepeat ? await this.withoutStoredFailures(settlements) : settlements;
+    const counter = await this.countCompleted(left);
     const result = await this.storage.commit({
       expect: [isOwn],
-      changes: [...settlements.flatMap(changesOfSettlement), ...counter],
+      changes: [...left.flatMap(changesOfSettlement), ...actsOf(left), ...counter],
     });
     return result.kind === 'committed';
+  }
+
+  /** A dead letter that is stored already may have been disposed of since, and must not come back. */
+  private async withoutStoredFailures(settlements: readonly Settlement[]): Promise<readonly Settlement[]> {
+    const seqs = settlements.flatMap((each) => (each.kind === 'failed' ? [each.deadLetter.header.seq] : []));
+    const pending = await this.arePending(seqs);
+    const stored = new Set(seqs.filter((_, index) => pending[index] !== true));
+    return settlements.filter((each) => each.kind !== 'failed' || !stored.has(each.deadLetter.header.seq));
   }
 
   /** The counter as it will stand; one whose verdict is stored already (a commit that failed only for us) counts once. */
@@ -376,84 +419,152 @@ export class QueueStore {
     return [{ kind: 'put', key: META.completedCount, value: String(Number(count ?? 0) + newCount) }];
   }
 
-  /** Makes a dead letter pending again, last in its lane; null when it is not there any more. */
-  async retry(deadLetter: DeadLetter): Promise<MutationHeader | null> {
-    const { header } = deadLetter;
-    const key = seqKey(FAILED, header.seq);
-    const [text = null, body = null] = await this.storage.read([key, seqKey(BODY, header.seq)]);
-    if (text === null || body === null) return null;
-    // The text that stands there, not the record sealed anew: that need not be the same, letter by letter.
-    return this.numbered(1, [{ key, value: text }], (seq) => {
-      // Whoever asks for it now wants it sent, whenever it was to be sent before.
-      const again = {
-        ...header,
-        seq,
-        generation: header.generation + 1,
-        attempts: [],
-        expiresAtMs: null,
-        // A conflict that nobody has decided is looked at anew.
-        ...(header.edit === undefined ? {} : { edit: { ...header.edit, conflict: null } }),
-      };
-      const changes: Change[] = [
-        { kind: 'delete', key },
-        { kind: 'delete', key: seqKey(BODY, header.seq) },
-        { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(again) },
-        { kind: 'put', key: seqKey(BODY, seq), value: body },
-      ];
-      return { result: again, changes };
+  /**
+   * Makes dead letters pending again, in the order given, and says which: those that were still there. One that holds its
+   * lane keeps its place there; the others go last.
+   */
+  async retry(
+    deadLetters: readonly DeadLetter[],
+    act: Act,
+    mayHoldLane: (type: string) => boolean,
+  ): Promise<readonly MutationHeader[]> {
+    for (;;) {
+      const found = await this.findDead(deadLetters);
+      const bodies = await this.storage.read(found.map(({ record }) => seqKey(BODY, record.header.seq)));
+      const there = found.flatMap((each, index) => {
+        const body = bodies[index] ?? null;
+        return body === null ? [] : [{ ...each, body }];
+      });
+      if (there.length === 0) return [];
+      const retried = await this.numbered(
+        there.length,
+        there.map(({ key, text }) => ({ key, value: text })),
+        (firstSeq) => {
+          const result: MutationHeader[] = [];
+          const changes: Change[] = [];
+          there.forEach(({ key, record, body }, index) => {
+            const { header } = record;
+            const seq = firstSeq + index;
+            const place = placeOfRetry(record, mayHoldLane);
+            const { generation } = header;
+            // Whoever asks for it now wants it sent, whenever it was to be sent before.
+            const again: MutationHeader = {
+              ...header,
+              seq,
+              place,
+              generation: generation + 1,
+              attempts: [],
+              expiresAtMs: null,
+              // A conflict that nobody has decided is looked at anew.
+              ...(header.edit === undefined ? {} : { edit: { ...header.edit, conflict: null } }),
+            };
+            result.push(again);
+            changes.push(
+              { kind: 'delete', key },
+              { kind: 'delete', key: seqKey(BODY, header.seq) },
+              { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(again) },
+              { kind: 'put', key: seqKey(BODY, seq), value: body },
+            );
+          });
+          const ids = result.map(({ id }) => id);
+          return { result, changes: [...changes, changeOfAct(act, ids)] };
+        },
+      );
+      // Else another tab has disposed of one of them meanwhile.
+      if (retried !== null) return retried;
+    }
+  }
+
+  /** Disposes of dead letters for good, keeping who did it and why; says of which: those that were still there. */
+  async discard(deadLetters: readonly DeadLetter[], act: Act): Promise<readonly string[]> {
+    return this.changeDead(deadLetters, act, ({ key, record: { header, error } }) => [
+      { kind: 'delete', key },
+      { kind: 'delete', key: seqKey(BODY, header.seq) },
+      disposal(header, { act, atMs: act.atMs, error }),
+    ]);
+  }
+
+  /** Lets their lanes go on without them; says of which: those that were still there, and held their lane. */
+  async release(deadLetters: readonly DeadLetter[], act: Act): Promise<readonly string[]> {
+    return this.changeDead(deadLetters, act, ({ key, record }) =>
+      record.holdsLane ? [{ kind: 'put', key, value: sealRecord({ ...record, holdsLane: false }) }] : [],
+    );
+  }
+
+  private async changeDead(
+    deadLetters: readonly DeadLetter[],
+    act: Act,
+    changesOf: (dead: StoredDeadLetter) => readonly Change[],
+  ): Promise<readonly string[]> {
+    for (;;) {
+      const found = await this.findDead(deadLetters);
+      const touched = found.filter((dead) => changesOf(dead).length > 0);
+      if (touched.length === 0) return [];
+      const ids = touched.map(({ record }) => record.header.id);
+      const result = await this.storage.commit({
+        expect: touched.map(({ key, text }) => ({ key, value: text })),
+        changes: [...touched.flatMap(changesOf), changeOfAct(act, ids)],
+      });
+      if (result.kind === 'committed') return ids;
+    }
+  }
+
+  /** What stands under the keys of these, where it is still a dead letter. */
+  private async findDead(deadLetters: readonly DeadLetter[]): Promise<readonly StoredDeadLetter[]> {
+    const keys = deadLetters.map(({ header }) => seqKey(FAILED, header.seq));
+    const texts = await this.storage.read(keys);
+    return deadLetters.flatMap((believed, index) => {
+      const [key, text] = [keys[index] ?? '', texts[index] ?? null];
+      if (text === null) return [];
+      const parsed = parseDeadLetter(text);
+      // What another tab has made of it since counts; one that no longer reads is what this tab has read before.
+      return [{ key, text, record: parsed.kind === 'record' ? parsed.record : believed }];
     });
   }
 
-  /** Stores a new mutation in a dead letter's stead, keeping which it was; null when that is not there any more. */
-  async replace(deadLetter: DeadLetter, mutation: NewMutation, replacedAtMs: number): Promise<MutationHeader | null> {
-    const { header, error } = deadLetter;
-    const key = seqKey(FAILED, header.seq);
-    const [text = null] = await this.storage.read([key]);
-    if (text === null) return null;
+  /**
+   * Stores a new mutation in a dead letter's stead, keeping which it was; null when that is not there any more. Where the
+   * dead letter holds its lane, the new one has its place.
+   */
+  async replace(
+    deadLetter: DeadLetter,
+    mutation: NewMutation,
+    act: Act,
+    mayHoldLane: (type: string) => boolean,
+  ): Promise<MutationHeader | null> {
+    const [found] = await this.findDead([deadLetter]);
+    if (found === undefined) return null;
+    const { key, text, record } = found;
+    const { header, error } = record;
     return this.numbered(1, [{ key, value: text }], (seq) => {
-      const added: MutationHeader = { ...mutation.header, seq };
-      const { id, type, entity } = header;
-      const note = { id, type, entity, error, reason: 'Edited', replacedBy: added.id, discardedAtMs: replacedAtMs };
+      const added: MutationHeader = { ...mutation.header, seq, place: placeOfRetry(record, mayHoldLane) };
       const changes: Change[] = [
         { kind: 'delete', key },
         { kind: 'delete', key: seqKey(BODY, header.seq) },
-        { kind: 'put', key: DISCARDED + id, value: JSON.stringify(note) },
+        disposal(header, { act, atMs: act.atMs, error, replacedBy: added.id }),
         { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(added) },
         { kind: 'put', key: seqKey(BODY, seq), value: mutation.body },
+        changeOfAct(act, [header.id]),
       ];
       return { result: added, changes };
     });
   }
 
-  /** Disposes of a dead letter for good, keeping who did it and why; false when it is not there any more. */
-  async discard(deadLetter: DeadLetter, reason: string, discardedAtMs: number): Promise<boolean> {
-    const { header, error } = deadLetter;
-    const key = seqKey(FAILED, header.seq);
-    const [text = null] = await this.storage.read([key]);
-    if (text === null) return false;
-    const note = { id: header.id, type: header.type, entity: header.entity, error, reason, discardedAtMs };
-    const result = await this.storage.commit({
-      expect: [{ key, value: text }],
-      changes: [
-        { kind: 'delete', key },
-        { kind: 'delete', key: seqKey(BODY, header.seq) },
-        { kind: 'put', key: DISCARDED + header.id, value: JSON.stringify(note) },
-      ],
-    });
-    return result.kind === 'committed';
-  }
-
-  /** Forgets history of mutations confirmed before the given time, at most a page of it; says how many it took. */
-  async sweepCompleted(confirmedBeforeMs: number): Promise<number> {
-    const entries = await this.storage.scan({ prefix: COMPLETED, limit: PAGE });
+  /** Forgets history from before the given time, at most a page of each sort. */
+  async sweepHistory(beforeMs: number): Promise<void> {
     const changes: Change[] = [];
-    for (const { key, value } of entries) {
+    for (const { key, value } of await this.storage.scan({ prefix: COMPLETED, limit: PAGE })) {
       const parsed = parseCompleted(value);
-      if (parsed.kind === 'record' && parsed.record.confirmedAtMs < confirmedBeforeMs)
+      if (parsed.kind === 'record' && parsed.record.confirmedAtMs < beforeMs)
+        changes.push({ kind: 'delete', key }, { kind: 'delete', key: OWN_ID + parsed.record.id });
+    }
+    for (const { key, value } of await this.storage.scan({ prefix: DISCARDED, limit: PAGE })) {
+      const parsed = parseDisposed(value);
+      if (parsed.kind === 'record' && parsed.record.atMs < beforeMs)
         changes.push({ kind: 'delete', key }, { kind: 'delete', key: OWN_ID + parsed.record.id });
     }
     if (changes.length > 0) await this.storage.commit({ expect: [], changes });
-    return changes.length / 2;
+    await this.acts.sweep();
   }
 
   async close(): Promise<void> {
@@ -550,19 +661,11 @@ function changesOfSettlement(settlement: Settlement): Change[] {
       ];
     }
     case 'cancelled': {
-      const { header, cancelledAtMs, reason, payload } = settlement;
-      const note = {
-        id: header.id,
-        type: header.type,
-        entity: header.entity,
-        reason: reason === 'superseded' ? 'Gave way to what someone else had changed' : 'Cancelled before it was sent',
-        cancelledAtMs,
-        ...(payload === undefined ? {} : { payload }),
-      };
+      const { header, act, cancelledAtMs, payload = null } = settlement;
       return [
         { kind: 'delete', key: seqKey(PENDING, header.seq) },
         { kind: 'delete', key: seqKey(BODY, header.seq) },
-        { kind: 'put', key: DISCARDED + header.id, value: JSON.stringify(note) },
+        disposal(header, { act, atMs: cancelledAtMs, payload }),
       ];
     }
     case 'refused':
@@ -574,6 +677,32 @@ function changesOfSettlement(settlement: Settlement): Change[] {
       return changes;
     }
   }
+}
+
+/** One record for each act among them. */
+function actsOf(settlements: readonly Settlement[]): readonly Change[] {
+  const idsOfAct = new Map<string, { readonly act: Act; readonly ids: string[] }>();
+  for (const settlement of settlements) {
+    if (settlement.kind !== 'cancelled' || settlement.act === null) continue;
+    const { act, header } = settlement;
+    const taken = idsOfAct.get(act.id) ?? { act, ids: [] };
+    taken.ids.push(header.id);
+    idsOfAct.set(act.id, taken);
+  }
+  return [...idsOfAct.values()].map(({ act, ids }) => changeOfAct(act, ids));
+}
+
+function disposal(
+  { id, type, entity }: MutationHeader,
+  how: Pick<DisposedRecord, 'act' | 'atMs'> & Partial<Pick<DisposedRecord, 'error' | 'replacedBy' | 'payload'>>,
+): Change {
+  const record = { id, type, entity, error: null, replacedBy: null, payload: null, ...how };
+  return { kind: 'put', key: DISCARDED + id, value: sealRecord(record) };
+}
+
+/** One that holds its lane goes before those it held up; another goes last. */
+function placeOfRetry({ header, holdsLane }: DeadLetter, mayHoldLane: (type: string) => boolean): number | null {
+  return holdsLane && mayHoldLane(header.type) ? placeOf(header) : null;
 }
 
 function tooNew(format: string): HoldfastError {

@@ -25,8 +25,10 @@ export const BODY = 'b/';
 export const COMPLETED = 'd/';
 /** What ids of the app's own were added with, by id: a mark of the content, and not the content. */
 export const OWN_ID = 'i/';
-/** Dead letters that someone disposed of: who, when and why; by id. */
+/** What someone disposed of: who, when and why; by id. */
 export const DISCARDED = 'x/';
+/** What people and the app did, by the id of the act, which is a UUIDv7. */
+export const ACTS = 'a/';
 
 export function seqKey(prefix: string, seq: number): string {
   return prefix + seq.toString(36).padStart(11, '0');

@@ -71,7 +71,7 @@ describe('what an error seems to say', () => {
     expect(app.queue.getSnapshot().failedCount).toBe(1);
 
     isBroken = false;
-    expect(await app.queue.retry(id)).toBe(true);
+    expect(await app.queue.retry(id)).toMatchObject({ touchedCount: 1 });
     await app.drain();
 
     expect(await app.queue.getMutationStatus(id)).toMatchObject({ status: 'completed' });

@@ -2,7 +2,7 @@ import { Engine } from '../engine/engine.ts';
 import type { EngineEffect, EngineInput, Moment, Settlement, WaitingFor } from '../engine/engine-io.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { type HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { MutationHeader } from '../mutation/record.ts';
+import type { Act, MutationHeader } from '../mutation/record.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { Tabs } from '../ports/tabs.ts';
@@ -15,7 +15,7 @@ import { AskLeader, type CancelAnswer } from './ask-leader.ts';
 import { ConflictDesk } from './conflict-desk.ts';
 import { Leadership } from './leadership.ts';
 import { logInput } from './logged-ports.ts';
-import { retryRulesOf } from './options.ts';
+import { onDeadLetterOf, PAUSE_GRACE_MS, retryRulesOf } from './options.ts';
 import type { QueueStore } from './queue-store.ts';
 import { Sender } from './sender.ts';
 import { SettlementWriter } from './settlement-writer.ts';
@@ -49,6 +49,8 @@ export interface RunnerEvents {
   readonly failed: (error: HoldfastError) => void;
 }
 
+/** Longest wait for an answer beyond the time that answering takes, in milliseconds. */
+const ANSWER_MS = 2_000;
 /** How often the store is looked at although no other tab has said that something changed. */
 const LOOK_AGAIN_MS = 60_000;
 
@@ -80,6 +82,7 @@ export class Runner {
     this.events = events;
     this.engine = new Engine({
       retryRules: (type) => retryRulesOf(ports.definitions.get(type)),
+      onDeadLetter: (type) => onDeadLetterOf(ports.definitions.get(type)),
       keepsResult: (type) => ports.definitions.get(type)?.result !== undefined,
     });
     this.alarms = new Alarms(ports.clock);
@@ -99,7 +102,10 @@ export class Runner {
       ...shared,
       isLeader: () => this.engine.isLeader,
       answers: {
-        cancel: ({ id }) => this.answerCancel(id),
+        cancel: ({ ids, act }) => this.answerCancel(ids, act),
+        pause: () => this.answerPause(),
+        hurry: async ({ ids }) => this.hurryHere(ids),
+        unstick: async () => this.unstickHere(),
         keepBack: ({ ids }) => this.amender.answer(ids),
         nextAttempt: async () => this.nextAttemptHereInMs(),
       },
@@ -188,26 +194,39 @@ export class Runner {
     this.events.discarded(ids);
   }
 
-  /** Takes a mutation back if it cannot have been sent, which only the tab that delivers knows: another one asks it. */
-  cancel(id: string): Promise<CancelAnswer> {
-    return this.askLeader.ask({ kind: 'cancel', id });
+  /** Whether a dead letter of this type may hold its lane. */
+  readonly mayHoldLane = (type: string): boolean => onDeadLetterOf(this.ports.definitions.get(type)) !== 'continue';
+
+  /** Whether this is a dead letter that holds its lane. */
+  holdsLane(id: string): boolean {
+    const entry = this.engine.mutations.get(id);
+    return entry !== undefined && this.engine.mutations.holdsLane(entry);
   }
 
-  private async answerCancel(id: string): Promise<CancelAnswer> {
-    const { engine } = this;
-    // Asked before this tab has heard of it: it looks first.
-    if (engine.mutations.get(id) === undefined) await this.watch.catchUp();
-    if (engine.mutations.get(id) === undefined) return 'unknown';
-    if (!engine.canCancel(id)) {
-      // Said only by the one that really delivers: another may have taken over, and may still take it back.
-      if ((await this.ports.store.claim([])).isLeader) return 'tooLate';
+  /** Takes back those that cannot have been sent, which only the tab that delivers knows: another one asks it. */
+  async cancel(ids: readonly string[], act: Act): Promise<readonly CancelAnswer[]> {
+    const answer = await this.askLeader.ask({ kind: 'cancel', ids, act });
+    return answer === 'unknown' ? ids.map(() => answer) : answer;
+  }
+
+  private async answerCancel(ids: readonly string[], act: Act): Promise<readonly CancelAnswer[]> {
+    const { engine, ports } = this;
+    // Asked before this tab has heard of them: it looks first.
+    if (ids.some((id) => engine.mutations.get(id) === undefined)) await this.watch.catchUp();
+    const known = ids.filter((id) => engine.mutations.get(id) !== undefined);
+    const free = known.filter((id) => engine.canCancel(id));
+    // Said only by the one that really delivers: another may have taken over, and may still take it back.
+    if (free.length < known.length && !(await ports.store.claim([])).isLeader) {
       this.leadership.fenced();
-      return 'unknown';
+      return ids.map(() => 'unknown');
     }
-    this.dispatch({ kind: 'cancel', ids: [id] });
+    this.dispatch({ kind: 'cancel', ids: free, act });
     await this.writer.whenWritten;
     // Another tab may have taken over, or the write may have failed: only what stands in the store holds.
-    return (await this.ports.store.wasDiscarded(id)) ? 'cancelled' : 'unknown';
+    const gone = await ports.store.wereDiscarded(free);
+    const cancelled = new Set(free.filter((_, index) => gone[index]));
+    const tooLate = new Set(known.filter((id) => !free.includes(id)));
+    return ids.map((id) => (cancelled.has(id) ? 'cancelled' : tooLate.has(id) ? 'tooLate' : 'unknown'));
   }
 
   /** Resolves when the verdicts told so far are stored, or wait for the next try. */
@@ -221,9 +240,46 @@ export class Runner {
     return answer === 'unknown' ? null : answer;
   }
 
-  /** Resolves once nothing of this tab is on its way; after the given time it is cut off, which is safe: it is sent again. */
-  whenIdle(graceMs: number): Promise<void> {
-    return this.sender.whenIdle(graceMs);
+  /**
+   * Closes the gate in every tab, and resolves when the tab that delivers has nothing on its way. One that does not answer
+   * is frozen or gone: it reads the stored pause before it sends again, and does not trust what it read long before.
+   */
+  async pause(): Promise<void> {
+    this.dispatch({ kind: 'paused' });
+    this.post({ kind: 'paused' });
+    await this.askLeader.ask({ kind: 'pause' }, PAUSE_GRACE_MS + ANSWER_MS);
+    await this.sender.whenIdle(PAUSE_GRACE_MS);
+  }
+
+  private async answerPause(): Promise<'paused'> {
+    this.dispatch({ kind: 'paused' });
+    await this.sender.whenIdle(PAUSE_GRACE_MS);
+    return 'paused';
+  }
+
+  /** Lets these go without waiting for their backoff. Says which waited for it; null when the tab that delivers does not answer. */
+  async hurry(ids: readonly string[]): Promise<readonly string[] | null> {
+    const answer = await this.askLeader.ask({ kind: 'hurry', ids });
+    return answer === 'unknown' ? null : answer;
+  }
+
+  private hurryHere(ids: readonly string[]): readonly string[] {
+    const { engine } = this;
+    const waiting = ids.filter((id) => engine.mutations.get(id)?.phase.kind === 'waiting');
+    this.dispatch({ kind: 'hurry', ids: waiting });
+    return waiting;
+  }
+
+  /** Calls off what is stuck and sends it again. Says which that was; null when the tab that delivers does not answer. */
+  async unstick(): Promise<readonly string[] | null> {
+    const answer = await this.askLeader.ask({ kind: 'unstick' });
+    return answer === 'unknown' ? null : answer;
+  }
+
+  private unstickHere(): readonly string[] {
+    const ids = this.engine.stuckIds(this.moment().nowMs, this.ports.attemptTimeoutMs);
+    if (ids.length > 0) this.dispatch({ kind: 'unstick', ids });
+    return ids;
   }
 
   async close(): Promise<void> {
@@ -260,8 +316,11 @@ export class Runner {
   /** Messages may be lost: now and then the store is looked at without one. */
   private lookAgain(): void {
     this.readPause();
-    if (this.engine.isLeader || this.engine.mutations.counts.pending === 0) this.watch.catchUpLater();
+    const { isLeader, mutations } = this.engine;
+    if (isLeader || mutations.counts.pending === 0) this.watch.catchUpLater();
     else this.reconcile();
+    // A lane that is held waits for what someone did in another tab, and that may not have been heard.
+    if (isLeader && mutations.schedule.isHeld) this.lookAtDeadLetters();
     this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 
@@ -294,8 +353,10 @@ export class Runner {
         this.amender.hear(message);
         return;
       case 'discarded':
-        this.watch.discarded(message.ids);
-        this.events.discarded(message.ids);
+        this.takeDiscarded(message.ids).catch((error: unknown) => this.report(error));
+        return;
+      case 'deadLettersChanged':
+        this.lookAtDeadLetters();
         return;
       case 'delivering':
         if (this.leadership.heard(message.epoch))
@@ -387,6 +448,18 @@ export class Runner {
 
   private reconcile(): void {
     this.watch.reconcile().catch((error: unknown) => this.report(error));
+  }
+
+  /** Another tab has disposed of them. What it has put in their place becomes known first, so that nothing stands on nothing. */
+  private async takeDiscarded(ids: readonly string[]): Promise<void> {
+    await this.watch.catchUp().catch((error: unknown) => this.report(error));
+    if (this.isClosed) return;
+    this.watch.discarded(ids);
+    this.events.discarded(ids);
+  }
+
+  private lookAtDeadLetters(): void {
+    this.watch.lookAtDeadLetters().catch((error: unknown) => this.report(error));
   }
 
   private report(error: unknown): void {

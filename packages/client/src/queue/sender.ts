@@ -3,7 +3,7 @@ import type { BatchItem, EngineEffect, EngineInput } from '../engine/engine-io.t
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import { smallestPayload } from '../delivery/conflicts/wire-payload.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { EditBody, EditHeader, MutationBody } from '../mutation/record.ts';
+import type { EditBody, EditHeader, MutationBody, MutationHeader } from '../mutation/record.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../ports/transport.ts';
@@ -15,7 +15,7 @@ import {
   type WireMutation,
 } from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
-import type { QueueStore } from './queue-store.ts';
+import type { Claim, QueueStore } from './queue-store.ts';
 import { UNREADABLE } from './store-watch.ts';
 
 type Send = Extract<EngineEffect, { kind: 'send' }>;
@@ -41,6 +41,9 @@ export interface SenderPorts {
   readonly reconcile: () => void;
   readonly report: (error: unknown) => void;
 }
+
+/** A claim older than this when it comes is read again, in milliseconds; shorter than anyone waits for a pause. */
+const CLAIM_MS_MAX = 5_000;
 
 /**
  * One batch on its way: the token, the claim, the transport, and the time it may take. However it ends, the engine gets
@@ -80,7 +83,7 @@ export class Sender {
     let wasHandedOver = false;
     try {
       const token = await this.token();
-      const claim = await store.claim(headers);
+      const claim = await this.claim(headers, abort.signal);
       if (abort.signal.aborted) return CALLED_OFF;
       if (token === null && this.ports.getToken !== null) return { kind: 'unauthorized', error: NO_TOKEN };
       if (!claim.isLeader) {
@@ -120,6 +123,16 @@ export class Sender {
       // nobody knows.
       this.ports.report(error);
       return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(error) };
+    }
+  }
+
+  /** Read anew when it took long: a tab that was frozen meanwhile would send upon what stood in the store long ago. */
+  private async claim(headers: readonly MutationHeader[], signal: AbortSignal): Promise<Claim> {
+    const { store, clock } = this.ports;
+    for (;;) {
+      const startedAtMs = clock.nowMs();
+      const claim = await store.claim(headers);
+      if (clock.nowMs() - startedAtMs <= CLAIM_MS_MAX || signal.aborted) return claim;
     }
   }
 

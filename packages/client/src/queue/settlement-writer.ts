@@ -27,6 +27,8 @@ export class SettlementWriter {
   private unstored: Settlement[] = [];
   private writing: Promise<void> = Promise.resolve();
   private isWaitingToWrite = false;
+  /** The last write, of which it is not known whether it is stored all the same. */
+  private hasFailed = false;
   private isEnded = false;
 
   constructor(ports: SettlementWriterPorts) {
@@ -64,11 +66,12 @@ export class SettlementWriter {
     if (settlements.length === 0 || this.isEnded || this.isWaitingToWrite) return;
     this.unstored = [];
     try {
-      if (!(await this.ports.store.settle(settlements))) {
+      if (!(await this.ports.store.settle(settlements, this.hasFailed))) {
         this.ports.standDown();
         this.ports.dispatch({ kind: 'settlementsLost', seqs: settledSeqs(settlements) });
         return;
       }
+      this.hasFailed = false;
       // Again: a look that began since they were settled may have read the store before this commit.
       this.ports.watch.noteSettled(settlements);
       this.ports.post({ kind: 'settled', settlements });
@@ -78,6 +81,7 @@ export class SettlementWriter {
       for (const settlement of settlements) if (isOwn(settlement)) this.ports.settled(settlement);
     } catch (error) {
       this.unstored = [...settlements, ...this.unstored];
+      this.hasFailed = true;
       this.ports.report(error);
       // One alarm for all: verdicts that come meanwhile wait for it too.
       this.isWaitingToWrite = true;

@@ -113,23 +113,55 @@ export class StoreWatch {
         const { id, seq } = entry.header;
         const isStill = this.ports.engine.mutations.get(id) === entry && (entry.phase.kind === 'failed') === isDead;
         const found = isDead ? deadLetters : pending;
-        if (!isStill || found.headers.has(seq)) continue;
+        if (!isStill || this.hasJustDied(entry) || found.headers.has(seq)) continue;
         const header = pending.headers.get(seq);
         if (found.unreadable.has(seq)) damaged.push(...(isDead ? [] : [entry.header]));
         else if (header === undefined) await this.settleMissing(entry);
         else this.revive(header);
       }
       if (isTakingOver && damaged.length > 0) await this.bury(damaged);
+      if (isTakingOver) await this.findLostParents();
     });
+  }
+
+  /** A parent that was disposed of after the tab that delivered had ended: its children are still pending. */
+  private async findLostParents(): Promise<void> {
+    const ids = this.ports.engine.mutations.unknownParentIds;
+    const wereDiscarded = await this.ports.store.wereDiscarded(ids);
+    const lost = ids.filter((_, index) => wereDiscarded[index]);
+    if (lost.length > 0) this.ports.dispatch({ kind: 'discarded', ids: lost });
   }
 
   /** This tab is the last to know what they were; their bodies may be well, so that they can be retried. */
   private async bury(damaged: readonly MutationHeader[]): Promise<void> {
     const failedAtMs = this.ports.clock.wallMs();
-    const settlements = damaged.map(
-      (header) => ({ kind: 'failed', deadLetter: { header, error: UNREADABLE, failedAtMs } }) as const,
-    );
-    if (await this.ports.store.settle(settlements)) this.settledElsewhere(settlements);
+    const settlements = damaged.map((header) => {
+      const holdsLane = this.ports.engine.mutations.mayHoldLane(header.type);
+      return { kind: 'failed', deadLetter: { header, error: UNREADABLE, failedAtMs, holdsLane } } as const;
+    });
+    if (await this.ports.store.settle(settlements, false)) this.settledElsewhere(settlements);
+  }
+
+  /** Compares the dead letters that this tab believes in with the store: what people do to them is done in any tab. */
+  lookAtDeadLetters(): Promise<void> {
+    return this.look(async () => {
+      const believed = [...this.ports.engine.mutations.deadLetters];
+      const found = await this.findDeadLetters();
+      const { mutations } = this.ports.engine;
+      const missing = believed.filter(
+        (entry) =>
+          !found.headers.has(entry.header.seq) && !found.unreadable.has(entry.header.seq) && !this.hasJustDied(entry),
+      );
+      // Retried in another tab, it is pending again behind others that this tab has not seen.
+      if (missing.length > 0) await this.findPending(this.seenSeq);
+      for (const entry of missing) if (mutations.deadLetters.has(entry)) await this.settleMissing(entry);
+    });
+  }
+
+  /** This tab has made it a dead letter, and what was read of the store may be older than that. */
+  private hasJustDied({ phase, header: { id, seq } }: Entry): boolean {
+    if (phase.kind !== 'failed') return false;
+    return this.ports.engine.mutations.isSettling(seq) || (this.gone.get(id)?.pendingSeq ?? 0) >= seq;
   }
 
   /** Neither pending nor dead letters any more, whoever did it. */

@@ -14,6 +14,8 @@ export type TabMessage =
   /** To the one who delivers: what was kept back under this id is not rewritten. */
   | { readonly kind: 'letGo'; readonly amendId: string }
   | { readonly kind: 'discarded'; readonly ids: readonly string[] }
+  /** Something about dead letters that are still there: look. */
+  | { readonly kind: 'deadLettersChanged' }
   /** From the one who delivers: all that is on its way, and what the rest waits for. Also says that it is there. */
   | {
       readonly kind: 'delivering';
@@ -40,6 +42,7 @@ const KINDS = [
   'amended',
   'letGo',
   'discarded',
+  'deadLettersChanged',
   'delivering',
   'gone',
   'paused',

@@ -1,5 +1,5 @@
-import { RETRY_DEFAULTS, type RetryRules } from '../../mutation/definition.ts';
-import type { MutationHeader } from '../../mutation/record.ts';
+import { type DeadLetterPolicy, RETRY_DEFAULTS, type RetryRules } from '../../mutation/definition.ts';
+import type { Act, MutationHeader } from '../../mutation/record.ts';
 import type { WireError, WireOutcome } from '../../protocol/wire.ts';
 import { Engine } from '../engine.ts';
 import type { BatchItem, EngineEffect, EngineInput, Moment, Settlement, Waiting } from '../engine-io.ts';
@@ -23,6 +23,10 @@ export interface HeaderOptions {
   readonly expiresAtMs?: number;
   readonly alsoLanes?: readonly string[];
   readonly slots?: MutationHeader['slots'];
+  readonly place?: number;
+  readonly generation?: number;
+  readonly operation?: MutationHeader['operation'];
+  readonly entity?: MutationHeader['entity'];
 }
 
 /** What a batch was, once it left the engine. */
@@ -45,6 +49,7 @@ export class EngineRig {
   /** Every batch so far. */
   readonly batches: Sent[] = [];
   readonly settlements: Settlement[] = [];
+  onDeadLetter: DeadLetterPolicy = 'continue';
   probeCount = 0;
   refreshCount = 0;
   wakeAtMs: number | null = null;
@@ -56,6 +61,7 @@ export class EngineRig {
     this.engine = new Engine({
       retryRules: () => ({ ...RETRY_DEFAULTS, ...this.rules }),
       keepsResult: () => this.keepsResult,
+      onDeadLetter: () => this.onDeadLetter,
     });
   }
 
@@ -90,13 +96,14 @@ export class EngineRig {
     return {
       seq,
       id: options.id ?? `m${seq}`,
-      generation: 0,
+      generation: options.generation ?? 0,
       type: options.type ?? 'note.save',
       version: 1,
       lane: options.lane ?? `lane ${seq}`,
       alsoLanes: options.alsoLanes ?? [],
-      operation: 'update',
-      entity: null,
+      place: options.place ?? null,
+      operation: options.operation ?? 'update',
+      entity: options.entity ?? null,
       priority: options.priority ?? 'normal',
       maxRetries: options.maxRetries ?? null,
       retryDelayMs: options.retryDelayMs ?? null,
@@ -220,6 +227,8 @@ export function seqOf(settlement: Settlement): number {
 export function seqsOf(batch: { readonly items: readonly BatchItem[] }): readonly number[] {
   return batch.items.map(({ header }) => header.seq);
 }
+
+export const ACT: Act = { id: 'act', kind: 'cancel', actor: 'ann', reason: null, atMs: 0 };
 
 export const ERROR: WireError = { category: 'SERVER_ERROR', code: 'XX', message: 'It did not work.' };
 

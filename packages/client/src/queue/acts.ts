@@ -1,0 +1,241 @@
+import type { Entry } from '../engine/entry.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { type Act, type ActKind, type ActRecord, type DeadLetter, placeOf } from '../mutation/record.ts';
+import type { Priority } from '../mutation/definition.ts';
+import type { ErrorCategory } from '../protocol/wire.ts';
+import type { CancelAnswer } from './ask-leader.ts';
+import { type MutationStatus, statusOfEntry } from './mutation-status.ts';
+import type { QueueStore } from './queue-store.ts';
+import type { Runner } from './runner.ts';
+
+/** Who acts, and why; both are kept with what was done. */
+export interface ActOptions {
+  /** @default the queue's user */
+  readonly actor?: string;
+  readonly reason?: string;
+}
+
+/** What an act came to. */
+export interface ActResult {
+  readonly touchedCount: number;
+  /** Of the mutations that were touched, in the order in which that happened. */
+  readonly ids: readonly string[];
+}
+
+/** Which mutations are meant; of what is not given, all. */
+export interface MutationFilter {
+  readonly type?: string;
+  readonly lane?: string;
+  readonly priority?: Priority;
+  /** Of what was said of it last. */
+  readonly code?: string;
+  readonly category?: ErrorCategory;
+  /** Added longer ago than this, by the device's clock. */
+  readonly olderThanMs?: number;
+  /** Asked last, and only about those that all the rest is true of. */
+  readonly where?: (status: MutationStatus) => boolean;
+}
+
+export interface ActsPorts {
+  readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore }>;
+  readonly userId: string;
+  readonly wallMs: () => number;
+  readonly newId: () => string;
+}
+
+/** Most mutations in one commit of an act, so that a bulk act never holds up those who add. */
+const COMMIT_COUNT_MAX = 100;
+
+/**
+ * What a person or the app does to mutations that are there, from any tab. Each mutation is touched whole or not at all,
+ * in one commit with the record of who did it; acts on many go through commits of a hundred.
+ */
+export class Acts {
+  private readonly ports: ActsPorts;
+
+  constructor(ports: ActsPorts) {
+    this.ports = ports;
+  }
+
+  async cancel(id: string, options: ActOptions): Promise<CancelAnswer> {
+    const act = this.act('cancel', options);
+    const { runner } = await this.ports.opened();
+    const [answer = 'unknown'] = await runner.cancel([id], act);
+    return answer;
+  }
+
+  /** Whatever is in the way: a dead letter goes again, a pending one without waiting for its backoff. */
+  async forceRetry(id: string, options: ActOptions): Promise<ActResult> {
+    const { runner, store } = await this.ports.opened();
+    const entry = runner.engine.mutations.get(id);
+    if (entry?.phase.kind === 'failed') return this.retry(() => [entry], options, 'forceRetry');
+    const act = this.act('forceRetry', options);
+    const ids = (await runner.hurry([id])) ?? [];
+    if (ids.length > 0) await store.record(act, ids);
+    return { touchedCount: ids.length, ids };
+  }
+
+  /** Takes back those that surely were never sent. */
+  async takeBack(ids: readonly string[], options: ActOptions): Promise<ActResult> {
+    const act = this.act('cancel', options);
+    const { runner } = await this.ports.opened();
+    const gone: string[] = [];
+    for (const part of partsOf(ids)) {
+      const answers = await runner.cancel(part, act);
+      gone.push(...part.filter((_, index) => answers[index] === 'cancelled'));
+    }
+    return { touchedCount: gone.length, ids: gone };
+  }
+
+  /** Disposes of a dead letter, or of a pending one that surely was never sent. */
+  async remove(id: string, options: ActOptions): Promise<ActResult> {
+    const { runner } = await this.ports.opened();
+    const entry = runner.engine.mutations.get(id);
+    if (entry?.phase.kind === 'failed') return this.discard(() => [entry], options);
+    return this.takeBack([id], options);
+  }
+
+  async clear(filter: MutationFilter, options: ActOptions): Promise<ActResult> {
+    const { runner } = await this.ports.opened();
+    const found = matching(runner, filter);
+    const pending = found.filter(({ phase }) => phase.kind === 'waiting').map(({ header }) => header.id);
+    // Those that depend on others go first: taken back after their parent they would be dead letters by then.
+    const takenBack = await this.takeBack(pending.reverse(), options);
+    const discarded = await this.discard(() => found.filter(({ phase }) => phase.kind === 'failed'), options);
+    const ids = [...takenBack.ids, ...discarded.ids];
+    return { touchedCount: ids.length, ids };
+  }
+
+  async clearStuck(options: ActOptions): Promise<ActResult> {
+    const act = this.act('clearStuck', options);
+    const { runner, store } = await this.ports.opened();
+    const ids = (await runner.unstick()) ?? [];
+    if (ids.length > 0) await store.record(act, ids);
+    return { touchedCount: ids.length, ids };
+  }
+
+  async pause(options: ActOptions): Promise<void> {
+    const act = this.act('pause', options);
+    const { runner, store } = await this.ports.opened();
+    await store.setPaused(act);
+    await runner.pause();
+  }
+
+  async retry(
+    entries: (runner: Runner) => readonly Entry[],
+    options: ActOptions,
+    kind: 'retry' | 'forceRetry' = 'retry',
+  ): Promise<ActResult> {
+    const act = this.act(kind, options);
+    const { runner, store } = await this.ports.opened();
+    const ids: string[] = [];
+    for (const part of partsOf(parentsFirst(entries(runner)).flatMap(deadLetterOf))) {
+      const headers = await store.retry(part, act, runner.mayHoldLane);
+      if (headers.length === 0) continue;
+      runner.added(headers);
+      ids.push(...headers.map(({ id }) => id));
+      // Behind others that this tab has not looked at, they become known with them.
+      // They are stored, whatever becomes of the look; that is reported and repeated elsewhere.
+      const isKnown = headers.every(({ id, seq }) => runner.engine.mutations.get(id)?.header.seq === seq);
+      if (!isKnown) await runner.watch.catchUp().catch(() => {});
+    }
+    return { touchedCount: ids.length, ids };
+  }
+
+  async discard(entries: (runner: Runner) => readonly Entry[], options: ActOptions): Promise<ActResult> {
+    const act = this.act('discard', options);
+    const { runner, store } = await this.ports.opened();
+    const ids: string[] = [];
+    for (const part of partsOf(entries(runner).flatMap(deadLetterOf))) {
+      const discarded = await store.discard(part, act);
+      if (discarded.length === 0) continue;
+      ids.push(...discarded);
+      runner.discarded(discarded);
+    }
+    return { touchedCount: ids.length, ids };
+  }
+
+  /** Lets a lane go on without the dead letters that hold it; they stay dead letters. */
+  async releaseLane(lane: string, options: ActOptions): Promise<ActResult> {
+    const act = this.act('releaseLane', options);
+    const { runner, store } = await this.ports.opened();
+    const { mutations } = runner.engine;
+    const holding = [...mutations.deadLetters].filter(
+      (entry) => [entry.header.lane, ...entry.header.alsoLanes].includes(lane) && mutations.holdsLane(entry),
+    );
+    const ids: string[] = [];
+    for (const part of partsOf(holding.flatMap(deadLetterOf))) ids.push(...(await store.release(part, act)));
+    if (ids.length > 0) {
+      runner.post({ kind: 'deadLettersChanged' });
+      await runner.watch.lookAtDeadLetters();
+    }
+    return { touchedCount: ids.length, ids };
+  }
+
+  async list(limit: number): Promise<readonly ActRecord[]> {
+    return (await this.ports.opened()).store.acts.list(limit);
+  }
+
+  act(kind: ActKind, { actor, reason }: ActOptions): Act {
+    expectText('actor', actor);
+    expectText('reason', reason);
+    const { userId, newId, wallMs } = this.ports;
+    return { id: newId(), kind, actor: actor ?? userId, reason: reason ?? null, atMs: wallMs() };
+  }
+}
+
+export function deadLetterOf({ header, phase }: Entry): readonly DeadLetter[] {
+  if (phase.kind !== 'failed') return [];
+  const { error, failedAtMs, holdsLane } = phase;
+  return [{ header, error, failedAtMs, holdsLane }];
+}
+
+/** Those in memory that a filter means: every one that is not confirmed. */
+export function matching(runner: Runner, filter: MutationFilter): readonly Entry[] {
+  const moment = runner.moment();
+  const priority = filter.priority === 'medium' ? 'normal' : filter.priority;
+  return [...runner.engine.mutations.all()].filter((entry) => {
+    const { header, lastError } = entry;
+    return (
+      (filter.type === undefined || header.type === filter.type) &&
+      (filter.lane === undefined || header.lane === filter.lane || header.alsoLanes.includes(filter.lane)) &&
+      (priority === undefined || header.priority === priority) &&
+      (filter.code === undefined || lastError?.code === filter.code) &&
+      (filter.category === undefined || lastError?.category === filter.category) &&
+      (filter.olderThanMs === undefined || moment.wallMs - header.createdAtMs > filter.olderThanMs) &&
+      (filter.where === undefined || filter.where(statusOfEntry(runner.engine, entry, moment)))
+    );
+  });
+}
+
+/** In the order they were made, but each after those it depends on, so that none is retried before its parent. */
+function parentsFirst(entries: readonly Entry[]): readonly Entry[] {
+  const byId = new Map(entries.map((entry) => [entry.header.id, entry]));
+  const ordered = new Set<Entry>();
+  const visit = (entry: Entry): void => {
+    if (ordered.has(entry)) return;
+    // Taken out first, so that a circle, which nobody can make, would not go round for ever.
+    byId.delete(entry.header.id);
+    for (const parentId of entry.header.dependsOn) {
+      const parent = byId.get(parentId);
+      if (parent !== undefined) visit(parent);
+    }
+    ordered.add(entry);
+  };
+  for (const entry of [...entries].sort((left, right) => placeOf(left.header) - placeOf(right.header))) visit(entry);
+  return [...ordered];
+}
+
+function* partsOf<Item>(items: readonly Item[]): Iterable<readonly Item[]> {
+  for (let first = 0; first < items.length; first += COMMIT_COUNT_MAX)
+    yield items.slice(first, first + COMMIT_COUNT_MAX);
+}
+
+function expectText(option: string, value: unknown): void {
+  if (value === undefined || (typeof value === 'string' && value.trim() !== '')) return;
+  throw new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `Not done: \`${option}\` must be a text that is not empty; it is ${JSON.stringify(value)}.`,
+    hint: `Give a text as \`${option}\`, or leave it out.`,
+  });
+}

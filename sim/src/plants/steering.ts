@@ -1,0 +1,34 @@
+import { CLIENT, type Plant } from '../plant.ts';
+
+/** Bugs in what people do to mutations that are there. */
+export const STEERING_PLANTS: readonly Plant[] = [
+  {
+    name: 'lane-not-held',
+    file: `${CLIENT}/engine/unconfirmed.ts`,
+    find: 'if (this.holdsLane(entry)) this.schedule.block(entry);',
+    replace: '',
+    suffering: 'The goods are shipped although the payment was refused.',
+  },
+  {
+    name: 'hold-forgotten-after-restart',
+    file: `${CLIENT}/mutation/record.ts`,
+    find: 'holdsLane: v.optional(v.boolean(), false),',
+    replace: 'holdsLane: v.pipe(v.optional(v.boolean(), false), v.transform(() => false)),',
+    suffering: 'A lane that waits for a decision goes on without one after a reload.',
+  },
+  {
+    name: 'retry-loses-its-place',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'return holdsLane && mayHoldLane(header.type) ? placeOf(header) : null;',
+    replace: 'return null;',
+    suffering: 'The payment that held up an order is tried again after the goods were shipped.',
+  },
+  {
+    name: 'pause-acknowledged-too-early',
+    file: `${CLIENT}/queue/runner.ts`,
+    find: "await this.askLeader.ask({ kind: 'pause' }, PAUSE_GRACE_MS + ANSWER_MS);",
+    replace: '',
+    suffering: 'Told that all is paused, while another tab sends one more batch.',
+    isRare: true,
+  },
+];
