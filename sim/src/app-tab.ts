@@ -13,6 +13,7 @@ import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
 import type { Made } from './history.ts';
 import { openSimStorage } from './sim-storage.ts';
+import { POLICIES } from './plan.ts';
 import type { TabProcess } from './tab-process.ts';
 import { EPOCH_MS, type World } from './world.ts';
 
@@ -51,6 +52,7 @@ export class AppTab {
       auth: { getToken: ({ refresh }) => device.token(process, refresh) },
       storage: (name) => openSimStorage(world, process, device.disk, name),
       network: device.line.networkSource(process),
+      deliveryPolicy: POLICIES[plan.policy] ?? {},
       tabs: () => device.circle.join(process),
       clock: {
         wallMs: () => EPOCH_MS + Math.floor(scheduler.nowMs + device.wallOffsetMs),

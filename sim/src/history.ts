@@ -254,7 +254,8 @@ export class History {
         made !== undefined &&
         generation === 0 &&
         !device.hasClockJumped &&
-        this.nowMs() < made.invokedAtMs + made.delayMs
+        // Wall clocks count whole milliseconds.
+        this.nowMs() < made.invokedAtMs + made.delayMs - 1
       )
         this.violated('inv-I26', `${made.tag} is sent before its undo window has passed`);
     }

@@ -1,4 +1,5 @@
 import type { ChoiceTape } from './choice-tape.ts';
+import type { DeliveryPolicy } from 'holdfast';
 import type { Dice } from './dice.ts';
 
 /** Every class of fault, with the highest rate it is drawn at: a probability per opportunity, or times per minute. */
@@ -112,8 +113,19 @@ export interface Plan {
   readonly isLeaderForsaken: boolean;
   /** False for a platform with no locks between tabs. */
   readonly hasLock: boolean;
+  /** The one of `POLICIES` that may hold back what waits. */
+  readonly policy: number;
   readonly rates: FaultRates;
 }
+
+/** Under all but the first something waits, on a cellular network; never longer than everything may take to settle. */
+export const POLICIES: readonly DeliveryPolicy[] = [
+  {},
+  { wifiAboveBytes: 400, anyNetworkFromBytes: 2_000, holdMsMax: 5_000 },
+  { wifiAboveBytes: 0, holdMsMax: 5_000 },
+  { strategy: 'batched', batchCount: 5, batchDelayMs: 3_000 },
+  { strategy: 'scheduled', intervalMs: 4_000 },
+];
 
 /** The plan of an empty tape, on which nothing happens. */
 export const SIMPLEST: Plan = {
@@ -137,6 +149,7 @@ export const SIMPLEST: Plan = {
   isStoreRelaxed: false,
   isLeaderForsaken: false,
   hasLock: true,
+  policy: 0,
   rates: NO_RATES,
 };
 /** What only says how often something is thrown; a tape says itself what happens. */
@@ -166,6 +179,7 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     isStoreRelaxed: dice.chance(0.15),
     isLeaderForsaken: dice.chance(0.2),
     hasLock: !dice.chance(0.05),
+    policy: dice.chance(0.7) ? 0 : dice.below(POLICIES.length),
     rates: drawRates(dice),
   };
 }

@@ -61,6 +61,8 @@ export class Line {
     process.onKilled(() => this.hintListeners.delete(process));
     return {
       isOnline: () => this.isOnlineHint,
+      // Where a policy may hold something back.
+      connection: () => ({ type: 'cellular', generation: null, isMetered: true, bandwidthMbps: null }),
       onHint: (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);

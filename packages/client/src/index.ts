@@ -66,6 +66,7 @@ export {
   RETRY_DEFAULTS,
   type RetryRules,
 } from './mutation/definition.ts';
+export { DELIVERY_POLICIES, type DeliveryPolicy, type DeliveryPolicyName } from './mutation/delivery-policy.ts';
 export { type ErrorIssue, HoldfastError, type HoldfastErrorInput, isHoldfastError } from './mutation/holdfast-error.ts';
 export type { Act, ActKind, ActRecord, AttemptRecord, MutationHeader } from './mutation/record.ts';
 export type { UndeclaredMutation } from './mutation/undeclared.ts';

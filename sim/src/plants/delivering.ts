@@ -3,6 +3,13 @@ import { CLIENT, type Plant } from '../plant.ts';
 /** Bugs in what is sent, in which order, and in what answers mean. */
 export const DELIVERING_PLANTS: readonly Plant[] = [
   {
+    name: 'policy-starves',
+    file: `${CLIENT}/engine/policy-gate.ts`,
+    find: 'if (untilDueMs <= 0 || outageMs >= policy.holdMsMax)',
+    replace: 'if (outageMs >= policy.holdMsMax)',
+    suffering: 'Whoever has no Wi-Fi at all never gets their photos saved.',
+  },
+  {
     name: 'match-by-position',
     file: `${CLIENT}/engine/engine.ts`,
     find: 'const outcome = bySeq.get(entry.header.seq);',

@@ -2,6 +2,7 @@ import type { Act, CompletedRecord, DeadLetter, MutationHeader } from '../mutati
 import type { Random } from '../ports/clock.ts';
 import type { Json, JsonObject, WireConflict, WireError } from '../protocol/wire.ts';
 import type { RowLeft } from './entry.ts';
+import type { Conditions } from './policy-gate.ts';
 import type { ProbeResult } from './probe-result.ts';
 import type { TransportAnswer } from './transport-answer.ts';
 
@@ -64,7 +65,9 @@ export type GateInput =
   | { readonly kind: 'probed'; readonly result: ProbeResult }
   /** Whether the app had a fresh token to give. */
   | { readonly kind: 'tokenRefreshed'; readonly isThere: boolean }
-  | { readonly kind: 'loginChanged' };
+  | { readonly kind: 'loginChanged' }
+  /** How the device is connected and the app used, for the policies. */
+  | { readonly kind: 'conditions'; readonly conditions: Conditions };
 
 /** How a mutation left the pending ones, or what its refusal changed. Written to storage in one commit an answer. */
 export type Settlement =
@@ -133,6 +136,7 @@ export type WaitingFor =
   | 'lane'
   | 'paused'
   | 'auth'
+  | 'policy'
   | 'upgrade'
   /** What this device has found about it is being stored. */
   | 'storage'

@@ -336,3 +336,19 @@ describe('dead letters', () => {
     expect(seqsOf(rig.lastBatch)).toEqual([child.seq]);
   });
 });
+
+test('Q19 · what came to the head of its lane while another tab had it on its way is sent by the one that takes over', () => {
+  const rig = new EngineRig();
+  const [first, second] = rig.addAll([{ lane: 'a' }, { lane: 'a' }]);
+  if (first === undefined || second === undefined) throw new Error('Not added.');
+  rig.input({ kind: 'sendingElsewhere', seqs: [second.seq], waitingFor: null });
+  rig.input({
+    kind: 'settledElsewhere',
+    settlements: [{ kind: 'completed', record: completedRecord(first), result: null, wasRepeat: false }],
+  });
+  rig.input({ kind: 'sendingElsewhere', seqs: [], waitingFor: null });
+
+  rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 2 });
+
+  expect(seqsOf(rig.lastBatch)).toEqual([second.seq]);
+});

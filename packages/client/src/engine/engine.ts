@@ -4,6 +4,7 @@ import { assertNever } from './assert-never.ts';
 import type { EngineEffect, EngineInput, GateInput, Moment, Settlement, Waiting, WaitingFor } from './engine-io.ts';
 import { conflictAmendId, dueAtMs, type Entry, hasOpenParents, isInConflict } from './entry.ts';
 import { Gates } from './gates.ts';
+import { PolicyGate } from './policy-gate.ts';
 import type { TransportAnswer } from './transport-answer.ts';
 import { Unconfirmed } from './unconfirmed.ts';
 import { type EngineRules, Verdicts } from './verdicts.ts';
@@ -28,6 +29,7 @@ export class Engine {
   readonly gates: Gates = new Gates();
   isLeader = false;
   private readonly verdicts: Verdicts;
+  private readonly policies: PolicyGate;
   private batch: Batch | null = null;
   private batchNumber = 0;
   private fillNumber = 0;
@@ -51,6 +53,8 @@ export class Engine {
   constructor(rules: EngineRules) {
     this.mutations = new Unconfirmed((type) => rules.onDeadLetter(type) !== 'continue');
     this.verdicts = new Verdicts(this.mutations, rules);
+    this.policies = new PolicyGate(rules.policyOf ?? (() => null));
+    this.mutations.schedule.isHeldBack = (entry) => this.policies.holds(entry);
   }
 
   /** Takes one input and says what is to be done about it. */
@@ -61,6 +65,7 @@ export class Engine {
       this.buryOrphans(moment);
       this.fillSlots(moment);
     }
+    this.updatePolicies(moment);
     this.sendWhatIsReady(moment);
     this.setWake(moment);
     const ids = this.mutations.takeChangedIds();
@@ -92,6 +97,8 @@ export class Engine {
     if (entry.heldUntilMs > nowMs) return { waitingFor: 'delay', error: null, untilMs: entry.heldUntilMs };
     if (entry.backoffUntilMs > nowMs)
       return { waitingFor: 'backoff', error: entry.lastError, untilMs: entry.backoffUntilMs };
+    if (this.mutations.schedule.holdsBack(entry))
+      return { waitingFor: 'policy', error: null, untilMs: this.policies.checkAtMs(entry) };
     return NOT_WAITING;
   }
 
@@ -279,7 +286,7 @@ export class Engine {
       case 'hint':
         if (input.hint === 'offline') gates.line.wentOffline(moment.nowMs, moment.random, OFFLINE);
         else gates.wake('hint', moment.nowMs);
-        if (input.hint === 'nudge') this.mutations.schedule.hurry(moment.nowMs);
+        if (input.hint === 'nudge') this.drainNow(moment);
         return;
       case 'probed':
         if (input.result.kind === 'reached') gates.line.reached(moment.nowMs, moment.random);
@@ -290,6 +297,9 @@ export class Engine {
         return;
       case 'loginChanged':
         gates.loginChanged();
+        return;
+      case 'conditions':
+        this.policies.conditions = input.conditions;
         return;
       default:
         assertNever(input);
@@ -594,7 +604,31 @@ export class Engine {
     if (this.gates.closed(nowMs) !== null) return this.gates.nextCheckAtMs(nowMs);
     const heldUntilMs = this.mutations.slots.holdsBackUntilMs(nowMs);
     if (heldUntilMs !== null) return heldUntilMs;
-    return this.mutations.schedule.nextDueAtMs;
+    const { nextDueAtMs } = this.mutations.schedule;
+    const { nextCheckAtMs } = this.policies;
+    return nextDueAtMs === null || nextCheckAtMs === null
+      ? (nextDueAtMs ?? nextCheckAtMs)
+      : Math.min(nextDueAtMs, nextCheckAtMs);
+  }
+
+  /** Someone asks for all that waits: no backoff and no policy holds it. */
+  private drainNow({ nowMs }: Moment): void {
+    const { schedule, lastSeq } = this.mutations;
+    schedule.hurry(nowMs);
+    this.policies.letGo(lastSeq);
+    schedule.reconsider(nowMs);
+  }
+
+  private updatePolicies({ nowMs, wallMs }: Moment): void {
+    const { counts, oldestPending, lastSeq, schedule } = this.mutations;
+    // The older by either clock: a date that was set back must not hold anything back for longer.
+    const oldestAgeMs =
+      oldestPending === undefined
+        ? 0
+        : Math.max(nowMs - oldestPending.waitingSinceMs, wallMs - oldestPending.header.createdAtMs);
+    const facts = { pendingCount: counts.pending, pendingBytes: counts.pendingBytes, oldestAgeMs };
+    const isLineDown = this.gates.line.state.kind === 'down';
+    if (this.policies.update(facts, { highestSeq: lastSeq, isLineDown, nowMs })) schedule.reconsider(nowMs);
   }
 
   private get canWork(): boolean {

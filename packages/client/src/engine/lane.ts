@@ -41,6 +41,11 @@ export class Lane {
     return this.size === 0 ? undefined : this.entries.at(-1);
   }
 
+  /** Whether one of high priority waits here. */
+  get hasHigh(): boolean {
+    return this.levelCounts[0] > 0;
+  }
+
   get size(): number {
     return this.entries.length - this.first;
   }

@@ -23,6 +23,10 @@ export class Schedule {
   private readonly heldLanes = new Map<string, number>();
   /** Dead letters that a person must decide on before anything behind them goes, by lane, in the order of their places. */
   private readonly blockers = new Map<string, readonly Entry[]>();
+  /** Whether a policy keeps it from being sent now. */
+  isHeldBack: (entry: Entry) => boolean = () => false;
+  /** Lanes that only a policy keeps from being ready. */
+  private readonly heldBackLanes = new Set<Lane>();
 
   lane(name: string): Lane | undefined {
     return this.lanes.get(name);
@@ -166,6 +170,18 @@ export class Schedule {
     for (const lane of this.lanesWith(entry)) this.offer(lane, nowMs);
   }
 
+  /** Policies may let go more than before. */
+  reconsider(nowMs: number): void {
+    const lanes = [...this.heldBackLanes];
+    this.heldBackLanes.clear();
+    for (const lane of lanes) this.offer(lane, nowMs);
+  }
+
+  /** Whether a policy holds it back. One of high priority takes with it all that stand before it in its lane. */
+  holdsBack(entry: Entry): boolean {
+    return this.isHeldBack(entry) && !this.lanesWith(entry).some(({ hasHigh }) => hasHigh);
+  }
+
   /** Forgets backoffs: someone asked to drain now. */
   hurry(nowMs: number): void {
     const lanes: Lane[] = [];
@@ -226,6 +242,11 @@ export class Schedule {
 
   /** The first of each of its lanes, and nothing holds any of them. */
   private isReady(head: Entry, nowMs: number): boolean {
+    return this.isFree(head, nowMs) && !this.holdsBack(head);
+  }
+
+  /** As far as policies do not matter. */
+  private isFree(head: Entry, nowMs: number): boolean {
     return (
       isDue(head, nowMs) &&
       this.blockerOf(head) === undefined &&
@@ -251,6 +272,8 @@ export class Schedule {
       if (listing?.head === head && listing.rankMs === rankMs) return;
       lane.listing = { lane, head, rankMs };
       this.ready.push(lane.listing);
+    } else if (this.isFree(head, nowMs)) {
+      this.heldBackLanes.add(lane);
     } else if (
       !hasOpenParents(head) &&
       dueAtMs(head) > nowMs &&

@@ -53,6 +53,11 @@ export class Unconfirmed {
     this.mayHoldLane = mayHoldLane;
   }
 
+  /** The highest number that is known. */
+  get lastSeq(): number {
+    return this.highestSeq;
+  }
+
   get(id: string): Entry | undefined {
     return this.byId.get(id);
   }

@@ -1,4 +1,5 @@
 import type { DeadLetterPolicy, RetryRules } from '../mutation/definition.ts';
+import type { DeliveryPolicy } from '../mutation/delivery-policy.ts';
 import type { AttemptRecord, MutationHeader } from '../mutation/record.ts';
 import { keptResult } from '../mutation/slots.ts';
 import type { Json, WireError, WireOutcome } from '../protocol/wire.ts';
@@ -15,6 +16,8 @@ export interface EngineRules {
   readonly keepsResult: (type: string) => boolean;
   /** What a type says of its lane; the default for one that is not declared. */
   readonly onDeadLetter: (type: string) => DeadLetterPolicy;
+  /** What holds mutations of a type back; null for nothing. @default nothing */
+  readonly policyOf?: (type: string) => Required<DeliveryPolicy> | null;
 }
 
 /** Why something that has had no effect will have none. */

@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { DeliveryPolicy, DeliveryPolicyName } from './delivery-policy.ts';
 import type {
   EntityRef,
   JsonObject,
@@ -70,6 +71,8 @@ export interface MutationDefinition<
    * @default 'continue'
    */
   readonly onDeadLetter?: DeadLetterPolicy;
+  /** When it may be sent; see `DeliveryPolicy`. @default the queue's */
+  readonly deliveryPolicy?: DeliveryPolicy | DeliveryPolicyName;
   /** How refusals of this type are retried. @default 5 retries, 1 s doubling to 30 s, full jitter */
   readonly retry?: Partial<RetryRules>;
   /**

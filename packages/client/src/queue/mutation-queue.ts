@@ -555,6 +555,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         workspaceId: identity.workspaceId,
         attemptTimeoutMs: this.options.attemptTimeoutMs,
         definitions: this.definitions,
+        policyOf: this.options.policyOf,
         newId: () => newId(clock.wallMs()),
         log,
       },

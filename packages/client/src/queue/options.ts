@@ -6,6 +6,12 @@ import {
   RETRY_DEFAULTS,
   type RetryRules,
 } from '../mutation/definition.ts';
+import {
+  completePolicy,
+  complaintAboutPolicy,
+  type DeliveryPolicy,
+  type DeliveryPolicyName,
+} from '../mutation/delivery-policy.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import { OpenTypes } from '../mutation/undeclared.ts';
 import { browserNetwork } from '../network/browser-network.ts';
@@ -38,6 +44,12 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    * @default 'refuse'
    */
   readonly undeclared?: 'refuse' | 'allow';
+  /**
+   * When what waits may be sent, for types that do not say otherwise: by name, or as data. `wifiPreferred` keeps more than
+   * 256 KiB for Wi-Fi, unless the oldest or an outage is 24 h old, 1 MB waits, someone asks, or the priority is high.
+   * @default 'immediate'
+   */
+  readonly deliveryPolicy?: DeliveryPolicy | DeliveryPolicyName;
   /** Carries batches to the server. */
   readonly transport: Transport;
   /** Gives the token to send under, fresh when `refresh` is true; null when nobody is signed in. Leave it out for a server without login. */
@@ -79,6 +91,7 @@ export interface ResolvedOptions {
   readonly name: string;
   readonly identity: Identity;
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
+  readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
   readonly transport: Transport;
   readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
   readonly openStorage: OpenStorage;
@@ -118,6 +131,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     name: options.name,
     identity: options.identity,
     definitions: byType(options.mutations, options.undeclared ?? 'refuse'),
+    policyOf: policiesOf(options),
     transport: options.transport,
     getToken: options.auth === undefined ? null : (ask) => options.auth?.getToken(ask) ?? Promise.resolve(null),
     openStorage: options.storage ?? indexedDbStorage(),
@@ -131,6 +145,29 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     newId: options.newId ?? ((wallMs) => v7({ msecs: wallMs })),
     debug: options.debug ?? false,
   };
+}
+
+/** Types with a policy of their own, and the queue's for the others. The same data is the same policy. */
+function policiesOf({
+  deliveryPolicy,
+  mutations,
+}: QueueOptions<readonly AnyMutationDefinition[]>): (type: string) => Required<DeliveryPolicy> | null {
+  const completed = new Map<unknown, Required<DeliveryPolicy> | null>();
+  const complete = (option: string, policy: DeliveryPolicy | DeliveryPolicyName = 'immediate') => {
+    const complaint = complaintAboutPolicy(policy);
+    if (complaint !== null) throw invalid(option, `a delivery policy that makes sense (${complaint})`, policy);
+    const known = completed.get(policy);
+    if (known !== undefined) return known;
+    completed.set(policy, completePolicy(policy));
+    return completed.get(policy) ?? null;
+  };
+  const ofQueue = complete('deliveryPolicy', deliveryPolicy);
+  const ofTypes = new Map(
+    mutations.flatMap(({ type, deliveryPolicy: own }) =>
+      own === undefined ? [] : [[type, complete(`deliveryPolicy of ${type}`, own)] as const],
+    ),
+  );
+  return (type) => (ofTypes.has(type) ? (ofTypes.get(type) ?? null) : ofQueue);
 }
 
 export function retryRulesOf(definition: AnyMutationDefinition | undefined): RetryRules {

@@ -1,9 +1,10 @@
 import { Engine } from '../engine/engine.ts';
 import type { EngineEffect, EngineInput, Moment, Settlement, WaitingFor } from '../engine/engine-io.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
+import type { DeliveryPolicy } from '../mutation/delivery-policy.ts';
 import { type HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Act, MutationHeader } from '../mutation/record.ts';
-import type { NetworkMonitor } from '../network/network-monitor.ts';
+import type { NetworkMonitor, NetworkStatus } from '../network/network-monitor.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
@@ -35,6 +36,7 @@ export interface RunnerPorts {
   readonly workspaceId: string;
   readonly attemptTimeoutMs: number;
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
+  readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
   readonly newId: () => string;
   readonly log: DebugLog;
 }
@@ -83,6 +85,7 @@ export class Runner {
     this.engine = new Engine({
       retryRules: (type) => retryRulesOf(ports.definitions.get(type)),
       onDeadLetter: (type) => onDeadLetterOf(ports.definitions.get(type)),
+      policyOf: ports.policyOf,
       keepsResult: (type) => ports.definitions.get(type)?.result !== undefined,
     });
     this.alarms = new Alarms(ports.clock);
@@ -143,6 +146,7 @@ export class Runner {
     const { store, network, tabs } = this.ports;
     if (await store.isPaused()) this.dispatch({ kind: 'paused' });
     if (!network.isOnline()) this.dispatch({ kind: 'hint', hint: 'offline' });
+    this.noteConditions(network.getSnapshot());
     this.stopListening.push(
       tabs.onMessage((message) => this.receive(message)),
       network.onHint((hint) => {
@@ -150,6 +154,7 @@ export class Runner {
         if (hint === 'foreground' && !this.engine.isLeader) this.reconcile();
         else this.watch.catchUpLater();
       }),
+      network.onChange((status) => this.noteConditions(status)),
       // Found out by the monitor itself: a tab that delivers nothing, or has nothing to deliver, never asks.
       network.onReconnect(({ latencyMs }) =>
         this.dispatch({ kind: 'probed', result: { kind: 'reached', latencyMs: latencyMs ?? 0 } }),
@@ -164,6 +169,10 @@ export class Runner {
     if (this.isClosed) return;
     logInput(this.ports.log, input);
     for (const effect of this.engine.handle(input, this.moment())) this.perform(effect);
+  }
+
+  private noteConditions({ type, appState }: NetworkStatus): void {
+    this.dispatch({ kind: 'conditions', conditions: { connection: type, appState } });
   }
 
   moment(): Moment {

@@ -31,6 +31,7 @@ const REASONS: Readonly<Record<QueueSnapshot['waitingFor'], string>> = {
   lane: '',
   paused: 'Paused · ',
   auth: 'Sign in again · ',
+  policy: 'Waiting for Wi-Fi · ',
   upgrade: 'Update needed · ',
   conflict: '',
   storage: '',

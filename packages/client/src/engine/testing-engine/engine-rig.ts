@@ -1,4 +1,5 @@
 import { type DeadLetterPolicy, RETRY_DEFAULTS, type RetryRules } from '../../mutation/definition.ts';
+import type { DeliveryPolicy } from '../../mutation/delivery-policy.ts';
 import type { Act, MutationHeader } from '../../mutation/record.ts';
 import type { WireError, WireOutcome } from '../../protocol/wire.ts';
 import { Engine } from '../engine.ts';
@@ -56,12 +57,16 @@ export class EngineRig {
   private lastSeq = 0;
   private rules: Partial<RetryRules>;
 
-  constructor(rules: Partial<RetryRules> = { jitter: 'none' }) {
+  constructor(
+    rules: Partial<RetryRules> = { jitter: 'none' },
+    policyOf: (type: string) => Required<DeliveryPolicy> | null = () => null,
+  ) {
     this.rules = rules;
     this.engine = new Engine({
       retryRules: () => ({ ...RETRY_DEFAULTS, ...this.rules }),
       keepsResult: () => this.keepsResult,
       onDeadLetter: () => this.onDeadLetter,
+      policyOf,
     });
   }
 

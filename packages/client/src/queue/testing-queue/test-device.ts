@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import type { ProbeResult } from '../../engine/probe-result.ts';
 import { type AnyMutationDefinition, defineMutation } from '../../mutation/definition.ts';
-import type { NetworkSource } from '../../ports/network-source.ts';
+import type { NetworkHint, NetworkSource } from '../../ports/network-source.ts';
 import type { OpenStorage, Storage, StorageBatch } from '../../ports/storage.ts';
 import { BrowserSimulator } from '../../testing/browser-simulator.ts';
 import { StorageSimulator } from '../../testing/storage-simulator.ts';
@@ -111,13 +111,13 @@ export class TestDevice {
 class FakeNetwork implements NetworkSource {
   isReachable = true;
   probeCount = 0;
-  private readonly listeners = new Set<(hint: 'online' | 'offline' | 'foreground') => void>();
+  private readonly listeners = new Set<(hint: NetworkHint) => void>();
 
   isOnline(): boolean {
     return this.isReachable;
   }
 
-  onHint(listener: (hint: 'online' | 'offline' | 'foreground') => void): () => void {
+  onHint(listener: (hint: NetworkHint) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
@@ -127,7 +127,7 @@ class FakeNetwork implements NetworkSource {
     return this.isReachable ? { kind: 'reached', latencyMs: 20 } : { kind: 'notReached', reason: 'no connection' };
   }
 
-  say(hint: 'online' | 'offline' | 'foreground'): void {
+  say(hint: NetworkHint): void {
     for (const listener of this.listeners) listener(hint);
   }
 }
