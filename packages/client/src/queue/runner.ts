@@ -53,6 +53,8 @@ export interface RunnerEvents {
 
 /** Longest wait for an answer beyond the time that answering takes, in milliseconds. */
 const ANSWER_MS = 2_000;
+/** A tab that delivers no longer looks into the store after this, in milliseconds. */
+const LOOK_AFTER_LEADING_MS = 500;
 /** How often the store is looked at although no other tab has said that something changed. */
 const LOOK_AGAIN_MS = 60_000;
 
@@ -343,8 +345,9 @@ export class Runner {
   private standDown(): void {
     this.writer.drop();
     this.dispatch({ kind: 'leadership', isLeader: false });
-    // What the other one has settled before, this tab was not told.
-    this.reconcile();
+    // What the other one has settled before, this tab was not told. Not at once: a page that is being frozen must not begin
+    // to read, since its open transaction would keep the others from writing until it is back.
+    this.alarms.after(LOOK_AFTER_LEADING_MS, () => this.reconcile());
   }
 
   private receive(raw: Json): void {

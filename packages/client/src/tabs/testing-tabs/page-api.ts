@@ -13,6 +13,8 @@ export interface PageApi {
   state(): PageState;
   /** Resolves when all of this is so. */
   until(part: Partial<PageState>): Promise<void>;
+  /** Resolves when so many are stored as confirmed, whichever tab has delivered them. */
+  untilConfirmed(count: number): Promise<void>;
   pause(): Promise<void>;
   /** What a browser tells a page before it freezes it, and after. */
   tell(event: 'freeze' | 'resume'): Promise<void>;

@@ -49,6 +49,9 @@ const api: PageApi = {
         if (look()) stop();
       });
     }),
+  untilConfirmed: async (count) => {
+    while ((await queue.getStatus()).counts.completed < count) await new Promise((next) => setTimeout(next, 20));
+  },
   pause: () => queue.pause(),
   tell: async (event) => void document.dispatchEvent(new Event(event)),
 };
