@@ -167,6 +167,14 @@ describe('edits on top of each other', () => {
     expect(rig.lastBatch.items).toMatchObject([{ header: { bodyChecksum: 5, edit: { baseRowVersion: 4 } } }]);
   });
 
+  test('C1 · one that was being stored while the one before it was confirmed is made on what that left', () => {
+    const rig = EngineRig.leading();
+    addEdits(rig, 1);
+    rig.answerAll((header) => applied(header, 4));
+    addEdits(rig, 1);
+    expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 4, ownSinceVersion: 3 } } }]);
+  });
+
   test('C1 · nobody rewrites one whose new base is not stored yet', () => {
     const rig = EngineRig.leading();
     const [, second] = addEdits(rig, 2);

@@ -181,12 +181,14 @@ export class Engine {
       case 'added':
         for (const header of input.headers)
           mutations.insert(header, this.isEarlier(header), moment.nowMs, moment.nowMs + undoWindowMs(header));
+        this.takeUp(input.headers);
         gates.wake('added', moment.nowMs);
         return;
       case 'found': {
         const { pending } = mutations.counts;
         for (const header of input.headers)
           mutations.insert(header, this.isEarlier(header), moment.nowMs, heldUntilMs(header, moment));
+        this.takeUp(input.headers);
         // News: somebody is at work in another tab.
         if (mutations.counts.pending > pending) gates.wake('added', moment.nowMs);
         for (const deadLetter of input.deadLetters) this.settledElsewhere({ kind: 'failed', deadLetter }, moment);
@@ -385,6 +387,14 @@ export class Engine {
     entry.header = settlement.header;
     entry.lastError = settlement.header.attempts.at(-1)?.error ?? null;
     mutations.changed(entry);
+  }
+
+  private takeUp(headers: readonly MutationHeader[]): void {
+    if (!this.isLeader) return;
+    for (const { seq, edit } of headers) {
+      const entry = edit === undefined ? undefined : this.mutations.at(seq);
+      if (entry?.phase.kind === 'waiting' && !entry.mayHaveBeenSent) this.settle(this.verdicts.takeUp(entry));
+    }
   }
 
   private superseded(id: string, payload: JsonObject, moment: Moment): void {

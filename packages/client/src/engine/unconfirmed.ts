@@ -32,6 +32,8 @@ export class Unconfirmed {
   readonly near: NearIndex<Entry> = new NearIndex();
   /** Edits that are held to a version, by lane and row. */
   private readonly edits = new Map<string, Lane>();
+  /** What was lately left of rows, by lane and row; the longest ago first. */
+  private readonly rowsLeft = new Map<string, RowLeft>();
   /** Those that someone is rewriting. */
   readonly kept: Set<Entry> = new Set();
   /** Settled by this tab, and on its way to storage. */
@@ -403,6 +405,26 @@ export class Unconfirmed {
     });
   }
 
+  /** What the last confirmed one has left of its row; null when it left none. */
+  noteLeft(header: MutationHeader, left: RowLeft | null): void {
+    if (header.entity === null) return;
+    const key = editKey(header);
+    const before = this.rowsLeft.get(key);
+    this.rowsLeft.delete(key);
+    if (left === null) return;
+    // Several in a row, with nobody else's in between, count as one.
+    const isNext =
+      before !== undefined && before.rowVersion >= left.sinceVersion && before.rowVersion <= left.untilVersion;
+    const sinceVersion = isNext ? Math.min(before.sinceVersion, left.sinceVersion) : left.sinceVersion;
+    this.rowsLeft.set(key, { ...left, sinceVersion });
+    const [oldest] = this.rowsLeft.keys();
+    if (this.rowsLeft.size > ROWS_LEFT_COUNT && oldest !== undefined) this.rowsLeft.delete(oldest);
+  }
+
+  leftOf(header: MutationHeader): RowLeft | null {
+    return this.rowsLeft.get(editKey(header)) ?? null;
+  }
+
   private indexEdit(entry: Entry): void {
     if (entry.header.edit === undefined || entry.header.entity === null) return;
     const key = editKey(entry.header);
@@ -446,6 +468,9 @@ export class Unconfirmed {
 export function nearKey({ lane, type, dedupeKey }: Pick<MutationHeader, 'lane' | 'type' | 'dedupeKey'>): string {
   return JSON.stringify([lane, type, dedupeKey]);
 }
+
+/** Rows that are remembered for edits which are just being stored. */
+const ROWS_LEFT_COUNT = 200;
 
 function editKey({ lane, entity }: MutationHeader): string {
   return JSON.stringify([lane, entity?.table, entity?.id]);

@@ -76,8 +76,15 @@ export class Verdicts {
   ): readonly Settlement[] {
     const left = rowVersion === undefined ? undefined : leftBy(entry, rowVersion);
     const rebased = left === undefined ? [] : this.passOn(entry.header, left);
+    this.mutations.noteLeft(entry.header, left ?? null);
     const completed = this.completed(entry, result, wasRepeat, moment);
     return [left === undefined ? completed : { ...completed, left }, ...rebased];
+  }
+
+  /** One that was on its way into the store while the edit before it was confirmed. */
+  takeUp(entry: Entry): readonly Settlement[] {
+    entry.leftBefore ??= this.mutations.leftOf(entry.header);
+    return this.rebase(entry);
   }
 
   /**
