@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { type ConflictStrategy, defineMutation } from '../mutation/definition.ts';
+import type { OpenStorage, Storage } from '../ports/storage.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import { TestDevice } from './testing-queue/test-device.ts';
 
@@ -283,6 +284,51 @@ describe('edits on top of each other', () => {
 });
 
 describe('what must hold when things go wrong', () => {
+  test.each([
+    ['mine', 'mine', 'completed'],
+    ['theirs', 'theirs', 'cancelled'],
+  ] as const)(
+    'C1 · a commit that was stored, and failed only for us, does not take back that someone chose %s',
+    async (choice, title, status) => {
+      const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
+      let isUnheard = true;
+      const storage: OpenStorage = async (name) => {
+        const inner = await device.storage.open(name);
+        const commit: Storage['commit'] = async (batch) => {
+          const result = await inner.commit(batch);
+          const isNewForm = sent(device).length > 0 && batch.changes.some(({ key }) => key.startsWith('b/'));
+          if (isUnheard && isNewForm) throw new Error('Stored, and nobody heard of it.');
+          return result;
+        };
+        return {
+          durability: inner.durability,
+          commit,
+          read: (keys) => inner.read(keys),
+          scan: (query) => inner.scan(query),
+          estimate: () => inner.estimate(),
+          close: () => inner.close(),
+        };
+      };
+      const queue = await device.openWith(edits('merge'), { storage });
+      const handle = await queue.add(edit('mine'));
+      await device.clock.settle();
+      isUnheard = false;
+      await device.goOffline();
+      expect(await queue.resolveConflict(handle.id, choice, { actor: 'ann' })).toBe(true);
+      // What failed is written again, as far as this device knows.
+      await device.clock.pass(5_000);
+      await queue.close();
+
+      const again = await device.openWith(edits('merge'));
+      await device.goOnline();
+      await device.clock.pass(10_000);
+      expect(await again.settled(handle.id)).toMatchObject({ status });
+      expect(device.server.rows.get('a')).toMatchObject({ title });
+      expect(again.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
+      await again.close();
+    },
+  );
+
   test('C1 · a new form goes only once it is stored: until then, after a crash, the first form goes again', async () => {
     const device = deviceWith({ ...ROW, body: 'theirs', version: 7 });
     const queue = await device.openWith(edits('merge'));

@@ -390,13 +390,40 @@ export class QueueStore {
    */
   async settle(settlements: readonly Settlement[], isRepeat: boolean): Promise<boolean> {
     const isOwn: Expectation = { key: META.epoch, value: this.ownEpoch };
-    const left = isRepeat ? await this.withoutStoredFailures(settlements) : settlements;
-    const counter = await this.countCompleted(left);
-    const result = await this.storage.commit({
-      expect: [isOwn],
-      changes: [...left.flatMap(changesOfSettlement), ...actsOf(left), ...counter],
-    });
-    return result.kind === 'committed';
+    for (;;) {
+      const { left, expect } = isRepeat
+        ? await this.withoutOvertaken(await this.withoutStoredFailures(settlements))
+        : { left: settlements, expect: [] };
+      const counter = await this.countCompleted(left);
+      const result = await this.storage.commit({
+        expect: [isOwn, ...expect],
+        changes: [...left.flatMap(changesOfSettlement), ...actsOf(left), ...counter],
+      });
+      if (result.kind === 'committed') return true;
+      if (result.key === META.epoch) return false;
+      // Someone has chosen between two versions just now.
+    }
+  }
+
+  /**
+   * Leaves out what a person has overtaken: a commit may have been stored although it failed for us, someone has seen the
+   * conflict that it told of and has chosen, and written again it would take that choice back.
+   */
+  private async withoutOvertaken(
+    settlements: readonly Settlement[],
+  ): Promise<{ readonly left: readonly Settlement[]; readonly expect: readonly Expectation[] }> {
+    const seqs = settlements.flatMap((settlement) => (settlement.kind === 'rebased' ? [settlement.header.seq] : []));
+    if (seqs.length === 0) return { left: settlements, expect: [] };
+    const keys = [...new Set(seqs)].map((seq) => seqKey(PENDING, seq));
+    const texts = await this.storage.read(keys);
+    const revisions = new Map(keys.map((key, index) => [key, revisionOf(texts[index] ?? null)]));
+    const left = settlements.filter(
+      (settlement) =>
+        settlement.kind !== 'rebased' ||
+        (revisions.get(seqKey(PENDING, settlement.header.seq)) ?? Number.POSITIVE_INFINITY) <
+          settlement.header.revision,
+    );
+    return { left, expect: keys.map((key, index) => ({ key, value: texts[index] ?? null })) };
   }
 
   /** A dead letter that is stored already may have been disposed of since, and must not come back. */
@@ -703,6 +730,13 @@ function disposal(
 /** One that holds its lane goes before those it held up; another goes last. */
 function placeOfRetry({ header, holdsLane }: DeadLetter, mayHoldLane: (type: string) => boolean): number | null {
   return holdsLane && mayHoldLane(header.type) ? placeOf(header) : null;
+}
+
+/** Of a pending header; one that does not read is as if never rewritten, and one that is gone cannot be written again. */
+function revisionOf(text: string | null): number {
+  if (text === null) return Number.POSITIVE_INFINITY;
+  const parsed = parseHeader(text);
+  return parsed.kind === 'record' ? parsed.record.revision : -1;
 }
 
 function tooNew(format: string): HoldfastError {

@@ -62,8 +62,9 @@ export class TestDevice {
   /** The same with other types of mutations. */
   async openWith<const Definitions extends readonly AnyMutationDefinition[]>(
     mutations: Definitions,
+    options: { readonly storage?: OpenStorage } = {},
   ): Promise<MutationQueue<Definitions>> {
-    const queue = createQueue({ ...this.ports, mutations });
+    const queue = createQueue({ ...this.ports, mutations, ...options });
     await this.clock.settle();
     return queue;
   }
