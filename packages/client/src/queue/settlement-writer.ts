@@ -42,6 +42,7 @@ export class SettlementWriter {
 
   /** The lead is lost: what is not stored is the next leader's to settle again. */
   drop(): void {
+    this.ports.watch.lost(this.unstored);
     this.unstored = [];
   }
 
@@ -67,6 +68,7 @@ export class SettlementWriter {
     this.unstored = [];
     try {
       if (!(await this.ports.store.settle(settlements, this.hasFailed))) {
+        this.ports.watch.lost(settlements);
         this.ports.standDown();
         this.ports.dispatch({ kind: 'settlementsLost', seqs: settledSeqs(settlements) });
         return;

@@ -52,6 +52,8 @@ export class StoreWatch {
   private readonly gone: Map<string, Gone> = new Map();
   /** Stored by this tab behind others that it has not seen yet: the number of each, by id. */
   private readonly unseen = new Map<string, number>();
+  /** Given up by this tab, which lost the lead before that was stored, so that nobody was told; their numbers by id. */
+  private readonly untold = new Map<string, number>();
 
   constructor(ports: StoreWatchPorts) {
     this.ports = ports;
@@ -173,7 +175,19 @@ export class StoreWatch {
   settledElsewhere(settlements: readonly Settlement[]): void {
     this.noteSettled(settlements);
     this.ports.dispatch({ kind: 'settledElsewhere', settlements });
-    for (const settlement of settlements) this.ports.settled(settlement);
+    for (const settlement of settlements) {
+      if (settlement.kind === 'failed') this.untold.delete(settlement.deadLetter.header.id);
+      this.ports.settled(settlement);
+    }
+  }
+
+  /** Settled by this tab, and not stored, since another one delivers now. */
+  lost(settlements: readonly Settlement[]): void {
+    for (const settlement of settlements) {
+      if (settlement.kind !== 'failed' || settlement.isOwn !== true) continue;
+      const { id, seq } = settlement.deadLetter.header;
+      this.untold.set(id, seq);
+    }
   }
 
   noteSettled(settlements: readonly Settlement[]): void {
@@ -284,9 +298,12 @@ export class StoreWatch {
       const news = deadLetters.filter(({ header }) => {
         const entry = this.ports.engine.mutations.get(header.id);
         if (entry === undefined) return this.unseen.get(header.id) === header.seq;
-        return entry.phase.kind !== 'failed' && entry.header.seq <= header.seq;
+        // Another tab has given it up too, and its word may have been lost.
+        if (entry.phase.kind === 'failed') return this.untold.get(header.id) === header.seq;
+        return entry.header.seq <= header.seq;
       });
       if (deadLetters.length > 0) this.ports.dispatch({ kind: 'found', headers: [], deadLetters });
+      for (const { header } of news) this.untold.delete(header.id);
       for (const deadLetter of news) this.ports.settled({ kind: 'failed', deadLetter });
       from = found.hasMore ? (found.records.at(-1)?.header.seq ?? null) : null;
     }
