@@ -325,7 +325,10 @@ export class History {
     // Of a mutation that is gone already the options are not known any more.
     const other = { tag, id, deviceIndex, process, lane, entityId, isCreate, delayMs: 0, invokedAtMs, parents };
     const replacement = this.invoked(other);
-    replacement.places.splice(0, 1, { invokedStep, acknowledgedStep: null });
+    // What stands for a dead letter that holds its lane stands where that did.
+    const isInItsPlace = made.toldFailedStep !== null && this.holdsLane(made);
+    const placedStep = isInItsPlace ? (made.places[0]?.invokedStep ?? invokedStep) : invokedStep;
+    replacement.places.splice(0, 1, { invokedStep: placedStep, acknowledgedStep: null });
     return replacement;
   }
 
