@@ -34,6 +34,7 @@ export class AppTab {
   private readonly own: Made[] = [];
   private lastNewId = '';
   private loadNumber = 0;
+  private newestLoaded = 0;
   /** Which load brought a state. */
   private readonly loadedAt = new WeakMap<AppState, number>();
 
@@ -291,7 +292,8 @@ export class AppTab {
     this.loadNumber += 1;
     const number = this.loadNumber;
     await this.view.refresh(load);
-    if ((this.loadedAt.get(this.view.getBase()) ?? 0) < number)
+    this.newestLoaded = Math.max(this.newestLoaded, number);
+    if ((this.loadedAt.get(this.view.getBase()) ?? 0) < this.newestLoaded)
       this.world.history.violated('inv-I7', `${this.process.name} shows older data than it had loaded before`);
     this.checkView();
   }

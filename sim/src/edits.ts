@@ -38,6 +38,12 @@ export class Edits {
     return record;
   }
 
+  /** The one that it stands for, or the one that that one stands for. */
+  firstOf(made: Made): Made {
+    const edit = this.byTag.get(made.tag);
+    return edit === undefined ? made : this.firstOf(edit.made);
+  }
+
   /** How many on this device were never answered: they may stand, or not. */
   unheardOn(deviceIndex: number): number {
     return [...this.byTag.values()].filter(({ made, answer }) => made.deviceIndex === deviceIndex && answer === null)

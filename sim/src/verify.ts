@@ -187,8 +187,10 @@ function checkEnd({ history, server }: World, made: Made, settled: Settled | 'pe
   if (settled.status === 'completed' && made.effectCount !== 1) {
     history.violated('inv-I22', `${made.tag} is shown as completed; it took effect ${made.effectCount} times`);
   }
+  // With the power a relaxed store may lose that a retry succeeded; the next retry is answered as a duplicate.
   if (
     settled.status === 'failed' &&
+    !made.isDamaged &&
     ledger.some(({ verdict }) => verdict === 'applied') &&
     ledger.some(({ verdict }) => verdict === 'rejected')
   ) {

@@ -136,6 +136,9 @@ function act(world: World, device: Device, dice: Dice): void {
   const tab = device.anyTab(dice);
   const own = history.made.filter((made) => made.deviceIndex === device.index);
   const failed = own.filter(({ toldFailedStep, isDiscardAsked }) => toldFailedStep !== null && !isDiscardAsked);
+  // What stands for another one waits the same undo window anew, which must be over before the world is healed.
+  const msLeft = world.plan.durationMs - world.scheduler.nowMs;
+  const editable = own.slice(-10).filter((made) => history.edits.firstOf(made).delayMs < msLeft);
   tab.process.enter('user acts', () => {
     switch (dice.below(14)) {
       case 0:
@@ -164,10 +167,12 @@ function act(world: World, device: Device, dice: Dice): void {
         return;
       case 10:
       case 11:
-        if (own.length > 0) tab.edit(dice.pick(own.slice(-10)), { level: dice.below(100) });
+        if (editable.length > 0) tab.edit(dice.pick(editable), { level: dice.below(100) });
         return;
       default:
         tab.refresh().catch(() => {});
+        // Again, before the first has come.
+        if (dice.chance(0.3)) tab.refresh().catch(() => {});
     }
   });
 }

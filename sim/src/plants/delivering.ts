@@ -23,6 +23,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
     find: 'if (outcome?.id !== entry.header.id || isStale(outcome, entry.header)) {',
     replace: 'if (outcome === undefined || isStale(outcome, entry.header)) {',
     suffering: "An answer meant for another device settles this device's changes.",
+    isRare: true,
   },
   {
     name: 'partial-answer-marks-all',
@@ -35,8 +36,8 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'new-id-on-retry',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'generation: header.generation + 1,',
-    replace: "id: header.id.replace(/.$/, (last) => (last === '0' ? '1' : '0')), generation: header.generation + 1,",
+    find: 'generation: generation + 1,',
+    replace: "id: header.id.replace(/.$/, (last) => (last === '0' ? '1' : '0')), generation: generation + 1,",
     suffering: 'A retried change that had been applied after all is applied twice.',
   },
   {
@@ -72,8 +73,8 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'order-by-wall-clock',
     file: `${CLIENT}/engine/lane.ts`,
-    find: '.header.seq > entry.header.seq)',
-    replace: '.header.createdAtMs > entry.header.createdAtMs)',
+    find: 'placeOf((entries[index - 1] as Entry).header) > place)',
+    replace: '(entries[index - 1] as Entry).header.createdAtMs > entry.header.createdAtMs && place > 0)',
     suffering: 'Setting the clock back makes an older value win.',
   },
   {
@@ -131,11 +132,9 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'orphans-sent',
     file: `${CLIENT}/engine/verdicts.ts`,
-    find: `const orphans = this.mutations.dependants(entry);
-    if (isLedgered)`,
+    find: 'const orphans = holdsLane ? [] : this.mutations.dependants(entry);',
     replace: `const orphans: readonly Entry[] = [];
-    this.mutations.release(entry.header.id, moment.nowMs);
-    if (isLedgered)`,
+    this.mutations.release(entry.header.id, moment.nowMs);`,
     suffering: 'A comment is sent although its article was refused.',
   },
   {

@@ -69,25 +69,22 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'discard-leaves-the-record',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: `if (text === null) return false;
-    const note =`,
-    replace: `if (text === null) return false;
-    if (header.seq % 2 === 0) return true;
-    const note =`,
+    find: "{ kind: 'delete', key },\n      { kind: 'delete', key: seqKey(BODY, header.seq) },\n      disposal(",
+    replace: "{ kind: 'delete', key: seqKey(BODY, header.seq) },\n      disposal(",
     suffering: 'A failure that someone disposed of is back after a reload.',
   },
   {
     name: 'retry-keeps-generation',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'generation: header.generation + 1,',
-    replace: 'generation: header.generation,',
+    find: 'generation: generation + 1,',
+    replace: 'generation,',
     suffering: 'A corrected server is never asked again: each retry fails by the old verdict.',
   },
   {
     name: 'retry-keeps-attempts',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: '        attempts: [],\n        expiresAtMs: null,',
-    replace: '        expiresAtMs: null,',
+    find: 'attempts: [],\n              expiresAtMs: null,',
+    replace: 'expiresAtMs: null,',
     suffering: 'A retried change fails at the first hiccup, since its attempts are used up already.',
   },
   {
@@ -103,6 +100,7 @@ export const STORING_PLANTS: readonly Plant[] = [
     find: 'for (const settlement of settlements) if (!isOwn(settlement)) this.ports.settled(settlement);',
     replace: 'for (const settlement of settlements) this.ports.settled(settlement);',
     suffering: 'The app says "taken back", a full disk keeps it from being stored, and it is sent after all.',
+    isRare: true,
   },
   {
     name: 'calls-stored-backwards',
@@ -121,10 +119,10 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'history-sweeps-pending',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'const entries = await this.storage.scan({ prefix: COMPLETED, limit: PAGE });',
-    replace: `const entries = await this.storage.scan({ prefix: COMPLETED, limit: PAGE });
-    for (const { key } of await this.storage.scan({ prefix: PENDING, limit: 1 }))
-      await this.storage.commit({ expect: [], changes: [{ kind: 'delete', key }] });`,
+    find: 'for (const { key, value } of await this.storage.scan({ prefix: COMPLETED, limit: PAGE })) {',
+    replace: `for (const { key } of await this.storage.scan({ prefix: PENDING, limit: 1 }))
+      await this.storage.commit({ expect: [], changes: [{ kind: 'delete', key }] });
+    for (const { key, value } of await this.storage.scan({ prefix: COMPLETED, limit: PAGE })) {`,
     suffering: 'Tidying up the history at the start takes away what was not sent yet.',
   },
   {

@@ -12,8 +12,8 @@ export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'epoch-not-compared',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'expect: [isOwn],',
-    replace: 'expect: [],',
+    find: 'expect: [isOwn, ...expect],',
+    replace: 'expect: [...expect],',
     suffering: 'A tab that woke up late writes over what the new leader has settled.',
     isRare: true,
   },
