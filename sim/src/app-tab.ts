@@ -134,6 +134,12 @@ export class AppTab {
     );
   }
 
+  /** A pending one keeps its place. */
+  forceRetry(made: Made): void {
+    if (this.queue.peekStatus(made.id)?.status === 'failed') this.retry(made, true);
+    else this.queue.forceRetry(made.id).catch(() => {});
+  }
+
   retry(made: Made, isForced = false): void {
     const { history } = this.world;
     const place = history.retryInvoked(made);

@@ -59,7 +59,7 @@ function steer({ history }: World, device: Device, tab: AppTab, dice: Dice): voi
   const failed = own.filter(({ toldFailedStep }) => toldFailedStep !== null);
   switch (dice.below(8)) {
     case 0:
-      if (failed.length > 0) tab.retry(dice.pick(failed), true);
+      if (failed.length > 0) tab.forceRetry(dice.pick(failed));
       return;
     case 1:
       if (failed.length > 0) tab.retryAll(failed);

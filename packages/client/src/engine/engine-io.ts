@@ -21,7 +21,13 @@ export type MutationInput =
   /** Made durable by this tab just now. */
   | { readonly kind: 'added'; readonly headers: readonly MutationHeader[] }
   /** Found in storage: at open, at taking over, or because another tab stored them. Never with a gap before them. */
-  | { readonly kind: 'found'; readonly headers: readonly MutationHeader[]; readonly deadLetters: readonly DeadLetter[] }
+  | {
+      readonly kind: 'found';
+      readonly headers: readonly MutationHeader[];
+      readonly deadLetters: readonly DeadLetter[];
+      /** Of what these depend on, that which was disposed of. */
+      readonly lostParentIds?: readonly string[];
+    }
   /** The tab that delivers has settled them. */
   | { readonly kind: 'settledElsewhere'; readonly settlements: readonly Settlement[] }
   /** What the tab that delivers has on its way (all of it), and what it waits for. */

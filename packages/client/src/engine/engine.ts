@@ -188,6 +188,7 @@ export class Engine {
         const { pending } = mutations.counts;
         for (const header of input.headers)
           mutations.insert(header, this.isEarlier(header), moment.nowMs, heldUntilMs(header, moment));
+        for (const id of input.lostParentIds ?? []) mutations.parentGone(id);
         this.takeUp(input.headers);
         // News: somebody is at work in another tab.
         if (mutations.counts.pending > pending) gates.wake('added', moment.nowMs);

@@ -52,6 +52,24 @@ test('Q13 · a tab that missed a refusal learns of it within a minute, and tells
   expect(other.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 1 });
 });
 
+test('Q8 · a child added in a tab that had not heard that its parent was taken back fails, and is not sent', async () => {
+  const device = new TestDevice();
+  const leader = await device.open();
+  const other = await device.open();
+  await device.goOffline();
+  const parent = await leader.add(note('a'));
+  await device.clock.settle();
+  device.browser.isLosingMessages = true;
+  expect(await parent.cancel()).toBe('cancelled');
+  const child = await other.add({ ...note('b'), dependsOn: [parent] });
+  device.browser.isLosingMessages = false;
+  await device.goOnline();
+  await device.clock.pass(60_000);
+
+  expect(await child.settled).toMatchObject({ status: 'failed', error: { code: 'PARENT_FAILED' } });
+  expect(device.server.effects).toEqual([]);
+});
+
 test('Q13 · what was refused and discarded unheard does not come back with the tab that leads next', async () => {
   const device = new TestDevice();
   device.server.judge = () => 'rejected';

@@ -278,12 +278,23 @@ export class StoreWatch {
       for (const header of found.records) bySeq.set(header.seq, header);
       const foundSeq: number = found.records.at(-1)?.seq ?? from;
       this.seenSeq = Math.max(this.seenSeq, foundSeq);
+      const lostParentIds = await this.lostParentsOf(found.records);
       const headers = found.records.filter(({ id, seq }) => seq > (this.gone.get(id)?.pendingSeq ?? 0));
-      if (headers.length > 0) this.ports.dispatch({ kind: 'found', headers, deadLetters: [] });
+      if (headers.length > 0) this.ports.dispatch({ kind: 'found', headers, deadLetters: [], lostParentIds });
       from = found.hasMore ? foundSeq : null;
     }
     this.seenSeq = Math.max(this.seenSeq, lastSeq);
     return { headers: bySeq, unreadable };
+  }
+
+  /** Parents that were disposed of, while another tab, which had not heard of it, added what depends on them. */
+  private async lostParentsOf(headers: readonly MutationHeader[]): Promise<readonly string[]> {
+    const { mutations } = this.ports.engine;
+    // One that was retried is wanted without.
+    const ids = new Set(headers.flatMap(({ dependsOn, generation }) => (generation === 0 ? dependsOn : [])));
+    const unknown = [...ids].filter((id) => mutations.get(id) === undefined && headers.every((each) => each.id !== id));
+    const wereDiscarded = await this.ports.store.wereDiscarded(unknown);
+    return unknown.filter((_, index) => wereDiscarded[index]);
   }
 
   private async findDeadLetters(): Promise<Seen> {
