@@ -30,6 +30,7 @@ export interface PlacerPorts {
   /** Stored with another payload. */
   readonly amended: (stored: Stored) => void;
   readonly nowMs: () => number;
+  readonly wallMs: () => number;
   readonly report: (error: unknown) => void;
 }
 

@@ -330,6 +330,19 @@ describe('merging', () => {
     expect(await queue.add(set('b', { title: '2' }))).toMatchObject({ coalesced: false });
   });
 
+  test('Q11 · never into one about another row, though they share a lane', async () => {
+    const device = new TestDevice();
+    const wide = defineMutation({ ...setFields, lane: () => 'all notes' });
+    const queue = device.create({ mutations: [wide] as never }) as unknown as Queue;
+    await device.clock.settle();
+    await device.goOffline();
+    await queue.add(set('a', { title: '1' }));
+
+    expect(await queue.add(set('b', { title: '2' }))).toMatchObject({ coalesced: false });
+
+    expect((await queue.readPending()).map(({ payload }) => payload['id'])).toEqual(['a', 'b']);
+  });
+
   test('Q11 · two tabs merge into one, and every view shows it', async () => {
     const { device, leader, other } = await twoTabs();
     const views = [leader, other].map((queue) =>
