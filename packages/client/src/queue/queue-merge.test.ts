@@ -366,6 +366,32 @@ describe('merging', () => {
     expect(sentPayloads(device)).toEqual([{ id: 'a', fields: { title: 'first', body: 'third' } }]);
   });
 
+  test('Q11 · when only the news of a merge is lost, the tab that delivers finds it before it sends', async () => {
+    const device = new TestDevice();
+    const leader = await open(device);
+    await leader.pause();
+    const other = device.create({
+      mutations: MUTATIONS as never,
+      tabs: (name) => {
+        const tabs = device.browser.openTabs(name);
+        const post: typeof tabs.post = (message) => {
+          if ((message as { kind: string }).kind !== 'amended') tabs.post(message);
+        };
+        return { ...tabs, post };
+      },
+    }) as unknown as Queue;
+    await device.clock.settle();
+    await other.add(set('a', { title: '1' }));
+    await device.clock.settle();
+
+    expect(await other.add(set('a', { title: '2' }))).toMatchObject({ coalesced: true });
+    await leader.resume();
+    await device.clock.pass(2_000);
+
+    expect(sentPayloads(device)).toEqual([{ id: 'a', fields: { title: '2' } }]);
+    expect(leader.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
+  });
+
   test('Q11 · what cannot be merged is stored by itself: nothing is lost, and why is reported', async () => {
     const { device, queue } = await offline();
     const errors: string[] = [];
