@@ -118,7 +118,7 @@ export class MergePlan {
     }
     const merged = addition.mayMerge ? await this.merge(addition) : null;
     if (merged !== null) return merged;
-    this.release.push(this.ports.capacity.claim({ count: 1, bytes: header.payloadBytes }));
+    this.release.push(await this.ports.capacity.claimOrEvict({ count: 1, bytes: header.payloadBytes }));
     const standing = standingOf(addition);
     this.added.push(standing);
     for (const lane of [header.lane, ...header.alsoLanes]) this.newest.set(lane, standing);
