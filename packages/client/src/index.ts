@@ -133,6 +133,7 @@ export type { ActOptions, ActResult, MutationFilter } from './queue/acts.ts';
 export type { LogExport } from './queue/log-export.ts';
 export type { DrainResult } from './queue/drain.ts';
 export type { CancelAnswer } from './queue/ask-leader.ts';
+export type { CapacityEvent } from './queue/capacity.ts';
 export type { EditAnswer, MutationHandle } from './queue/mutation-handle.ts';
 export type { MutationQueue, ResumeResult } from './queue/mutation-queue.ts';
 export type { Explanation, MutationStatus, Stage, Status } from './queue/mutation-status.ts';

@@ -36,6 +36,8 @@ export type MutationInput =
   | { readonly kind: 'discarded'; readonly ids: readonly string[] }
   /** Someone asks to take them back; only those that cannot have been sent are, and only by the tab that delivers. */
   | { readonly kind: 'cancel'; readonly ids: readonly string[]; readonly act: Act }
+  /** Someone needs this much room: those of low priority that surely were never sent make it, if they can make all of it. */
+  | { readonly kind: 'evict'; readonly count: number; readonly bytes: number }
   /** Someone asks to rewrite them: the tab that delivers keeps back those that surely were never sent. */
   | { readonly kind: 'keepBack'; readonly ids: readonly string[]; readonly amendId: string }
   /** Rewritten, and stored: these headers stand, wherever their revision is the higher one. */

@@ -114,6 +114,23 @@ export class Engine {
     return this.canCancel(id) && entry.amendId === null && !this.mutations.isBeingRewritten(seq);
   }
 
+  /**
+   * The oldest of low priority that surely were never sent, as many as make this much room; none when they cannot. One
+   * that others stand on is left alone: they would fall with it; and so is one that would hold its lane as a dead letter.
+   */
+  evictable(count: number, bytes: number): readonly Entry[] {
+    const entries: Entry[] = [];
+    let freedBytes = 0;
+    for (const entry of this.mutations.low) {
+      if (entries.length >= count && freedBytes >= bytes) break;
+      if (!this.canAmend(entry) || this.mutations.mayHoldLane(entry.header.type)) continue;
+      if (this.mutations.dependants(entry).length > 0) continue;
+      entries.push(entry);
+      freedBytes += entry.header.payloadBytes;
+    }
+    return entries.length >= count && freedBytes >= bytes ? entries : [];
+  }
+
   /** What stops every send now: in this tab or, as far as it tells, in the one that delivers. */
   closed(nowMs: number): Waiting | null {
     const closed = this.gates.closed(nowMs);
@@ -211,6 +228,9 @@ export class Engine {
               this.verdicts.cancelled(mutations.get(id) as Entry, { reason: 'takenBack', act: input.act }, moment),
             );
         }
+        return;
+      case 'evict':
+        for (const entry of this.evictable(input.count, input.bytes)) this.settle(this.verdicts.evicted(entry, moment));
         return;
       case 'keepBack':
         for (const id of input.ids) {

@@ -34,6 +34,8 @@ export class Unconfirmed {
   private readonly edits = new Map<string, Lane>();
   /** What was lately left of rows, by lane and row; the longest ago first. */
   private readonly rowsLeft = new Map<string, RowLeft>();
+  /** Pending ones of low priority, in the order they became known. */
+  readonly low: Set<Entry> = new Set();
   /** Those that someone is rewriting. */
   readonly kept: Set<Entry> = new Set();
   /** Settled by this tab, and on its way to storage. */
@@ -141,6 +143,7 @@ export class Unconfirmed {
     this.schedule.insert(entry, nowMs);
     this.indexEdit(entry);
     this.expiries.watch(entry);
+    if (header.priority === 'low') this.low.add(entry);
     this.listNear(entry);
     this.slots.watch(entry, nowMs);
     this.changed(entry);
@@ -455,6 +458,7 @@ export class Unconfirmed {
     this.expiries.forget(entry);
     this.unlistNear(entry);
     this.slots.forget(entry);
+    this.low.delete(entry);
     for (const id of [...entry.header.dependsOn, ...entry.openParents]) {
       const children = this.childrenOf.get(id);
       children?.delete(entry);

@@ -208,6 +208,11 @@ export class Verdicts {
     return this.failed(entry, EXPIRED, moment, false);
   }
 
+  /** One that cannot have been sent, and makes room for another. */
+  evicted(entry: Entry, moment: Moment): readonly Settlement[] {
+    return this.failed(entry, EVICTED, moment, false);
+  }
+
   /** What cannot stand without its parent is not sent. */
   orphaned(orphans: readonly Entry[], parentId: string, moment: Moment, isDecided: boolean): readonly Settlement[] {
     const error = parentFailed(parentId);
@@ -221,6 +226,13 @@ export class Verdicts {
     });
   }
 }
+
+const EVICTED: WireError = {
+  category: 'STORAGE_ERROR',
+  code: 'EVICTED',
+  message: 'Not sent: the queue was full, and this one of low priority made room for another.',
+  hint: 'Retry it when the queue has room again, or discard it.',
+};
 
 const EXPIRED: WireError = {
   category: 'TIMEOUT_ERROR',

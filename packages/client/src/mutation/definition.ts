@@ -49,7 +49,7 @@ export interface MutationDefinition<
    */
   readonly priority?: Priority;
   /**
-   * What makes a new mutation a duplicate of the newest one in its lane, while that surely was never sent: it is not
+   * What makes a new mutation a duplicate of the newest one in its lane, about the same row, while that surely was never sent: it is not
    * stored, and `add` resolves to the handle of the one that is (`deduplicated`). A function gives a key of one's own;
    * `{ key, near }` compares numbers with tolerance, with the earliest match among all in the lane that were never sent.
    * `false` for a type of which two alike mean something else than one, such as "add one".
@@ -58,10 +58,10 @@ export interface MutationDefinition<
    */
   readonly dedupe?: false | ((payload: Payload<Schema>) => string) | NearDedupe<Payload<Schema>>;
   /**
-   * Merges a new mutation into the newest one in its lane, if that is of this type and surely was never sent: what it
+   * Merges a new mutation into the newest one in its lane, if that is of this type, about the same row, and surely was never sent: what it
    * returns is the payload of the older one from now on, and `add` resolves to its handle (`coalesced`). It must not
    * change its arguments, and is called again if something comes in between. When it throws, or returns what the schema
-   * or the limits refuse, or what belongs to another lane, the new mutation is stored by itself.
+   * or the limits refuse, or what belongs to another lane or row, the new mutation is stored by itself.
    */
   readonly coalesce?: (older: Payload<Schema>, newer: Payload<Schema>) => Payload<Schema>;
   /**

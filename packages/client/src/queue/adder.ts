@@ -22,7 +22,6 @@ import type { QueueStore } from './queue-store.ts';
 import type { Runner } from './runner.ts';
 
 export interface AdderPorts extends Omit<PlacerPorts, 'opened'> {
-  readonly wallMs: () => number;
   readonly newId: (wallMs: number) => string;
   /** What a mutation is made on, as far as anybody says or knows. */
   readonly editOf: PrepareContext['editOf'];

@@ -99,15 +99,19 @@ export class Amender {
     this.ports.post({ kind: 'letGo', amendId });
   }
 
-  /** These stand rewritten in the store. */
-  tell(headers: readonly MutationHeader[]): void {
-    this.hear({ kind: 'amended', headers });
-    this.ports.post({ kind: 'amended', headers });
+  /**
+   * These stand rewritten in the store, and nothing else of what was kept back under this id. One message says both: if it
+   * is lost, the one who keeps them back looks into the store, and must not have been told before to let go.
+   */
+  tell(headers: readonly MutationHeader[], amendId: string | null = null): void {
+    this.hear({ kind: 'amended', headers, amendId });
+    this.ports.post({ kind: 'amended', headers, amendId });
   }
 
   /** What became of something that was kept back, from whichever tab. */
   hear(message: Extract<TabMessage, { kind: 'amended' | 'letGo' }>): void {
-    this.ports.dispatch(message);
+    if (message.kind === 'amended') this.ports.dispatch({ kind: 'amended', headers: message.headers });
+    if (message.amendId !== null) this.ports.dispatch({ kind: 'letGo', amendId: message.amendId });
     for (const look of this.waiting.splice(0)) look();
   }
 

@@ -20,6 +20,7 @@ function twoTabs(answer: (id: string) => Promise<CancelAnswer>) {
         pause: async () => 'paused',
         hurry: async () => [],
         unstick: async () => [],
+        evict: async () => false,
         keepBack: async () => ({ amendId: 'none', epoch: '0', headers: [] }),
         nextAttempt: async () => null,
       },

@@ -18,6 +18,8 @@ export interface Questions {
   readonly hurry: { readonly asked: { readonly ids: readonly string[] }; readonly answer: readonly string[] };
   /** Call off and send again what is stuck; the answer is which that was. */
   readonly unstick: { readonly asked: object; readonly answer: readonly string[] };
+  /** Make this much room at the cost of those of low priority; whether it was made. */
+  readonly evict: { readonly asked: { readonly count: number; readonly bytes: number }; readonly answer: boolean };
   /** Do not send these while I rewrite them, as far as they were never sent. */
   readonly keepBack: { readonly asked: { readonly ids: readonly string[] }; readonly answer: KeptBack };
   /** In how many milliseconds you send or ask the server again; null when that is not a matter of time. */

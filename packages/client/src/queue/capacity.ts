@@ -5,35 +5,81 @@ export interface Load {
   readonly bytes: number;
 }
 
-/** The caps of a queue. What is on its way into the store counts before the engine knows of it. */
-export class Capacity {
-  private readonly cap: Load;
-  private readonly stored: () => Load;
-  private adding: Load = { count: 0, bytes: 0 };
+/** How full the queue is, told when it has come this far. */
+export interface CapacityEvent extends Load {
+  /** Of the cap that is nearer. */
+  readonly percent: 80 | 100;
+  readonly capCount: number;
+  readonly capBytes: number;
+}
 
-  /** `stored` tells what the queue holds now. */
-  constructor(cap: Load, stored: () => Load) {
-    this.cap = cap;
-    this.stored = stored;
+export interface CapacityPorts {
+  readonly cap: Load;
+  /** What is pending now. */
+  readonly pending: () => Load;
+  /** Asks for this much room to be made; whether it was. */
+  readonly evict: (needed: Load) => Promise<boolean>;
+  readonly reached: (event: CapacityEvent) => void;
+}
+
+/**
+ * The caps of a queue. What is on its way into the store counts before the engine knows of it; dead letters do not count,
+ * or those that nobody looks at would keep out new work.
+ */
+export class Capacity {
+  private readonly ports: CapacityPorts;
+  private adding: Load = { count: 0, bytes: 0 };
+  private toldPercent: 0 | 80 | 100 = 0;
+
+  constructor(ports: CapacityPorts) {
+    this.ports = ports;
+  }
+
+  /** Like `claim`, and makes room first where that is allowed. Rejects with `QUEUE_FULL`. */
+  async claimOrEvict(more: Load): Promise<() => void> {
+    const missing = this.missing(more);
+    if (missing !== null) await this.ports.evict(missing);
+    return this.claim(more);
   }
 
   /** Room for more, also against what is being stored at this moment; returns what gives it back. Throws `QUEUE_FULL`. */
   claim(more: Load): () => void {
-    const stored = this.stored();
-    const count = stored.count + this.adding.count;
-    const bytes = stored.bytes + this.adding.bytes;
-    if (count + more.count > this.cap.count || bytes + more.bytes > this.cap.bytes) throw queueFull(count, bytes);
+    if (this.missing(more) !== null) throw queueFull(this.load);
     this.adding = { count: this.adding.count + more.count, bytes: this.adding.bytes + more.bytes };
     return () => {
       this.adding = { count: this.adding.count - more.count, bytes: this.adding.bytes - more.bytes };
     };
   }
+
+  /** Tells once when a threshold is passed, and again only after it was left. */
+  look(): void {
+    const { cap, pending, reached } = this.ports;
+    const load = pending();
+    const share = Math.max(load.count / cap.count, load.bytes / cap.bytes);
+    const percent = share >= 1 ? 100 : share >= 0.8 ? 80 : 0;
+    const wasTold = this.toldPercent;
+    this.toldPercent = percent;
+    if (percent > wasTold && percent !== 0) reached({ ...load, percent, capCount: cap.count, capBytes: cap.bytes });
+  }
+
+  private get load(): Load {
+    const pending = this.ports.pending();
+    return { count: pending.count + this.adding.count, bytes: pending.bytes + this.adding.bytes };
+  }
+
+  /** What must go before there is room for more; null for nothing. */
+  private missing(more: Load): Load | null {
+    const { cap } = this.ports;
+    const count = Math.max(0, this.load.count + more.count - cap.count);
+    const bytes = Math.max(0, this.load.bytes + more.bytes - cap.bytes);
+    return count === 0 && bytes === 0 ? null : { count, bytes };
+  }
 }
 
-function queueFull(count: number, bytes: number): HoldfastError {
+function queueFull({ count, bytes }: Load): HoldfastError {
   return new HoldfastError({
     code: 'QUEUE_FULL',
-    message: `Not stored: the queue holds ${count} mutations with ${bytes} bytes, its limit.`,
-    hint: 'Send what is pending, retry or discard dead letters, or raise `queueCapCount` or `queueCapBytes`.',
+    message: `Not stored: the queue holds ${count} pending mutations with ${bytes} bytes, its limit.`,
+    hint: 'Send what is pending, or raise `queueCapCount` or `queueCapBytes`; `evict` lets those of low priority make room.',
   });
 }

@@ -40,6 +40,7 @@ export interface MergePlanPorts {
   readonly standing: ReadonlyMap<string, Standing>;
   /** Additions under an id of the app's own that is known already, by this id. */
   readonly known: ReadonlyMap<string, Standing | Error>;
+  readonly wallMs: () => number;
   readonly report: (error: unknown) => void;
 }
 
@@ -117,7 +118,7 @@ export class MergePlan {
     }
     const merged = addition.mayMerge ? await this.merge(addition) : null;
     if (merged !== null) return merged;
-    this.release.push(this.ports.capacity.claim({ count: 1, bytes: header.payloadBytes }));
+    this.release.push(await this.ports.capacity.claimOrEvict({ count: 1, bytes: header.payloadBytes }));
     const standing = standingOf(addition);
     this.added.push(standing);
     for (const lane of [header.lane, ...header.alsoLanes]) this.newest.set(lane, standing);
@@ -148,21 +149,22 @@ export class MergePlan {
   /** The type's own function decides; what it makes is checked like any payload. */
   private async coalesce(
     newest: Standing,
-    { header, payload, origin }: Addition,
+    { header: { type, slots }, payload, origin }: Addition,
     definition: AnyMutationDefinition,
   ): Promise<boolean> {
     const before = newest.header;
     try {
       const merged: unknown = definition.coalesce?.(newest.payload, payload);
-      const given = await checkPayload(this.ports.definitions, header.type, merged, NOT_KNOWN);
-      const { payload: whole } = given.described;
-      const checked = { ...given, slots: slotsLeftIn(whole, [...before.slots, ...header.slots, ...given.slots]) };
-      if (checked.described.lane !== before.lane) return false;
+      const given = await checkPayload(this.ports.definitions, type, merged, NOT_KNOWN);
+      const { payload: whole, lane, entity } = given.described;
+      const checked = { ...given, slots: slotsLeftIn(whole, [...before.slots, ...slots, ...given.slots]) };
+      const isElsewhere = entity?.id !== before.entity?.id || entity?.table !== before.entity?.table;
+      if (lane !== before.lane || isElsewhere) return false;
       this.release.push(
         this.ports.capacity.claim({ count: 0, bytes: Math.max(0, checked.bytes - before.payloadBytes) }),
       );
-      // An undo window is that of the newest.
-      const createdAtMs = before.delayMs > 0 ? header.createdAtMs : before.createdAtMs;
+      // An undo window begins anew.
+      const createdAtMs = before.delayMs > 0 ? this.ports.wallMs() : before.createdAtMs;
       // What it was made on is what the older was made on.
       const { edit } = newest.origin;
       newest.origin = { ...newest.origin, ...origin, ...(edit === undefined ? {} : { edit }) };
@@ -187,12 +189,14 @@ export class MergePlan {
     if (dedupeNear !== null) this.near.add(nearKey(standing.header), dedupeNear, order, standing);
   }
 
-  /** Of one type and version, and to be sent under the same conditions. */
+  /** Of one type and version, about the same row, and to be sent under the same conditions. */
   private isAlike(left: NewMutation['header'], right: NewMutation['header']): boolean {
     const isOpen = (id: string): boolean => this.ports.mutations.get(id) !== undefined;
     const parents = left.dependsOn.filter(isOpen);
     return (
       ALIKE.every((field) => left[field] === right[field]) &&
+      left.entity?.table === right.entity?.table &&
+      left.entity?.id === right.entity?.id &&
       parents.length === right.dependsOn.filter(isOpen).length &&
       parents.every((id) => right.dependsOn.includes(id))
     );

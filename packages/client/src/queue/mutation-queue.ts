@@ -20,7 +20,7 @@ import { Emitter } from '../telemetry/emitter.ts';
 import { type ActOptions, type ActResult, Acts, matching, type MutationFilter } from './acts.ts';
 import { Adder } from './adder.ts';
 import type { CancelAnswer } from './ask-leader.ts';
-import { Capacity } from './capacity.ts';
+import { Capacity, type Load } from './capacity.ts';
 import type { ConflictChoice, OpenConflictView } from './conflict-desk.ts';
 import { drain, type DrainResult } from './drain.ts';
 import { exportLog, type LogExport } from './log-export.ts';
@@ -111,6 +111,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       // A listener for errors that throws has nobody left to tell.
       error: new Emitter(() => {}),
       change: new Emitter(onThrow),
+      capacity: new Emitter(onThrow),
       progress: new Emitter(onThrow),
       conflict: new Emitter(onThrow),
     };
@@ -128,9 +129,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       conflict: (event) => this.listeners.conflict.emit(event),
     });
     const { queueCapCount, queueCapBytes } = this.options;
-    this.capacity = new Capacity({ count: queueCapCount, bytes: queueCapBytes }, () => {
-      const { pending = 0, failed = 0, pendingBytes = 0 } = this.parts?.runner.engine.mutations.counts ?? {};
-      return { count: pending + failed, bytes: pendingBytes };
+    this.capacity = new Capacity({
+      cap: { count: queueCapCount, bytes: queueCapBytes },
+      pending: () => {
+        const { pending = 0, pendingBytes = 0 } = this.parts?.runner.engine.mutations.counts ?? {};
+        return { count: pending, bytes: pendingBytes };
+      },
+      evict: (needed) => this.evict(needed),
+      reached: (event) => this.listeners.capacity.emit(event),
     });
     this.acts = new Acts({
       opened: () => this.opened(),
@@ -628,6 +634,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     throw error;
   }
 
+  /** Dead letters are bounded too: an evicted one is one more of them. */
+  private async evict(needed: Load): Promise<boolean> {
+    const { runner } = await this.opened();
+    const { failed } = runner.engine.mutations.counts;
+    const mayEvict = this.options.evict === 'lowPriority' && failed + needed.count <= this.options.queueCapCount;
+    return mayEvict && runner.evict(needed);
+  }
+
   private fail(error: HoldfastError): void {
     this.log.note('queue', 'error', errorData(error));
     this.listeners.error.emit(error);
@@ -638,6 +652,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const snapshot = snapshotOf(this.parts?.runner ?? null, this.isRead);
     if (!isSameSnapshot(snapshot, this.snapshot)) this.snapshot = snapshot;
     this.listeners.change.emit({ ids });
+    this.capacity.look();
   }
 }
 

@@ -68,8 +68,19 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    * @default 30_000
    */
   readonly attemptTimeoutMs?: number;
-  /** Most mutations that are not confirmed, dead letters included; `add` then rejects with `QUEUE_FULL`. @default 1_000 */
+  /**
+   * Most mutations that are pending; `add` then rejects with `QUEUE_FULL`. Dead letters do not count, so that those that
+   * nobody looks at keep out no new work.
+   * @default 1_000
+   */
   readonly queueCapCount?: number;
+  /**
+   * What happens at the caps. `never`: `add` rejects with `QUEUE_FULL`. `lowPriority`: the oldest mutations of low priority that
+   * surely were never sent make room and become dead letters (`EVICTED`), as long as there are fewer dead letters than
+   * `queueCapCount`; when that is not enough, `add` rejects. What has expired is a dead letter anyway, and needs no room.
+   * @default 'never'
+   */
+  readonly evict?: 'never' | 'lowPriority';
   /** Most payload bytes of what is pending. @default 10_000_000 */
   readonly queueCapBytes?: number;
   /** @default the platform's */
@@ -100,6 +111,7 @@ export interface ResolvedOptions {
   readonly attemptTimeoutMs: number;
   readonly queueCapCount: number;
   readonly queueCapBytes: number;
+  readonly evict: 'never' | 'lowPriority';
   readonly clock: Clock;
   readonly random: Random;
   readonly newId: (wallMs: number) => string;
@@ -120,6 +132,8 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
   const queueCapCount = options.queueCapCount ?? QUEUE_CAP_COUNT;
   const queueCapBytes = options.queueCapBytes ?? QUEUE_CAP_BYTES;
   if (!(queueCapCount > 0)) throw invalid('queueCapCount', 'a number above 0', queueCapCount);
+  if (options.evict !== undefined && options.evict !== 'never' && options.evict !== 'lowPriority')
+    throw invalid('evict', "'never' or 'lowPriority'", options.evict);
   if (!(queueCapBytes > 0)) throw invalid('queueCapBytes', 'a number of bytes above 0', queueCapBytes);
   expectText('name', options.name);
   expectText('identity.userId', options.identity?.userId);
@@ -140,6 +154,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     attemptTimeoutMs,
     queueCapCount,
     queueCapBytes,
+    evict: options.evict ?? 'never',
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     newId: options.newId ?? ((wallMs) => v7({ msecs: wallMs })),

@@ -30,6 +30,7 @@ export interface PlacerPorts {
   /** Stored with another payload. */
   readonly amended: (stored: Stored) => void;
   readonly nowMs: () => number;
+  readonly wallMs: () => number;
   readonly report: (error: unknown) => void;
 }
 
@@ -61,9 +62,8 @@ export class Placer {
     for (let attempt = 1; ; attempt += 1) {
       const kept = mayMerge ? await this.keepBack(additions, parts.runner) : null;
       const ends = await this.attempt(additions, parts, kept, !mayMerge);
-      // Known by now to the one who delivers as rewritten, or not rewritten at all.
-      if (kept !== null) parts.runner.amender.letGo(kept);
       if (ends !== null) return ends;
+      if (kept !== null) parts.runner.amender.letGo(kept);
       // Adding must not wait for a store that is slow to look at.
       const { alarms, watch } = parts.runner;
       mayMerge = attempt < MERGE_ATTEMPTS && (await alarms.within(MERGE_TIMEOUT_MS, watch.catchUp()));
@@ -91,7 +91,8 @@ export class Placer {
       const placed = isNothing ? NOTHING : await store.place(placement);
       if (placed === null) return null;
       if (placed.headers.length > 0) runner.added(placed.headers);
-      if (placed.amended.length > 0) runner.amender.tell(placed.amended);
+      if (placed.amended.length > 0) runner.amender.tell(placed.amended, kept?.amendId ?? null);
+      else if (kept !== null) runner.amender.letGo(kept);
       return this.tell(additions, plan, placed, store);
     } finally {
       plan.giveRoomBack();

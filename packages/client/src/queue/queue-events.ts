@@ -1,6 +1,7 @@
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { BlockedLane } from './queue-reader.ts';
 import type { EntityRef, Json, JsonObject, WireError } from '../protocol/wire.ts';
+import type { CapacityEvent } from './capacity.ts';
 
 /** The server's verdict on a mutation, or that someone disposed of it. */
 export type Settled =
@@ -46,6 +47,8 @@ export interface QueueEvents {
   };
   /** Anything that `getSnapshot` shows, or the status of these mutations, whichever tab they were added in. */
   readonly change: { readonly ids: readonly string[] };
+  /** What is pending has come to 80 or 100 % of a cap; told again only after it has been below. */
+  readonly capacity: CapacityEvent;
   /** While a drain is under way: how many of those that were pending when it began are settled. */
   readonly progress: { readonly doneCount: number; readonly totalCount: number };
 }

@@ -330,6 +330,19 @@ describe('merging', () => {
     expect(await queue.add(set('b', { title: '2' }))).toMatchObject({ coalesced: false });
   });
 
+  test('Q11 · never into one about another row, though they share a lane', async () => {
+    const device = new TestDevice();
+    const wide = defineMutation({ ...setFields, lane: () => 'all notes' });
+    const queue = device.create({ mutations: [wide] as never }) as unknown as Queue;
+    await device.clock.settle();
+    await device.goOffline();
+    await queue.add(set('a', { title: '1' }));
+
+    expect(await queue.add(set('b', { title: '2' }))).toMatchObject({ coalesced: false });
+
+    expect((await queue.readPending()).map(({ payload }) => payload['id'])).toEqual(['a', 'b']);
+  });
+
   test('Q11 · two tabs merge into one, and every view shows it', async () => {
     const { device, leader, other } = await twoTabs();
     const views = [leader, other].map((queue) =>
@@ -351,6 +364,32 @@ describe('merging', () => {
     await leader.resume();
     await device.clock.settle();
     expect(sentPayloads(device)).toEqual([{ id: 'a', fields: { title: 'first', body: 'third' } }]);
+  });
+
+  test('Q11 · when only the news of a merge is lost, the tab that delivers finds it before it sends', async () => {
+    const device = new TestDevice();
+    const leader = await open(device);
+    await leader.pause();
+    const other = device.create({
+      mutations: MUTATIONS as never,
+      tabs: (name) => {
+        const tabs = device.browser.openTabs(name);
+        const post: typeof tabs.post = (message) => {
+          if ((message as { kind: string }).kind !== 'amended') tabs.post(message);
+        };
+        return { ...tabs, post };
+      },
+    }) as unknown as Queue;
+    await device.clock.settle();
+    await other.add(set('a', { title: '1' }));
+    await device.clock.settle();
+
+    expect(await other.add(set('a', { title: '2' }))).toMatchObject({ coalesced: true });
+    await leader.resume();
+    await device.clock.pass(2_000);
+
+    expect(sentPayloads(device)).toEqual([{ id: 'a', fields: { title: '2' } }]);
+    expect(leader.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
   });
 
   test('Q11 · what cannot be merged is stored by itself: nothing is lost, and why is reported', async () => {

@@ -87,6 +87,89 @@ describe('caps', () => {
     await queue.close();
   });
 
+  test('Q12 · dead letters take up no room', async () => {
+    const device = new TestDevice();
+    const queue = await device.open({ queueCapCount: 1 });
+    device.server.judge = () => 'rejected';
+    await (await queue.add(note('a'))).settled;
+
+    await (await queue.add(note('b'))).settled;
+
+    expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 2 });
+    await queue.close();
+  });
+
+  test('Q12 · where that is declared, the oldest of low priority makes room, as a dead letter that can be retried', async () => {
+    const device = new TestDevice();
+    const queue = await device.open({ queueCapCount: 3, evict: 'lowPriority' });
+    await device.goOffline();
+    const old = await queue.add({ ...note('a'), priority: 'low' });
+    await queue.add({ ...note('b'), priority: 'low' });
+    await queue.add(note('c'));
+
+    await queue.add(note('d'));
+
+    expect(await old.settled).toMatchObject({ status: 'failed', error: { code: 'EVICTED' } });
+    expect(queue.getSnapshot()).toMatchObject({ pendingCount: 3, failedCount: 1 });
+    await device.goOnline();
+    await device.clock.pass(1_000);
+    expect(await queue.retry(old.id)).toMatchObject({ touchedCount: 1 });
+    await device.clock.settle();
+    expect(device.server.effects).toHaveLength(4);
+    await queue.close();
+  });
+
+  test('Q12 · what others stand on, what may have been sent, and what is of higher priority is not evicted', async () => {
+    const device = new TestDevice();
+    const queue = await device.open({ queueCapCount: 3, evict: 'lowPriority' });
+    device.server.judge = () => 'unknown';
+    await queue.add({ ...note('sent'), priority: 'low' });
+    await device.clock.settle();
+    const parent = await queue.add({ ...note('parent'), priority: 'low' });
+    await queue.add({ ...note('child'), dependsOn: [parent] });
+
+    await expect(queue.add(note('d'))).rejects.toMatchObject({ code: 'QUEUE_FULL' });
+
+    expect(queue.getSnapshot()).toMatchObject({ pendingCount: 3, failedCount: 0 });
+    await queue.close();
+  });
+
+  test('Q12 · a tab that does not deliver asks the one that does to make room; nobody answering, it refuses', async () => {
+    const device = new TestDevice();
+    const options = { queueCapCount: 2, evict: 'lowPriority' } as const;
+    const leader = await device.open(options);
+    await leader.pause();
+    const other = await device.open(options);
+    const old = await other.add({ ...note('a'), priority: 'low' });
+    await other.add({ ...note('b'), priority: 'low' });
+
+    await other.add(note('c'));
+    await device.clock.settle();
+    expect(await leader.getMutationStatus(old.id)).toMatchObject({ status: 'failed' });
+
+    device.browser.isLosingMessages = true;
+    const adding = other.add(note('d')).catch((error: unknown) => error);
+    await device.clock.pass(1_000);
+    expect(await adding).toMatchObject({ code: 'QUEUE_FULL' });
+    await Promise.all([leader.close(), other.close()]);
+  });
+
+  test('Q12 · passing 80 % and 100 % of a cap is told once each, and again after it was left', async () => {
+    const device = new TestDevice();
+    const queue = await device.open({ queueCapCount: 5 });
+    const told: string[] = [];
+    queue.on('capacity', ({ percent, count, capCount }) => told.push(`${percent} %: ${count} of ${capCount}`));
+    await device.goOffline();
+    for (const id of ['a', 'b', 'c', 'd', 'e']) await queue.add(note(id));
+    expect(told).toEqual(['80 %: 4 of 5', '100 %: 5 of 5']);
+
+    await device.goOnline();
+    await device.goOffline();
+    for (const id of ['f', 'g', 'h', 'i']) await queue.add(note(id));
+    expect(told).toEqual(['80 %: 4 of 5', '100 %: 5 of 5', '80 %: 4 of 5']);
+    await queue.close();
+  });
+
   test('Q12 · the cap in bytes counts the payloads of what is pending', async () => {
     const device = new TestDevice();
     const queue = await device.open({ queueCapBytes: 100 });

@@ -13,6 +13,7 @@ import type { DebugLog } from '../telemetry/debug-log.ts';
 import { Alarms } from './alarms.ts';
 import { Amender } from './amender.ts';
 import { AskLeader, type CancelAnswer } from './ask-leader.ts';
+import type { Load } from './capacity.ts';
 import { ConflictDesk } from './conflict-desk.ts';
 import { Leadership } from './leadership.ts';
 import { logInput } from './logged-ports.ts';
@@ -55,6 +56,8 @@ export interface RunnerEvents {
 const ANSWER_MS = 2_000;
 /** A tab that delivers no longer looks into the store after this, in milliseconds. */
 const LOOK_AFTER_LEADING_MS = 500;
+/** Longest wait for room to be made, in milliseconds, before an `add` is refused. */
+const EVICT_TIMEOUT_MS = 1_000;
 /** How often the store is looked at although no other tab has said that something changed. */
 const LOOK_AGAIN_MS = 60_000;
 
@@ -112,6 +115,7 @@ export class Runner {
         hurry: async ({ ids }) => this.hurryHere(ids),
         unstick: async () => this.unstickHere(),
         keepBack: ({ ids }) => this.amender.answer(ids),
+        evict: (needed) => this.answerEvict(needed),
         nextAttempt: async () => this.nextAttemptHereInMs(),
       },
       post: (message) => this.post(message),
@@ -212,6 +216,21 @@ export class Runner {
   holdsLane(id: string): boolean {
     const entry = this.engine.mutations.get(id);
     return entry !== undefined && this.engine.mutations.holdsLane(entry);
+  }
+
+  /** Lets those of low priority make room, which only the tab that delivers may: it knows what was never sent. */
+  async evict(needed: Load): Promise<boolean> {
+    return (await this.askLeader.ask({ kind: 'evict', ...needed }, EVICT_TIMEOUT_MS)) === true;
+  }
+
+  private async answerEvict({ count, bytes }: Load): Promise<boolean> {
+    const { engine } = this;
+    const seqs = engine.evictable(count, bytes).map(({ header }) => header.seq);
+    if (seqs.length === 0) return false;
+    this.dispatch({ kind: 'evict', count, bytes });
+    await this.writer.whenWritten;
+    // Another tab may have taken over, or the write may have failed: only what stands in the store holds.
+    return (await this.ports.store.arePending(seqs)).every((isPending) => !isPending);
   }
 
   /** Takes back those that cannot have been sent, which only the tab that delivers knows: another one asks it. */

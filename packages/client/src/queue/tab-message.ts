@@ -10,7 +10,7 @@ export type TabMessage =
   | { readonly kind: 'stored' }
   | { readonly kind: 'settled'; readonly settlements: readonly Settlement[] }
   /** Rewritten in the store; whoever kept them back for that may let them go. */
-  | { readonly kind: 'amended'; readonly headers: readonly MutationHeader[] }
+  | { readonly kind: 'amended'; readonly headers: readonly MutationHeader[]; readonly amendId: string | null }
   /** To the one who delivers: what was kept back under this id is not rewritten. */
   | { readonly kind: 'letGo'; readonly amendId: string }
   | { readonly kind: 'discarded'; readonly ids: readonly string[] }
