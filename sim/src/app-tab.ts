@@ -69,6 +69,7 @@ export class AppTab {
     });
     this.queue.ready.then(
       this.told(() => {
+        process.isReady = true;
         process.calls('ready');
         this.showDeadLetters();
       }),
@@ -97,7 +98,12 @@ export class AppTab {
   }
 
   add(type: string, entityId: string, tag: string, more: JsonObject, options: ChangeOptions): void {
-    const { history, plan } = this.world;
+    const { history, plan, facts } = this.world;
+    const { isPaused, isLeader } = this.queue.getSnapshot();
+    if (isPaused) facts.reached('added while paused');
+    if (!this.process.isReady) facts.reached('added before the queue had opened');
+    else if (!isLeader) facts.reached('added in a tab that does not lead');
+    if (this.device.line.isCut) facts.reached('added while the line is cut');
     const payload = { id: entityId, tag, ...more };
     const { parents, ...own } = options;
     const adding = this.queue.add({ type, payload, ...own, dependsOn: parents });
@@ -218,6 +224,7 @@ export class AppTab {
     this.queue.cancel(made.id).then(
       this.told((answer) => {
         this.process.calls(`cancel ${made.tag}: ${answer}`);
+        this.world.facts.reached(CANCEL_FACTS[answer]);
         if (answer === 'tooLate') made.isDiscardAsked = wasAsked;
         if (answer !== 'cancelled') return;
         made.isDiscarded = true;
@@ -232,7 +239,9 @@ export class AppTab {
     this.process.calls(`discard ${made.tag}`);
     this.queue.discard(made.id, 'the simulated user says so').then(
       this.told(({ touchedCount }) => {
-        if (touchedCount > 0) made.isDiscarded = true;
+        if (touchedCount === 0) return;
+        made.isDiscarded = true;
+        this.world.facts.reached('a dead letter is discarded');
       }),
       () => {},
     );
@@ -307,6 +316,7 @@ export class AppTab {
   close(): void {
     if (this.isClosing) return;
     this.isClosing = true;
+    if (this.world.history.hasUnsettled) this.world.facts.reached('a tab is closed while work is unsettled');
     this.view?.close();
     this.process.calls('close');
     const stopped = (): void => {
@@ -355,6 +365,12 @@ export class AppTab {
     }
   }
 }
+
+const CANCEL_FACTS = {
+  cancelled: 'cancelled in time',
+  tooLate: 'cancelled too late',
+  unknown: 'nobody can say whether it was cancelled',
+} as const;
 
 /** A lane for each entity, or one for every three. */
 export function laneOf({ plan }: World, entityId: string): string {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type ChoiceTape, countChoices, readTape, tapeOfToken, tokenOf } from './choice-tape.ts';
+import { readKeptTapes } from './tape-files.ts';
 import type { Effect } from './server-model.ts';
 import { record, replay, simulate } from './simulate.ts';
 
@@ -29,6 +30,13 @@ test('sim · a tape written by hand is a world: one change, whose first answer i
     '0.000 · change 0 [0] = 1',
     expect.stringContaining('· request d0 1 responseLost [0] = 1'),
   ]);
+});
+
+test.each(readKeptTapes())('sim · a world that once broke a promise holds: $name', async ({ tape }) => {
+  const { result, tape: read } = await replay(tape);
+  expect(result.violations).toEqual([]);
+  // Where nothing of it is read any more it says nothing, and must be found anew.
+  expect(countChoices(read)).toBeGreaterThan(0);
 });
 
 test('sim · what is not a tape is said and not replayed', () => {

@@ -100,6 +100,10 @@ export class Device {
     this.isPauseLikely = true;
     const step = history.nextStep();
     const hadOpenResume = this.openResumes > 0;
+    const { facts } = this.world;
+    if (this.tabs.some((tab) => tab.process.isAlive && tab.process.sendingCount > 0))
+      facts.reached('paused while something is on its way');
+    if (hadOpenResume) facts.reached('paused and resumed at once');
     queue.pause().then(
       () => {
         if (process.isAlive && !hadOpenResume && this.lastResumeStep < step)

@@ -1,3 +1,4 @@
+import type { Facts } from './facts.ts';
 import type { ApplyRequest, WireOutcome } from '../../packages/client/src/protocol/wire.ts';
 import type { Settled } from '../../packages/client/src/queue/queue-events.ts';
 import { isDamagedPayload } from './damage.ts';
@@ -66,6 +67,7 @@ export interface Made {
 export class History {
   readonly made: Made[] = [];
   readonly violations: Violation[] = [];
+  private readonly facts: Facts;
   /** When the request that the server is serving now was begun to be sent. */
   servingSentStep = 0;
   /** Batches that tabs have begun to send. */
@@ -88,6 +90,10 @@ export class History {
   private areLanesHeld = false;
   private settledCount = 0;
   private acknowledgedCount = 0;
+
+  constructor(facts: Facts) {
+    this.facts = facts;
+  }
 
   attach(
     server: ServerModel,
@@ -200,6 +206,8 @@ export class History {
   refused(made: Made, code: string): void {
     if (!made.process.isAlive) return;
     made.isRefused = true;
+    if (code === 'STORAGE_FULL' || code === 'STORAGE_FAILED')
+      this.facts.reached('an add is refused for want of storage');
     if (made.effectCount > 0) {
       this.violated('inv-I1', `add of ${made.tag} was refused with ${code}, yet it took effect`);
     }
@@ -303,6 +311,9 @@ export class History {
     if (edit?.answer === 'refused') this.violated('inv-I1', `${effect.tag} took effect although that edit was refused`);
     made.appliedTag = effect.tag;
     made.effectCount += 1;
+    if (!isAcknowledged(made)) this.facts.reached('an add that nobody heard of took effect');
+    if (effect.generation > 0) this.facts.reached('a retried dead letter takes effect');
+    else if (made.toldFailedStep !== null) this.facts.reached('a dead letter takes effect after all');
     if (made.effectCount > 1) this.violated('inv-I2', `${made.tag} took effect ${made.effectCount} times`);
     else if (made.toldFailedStep === null && isAcknowledged(made)) this.settledCount += 1;
     // Who retries a child although its parent was disposed of, wants it without.
@@ -454,12 +465,15 @@ export class History {
         return;
       }
       case 'failed': {
+        if (made.process !== process) this.facts.reached('a tab tells the end of what another has added');
         const isServersVerdict = ledger.some(
           ({ verdict, error }) => verdict === 'rejected' && error?.code === settled.error.code,
         );
         const areAttemptsSpent = settled.error.code === '40001' && made.refusedCount > maxRetries;
         const isOrphan = settled.error.code === 'PARENT_FAILED' && this.hasDeadParent(made);
         if (isOrphan) made.isOrphan = true;
+        if (isOrphan) this.facts.reached('a parent takes its child along');
+        if (areAttemptsSpent) this.facts.reached('attempts are spent');
         const isUnreadable = settled.error.code === 'UNREADABLE_RECORD' && made.isDamaged;
         if (!isServersVerdict && !areAttemptsSpent && !isOrphan && !isUnreadable) {
           this.violated(

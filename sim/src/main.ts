@@ -1,7 +1,7 @@
 // npm run sim -- --seeds 500 [--first 1] [--json]     runs seeds; exit code 1 when one fails
 // npm run sim -- --seed 17                            replays one, with what happened last
 // npm run sim -- --seed 17 --record FILE              writes down its choices, to be edited and replayed
-// npm run sim -- --seeds 500 --shrink                 makes the first failing seed as small as it can, and prints its token
+// npm run sim -- --seeds 500 --shrink                 makes the first failing seed as small as it can; --record FILE keeps it
 // npm run sim -- --replay TOKEN|FILE|SEED             replays a tape of choices, or a seed
 // npm run sim -- --seeds 500 --plant NAME             with a planted bug; stops at the first seed that finds it
 // npm run sim -- --crashes [--double] [--json]        small stories, with a crash at every call of a port
@@ -10,7 +10,6 @@ import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { Worker } from 'node:worker_threads';
 import { type Finding, findPlants } from './find-plants.ts';
 import { plantBug } from './plant-bug.ts';
 import { PLANTS } from './plants.ts';
@@ -37,12 +36,12 @@ if (values.plants) process.exit(await showPlants());
 if (values.plant !== undefined) plantBug(values.plant);
 if (values.crashes) process.exit(await crashAll());
 // Loaded only now, so that a planted bug is in what they import.
-const { addTallies, runSeeds } = await import('./run-seeds.ts');
+const { runSeeds } = await import('./run-seeds.ts');
 
 if (values.replay !== undefined && !/^\d+$/.test(values.replay)) await replayTape(values.replay);
 const oneSeed = values.seed ?? values.replay;
 const firstSeed = wholeNumber(oneSeed === undefined ? 'first' : 'seed', oneSeed ?? values.first);
-if (values.record !== undefined) await recordTape(firstSeed, values.record);
+if (values.record !== undefined && !values.shrink) await recordTape(firstSeed, values.record);
 const seedCount = oneSeed === undefined ? wholeNumber('seeds', values.seeds) : 1;
 const seeds = Array.from({ length: seedCount }, (_, index) => firstSeed + index);
 const startedAtMs = performance.now();
@@ -74,21 +73,9 @@ async function recordTape(seed: number, file: string): Promise<never> {
 }
 
 async function run(): Promise<Tally> {
-  const threadCount = Math.min(2, availableParallelism());
-  if (values.plant !== undefined || seedCount < 100 || threadCount < 2)
-    return runSeeds(seeds, values.plant !== undefined);
-  const shares = Array.from({ length: threadCount }, (_, share) =>
-    seeds.filter((_seed, index) => index % threadCount === share),
-  );
-  return addTallies(await Promise.all(shares.map(runInThread)));
-}
-
-function runInThread(share: readonly number[]): Promise<Tally> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('system-worker.ts', import.meta.url), { workerData: { seeds: share } });
-    worker.once('message', resolve);
-    worker.once('error', reject);
-  });
+  if (values.plant !== undefined || seedCount < 100) return runSeeds(seeds, values.plant !== undefined);
+  const { runInThreads } = await import('./run-in-threads.ts');
+  return runInThreads(seeds);
 }
 
 function report({
@@ -101,9 +88,12 @@ function report({
   healingMsOfEachSeed,
   virtualMs,
   faultsByClass,
+  eventsOfEachSeed,
+  facts,
 }: Tally): void {
   if (values.json) {
-    print(JSON.stringify({ seeds: count, events, faults, violations, seedsPerHour }));
+    const medians = { medianEvents: median(eventsOfEachSeed), medianFaults: median(faultsOfEachSeed) };
+    print(JSON.stringify({ seeds: count, events, faults, violations, seedsPerHour, ...medians, facts }));
     for (const { seed } of failures) process.stderr.write(`seed ${seed} failed: ${replay(seed)}\n`);
     return;
   }
@@ -145,6 +135,12 @@ async function showShrunk(seed: number): Promise<void> {
     return;
   }
   const { tape, originalCount, choiceCount, worldCount, result } = shrunk;
+  if (values.record !== undefined) {
+    const { writeTapeFile } = await import('./tape-files.ts');
+    const [violation] = result.violations;
+    const plant = values.plant === undefined ? '' : `With ${values.plant} planted: `;
+    writeTapeFile(values.record, { story: `${plant}${violation?.invariant} · ${violation?.message}`, tape });
+  }
   print(
     `\nSeed ${seed} shrunk from ${originalCount} choices to ${choiceCount}, in ${worldCount} worlds.`,
     tellTape(tape, result, withPlant()),

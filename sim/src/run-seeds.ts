@@ -10,6 +10,9 @@ export interface Tally {
   readonly faultsOfEachSeed: readonly number[];
   readonly healingMsOfEachSeed: readonly number[];
   readonly faultsByClass: Readonly<Record<string, number>>;
+  /** How often each situation of `facts.ts` was reached. */
+  readonly facts: Readonly<Record<string, number>>;
+  readonly eventsOfEachSeed: readonly number[];
   readonly failures: readonly Failure[];
 }
 
@@ -29,6 +32,7 @@ export async function runSeeds(seeds: readonly number[], isFirstFailureEnough: b
   const results: SimulationResult[] = [];
   const failures: Failure[] = [];
   const faultsByClass: Record<string, number> = {};
+  const facts: Record<string, number> = {};
   for (const seed of seeds) {
     const result = await simulate(seed);
     const violations = result.violations.map(({ invariant, message }) => `${invariant} · ${message}`);
@@ -36,7 +40,8 @@ export async function runSeeds(seeds: readonly number[], isFirstFailureEnough: b
       violations.push('determinism · a second run of the same seed made other calls');
     }
     results.push({ ...result, tape: [], trace: [], effects: [], rows: new Map() });
-    for (const [name, count] of result.faultsByClass) faultsByClass[name] = (faultsByClass[name] ?? 0) + count;
+    addCounts(faultsByClass, result.faultsByClass);
+    addCounts(facts, result.facts);
     if (violations.length === 0) continue;
     failures.push({ seed, violations, trace: result.trace.slice(-TRACE_COUNT) });
     if (isFirstFailureEnough) break;
@@ -52,6 +57,8 @@ export async function runSeeds(seeds: readonly number[], isFirstFailureEnough: b
     faultsOfEachSeed: results.map(({ faults }) => faults),
     healingMsOfEachSeed: results.map(({ healingMs }) => healingMs),
     faultsByClass,
+    facts,
+    eventsOfEachSeed: results.map(({ events }) => events),
     failures,
   };
 }
@@ -59,9 +66,10 @@ export async function runSeeds(seeds: readonly number[], isFirstFailureEnough: b
 export function addTallies(tallies: readonly Tally[]): Tally {
   const sum = (of: (tally: Tally) => number): number => tallies.reduce((total, tally) => total + of(tally), 0);
   const faultsByClass: Record<string, number> = {};
+  const facts: Record<string, number> = {};
   for (const tally of tallies) {
-    for (const [name, count] of Object.entries(tally.faultsByClass))
-      faultsByClass[name] = (faultsByClass[name] ?? 0) + count;
+    addCounts(faultsByClass, Object.entries(tally.faultsByClass));
+    addCounts(facts, Object.entries(tally.facts));
   }
   return {
     seeds: sum(({ seeds }) => seeds),
@@ -72,6 +80,12 @@ export function addTallies(tallies: readonly Tally[]): Tally {
     faultsOfEachSeed: tallies.flatMap(({ faultsOfEachSeed }) => faultsOfEachSeed),
     healingMsOfEachSeed: tallies.flatMap(({ healingMsOfEachSeed }) => healingMsOfEachSeed),
     faultsByClass,
+    facts,
+    eventsOfEachSeed: tallies.flatMap(({ eventsOfEachSeed }) => eventsOfEachSeed),
     failures: tallies.flatMap(({ failures }) => failures).sort((left, right) => left.seed - right.seed),
   };
+}
+
+function addCounts(to: Record<string, number>, counts: Iterable<readonly [name: string, count: number]>): void {
+  for (const [name, count] of counts) to[name] = (to[name] ?? 0) + count;
 }

@@ -103,21 +103,35 @@ export class Line {
     if (call === null) return new Promise(() => {});
     const dice = this.nextRequest();
     const authorization = (init.headers as Record<string, string>)['authorization'] ?? null;
+    process.sendingCount += 1;
+    let isOut = true;
+    const isBack = (): void => {
+      if (isOut) process.sendingCount -= 1;
+      isOut = false;
+    };
     const sentStep = history.onSendStart(this.device, process, bodyText);
     this.checkAskedPause(process);
     return new Promise((resolve, reject) => {
       const { signal } = init;
-      signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
+      signal?.addEventListener('abort', () => {
+        isBack();
+        reject(new DOMException('aborted', 'AbortError'));
+      });
       if (signal?.aborted) reject(new DOMException('aborted', 'AbortError'));
       const answer = (from: HttpAnswer, delayMs: number): void => {
         process.later(delayMs, `answer ${from.status} ${from.body.slice(0, 400)}`, () => {
+          isBack();
           resolve(this.responseOf(process, from, signal ?? null, dice));
           call.hasReturned();
         });
       };
       /** Either the platform notices, or nothing ever comes. */
       const lose = (delayMs: number): void => {
-        if (dice.chance(0.6)) process.later(delayMs, 'fetch failed', () => reject(new TypeError('Failed to fetch')));
+        if (dice.chance(0.6))
+          process.later(delayMs, 'fetch failed', () => {
+            isBack();
+            reject(new TypeError('Failed to fetch'));
+          });
       };
       const arrive = (isFirst: boolean): void => {
         if (this.isCut) {
@@ -125,6 +139,7 @@ export class Line {
           return;
         }
         const from = this.serve(authorization, bodyText, sentStep, dice);
+        if (!isFirst) world.facts.reached('a request arrives a second time');
         if (!isFirst || !call.hasHappened() || from === null) return;
         if (this.isCut || faults.strikes('responseLost', dice)) lose(this.latencyMs(dice));
         else answer(this.damaged(from, dice), this.latencyMs(dice));
@@ -240,7 +255,7 @@ export class Line {
     return faults.strikes('delayed', dice) ? dice.logBetween(50, 90_000) : dice.between(5, 60);
   }
 
-  private get isCut(): boolean {
+  get isCut(): boolean {
     return this.partition.untilMs > this.world.scheduler.nowMs;
   }
 

@@ -5,6 +5,7 @@ import {
   type WireOutcome,
 } from '../../packages/client/src/protocol/wire.ts';
 import { BatchRefusal, type Caller } from '../../packages/client/src/testing/ledger.ts';
+import type { Facts } from './facts.ts';
 import type { History } from './history.ts';
 import { ServerModel } from './server-model.ts';
 
@@ -29,15 +30,18 @@ export class SimServer {
   /** A login's tokens below this number have expired. */
   readonly validTokenNumbers = new Map<string, number>();
   private readonly history: History;
+  private readonly facts: Facts;
 
-  constructor(history: History) {
+  constructor(history: History, facts: Facts) {
     this.history = history;
+    this.facts = facts;
     this.model = new ServerModel((effect) => history.onEffect(effect));
   }
 
   /** `sentStep` is when the tab began to send it. */
   receive(authorization: string | null, bodyText: string, sentStep: number): HttpAnswer {
     const caller = this.callerOf(authorization);
+    if (caller === null) this.facts.reached('a token expires before its request arrives');
     if (caller === null) return refusal(401, 'AUTH_ERROR', 'TOKEN_EXPIRED');
     const request = JSON.parse(bodyText) as ApplyRequest;
     const failingMoods = [...this.model.failingMoods];
@@ -46,10 +50,21 @@ export class SimServer {
       const outcomes = this.model.apply(caller, request);
       this.tape.push({ caller, failingMoods, request, outcomes });
       this.history.onOutcomes(request, outcomes);
+      this.noteFacts(request, outcomes);
       return json(200, { protocol: PROTOCOL_VERSION, outcomes, serverTime: '2026-01-01T00:00:00.000Z' });
     } catch (error) {
       if (error instanceof BatchRefusal) return refusal(403, 'FORBIDDEN', error.code);
       throw error;
+    }
+  }
+
+  private noteFacts({ mutations }: ApplyRequest, outcomes: readonly WireOutcome[]): void {
+    const { facts } = this;
+    if (mutations.length > 1) facts.reached('a batch of several');
+    for (const outcome of outcomes) {
+      if (outcome.kind === 'duplicate') facts.reached(`a duplicate is answered as ${outcome.verdict}`);
+      else if (outcome.kind === 'refused') facts.reached('one is refused for now');
+      else if (outcome.kind === 'rejected') facts.reached('one is rejected for good');
     }
   }
 

@@ -109,6 +109,7 @@ function storageOver(world: World, process: TabProcess, disk: Disk, stored: Stor
         // Killed before the effect: the write never happens.
         if (!process.isAlive && dice.chance(0.5)) return { kind: 'committed' as const };
         const result = stored.apply(batch, world.scheduler.nowMs, world.history.nextStep());
+        noteFacts(world, process, result);
         if (result.kind === 'committed' && batch.changes.some(({ key }) => key === EPOCH_KEY)) {
           disk.lead = { process, step: world.history.nextStep() };
         }
@@ -136,10 +137,19 @@ function isSettlement({ expect, changes }: StorageBatch): boolean {
   return expect.length === 1 && expect[0]?.key === 'meta/epoch' && changes.every(({ key }) => key !== 'meta/epoch');
 }
 
+function noteFacts({ facts }: World, process: TabProcess, result: CommitResult): void {
+  if (result.kind === 'mismatch' && result.key === EPOCH_KEY)
+    facts.reached('a store refuses a tab that has lost the lead');
+  if (result.kind === 'mismatch' && result.key === 'meta/seq') facts.reached('two tabs want the same number');
+  if (result.kind === 'committed' && !process.isAlive) facts.reached('a write of a dead tab is stored');
+}
+
 /** Half of the time at once, before the effect or before the return; else just after the caller has been told. */
 function killAroundWrite(world: World, process: TabProcess, dice: Dice): void {
-  if (dice.chance(0.6)) process.kill('killed at a write');
-  else world.scheduler.at(dice.between(0, 12), () => process.kill('killed after a write'));
+  if (dice.chance(0.6)) {
+    process.kill('killed at a write');
+    world.facts.reached('a tab dies between a write and hearing of it');
+  } else world.scheduler.at(dice.between(0, 12), () => process.kill('killed after a write'));
 }
 
 /** The effect happens some time after the call, and the caller learns of it some time after that. */

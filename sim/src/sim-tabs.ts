@@ -27,6 +27,7 @@ export class TabCircle {
   private readonly world: World;
   private readonly members: Member[] = [];
   private requests: Request[] = [];
+  private lastLeader: TabProcess | null = null;
 
   constructor(world: World) {
     this.world = world;
@@ -71,6 +72,7 @@ export class TabCircle {
       away: () => {
         const { isHeld } = request;
         this.release(request);
+        if (isHeld) this.world.facts.reached('a tab is put away while it leads');
         if (isHeld) lead.onLost();
       },
       back: () => {
@@ -89,6 +91,7 @@ export class TabCircle {
 
   /** Who had it is told, and stands in line again; its code runs on meanwhile. */
   private takeFromHolders(): void {
+    this.world.facts.reached('the lead is taken by force');
     for (const request of this.requests.filter(({ isHeld }) => isHeld)) {
       this.requests = this.requests.filter((each) => each !== request);
       request.isHeld = false;
@@ -133,6 +136,15 @@ export class TabCircle {
     this.grantNext();
   }
 
+  private noteGrant(request: Request): void {
+    const { facts, history } = this.world;
+    if (this.requests.some((other) => other !== request && other.isHeld && other.process.isAlive))
+      facts.reached('two tabs hold the lead at once');
+    if (this.lastLeader !== null && this.lastLeader !== request.process && history.hasUnsettled)
+      facts.reached('the lead passes on while work is unsettled');
+    this.lastLeader = request.process;
+  }
+
   private grantNext(): void {
     for (const request of this.requests) {
       if (!this.isLockBroken && this.requests.some(({ isHeld }) => isHeld)) return;
@@ -142,7 +154,9 @@ export class TabCircle {
         this.world.dice.of(`lock of ${request.process.name}`).between(0.1, 10),
         'lock granted',
         () => {
-          if (request.isHeld && this.requests.includes(request)) request.lead.onGranted();
+          if (!request.isHeld || !this.requests.includes(request)) return;
+          this.noteGrant(request);
+          request.lead.onGranted();
         },
       );
     }

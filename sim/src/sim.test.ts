@@ -1,12 +1,20 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { drawPlan } from './plan.ts';
 import { Dice } from './dice.ts';
-import { runSeeds, type Tally } from './run-seeds.ts';
+import { FACTS, RARE_FACTS } from './facts.ts';
+import { runInThreads } from './run-in-threads.ts';
+import type { Tally } from './run-seeds.ts';
 import { simulate } from './simulate.ts';
 
 /** Fresh ones every week, so that the suite goes on looking; a failing one is named, and replays anywhere. */
 const FIRST_SEED = 100_000 * Math.floor(Date.now() / (7 * 86_400_000));
-const SEED_COUNT = 150;
+const SEED_COUNT = 2_000;
+/** The worlds in which something was found. They have become others since, and are run all the same. */
+const REGRESSIONS = JSON.parse(
+  readFileSync(resolve(import.meta.dirname, '../regressions/seeds.json'), 'utf8'),
+) as readonly { readonly seed: number; readonly story: string }[];
 
 /** What each invariant promises, in words a user would use; the names are those of docs/simulation.md. */
 const INVARIANTS = {
@@ -32,11 +40,9 @@ const INVARIANTS = {
 let tally: Tally;
 
 beforeAll(async () => {
-  tally = await runSeeds(
-    Array.from({ length: SEED_COUNT }, (_, index) => FIRST_SEED + index),
-    false,
-  );
-});
+  const fresh = Array.from({ length: SEED_COUNT }, (_, index) => FIRST_SEED + index);
+  tally = await runInThreads([...REGRESSIONS.map(({ seed }) => seed), ...fresh]);
+}, 600_000);
 
 test.each(Object.entries(INVARIANTS))('%s · %s', (invariant) => {
   const found = tally.failures.flatMap(({ seed, violations }) =>
@@ -55,6 +61,17 @@ test('B3 · fresh seeds bring faults while work is unsettled, and nothing else g
   expect(Object.keys(tally.faultsByClass).length).toBeGreaterThan(25);
 });
 
+test('sim · every situation worth being in is reached', () => {
+  const expected = FACTS.filter((fact) => !RARE_FACTS.includes(fact));
+  expect(expected.length).toBeGreaterThanOrEqual(30);
+  expect(expected.filter((fact) => (tally.facts[fact] ?? 0) === 0)).toEqual([]);
+});
+
+test('B3 · a world is large, and much goes wrong in it', () => {
+  expect(median(tally.eventsOfEachSeed)).toBeGreaterThan(1_500);
+  expect(median(tally.faultsOfEachSeed)).toBeGreaterThanOrEqual(15);
+});
+
 test('sim · the same seed makes the same calls at the same times', async () => {
   const hashes = [await simulate(7), await simulate(7), await simulate(8)].map(({ hash }) => hash);
   expect(hashes[0]).toBe(hashes[1]);
@@ -67,3 +84,7 @@ test('sim · about one seed in ten has no faults at all', () => {
   expect(calmCount).toBeGreaterThan(25);
   expect(calmCount).toBeLessThan(100);
 });
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((left, right) => left - right)[Math.floor(numbers.length / 2)] ?? 0;
+}

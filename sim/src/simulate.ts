@@ -4,6 +4,7 @@ import { type ChoiceTape, recordingDice, replayingDice } from './choice-tape.ts'
 import { type CrashPoint, Crasher } from './crasher.ts';
 import { Device } from './device.ts';
 import { Dice } from './dice.ts';
+import { type Fact, Facts } from './facts.ts';
 import { Faults } from './faults.ts';
 import { History, type Violation } from './history.ts';
 import { choicesOfPlan, drawPlan, type FaultClass, NO_SIGN, type Plan, planOfTape, WAKE_SIGNS } from './plan.ts';
@@ -29,6 +30,8 @@ export interface SimulationResult {
   readonly virtualMs: number;
   /** From the end of the faults until everything had settled. */
   readonly healingMs: number;
+  /** Situations that were reached, and how often. */
+  readonly facts: ReadonlyMap<Fact, number>;
   readonly trace: readonly string[];
   /** What arrived at the server, in its order. */
   readonly tape: readonly TapeEntry[];
@@ -115,8 +118,9 @@ export async function run(
   const scheduler = new Scheduler(dice);
   const budget = new Budget((message) => history.violated('inv-I15', message));
   trace.observe((nowMs, who, what) => budget.note(nowMs, who, what));
-  const history = new History();
-  const server = new SimServer(history);
+  const facts = new Facts();
+  const history = new History(facts);
+  const server = new SimServer(history, facts);
   history.attach(server.model, () => scheduler.nowMs, plan);
   const faults = new Faults(dice, plan.rates, () => history.hasUnsettled);
   const reopen = (process: TabProcess): void => {
@@ -124,7 +128,7 @@ export async function run(
     scheduler.at(REOPENED_AFTER_MS, () => device?.openTab());
   };
   const crasher = crashes === null ? null : new Crasher(crashes, (run) => scheduler.afterThis(run), reopen);
-  const world: World = { plan, dice, scheduler, trace, history, server, faults, crasher };
+  const world: World = { plan, dice, scheduler, trace, history, server, facts, faults, crasher };
   const first = new Device(world, 0);
   const second =
     plan.deviceCount === 2 ? [new Device(world, 1, plan.isBrowserShared ? first.disk.stores : undefined)] : [];
@@ -142,6 +146,7 @@ export async function run(
   let healingMs = 0;
   if (!hasFailed()) {
     const healedAtMs = scheduler.nowMs;
+    if (history.hasUnsettled) facts.reached('the faults end while work is unsettled');
     heal(world, devices);
     const boundMs = healingMsMax(plan, faults) + BACKLOG_MS * history.made.length;
     await scheduler.runUntil(healedAtMs + boundMs, () => hasFailed() || isAtRest(world, devices));
@@ -160,6 +165,7 @@ export async function run(
     hash: trace.hash,
     virtualMs: scheduler.nowMs,
     healingMs,
+    facts: facts.counts,
     trace: trace.last(400),
     tape: server.tape,
     rows: server.model.rows,

@@ -15,6 +15,10 @@ export class TabProcess {
   readonly name: string;
   readonly startedAtMs: number;
   isAlive = true;
+  /** Its queue has opened. */
+  isReady = false;
+  /** Requests that have not come back to it. */
+  sendingCount = 0;
   /** Step of the history at which its last read of the store took effect. */
   lastReadStep = 0;
   /** The same of its last look at who delivers. */
@@ -50,8 +54,12 @@ export class TabProcess {
 
   enter(what: string, run: () => void): void {
     const { scheduler, trace } = this.world;
-    if (!this.isAlive) return;
+    if (!this.isAlive) {
+      if (what.startsWith('answer')) this.world.facts.reached('an answer comes to a tab that has died');
+      return;
+    }
     if (this.isFrozen) {
+      if (what.startsWith('answer')) this.world.facts.reached('an answer comes to a frozen tab');
       this.parked.push({ what, run });
       return;
     }
@@ -130,6 +138,10 @@ export class TabProcess {
   kill(why: string): void {
     if (!this.isAlive) return;
     this.isAlive = false;
+    if (why !== 'closed' && !this.isReady) this.world.facts.reached('a tab dies while it opens');
+    if (why === 'could not open') this.world.facts.reached('a tab cannot open');
+    if (why !== 'closed' && this.sendingCount > 0)
+      this.world.facts.reached('a tab dies while something of its own is on its way');
     this.world.trace.note(this.world.scheduler.nowMs, this.name, `ended: ${why}`);
     for (const run of this.onDeath) run();
   }

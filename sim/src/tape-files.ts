@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type ChoiceTape, readTape, tapeOfToken } from './choice-tape.ts';
 
@@ -17,6 +17,13 @@ export function findTape(text: string): ChoiceTape {
     existsSync,
   );
   return file === undefined ? tapeOfToken(text) : readTapeFile(file).tape;
+}
+
+/** All that are kept, by the names of their files. */
+export function readKeptTapes(): readonly (KeptTape & { readonly name: string })[] {
+  return readdirSync(REGRESSIONS_FOLDER)
+    .filter((file) => file.endsWith('.json') && file !== 'seeds.json')
+    .map((file) => ({ name: file.replace(/\.json$/, ''), ...readTapeFile(join(REGRESSIONS_FOLDER, file)) }));
 }
 
 export function readTapeFile(file: string): KeptTape {

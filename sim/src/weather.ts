@@ -102,7 +102,10 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
     'clockJump',
     oneOf((device, dice) => {
       device.hasClockJumped = true;
+      const before = device.wallOffsetMs;
       device.wallOffsetMs = dice.between(-1, 1) * dice.pick([60_000, 86_400_000, 3.1e11]);
+      if (device.wallOffsetMs < before && world.history.hasUnsettled)
+        world.facts.reached('the clock goes back while work is unsettled');
     }),
   );
   every(

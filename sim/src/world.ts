@@ -1,5 +1,6 @@
 import type { Crasher } from './crasher.ts';
 import type { Dice } from './dice.ts';
+import type { Facts } from './facts.ts';
 import type { Faults } from './faults.ts';
 import type { History } from './history.ts';
 import type { Plan } from './plan.ts';
@@ -16,6 +17,7 @@ export interface World {
   readonly trace: Trace;
   readonly history: History;
   readonly server: SimServer;
+  readonly facts: Facts;
   /** Kills at chosen calls; null where only chance kills. */
   readonly crasher: Crasher | null;
 }
