@@ -199,7 +199,12 @@ test('what the server does not accept is marked, explained, and can be tried aga
   const id = nextId();
   await world.query(`alter table accounts add constraint no_secrets check (notes <> 'forbidden words')`);
 
+  // Once it is refused the words are no longer shown: they are looked for while the answer is on its way.
+  world.line.decide = () => 'hold';
   await crm.writeNotes(id, 'forbidden words');
+  await world.line.untilHeld();
+  world.line.decide = () => 'deliver';
+  world.line.release();
   await crm.untilPill(/^1 change not accepted$/);
   await crm.page.locator(`[data-account="${id}"] [data-mark="failed"]`).waitFor();
   await crm.page.getByText('Edit: Not accepted').waitFor();
