@@ -140,10 +140,11 @@ export class AppTab {
     );
   }
 
-  /** A pending one keeps its place. */
+  /** A pending one keeps its place; a page that is just opening shows neither. */
   forceRetry(made: Made): void {
-    if (this.queue.peekStatus(made.id)?.status === 'failed') this.retry(made, true);
-    else this.queue.forceRetry(made.id).catch(() => {});
+    const status = this.queue.peekStatus(made.id)?.status;
+    if (status === 'failed') this.retry(made, true);
+    if (status === 'pending') this.queue.forceRetry(made.id).catch(() => {});
   }
 
   retry(made: Made, isForced = false): void {

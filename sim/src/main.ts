@@ -1,11 +1,12 @@
 // npm run sim -- --seeds 500 [--first 1] [--json]     runs seeds; exit code 1 when one fails
-// npm run sim -- --seed 17                            replays one, with what happened last
+// npm run sim -- --seed 17 [--trace FILE]             replays one, with what happened last; FILE gets all of it
 // npm run sim -- --seed 17 --record FILE              writes down its choices, to be edited and replayed
 // npm run sim -- --seeds 500 --shrink                 makes the first failing seed as small as it can; --record FILE keeps it
 // npm run sim -- --replay TOKEN|FILE|SEED             replays a tape of choices, or a seed
 // npm run sim -- --seeds 500 --plant NAME             with a planted bug; stops at the first seed that finds it
 // npm run sim -- --crashes [--double] [--json]        small stories, with a crash at every call of a port
 // npm run sim -- --plants [--seeds 3000] [--json]     each planted bug in turn, and how many seeds it took to find it
+import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     plants: { type: 'boolean', default: false },
     replay: { type: 'string' },
     record: { type: 'string' },
+    trace: { type: 'string' },
     shrink: { type: 'boolean', default: false },
     crashes: { type: 'boolean', default: false },
     double: { type: 'boolean', default: false },
@@ -41,6 +43,7 @@ const { runSeeds } = await import('./run-seeds.ts');
 if (values.replay !== undefined && !/^\d+$/.test(values.replay)) await replayTape(values.replay);
 const oneSeed = values.seed ?? values.replay;
 const firstSeed = wholeNumber(oneSeed === undefined ? 'first' : 'seed', oneSeed ?? values.first);
+if (values.trace !== undefined) await writeTrace(firstSeed, values.trace);
 if (values.record !== undefined && !values.shrink) await recordTape(firstSeed, values.record);
 const seedCount = oneSeed === undefined ? wholeNumber('seeds', values.seeds) : 1;
 const seeds = Array.from({ length: seedCount }, (_, index) => firstSeed + index);
@@ -60,6 +63,18 @@ async function replayTape(text: string): Promise<never> {
   const { result } = await replayWorld(tape, true);
   print(tellTape(tape, result, withPlant()));
   process.exit(result.violations.length > 0 ? 1 : 0);
+}
+
+async function writeTrace(seed: number, file: string): Promise<never> {
+  const { simulate } = await import('./simulate.ts');
+  const { Trace } = await import('./trace.ts');
+  const trace = new Trace(Number.POSITIVE_INFINITY);
+  const { violations } = await simulate(seed, trace);
+  const lines = trace.last(Number.POSITIVE_INFINITY);
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  for (const { invariant, message } of violations) print(`${invariant} · ${message}`);
+  print(`${lines.length} lines written to ${file}.`);
+  process.exit(violations.length > 0 ? 1 : 0);
 }
 
 async function recordTape(seed: number, file: string): Promise<never> {

@@ -12,7 +12,7 @@ import { Scheduler } from './scheduler.ts';
 import type { Effect, ItemRow } from './server-model.ts';
 import { SimServer, type TapeEntry } from './sim-server.ts';
 import type { TabProcess } from './tab-process.ts';
-import { Trace } from './trace.ts';
+import { KEPT_COUNT, Trace } from './trace.ts';
 import { checkAtRest, isAtRest } from './verify.ts';
 import { scheduleFaults } from './weather.ts';
 import { makeCalmChanges, scheduleWork } from './workload.ts';
@@ -59,9 +59,9 @@ function healingMsMax({ wakeSign, rates }: Plan, { countByClass }: Faults): numb
 }
 
 /** The world of a seed. */
-export function simulate(seed: number): Promise<SimulationResult> {
+export function simulate(seed: number, trace: Trace = new Trace()): Promise<SimulationResult> {
   const dice = new Dice(seed);
-  return run(dice, drawPlan(seed, dice), new Trace());
+  return run(dice, drawPlan(seed, dice), trace);
 }
 
 /** A world, and the tape that replays it. */
@@ -166,7 +166,7 @@ export async function run(
     virtualMs: scheduler.nowMs,
     healingMs,
     facts: facts.counts,
-    trace: trace.last(400),
+    trace: trace.last(KEPT_COUNT),
     tape: server.tape,
     rows: server.model.rows,
     effects: server.model.effects,

@@ -1,4 +1,5 @@
-const KEPT_COUNT = 400;
+/** So many lines are kept for telling what happened last. */
+export const KEPT_COUNT = 400;
 /** Who a choice comes from, in the trace. */
 const CHOICE = '·';
 
@@ -10,6 +11,11 @@ export class Trace {
   private readonly lines: string[] = [];
   private nowMs = 0;
   private observer: (nowMs: number, who: string, what: string) => void = () => {};
+  private readonly keptCount: number;
+
+  constructor(keptCount: number = KEPT_COUNT) {
+    this.keptCount = keptCount;
+  }
 
   /** Is told of each event as it happens. */
   observe(observer: (nowMs: number, who: string, what: string) => void): void {
@@ -33,7 +39,7 @@ export class Trace {
     let { hash } = this;
     for (let index = 0; index < line.length; index += 1) hash = Math.imul(hash ^ line.charCodeAt(index), 0x01000193);
     this.hash = hash >>> 0;
-    if (this.lines.length === 2 * KEPT_COUNT) this.lines.splice(0, KEPT_COUNT);
+    if (this.lines.length === 2 * this.keptCount) this.lines.splice(0, this.keptCount);
     this.lines.push(line);
   }
 
