@@ -40,9 +40,10 @@ export class Unconfirmed {
   readonly kept: Set<Entry> = new Set();
   /** Settled by this tab, and on its way to storage. */
   private readonly settling = new Set<number>();
-  /** Confirmed, and that is on its way to storage: by number, and by id. */
-  private readonly confirmingSeqs = new Map<number, string>();
+  /** Of those, the ids by which others ask for what became of them: nobody can read that in storage yet. */
+  private readonly settlingIds = new Map<number, string>();
   private readonly confirming = new Set<string>();
+  private readonly takingBack = new Set<string>();
   /** Headers on their way to storage: the revision, by number. */
   private readonly rewriting = new Map<number, number>();
   /** Every number that may be open; those that are not any more are dropped when they come up. */
@@ -177,8 +178,10 @@ export class Unconfirmed {
     for (const id of ids) {
       this.childrenOf.set(id, (this.childrenOf.get(id) ?? new Set()).add(entry));
       const parent = this.byId.get(id);
-      if (parent !== undefined) entry.openParents.add(id);
-      if (parent?.phase.kind === 'failed') this.suspectedOrphans.add(entry);
+      // One that was retried is wanted without what was taken back.
+      const isTakenBack = entry.header.generation === 0 && this.takingBack.has(id);
+      if (parent !== undefined || isTakenBack) entry.openParents.add(id);
+      if (parent?.phase.kind === 'failed' || isTakenBack) this.suspectedOrphans.add(entry);
     }
   }
 
@@ -324,8 +327,15 @@ export class Unconfirmed {
   /** Until that is stored, nobody can read there what the server returned. */
   confirmationBegun(seq: number, id: string): void {
     this.settling.add(seq);
-    this.confirmingSeqs.set(seq, id);
+    this.settlingIds.set(seq, id);
     this.confirming.add(id);
+  }
+
+  /** It has had no effect and will have none; until that is stored, only this tab knows. */
+  takingBackBegun(header: MutationHeader): void {
+    this.ownSettlementBegun(header);
+    this.settlingIds.set(header.seq, header.id);
+    this.takingBack.add(header.id);
   }
 
   /** What the mutation of this id is to return to those that wait for it. */
@@ -365,16 +375,19 @@ export class Unconfirmed {
   /** It is stored, or will never be: either way nothing waits for it any more. */
   settlementEnded(seq: number, nowMs: number): void {
     this.settling.delete(seq);
-    this.confirming.delete(this.confirmingSeqs.get(seq) ?? '');
-    this.confirmingSeqs.delete(seq);
+    const id = this.settlingIds.get(seq) ?? '';
+    this.settlingIds.delete(seq);
+    this.confirming.delete(id);
+    this.takingBack.delete(id);
     this.schedule.unhold(seq, nowMs);
   }
 
   /** Leadership was lost: what is not stored is the next leader's to settle again. */
   settlementsLost(nowMs: number): void {
     this.settling.clear();
+    this.settlingIds.clear();
     this.confirming.clear();
-    this.confirmingSeqs.clear();
+    this.takingBack.clear();
     this.rewriting.clear();
     this.schedule.unholdAll(nowMs);
   }

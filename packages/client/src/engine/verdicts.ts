@@ -197,7 +197,7 @@ export class Verdicts {
   /** Takes out one that has had no effect and will have none, and makes dead letters of what stands on it. */
   cancelled(entry: Entry, why: CancelReason, moment: Moment): readonly Settlement[] {
     const orphans = this.mutations.dependants(entry);
-    this.mutations.ownSettlementBegun(entry.header);
+    this.mutations.takingBackBegun(entry.header);
     this.mutations.forget(entry, moment.nowMs, false);
     const cancelled = { kind: 'cancelled', header: entry.header, cancelledAtMs: moment.wallMs, ...why } as const;
     return [cancelled, ...this.passOnBase(entry.header), ...this.orphaned(orphans, entry.header.id, moment, true)];

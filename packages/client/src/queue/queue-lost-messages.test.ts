@@ -70,6 +70,27 @@ test('Q8 · a child added in a tab that had not heard that its parent was taken 
   expect(device.server.effects).toEqual([]);
 });
 
+test('Q8 · nor is one whose parent was taken back on a full disk, which nobody can read there yet', async () => {
+  const device = new TestDevice();
+  const leader = await device.open();
+  const other = await device.open();
+  await device.goOffline();
+  const parent = await leader.add(note('a'));
+  await device.clock.settle();
+  device.storage.isFull = ({ changes }) => changes.some(({ key }) => key.startsWith('x/'));
+  const cancelling = parent.cancel();
+  await device.clock.settle();
+  const child = await other.add({ ...note('b'), dependsOn: [parent] });
+  await device.goOnline();
+  await device.clock.pass(10_000);
+  device.storage.isFull = () => false;
+  await device.clock.pass(60_000);
+
+  expect(await cancelling).toBe('unknown');
+  expect(await child.settled).toMatchObject({ status: 'failed', error: { code: 'PARENT_FAILED' } });
+  expect(device.server.effects).toEqual([]);
+});
+
 test('Q13 · what was refused and discarded unheard does not come back with the tab that leads next', async () => {
   const device = new TestDevice();
   device.server.judge = () => 'rejected';
