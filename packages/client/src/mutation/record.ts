@@ -134,6 +134,7 @@ export interface CompletedRecord {
   readonly createdAtMs: number;
   readonly confirmedAtMs: number;
   readonly attemptCount: number;
+  readonly priority?: RecordPriority;
   /** What the server returned, where its type says that slots may ask for it; a large one in part. */
   readonly result?: Json;
 }
@@ -276,6 +277,7 @@ const completed: v.GenericSchema<unknown, CompletedRecord> = v.object({
   createdAtMs: v.number(),
   confirmedAtMs: v.number(),
   attemptCount: v.number(),
+  priority: v.exactOptional(v.picklist(['high', 'normal', 'low'])),
   result: v.exactOptional(json),
 });
 
