@@ -193,6 +193,27 @@ describe('slots', () => {
     expect(device.arrived).toHaveLength(1);
   });
 
+  test.each(['p/', 'b/'])(
+    'Q8 · a child whose record under %s no longer reads is a dead letter, and the others go on',
+    async (prefix) => {
+      const device = new AccountDevice();
+      const queue = await device.openAccounts();
+      await device.goOffline();
+      const parent = await queue.add(account('pan'));
+      const child = await queue.add({ type: 'account.rename', payload: { id: parent.slot('id'), name: 'Peter' } });
+      await queue.add({ type: 'account.rename', payload: { id: 'x', name: 'James' } });
+      const storage = await device.storage.peek();
+      const [, record] = await storage.scan({ prefix, limit: 10 });
+      await storage.commit({ expect: [], changes: [{ kind: 'put', key: record?.key ?? '', value: 'damaged' }] });
+
+      await device.goOnline();
+      await device.clock.pass(20_000);
+
+      expect(await child.settled).toMatchObject({ status: 'failed', error: { code: 'UNREADABLE_RECORD' } });
+      expect((await queue.getStatus()).counts).toMatchObject({ pending: 0, completed: 2, failed: 1 });
+    },
+  );
+
   test('Q8 · values of two parents are filled in as each is confirmed', async () => {
     const device = new AccountDevice();
     const queue = await device.openAccounts();

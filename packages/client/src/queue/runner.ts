@@ -130,6 +130,7 @@ export class Runner {
       ...shared,
       amender: this.amender,
       isOpen: (id) => this.engine.mutations.get(id) !== undefined,
+      giveUpUnreadable: (seqs) => this.sender.giveUpUnreadable(seqs),
     });
     this.leadership = new Leadership({
       ...shared,

@@ -137,7 +137,7 @@ export class Sender {
   }
 
   /** Bodies that do not read are dead letters; but one whose header is gone as well was settled by another tab. */
-  private async giveUpUnreadable(seqs: readonly number[]): Promise<void> {
+  async giveUpUnreadable(seqs: readonly number[]): Promise<void> {
     const pending = await this.ports.store.arePending(seqs);
     const unreadable = seqs.filter((_, index) => pending[index]);
     if (unreadable.length > 0) this.ports.dispatch({ kind: 'givenUp', seqs: unreadable, error: UNREADABLE });

@@ -20,6 +20,8 @@ export interface SlotFillerPorts {
   /** Whether the mutation of this id is not confirmed yet. */
   readonly isOpen: (id: string) => boolean;
   readonly dispatch: (input: EngineInput) => void;
+  /** Makes dead letters of those that stand in the store and do not read. */
+  readonly giveUpUnreadable: (seqs: readonly number[]) => Promise<void>;
   /** Another tab delivers now. */
   readonly standDown: () => void;
   readonly report: (error: unknown) => void;
@@ -44,8 +46,8 @@ export class SlotFiller {
   /** Ends with an input about each of them, or lets them go to be tried again. */
   fill({ amendId, headers }: FillSlots): void {
     this.rewrite(headers).then(
-      (areAllDone) => {
-        if (areAllDone) this.ports.dispatch({ kind: 'letGo', amendId });
+      (isDone) => {
+        if (isDone) this.ports.dispatch({ kind: 'letGo', amendId });
         else this.again(amendId);
       },
       (error: unknown) => {
@@ -59,31 +61,44 @@ export class SlotFiller {
     this.ports.alarms.after(FILL_AGAIN_MS, () => this.ports.dispatch({ kind: 'letGo', amendId }));
   }
 
+  /** False when it must be looked at once more. */
   private async rewrite(known: readonly MutationHeader[]): Promise<boolean> {
-    const { store, amender, dispatch } = this.ports;
+    const { store, amender } = this.ports;
     const { epoch } = store;
-    const stored = (await store.pendingAt(known.map(({ seq }) => seq))).filter((each) => each !== null);
-    const bodies = await store.bodies(stored.map(({ header }) => header));
-    const results = await this.resultsOf(stored);
-    const amended: MutationHeader[] = [];
-    const amendments: Amendment[] = [];
-    for (const each of stored) {
-      const { header } = each;
-      const body = bodies.get(header.seq);
-      // Done by another tab that delivered before this one.
-      if (header.slots.length === 0) amended.push(header);
-      if (header.slots.length === 0 || body === undefined) continue;
-      try {
-        const values = this.valuesFor(header, results);
-        if (values.size > 0) amendments.push({ stored: each, ...this.filled(header, body, values) });
-      } catch (error) {
-        dispatch({ kind: 'givenUp', seqs: [header.seq], error: toHoldfastError(error).toWire() });
-      }
-    }
+    const found = await store.pendingAt(known.map(({ seq }) => seq));
+    const stored = found.filter((each) => each !== null);
+    // Done by another tab that delivered before this one.
+    const amended = stored.map(({ header }) => header).filter(({ slots }) => slots.length === 0);
+    const open = stored.filter(({ header }) => header.slots.length > 0);
+    const bodies = await store.bodies(open.map(({ header }) => header));
+    const amendments = this.amendmentsOf(open, bodies, await this.resultsOf(open));
     const written = amendments.length === 0 ? [] : await store.amend(amendments, epoch);
     if (written === null && !(await store.claim([])).isLeader) this.ports.standDown();
     if (written !== null && amended.length + written.length > 0) amender.tell([...amended, ...written]);
-    return written !== null && bodies.size === stored.length;
+    const readable = new Set([...amended.map(({ seq }) => seq), ...bodies.keys()]);
+    const unreadable = known.map(({ seq }) => seq).filter((seq) => !readable.has(seq));
+    if (unreadable.length > 0) await this.ports.giveUpUnreadable(unreadable);
+    return unreadable.length === 0 && written?.length === open.length;
+  }
+
+  private amendmentsOf(
+    open: readonly StoredHeader[],
+    bodies: ReadonlyMap<number, MutationBody>,
+    results: ReadonlyMap<string, Json>,
+  ): readonly Amendment[] {
+    const amendments: Amendment[] = [];
+    for (const stored of open) {
+      const { header } = stored;
+      const body = bodies.get(header.seq);
+      if (body === undefined) continue;
+      try {
+        const values = this.valuesFor(header, results);
+        if (values.size > 0) amendments.push({ stored, ...this.filled(header, body, values) });
+      } catch (error) {
+        this.ports.dispatch({ kind: 'givenUp', seqs: [header.seq], error: toHoldfastError(error).toWire() });
+      }
+    }
+    return amendments;
   }
 
   /** What the parents returned, by their ids; nothing of those that are not confirmed. */
