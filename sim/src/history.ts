@@ -33,6 +33,12 @@ export interface Made {
   readonly invokedAtMs: number;
   /** What it was said to depend on. */
   readonly parents: readonly Made[];
+  /** The creation whose row's id is to stand in it. */
+  readonly slotOf: Made | null;
+  /** It has a time after which it is not to be sent. */
+  readonly mayExpire: boolean;
+  /** A tab has begun to send it, before anybody tried it again. */
+  wasSent: boolean;
   /** The first is that of `add`, each further one that of a `retry`. */
   readonly places: Place[];
   /** The queue said that nothing was stored. */
@@ -162,6 +168,7 @@ export class History {
       | 'isDamaged'
       | 'appliedTag'
       | 'isToldCancelled'
+      | 'wasSent'
     >,
   ): Made {
     const record: Made = {
@@ -179,6 +186,7 @@ export class History {
       isDamaged: false,
       appliedTag: null,
       isToldCancelled: false,
+      wasSent: false,
     };
     this.made.push(record);
     this.byTag.set(record.tag, record);
@@ -244,6 +252,10 @@ export class History {
     }
     for (const { id, seq, generation, payload } of request.mutations) {
       const made = this.byId.get(id);
+      if (made !== undefined && made.places.length === 1) made.wasSent = true;
+      const { slotOf = null } = made ?? {};
+      if (slotOf !== null && payload['mood'] !== slotOf.entityId)
+        this.violated('inv-I6', `${process.name} sends ${made?.tag} with ${JSON.stringify(payload['mood'])}, not the id of ${slotOf.tag}`);
       this.generations.set(`${id} ${seq}`, generation);
       if ((made?.deviceIndex ?? this.issued.get(id)) !== device.index)
         this.violated('inv-I19', `${process.name} sends ${id}, which is not its own`);
@@ -460,8 +472,16 @@ export class History {
         const areAttemptsSpent = settled.error.code === '40001' && made.refusedCount > maxRetries;
         const isOrphan = settled.error.code === 'PARENT_FAILED' && this.hasDeadParent(made);
         if (isOrphan) made.isOrphan = true;
+        const isExpired = settled.error.code === 'EXPIRED' && made.mayExpire && !made.wasSent;
+        if (isExpired) made.isOrphan = true;
+        const { slotOf } = made;
+        const isUnfilled =
+          settled.error.code === 'SLOT_UNFILLED' &&
+          slotOf !== null &&
+          (slotOf.isDamaged || wasDead(slotOf, this.serverModel, maxRetries));
+        if (isUnfilled) made.isOrphan = true;
         const isUnreadable = settled.error.code === 'UNREADABLE_RECORD' && made.isDamaged;
-        if (!isServersVerdict && !areAttemptsSpent && !isOrphan && !isUnreadable) {
+        if (!isServersVerdict && !areAttemptsSpent && !isOrphan && !isUnreadable && !isExpired && !isUnfilled) {
           this.violated(
             'inv-I20',
             `${process.name} makes ${made.tag} a dead letter for ${settled.error.code} after ${made.refusedCount} refusals`,
