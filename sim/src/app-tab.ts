@@ -102,7 +102,8 @@ export class AppTab {
   add(type: string, entityId: string, tag: string, more: JsonObject, options: ChangeOptions): void {
     const { history, plan } = this.world;
     const { parents, slotOf, expiresInMs, ...own } = options;
-    const slot = slotOf === null ? {} : { mood: { holdfastSlot: { mutationId: slotOf.id, path: ['id'], kind: 'string' } } };
+    const slot =
+      slotOf === null ? {} : { mood: { holdfastSlot: { mutationId: slotOf.id, path: ['id'], kind: 'string' } } };
     const adding = this.queue.add({
       type,
       payload: { id: entityId, tag, ...more, ...slot },

@@ -254,8 +254,12 @@ export class History {
       const made = this.byId.get(id);
       if (made !== undefined && made.places.length === 1) made.wasSent = true;
       const { slotOf = null } = made ?? {};
-      if (slotOf !== null && payload['mood'] !== slotOf.entityId)
-        this.violated('inv-I6', `${process.name} sends ${made?.tag} with ${JSON.stringify(payload['mood'])}, not the id of ${slotOf.tag}`);
+      // An edit brings a payload of its own.
+      if (slotOf !== null && payload['tag'] === made?.tag && payload['mood'] !== slotOf.entityId)
+        this.violated(
+          'inv-I6',
+          `${process.name} sends ${made?.tag} with ${JSON.stringify(payload['mood'])}, not the id of ${slotOf.tag}`,
+        );
       this.generations.set(`${id} ${seq}`, generation);
       if ((made?.deviceIndex ?? this.issued.get(id)) !== device.index)
         this.violated('inv-I19', `${process.name} sends ${id}, which is not its own`);
@@ -333,9 +337,22 @@ export class History {
   }
 
   private replaced({ tag, made, process, invokedStep, invokedAtMs }: Edit, id: string): Made {
-    const { deviceIndex, lane, entityId, isCreate, parents } = made;
+    const { deviceIndex, lane, entityId, isCreate, parents, mayExpire } = made;
     // Of a mutation that is gone already the options are not known any more.
-    const other = { tag, id, deviceIndex, process, lane, entityId, isCreate, delayMs: 0, invokedAtMs, parents };
+    const other = {
+      tag,
+      id,
+      deviceIndex,
+      process,
+      lane,
+      entityId,
+      isCreate,
+      delayMs: 0,
+      invokedAtMs,
+      parents,
+      slotOf: null,
+      mayExpire,
+    };
     const replacement = this.invoked(other);
     // What stands for a dead letter that holds its lane stands where that did.
     const isInItsPlace = made.toldFailedStep !== null && this.holdsLane(made);
