@@ -25,6 +25,7 @@ export function defineMutations(
       type,
       operation,
       payload: anyPayload,
+      result: anyPayload,
       entity: ({ id }) => ({ table: TABLE, id }),
       lane: ({ id }) => laneOf(id),
       retry: { maxRetries },

@@ -21,6 +21,10 @@ export interface ChangeOptions {
   readonly priority: 'high' | 'normal' | 'low';
   readonly delayMs: number;
   readonly parents: readonly Made[];
+  /** The creation whose row's id, as the server returns it, stands in this one; null for none. */
+  readonly slotOf: Made | null;
+  /** How long it may wait to be sent; null for ever. */
+  readonly expiresInMs: number | null;
 }
 
 /** One tab of the simulated app: the production queue over simulated ports, and what its user does with it. */
@@ -56,7 +60,7 @@ export class AppTab {
       deliveryPolicy: POLICIES[plan.policy] ?? {},
       tabs: () => device.circle.join(process),
       clock: {
-        wallMs: () => EPOCH_MS + Math.floor(scheduler.nowMs + device.wallOffsetMs),
+        wallMs: () => this.wallMs(),
         nowMs: () => scheduler.nowMs - process.startedAtMs,
         schedule: (delayMs, callback) => process.later(delayMs, 'timer', callback),
       },
@@ -104,9 +108,16 @@ export class AppTab {
     if (!this.process.isReady) facts.reached('added before the queue had opened');
     else if (!isLeader) facts.reached('added in a tab that does not lead');
     if (this.device.line.isCut) facts.reached('added while the line is cut');
-    const payload = { id: entityId, tag, ...more };
-    const { parents, ...own } = options;
-    const adding = this.queue.add({ type, payload, ...own, dependsOn: parents });
+    const { parents, slotOf, expiresInMs, ...own } = options;
+    const slot =
+      slotOf === null ? {} : { mood: { holdfastSlot: { mutationId: slotOf.id, path: ['id'], kind: 'string' } } };
+    const adding = this.queue.add({
+      type,
+      payload: { id: entityId, tag, ...more, ...slot },
+      ...own,
+      dependsOn: parents,
+      ...(expiresInMs === null ? {} : { expiresAt: this.wallMs() + expiresInMs }),
+    });
     const made = history.invoked({
       tag,
       id: this.lastNewId,
@@ -117,7 +128,9 @@ export class AppTab {
       isCreate: type === 'item.create',
       delayMs: options.delayMs,
       invokedAtMs: this.world.scheduler.nowMs,
-      parents,
+      parents: slotOf === null ? parents : [...parents, slotOf],
+      slotOf,
+      mayExpire: expiresInMs !== null,
     });
     const { lane } = made;
     this.own.push(made);
@@ -350,6 +363,10 @@ export class AppTab {
     return (value) => {
       if (this.process.isAlive) hear(value);
     };
+  }
+
+  private wallMs(): number {
+    return EPOCH_MS + Math.floor(this.world.scheduler.nowMs + this.device.wallOffsetMs);
   }
 
   /** What this tab has added stays in view until it is known to have failed. */

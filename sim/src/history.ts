@@ -34,6 +34,12 @@ export interface Made {
   readonly invokedAtMs: number;
   /** What it was said to depend on. */
   readonly parents: readonly Made[];
+  /** The creation whose row's id is to stand in it. */
+  readonly slotOf: Made | null;
+  /** It has a time after which it is not to be sent. */
+  readonly mayExpire: boolean;
+  /** A tab has begun to send it, before anybody tried it again. */
+  wasSent: boolean;
   /** The first is that of `add`, each further one that of a `retry`. */
   readonly places: Place[];
   /** The queue said that nothing was stored. */
@@ -168,6 +174,7 @@ export class History {
       | 'isDamaged'
       | 'appliedTag'
       | 'isToldCancelled'
+      | 'wasSent'
     >,
   ): Made {
     const record: Made = {
@@ -185,6 +192,7 @@ export class History {
       isDamaged: false,
       appliedTag: null,
       isToldCancelled: false,
+      wasSent: false,
     };
     this.made.push(record);
     this.byTag.set(record.tag, record);
@@ -252,6 +260,14 @@ export class History {
     }
     for (const { id, seq, generation, payload } of request.mutations) {
       const made = this.byId.get(id);
+      if (made !== undefined && made.places.length === 1) made.wasSent = true;
+      const { slotOf = null } = made ?? {};
+      // An edit brings a payload of its own.
+      if (slotOf !== null && payload['tag'] === made?.tag && payload['mood'] !== slotOf.entityId)
+        this.violated(
+          'inv-I6',
+          `${process.name} sends ${made?.tag} with ${JSON.stringify(payload['mood'])}, not the id of ${slotOf.tag}`,
+        );
       this.generations.set(`${id} ${seq}`, generation);
       if ((made?.deviceIndex ?? this.issued.get(id)) !== device.index)
         this.violated('inv-I19', `${process.name} sends ${id}, which is not its own`);
@@ -332,9 +348,24 @@ export class History {
   }
 
   private replaced({ tag, made, process, invokedStep, invokedAtMs }: Edit, id: string): Made {
-    const { deviceIndex, lane, entityId, isCreate, parents } = made;
-    // Of a mutation that is gone already the options are not known any more.
-    const other = { tag, id, deviceIndex, process, lane, entityId, isCreate, delayMs: 0, invokedAtMs, parents };
+    const { deviceIndex, lane, entityId, isCreate, mayExpire } = made;
+    // Of a mutation that is gone already the options are not known any more; one that was retried may have lost some.
+    const isRetried = made.places.length > 1;
+    const parents = made.effectCount > 0 ? [] : made.parents.filter((parent) => !(isRetried && parent.isDiscardAsked));
+    const other = {
+      tag,
+      id,
+      deviceIndex,
+      process,
+      lane,
+      entityId,
+      isCreate,
+      delayMs: 0,
+      invokedAtMs,
+      parents,
+      slotOf: null,
+      mayExpire,
+    };
     const replacement = this.invoked(other);
     // What stands for a dead letter that holds its lane stands where that did.
     const isInItsPlace = made.toldFailedStep !== null && this.holdsLane(made);
@@ -410,6 +441,8 @@ export class History {
 
   /** Retried in a lane that was released since, or an orphan of a decision: the retry has kept its place, or lost it. */
   private isPlaceUnknown(made: Made): boolean {
+    // Of a retry that nobody lived to hear of, it is not known whether it counts.
+    if (made.places.slice(1, -1).some(({ acknowledgedStep }) => acknowledgedStep === null)) return true;
     if (!this.areLanesHeld) return false;
     // What a dead letter was edited into has its place, or goes last.
     if (this.edits.find(made.tag) !== undefined) return true;
@@ -474,8 +507,16 @@ export class History {
         if (isOrphan) made.isOrphan = true;
         if (isOrphan) this.facts.reached('a parent takes its child along');
         if (areAttemptsSpent) this.facts.reached('attempts are spent');
+        const isExpired = settled.error.code === 'EXPIRED' && made.mayExpire && !made.wasSent;
+        if (isExpired) made.isOrphan = true;
+        const { slotOf } = made;
+        const isUnfilled =
+          settled.error.code === 'SLOT_UNFILLED' &&
+          slotOf !== null &&
+          (slotOf.isDamaged || wasDead(slotOf, this.serverModel, maxRetries));
+        if (isUnfilled) made.isOrphan = true;
         const isUnreadable = settled.error.code === 'UNREADABLE_RECORD' && made.isDamaged;
-        if (!isServersVerdict && !areAttemptsSpent && !isOrphan && !isUnreadable) {
+        if (!isServersVerdict && !areAttemptsSpent && !isOrphan && !isUnreadable && !isExpired && !isUnfilled) {
           this.violated(
             'inv-I20',
             `${process.name} makes ${made.tag} a dead letter for ${settled.error.code} after ${made.refusedCount} refusals`,

@@ -1,5 +1,6 @@
 import type { Plant } from './plant.ts';
 import { DELIVERING_PLANTS } from './plants/delivering.ts';
+import { FILLING_PLANTS } from './plants/filling.ts';
 import { SERVER_PLANTS } from './plants/server.ts';
 import { SHOWING_PLANTS } from './plants/showing.ts';
 import { STEERING_PLANTS } from './plants/steering.ts';
@@ -14,6 +15,7 @@ export const PLANTS: readonly Plant[] = [
   ...WAITING_PLANTS,
   ...TABS_PLANTS,
   ...SHOWING_PLANTS,
+  ...FILLING_PLANTS,
   ...SERVER_PLANTS,
   ...STEERING_PLANTS,
 ];

@@ -103,7 +103,7 @@ export function makeCalmChanges(world: World, device: Device, count: number): re
   const firstNumber = history.made.length;
   tab.process.enter(`user makes ${count} more`, () => {
     for (let number = 0; number < count; number += 1) {
-      const options = { priority: 'normal', delayMs: 0, parents: [] } as const;
+      const options = { priority: 'normal', delayMs: 0, parents: [], slotOf: null, expiresInMs: null } as const;
       tab.add('item.create', uuidOf(prefix, 0x40 + number), `d${device.index}c${firstNumber + number}`, {}, options);
     }
   });
@@ -112,10 +112,13 @@ export function makeCalmChanges(world: World, device: Device, count: number): re
 
 function optionsOf({ history, plan, scheduler }: World, device: Device, dice: Dice): ChangeOptions {
   const own = history.made.filter((made) => made.deviceIndex === device.index);
+  const creations = own.filter(({ isCreate }) => isCreate);
   return {
     priority: dice.pick(['high', 'normal', 'normal', 'low']),
     delayMs: dice.chance(0.15) ? Math.ceil(dice.logBetween(1, longestDelayMs(plan, scheduler.nowMs))) : 0,
     parents: own.length > 0 && dice.chance(0.1) ? [dice.pick(own)] : [],
+    slotOf: creations.length > 0 && dice.chance(0.15) ? dice.pick(creations) : null,
+    expiresInMs: dice.chance(0.1) ? Math.ceil(dice.logBetween(100, 600_000)) : null,
   };
 }
 

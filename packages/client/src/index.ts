@@ -152,3 +152,4 @@ export { type SqliteDriver, type SqliteOptions, sqliteStorage, type SqliteValue 
 export { browserTabs } from './tabs/browser-tabs.ts';
 export type { DebugOption, LogCategory, LogData, LogEntry } from './telemetry/debug-log.ts';
 export { soloTabs } from './tabs/solo-tabs.ts';
+export type { MetricCounts, QueueMetrics } from './telemetry/queue-metrics.ts';

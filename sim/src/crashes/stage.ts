@@ -48,6 +48,8 @@ export class Stage {
       priority: 'normal' as const,
       delayMs: 0,
       parents: parents.flatMap((parent) => this.find(parent) ?? []),
+      slotOf: null,
+      expiresInMs: null,
       ...more,
     };
     this.in(number, `makes ${tag}`, (tab) =>

@@ -170,6 +170,7 @@ describe('outcomes', () => {
           createdAtMs: header.createdAtMs,
           confirmedAtMs: rig.moment().wallMs,
           attemptCount: 1,
+          priority: 'normal',
         },
       },
     ]);

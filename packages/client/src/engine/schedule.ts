@@ -1,12 +1,7 @@
-import { type MutationHeader, placeOf } from '../mutation/record.ts';
+import { lanesOf, type MutationHeader, placeOf } from '../mutation/record.ts';
 import { dueAtMs, type Entry, hasOpenParents, isDue } from './entry.ts';
 import { Heap } from './heap.ts';
 import { Lane, type Listing } from './lane.ts';
-
-/** Nearly always one. An atomic mutation stands in the lanes of all its members, and goes when it is the first in each. */
-function lanesOf({ lane, alsoLanes }: Entry['header']): readonly string[] {
-  return alsoLanes.length === 0 ? [lane] : [lane, ...alsoLanes];
-}
 
 /** Which lanes may send now, and which later. Costs the logarithm of the number of lanes, whatever the queue's length. */
 export class Schedule {
@@ -66,6 +61,12 @@ export class Schedule {
   /** Those behind it in its lanes; looks at the whole of them. */
   behind({ header }: Entry): readonly Entry[] {
     return lanesOf(header).flatMap((name) => this.lanes.get(name)?.after(placeOf(header)) ?? []);
+  }
+
+  /** Other dead letters that hold its lanes, behind it. */
+  blockersBehind({ header }: Entry): readonly Entry[] {
+    const blockers = lanesOf(header).flatMap((name) => this.blockers.get(name) ?? []);
+    return blockers.filter((each) => placeOf(each.header) > placeOf(header));
   }
 
   /** Nothing behind this dead letter goes before it is unblocked. */

@@ -181,7 +181,8 @@ export class Unconfirmed {
       // One that was retried is wanted without what was taken back.
       const isTakenBack = entry.header.generation === 0 && this.takingBack.has(id);
       if (parent !== undefined || isTakenBack) entry.openParents.add(id);
-      if (parent?.phase.kind === 'failed' || isTakenBack) this.suspectedOrphans.add(entry);
+      const isBefore = parent !== undefined && placeOf(parent.header) > placeOf(entry.header);
+      if (parent?.phase.kind === 'failed' || isTakenBack || isBefore) this.suspectedOrphans.add(entry);
     }
   }
 
@@ -203,9 +204,14 @@ export class Unconfirmed {
     return entry.header.operation === 'create' ? [...children, ...this.schedule.sameEntityBehind(entry)] : children;
   }
 
-  /** How many wait for this one: those behind it in its lane, and those that depend on it. */
+  /**
+   * How many wait for this one: those behind it in its lane, and those that depend on it. What waits for another dead letter
+   * behind it in a lane that it holds, waits for this one first.
+   */
   countWaitingFor(entry: Entry): number {
-    return new Set([...this.schedule.behind(entry), ...(this.childrenOf.get(entry.header.id) ?? [])]).size;
+    const dead = this.holdsLane(entry) ? [entry, ...this.schedule.blockersBehind(entry)] : [entry];
+    const children = dead.flatMap(({ header }) => [...(this.childrenOf.get(header.id) ?? [])]);
+    return new Set([...this.schedule.behind(entry), ...children.filter(({ phase }) => phase.kind !== 'failed')]).size;
   }
 
   /** Another tab has disposed of the parent; should this one deliver, it has to look at the children. */

@@ -128,7 +128,7 @@ export class Verdicts {
     wasRepeat: boolean,
     moment: Moment,
   ): Extract<Settlement, { kind: 'completed' }> {
-    const { id, seq, type, entity, createdAtMs, attempts } = entry.header;
+    const { id, seq, type, entity, priority, createdAtMs, attempts } = entry.header;
     const waitedFor = this.mutations.slotsOf(id).map(({ from }) => from);
     this.mutations.forget(entry, moment.nowMs, true);
     this.mutations.confirmationBegun(seq, id);
@@ -141,6 +141,7 @@ export class Verdicts {
       createdAtMs,
       confirmedAtMs: moment.wallMs,
       attemptCount: attempts.length + 1,
+      priority,
       ...(waitedFor.length > 0 || this.rules.keepsResult(type) ? { result: keptResult(result, waitedFor) } : {}),
     };
     return { kind: 'completed', record, result, wasRepeat };

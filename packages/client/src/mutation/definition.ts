@@ -92,6 +92,11 @@ export interface MutationDefinition<
    * state changes and after a restart, so it must depend on nothing but its arguments.
    */
   readonly optimistic?: (draft: State, payload: Payload<Schema>) => void;
+  /**
+   * Shows something in the place of the effect when the mutation has failed or was taken back, until fresh data has come. The
+   * effect itself is taken away exactly, without any of this.
+   */
+  readonly rollback?: (draft: State, payload: Payload<Schema>) => void;
 }
 
 /** Duplicates that are alike rather than equal, such as a call that two sources report a second apart. */
@@ -236,8 +241,18 @@ export type PayloadInput<Definition extends AnyMutationDefinition> = Definition 
   ? StandardSchemaV1.InferInput<Definition['payload']>
   : never;
 
+/** What is shown for one mutation, in this run of the app; after a restart, and in other tabs, what its type says. */
+export interface OwnEffect {
+  /** @default `optimistic` of its type */
+  // oxlint-disable-next-line typescript/no-explicit-any -- the state is that of the app's store, which the queue does not know
+  readonly optimisticUpdate?: (draft: any, payload: JsonObject) => void;
+  /** @default `rollback` of its type */
+  // oxlint-disable-next-line typescript/no-explicit-any -- as above
+  readonly rollback?: (draft: any, payload: JsonObject) => void;
+}
+
 /** What may be said of one mutation beside its type and payload. */
-export interface MutationOptions {
+export interface MutationOptions extends OwnEffect {
   /**
    * An id of the app's own, a UUID. Adding it again is harmless: with the same payload `add` resolves to the handle of the
    * one that is there (`deduplicated`), whatever its status; with another one it rejects with `ID_REUSED`. It is never

@@ -55,6 +55,7 @@ const completed: CompletedRecord = {
   createdAtMs: 1,
   confirmedAtMs: 2,
   attemptCount: 1,
+  priority: 'high',
   result: { id: 'a' },
 };
 

@@ -120,6 +120,11 @@ export interface DeadLetter {
   readonly holdsLane: boolean;
 }
 
+/** Nearly always one. An atomic mutation stands in the lanes of all its members, and goes when it is the first in each. */
+export function lanesOf({ lane, alsoLanes }: Pick<MutationHeader, 'lane' | 'alsoLanes'>): readonly string[] {
+  return alsoLanes.length === 0 ? [lane] : [lane, ...alsoLanes];
+}
+
 /** Lanes are in the order of this. */
 export function placeOf({ place, seq }: Pick<MutationHeader, 'place' | 'seq'>): number {
   return place ?? seq;
@@ -134,6 +139,7 @@ export interface CompletedRecord {
   readonly createdAtMs: number;
   readonly confirmedAtMs: number;
   readonly attemptCount: number;
+  readonly priority?: RecordPriority;
   /** What the server returned, where its type says that slots may ask for it; a large one in part. */
   readonly result?: Json;
 }
@@ -276,6 +282,7 @@ const completed: v.GenericSchema<unknown, CompletedRecord> = v.object({
   createdAtMs: v.number(),
   confirmedAtMs: v.number(),
   attemptCount: v.number(),
+  priority: v.exactOptional(v.picklist(['high', 'normal', 'low'])),
   result: v.exactOptional(json),
 });
 

@@ -1,5 +1,6 @@
 import { create } from 'mutative';
-import type { AnyMutationDefinition } from '../mutation/definition.ts';
+import type { AnyMutationDefinition, OwnEffect } from '../mutation/definition.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
 import type { StoredEvent } from '../queue/queue-events.ts';
@@ -18,6 +19,12 @@ interface Shown {
   readonly seq: number;
   readonly definition: AnyMutationDefinition;
   readonly payload: JsonObject;
+  /** What this run of the app gave for this mutation alone. */
+  readonly own: OwnEffect;
+  /** It failed, or was taken back: what its rollback does is shown instead, until fresh data has come. */
+  isRolledBack: boolean;
+  /** Its effect threw, and that was told. */
+  hasThrown: boolean;
   /** Number of the refresh that will contain its effect: the first to begin after the confirmation; null while unconfirmed. */
   containedFrom: number | null;
 }
@@ -45,8 +52,7 @@ export class OptimisticStore<State extends object> {
     this.queue = queue;
     this.base = base;
     this.view = base;
-    // Surfaces as an unhandled rejection, and does not keep the other listeners from hearing.
-    this.changes = new Emitter((error) => void Promise.reject(error));
+    this.changes = new Emitter((error) => queue.report(error));
     this.stops = [
       queue.on('stored', (stored) => this.show(stored)),
       queue.on('amended', (stored) => this.show(stored)),
@@ -85,7 +91,8 @@ export class OptimisticStore<State extends object> {
     const contained = this.shown.filter(({ containedFrom }) => containedFrom !== null && containedFrom <= number);
     this.shown = this.shown.filter((each) => !contained.includes(each));
     this.replay();
-    if (contained.length > 0) this.queue.markObserved(contained.map(({ id }) => id));
+    const observed = contained.filter(({ isRolledBack }) => !isRolledBack);
+    if (observed.length > 0) this.queue.markObserved(observed.map(({ id }) => id));
   }
 
   close(): void {
@@ -103,21 +110,25 @@ export class OptimisticStore<State extends object> {
     }
   }
 
-  private show({ id, seq, type, payload, revision }: StoredEvent): void {
+  private show({ id, seq, type, payload, revision, own = {} }: StoredEvent): void {
     const definition = this.queue.definitions.get(type);
-    if (definition?.optimistic === undefined || revision <= (this.known.get(id) ?? -1)) return;
+    if (definition === undefined || revision <= (this.known.get(id) ?? -1)) return;
+    const before = this.shown.find((each) => each.id === id);
+    const effect = before === undefined || before.isRolledBack ? own : before.own;
+    if ((effect.optimisticUpdate ?? definition.optimistic) === undefined) return;
     // The verdict may have come while the payload was read or the commit returned: nobody will tell of it again.
     const status = this.queue.peekStatus(id)?.status;
     if (status === 'failed') return;
     const isAmended = this.known.has(id);
     this.known.set(id, revision);
-    const before = this.shown.find((each) => each.id === id);
     // Fresh data has its effect already.
     if (isAmended && before === undefined) return;
     const containedFrom = status === 'completed' ? this.refreshNumber + 1 : null;
-    const shown: Shown = { id, seq, definition, payload, containedFrom };
+    const state = { containedFrom, isRolledBack: false, hasThrown: false };
+    const shown: Shown = { id, seq, definition, payload, own: effect, ...state };
     if (before !== undefined) {
-      this.shown[this.shown.indexOf(before)] = { ...shown, containedFrom: before.containedFrom ?? containedFrom };
+      const since = before.isRolledBack ? null : before.containedFrom;
+      this.shown[this.shown.indexOf(before)] = { ...shown, containedFrom: since ?? containedFrom };
       this.replay();
       return;
     }
@@ -134,13 +145,18 @@ export class OptimisticStore<State extends object> {
 
   private settled(id: string, isCompleted: boolean): void {
     const shown = this.shown.find((each) => each.id === id);
-    if (shown === undefined) return;
+    if (shown === undefined || shown.isRolledBack) return;
     if (isCompleted) {
       shown.containedFrom ??= this.refreshNumber + 1;
       return;
     }
     this.known.delete(id);
-    this.shown = this.shown.filter((each) => each !== shown);
+    if ((shown.own.rollback ?? shown.definition.rollback) === undefined) {
+      this.shown = this.shown.filter((each) => each !== shown);
+    } else {
+      shown.isRolledBack = true;
+      shown.containedFrom = this.refreshNumber + 1;
+    }
     this.replay();
   }
 
@@ -149,28 +165,53 @@ export class OptimisticStore<State extends object> {
   }
 
   private apply(from: State, shown: readonly Shown[]): void {
-    const view = withEffects(from, shown);
+    const view = withEffects(from, shown, (each, error) => this.effectThrew(each, error));
     if (view === this.view) return;
     this.view = view;
     this.changes.emit();
   }
+
+  /** Told once: it is replayed at every change. */
+  private effectThrew(shown: Shown, cause: unknown): void {
+    if (shown.hasThrown) return;
+    shown.hasThrown = true;
+    this.queue.report(
+      new HoldfastError({
+        code: 'EFFECT_FAILED',
+        message: `The effect of ${shown.id} (${shown.definition.type}) cannot be shown: ${cause instanceof Error ? cause.message : String(cause)}.`,
+        hint: 'Let `optimistic` and `rollback` take any state, also one without the row. Delivery is not affected.',
+        cause,
+      }),
+    );
+  }
 }
 
 /** Replays the effects on one draft; if one of them throws, again one by one, without those that throw. */
-function withEffects<State extends object>(base: State, shown: readonly Shown[]): State {
+function withEffects<State extends object>(
+  base: State,
+  shown: readonly Shown[],
+  threw: (shown: Shown, error: unknown) => void,
+): State {
   if (shown.length === 0) return base;
   try {
     return create(base, (draft) => {
-      for (const { definition, payload } of shown) definition.optimistic?.(draft, payload);
+      for (const each of shown) perform(each, draft);
     });
   } catch (error) {
-    if (shown.length === 1) {
+    const [only] = shown;
+    if (only !== undefined && shown.length === 1) {
       // An effect that does not fit the state (its row is gone, say) is not shown; delivery is none of its business.
-      void Promise.reject(error);
+      threw(only, error);
       return base;
     }
-    return shown.reduce((state, each) => withEffects(state, [each]), base);
+    return shown.reduce((state, each) => withEffects(state, [each], threw), base);
   }
+}
+
+/** What was given for this mutation alone goes before what its type says. */
+function perform({ own, definition, payload, isRolledBack }: Shown, draft: object): void {
+  if (isRolledBack) (own.rollback ?? definition.rollback)?.(draft, payload);
+  else (own.optimisticUpdate ?? definition.optimistic)?.(draft, payload);
 }
 
 /** Makes a store that shows pending mutations at once; see `OptimisticStore`. */

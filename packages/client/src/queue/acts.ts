@@ -130,7 +130,7 @@ export class Acts {
     const { runner, store } = await this.ports.opened();
     const ids: string[] = [];
     for (const part of partsOf(parentsFirst(entries(runner)).flatMap(deadLetterOf))) {
-      const headers = await store.retry(part, act, runner.mayHoldLane);
+      const headers = await store.retry(part, act, runner.placeRule);
       if (headers.length === 0) continue;
       runner.added(headers);
       ids.push(...headers.map(({ id }) => id));

@@ -1,4 +1,4 @@
-import type { WaitingFor } from '../engine/engine-io.ts';
+import type { Settlement, WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
 import type {
   AnyMutationDefinition,
@@ -17,6 +17,7 @@ import type { Durability } from '../ports/storage.ts';
 import { DebugLog, type DebugOption, errorData } from '../telemetry/debug-log.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import { Emitter } from '../telemetry/emitter.ts';
+import { MetricsBook, type QueueMetrics } from '../telemetry/queue-metrics.ts';
 import { type ActOptions, type ActResult, Acts, matching, type MutationFilter } from './acts.ts';
 import { Adder } from './adder.ts';
 import type { CancelAnswer } from './ask-leader.ts';
@@ -92,11 +93,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private opening: Promise<void>;
   private isRead = false;
   private isClosed = false;
+  private readonly metrics: MetricsBook;
+  private readonly monitors = new Set<() => void>();
   /** Grows with every change, so that lists can be cached. */
   version = 0;
 
   constructor(options: QueueOptions<Definitions>) {
     this.options = resolveOptions(options);
+    this.metrics = new MetricsBook(this.options.clock.nowMs());
     this.identity = this.options.identity;
     this.definitions = this.options.definitions;
     this.log = new DebugLog(this.options.clock);
@@ -156,7 +160,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       added: (stored, { input }) => {
         const { id } = stored.header;
         if (input?.onRetry !== undefined) this.verdicts.onRetry(id, input.onRetry);
-        this.listeners.stored.emit(eventOf(stored));
+        this.listeners.stored.emit({ ...eventOf(stored), ...ownEffectOf(input) });
         return this.handleOf(id, stored.durability);
       },
       merged: ({ header: { id }, durability }, { input }, kind) => {
@@ -338,6 +342,43 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         this.listeners.progress.emit(event);
       },
     });
+  }
+
+  /** How the queue does: exact counts, and rates and times of what this tab has seen; see `QueueMetrics`. In any tab. */
+  async getMetrics(): Promise<QueueMetrics> {
+    const { runner, store } = await this.opened();
+    const completed = await store.completedCount();
+    return this.metrics.read(runner.engine.mutations.all(), completed, this.options.clock.nowMs());
+  }
+
+  /** Reports the metrics now and at each interval (@default 10_000), in milliseconds; returns what ends that. */
+  startMonitoring({
+    intervalMs = 10_000,
+    onReport,
+  }: {
+    readonly intervalMs?: number;
+    readonly onReport: (metrics: QueueMetrics) => void;
+  }): () => void {
+    if (!(intervalMs > 0)) throw invalidInterval(intervalMs);
+    let isStopped = false;
+    let cancel = (): void => {};
+    const report = async (): Promise<void> => {
+      try {
+        const metrics = await this.getMetrics();
+        if (!isStopped) onReport(metrics);
+      } catch (error) {
+        if (!this.isClosed) this.fail(toHoldfastError(error));
+      }
+      if (!isStopped && !this.isClosed) cancel = this.options.clock.schedule(intervalMs, () => void report());
+    };
+    void report();
+    const stop = (): void => {
+      isStopped = true;
+      cancel();
+      this.monitors.delete(stop);
+    };
+    this.monitors.add(stop);
+    return stop;
   }
 
   /** The same as `process`. */
@@ -537,6 +578,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
+    for (const stop of [...this.monitors]) stop();
     this.network.close();
     await this.ready.catch(() => {});
     await this.adder.whenFlushed;
@@ -567,11 +609,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       },
       {
         changed: (ids) => this.changed(ids),
-        settled: (settlement) => {
-          this.bases.take(settlement);
-          this.verdicts.take(settlement);
-          if (settlement.kind === 'failed') this.askAbout(settlement.deadLetter.header.id);
-        },
+        settled: (settlement) => this.settledBy(settlement, runner),
         discarded: (ids) => this.verdicts.discarded(ids),
         failed: (error) => this.fail(error),
       },
@@ -642,13 +680,28 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return mayEvict && runner.evict(needed);
   }
 
+  /** Tells whoever listens for errors; for parts of the app that work beside the queue, such as a view. */
+  report(error: unknown): void {
+    this.fail(toHoldfastError(error));
+  }
+
   private fail(error: HoldfastError): void {
     this.log.note('queue', 'error', errorData(error));
     this.listeners.error.emit(error);
   }
 
+  private settledBy(settlement: Settlement, { engine }: Runner): void {
+    // A verdict may be heard of more than once.
+    const isNews = settlement.kind !== 'completed' || this.verdicts.recent(settlement.record.id) === undefined;
+    if (isNews) this.metrics.settled(settlement, engine.mutations.counts.pending, this.options.clock.nowMs());
+    this.bases.take(settlement);
+    this.verdicts.take(settlement);
+    if (settlement.kind === 'failed') this.askAbout(settlement.deadLetter.header.id);
+  }
+
   private changed(ids: readonly string[]): void {
     this.version += 1;
+    this.metrics.changed(this.parts?.runner.engine.mutations.counts.pending ?? 0, this.options.clock.nowMs());
     const snapshot = snapshotOf(this.parts?.runner ?? null, this.isRead);
     if (!isSameSnapshot(snapshot, this.snapshot)) this.snapshot = snapshot;
     this.listeners.change.emit({ ids });
@@ -658,6 +711,25 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
 function eventOf({ header: { id, seq, type, revision }, payload }: Pick<Stored, 'header' | 'payload'>): StoredEvent {
   return { id, seq, type, payload, revision };
+}
+
+function ownEffectOf(input: MutationOptions | null): Pick<StoredEvent, 'own'> {
+  const { optimisticUpdate, rollback } = input ?? {};
+  if (optimisticUpdate === undefined && rollback === undefined) return {};
+  return {
+    own: {
+      ...(optimisticUpdate === undefined ? {} : { optimisticUpdate }),
+      ...(rollback === undefined ? {} : { rollback }),
+    },
+  };
+}
+
+function invalidInterval(intervalMs: number): HoldfastError {
+  return new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `startMonitoring: \`intervalMs\` must be a number of milliseconds above 0; it is ${intervalMs}.`,
+    hint: 'Correct `intervalMs`, or leave it out.',
+  });
 }
 
 function entriesOf(entry: Entry | undefined): readonly Entry[] {

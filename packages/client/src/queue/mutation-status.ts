@@ -3,7 +3,7 @@ import type { Waiting, WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
 import type { Act, AttemptRecord, CompletedRecord } from '../mutation/record.ts';
 import type { ErrorCode } from '../protocol/error-codes.ts';
-import type { EntityRef, WireError } from '../protocol/wire.ts';
+import type { EntityRef, JsonObject, MutationSource, WireError } from '../protocol/wire.ts';
 
 /** Where a mutation stands. `failed` is a dead letter; `cancelled` was disposed of by someone. */
 export type Status = 'pending' | 'processing' | 'completed' | 'failed' | 'cancelled';
@@ -54,6 +54,9 @@ export interface Explanation extends MutationStatus {
   /** How many wait for it, in its lane or because they depend on it, and what becomes of them. */
   readonly waitingCount: number;
   readonly whatBecomesOfThem: string;
+  /** Who made it and where, as the app said; null where it did not, and once it is confirmed. */
+  readonly metadata: JsonObject | null;
+  readonly source: MutationSource | null;
   /** What a person can do about it. */
   readonly whatToDo: string;
 }

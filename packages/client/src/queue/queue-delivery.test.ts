@@ -720,3 +720,22 @@ test('Q9 · a pause that comes while a body that does not read is being given up
 
   expect(device.server.requests).toEqual([]);
 });
+
+test('S12 · a verdict that is still on its way to storage is not taken back by a look into the store', async () => {
+  const device = new TestDevice();
+  device.server.judge = () => 'rejected';
+  const queue = await device.open();
+  device.storage.isFull = ({ changes }) => changes.some(({ key }) => key.startsWith('f/'));
+  const { id } = await queue.add(note('a'));
+  await device.clock.settle();
+  expect(queue.peekStatus(id)?.status).toBe('failed');
+
+  // when: a look for something else reads that it is pending
+  await queue.getMutationStatus('nobody');
+
+  expect(queue.peekStatus(id)?.status).toBe('failed');
+  await expect(queue.add({ ...note('b'), dependsOn: [id] })).rejects.toMatchObject({ code: 'PARENT_FAILED' });
+  device.storage.isFull = () => false;
+  await device.clock.pass(2_000);
+  expect((await queue.getStatus()).counts).toMatchObject({ pending: 0, failed: 1 });
+});

@@ -1,3 +1,4 @@
+import type { OwnEffect } from '../mutation/definition.ts';
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { BlockedLane } from './queue-reader.ts';
 import type { EntityRef, Json, JsonObject, WireError } from '../protocol/wire.ts';
@@ -18,6 +19,8 @@ export interface StoredEvent {
   readonly type: string;
   readonly payload: JsonObject;
   readonly revision: number;
+  /** What is to be shown for it in this run, where the one who added it said so. */
+  readonly own?: OwnEffect;
 }
 
 /** What happens to mutations, whichever tab it happens in. */

@@ -15,6 +15,17 @@ const define = (onDeadLetter: DeadLetterPolicy) =>
     }),
   ] as const;
 
+/** In the same lanes, one type that never holds its lane. */
+const definitionsWithCheck = () => [
+  ...define('hold'),
+  defineMutation({
+    type: 'order.check',
+    payload: v.object({ order: v.string(), step: v.string() }),
+    operation: 'custom',
+    lane: ({ order }) => order,
+  }),
+];
+
 type Orders = MutationQueue<ReturnType<typeof define>>;
 
 /** A shop whose server refuses a step for good while it is in `bad`. */
@@ -84,6 +95,17 @@ describe('a lane that a dead letter holds', () => {
     expect(queue.listBlockedLanes()).toEqual([]);
   });
 
+  test('Q7, Q15 · what waits for another dead letter of the lane is counted with the first', async () => {
+    const { shop, queue, ids } = await heldShop();
+    const expiresAt = shop.device.clock.wallMs() + 60_000;
+    const late = await queue.add({ type: 'order.step', payload: { order: 'order 1', step: 'call' }, expiresAt });
+    await queue.add({ type: 'order.step', payload: { order: 'order 2', step: 'bill' }, dependsOn: [late] });
+    for (const id of ids.slice(1)) await queue.cancel(id);
+    await shop.device.clock.pass(120_000);
+
+    expect(queue.listBlockedLanes()).toMatchObject([{ lane: 'order 1', waitingCount: 1 }]);
+  });
+
   test('Q7 · released, the others go on; it stays, and a retry then goes last', async () => {
     const { shop, queue, ids, clock } = await heldShop();
 
@@ -98,6 +120,27 @@ describe('a lane that a dead letter holds', () => {
     await queue.retry(ids[0]);
     await clock.settle();
     expect(shop.stepsDone).toEqual(['pack', 'ship', 'pay']);
+  });
+
+  test('Q7, Q8 · retried together with a parent that goes last in the same lane, it goes behind that', async () => {
+    const shop = new Shop();
+    const queue = (await shop.device.open({ mutations: definitionsWithCheck() as never })) as unknown as Orders;
+    shop.bad.add('check');
+    const { judge } = shop.device.server;
+    await shop.device.goOffline();
+    const check = { type: 'order.check', payload: { order: 'order 1', step: 'check' } } as unknown as Parameters<
+      typeof queue.add
+    >[0];
+    const { id } = await queue.add(check);
+    const pay = await queue.add({ type: 'order.step', payload: { order: 'order 1', step: 'pay' }, dependsOn: [id] });
+    await shop.device.goOnline(judge);
+    await shop.device.clock.pass(60_000);
+    expect(queue.getSnapshot().failedCount).toBe(2);
+
+    shop.bad.clear();
+    expect((await queue.retryFailed()).ids).toEqual([id, pay.id]);
+    await shop.device.clock.pass(60_000);
+    expect(shop.stepsDone).toEqual(['check', 'pay']);
   });
 
   test('Q7 · after a restart it is held as before, and a retry keeps its place', async () => {

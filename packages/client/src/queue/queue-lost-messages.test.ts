@@ -91,6 +91,31 @@ test('Q8 · nor is one whose parent was taken back on a full disk, which nobody 
   expect(device.server.effects).toEqual([]);
 });
 
+test('Q7, S12 · what another tab added is not overtaken when a look at the store breaks off', async () => {
+  const device = new TestDevice();
+  const leader = await device.open();
+  const other = await device.open();
+  await device.goOffline();
+  const parent = await leader.add(note('a'));
+  await device.clock.settle();
+  device.browser.isLosingMessages = true;
+  await parent.cancel();
+  // To learn whether it was taken back, the tab that delivers has to read.
+  device.storage.isUnreadable = (key) => key.startsWith('x/');
+  const child = await other.add({ ...note('b', 'on top of a'), dependsOn: [parent] });
+  const first = await other.add(note('c', 'first'));
+  device.browser.isLosingMessages = false;
+  const last = await other.add(note('d'));
+  await device.clock.settle();
+  device.storage.isUnreadable = () => false;
+  const second = await leader.add(note('c', 'second'));
+  await device.goOnline();
+  await device.clock.pass(60_000);
+
+  expect((await child.settled).status).toBe('failed');
+  expect(device.server.effects).toEqual([first.id, last.id, second.id]);
+});
+
 test('Q13 · what was refused and discarded unheard does not come back with the tab that leads next', async () => {
   const device = new TestDevice();
   device.server.judge = () => 'rejected';

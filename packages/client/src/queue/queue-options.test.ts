@@ -282,6 +282,7 @@ describe('where it comes from', () => {
     await queue.add({ ...note('a'), metadata: given, source });
     given.userId = 'somebody else';
     await queue.add(note('b'));
+    expect(await queue.explain('id-2')).toMatchObject({ metadata, source });
     await queue.close();
     await device.open();
 

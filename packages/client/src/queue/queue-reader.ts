@@ -164,6 +164,7 @@ export class QueueReader {
     const entry = engine.mutations.get(id);
     const { schedule } = engine.mutations;
     const before = entry === undefined ? undefined : (schedule.blockerOf(entry) ?? schedule.ahead(entry));
+    const body = entry === undefined ? undefined : (await this.store.bodies([entry.header])).get(entry.header.seq);
     const whatToDo =
       status.status === 'failed'
         ? (status.lastError?.hint ?? 'Correct it and call `retry(id)`, or `discard(id)` it.')
@@ -178,6 +179,8 @@ export class QueueReader {
       parentIds: [...(entry?.openParents ?? [])],
       waitingCount: entry === undefined ? 0 : engine.mutations.countWaitingFor(entry),
       whatBecomesOfThem: whatBecomesOf(entry, entry !== undefined && engine.mutations.holdsLane(entry)),
+      metadata: body?.metadata ?? null,
+      source: body?.source ?? null,
       whatToDo,
     };
   }

@@ -15,6 +15,7 @@ import {
   parseDeadLetter,
   parseDisposed,
   parseHeader,
+  lanesOf,
   placeOf,
   RECORD_FORMAT,
   sealRecord,
@@ -29,6 +30,13 @@ import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, seqKey, seqO
 export const TIME_TO_COME = '';
 
 /** A mutation that is about to become durable; its number comes with the commit. */
+/** What decides whether a retry keeps its place. */
+export interface PlaceRule {
+  readonly mayHoldLane: (type: string) => boolean;
+  /** Of one that is pending. */
+  readonly pendingHeader: (id: string) => MutationHeader | undefined;
+}
+
 export interface NewMutation {
   readonly header: Omit<MutationHeader, 'seq'>;
   readonly body: string;
@@ -450,11 +458,7 @@ export class QueueStore {
    * Makes dead letters pending again, in the order given, and says which: those that were still there. One that holds its
    * lane keeps its place there; the others go last.
    */
-  async retry(
-    deadLetters: readonly DeadLetter[],
-    act: Act,
-    mayHoldLane: (type: string) => boolean,
-  ): Promise<readonly MutationHeader[]> {
+  async retry(deadLetters: readonly DeadLetter[], act: Act, rule: PlaceRule): Promise<readonly MutationHeader[]> {
     for (;;) {
       const found = await this.findDead(deadLetters);
       const bodies = await this.storage.read(found.map(({ record }) => seqKey(BODY, record.header.seq)));
@@ -472,7 +476,10 @@ export class QueueStore {
           there.forEach(({ key, record, body }, index) => {
             const { header } = record;
             const seq = firstSeq + index;
-            const place = placeOfRetry(record, mayHoldLane);
+            const parents = header.dependsOn.flatMap(
+              (id) => result.find((each) => each.id === id) ?? rule.pendingHeader(id) ?? [],
+            );
+            const place = placeOfRetry(record, parents, rule);
             const { generation } = header;
             // Whoever asks for it now wants it sent, whenever it was to be sent before.
             const again: MutationHeader = {
@@ -557,14 +564,15 @@ export class QueueStore {
     deadLetter: DeadLetter,
     mutation: NewMutation,
     act: Act,
-    mayHoldLane: (type: string) => boolean,
+    rule: PlaceRule,
   ): Promise<MutationHeader | null> {
     const [found] = await this.findDead([deadLetter]);
     if (found === undefined) return null;
     const { key, text, record } = found;
     const { header, error } = record;
     return this.numbered(1, [{ key, value: text }], (seq) => {
-      const added: MutationHeader = { ...mutation.header, seq, place: placeOfRetry(record, mayHoldLane) };
+      const parents = mutation.header.dependsOn.flatMap((id) => rule.pendingHeader(id) ?? []);
+      const added: MutationHeader = { ...mutation.header, seq, place: placeOfRetry(record, parents, rule) };
       const changes: Change[] = [
         { kind: 'delete', key },
         { kind: 'delete', key: seqKey(BODY, header.seq) },
@@ -727,9 +735,21 @@ function disposal(
   return { kind: 'put', key: DISCARDED + id, value: sealRecord(record) };
 }
 
-/** One that holds its lane goes before those it held up; another goes last. */
-function placeOfRetry({ header, holdsLane }: DeadLetter, mayHoldLane: (type: string) => boolean): number | null {
-  return holdsLane && mayHoldLane(header.type) ? placeOf(header) : null;
+/**
+ * One that holds its lane goes before those it held up; another goes last. So does one with a parent that goes last in the
+ * same lane: before it, it would wait for it for ever.
+ */
+function placeOfRetry(
+  { header, holdsLane }: DeadLetter,
+  parents: readonly MutationHeader[],
+  rule: PlaceRule,
+): number | null {
+  if (!holdsLane || !rule.mayHoldLane(header.type)) return null;
+  const lanes = lanesOf(header);
+  const isBehindParent = parents.some(
+    (parent) => placeOf(parent) > placeOf(header) && lanesOf(parent).some((lane) => lanes.includes(lane)),
+  );
+  return isBehindParent ? null : placeOf(header);
 }
 
 /** Of a pending header; one that does not read is as if never rewritten, and one that is gone cannot be written again. */

@@ -18,7 +18,7 @@ import { ConflictDesk } from './conflict-desk.ts';
 import { Leadership } from './leadership.ts';
 import { logInput } from './logged-ports.ts';
 import { onDeadLetterOf, PAUSE_GRACE_MS, retryRulesOf } from './options.ts';
-import type { QueueStore } from './queue-store.ts';
+import type { PlaceRule, QueueStore } from './queue-store.ts';
 import { Sender } from './sender.ts';
 import { SettlementWriter } from './settlement-writer.ts';
 import { SlotFiller } from './slot-filler.ts';
@@ -212,6 +212,14 @@ export class Runner {
 
   /** Whether a dead letter of this type may hold its lane. */
   readonly mayHoldLane = (type: string): boolean => onDeadLetterOf(this.ports.definitions.get(type)) !== 'continue';
+
+  readonly placeRule: PlaceRule = {
+    mayHoldLane: this.mayHoldLane,
+    pendingHeader: (id) => {
+      const entry = this.engine.mutations.get(id);
+      return entry === undefined || entry.phase.kind === 'failed' ? undefined : entry.header;
+    },
+  };
 
   /** Whether this is a dead letter that holds its lane. */
   holdsLane(id: string): boolean {

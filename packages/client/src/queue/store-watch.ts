@@ -277,10 +277,10 @@ export class StoreWatch {
       this.reportUnreadable(found.unreadable, unreadable);
       for (const header of found.records) bySeq.set(header.seq, header);
       const foundSeq: number = found.records.at(-1)?.seq ?? from;
-      this.seenSeq = Math.max(this.seenSeq, foundSeq);
       const lostParentIds = await this.lostParentsOf(found.records);
       const headers = found.records.filter(({ id, seq }) => seq > (this.gone.get(id)?.pendingSeq ?? 0));
       if (headers.length > 0) this.ports.dispatch({ kind: 'found', headers, deadLetters: [], lostParentIds });
+      this.seenSeq = Math.max(this.seenSeq, foundSeq);
       from = found.hasMore ? foundSeq : null;
     }
     this.seenSeq = Math.max(this.seenSeq, lastSeq);

@@ -22,6 +22,8 @@ export class StorageSimulator {
   readonly commits: StorageBatch[] = [];
   /** Refuses the batches it says true for, with `STORAGE_FULL`. */
   isFull: (batch: StorageBatch) => boolean = () => false;
+  /** Refuses to read what it says true for, with `STORAGE_FAILED`: by key, a scan by its prefix. */
+  isUnreadable: (key: string) => boolean = () => false;
   /** How long each call takes. */
   delayMs = 0;
   /** Called when the app dies at a write. */
@@ -72,8 +74,8 @@ export class StorageSimulator {
     return {
       durability: this.durability,
       commit: (batch) => call(() => this.commit(storage, batch)),
-      read: (keys) => call(() => storage.read(keys)),
-      scan: (query) => call(() => storage.scan(query)),
+      read: (keys) => call(() => this.readable(keys, () => storage.read(keys))),
+      scan: (query) => call(() => this.readable([query.prefix], () => storage.scan(query))),
       estimate: () => storage.estimate(),
       close: () => storage.close(),
     };
@@ -114,6 +116,11 @@ export class StorageSimulator {
     const result = await storage.commit(batch);
     if (result.kind === 'committed') this.commits.push(batch);
     return when === 'after' ? this.die() : result;
+  }
+
+  private async readable<Result>(keys: readonly string[], read: () => Promise<Result>): Promise<Result> {
+    if (!keys.some((key) => this.isUnreadable(key))) return read();
+    throw storageError('STORAGE_FAILED', 'Not read: the simulated disk failed.', 'Try again.');
   }
 
   private isFailing(): boolean {

@@ -157,6 +157,11 @@ class LoginStorage {
     this.simulator.isFull = isFull;
   }
 
+  /** Refuses to read the keys it says true for. */
+  set isUnreadable(isUnreadable: (key: string) => boolean) {
+    this.simulator.isUnreadable = isUnreadable;
+  }
+
   /** The store of a login, beside every queue. */
   async peek(userId = 'ann'): Promise<Storage> {
     return this.open(`holdfast/notes/home/${userId}`);
