@@ -67,9 +67,14 @@ export class Amender {
     if (known === undefined) return 'tooLate';
     let amendment: Amendment | null;
     try {
-      const [stored = null] = await this.ports.store.pendingAt([known.seq]);
-      const rewritten = stored === null ? null : await rewrite(stored);
-      amendment = stored === null || rewritten === null ? null : { ...rewritten, stored };
+      // Read too late, it is what the one who kept it back has written to let it go.
+      const [stored = null] = await this.ports.store.unchanged([known]);
+      if (stored === null) {
+        this.letGo(kept);
+        return 'tooLate';
+      }
+      const rewritten = await rewrite(stored);
+      amendment = rewritten === null ? null : { ...rewritten, stored };
     } catch (error) {
       this.letGo(kept);
       throw error;

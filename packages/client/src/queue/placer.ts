@@ -183,7 +183,7 @@ export class Placer {
 const NOTHING: Placed = { headers: [], amended: [] };
 
 async function keptStandings(kept: KeptBack | null, store: QueueStore): Promise<ReadonlyMap<string, Standing>> {
-  const stored = kept === null ? [] : await store.pendingAt(kept.headers.map(({ seq }) => seq));
+  const stored = kept === null ? [] : await store.unchanged(kept.headers);
   const present = stored.filter((each) => each !== null);
   const bodies = await store.bodies(present.map(({ header }) => header));
   return new Map(

@@ -10,7 +10,9 @@ function sentTexts(device: TestDevice): unknown[] {
 }
 
 /** Two tabs on a paused device: the first delivers. */
-async function twoTabs(slow = new SlowCommits()): Promise<{ device: TestDevice; leader: TestQueue; other: TestQueue }> {
+async function twoTabs(
+  slow = new SlowRewriting(),
+): Promise<{ device: TestDevice; leader: TestQueue; other: TestQueue }> {
   const device = new TestDevice();
   const leader = await device.open();
   await leader.pause();
@@ -163,7 +165,7 @@ describe('amending from a tab that does not deliver', () => {
   });
 
   test('Q21 · when the news of it is lost, the one that delivers finds the new payload before it sends', async () => {
-    const slow = new SlowCommits();
+    const slow = new SlowRewriting();
     const { device, leader, other } = await twoTabs(slow);
     const handle = await other.add(note('a', 'first'));
     await device.clock.settle();
@@ -183,14 +185,18 @@ describe('amending from a tab that does not deliver', () => {
     expect(leader.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
   });
 
-  test('Q21 · one that comes back too late changes nothing: what was sent stays as it was', async () => {
-    const slow = new SlowCommits();
+  const calls = ['read', 'commit'] as const;
+  test.each(calls)('Q21 · one whose %s takes too long changes nothing: what was sent stays as it was', async (call) => {
+    const slow = new SlowRewriting(call);
     const { device, leader, other } = await twoTabs(slow);
     const handle = await other.add(note('a', 'first'));
     await device.clock.settle();
     slow.isHolding = true;
     const editing = handle.edit({ id: 'a', text: 'edited' });
+    await device.clock.settle();
     await leader.resume();
+    await device.clock.settle();
+    expect(sentTexts(device), 'kept back').toEqual([]);
     device.server.hold();
     await device.clock.pass(2_000);
     expect(sentTexts(device), 'it goes on as it is').toEqual(['first']);
@@ -207,7 +213,7 @@ describe('amending from a tab that does not deliver', () => {
   });
 
   test('Q21 · when the one that delivers is gone meanwhile, the next one knows nothing of it, and nothing is changed', async () => {
-    const slow = new SlowCommits();
+    const slow = new SlowRewriting();
     const { device, leader, other } = await twoTabs(slow);
     const handle = await other.add(note('a', 'first'));
     await device.clock.settle();
@@ -247,7 +253,7 @@ describe('amending from a tab that does not deliver', () => {
   });
 
   test('Q8 · what is being rewritten can still be taken back, and then it is gone', async () => {
-    const slow = new SlowCommits();
+    const slow = new SlowRewriting();
     const { device, leader, other } = await twoTabs(slow);
     const handle = await other.add(note('a', 'first'));
     await device.clock.settle();
@@ -266,19 +272,28 @@ describe('amending from a tab that does not deliver', () => {
   });
 });
 
-/** A tab whose commits that rewrite something wait until they are let through. */
-class SlowCommits {
+/** A tab in which rewriting takes as long as the test wants: the reading of what it was, or the commit. */
+class SlowRewriting {
   isHolding = false;
   private waiting: (() => void)[] = [];
+  private readonly slowCall: 'read' | 'commit';
+
+  constructor(slowCall: 'read' | 'commit' = 'commit') {
+    this.slowCall = slowCall;
+  }
 
   over(open: OpenStorage): OpenStorage {
     return async (name) => {
       const storage = await open(name);
       return {
         ...storage,
+        read: async (keys) => {
+          await this.hold('read', keys);
+          return storage.read(keys);
+        },
         commit: async (batch) => {
-          const isRewriting = batch.expect.some(({ key }) => key.startsWith('p/'));
-          if (this.isHolding && isRewriting) await new Promise<void>((resolve) => this.waiting.push(resolve));
+          const keys = batch.expect.map(({ key }) => key);
+          await this.hold('commit', keys);
           return storage.commit(batch);
         },
       };
@@ -287,5 +302,10 @@ class SlowCommits {
 
   release(): void {
     for (const resolve of this.waiting.splice(0)) resolve();
+  }
+
+  private async hold(call: 'read' | 'commit', keys: readonly string[]): Promise<void> {
+    if (!this.isHolding || call !== this.slowCall || !keys.some((key) => key.startsWith('p/'))) return;
+    await new Promise<void>((resolve) => this.waiting.push(resolve));
   }
 }

@@ -362,6 +362,12 @@ export class QueueStore {
     });
   }
 
+  /** Those of these that stand as they are given, and were not rewritten since; null for the others. */
+  async unchanged(headers: readonly MutationHeader[]): Promise<readonly (StoredHeader | null)[]> {
+    const stored = await this.pendingAt(headers.map(({ seq }) => seq));
+    return stored.map((each, index) => (each?.header.revision === headers[index]?.revision ? each : null));
+  }
+
   /**
    * Rewrites pending mutations, all of them or none, each as its next revision. Null, and nothing is written, when the lead
    * has changed hands since `epoch`, or one of the headers is not as it was read.
