@@ -87,7 +87,7 @@ export class AppTab {
     );
     this.queue.on('settled', (settled) => {
       const attemptCount = this.queue.peekStatus(settled.id)?.attemptCount ?? 0;
-      history.onSettled(process, settled, settled.status === 'failed' ? attemptCount : 0, plan.maxRetries);
+      history.onSettled(device, process, settled, settled.status === 'failed' ? attemptCount : 0, plan.maxRetries);
     });
     let failedCount = 0;
     this.queue.on('change', () => {
@@ -143,7 +143,7 @@ export class AppTab {
         this.process.calls(`added ${tag}`);
         this.checkView();
         handle.settled.then(
-          (settled) => history.onSettled(this.process, settled, 0, plan.maxRetries),
+          (settled) => history.onSettled(this.device, this.process, settled, 0, plan.maxRetries),
           this.told((error: unknown) =>
             history.violated('inv-I22', `settled of ${tag} was rejected: ${codeOf(error)}`),
           ),
@@ -354,7 +354,7 @@ export class AppTab {
     const { history, plan } = this.world;
     for (const { id, status, lastError, attemptCount } of this.queue.listUnconfirmed(1_000)) {
       if (status !== 'failed' || lastError === null || history.find(id)?.toldFailedStep !== null) continue;
-      history.onSettled(this.process, { status, id, error: lastError }, attemptCount, plan.maxRetries);
+      history.onSettled(this.device, this.process, { status, id, error: lastError }, attemptCount, plan.maxRetries);
     }
   }
 

@@ -478,7 +478,7 @@ export class History {
   }
 
   /** A tab tells its app how a mutation ended. */
-  onSettled(process: TabProcess, settled: Settled, attemptCount: number, maxRetries: number): void {
+  onSettled(device: Device, process: TabProcess, settled: Settled, attemptCount: number, maxRetries: number): void {
     if (!process.isAlive) return;
     const made = this.byId.get(settled.id);
     if (made === undefined && this.issued.has(settled.id)) return;
@@ -513,7 +513,8 @@ export class History {
         const isUnfilled =
           settled.error.code === 'SLOT_UNFILLED' &&
           slotOf !== null &&
-          (slotOf.isDamaged || wasDead(slotOf, this.serverModel, maxRetries));
+          // What it returned is kept for 7 days by the device's clock.
+          (slotOf.isDamaged || device.hasClockJumped || wasDead(slotOf, this.serverModel, maxRetries));
         if (isUnfilled) made.isOrphan = true;
         const isUnreadable = settled.error.code === 'UNREADABLE_RECORD' && made.isDamaged;
         if (!isServersVerdict && !areAttemptsSpent && !isOrphan && !isUnreadable && !isExpired && !isUnfilled) {

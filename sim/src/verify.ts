@@ -69,7 +69,9 @@ async function checkFullSpeed(world: World, device: Device): Promise<void> {
   // The one that takes over may have been told to wait when it delivered before.
   const wasPaced = world.faults.countByClass.has('rateLimited') || world.faults.countByClass.has('proxyError');
   const takeOverMsMax = TAKE_OVER_MS_MAX + (wasPaced ? RATE_LIMIT_MS_MAX : 0);
-  const maxMs = CALM_MS_MAX + (plan.isLeaderForsaken ? takeOverMsMax : 0);
+  // Whoever decides about a dead letter that holds its lane may try it several times, each when the policy allows.
+  const decidingMs = plan.areLanesHeld && plan.policy > 0 ? DECIDING_MS_MAX : 0;
+  const maxMs = CALM_MS_MAX + decidingMs + (plan.isLeaderForsaken ? takeOverMsMax : 0);
   await scheduler.runUntil(scheduler.nowMs + maxMs, () => history.violations.length > 0 || isDone());
   // What is told is stored a moment later.
   await scheduler.runUntil(scheduler.nowMs + 1_000, () => history.violations.length > 0);
@@ -85,6 +87,7 @@ const CALM_COUNT = 40;
 /** In small stories, which are told thousands of times. */
 const FEW_COUNT = 2;
 const CALM_MS_MAX = 10_000;
+const DECIDING_MS_MAX = 60_000;
 /** Longest until the work of a leader that gives no sign of life is taken over. */
 const TAKE_OVER_MS_MAX = 15_000;
 /** Longest that a server's wish to be left alone is obeyed. */
