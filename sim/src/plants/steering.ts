@@ -26,9 +26,16 @@ export const STEERING_PLANTS: readonly Plant[] = [
   {
     name: 'pause-acknowledged-too-early',
     file: `${CLIENT}/queue/runner.ts`,
-    find: "await this.askLeader.ask({ kind: 'pause' }, PAUSE_GRACE_MS + ANSWER_MS);",
+    find: "await this.askLeader.ask({ kind: 'stop', reason }, PAUSE_GRACE_MS + ANSWER_MS);",
     replace: '',
     suffering: 'Told that all is paused, while another tab sends one more batch.',
     isRare: true,
+  },
+  {
+    name: 'discard-forgotten',
+    file: `${CLIENT}/queue/sign-out-mark.ts`,
+    find: 'discardUpToSeq: isDiscarding ? Number(seq ?? 0) : begun',
+    replace: 'discardUpToSeq: isDiscarding && seq === null ? 0 : begun',
+    suffering: 'What someone has discarded at a sign-out is sent when they are back.',
   },
 ];
