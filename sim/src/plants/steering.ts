@@ -32,10 +32,11 @@ export const STEERING_PLANTS: readonly Plant[] = [
     isRare: true,
   },
   {
-    name: 'discard-forgotten',
-    file: `${CLIENT}/queue/sign-out-mark.ts`,
-    find: 'discardUpToSeq: isDiscarding ? Number(seq ?? 0) : begun',
-    replace: 'discardUpToSeq: isDiscarding && seq === null ? 0 : begun',
+    name: 'discard-believed-too-early',
+    file: `${CLIENT}/queue/sign-out.ts`,
+    find: 'if (ids.length === 0 && !(await hasPendingUpTo(record.discardUpToSeq, store))) return true;',
+    replace: 'if (ids.length === 0) return true;',
     suffering: 'What someone has discarded at a sign-out is sent when they are back.',
+    isRare: true,
   },
 ];
