@@ -327,18 +327,43 @@ export class AppTab {
     this.checkView();
   }
 
+  /** The login ends, for all tabs; what is pending is kept, or discarded. */
+  signOut(choice: 'keep' | 'discard'): void {
+    const { history, facts } = this.world;
+    if (this.isClosing) return;
+    if (history.hasUnsettled && choice === 'keep') facts.reached('signed out with work that is kept');
+    const { pending, promised } =
+      choice === 'discard' ? history.discardInvoked(this.device.index) : { pending: [], promised: [] };
+    if (pending.length > 0) facts.reached('discarded at a sign-out');
+    this.end(`sign out, ${choice}`, () =>
+      this.queue.signOut(choice).then(
+        this.told((result) => {
+          this.process.calls(`signed out: ${JSON.stringify(result)}`);
+          if (result.kind !== 'signedOut' || result.keptCount > 0) return;
+          for (const made of promised) made.isGivenUp = made.toldFailedStep === null;
+        }),
+        // Still signed in; the user puts the device away all the same.
+        () => this.queue.close(),
+      ),
+    );
+  }
+
   close(): void {
+    this.end('close', () => this.queue.close());
+  }
+
+  private end(what: string, run: () => Promise<void>): void {
     if (this.isClosing) return;
     this.isClosing = true;
     if (this.world.history.hasUnsettled) this.world.facts.reached('a tab is closed while work is unsettled');
     this.view?.close();
-    this.process.calls('close');
+    this.process.calls(what);
     const stopped = (): void => {
       this.device.closedProcesses.add(this.process);
       // The page stays for a moment, so that what should have stopped shows.
       this.world.scheduler.at(30_000, () => this.process.kill('closed'));
     };
-    this.queue.close().then(stopped, stopped);
+    run().then(stopped, stopped);
   }
 
   serverItems(): AppState['items'] {

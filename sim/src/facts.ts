@@ -45,6 +45,8 @@ export const FACTS = [
   // people
   'paused while something is on its way',
   'paused and resumed at once',
+  'signed out with work that is kept',
+  'discarded at a sign-out',
   'cancelled in time',
   'cancelled too late',
   'nobody can say whether it was cancelled',

@@ -47,6 +47,8 @@ export interface Made {
   /** Someone was told that it is a dead letter, and it was not retried since. */
   toldFailedStep: number | null;
   isDiscarded: boolean;
+  /** Discarded at a sign-out: it may have taken effect, and is not sent any more. */
+  isGivenUp: boolean;
   /** A discard was asked for, and its end is not known. */
   isDiscardAsked: boolean;
   effectCount: number;
@@ -87,6 +89,8 @@ export class History {
   private readonly byLane = new Map<string, Made[]>();
   /** Under which generation a number of a mutation was sent. */
   private readonly generations = new Map<string, number>();
+  /** Steps at which a user discarded what was pending, the last, by device. */
+  private readonly discards = new Map<number, number>();
   /** Steps at which someone asked to release a lane, the last. */
   private readonly releases = new Map<string, number>();
   private serverModel: ServerModel | null = null;
@@ -114,6 +118,17 @@ export class History {
 
   releaseInvoked(device: Device, lane: string): void {
     this.releases.set(`${device.index} ${lane}`, this.nextStep());
+  }
+
+  /** The user signs out and discards what is pending; what that is, and what of it was promised. */
+  discardInvoked(deviceIndex: number): { readonly pending: readonly Made[]; readonly promised: readonly Made[] } {
+    this.discards.set(deviceIndex, this.nextStep());
+    const pending = this.made.filter(
+      (made) => made.deviceIndex === deviceIndex && made.effectCount === 0 && made.toldFailedStep === null,
+    );
+    for (const made of pending) made.isDiscardAsked = true;
+    const promised = pending.filter((made) => isAcknowledged(made) && made.places.length === 1);
+    return { pending, promised };
   }
 
   nextStep(): number {
@@ -144,6 +159,7 @@ export class History {
       if (!made.isDiscardAsked && Math.max(...steps) < sinceStep) continue;
       made.isDamaged = true;
       made.isDiscarded = false;
+      made.isGivenUp = false;
       made.isToldCancelled = false;
       for (const place of made.places) if ((place.acknowledgedStep ?? 0) >= sinceStep) place.acknowledgedStep = null;
       for (const edit of edits) edit.answer = null;
@@ -165,6 +181,7 @@ export class History {
       | 'isRefused'
       | 'toldFailedStep'
       | 'isDiscarded'
+      | 'isGivenUp'
       | 'isDiscardAsked'
       | 'effectCount'
       | 'refusedCount'
@@ -183,6 +200,7 @@ export class History {
       isRefused: false,
       toldFailedStep: null,
       isDiscarded: false,
+      isGivenUp: false,
       isDiscardAsked: false,
       effectCount: 0,
       refusedCount: 0,
@@ -273,7 +291,8 @@ export class History {
         this.violated('inv-I19', `${process.name} sends ${id}, which is not its own`);
       if (made?.isDamaged && isDamagedPayload(device, payload))
         this.violated('inv-I21', `${made.tag} is sent as it was damaged on the disk`);
-      if (made?.isDiscarded) this.violated('inv-I26', `${made.tag} is sent although it was discarded`);
+      if (made?.isDiscarded || made?.isGivenUp)
+        this.violated('inv-I26', `${made.tag} is sent although it was discarded`);
       if (
         made !== undefined &&
         generation === 0 &&
@@ -371,6 +390,8 @@ export class History {
     const isInItsPlace = made.toldFailedStep !== null && this.holdsLane(made);
     const placedStep = isInItsPlace ? (made.places[0]?.invokedStep ?? invokedStep) : invokedStep;
     replacement.places.splice(0, 1, { invokedStep: placedStep, acknowledgedStep: null });
+    // Stored, perhaps, just before the user discarded all.
+    replacement.isDiscardAsked = invokedStep < (this.discards.get(deviceIndex) ?? 0);
     return replacement;
   }
 
@@ -536,9 +557,11 @@ export class History {
       case 'cancelled':
         // A dead letter makes way for what replaces it, and whoever edits it need not know that it is one.
         if (this.edits.of(made).length > 0) made.isDiscardAsked = true;
+        // It has taken effect, perhaps, and the answer was lost.
+        if (settled.reason === 'unconfirmed' && this.discards.has(made.deviceIndex)) made.isDiscardAsked = true;
         if (!made.isDiscardAsked)
           this.violated('inv-I22', `${process.name} says that ${made.tag} was cancelled; nobody did`);
-        if (made.toldFailedStep !== null || made.places.length > 1) return;
+        if (made.toldFailedStep !== null || made.places.length > 1 || settled.reason === 'unconfirmed') return;
         made.isToldCancelled = true;
         if (made.effectCount > 0)
           this.violated('inv-I26', `${process.name} says that ${made.tag} was cancelled; it took effect`);

@@ -194,6 +194,7 @@ function heal(world: World, devices: readonly Device[]): void {
     }
     device.anyTab(dice);
     resumeSomewhere(world, device);
+    signInSomewhere(world, device);
     // A pause whose commit was still under way may come after the first.
     scheduler.at(11_000, () => resumeSomewhere(world, device));
     if (plan.areLanesHeld) decideUntilRest(world, device, dice);
@@ -224,6 +225,13 @@ function decideUntilRest(world: World, device: Device, dice: Dice): void {
     }
     decideUntilRest(world, device, dice);
   });
+}
+
+/** A sign-out may end after its user is back: whoever sees that signs in again. */
+function signInSomewhere(world: World, device: Device): void {
+  const isSignedOut = device.liveTabs.some(({ queue }) => queue.getSnapshot().error?.code === 'SIGNED_OUT');
+  if (isSignedOut) device.openTab();
+  world.scheduler.at(isSignedOut ? 60_000 : 1_000, () => signInSomewhere(world, device));
 }
 
 /** Whoever sees that it is paused resumes it. A page that cannot open, or is just closing, is replaced by another. */

@@ -91,11 +91,15 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
     'signOut',
     oneOf((device, dice) => {
       device.isSignedOut = true;
-      for (const tab of device.liveTabs) tab.process.enter('user signs out', () => tab.close());
       scheduler.at(dice.logBetween(1_000, 300_000), () => {
         device.isSignedOut = false;
         reopenSoon(world, device, dice);
       });
+      // Some apps only close; others say what is to become of what is pending.
+      const choice = dice.pick(['close', 'keep', 'discard'] as const);
+      const [one, ...others] = device.liveTabs;
+      one?.process.enter('user signs out', () => (choice === 'close' ? one.close() : one.signOut(choice)));
+      for (const tab of others) tab.process.enter('user signs out', () => tab.close());
     }),
   );
   every(

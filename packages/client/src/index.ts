@@ -136,6 +136,7 @@ export type { CancelAnswer } from './queue/ask-leader.ts';
 export type { CapacityEvent } from './queue/capacity.ts';
 export type { EditAnswer, MutationHandle } from './queue/mutation-handle.ts';
 export type { MutationQueue, ResumeResult } from './queue/mutation-queue.ts';
+export type { SignOutChoice, SignOutResult } from './queue/sign-out.ts';
 export type { Explanation, MutationStatus, Stage, Status } from './queue/mutation-status.ts';
 export type { Identity, QueueOptions } from './queue/options.ts';
 export type { QueueEvents, Settled, StoredEvent } from './queue/queue-events.ts';

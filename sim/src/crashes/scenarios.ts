@@ -253,6 +253,43 @@ const PEOPLE: readonly Scenario[] = [
     },
   },
   {
+    name: 'R5 signed out with work that is kept, and back',
+    play: (stage) => {
+      stage.at(40, () => stage.cutLine(500));
+      stage.at(50, () => stage.change('a'));
+      stage.at(200, () => stage.signOut('keep'));
+      stage.at(2_000, () => stage.openTab());
+    },
+  },
+  {
+    name: 'R5 signed out, what is pending discarded, and back',
+    play: (stage) => {
+      stage.at(40, () => stage.pause());
+      stage.at(50, () => stage.change('a'));
+      stage.at(51, () => stage.change('b', { row: 1, parents: ['a'] }));
+      stage.at(60, () => stage.signOut('discard'));
+      stage.at(600, () => stage.openTab());
+      stage.at(700, () => stage.resume());
+    },
+  },
+  {
+    name: 'R5 signed out in the tab that does not deliver, and discarded',
+    play: (stage) => {
+      stage.at(20, () => stage.openTab());
+      stage.at(50, () => stage.change('a', { delayMs: 500 }));
+      stage.at(60, () => stage.signOut('discard', 1));
+      stage.at(600, () => stage.closeTab());
+    },
+  },
+  {
+    name: 'R5 signed out while it sends, and discarded',
+    play: (stage) => {
+      threeChanges(stage);
+      stage.at(53, () => stage.signOut('discard'));
+      stage.at(2_000, () => stage.openTab());
+    },
+  },
+  {
     name: 'Q18 drained without a line',
     play: (stage) => {
       stage.at(40, () => stage.cutLine(1_000));

@@ -106,6 +106,11 @@ export class Stage {
     tab?.process.enter('user closes the tab', () => tab.close());
   }
 
+  /** The user leaves. */
+  signOut(choice: 'keep' | 'discard', tabNumber = 0): void {
+    this.in(tabNumber, `signs out: ${choice}`, (tab) => tab.signOut(choice));
+  }
+
   killTab(number = 0): void {
     this.device.liveTabs[number]?.process.kill('killed');
   }

@@ -34,8 +34,11 @@ export type MutationInput =
   | { readonly kind: 'sendingElsewhere'; readonly seqs: readonly number[]; readonly waitingFor: WaitingFor | null }
   /** Dead letters that someone disposed of, and whatever else is not in storage any more. */
   | { readonly kind: 'discarded'; readonly ids: readonly string[] }
-  /** Someone asks to take them back; only those that cannot have been sent are, and only by the tab that delivers. */
-  | { readonly kind: 'cancel'; readonly ids: readonly string[]; readonly act: Act }
+  /**
+   * Someone asks to take them back; only those that cannot have been sent are, and only by the tab that delivers.
+   * `evenIfSent`: they are discarded at a sign-out, whatever may have become of them.
+   */
+  | { readonly kind: 'cancel'; readonly ids: readonly string[]; readonly act: Act; readonly evenIfSent?: true }
   /** Someone needs this much room: those of low priority that surely were never sent make it, if they can make all of it. */
   | { readonly kind: 'evict'; readonly count: number; readonly bytes: number }
   /** Someone asks to rewrite them: the tab that delivers keeps back those that surely were never sent. */
@@ -69,6 +72,9 @@ export type GateInput =
   | { readonly kind: 'leadership'; readonly isLeader: false }
   | { readonly kind: 'paused' }
   | { readonly kind: 'resumed' }
+  /** The login is over, here or in another tab; and there again. */
+  | { readonly kind: 'signedOut' }
+  | { readonly kind: 'signedIn' }
   | { readonly kind: 'hint'; readonly hint: 'online' | 'offline' | 'foreground' | 'nudge' }
   | { readonly kind: 'probed'; readonly result: ProbeResult }
   /** Whether the app had a fresh token to give. */
@@ -90,12 +96,15 @@ export type Settlement =
   /** `isOwn`: given up by this device, without a verdict that the server would repeat; so it holds only once it is stored. */
   | { readonly kind: 'failed'; readonly deadLetter: DeadLetter; readonly isOwn?: true }
   | { readonly kind: 'refused'; readonly header: MutationHeader }
-  /** Taken back before it can have been sent; or an edit in conflict that gave way, which has had no effect either. */
+  /**
+   * Taken back before it can have been sent; or an edit in conflict that gave way, which has had no effect either; or
+   * discarded at a sign-out although it may have been sent (`unconfirmed`), and then nobody knows.
+   */
   | {
       readonly kind: 'cancelled';
       readonly header: MutationHeader;
       readonly cancelledAtMs: number;
-      readonly reason: 'takenBack' | 'superseded';
+      readonly reason: 'takenBack' | 'superseded' | 'unconfirmed';
       /** Who took it back; null for one that gave way. */
       readonly act: Act | null;
       /** What a superseded one would have set: kept with the note of it. */

@@ -223,10 +223,11 @@ export class Engine {
         return;
       case 'cancel':
         for (const id of input.ids) {
-          if (this.canCancel(id))
-            this.settle(
-              this.verdicts.cancelled(mutations.get(id) as Entry, { reason: 'takenBack', act: input.act }, moment),
-            );
+          const entry = mutations.get(id);
+          if (!this.isLeader || entry?.phase.kind !== 'waiting') continue;
+          if (entry.mayHaveBeenSent && input.evenIfSent !== true) continue;
+          const reason = entry.mayHaveBeenSent ? 'unconfirmed' : 'takenBack';
+          this.settle(this.verdicts.cancelled(entry, { reason, act: input.act }, moment));
         }
         return;
       case 'evict':
@@ -305,6 +306,10 @@ export class Engine {
       case 'paused':
       case 'resumed':
         gates.isPaused = input.kind === 'paused';
+        return;
+      case 'signedOut':
+      case 'signedIn':
+        gates.isSignedOut = input.kind === 'signedOut';
         return;
       case 'hint':
         if (input.hint === 'offline') gates.line.wentOffline(moment.nowMs, moment.random, OFFLINE);

@@ -29,9 +29,17 @@ const PACED: WireError = {
   hint: 'Nothing to do: it goes on by itself.',
 };
 
+const SIGNED_OUT: WireError = {
+  category: 'AUTH_ERROR',
+  code: 'SIGNED_OUT',
+  message: 'The user of this queue has signed out.',
+  hint: 'Let the same user sign in again, and create their queue anew. What is stored on this device is kept for them.',
+};
+
 /** What may stop every send, each with its reason and its way out. */
 export class Gates {
   isPaused = false;
+  isSignedOut = false;
   readonly line: Line = new Line();
   private login: Login = { kind: 'valid' };
   /** Tokens refused or not to be had, in a row. */
@@ -45,6 +53,7 @@ export class Gates {
 
   /** What stops a send at this moment, and the error behind it. */
   closed(nowMs: number): { readonly waitingFor: WaitingFor; readonly error: WireError | null } | null {
+    if (this.isSignedOut) return { waitingFor: 'auth', error: SIGNED_OUT };
     if (this.isPaused) return { waitingFor: 'paused', error: null };
     if (this.upgrade !== null) return { waitingFor: 'upgrade', error: this.upgrade };
     if (this.login.kind !== 'valid') return { waitingFor: 'auth', error: this.login.error };
@@ -117,7 +126,7 @@ export class Gates {
 
   /** Closed until a person opens it: nothing is sent, asked or waited for. */
   get isStopped(): boolean {
-    return this.isPaused || this.upgrade !== null;
+    return this.isPaused || this.isSignedOut || this.upgrade !== null;
   }
 
   loginChanged(): void {

@@ -157,6 +157,7 @@ export const ACT_KINDS = [
   'resume',
   'export',
   'resolveConflict',
+  'signOut',
 ] as const;
 
 export type ActKind = (typeof ACT_KINDS)[number];
@@ -179,12 +180,19 @@ export interface ActRecord extends Act {
   readonly ids: readonly string[];
 }
 
+/** The login of a queue is over, for all its tabs, until someone signs in again. */
+export interface SignOutRecord {
+  readonly act: Act;
+  /** What was pending up to this number is to be discarded, and that is not done yet; null for nothing. */
+  readonly discardUpToSeq: number | null;
+}
+
 /** A mutation that someone disposed of, without its payload. */
 export interface DisposedRecord {
   readonly id: string;
   readonly type: string;
   readonly entity: EntityRef | null;
-  /** Null for one that was taken back before it was sent. */
+  /** Null for one that was taken back before it was sent; `UNCONFIRMED` for one of which nobody knows whether it took effect. */
   readonly error: WireError | null;
   /** The one that was made of it by editing. */
   readonly replacedBy: string | null;
@@ -298,6 +306,10 @@ const actRecord: v.GenericSchema<unknown, ActRecord> = v.object({
   touchedCount: v.number(),
   ids: v.array(v.string()),
 });
+const signOut: v.GenericSchema<unknown, SignOutRecord> = v.object({
+  act: v.object(actEntries),
+  discardUpToSeq: v.nullable(v.number()),
+});
 const disposed: v.GenericSchema<unknown, DisposedRecord> = v.object({
   id: v.string(),
   type: v.string(),
@@ -318,10 +330,13 @@ export const parseHeader = (text: string): Parsed<MutationHeader> => parseSealed
 export const parseDeadLetter = (text: string): Parsed<DeadLetter> => parseSealed(deadLetter, text);
 export const parseCompleted = (text: string): Parsed<CompletedRecord> => parseSealed(completed, text);
 export const parseDisposed = (text: string): Parsed<DisposedRecord> => parseSealed(disposed, text);
+export const parseSignOut = (text: string): Parsed<SignOutRecord> => parseSealed(signOut, text);
 export const parseAct = (text: string): Parsed<ActRecord> => parseSealed(actRecord, text);
 
 /** A record's text, sealed: its checksum in hexadecimal, a space, its JSON. */
-export function sealRecord(record: MutationHeader | DeadLetter | CompletedRecord | DisposedRecord | ActRecord): string {
+export function sealRecord(
+  record: MutationHeader | DeadLetter | CompletedRecord | DisposedRecord | ActRecord | SignOutRecord,
+): string {
   const text = JSON.stringify(record);
   return `${checksum(text).toString(16).padStart(8, '0')} ${text}`;
 }

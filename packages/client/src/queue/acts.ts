@@ -118,7 +118,7 @@ export class Acts {
     const act = this.act('pause', options);
     const { runner, store } = await this.ports.opened();
     await store.setPaused(act);
-    await runner.pause();
+    await runner.stop('paused');
   }
 
   async retry(
@@ -209,7 +209,7 @@ export function matching(runner: Runner, filter: MutationFilter): readonly Entry
 }
 
 /** In the order they were made, but each after those it depends on, so that none is retried before its parent. */
-function parentsFirst(entries: readonly Entry[]): readonly Entry[] {
+export function parentsFirst(entries: readonly Entry[]): readonly Entry[] {
   const byId = new Map(entries.map((entry) => [entry.header.id, entry]));
   const ordered = new Set<Entry>();
   const visit = (entry: Entry): void => {
@@ -226,7 +226,7 @@ function parentsFirst(entries: readonly Entry[]): readonly Entry[] {
   return [...ordered];
 }
 
-function* partsOf<Item>(items: readonly Item[]): Iterable<readonly Item[]> {
+export function* partsOf<Item>(items: readonly Item[]): Iterable<readonly Item[]> {
   for (let first = 0; first < items.length; first += COMMIT_COUNT_MAX)
     yield items.slice(first, first + COMMIT_COUNT_MAX);
 }

@@ -17,11 +17,12 @@ function twoTabs(answer: (id: string) => Promise<CancelAnswer>) {
       isLeader: () => isLeader,
       answers: {
         cancel: ({ ids }) => Promise.all(ids.map(answer)),
-        pause: async () => 'paused',
+        stop: async () => 'stopped',
         hurry: async () => [],
         unstick: async () => [],
         evict: async () => false,
         keepBack: async () => ({ amendId: 'none', epoch: '0', headers: [] }),
+        isDraining: async () => false,
         nextAttempt: async () => null,
       },
       post: (message) => sent.push(message),

@@ -5,15 +5,18 @@ import type { TabMessage } from './tab-message.ts';
 /** `tooLate`: it may have been sent, or is settled. `unknown`: nobody who knows has answered; it may be sent, or not. */
 export type CancelAnswer = 'cancelled' | 'tooLate' | 'unknown';
 
+/** Why nothing is to be sent any more. */
+export type StopReason = 'paused' | 'signedOut';
+
 /** What a tab may ask the one that delivers, which alone knows what surely was never sent; by kind. */
 export interface Questions {
-  /** Take these back, if they cannot have been sent; an answer for each. */
+  /** Take these back, if they cannot have been sent, or at a sign-out `evenIfSent`; an answer for each. */
   readonly cancel: {
-    readonly asked: { readonly ids: readonly string[]; readonly act: Act };
+    readonly asked: { readonly ids: readonly string[]; readonly act: Act; readonly evenIfSent?: true };
     readonly answer: readonly CancelAnswer[];
   };
   /** Nothing is to be sent any more: answered once nothing is on its way. */
-  readonly pause: { readonly asked: object; readonly answer: 'paused' };
+  readonly stop: { readonly asked: { readonly reason: StopReason }; readonly answer: 'stopped' };
   /** Forget the backoffs of these, and ask the server at once if the line was down; the answer is which waited for that. */
   readonly hurry: { readonly asked: { readonly ids: readonly string[] }; readonly answer: readonly string[] };
   /** Call off and send again what is stuck; the answer is which that was. */
@@ -22,6 +25,8 @@ export interface Questions {
   readonly evict: { readonly asked: { readonly count: number; readonly bytes: number }; readonly answer: boolean };
   /** Do not send these while I rewrite them, as far as they were never sent. */
   readonly keepBack: { readonly asked: { readonly ids: readonly string[] }; readonly answer: KeptBack };
+  /** Whether anything goes on without something else happening. */
+  readonly isDraining: { readonly asked: object; readonly answer: boolean };
   /** In how many milliseconds you send or ask the server again; null when that is not a matter of time. */
   readonly nextAttempt: { readonly asked: object; readonly answer: number | null };
 }

@@ -16,6 +16,9 @@ export interface DrainPorts {
   readonly progress: (event: QueueEvents['progress']) => void;
 }
 
+/** Another tab, which delivers, is asked again after this whether it goes on, in milliseconds. */
+const ASK_AGAIN_MS = 500;
+
 /** Asks to go on at once, and resolves when all that is pending has settled, or nothing can go on by itself. */
 export async function drain({ runner, snapshot, onSettled, onChange, progress }: DrainPorts): Promise<DrainResult> {
   const open = new Set(
@@ -31,6 +34,27 @@ export async function drain({ runner, snapshot, onSettled, onChange, progress }:
       for (const stop of stops) stop();
       resolve({ succeeded, failed, total });
     };
+    let isAsking = false;
+    const look = (): void => {
+      if (runner.engine.isLeader) {
+        // What else this change brings, such as the last verdict, is still counted.
+        if (!runner.isDrainingHere) void Promise.resolve().then(finish);
+        return;
+      }
+      if (isAsking) return;
+      isAsking = true;
+      void runner.isDraining().then((answer) => {
+        const goesOn = answer === 'unknown' ? seemsToDrain(runner, snapshot()) : answer;
+        if (!goesOn) finish();
+        else
+          stops.push(
+            runner.alarms.after(ASK_AGAIN_MS, () => {
+              isAsking = false;
+              look();
+            }),
+          );
+      });
+    };
     stops.push(
       onSettled(({ id, status }) => {
         if (!open.delete(id)) return;
@@ -39,24 +63,18 @@ export async function drain({ runner, snapshot, onSettled, onChange, progress }:
         progress({ doneCount: total - open.size, totalCount: total });
         if (open.size === 0) finish();
       }),
-      onChange(() => {
-        // What else this change brings, such as the last verdict, is still counted.
-        if (!isDraining(runner, snapshot())) void Promise.resolve().then(finish);
-      }),
+      onChange(look),
     );
     runner.post({ kind: 'nudge' });
     runner.dispatch({ kind: 'hint', hint: 'nudge' });
-    if (!isDraining(runner, snapshot())) finish();
+    look();
   });
 }
 
-function isDraining(runner: Runner, snapshot: QueueSnapshot): boolean {
-  const { engine } = runner;
-  const { state } = engine.gates.line;
-  const isChecking = (state.kind === 'down' && state.isChecking) || engine.gates.isRefreshing;
-  // A tab that does not deliver sees only what the other one tells.
-  return engine.isLeader
-    ? engine.isBusy(runner.moment().nowMs) || isChecking
-    : snapshot.waitingFor === 'nothing' &&
-        (snapshot.processingCount > 0 || engine.mutations.schedule.hasReady(runner.moment().nowMs));
+/** What a tab sees that does not deliver, while nobody does: someone is about to take over. */
+function seemsToDrain(runner: Runner, { waitingFor, processingCount }: QueueSnapshot): boolean {
+  return (
+    waitingFor === 'nothing' &&
+    (processingCount > 0 || runner.engine.mutations.schedule.hasReady(runner.moment().nowMs))
+  );
 }

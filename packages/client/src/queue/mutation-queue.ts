@@ -55,6 +55,7 @@ import {
 } from './queue-reader.ts';
 import { QueueStore } from './queue-store.ts';
 import { Runner } from './runner.ts';
+import { SignOut, type SignOutChoice, type SignOutResult } from './sign-out.ts';
 import { VerdictBook } from './verdict-book.ts';
 
 /** What `resume` came to: something is on its way, nothing is due, or what still stops it. */
@@ -89,10 +90,13 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private readonly capacity: Capacity;
   private readonly bases: EditBases;
   private readonly acts: Acts;
+  private readonly signOuts: SignOut;
   private snapshot: QueueSnapshot;
   private opening: Promise<void>;
   private isRead = false;
   private isClosed = false;
+  /** Whoever creates a queue says that its user is signed in; said once, so that no restart undoes a sign-out. */
+  private isSignedIn = false;
   private readonly metrics: MetricsBook;
   private readonly monitors = new Set<() => void>();
   /** Grows with every change, so that lists can be cached. */
@@ -147,6 +151,15 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       userId: this.identity.userId,
       wallMs: () => this.options.clock.wallMs(),
       newId: () => this.options.newId(this.options.clock.wallMs()),
+    });
+    this.signOuts = new SignOut({
+      opened: () => this.opened(),
+      snapshot: () => this.snapshot,
+      act: (options) => this.acts.act('signOut', options),
+      drain: () => this.process(),
+      close: () => this.close(),
+      clock: this.options.clock,
+      report: (error) => this.fail(toHoldfastError(error)),
     });
     this.snapshot = snapshotOf(null, false);
     this.opening = this.open();
@@ -239,7 +252,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     if (entry !== undefined) return new Promise((resolve) => this.verdicts.waitFor(id, resolve));
     if (this.verdicts.recent(id) !== undefined || (await store.completed(id)) !== null)
       return { status: 'completed', id, result: null, wasRepeat: true };
-    if (await store.wasDiscarded(id)) return { status: 'cancelled', id };
+    const [ending = null] = await store.endings([id]);
+    if (ending !== null) return { status: 'cancelled', id, ...(ending === 'unconfirmed' ? { reason: ending } : {}) };
     throw unknownMutation(id);
   }
 
@@ -408,7 +422,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return inMs === null ? null : this.options.clock.wallMs() + inMs;
   }
 
-  /** Tells the queue that the app has signed in again (the same user), so that it need not wait for its next try. */
+  /**
+   * Tells the queue that the app has signed in again (the same user), so that it need not wait for its next try. It does not
+   * undo `signOut`: who has signed out signs in again by creating the queue anew.
+   */
   loginChanged(): void {
     this.parts?.runner.dispatch({ kind: 'loginChanged' });
   }
@@ -574,6 +591,21 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return exportLog(this.log, this.options, this.snapshot, this.network.getSnapshot());
   }
 
+  /**
+   * Ends the login of this queue, in every tab, from any tab. While something is pending that takes a choice: `sendFirst`
+   * drains first, and does not sign out when something is left; `keep` leaves it on this device, and the user who signs in
+   * again (the queue is created anew) goes on with it; `discard` gives up what is pending at the call, and says of how much
+   * it is not known whether it took effect. Dead letters stay. Without a choice nothing is changed, and the answer says what
+   * is pending. What is on its way is let finish, and cut off after 5 s. Signed out, this queue is closed.
+   *
+   * Call it before the app gives up its own session, so that what is sent first still has a token. Killed in the middle, the
+   * login is over or it is not; what was to be discarded is never sent again.
+   * Rejects with `INVALID_OPTION`, and as the store does: then the user is still signed in.
+   */
+  async signOut(choice?: SignOutChoice, options: ActOptions = {}): Promise<SignOutResult> {
+    return this.signOuts.run(choice, options);
+  }
+
   /** Ends this tab's part: nothing more is sent from here. What is stored stays, for the next tab or run. */
   async close(): Promise<void> {
     if (this.isClosed) return;
@@ -610,12 +642,16 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       {
         changed: (ids) => this.changed(ids),
         settled: (settlement) => this.settledBy(settlement, runner),
-        discarded: (ids) => this.verdicts.discarded(ids),
+        discarded: (ids, ending) => this.verdicts.discarded(ids, ending),
         failed: (error) => this.fail(error),
       },
     );
     this.parts = { runner, store, reader: new QueueReader({ runner, store, verdicts: this.verdicts, identity }) };
     await runner.open();
+    if (!this.isSignedIn)
+      void this.signOuts.signIn({ runner, store }).then((isSignedIn) => {
+        this.isSignedIn ||= isSignedIn;
+      });
     await store.sweepHistory(clock.wallMs() - HISTORY_MS);
     this.isRead = true;
     this.changed([]);

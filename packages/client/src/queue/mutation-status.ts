@@ -154,7 +154,7 @@ export const WAITING_ADVICE: Readonly<Record<WaitingFor, string>> = {
   dependency: 'Look at the ones that it depends on.',
   lane: 'Look at the one it waits for.',
   paused: 'Call `resume()`.',
-  auth: 'Sign in again, then call `loginChanged()`.',
+  auth: 'Sign in again, then call `loginChanged()`; after `signOut`, create the queue anew.',
   policy: 'Nothing: it is safe on this device. Call `process()` to send it now.',
   upgrade: 'Install the newer version of the app.',
   conflict: 'Look at `getConflict(id)` and call `resolveConflict(id, choice)`.',

@@ -9,8 +9,11 @@ export type Settled =
   /** `result` is what the handler returned (the row, for table handlers); null when it is not at hand any more. */
   | { readonly status: 'completed'; readonly id: string; readonly result: Json; readonly wasRepeat: boolean }
   | { readonly status: 'failed'; readonly id: string; readonly error: WireError }
-  /** `superseded`: an edit that gave way to what someone else had changed, as its type declares. It took no effect either. */
-  | { readonly status: 'cancelled'; readonly id: string; readonly reason?: 'superseded' };
+  /**
+   * `superseded`: an edit that gave way to what someone else had changed, as its type declares. It took no effect either.
+   * `unconfirmed`: discarded at a sign-out although it may have been sent, so it may have taken effect.
+   */
+  | { readonly status: 'cancelled'; readonly id: string; readonly reason?: 'superseded' | 'unconfirmed' };
 
 /** A mutation as it stands on this device. `revision` counts how often it was rewritten before it was ever sent. */
 export interface StoredEvent {

@@ -254,3 +254,33 @@ describe('pause', () => {
     await pausing;
   });
 });
+
+describe('drain', () => {
+  test('Q18 · asked for in a tab that does not deliver, a drain ends when the one that does has nothing more to do', async () => {
+    const device = new TestDevice();
+    await device.open();
+    const other = await device.open();
+    await device.goOffline();
+    const { id } = await other.add(note('a'));
+    await device.goOnline(() => 'unavailable');
+    await device.clock.pass(300_000);
+    expect(other.getSnapshot()).toMatchObject({ isLeader: false, waitingFor: 'circuit' });
+    device.server.judge = () => 'applied';
+
+    const draining = other.process();
+    await device.clock.pass(1_000);
+
+    expect(await draining).toEqual({ succeeded: 1, failed: 0, total: 1 });
+    expect(device.server.effects).toEqual([id]);
+  });
+
+  test('Q18 · when nothing can go on without something else happening, it says so at once, in any tab', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    const other = await device.open();
+    await queue.pause();
+    await other.add(note('a'));
+
+    expect(await other.process()).toEqual({ succeeded: 0, failed: 0, total: 1 });
+  });
+});

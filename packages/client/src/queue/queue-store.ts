@@ -22,8 +22,9 @@ import {
 } from '../mutation/record.ts';
 import type { Random } from '../ports/clock.ts';
 import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
-import type { JsonObject } from '../protocol/wire.ts';
+import type { JsonObject, WireError } from '../protocol/wire.ts';
 import { ActLog, changeOfAct } from './act-log.ts';
+import { SignOutMark } from './sign-out-mark.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, seqKey, seqOfKey } from './record-keys.ts';
 
 /** In place of an edit's hybrid time until it is stored. */
@@ -55,6 +56,9 @@ export interface Amendment {
   /** Null where it stays as it is. */
   readonly body: string | null;
 }
+
+/** `unconfirmed`: discarded at a sign-out although it may have been sent. */
+export type Ending = 'discarded' | 'unconfirmed';
 
 export interface Unreadable {
   readonly seq: number;
@@ -97,6 +101,7 @@ export interface Found<Record> {
 export interface Claim {
   readonly isLeader: boolean;
   readonly isPaused: boolean;
+  readonly isSignedOut: boolean;
   readonly bodies: ReadonlyMap<number, Parsed<MutationBody>>;
 }
 
@@ -119,6 +124,7 @@ const RELAXED_GAP_COUNT = { min: 10_000, max: 2 ** 30 } as const;
 export class QueueStore {
   readonly clientId: string;
   readonly acts: ActLog;
+  readonly signOut: SignOutMark;
   private readonly storage: Storage;
   /** Numbers that the next commit leaves out. */
   private gapCount: number;
@@ -130,6 +136,7 @@ export class QueueStore {
   private constructor(storage: Storage, clientId: string, lastSeq: string | null, gapCount: number) {
     this.storage = storage;
     this.acts = new ActLog(storage);
+    this.signOut = new SignOutMark(storage);
     this.clientId = clientId;
     this.lastSeq = lastSeq;
     this.gapCount = gapCount;
@@ -276,10 +283,19 @@ export class QueueStore {
     return was;
   }
 
-  async wereDiscarded(ids: readonly string[]): Promise<readonly boolean[]> {
+  /** How these were disposed of; null for those that were not. */
+  async endings(ids: readonly string[]): Promise<readonly (Ending | null)[]> {
     if (ids.length === 0) return [];
     const texts = await this.storage.read(ids.map((id) => DISCARDED + id));
-    return texts.map((text) => text !== null);
+    return texts.map((text) => {
+      const parsed = text === null ? null : parseDisposed(text);
+      if (parsed === null) return null;
+      return parsed.kind === 'record' && parsed.record.error?.code === UNCONFIRMED.code ? 'unconfirmed' : 'discarded';
+    });
+  }
+
+  async wereDiscarded(ids: readonly string[]): Promise<readonly boolean[]> {
+    return (await this.endings(ids)).map((ending) => ending !== null);
   }
 
   async completedCount(): Promise<number> {
@@ -345,10 +361,16 @@ export class QueueStore {
   /** Bodies for a batch, and whether it may be sent at all. */
   async claim(headers: readonly MutationHeader[]): Promise<Claim> {
     const keys = headers.map(({ seq }) => seqKey(BODY, seq));
-    const [epoch, paused, ...texts] = await this.storage.read([META.epoch, META.paused, ...keys]);
+    const [epoch, paused, signedOut, ...texts] = await this.storage.read([
+      META.epoch,
+      META.paused,
+      META.signedOut,
+      ...keys,
+    ]);
     return {
       isLeader: epoch === this.ownEpoch,
       isPaused: paused !== null,
+      isSignedOut: signedOut !== null,
       bodies: new Map(headers.map((header, index) => [header.seq, parseBody(texts[index] ?? '', header.bodyChecksum)])),
     };
   }
@@ -702,11 +724,12 @@ function changesOfSettlement(settlement: Settlement): Change[] {
       ];
     }
     case 'cancelled': {
-      const { header, act, cancelledAtMs, payload = null } = settlement;
+      const { header, act, cancelledAtMs, reason, payload = null } = settlement;
+      const error = reason === 'unconfirmed' ? UNCONFIRMED : null;
       return [
         { kind: 'delete', key: seqKey(PENDING, header.seq) },
         { kind: 'delete', key: seqKey(BODY, header.seq) },
-        disposal(header, { act, atMs: cancelledAtMs, payload }),
+        disposal(header, { act, atMs: cancelledAtMs, error, payload }),
       ];
     }
     case 'refused':
@@ -740,6 +763,13 @@ function disposal(
   const record = { id, type, entity, error: null, replacedBy: null, payload: null, ...how };
   return { kind: 'put', key: DISCARDED + id, value: sealRecord(record) };
 }
+
+const UNCONFIRMED: WireError = {
+  category: 'UNKNOWN_ERROR',
+  code: 'UNCONFIRMED',
+  message: 'Discarded at a sign-out before the server had confirmed it: it may have taken effect.',
+  hint: 'Look at the data of the server.',
+};
 
 /**
  * One that holds its lane goes before those it held up; another goes last. So does one with a parent that goes last in the

@@ -12,6 +12,7 @@ export const META = {
   /** The latest hybrid time given out. */
   time: 'meta/time',
   paused: 'meta/paused',
+  signedOut: 'meta/signed-out',
   completedCount: 'meta/completed',
 } as const;
 

@@ -12,13 +12,13 @@ import type { Json } from '../protocol/wire.ts';
 import type { DebugLog } from '../telemetry/debug-log.ts';
 import { Alarms } from './alarms.ts';
 import { Amender } from './amender.ts';
-import { AskLeader, type CancelAnswer } from './ask-leader.ts';
+import { AskLeader, type CancelAnswer, type StopReason } from './ask-leader.ts';
 import type { Load } from './capacity.ts';
 import { ConflictDesk } from './conflict-desk.ts';
 import { Leadership } from './leadership.ts';
 import { logInput } from './logged-ports.ts';
 import { onDeadLetterOf, PAUSE_GRACE_MS, retryRulesOf } from './options.ts';
-import type { PlaceRule, QueueStore } from './queue-store.ts';
+import type { Ending, PlaceRule, QueueStore } from './queue-store.ts';
 import { Sender } from './sender.ts';
 import { SettlementWriter } from './settlement-writer.ts';
 import { SlotFiller } from './slot-filler.ts';
@@ -48,7 +48,7 @@ export interface RunnerEvents {
   readonly changed: (ids: readonly string[]) => void;
   /** In this tab or in another. */
   readonly settled: (settlement: Settlement) => void;
-  readonly discarded: (ids: readonly string[]) => void;
+  readonly discarded: (ids: readonly string[], ending: Ending) => void;
   readonly failed: (error: HoldfastError) => void;
 }
 
@@ -83,6 +83,8 @@ export class Runner {
   private readonly leadership: Leadership;
   private readonly stopListening: (() => void)[] = [];
   private lastTold = '';
+  /** At a sign-out: nothing is sent, and yet someone must deliver, who alone may take back. */
+  private isDiscarding = false;
 
   constructor(ports: RunnerPorts, events: RunnerEvents) {
     this.ports = ports;
@@ -110,12 +112,13 @@ export class Runner {
       ...shared,
       isLeader: () => this.engine.isLeader,
       answers: {
-        cancel: ({ ids, act }) => this.answerCancel(ids, act),
-        pause: () => this.answerPause(),
+        cancel: ({ ids, act, evenIfSent }) => this.answerCancel(ids, act, evenIfSent),
+        stop: ({ reason }) => this.answerStop(reason),
         hurry: async ({ ids }) => this.hurryHere(ids),
         unstick: async () => this.unstickHere(),
         keepBack: ({ ids }) => this.amender.answer(ids),
         evict: (needed) => this.answerEvict(needed),
+        isDraining: async () => this.isDrainingHere,
         nextAttempt: async () => this.nextAttemptHereInMs(),
       },
       post: (message) => this.post(message),
@@ -138,7 +141,7 @@ export class Runner {
     });
     this.leadership = new Leadership({
       ...shared,
-      hasWork: () => this.engine.mutations.counts.pending > 0 && !this.engine.gates.isStopped,
+      hasWork: () => this.engine.mutations.counts.pending > 0 && (!this.engine.gates.isStopped || this.isDiscarding),
       isLeader: () => this.engine.isLeader,
       epoch: () => ports.store.epochNumber,
       takeOver: () => this.takeOver(),
@@ -152,6 +155,7 @@ export class Runner {
   async open(): Promise<void> {
     const { store, network, tabs } = this.ports;
     if (await store.isPaused()) this.dispatch({ kind: 'paused' });
+    if ((await store.signOut.read()) !== null) this.dispatch({ kind: 'signedOut' });
     if (!network.isOnline()) this.dispatch({ kind: 'hint', hint: 'offline' });
     this.noteConditions(network.getSnapshot());
     this.stopListening.push(
@@ -207,7 +211,7 @@ export class Runner {
   discarded(ids: readonly string[]): void {
     this.watch.discarded(ids);
     this.post({ kind: 'discarded', ids });
-    this.events.discarded(ids);
+    this.events.discarded(ids, 'discarded');
   }
 
   /** Whether a dead letter of this type may hold its lane. */
@@ -243,23 +247,29 @@ export class Runner {
   }
 
   /** Takes back those that cannot have been sent, which only the tab that delivers knows: another one asks it. */
-  async cancel(ids: readonly string[], act: Act): Promise<readonly CancelAnswer[]> {
-    const answer = await this.askLeader.ask({ kind: 'cancel', ids, act });
+  async cancel(ids: readonly string[], act: Act, evenIfSent?: true): Promise<readonly CancelAnswer[]> {
+    const answer = await this.askLeader.ask({
+      kind: 'cancel',
+      ids,
+      act,
+      ...(evenIfSent === true ? { evenIfSent } : {}),
+    });
     return answer === 'unknown' ? ids.map(() => answer) : answer;
   }
 
-  private async answerCancel(ids: readonly string[], act: Act): Promise<readonly CancelAnswer[]> {
+  private async answerCancel(ids: readonly string[], act: Act, evenIfSent?: true): Promise<readonly CancelAnswer[]> {
     const { engine, ports } = this;
     // Asked before this tab has heard of them: it looks first.
     if (ids.some((id) => engine.mutations.get(id) === undefined)) await this.watch.catchUp();
     const known = ids.filter((id) => engine.mutations.get(id) !== undefined);
-    const free = known.filter((id) => engine.canCancel(id));
+    const isWaiting = (id: string): boolean => engine.mutations.get(id)?.phase.kind === 'waiting';
+    const free = known.filter(evenIfSent === true ? isWaiting : (id) => engine.canCancel(id));
     // Said only by the one that really delivers: another may have taken over, and may still take it back.
     if (free.length < known.length && !(await ports.store.claim([])).isLeader) {
       this.leadership.fenced();
       return ids.map(() => 'unknown');
     }
-    this.dispatch({ kind: 'cancel', ids: free, act });
+    this.dispatch({ kind: 'cancel', ids: free, act, ...(evenIfSent === true ? { evenIfSent } : {}) });
     await this.writer.whenWritten;
     // Another tab may have taken over, or the write may have failed: only what stands in the store holds.
     const gone = await ports.store.wereDiscarded(free);
@@ -273,6 +283,17 @@ export class Runner {
     return this.writer.whenWritten;
   }
 
+  /** Whether the tab that delivers goes on without something else happening. */
+  isDraining(): Promise<boolean | 'unknown'> {
+    return this.askLeader.ask({ kind: 'isDraining' });
+  }
+
+  get isDrainingHere(): boolean {
+    const { line, isRefreshing } = this.engine.gates;
+    const isChecking = (line.state.kind === 'down' && line.state.isChecking) || isRefreshing;
+    return this.engine.isBusy(this.moment().nowMs) || isChecking;
+  }
+
   /** Until the next attempt, in milliseconds; null when that is not a matter of time, or nobody who knows has answered. */
   async nextAttemptInMs(): Promise<number | null> {
     const answer = await this.askLeader.ask({ kind: 'nextAttempt' });
@@ -281,19 +302,32 @@ export class Runner {
 
   /**
    * Closes the gate in every tab, and resolves when the tab that delivers has nothing on its way. One that does not answer
-   * is frozen or gone: it reads the stored pause before it sends again, and does not trust what it read long before.
+   * is frozen or gone: it reads what stands in the store before it sends again, and does not trust what it read long before.
    */
-  async pause(): Promise<void> {
-    this.dispatch({ kind: 'paused' });
-    this.post({ kind: 'paused' });
-    await this.askLeader.ask({ kind: 'pause' }, PAUSE_GRACE_MS + ANSWER_MS);
+  async stop(reason: StopReason): Promise<void> {
+    this.dispatch({ kind: reason });
+    this.post({ kind: reason });
+    await this.askLeader.ask({ kind: 'stop', reason }, PAUSE_GRACE_MS + ANSWER_MS);
     await this.sender.whenIdle(PAUSE_GRACE_MS);
   }
 
-  private async answerPause(): Promise<'paused'> {
-    this.dispatch({ kind: 'paused' });
+  private async answerStop(reason: StopReason): Promise<'stopped'> {
+    this.dispatch({ kind: reason });
     await this.sender.whenIdle(PAUSE_GRACE_MS);
-    return 'paused';
+    return 'stopped';
+  }
+
+  /** The login of this queue is there again. */
+  signedIn(): void {
+    this.isDiscarding = false;
+    this.dispatch({ kind: 'signedIn' });
+    this.post({ kind: 'signedIn' });
+  }
+
+  /** From now on a tab that delivers is needed, though nothing is sent. */
+  discardingBegun(): void {
+    this.isDiscarding = true;
+    this.leadership.watch();
   }
 
   /** Lets these go without waiting for their backoff. Says which waited for it; null when the tab that delivers does not answer. */
@@ -321,6 +355,10 @@ export class Runner {
     return ids;
   }
 
+  get isEnded(): boolean {
+    return this.isClosing;
+  }
+
   async close(): Promise<void> {
     if (this.isClosed) return;
     // Closes the gate of this run only: nothing more is begun.
@@ -341,12 +379,16 @@ export class Runner {
     await this.ports.store.close();
   }
 
-  private readPause(): void {
-    this.ports.store.isPaused().then(
-      (isPaused) => {
+  /** What people have closed, as it stands in the store. */
+  private readGates(): void {
+    const { store } = this.ports;
+    Promise.all([store.isPaused(), store.signOut.read()]).then(
+      ([isPaused, signOut]) => {
+        const { gates } = this.engine;
         // A closing queue has closed its gate for itself.
-        if (isPaused !== this.engine.gates.isPaused && !this.isClosing)
-          this.dispatch({ kind: isPaused ? 'paused' : 'resumed' });
+        if (isPaused !== gates.isPaused && !this.isClosing) this.dispatch({ kind: isPaused ? 'paused' : 'resumed' });
+        if ((signOut !== null) !== gates.isSignedOut)
+          this.dispatch({ kind: signOut === null ? 'signedIn' : 'signedOut' });
       },
       (error: unknown) => this.report(error),
     );
@@ -354,7 +396,7 @@ export class Runner {
 
   /** Messages may be lost: now and then the store is looked at without one. */
   private lookAgain(): void {
-    this.readPause();
+    this.readGates();
     const { isLeader, mutations } = this.engine;
     if (isLeader || mutations.counts.pending === 0) this.watch.catchUpLater();
     else this.reconcile();
@@ -407,9 +449,11 @@ export class Runner {
         return;
       case 'paused':
       case 'resumed':
+      case 'signedOut':
+      case 'signedIn':
         // It may be late, and overtaken by another: obeyed at once where that is safe, and checked.
-        if (message.kind === 'paused') this.dispatch({ kind: 'paused' });
-        this.readPause();
+        if (message.kind === 'paused' || message.kind === 'signedOut') this.dispatch({ kind: message.kind });
+        this.readGates();
         return;
       case 'nudge':
         this.dispatch({ kind: 'hint', hint: 'nudge' });
@@ -495,7 +539,7 @@ export class Runner {
     await this.watch.catchUp().catch((error: unknown) => this.report(error));
     if (this.isClosed) return;
     this.watch.discarded(ids);
-    this.events.discarded(ids);
+    this.events.discarded(ids, 'discarded');
   }
 
   private lookAtDeadLetters(): void {

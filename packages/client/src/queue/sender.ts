@@ -91,8 +91,9 @@ export class Sender {
         return null;
       }
       if (claim.isPaused) this.ports.dispatch({ kind: 'paused' });
-      // Paused meanwhile in another tab, which has said so.
-      if (this.ports.engine.gates.isPaused) return CALLED_OFF;
+      if (claim.isSignedOut) this.ports.dispatch({ kind: 'signedOut' });
+      // Paused or signed out meanwhile in another tab, which has said so.
+      if (this.ports.engine.gates.isStopped) return CALLED_OFF;
       const mutations: WireMutation[] = [];
       const unreadableSeqs: number[] = [];
       for (const item of effect.items) {
@@ -101,8 +102,8 @@ export class Sender {
         else unreadableSeqs.push(item.header.seq);
       }
       if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
-      // Closed, paused or replaced while that was found out.
-      if (abort.signal.aborted || this.ports.engine.gates.isPaused) return CALLED_OFF;
+      // Closed, paused, signed out or replaced while that was found out.
+      if (abort.signal.aborted || this.ports.engine.gates.isStopped) return CALLED_OFF;
       if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
       const client = { id: store.clientId, workspaceId: this.ports.workspaceId };
       const request = {

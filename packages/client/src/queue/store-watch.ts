@@ -6,7 +6,7 @@ import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Found, QueueStore, Unreadable } from './queue-store.ts';
+import type { Ending, Found, QueueStore, Unreadable } from './queue-store.ts';
 
 export interface StoreWatchPorts {
   readonly store: QueueStore;
@@ -14,7 +14,7 @@ export interface StoreWatchPorts {
   readonly dispatch: (input: EngineInput) => void;
   /** Tells the app, whichever tab it happened in. */
   readonly settled: (settlement: Settlement) => void;
-  readonly discarded: (ids: readonly string[]) => void;
+  readonly discarded: (ids: readonly string[], ending: Ending) => void;
   readonly report: (error: unknown) => void;
   readonly alarms: Alarms;
   readonly clock: Clock;
@@ -233,7 +233,10 @@ export class StoreWatch {
     const record = await store.completed(header.id);
     if (this.isKnown(header)) return;
     if (record !== null) this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
-    else if (await store.wasDiscarded(header.id)) this.ports.discarded([header.id]);
+    else {
+      const [ending = null] = await store.endings([header.id]);
+      if (ending !== null) this.ports.discarded([header.id], ending);
+    }
   }
 
   /** Pending in the store, and dead only here: this tab gave it up, and lost the lead before that was stored. */
@@ -247,7 +250,7 @@ export class StoreWatch {
     const { store } = this.ports;
     const { id } = entry.header;
     const record = await store.completed(id);
-    const wasDiscarded = record === null && (await store.wasDiscarded(id));
+    const [ending = null] = record === null ? await store.endings([id]) : [];
     // Retried while this was read: it is pending again, under a new number.
     if (this.ports.engine.mutations.get(id) !== entry) return;
     if (record !== null) {
@@ -255,7 +258,7 @@ export class StoreWatch {
       return;
     }
     this.discarded([id]);
-    if (wasDiscarded) this.ports.discarded([id]);
+    if (ending !== null) this.ports.discarded([id], ending);
   }
 
   private look(into: () => Promise<void>): Promise<void> {

@@ -27,6 +27,8 @@ export type TabMessage =
   | { readonly kind: 'gone' }
   | { readonly kind: 'paused' }
   | { readonly kind: 'resumed' }
+  | { readonly kind: 'signedOut' }
+  | { readonly kind: 'signedIn' }
   /** Someone asks to drain now. */
   | { readonly kind: 'nudge' }
   /** To the one who delivers. */
@@ -47,6 +49,8 @@ const KINDS = [
   'gone',
   'paused',
   'resumed',
+  'signedOut',
+  'signedIn',
   'nudge',
   'ask',
   'answer',

@@ -4,6 +4,7 @@ import { errorFromWire, type HoldfastError, toHoldfastError } from '../mutation/
 import type { CompletedRecord } from '../mutation/record.ts';
 import { openedConflict } from './conflict-desk.ts';
 import type { QueueEvents, Settled } from './queue-events.ts';
+import type { Ending } from './queue-store.ts';
 
 type OnRetry = NonNullable<MutationOptions['onRetry']>;
 
@@ -73,7 +74,7 @@ export class VerdictBook {
           {
             status: 'cancelled',
             id: settlement.header.id,
-            ...(settlement.reason === 'superseded' ? { reason: 'superseded' } : {}),
+            ...(settlement.reason === 'takenBack' ? {} : { reason: settlement.reason }),
           },
           0,
         );
@@ -115,8 +116,9 @@ export class VerdictBook {
       this.listeners.retryComplete({ id: settled.id, isSuccess: settled.status === 'completed', attemptCount });
   }
 
-  discarded(ids: readonly string[]): void {
-    for (const id of ids) this.verdict({ status: 'cancelled', id }, 0);
+  discarded(ids: readonly string[], ending: Ending): void {
+    const why = ending === 'unconfirmed' ? { reason: ending } : {};
+    for (const id of ids) this.verdict({ status: 'cancelled', id, ...why }, 0);
   }
 
   private remember(record: CompletedRecord): void {
