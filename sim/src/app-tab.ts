@@ -52,7 +52,8 @@ export class AppTab {
     this.queue = createQueue({
       name: 'sim',
       identity: { userId: device.userId, workspaceId: device.workspaceId },
-      mutations: defineMutations(plan, (entityId) => laneOf(world, entityId)),
+      mutations: [...defineMutations(plan, (entityId) => laneOf(world, entityId)), ...(world.story?.mutations ?? [])],
+      ...world.story?.options,
       transport: httpTransport({ url: '/v1/apply', fetch: (_url, init) => device.line.fetch(process, init) }),
       auth: { getToken: ({ refresh }) => device.token(process, refresh) },
       storage: (name) => openSimStorage(world, process, device.disk, name),

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { registerHooks } from 'node:module';
+import { CRASHING_PLANTS } from './plants/crashing.ts';
 import { PLANTS } from './plants.ts';
 
 /**
@@ -8,9 +9,10 @@ import { PLANTS } from './plants.ts';
  * not there exactly once, since the code has then moved on and the plant must follow.
  */
 export function plantBug(name: string): void {
-  const plant = PLANTS.find((each) => each.name === name);
+  const all = [...PLANTS, ...CRASHING_PLANTS];
+  const plant = all.find((each) => each.name === name);
   if (plant === undefined)
-    throw new Error(`No plant is called ${name}. There are: ${PLANTS.map((each) => each.name).join(', ')}.`);
+    throw new Error(`No plant is called ${name}. There are: ${all.map((each) => each.name).join(', ')}.`);
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context);

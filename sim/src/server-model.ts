@@ -1,4 +1,10 @@
-import { type Caller, Ledger, type LedgerRow, type Performed } from '../../packages/client/src/testing/ledger.ts';
+import {
+  type Caller,
+  Ledger,
+  type LedgerRow,
+  type PerformEffect,
+  type Performed,
+} from '../../packages/client/src/testing/ledger.ts';
 import type { ApplyRequest, WireError, WireMutation, WireOutcome } from '../../packages/client/src/protocol/wire.ts';
 
 /** One change of a row, in the order in which the server made them. */
@@ -38,9 +44,14 @@ export class ServerModel {
   private readonly ledger: Ledger;
   private readonly onEffect: (effect: Effect) => void;
 
-  constructor(onEffect: (effect: Effect) => void) {
+  /** `performOther` carries out what is none of the simulated app's. */
+  constructor(onEffect: (effect: Effect) => void, performOther: PerformEffect | null = null) {
     this.onEffect = onEffect;
-    this.ledger = new Ledger((mutation, caller) => this.perform(mutation, caller));
+    this.ledger = new Ledger((mutation, caller) =>
+      performOther === null || mutation.type.startsWith('item.')
+        ? this.perform(mutation, caller)
+        : performOther(mutation, caller),
+    );
   }
 
   ledgerRows(mutationId: string): readonly LedgerRow[] {

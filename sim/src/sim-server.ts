@@ -4,7 +4,7 @@ import {
   type WireError,
   type WireOutcome,
 } from '../../packages/client/src/protocol/wire.ts';
-import { BatchRefusal, type Caller } from '../../packages/client/src/testing/ledger.ts';
+import { BatchRefusal, type Caller, type PerformEffect } from '../../packages/client/src/testing/ledger.ts';
 import type { Facts } from './facts.ts';
 import type { History } from './history.ts';
 import { ServerModel } from './server-model.ts';
@@ -32,10 +32,10 @@ export class SimServer {
   private readonly history: History;
   private readonly facts: Facts;
 
-  constructor(history: History, facts: Facts) {
+  constructor(history: History, facts: Facts, performOther: PerformEffect | null = null) {
     this.history = history;
     this.facts = facts;
-    this.model = new ServerModel((effect) => history.onEffect(effect));
+    this.model = new ServerModel((effect) => history.onEffect(effect), performOther);
   }
 
   /** `sentStep` is when the tab began to send it. */

@@ -16,7 +16,7 @@ import { KEPT_COUNT, Trace } from './trace.ts';
 import { checkAtRest, isAtRest } from './verify.ts';
 import { scheduleFaults } from './weather.ts';
 import { makeCalmChanges, scheduleWork } from './workload.ts';
-import type { World } from './world.ts';
+import type { Story, World } from './world.ts';
 
 export interface SimulationResult {
   readonly seed: number;
@@ -98,6 +98,7 @@ export interface Staging {
   readonly play: (world: World, devices: readonly Device[]) => void;
   /** The points of the world's port calls at which a process dies; null where only chance kills. */
   readonly crashes: readonly CrashPoint[] | null;
+  readonly story?: Story | null;
 }
 
 const BY_CHANCE: Staging = {
@@ -113,14 +114,14 @@ export async function run(
   dice: Dice,
   plan: Plan,
   trace: Trace,
-  { play, crashes }: Staging = BY_CHANCE,
+  { play, crashes, story = null }: Staging = BY_CHANCE,
 ): Promise<SimulationResult> {
   const scheduler = new Scheduler(dice);
   const budget = new Budget((message) => history.violated('inv-I15', message));
   trace.observe((nowMs, who, what) => budget.note(nowMs, who, what));
   const facts = new Facts();
   const history = new History(facts);
-  const server = new SimServer(history, facts);
+  const server = new SimServer(history, facts, story?.perform);
   history.attach(server.model, () => scheduler.nowMs, plan);
   const faults = new Faults(dice, plan.rates, () => history.hasUnsettled);
   const reopen = (process: TabProcess): void => {
@@ -128,7 +129,7 @@ export async function run(
     scheduler.at(REOPENED_AFTER_MS, () => device?.openTab());
   };
   const crasher = crashes === null ? null : new Crasher(crashes, (run) => scheduler.afterThis(run), reopen);
-  const world: World = { plan, dice, scheduler, trace, history, server, facts, faults, crasher };
+  const world: World = { plan, dice, scheduler, trace, history, server, facts, faults, crasher, story };
   const first = new Device(world, 0);
   const second =
     plan.deviceCount === 2 ? [new Device(world, 1, plan.isBrowserShared ? first.disk.stores : undefined)] : [];
@@ -152,7 +153,8 @@ export async function run(
     await scheduler.runUntil(healedAtMs + boundMs, () => hasFailed() || isAtRest(world, devices));
     healingMs = scheduler.nowMs - healedAtMs;
     if (crasher !== null) crasher.isOver = true;
-    if (!hasFailed()) await checkAtRest(world, devices, boundMs);
+    // What a story makes besides is not known to the simulation, which would miss it in its counts.
+    if (!hasFailed()) await (story === null ? checkAtRest(world, devices, boundMs) : story.judge(world, first));
   }
   process.off('unhandledRejection', onStray);
   return {

@@ -241,7 +241,7 @@ async function look({ queue }: AppTab, all: readonly Made[]): Promise<Looked> {
 }
 
 /** Lets the world go on until the promise has settled; null when it does not within a minute. */
-async function finish<Result>({ scheduler }: World, promise: Promise<Result>): Promise<Result | null> {
+export async function finish<Result>({ scheduler }: World, promise: Promise<Result>): Promise<Result | null> {
   let ended: { readonly result: Result | null } | null = null;
   promise.then(
     (result) => {

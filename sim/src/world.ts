@@ -1,4 +1,7 @@
+import type { AnyMutationDefinition, QueueOptions } from 'holdfast';
+import type { PerformEffect } from '../../packages/client/src/testing/ledger.ts';
 import type { Crasher } from './crasher.ts';
+import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
 import type { Facts } from './facts.ts';
 import type { Faults } from './faults.ts';
@@ -20,6 +23,18 @@ export interface World {
   readonly facts: Facts;
   /** Kills at chosen calls; null where only chance kills. */
   readonly crasher: Crasher | null;
+  /** What a story has besides the simulated app; null where there is none. */
+  readonly story: Story | null;
+}
+
+/** An app of a story's own, whose changes it judges itself. */
+export interface Story {
+  readonly mutations: readonly AnyMutationDefinition[];
+  readonly options: Pick<QueueOptions<readonly AnyMutationDefinition[]>, 'evict' | 'queueCapCount'>;
+  /** Carries out on the server what is of these types. */
+  readonly perform: PerformEffect;
+  /** Looks at the end whether all promises were kept, beside what the simulation itself checks. */
+  readonly judge: (world: World, device: Device) => Promise<void>;
 }
 
 /** Wall time at the start of every world, before the devices' clocks go wrong. */

@@ -3,6 +3,7 @@ import { replayingDice } from '../choice-tape.ts';
 import { type Plan, SIMPLEST, WAKE_SIGNS } from '../plan.ts';
 import { run, type SimulationResult } from '../simulate.ts';
 import { Trace } from '../trace.ts';
+import { Notebook } from './notebook.ts';
 import type { Scenario } from './scenarios.ts';
 import { Stage } from './stage.ts';
 
@@ -35,11 +36,13 @@ export function tell(scenario: Scenario, points: readonly CrashPoint[]): Promise
     ...scenario.plan,
   };
   const { dice } = replayingDice(scenario.tape ?? {}, null);
+  const notebook = scenario.notebook === undefined ? null : new Notebook(scenario.notebook);
   return run(dice, plan, new Trace(), {
     play: (world, [device]) => {
-      if (device !== undefined) scenario.play(new Stage(world, device));
+      if (device !== undefined) scenario.play(new Stage(world, device, notebook));
     },
     crashes: points,
+    story: notebook,
   });
 }
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { crashInThread, tellFailure } from './crash-command.ts';
 import { crashEverywhere, tell } from './crash-suite.ts';
+import { PLANTS } from '../plants.ts';
+import { CRASHING_PLANTS } from '../plants/crashing.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 describe('S12 · whichever call a tab dies at, before its effect, before its return or after, no promise is broken', () => {
@@ -32,6 +34,32 @@ test('sim · a bug that only a crash shows is found, and told with the command t
   );
 }, 60_000);
 
-test('sim · no two stories share a name', () => {
+/** One for each kind of thing that people do, or that may come between. */
+test.each([
+  ['edit-told-before-stored', 'Q21 edited by the tab that does not deliver'],
+  ['merge-told-before-stored', 'Q11 merged by the tab that does not deliver'],
+  ['duplicate-under-its-own-id', 'Q9 the same in two tabs at once'],
+  ['hold-forgotten-after-restart', 'Q7 nobody decides on a held lane before long'],
+  ['retry-loses-its-place', 'Q7 a held lane, and its dead letter is retried'],
+  ['filled-before-stored', 'Q8 an id that is given while the disk is full'],
+  ['expired-although-sent', 'Q15 one expires while it is on its way'],
+  ['nobody-is-asked', 'C1 someone chooses their own version'],
+  ['atomic-in-one-lane', 'R8 two together, between others of their lanes'],
+  ['evicted-thrown-away', 'Q12 one of low priority makes room'],
+  ['discard-leaves-the-record', 'Q14 a lane is cleared by the tab that does not deliver'],
+  ['act-recorded-afterwards', 'Q14 a dead letter is disposed of by someone with a name'],
+])(
+  'sim · the planted bug %s is found in the story "%s"',
+  async (plant, story) => {
+    const { scenarios, failures } = await crashInThread([story], false, plant);
+    expect(scenarios).toBe(1);
+    expect(failures).not.toEqual([]);
+  },
+  60_000,
+);
+
+test('sim · no two stories, and no two planted bugs, share a name', () => {
   expect(new Set(SCENARIOS.map(({ name }) => name)).size).toBe(SCENARIOS.length);
+  const plants = [...PLANTS, ...CRASHING_PLANTS].map(({ name }) => name);
+  expect(new Set(plants).size).toBe(plants.length);
 });

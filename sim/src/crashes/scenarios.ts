@@ -1,5 +1,8 @@
 import type { ChoiceTape } from '../choice-tape.ts';
 import type { Plan } from '../plan.ts';
+import type { NotebookOptions } from './notebook.ts';
+import { NOTEBOOK_SCENARIOS } from './notebook-scenarios.ts';
+import { STEERING_SCENARIOS } from './steering-scenarios.ts';
 import type { Stage } from './stage.ts';
 
 /** A small story that is told again and again, with a crash at another point each time. */
@@ -9,6 +12,8 @@ export interface Scenario {
   /** What goes wrong by chance, as on a tape; nothing else does. */
   readonly tape?: ChoiceTape;
   readonly plan?: Partial<Plan>;
+  /** It has an app of its own. */
+  readonly notebook?: NotebookOptions;
 }
 
 /** The fault that strikes the first request. */
@@ -421,4 +426,12 @@ const SURROUNDINGS: readonly Scenario[] = [
 ];
 
 /** Each at most six changes and two tabs, with one thing that goes wrong. */
-export const SCENARIOS: readonly Scenario[] = [...SENDING, ...FAILING, ...PEOPLE, ...TABS, ...SURROUNDINGS];
+export const SCENARIOS: readonly Scenario[] = [
+  ...SENDING,
+  ...FAILING,
+  ...PEOPLE,
+  ...TABS,
+  ...SURROUNDINGS,
+  ...STEERING_SCENARIOS,
+  ...NOTEBOOK_SCENARIOS,
+];

@@ -19,9 +19,8 @@ export const SHOWING_PLANTS: readonly Plant[] = [
   {
     name: 'failed-stays-in-view',
     file: `${CLIENT}/optimistic/optimistic-store.ts`,
-    find: `    this.known.delete(id);
-    this.shown = this.shown.filter((each) => each !== shown);`,
-    replace: '    this.known.delete(id);',
+    find: 'this.shown = this.shown.filter((each) => each !== shown);',
+    replace: '',
     suffering: 'What the server refused goes on being shown as if it were saved.',
   },
   {

@@ -19,7 +19,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   {
     name: 'retry-loses-its-place',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'return holdsLane && mayHoldLane(header.type) ? placeOf(header) : null;',
+    find: 'return isBehindParent ? null : placeOf(header);',
     replace: 'return null;',
     suffering: 'The payment that held up an order is tried again after the goods were shipped.',
   },

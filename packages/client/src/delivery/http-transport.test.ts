@@ -92,6 +92,32 @@ describe('what an answer means', () => {
     });
   });
 
+  test('C1 · a conflict brings the row as it is; an answer whose row is none is not that of our server', async () => {
+    const outcome = {
+      seq: 4,
+      id: 'm',
+      kind: 'conflict',
+      baseRowVersion: 3,
+      current: { name: 'Moss' },
+      rowVersion: 4,
+      error: { category: 'CONFLICT', code: 'ROW_CHANGED', message: 'x' },
+    };
+    const answerOf = (current: unknown): Promise<TransportAnswer> =>
+      answerTo(answerWith(200, { ...ANSWER, outcomes: [{ ...outcome, current }] }));
+
+    expect(await answerOf(outcome.current)).toMatchObject({ kind: 'answered', outcomes: [outcome] });
+    expect(await answerOf(null), 'it was deleted').toMatchObject({ outcomes: [{ current: null }] });
+    for (const current of ['a row', ['a row']])
+      expect(await answerOf(current)).toMatchObject({ kind: 'unavailable', error: { code: 'NOT_OUR_SERVER' } });
+  });
+
+  test('C1 · a server that does not tell the time is believed in all else', async () => {
+    expect(await answerTo(answerWith(200, { ...ANSWER, serverTime: 'noon' }))).toEqual({
+      kind: 'answered',
+      outcomes: OUTCOMES,
+    });
+  });
+
   test.each([
     { name: 'HTML, as of a captive portal', body: HTML },
     { name: 'JSON cut short', body: JSON.stringify(ANSWER).slice(0, -10) },

@@ -175,6 +175,14 @@ describe('edits on top of each other', () => {
     expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 4, ownSinceVersion: 3 } } }]);
   });
 
+  test('C1 · one that was made on fresher data than what was left here stays as it was made', () => {
+    const rig = EngineRig.leading();
+    addEdits(rig, 1);
+    rig.answerAll((header) => applied(header, 4));
+    addEdits(rig, 1, { baseRowVersion: 9, ownSinceVersion: 9 });
+    expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 9, ownSinceVersion: 9 } } }]);
+  });
+
   test('C1 · nobody rewrites one whose new base is not stored yet', () => {
     const rig = EngineRig.leading();
     const [, second] = addEdits(rig, 2);
@@ -196,5 +204,105 @@ describe('edits on top of each other', () => {
     rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'rebased', header, body: null }] });
     rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'rebased', header: second, body: null }] });
     expect(rig.entry(second).header.edit?.baseRowVersion).toBe(4);
+  });
+});
+
+describe('what a decision comes too late for', () => {
+  test('C1 · the tab that lost the lead decides nothing any more', () => {
+    const rig = EngineRig.leading();
+    const header = only(addEdits(rig, 1));
+    rig.answerAll(conflict);
+    rig.input({ kind: 'leadership', isLeader: false });
+
+    rig.input({ kind: 'superseded', id: header.id, payload: {} });
+    rig.input({ kind: 'resolved', header: { ...header, revision: 1 }, body: '{}' });
+
+    expect(rig.settlements).toEqual([]);
+    expect(rig.entry(header).header.revision).toBe(0);
+  });
+
+  test('C1 · a header that was stored after the lead was lost lets nothing go', () => {
+    const rig = EngineRig.leading();
+    const header = only(addEdits(rig, 1));
+    rig.isStorageSlow = true;
+    rig.answerAll(conflict);
+    rig.input({ kind: 'resolved', header: { ...header, revision: 1, edit: { ...EDIT, rebases: 1 } }, body: '{}' });
+    rig.input({ kind: 'leadership', isLeader: false });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
+    rig.input({ kind: 'paused' });
+
+    rig.input({ kind: 'headersStored', headers: [{ seq: header.seq, revision: 1 }] });
+
+    expect(rig.effect('changed')).toBeUndefined();
+  });
+
+  test('C1 · an edit that goes whatever the row is has no conflict: such an answer is none, and it goes again', () => {
+    const rig = EngineRig.leading();
+    const header = only(addEdits(rig, 1, { baseRowVersion: null, ownSinceVersion: null, rebases: 1 }));
+    rig.answerAll((each) => conflict(each, 3));
+    expect(rig.effect('resolve')).toBeUndefined();
+    rig.wake();
+    expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+  });
+});
+
+describe('what an edit without an effect leaves to the next', () => {
+  const other = (rig: EngineRig, edit: Partial<EditHeader>): MutationHeader => ({
+    ...rig.header({ lane: 'a' }),
+    entity: { table: 'notes', id: 'a' },
+    edit: { ...EDIT, ...edit },
+  });
+
+  test('C1 · of three edits made offline the second is refused for good: the third is made on what the first left', () => {
+    const rig = EngineRig.leading();
+    addEdits(rig, 3);
+    rig.answerAll((header) => applied(header, 4));
+    rig.answer([{ seq: 2, id: 'm2', kind: 'rejected', error: ERROR }]);
+
+    expect(rig.lastBatch.items).toMatchObject([
+      { header: { seq: 3, edit: { baseRowVersion: 4, ownSinceVersion: 3 } } },
+    ]);
+  });
+
+  test('C1 · an edit that is held to no version stays so, whatever the ones before it leave', () => {
+    const rig = EngineRig.leading();
+    const headers = [other(rig, {}), other(rig, { baseRowVersion: null, ownSinceVersion: null }), other(rig, {})];
+    rig.input({ kind: 'added', headers });
+    rig.answerAll((header) => applied(header, 4));
+
+    expect(rig.lastBatch.items).toMatchObject([{ header: { seq: 2, edit: { baseRowVersion: null } } }]);
+    rig.answerAll((header) => applied(header, 5));
+    expect(rig.lastBatch.items).toMatchObject([{ header: { seq: 3, edit: { baseRowVersion: 5 } } }]);
+  });
+
+  test('C1 · one that was made on no version by this device alone passes on where it stands now', () => {
+    const rig = EngineRig.leading();
+    rig.input({ kind: 'added', headers: [other(rig, {}), other(rig, { ownSinceVersion: null })] });
+    rig.answerAll((header) => applied(header, 4));
+    expect(rig.lastBatch.items).toMatchObject([
+      { header: { seq: 2, edit: { baseRowVersion: 4, ownSinceVersion: 3 } } },
+    ]);
+  });
+
+  test('C1 · what was left of a row is kept in mind for the last 200 rows', () => {
+    const rig = EngineRig.leading();
+    const editOf = (row: number): MutationHeader => ({
+      ...rig.header({ lane: `row ${row}` }),
+      entity: { table: 'notes', id: String(row) },
+      edit: EDIT,
+    });
+    for (let row = 1; row <= 201; row += 1) {
+      rig.input({ kind: 'added', headers: [editOf(row)] });
+      rig.answerAll((header) => applied(header, 4));
+    }
+
+    rig.input({ kind: 'added', headers: [editOf(1)] });
+    expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 3 } } }]);
+    rig.answerAll((header) => applied(header, 5));
+    rig.input({ kind: 'added', headers: [editOf(2)] });
+    expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 3 } } }]);
+    rig.answerAll((header) => applied(header, 5));
+    rig.input({ kind: 'added', headers: [editOf(201)] });
+    expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 4 } } }]);
   });
 });

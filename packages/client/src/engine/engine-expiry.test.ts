@@ -150,10 +150,31 @@ describe('expiry', () => {
 
   test('Q15 · those that are confirmed in time are not kept in mind', () => {
     const rig = EngineRig.leading();
+    // one that waits, and expires before all the others
+    rig.add({ expiresAtMs: inMs(rig, 60_000), delayMs: 3_600_000 });
     for (let number = 0; number < 1_000; number += 1) {
       rig.add({ expiresAtMs: inMs(rig, 86_400_000) });
       rig.answerAll(applied);
     }
+    expect(rig.engine.mutations.counts.pending).toBe(1);
     expect(rig.engine.mutations.expiries.size).toBeLessThan(100);
+
+    rig.wake();
+    expect(rig.settlements.at(-1)).toMatchObject({ kind: 'failed', deadLetter: { error: { code: 'EXPIRED' } } });
+  });
+
+  test('Q15 · it wakes for what comes first: the end of an undo window, or the time at which another expires', () => {
+    const rig = EngineRig.leading();
+    rig.add({ delayMs: 5_000 });
+    const never = rig.add({ delayMs: 60_000, expiresAtMs: inMs(rig, 9_000) });
+
+    rig.wake();
+    expect(rig.nowMs).toBe(1_005_000);
+    expect(rig.batches).toHaveLength(1);
+    rig.answerAll(applied);
+
+    rig.wake();
+    expect(rig.nowMs).toBe(1_009_000);
+    expect(rig.entry(never).phase.kind).toBe('failed');
   });
 });

@@ -273,3 +273,70 @@ describe('what stands on a dead letter that holds its lane', () => {
     expect(create.seq).toBe(2);
   });
 });
+
+describe('several dead letters in one lane', () => {
+  test('Q7 · one that expires behind another holds the lane from its own place on, when the first is let go', () => {
+    const rig = heldRig();
+    const [first, behind, expiring, last] = rig.addAll([
+      { lane: 'a' },
+      { lane: 'a' },
+      { lane: 'a', expiresAtMs: rig.moment().wallMs + 60_000 },
+      { lane: 'a' },
+    ]) as [MutationHeader, MutationHeader, MutationHeader, MutationHeader];
+    rig.answerAll(rejected);
+    rig.wake();
+    expect(rig.entry(expiring).phase).toMatchObject({ kind: 'failed', holdsLane: true });
+    expect([...rig.engine.mutations.schedule.heldBy()]).toEqual([['a', rig.entry(first)]]);
+
+    rig.input({ kind: 'discarded', ids: [first.id] });
+    rig.answerAll(applied);
+
+    expect(seqsOf(rig.lastBatch)).toEqual([behind.seq]);
+    expect(rig.waiting(last)).toMatchObject({ waitingFor: 'lane', error: { code: 'EXPIRED' } });
+    expect([...rig.engine.mutations.schedule.heldBy()]).toEqual([['a', rig.entry(expiring)]]);
+  });
+
+  test('Q7 · one that dies before another that holds the lane already is the first to be decided on', () => {
+    const rig = heldRig();
+    const [first, expiring, last] = rig.addAll([
+      { lane: 'a', delayMs: 120_000 },
+      { lane: 'a', expiresAtMs: rig.moment().wallMs + 60_000 },
+      { lane: 'a' },
+    ]) as [MutationHeader, MutationHeader, MutationHeader];
+    rig.wake();
+    rig.wake();
+    rig.answerAll(rejected);
+
+    expect(rig.engine.mutations.schedule.blockerOf(rig.entry(last))).toBe(rig.entry(first));
+    rig.input({ kind: 'discarded', ids: [first.id] });
+    expect(rig.engine.mutations.schedule.blockerOf(rig.entry(last))).toBe(rig.entry(expiring));
+  });
+
+  test('S12 · with two given up at once the lane waits until both are stored', () => {
+    const rig = EngineRig.leading();
+    rig.isStorageSlow = true;
+    rig.input({ kind: 'paused' });
+    const expiresAtMs = rig.moment().wallMs + 60_000;
+    const [first, second, last] = rig.addAll([{ lane: 'a', expiresAtMs }, { lane: 'a', expiresAtMs }, { lane: 'a' }]);
+    rig.wake();
+    rig.input({ kind: 'resumed' });
+
+    rig.input({ kind: 'settlementsStored', seqs: [first?.seq ?? 0] });
+    expect(rig.batches).toEqual([]);
+
+    rig.input({ kind: 'settlementsStored', seqs: [second?.seq ?? 0] });
+    expect(seqsOf(rig.lastBatch)).toEqual([last?.seq]);
+  });
+});
+
+test('Q7 · a creation that names no row takes nothing with it: those behind it in its lane go on', () => {
+  const rig = EngineRig.leading();
+  const [, behind] = rig.addAll([
+    { lane: 'a', operation: 'create' },
+    { lane: 'a', entity: { table: 'notes', id: '1' } },
+  ]);
+
+  rig.answerAll(rejected);
+
+  expect(seqsOf(rig.lastBatch)).toEqual([behind?.seq]);
+});

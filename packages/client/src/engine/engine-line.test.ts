@@ -619,3 +619,28 @@ describe('what a person has closed', () => {
     expect(rig.probeCount).toBe(0);
   });
 });
+
+describe('N5: the fleet begins again', () => {
+  test('N5 · a second probe that is answered while a device waits its turn does not move its turn', () => {
+    const rig = EngineRig.leading();
+    rig.add();
+    rig.answer({ kind: 'unavailable', error: ERROR, retryAfterMs: null });
+    for (let failures = 1; failures < 3; failures += 1) {
+      rig.wake();
+      rig.input(notReached);
+    }
+    rig.wake();
+    rig.input(reached);
+    const turnAtMs = rig.wakeAtMs;
+    expect(turnAtMs).toBe(rig.nowMs + 15_000);
+
+    rig.pass(1_000);
+    rig.random = () => 0.9;
+    rig.input(reached);
+
+    expect(rig.wakeAtMs).toBe(turnAtMs);
+    expect(rig.batches).toHaveLength(1);
+    rig.wake();
+    expect(rig.batches).toHaveLength(2);
+  });
+});

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { WireOutcome } from '../protocol/wire.ts';
 import type { MutationHeader } from '../mutation/record.ts';
 import { ACT, applied, ERROR, EngineRig, seqsOf } from './testing-engine/engine-rig.ts';
+import { nearKey } from './unconfirmed.ts';
 
 const rejected = ({ seq, id }: MutationHeader): WireOutcome => ({ seq, id, kind: 'rejected', error: ERROR });
 const refused = ({ seq, id }: MutationHeader): WireOutcome => ({ seq, id, kind: 'refused', error: ERROR });
@@ -60,6 +61,22 @@ describe('undo window', () => {
     rig.wake();
 
     expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+  });
+
+  test('Q15 · one before it in its lane that becomes known late goes when its own window ends, and then it goes in its turn', () => {
+    const rig = EngineRig.leading();
+    const early = { ...rig.header({ lane: 'a', delayMs: 5_000 }), createdAtMs: rig.moment().wallMs };
+    const late = rig.add({ lane: 'a', delayMs: 60_000 });
+    rig.input({ kind: 'found', headers: [early], deadLetters: [] });
+
+    rig.wake();
+    expect([rig.nowMs, seqsOf(rig.lastBatch)]).toEqual([1_005_000, [early.seq]]);
+    rig.answerAll(applied);
+    rig.wake();
+
+    expect([rig.nowMs, seqsOf(rig.lastBatch)]).toEqual([1_060_000, [late.seq]]);
+    rig.answerAll(applied);
+    expect(rig.wakeAtMs).toBeNull();
   });
 
   test('Q15 · asking to hurry does not shorten an undo window', () => {
@@ -462,4 +479,82 @@ test('Q8 · an orphan that another tab saw confirmed after all is left alone by 
   expect(rig.settlements).toEqual([]);
   expect(rig.engine.mutations.counts).toMatchObject({ pending: 1, failed: 0 });
   expect(rig.batches).toHaveLength(1);
+});
+
+describe('parents that become known, or are disposed of, when it is too late', () => {
+  test('Q8 · one that is on its way is not held back by a parent that is added only now', () => {
+    const rig = EngineRig.leading();
+    const child = rig.add({ lane: 'b', dependsOn: ['parent'] });
+    rig.add({ id: 'parent', lane: 'a' });
+    expect(rig.entry(child).phase.kind).toBe('sending');
+
+    rig.answerAll(({ seq, id }) => ({ seq, id, kind: 'deferred' }));
+
+    expect(rig.waiting(child).waitingFor).toBe('backoff');
+    expect(rig.engine.mutations.counts).toMatchObject({ pending: 2, failed: 0 });
+  });
+
+  test('Q8 · one that is on its way when its parent is disposed of is judged by its answer', () => {
+    const rig = EngineRig.leading();
+    const [child, waiting] = rig.addAll([
+      { lane: 'b', dependsOn: ['parent'] },
+      { lane: 'b', dependsOn: ['parent'] },
+    ]);
+
+    rig.input({ kind: 'discarded', ids: ['parent'] });
+    expect(child && rig.entry(child).phase.kind).toBe('sending');
+    expect(waiting && rig.entry(waiting).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+
+    rig.answerAll(applied);
+    expect(rig.settlements.at(-1)).toMatchObject({ kind: 'completed', record: { id: child?.id } });
+  });
+
+  test('Q8 · one that stands on a parent and on its child as well dies once, with one dead letter', () => {
+    const rig = EngineRig.leading();
+    const parent = rig.add({ lane: 'a' });
+    const child = rig.add({ lane: 'b', dependsOn: [parent.id] });
+    const both = rig.add({ lane: 'c', dependsOn: [parent.id, child.id] });
+
+    rig.answerAll(rejected);
+
+    expect(rig.settlements.map((each) => (each.kind === 'failed' ? each.deadLetter.header.id : each.kind))).toEqual([
+      parent.id,
+      child.id,
+      both.id,
+    ]);
+  });
+
+  test('Q8 · parents that nobody knows are asked for, and not those of one that was retried', () => {
+    const rig = new EngineRig();
+    const [retried, fresh, known] = [
+      { ...rig.header({ dependsOn: ['gone 1'] }), generation: 1 },
+      rig.header({ dependsOn: ['gone 2', 'm3'] }),
+      rig.header(),
+    ];
+    rig.input({ kind: 'found', headers: [retried, fresh, known], deadLetters: [] });
+
+    expect(rig.engine.mutations.unknownParentIds).toEqual(['gone 2']);
+  });
+});
+
+test("Q10 · one that was confirmed, or rewritten into something else, is nobody's duplicate any more", () => {
+  const rig = EngineRig.leading();
+  rig.input({ kind: 'paused' });
+  const [first, second] = rig.addAll([
+    { lane: 'calls', dedupeKey: 'line 1', dedupeNear: [100] },
+    { lane: 'calls', dedupeKey: 'line 1', dedupeNear: [200] },
+  ]);
+  const near = (atMs: number): readonly string[] =>
+    rig.engine.mutations.near
+      .find(nearKey({ lane: 'calls', type: 'note.save', dedupeKey: 'line 1' }), [atMs], [1])
+      .map(({ header }) => header.id);
+  expect([near(100), near(200)]).toEqual([[first?.id], [second?.id]]);
+
+  if (second === undefined) throw new Error('Two were added.');
+  rig.input({ kind: 'amended', headers: [{ ...second, revision: 1, dedupeNear: [300] }] });
+  expect([near(200), near(300)]).toEqual([[], [second.id]]);
+
+  rig.input({ kind: 'resumed' });
+  rig.answerAll(applied);
+  expect(near(100)).toEqual([]);
 });

@@ -66,6 +66,43 @@ describe('slots', () => {
     expect(seqsOf(rig.lastBatch)).toEqual([other.seq]);
   });
 
+  test('Q8 · a second value that is to be filled in meanwhile does not keep the others back for longer', () => {
+    const { rig, parent } = withChild();
+    const second = rig.add({ lane: 'second parent' });
+    rig.add({ lane: 'second placeholder', dependsOn: [second.id], slots: [slotOf(second.id)] });
+    const other = rig.add({ lane: 'another' });
+    rig.input({ kind: 'paused' });
+    rig.answerAll(applied);
+    rig.input({ kind: 'settlementsStored', seqs: [parent.seq] });
+    rig.pass(9_000);
+    rig.input({
+      kind: 'settledElsewhere',
+      settlements: [
+        {
+          kind: 'completed',
+          record: {
+            id: second.id,
+            seq: second.seq,
+            type: second.type,
+            entity: null,
+            createdAtMs: 1,
+            confirmedAtMs: 2,
+            attemptCount: 1,
+          },
+          result: null,
+          wasRepeat: false,
+        },
+      ],
+    });
+    rig.input({ kind: 'resumed' });
+    expect(rig.batches).toHaveLength(1);
+
+    rig.wake();
+
+    expect(rig.nowMs).toBe(1_010_000);
+    expect(seqsOf(rig.lastBatch)).toEqual([other.seq]);
+  });
+
   test('Q8 · found after a restart it cannot have been sent, and is filled in once this tab delivers', () => {
     const rig = new EngineRig();
     const child = rig.header({ dependsOn: ['confirmed'], slots: [slotOf('confirmed')] });

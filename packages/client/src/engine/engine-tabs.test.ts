@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { CompletedRecord, DeadLetter, MutationHeader } from '../mutation/record.ts';
-import { applied, EngineRig, ERROR, refused, rejected, seqsOf } from './testing-engine/engine-rig.ts';
+import { ACT, applied, EngineRig, ERROR, refused, rejected, seqsOf } from './testing-engine/engine-rig.ts';
 
 function completedRecord({ id, seq, type }: MutationHeader): CompletedRecord {
   return { id, seq, type, entity: null, createdAtMs: 1, confirmedAtMs: 2, attemptCount: 1 };
@@ -351,4 +351,47 @@ test('Q19 · what came to the head of its lane while another tab had it on its w
   rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 2 });
 
   expect(seqsOf(rig.lastBatch)).toEqual([second.seq]);
+});
+
+describe('news that come before what they are about, or too late', () => {
+  test('Q21 · a tab that does not deliver takes over a rewritten one, and stores nothing', () => {
+    const rig = new EngineRig();
+    const header = rig.add({ payloadBytes: 100 });
+    const stranger = rig.header();
+
+    rig.input({
+      kind: 'amended',
+      headers: [
+        { ...stranger, revision: 1 },
+        { ...header, revision: 1, payloadBytes: 250 },
+      ],
+    });
+
+    expect(rig.entry(header).header.revision).toBe(1);
+    expect(rig.engine.mutations.get(stranger.id), 'it is found in the store').toBeUndefined();
+    expect(rig.engine.mutations.counts).toMatchObject({ pending: 1, pendingBytes: 250 });
+    expect(rig.settlements).toEqual([]);
+  });
+
+  test('S10 · what does not read in a tab that does not deliver may have been settled: it gives nothing up', () => {
+    const rig = new EngineRig();
+    const header = rig.add();
+
+    rig.input({ kind: 'givenUp', seqs: [header.seq], error: ERROR });
+
+    expect(rig.entry(header).phase.kind).toBe('waiting');
+    expect(rig.settlements).toEqual([]);
+  });
+
+  test('Q14 · one that another tab has taken back is gone here, and its lane goes on', () => {
+    const rig = new EngineRig();
+    const [undone, next] = rig.addAll([{ lane: 'a' }, { lane: 'a' }]) as [MutationHeader, MutationHeader];
+    const settlement = { kind: 'cancelled', header: undone, cancelledAtMs: 1, reason: 'takenBack', act: ACT } as const;
+
+    rig.input({ kind: 'settledElsewhere', settlements: [settlement] });
+
+    expect(rig.engine.mutations.get(undone.id)).toBeUndefined();
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 2 });
+    expect(seqsOf(rig.lastBatch)).toEqual([next.seq]);
+  });
 });

@@ -1,6 +1,5 @@
 import type { MutationHeader } from '../mutation/record.ts';
 import { type JsonObject, LIMITS, type WireError, type WireOutcome } from '../protocol/wire.ts';
-import { assertNever } from './assert-never.ts';
 import type { EngineEffect, EngineInput, GateInput, Moment, Settlement, Waiting, WaitingFor } from './engine-io.ts';
 import { conflictAmendId, dueAtMs, type Entry, hasOpenParents, isInConflict } from './entry.ts';
 import { Gates } from './gates.ts';
@@ -53,7 +52,7 @@ export class Engine {
   constructor(rules: EngineRules) {
     this.mutations = new Unconfirmed((type) => rules.onDeadLetter(type) !== 'continue');
     this.verdicts = new Verdicts(this.mutations, rules);
-    this.policies = new PolicyGate(rules.policyOf ?? (() => null));
+    this.policies = new PolicyGate(rules.policyOf);
     this.mutations.schedule.isHeldBack = (entry) => this.policies.holds(entry);
   }
 
@@ -251,7 +250,8 @@ export class Engine {
         for (const entry of [...mutations.kept]) {
           if (entry.amendId !== input.amendId) continue;
           mutations.letGo(entry, moment.nowMs);
-          if (this.isLeader) this.settle(this.verdicts.rebase(entry));
+          // Only the tab that delivers keeps anything back.
+          this.settle(this.verdicts.rebase(entry));
         }
         return;
       case 'superseded':
@@ -328,9 +328,6 @@ export class Engine {
         return;
       case 'conditions':
         this.policies.conditions = input.conditions;
-        return;
-      default:
-        assertNever(input);
     }
   }
 
@@ -542,9 +539,6 @@ export class Engine {
         return;
       case 'batchRefused':
         this.takeBatchRefusal(entries, answer.error, moment);
-        return;
-      default:
-        assertNever(answer);
     }
   }
 

@@ -45,3 +45,22 @@ test('Q7 · taking out one that is not in the lane changes nothing', () => {
   expect(lane.head).toBe(first);
   expect(lane.size).toBe(1);
 });
+
+test('Q11 · the newest of a lane is known, and the newest of a kind, also after others have left', () => {
+  const lane = new Lane('a');
+  const [first, second, third] = [entryAt(1), entryAt(2), entryAt(3)];
+  expect(lane.tail).toBeUndefined();
+  for (const entry of [first, second, third]) lane.insert(entry);
+  lane.remove(first);
+
+  expect(lane.tail).toBe(third);
+  expect(lane.findLast(({ header }) => header.seq < 3)).toBe(second);
+  expect(
+    lane.findLast(({ header }) => header.seq < 2),
+    'it has left',
+  ).toBeUndefined();
+
+  lane.remove(second);
+  lane.remove(third);
+  expect(lane.tail).toBeUndefined();
+});

@@ -38,7 +38,7 @@ export class Lane {
 
   /** The newest. */
   get tail(): Entry | undefined {
-    return this.size === 0 ? undefined : this.entries.at(-1);
+    return this.entries.at(-1);
   }
 
   /** Whether one of high priority waits here. */
@@ -68,8 +68,8 @@ export class Lane {
   /** The first one for which this holds; looks no further. */
   find(isWanted: (entry: Entry) => boolean): Entry | undefined {
     for (let index = this.first; index < this.entries.length; index += 1) {
-      const entry = this.entries[index];
-      if (entry !== undefined && isWanted(entry)) return entry;
+      const entry = this.entries[index] as Entry;
+      if (isWanted(entry)) return entry;
     }
     return undefined;
   }
@@ -77,8 +77,8 @@ export class Lane {
   /** The last one for which this holds; looks no further. */
   findLast(isWanted: (entry: Entry) => boolean): Entry | undefined {
     for (let index = this.entries.length - 1; index >= this.first; index -= 1) {
-      const entry = this.entries[index];
-      if (entry !== undefined && isWanted(entry)) return entry;
+      const entry = this.entries[index] as Entry;
+      if (isWanted(entry)) return entry;
     }
     return undefined;
   }

@@ -33,3 +33,30 @@ test('Q10 · finds exactly those near in every number, of the same key, the earl
     { numRuns: 500 },
   );
 });
+
+test('Q10 · a type that compares no numbers compares the key alone', () => {
+  const index = new NearIndex<string>();
+  index.add('line 1', [], 1, 'first');
+  index.add('line 1', [], 2, 'second');
+  expect(index.find('line 1', [], [])).toEqual(['first', 'second']);
+  index.remove('line 1', [], 'first');
+  expect(index.find('line 1', [], [])).toEqual(['second']);
+});
+
+test('Q10 · one that an earlier version of the app described by other numbers is near to none', () => {
+  const index = new NearIndex<string>();
+  index.add('line 1', [7], 1, 'by its time');
+  index.add('line 1', [7, 3], 2, 'by time and duration');
+  expect(index.find('line 1', [7, 3], [1, 1])).toEqual(['by time and duration']);
+  expect(index.find('line 1', [7], [1])).toEqual(['by its time']);
+});
+
+test('Q10 · taking out one that is not there changes nothing', () => {
+  const index = new NearIndex<string>();
+  index.add('line 1', [7], 1, 'first');
+
+  index.remove('line 1', [7], 'a stranger');
+  index.remove('line 2', [7], 'first');
+
+  expect(index.find('line 1', [7], [0])).toEqual(['first']);
+});

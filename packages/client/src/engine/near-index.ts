@@ -1,5 +1,7 @@
 /** What is compared with tolerance: the numbers of one, in the order that its type gives them. */
 interface Listed<Item> {
+  /** The first number; all are alike in it when a type compares none. */
+  readonly first: number;
   readonly values: readonly number[];
   /** Who came first. */
   readonly order: number;
@@ -17,16 +19,16 @@ export class NearIndex<Item> {
   add(key: string, values: readonly number[], order: number, item: Item): void {
     const list = this.byKey.get(key) ?? [];
     this.byKey.set(key, list);
-    list.splice(firstFrom(list, values[0] ?? 0), 0, { values, order, item });
+    const [first = 0] = values;
+    list.splice(firstFrom(list, first), 0, { first, values, order, item });
   }
 
   remove(key: string, values: readonly number[], item: Item): void {
     const list = this.byKey.get(key) ?? [];
-    for (let at = firstFrom(list, values[0] ?? 0); at < list.length; at += 1) {
-      if (list[at]?.item !== item) continue;
-      list.splice(at, 1);
-      break;
-    }
+    const [first = 0] = values;
+    let at = firstFrom(list, first);
+    while (at < list.length && list[at]?.item !== item) at += 1;
+    list.splice(at, 1);
     if (list.length === 0) this.byKey.delete(key);
   }
 
@@ -38,11 +40,9 @@ export class NearIndex<Item> {
     const found: Listed<Item>[] = [];
     for (let at = firstFrom(list, value - tolerance); at < list.length; at += 1) {
       const each = list[at] as Listed<Item>;
-      if ((each.values[0] ?? 0) > value + tolerance) break;
-      const isNear = values.every(
-        (own, index) => Math.abs((each.values[index] ?? 0) - own) <= (tolerances[index] ?? 0),
-      );
-      if (isNear && each.values.length === values.length) found.push(each);
+      if (each.first > value + tolerance) break;
+      // One that was kept by an earlier version of the app may have been described by other numbers.
+      if (each.values.length === values.length && isNear(each.values, values, tolerances)) found.push(each);
     }
     return found.sort((left, right) => left.order - right.order).map(({ item }) => item);
   }
@@ -54,8 +54,13 @@ function firstFrom<Item>(list: readonly Listed<Item>[], value: number): number {
   let high = list.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (((list[middle] as Listed<Item>).values[0] ?? 0) < value) low = middle + 1;
+    if ((list[middle] as Listed<Item>).first < value) low = middle + 1;
     else high = middle;
   }
   return low;
+}
+
+/** All three are of one length. */
+function isNear(left: readonly number[], right: readonly number[], tolerances: readonly number[]): boolean {
+  return left.every((value, index) => Math.abs(value - (right[index] as number)) <= (tolerances[index] as number));
 }

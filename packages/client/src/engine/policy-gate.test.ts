@@ -166,3 +166,28 @@ test('N4 · a schedule sends all that waits, every so often', () => {
   expect(rig.nowMs).toBe(1_060_000);
   expect(sentIds(rig)).toEqual(['m1', 'm2', 'm3']);
 });
+
+test('N4 · with a type that waits for Wi-Fi and one that does not, only the first is waited for', () => {
+  const [big, plain] = [completePolicy('wifiPreferred'), completePolicy({ inBackground: 'hold' })];
+  const rig = new EngineRig({ jitter: 'none' }, (type) => (type.startsWith('big') ? big : plain));
+  rig.input({ kind: 'conditions', conditions: { connection: 'cellular', appState: 'active' } });
+  rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
+  const [small, first] = rig.addAll([{ type: 'note.save' }, BIG, BIG]);
+  rig.answerAll(applied);
+
+  expect(sentIds(rig)).toEqual([small?.id]);
+  expect(first && rig.waiting(first)).toEqual({ waitingFor: 'policy', error: null, untilMs: DAY_MS });
+  expect(rig.wakeAtMs).toBe(DAY_MS);
+});
+
+test('N4 · it wakes for what comes first: the end of an undo window, or the time a policy names', () => {
+  const rig = onTheRoad();
+  rig.addAll([BIG, BIG, { delayMs: 5_000 }]);
+  expect(rig.wakeAtMs).toBe(1_005_000);
+
+  rig.wake();
+
+  expect(sentIds(rig)).toEqual(['m3']);
+  rig.answerAll(applied);
+  expect(rig.wakeAtMs).toBe(DAY_MS);
+});

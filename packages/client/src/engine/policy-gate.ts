@@ -90,9 +90,9 @@ export class PolicyGate {
     return standing !== null && !standing.isOpen && header.seq > standing.forGoodSeq;
   }
 
-  /** When what it is held back by is looked at again (monotonic). */
+  /** When the policy that holds it back is looked at again (monotonic). */
   checkAtMs({ header }: Entry): number | null {
-    return this.standingOf(header.type)?.checkAtMs ?? null;
+    return (this.standingOf(header.type) as Standing).checkAtMs;
   }
 
   /** Of all policies. */

@@ -17,7 +17,7 @@ export class Schedule {
   private readonly holds = new Map<number, readonly string[]>();
   private readonly heldLanes = new Map<string, number>();
   /** Dead letters that a person must decide on before anything behind them goes, by lane, in the order of their places. */
-  private readonly blockers = new Map<string, readonly Entry[]>();
+  private readonly blockers = new Map<string, readonly [Entry, ...Entry[]]>();
   /** Whether a policy keeps it from being sent now. */
   isHeldBack: (entry: Entry) => boolean = () => false;
   /** Lanes that only a policy keeps from being ready. */
@@ -55,7 +55,7 @@ export class Schedule {
 
   /** Of each lane that is held by dead letters, its name and the first of them. */
   *heldBy(): Iterable<readonly [string, Entry]> {
-    for (const [name, [first]] of this.blockers) if (first !== undefined) yield [name, first];
+    for (const [name, blockers] of this.blockers) yield [name, blockers[0]];
   }
 
   /** Those behind it in its lanes; looks at the whole of them. */
@@ -72,7 +72,7 @@ export class Schedule {
   /** Nothing behind this dead letter goes before it is unblocked. */
   block(entry: Entry): void {
     for (const name of lanesOf(entry.header)) {
-      const blockers = [...(this.blockers.get(name) ?? []), entry];
+      const blockers: [Entry, ...Entry[]] = [entry, ...(this.blockers.get(name) ?? [])];
       blockers.sort((left, right) => placeOf(left.header) - placeOf(right.header));
       this.blockers.set(name, blockers);
     }
@@ -80,9 +80,9 @@ export class Schedule {
 
   unblock(entry: Entry, nowMs: number): void {
     for (const name of lanesOf(entry.header)) {
-      const left = (this.blockers.get(name) ?? []).filter((each) => each !== entry);
-      if (left.length > 0) this.blockers.set(name, left);
-      else this.blockers.delete(name);
+      const [first, ...more] = (this.blockers.get(name) ?? []).filter((each) => each !== entry);
+      if (first === undefined) this.blockers.delete(name);
+      else this.blockers.set(name, [first, ...more]);
     }
     this.freed(entry, nowMs);
   }
@@ -139,7 +139,6 @@ export class Schedule {
 
   /** Nothing of its lanes goes before `unhold` is called with its number. */
   hold(header: Entry['header']): void {
-    if (this.holds.has(header.seq)) return;
     const names = lanesOf(header);
     this.holds.set(header.seq, names);
     for (const name of names) this.heldLanes.set(name, (this.heldLanes.get(name) ?? 0) + 1);
@@ -149,7 +148,7 @@ export class Schedule {
     const names = this.holds.get(seq) ?? [];
     this.holds.delete(seq);
     for (const name of names) {
-      const left = (this.heldLanes.get(name) ?? 1) - 1;
+      const left = (this.heldLanes.get(name) as number) - 1;
       if (left > 0) this.heldLanes.set(name, left);
       else this.heldLanes.delete(name);
       const lane = this.lanes.get(name);

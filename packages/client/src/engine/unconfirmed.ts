@@ -1,4 +1,4 @@
-import { type DeadLetter, type MutationHeader, placeOf } from '../mutation/record.ts';
+import { type DeadLetter, type EditHeader, type MutationHeader, placeOf } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
 import type { Entry, RowLeft } from './entry.ts';
 import { Expiries } from './expiries.ts';
@@ -422,8 +422,9 @@ export class Unconfirmed {
   /** The first edit behind it of the same row, in its lane, that was made on one of these versions. */
   editMadeOn(header: MutationHeader, { sinceVersion, untilVersion }: RowLeft): Entry | undefined {
     return this.edits.get(editKey(header))?.find(({ header: other }) => {
-      const madeOn = other.edit?.baseRowVersion ?? null;
-      return placeOf(other) > placeOf(header) && madeOn !== null && madeOn >= sinceVersion && madeOn <= untilVersion;
+      // Only edits are listed here. One that is held to no version was made on none.
+      const madeOn = (other.edit as EditHeader).baseRowVersion ?? Number.NEGATIVE_INFINITY;
+      return placeOf(other) > placeOf(header) && madeOn >= sinceVersion && madeOn <= untilVersion;
     });
   }
 
@@ -439,8 +440,8 @@ export class Unconfirmed {
       before !== undefined && before.rowVersion >= left.sinceVersion && before.rowVersion <= left.untilVersion;
     const sinceVersion = isNext ? Math.min(before.sinceVersion, left.sinceVersion) : left.sinceVersion;
     this.rowsLeft.set(key, { ...left, sinceVersion });
-    const [oldest] = this.rowsLeft.keys();
-    if (this.rowsLeft.size > ROWS_LEFT_COUNT && oldest !== undefined) this.rowsLeft.delete(oldest);
+    const [oldest = key] = this.rowsLeft.keys();
+    if (this.rowsLeft.size > ROWS_LEFT_COUNT) this.rowsLeft.delete(oldest);
   }
 
   leftOf(header: MutationHeader): RowLeft | null {

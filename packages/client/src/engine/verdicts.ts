@@ -3,7 +3,6 @@ import type { DeliveryPolicy } from '../mutation/delivery-policy.ts';
 import type { AttemptRecord, MutationHeader } from '../mutation/record.ts';
 import { keptResult } from '../mutation/slots.ts';
 import type { Json, WireError, WireOutcome } from '../protocol/wire.ts';
-import { assertNever } from './assert-never.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Moment, Settlement } from './engine-io.ts';
 import { conflictAmendId, type Entry, type RowLeft } from './entry.ts';
@@ -16,8 +15,8 @@ export interface EngineRules {
   readonly keepsResult: (type: string) => boolean;
   /** What a type says of its lane; the default for one that is not declared. */
   readonly onDeadLetter: (type: string) => DeadLetterPolicy;
-  /** What holds mutations of a type back; null for nothing. @default nothing */
-  readonly policyOf?: (type: string) => Required<DeliveryPolicy> | null;
+  /** What holds mutations of a type back; null for nothing. */
+  readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
 }
 
 /** Why something that has had no effect will have none. */
@@ -57,8 +56,6 @@ export class Verdicts {
       case 'deferred':
         this.putOff(entry, moment);
         return [];
-      default:
-        return assertNever(outcome);
     }
   }
 

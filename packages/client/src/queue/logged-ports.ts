@@ -6,11 +6,15 @@ import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Json } from '../protocol/wire.ts';
 import { type DebugLog, errorData, type LogCategory, type LogData, safeCode } from '../telemetry/debug-log.ts';
+import { readAnswer } from './read-answer.ts';
 
 /** A list in the log names this many at most. */
 const LISTED_COUNT = 20;
 
-/** Tells the log what goes through the transport: counts, numbers and codes, never what is carried. */
+/**
+ * Tells the log what goes through the transport: counts, numbers and codes, never what is carried. Rejects with
+ * `UNREADABLE_ANSWER` when the app's transport gave none of the answers that there are.
+ */
 export function loggedTransport(transport: Transport, log: DebugLog, clock: Clock): Transport {
   return {
     async send(request, options) {
@@ -20,7 +24,7 @@ export function loggedTransport(transport: Transport, log: DebugLog, clock: Cloc
       const hasToken = options.token !== null;
       log.note('delivery', 'send', { count: mutations.length, seqs, acknowledgedFloor, hasToken });
       try {
-        const answer = await transport.send(request, options);
+        const answer = readAnswer(await transport.send(request, options));
         log.note('delivery', 'answer', { ...answerData(answer), durationMs: clock.nowMs() - startedAtMs });
         return answer;
       } catch (error) {

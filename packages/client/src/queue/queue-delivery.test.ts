@@ -287,6 +287,33 @@ describe('delivery', () => {
     expect(errors).toEqual(['Its own mistake.']);
   });
 
+  test.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['an answer of no kind that there is', { kind: 'ok' }],
+    ['no list of outcomes', { kind: 'answered' }],
+    ['an outcome of no kind that there is', { kind: 'answered', outcomes: [{ seq: 1, kind: 'accepted' }] }],
+    ['an outcome that is none', { kind: 'answered', outcomes: [null] }],
+  ])('R9 · a transport that gives %s is reported, and the same id goes again', async (_, answer) => {
+    const device = new TestDevice();
+    let callCount = 0;
+    const queue = await device.open({
+      transport: {
+        send: (request, options) => {
+          callCount += 1;
+          return callCount === 1 ? Promise.resolve(answer as never) : device.server.transport.send(request, options);
+        },
+      },
+    });
+    const codes: string[] = [];
+    queue.onError(({ code }) => codes.push(code));
+
+    const { settled } = await queue.add(note('a'));
+    await device.clock.pass(10_000);
+
+    expect(await settled).toMatchObject({ status: 'completed' });
+    expect([codes, callCount]).toEqual([['UNREADABLE_ANSWER'], 2]);
+  });
+
   test('Q1 · offline to online delivers everything, in order, each once', async () => {
     const device = new TestDevice();
     const queue = await device.open();

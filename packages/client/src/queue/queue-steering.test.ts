@@ -36,6 +36,22 @@ describe('acts on many', () => {
     expect(await queue.retryFailed()).toEqual(NOTHING);
   });
 
+  test('Q14 · who retries it wants it sent now: its undo window is over, whatever the clock says', async () => {
+    const device = new TestDevice();
+    device.server.judge = () => 'rejected';
+    const queue = await device.open();
+    const { id, settled } = await queue.add({ ...note('a'), delayMs: 5_000 });
+    await device.clock.pass(5_000);
+    expect((await settled).status).toBe('failed');
+    device.server.judge = () => 'applied';
+    device.clock.wallOffsetMs -= 3_600_000;
+
+    await queue.retry(id);
+    await device.clock.settle();
+
+    expect(device.server.effects).toEqual([id]);
+  });
+
   test.each([
     { filter: { lane: 'notes:b' }, touched: [1] },
     {

@@ -516,6 +516,7 @@ export class QueueStore {
               place,
               generation: generation + 1,
               attempts: [],
+              delayMs: 0,
               expiresAtMs: null,
               // A conflict that nobody has decided is looked at anew.
               ...(header.edit === undefined ? {} : { edit: { ...header.edit, conflict: null } }),

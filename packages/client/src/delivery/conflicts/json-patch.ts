@@ -1,7 +1,7 @@
-import { applyPatch, createPatch, type Operation } from 'rfc6902';
+import { applyPatch, createPatch } from 'rfc6902';
 import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { Json, JsonObject } from '../../protocol/wire.ts';
-import { isJsonObject, isSameJson, ownField } from './same-json.ts';
+import { isJsonObject, ownField } from './same-json.ts';
 import { hasUnsafeKey, isUnsafeKey, unsafeKey } from './unsafe-key.ts';
 
 /**
@@ -13,6 +13,8 @@ export type JsonPatchOperation =
   | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: Json }
   | { readonly op: 'remove'; readonly path: string }
   | { readonly op: 'move' | 'copy'; readonly path: string; readonly from: string };
+
+type Step = Exclude<JsonPatchOperation, { readonly op: 'move' | 'copy' }>;
 
 /** Reads a patch. Throws `UNSAFE_KEY`, or `INVALID_PATCH` for what RFC 6902 does not allow. */
 export function parseJsonPatch(patch: Json): JsonPatch {
@@ -47,12 +49,14 @@ export function parseJsonPatch(patch: Json): JsonPatch {
  */
 export function applyJsonPatch(document: JsonObject, patch: JsonPatch): Json {
   if (hasUnsafeKey(document)) throw unsafeKey('a document with such a field');
-  const root = { document: structuredClone(document) };
+  const root: { readonly document: Json } = { document: structuredClone(document) };
   for (const operation of parseJsonPatch(patch as readonly Json[])) {
-    checkFit(root.document, operation);
-    // The document is a field of something, so that replacing all of it is an operation like any other.
-    const [failure] = applyPatch(root, [rooted(operation)]);
-    if (failure !== null && failure !== undefined) throw invalidPatch(failure.message);
+    for (const step of stepsOf(root.document, operation)) {
+      checkFit(root.document, step);
+      // The document is a field of something, so that replacing all of it is an operation like any other.
+      const [failure] = applyPatch(root, [{ ...step, path: `/document${step.path}` }]);
+      if (failure) throw invalidPatch(failure.message);
+    }
   }
   return root.document;
 }
@@ -84,31 +88,39 @@ function pointerOf(operation: JsonObject, field: 'path' | 'from', index: number)
   return pointer;
 }
 
-function rooted(operation: JsonPatchOperation): Operation {
-  const path = `/document${operation.path}`;
-  return 'from' in operation ? { ...operation, path, from: `/document${operation.from}` } : { ...operation, path };
+/** Moving is taking out and then adding, which after that may have another place to go to; copying is adding. */
+function stepsOf(document: Json, operation: JsonPatchOperation): readonly Step[] {
+  if (!('from' in operation)) return [operation];
+  const { op, from, path } = operation;
+  const value = expectThere(document, from);
+  if (op === 'copy') return [{ op: 'add', path, value }];
+  if (path.startsWith(`${from}/`)) throw invalidPatch(`${path} lies within what is moved`);
+  return [
+    { op: 'remove', path: from },
+    { op: 'add', path, value },
+  ];
 }
 
 /** What the library is lenient about: what must be there, is there, as a field of its own or a plain index. */
-function checkFit(document: Json, operation: JsonPatchOperation): void {
-  const { op, path } = operation;
-  if (op === 'move' && path.startsWith(`${operation.from}/`)) throw invalidPatch(`${path} lies within what is moved`);
-  if ((op === 'move' || op === 'remove') && (op === 'move' ? operation.from : path) === '')
-    throw invalidPatch('all of it cannot be taken out');
-  if (op === 'move' || op === 'copy') expectThere(document, pointerSegments(operation.from), operation.from);
-  const segments = pointerSegments(path);
-  if (op !== 'add' && op !== 'move' && op !== 'copy') expectThere(document, segments, path);
-  else if (segments.length > 0) expectRoom(valueAt(document, segments.slice(0, -1)), segments.at(-1) ?? '', path);
-  if (op === 'test' && !isSameJson(valueAt(document, segments), operation.value))
-    throw invalidPatch(`the test of ${path} failed`);
+function checkFit(document: Json, { op, path }: Step): void {
+  if (op === 'remove' && path === '') throw invalidPatch('all of it cannot be taken out');
+  if (op === 'add') expectRoom(document, path);
+  else expectThere(document, path);
 }
 
-function expectThere(document: Json, segments: readonly string[], pointer: string): void {
-  if (valueAt(document, segments) === undefined) throw invalidPatch(`there is nothing at ${pointer}`);
+function expectThere(document: Json, pointer: string): Json {
+  const value = valueAt(document, pointerSegments(pointer));
+  if (value === undefined) throw invalidPatch(`there is nothing at ${pointer}`);
+  return value;
 }
 
 /** Whether something may be put there: a field of an object, or an index of an array up to its end. */
-function expectRoom(parent: Json | undefined, last: string, pointer: string): void {
+function expectRoom(document: Json, pointer: string): void {
+  const segments = pointerSegments(pointer);
+  const last = segments.at(-1);
+  // All of it is replaced.
+  if (last === undefined) return;
+  const parent = valueAt(document, segments.slice(0, -1));
   if (isJsonObject(parent)) return;
   const isRoom = Array.isArray(parent) && (last === '-' || (INDEX.test(last) && Number(last) <= parent.length));
   if (!isRoom) throw invalidPatch(`there is no room at ${pointer}`);

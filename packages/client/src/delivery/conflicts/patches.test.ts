@@ -70,10 +70,43 @@ describe('JSON Patch', () => {
     ['an unknown operation', { a: 1 }, [{ op: 'spam', path: '/a' }]],
     ['a missing value', { a: 1 }, [{ op: 'add', path: '/a' }]],
     ['what is no array', { a: 1 }, { op: 'remove', path: '/a' }],
+    ['an operation that is no object', { a: 1 }, ['remove /a']],
+    ['a pointer that is no text', { a: 1 }, [{ op: 'remove', path: 7 }]],
+    ['to take out all of it', { a: 1 }, [{ op: 'remove', path: '' }]],
+    ['to move all of it', { a: 1 }, [{ op: 'move', from: '', path: '/a' }]],
+    ['to copy what is not there', { a: 1 }, [{ op: 'copy', from: '/b', path: '/a' }]],
+    [
+      'a move to behind the end, as it is when the moved item is out',
+      { a: [1, 2, 3] },
+      [{ op: 'move', from: '/a/0', path: '/a/3' }],
+    ],
+    [
+      'a test of what is alike but not the same',
+      { a: { b: [1, { c: 2 }] } },
+      [{ op: 'test', path: '/a', value: { b: [1, { c: 3 }] } }],
+    ],
   ])('C3 · refuses %s', (_, document, patch) => {
     const before = structuredClone(document);
     expect(() => apply(document, patch)).toThrow(expect.objectContaining({ code: 'INVALID_PATCH' }));
     expect(document).toEqual(before);
+  });
+
+  test('C3 · all of a document can be tested, replaced and copied', () => {
+    expect(
+      apply({ a: 1 }, [
+        { op: 'test', path: '', value: { a: 1 } },
+        { op: 'copy', from: '', path: '/before' },
+        { op: 'add', path: '/after', value: true },
+      ]),
+    ).toEqual({ a: 1, before: { a: 1 }, after: true });
+    expect(apply({ a: 1 }, [{ op: 'add', path: '', value: { b: 2 } }])).toEqual({ b: 2 });
+    expect(apply({ a: 1 }, [{ op: 'replace', path: '', value: [1] }])).toEqual([1]);
+  });
+
+  test('C3 · items are moved within a list as they stand when the moved one is out', () => {
+    expect(apply({ a: [1, { b: 2 }, { c: 3 }] }, [{ op: 'move', from: '/a/0', path: '/a/1/was' }])).toEqual({
+      a: [{ b: 2 }, { c: 3, was: 1 }],
+    });
   });
 
   test('C3 · the patch from one row to another makes the other of it', () => {
@@ -133,6 +166,13 @@ describe('merge patch', () => {
 });
 
 describe('prototypes', () => {
+  test('C3 · a document with a field of an unsafe name is not patched', () => {
+    const document = JSON.parse('{"a":{"__proto__":{"polluted":1}}}') as JsonObject;
+    expect(() => apply(document, [{ op: 'add', path: '/b', value: 1 }])).toThrow(
+      expect.objectContaining({ code: 'UNSAFE_KEY' }),
+    );
+  });
+
   const unsafe = fc.constantFrom('__proto__', 'constructor', 'prototype');
   /** Nested at random, in arrays and objects, with one of the names somewhere. */
   const hostile: fc.Arbitrary<Json> = fc.letrec<{ value: Json; inner: Json }>((tie) => ({

@@ -61,6 +61,20 @@ describe('what becomes of an edit in conflict', () => {
       kind: 'unresolved',
       fields: [['name']],
     });
+    expect(resolveConflict(undefined, edit()), 'nothing that both have changed').toEqual({
+      kind: 'unresolved',
+      fields: [],
+    });
+  });
+
+  test('C1 · without the version that the edit was made on, all fields that differ are in conflict', () => {
+    const theirs = { name: 'Moss', beds: 3 };
+    for (const strategy of ['merge', undefined] as const) {
+      expect(resolveConflict(strategy, edit({ base: null, mine: { name: 'Bergen', beds: 3 }, theirs }))).toEqual({
+        kind: 'unresolved',
+        fields: [['name']],
+      });
+    }
   });
 });
 

@@ -63,6 +63,24 @@ describe('three-way merge', () => {
     });
   });
 
+  test('C1 · an object that both sides put where there was none, or nothing, is merged field by field', () => {
+    for (const base of [{}, { box: null }]) {
+      expect(mergeThreeWay({ base, mine: { box: { a: 1, b: 2 } }, theirs: { box: { b: 2, c: 3 } } })).toEqual({
+        kind: 'merged',
+        payload: { box: { a: 1, b: 2, c: 3 } },
+      });
+    }
+    expect(mergeThreeWay({ base: { box: 'full' }, mine: { box: { a: 1 } }, theirs: { box: { b: 2 } } })).toEqual({
+      kind: 'conflict',
+      payload: { box: { a: 1 } },
+      fields: [['box']],
+    });
+  });
+
+  test('C1 · what an edit changes are the fields that differ, and those alone', () => {
+    expect(changesOf(ROW, { name: 'Bergen', beds: 3, colour: 'red' })).toEqual({ name: 'Bergen', colour: 'red' });
+  });
+
   const key = fc.constantFrom('a', 'b', 'c', 'd', '__proto__', 'constructor', 'prototype', 'toString');
   const value = fc.letrec<{ json: Json; object: JsonObject }>((tie) => ({
     json: fc.oneof(
