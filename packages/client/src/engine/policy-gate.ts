@@ -148,7 +148,7 @@ export class PolicyGate {
     if (policy === null) return null;
     const known = this.standings.get(policy);
     if (known !== undefined) return known;
-    const standing = { isOpen: false, forGoodSeq: 0, releasedAtMs: Number.NEGATIVE_INFINITY, checkAtMs: null };
+    const standing = { isOpen: false, forGoodSeq: 0, releasedAtMs: Number.NEGATIVE_INFINITY, checkAtMs: 0 };
     this.standings.set(policy, standing);
     return standing;
   }

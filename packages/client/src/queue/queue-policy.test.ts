@@ -36,6 +36,23 @@ test('N4 · what waits for Wi-Fi says so, and goes as soon as there is one', asy
   expect(device.server.effects).toEqual([id]);
 });
 
+test('N4 · the first of its type goes when its undo window is over, and its policy allows it or its time has come', async () => {
+  const { device, network } = onTheRoad();
+  const deliveryPolicy = { wifiAboveBytes: 1_000, holdMsMax: 60_000 };
+  const queue = await device.open({ network, deliveryPolicy });
+  const small = await queue.add({ ...note('a'), delayMs: 5_000 });
+  await device.clock.pass(5_000);
+  expect(device.server.effects).toEqual([small.id]);
+
+  await queue.close();
+  const again = await device.open({ network, deliveryPolicy });
+  const large = await again.add({ ...note('b', 'x'.repeat(1_000)), delayMs: 5_000 });
+  await device.clock.pass(5_000);
+  expect(device.server.effects).toEqual([small.id]);
+  await device.clock.pass(60_000);
+  expect(device.server.effects).toEqual([small.id, large.id]);
+});
+
 test('N4 · every tab sees what a policy holds back, and asking in any of them sends it', async () => {
   const { device, network } = onTheRoad();
   const leader = await device.open({ network, deliveryPolicy: { wifiAboveBytes: 0 } });
