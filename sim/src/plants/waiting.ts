@@ -58,15 +58,6 @@ export const WAITING_PLANTS: readonly Plant[] = [
     suffering: 'After the laptop has slept, nothing is tried again.',
   },
   {
-    name: 'online-ignored',
-    file: `${CLIENT}/engine/line.ts`,
-    find: `if (this.state.kind !== 'down') return;
-    this.state = {`,
-    replace: `if (this.state.kind !== 'down' || sign === 'hint') return;
-    this.state = {`,
-    suffering: 'Back in the network, the user waits for minutes before anything is sent.',
-  },
-  {
     name: 'attempt-cut-off-without-answer',
     file: `${CLIENT}/queue/sender.ts`,
     find: "if (answer !== null) this.ports.dispatch({ kind: 'answer', batchId, answer });",
