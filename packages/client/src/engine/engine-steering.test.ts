@@ -188,4 +188,22 @@ describe('when something happens next', () => {
     other.answerAll(rejected);
     expect(other.engine.mutations.countWaitingFor(other.entry(dead)), 'a dead letter, alone in its lane').toBe(0);
   });
+
+  test('Q7 · for a dead letter that holds its lane waits also what waits for another one behind it', () => {
+    const rig = EngineRig.leading();
+    rig.onDeadLetter = 'hold';
+    const [first, expiring] = rig.addAll([
+      { lane: 'a' },
+      { lane: 'a', expiresAtMs: rig.moment().wallMs + 60_000 },
+      { lane: 'a' },
+      { lane: 'b', dependsOn: ['m2'] },
+    ]);
+    rig.answerAll(rejected);
+    rig.wake();
+    const countFor = (header: MutationHeader | undefined): number | undefined =>
+      header && rig.engine.mutations.countWaitingFor(rig.entry(header));
+
+    expect(expiring && rig.entry(expiring).phase.kind).toBe('failed');
+    expect([countFor(first), countFor(expiring)]).toEqual([2, 2]);
+  });
 });
