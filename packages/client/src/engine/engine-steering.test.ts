@@ -207,3 +207,31 @@ describe('when something happens next', () => {
     expect([countFor(first), countFor(expiring)]).toEqual([2, 2]);
   });
 });
+
+test('R5 · signed out nothing is sent, whatever signs there are, and it says so; signed in again, it goes', () => {
+  const rig = EngineRig.leading();
+  rig.input({ kind: 'signedOut' });
+  const header = rig.add();
+  rig.input({ kind: 'hint', hint: 'nudge' });
+  rig.pass(3_600_000);
+  rig.input({ kind: 'tick' });
+
+  expect(rig.batches).toEqual([]);
+  expect(rig.waiting(header)).toMatchObject({ waitingFor: 'auth', error: { category: 'AUTH_ERROR' } });
+  expect(rig.engine.nextAttemptAtMs(rig.nowMs), 'not before someone signs in').toBeNull();
+
+  rig.input({ kind: 'signedIn' });
+  expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+});
+
+test('R5 · whoever signs out and discards also disposes of what may have been sent, and that is told apart', () => {
+  const rig = EngineRig.leading();
+  const header = rig.add();
+  rig.answer({ kind: 'unknown', error: ERROR });
+  rig.input({ kind: 'cancel', ids: [header.id], act: ACT });
+  expect(rig.settlements, 'to take it back is too late').toEqual([]);
+
+  rig.input({ kind: 'cancel', ids: [header.id], act: ACT, evenIfSent: true });
+
+  expect(rig.settlements).toMatchObject([{ kind: 'cancelled', header: { id: header.id }, reason: 'unconfirmed' }]);
+});
