@@ -67,7 +67,13 @@ export {
   type RetryRules,
 } from './mutation/definition.ts';
 export { DELIVERY_POLICIES, type DeliveryPolicy, type DeliveryPolicyName } from './mutation/delivery-policy.ts';
-export { type ErrorIssue, HoldfastError, type HoldfastErrorInput, isHoldfastError } from './mutation/holdfast-error.ts';
+export {
+  type ErrorDetails,
+  type ErrorIssue,
+  HoldfastError,
+  type HoldfastErrorInput,
+  isHoldfastError,
+} from './mutation/holdfast-error.ts';
 export type { Act, ActKind, ActRecord, AttemptRecord, MutationHeader } from './mutation/record.ts';
 export type { UndeclaredMutation } from './mutation/undeclared.ts';
 export type { Slot, SlotValue, WithSlots } from './mutation/slots.ts';

@@ -83,8 +83,8 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'retry-keeps-attempts',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'attempts: [],\n              expiresAtMs: null,',
-    replace: 'expiresAtMs: null,',
+    find: 'attempts: [],\n              delayMs: 0,',
+    replace: 'delayMs: 0,',
     suffering: 'A retried change fails at the first hiccup, since its attempts are used up already.',
   },
   {

@@ -188,4 +188,50 @@ describe('when something happens next', () => {
     other.answerAll(rejected);
     expect(other.engine.mutations.countWaitingFor(other.entry(dead)), 'a dead letter, alone in its lane').toBe(0);
   });
+
+  test('Q7 · for a dead letter that holds its lane waits also what waits for another one behind it', () => {
+    const rig = EngineRig.leading();
+    rig.onDeadLetter = 'hold';
+    const [first, expiring] = rig.addAll([
+      { lane: 'a' },
+      { lane: 'a', expiresAtMs: rig.moment().wallMs + 60_000 },
+      { lane: 'a' },
+      { lane: 'b', dependsOn: ['m2'] },
+    ]);
+    rig.answerAll(rejected);
+    rig.wake();
+    const countFor = (header: MutationHeader | undefined): number | undefined =>
+      header && rig.engine.mutations.countWaitingFor(rig.entry(header));
+
+    expect(expiring && rig.entry(expiring).phase.kind).toBe('failed');
+    expect([countFor(first), countFor(expiring)]).toEqual([2, 2]);
+  });
+});
+
+test('R5 · signed out nothing is sent, whatever signs there are, and it says so; signed in again, it goes', () => {
+  const rig = EngineRig.leading();
+  rig.input({ kind: 'signedOut' });
+  const header = rig.add();
+  rig.input({ kind: 'hint', hint: 'nudge' });
+  rig.pass(3_600_000);
+  rig.input({ kind: 'tick' });
+
+  expect(rig.batches).toEqual([]);
+  expect(rig.waiting(header)).toMatchObject({ waitingFor: 'auth', error: { category: 'AUTH_ERROR' } });
+  expect(rig.engine.nextAttemptAtMs(rig.nowMs), 'not before someone signs in').toBeNull();
+
+  rig.input({ kind: 'signedIn' });
+  expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+});
+
+test('R5 · whoever signs out and discards also disposes of what may have been sent, and that is told apart', () => {
+  const rig = EngineRig.leading();
+  const header = rig.add();
+  rig.answer({ kind: 'unknown', error: ERROR });
+  rig.input({ kind: 'cancel', ids: [header.id], act: ACT });
+  expect(rig.settlements, 'to take it back is too late').toEqual([]);
+
+  rig.input({ kind: 'cancel', ids: [header.id], act: ACT, evenIfSent: true });
+
+  expect(rig.settlements).toMatchObject([{ kind: 'cancelled', header: { id: header.id }, reason: 'unconfirmed' }]);
 });

@@ -63,9 +63,9 @@ export class Schedule {
     return lanesOf(header).flatMap((name) => this.lanes.get(name)?.after(placeOf(header)) ?? []);
   }
 
-  /** Other dead letters that hold its lanes, behind it. */
+  /** Other dead letters that hold the lanes of this one, which holds them too, behind it. */
   blockersBehind({ header }: Entry): readonly Entry[] {
-    const blockers = lanesOf(header).flatMap((name) => this.blockers.get(name) ?? []);
+    const blockers = lanesOf(header).flatMap((name) => this.blockers.get(name) as readonly Entry[]);
     return blockers.filter((each) => placeOf(each.header) > placeOf(header));
   }
 

@@ -36,7 +36,9 @@ test('R1 · an error carries code, category, message, hint and the original', ()
     message: 'Not stored.',
     hint: 'Free space.',
   });
-  expect(errorFromWire(error.toWire()).toWire()).toEqual(error.toWire());
+  const details = { mutationId: 'm', type: 't', entity: null, attemptCount: 1, isFinal: true };
+  expect(errorFromWire(error.toWire(), details).toWire()).toEqual(error.toWire());
+  expect(errorFromWire(error.toWire(), details).details).toEqual(details);
 });
 
 test('R1 · without a hint the wire has none', () => {

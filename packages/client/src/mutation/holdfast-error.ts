@@ -1,5 +1,5 @@
 import { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.ts';
-import { ERROR_CATEGORIES, type ErrorCategory, type WireError } from '../protocol/wire.ts';
+import { type EntityRef, ERROR_CATEGORIES, type ErrorCategory, type WireError } from '../protocol/wire.ts';
 
 const BRAND = '@@holdfast/error';
 
@@ -16,6 +16,19 @@ export interface HoldfastErrorInput {
   readonly cause?: unknown;
   /** What exactly was wrong with a payload, for `INVALID_PAYLOAD`. */
   readonly issues?: readonly ErrorIssue[];
+  /** Of one that says what became of an attempt at a mutation. */
+  readonly details?: ErrorDetails;
+}
+
+/** Which mutation a failure is about, and what becomes of it. */
+export interface ErrorDetails {
+  readonly mutationId: string;
+  readonly type: string;
+  readonly entity: EntityRef | null;
+  /** Answers about it that used up an attempt, with this one. */
+  readonly attemptCount: number;
+  /** It is a dead letter now; else it is tried again. */
+  readonly isFinal: boolean;
 }
 
 export interface ErrorIssue {
@@ -31,6 +44,8 @@ export class HoldfastError extends Error {
   readonly category: ErrorCategory;
   readonly hint: string | undefined;
   readonly issues: readonly ErrorIssue[];
+  /** Null where it is not about a mutation that is stored. */
+  readonly details: ErrorDetails | null;
 
   constructor(input: HoldfastErrorInput) {
     super(input.message, input.cause === undefined ? undefined : { cause: input.cause });
@@ -38,6 +53,7 @@ export class HoldfastError extends Error {
     this.category = input.category ?? categoryOfCode(input.code);
     this.hint = input.hint;
     this.issues = input.issues ?? [];
+    this.details = input.details ?? null;
     Object.defineProperty(this, BRAND, { value: true });
   }
 
@@ -57,8 +73,8 @@ export function isHoldfastError(value: unknown): value is HoldfastError {
   return typeof value === 'object' && value !== null && BRAND in value;
 }
 
-export function errorFromWire(error: WireError): HoldfastError {
-  return new HoldfastError(error);
+export function errorFromWire(error: WireError, details: ErrorDetails): HoldfastError {
+  return new HoldfastError({ ...error, details });
 }
 
 /** The category of one of Holdfast's own codes, and `UNKNOWN_ERROR` for any other. */

@@ -16,7 +16,7 @@ import { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Durability } from '../ports/storage.ts';
 import { DebugLog, type DebugOption, errorData } from '../telemetry/debug-log.ts';
 import type { JsonObject } from '../protocol/wire.ts';
-import { Emitter } from '../telemetry/emitter.ts';
+import { Emitter, listenerFailed } from '../telemetry/emitter.ts';
 import { MetricsBook, type QueueMetrics } from '../telemetry/queue-metrics.ts';
 import { type ActOptions, type ActResult, Acts, matching, type MutationFilter } from './acts.ts';
 import { Adder } from './adder.ts';
@@ -109,7 +109,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.definitions = this.options.definitions;
     this.log = new DebugLog(this.options.clock);
     this.log.watch(this.options.debug);
-    const onThrow = (error: unknown): void => this.fail(toHoldfastError(error));
+    const onThrow = (error: unknown): void => this.fail(listenerFailed(error));
     this.listeners = {
       stored: new Emitter(onThrow),
       amended: new Emitter(onThrow),
@@ -265,8 +265,12 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return this.snapshot;
   }
 
-  /** Calls back for each event of the name; returns an unsubscribe. A listener that throws harms nothing. */
+  /**
+   * Calls back for each event of the name; returns an unsubscribe. A listener that throws, or returns a promise that is
+   * rejected, harms nothing, and is told as an `error` event (`LISTENER_FAILED`). Throws `INVALID_OPTION` for another name.
+   */
   on<Name extends keyof QueueEvents>(name: Name, listener: (event: QueueEvents[Name]) => void): () => void {
+    if (!Object.hasOwn(this.listeners, name)) throw unknownEvent(name, Object.keys(this.listeners));
     return this.listeners[name].on(listener);
   }
 
@@ -747,6 +751,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
 function eventOf({ header: { id, seq, type, revision }, payload }: Pick<Stored, 'header' | 'payload'>): StoredEvent {
   return { id, seq, type, payload, revision };
+}
+
+function unknownEvent(name: string, names: readonly string[]): HoldfastError {
+  return new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `There is no event called ${name}.`,
+    hint: `Listen to one of these: ${names.join(', ')}.`,
+  });
 }
 
 function ownEffectOf(input: MutationOptions | null): Pick<StoredEvent, 'own'> {

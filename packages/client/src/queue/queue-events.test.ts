@@ -159,6 +159,68 @@ describe('events', () => {
 
     expect(errors).toEqual([{ code: 'BUSY', category: 'SERVER_ERROR', hint: 'Wait.' }]);
   });
+
+  test('Q16 · a failure says which mutation it is about, how often it was tried, and whether it is tried again', async () => {
+    const device = new TestDevice();
+    const queues = [await device.open(), await device.open()];
+    const told = queues.map((queue) => {
+      const details: unknown[] = [];
+      queue.onError((error) => details.push(error.details));
+      return details;
+    });
+    device.server.judge = () => 'refused';
+    const handle = await queues[0]?.add({ ...note('a'), maxRetries: 1 });
+    await device.clock.pass(60_000);
+
+    const about = { mutationId: handle?.id, type: 'note.save', entity: { table: 'notes', id: 'a' } };
+    for (const details of told) {
+      expect(details).toEqual([
+        { ...about, attemptCount: 1, isFinal: false },
+        { ...about, attemptCount: 2, isFinal: true },
+      ]);
+    }
+  });
+
+  test('Q16 · what is about no mutation has no details', async () => {
+    const device = new TestDevice();
+    const queue = await device.open({ transport: { send: () => Promise.reject(new Error('Its own mistake.')) } });
+    const details: unknown[] = [];
+    queue.onError((error) => details.push(error.details));
+
+    await queue.add(note('a'));
+    await device.clock.settle();
+
+    expect(details).toEqual([null]);
+  });
+
+  test('Q16 · a listener that fails later harms nothing either, and is reported as what it is', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    const errors: unknown[] = [];
+    queue.onError(({ code, message }) => errors.push([code, message]));
+    queue.onError(() => Promise.reject(new Error('nobody hears of this one')));
+    queue.on('settled', () => Promise.reject(new Error('a mistake of the app')));
+    queue.on('stored', () => {
+      throw new Error('another mistake');
+    });
+
+    await (await queue.add(note('a'))).settled;
+    await device.clock.settle();
+
+    expect(errors).toEqual([
+      ['LISTENER_FAILED', 'another mistake'],
+      ['LISTENER_FAILED', 'a mistake of the app'],
+    ]);
+  });
+
+  test('Q16 · an event that there is not is refused with the names of those that there are', async () => {
+    const queue = await new TestDevice().open();
+    const name = 'setteld' as 'settled';
+
+    expect(() => queue.on(name, () => {})).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('setteld') as unknown }),
+    );
+  });
 });
 
 describe('dead letters', () => {

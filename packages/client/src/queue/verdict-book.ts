@@ -1,7 +1,8 @@
 import type { Settlement } from '../engine/engine-io.ts';
 import type { MutationOptions } from '../mutation/definition.ts';
-import { errorFromWire, type HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { CompletedRecord } from '../mutation/record.ts';
+import { type ErrorDetails, errorFromWire, type HoldfastError } from '../mutation/holdfast-error.ts';
+import type { CompletedRecord, MutationHeader } from '../mutation/record.ts';
+import { listenerFailed } from '../telemetry/emitter.ts';
 import { openedConflict } from './conflict-desk.ts';
 import type { QueueEvents, Settled } from './queue-events.ts';
 import type { Ending } from './queue-store.ts';
@@ -66,7 +67,7 @@ export class VerdictBook {
       case 'failed': {
         const { header, error } = settlement.deadLetter;
         this.verdict({ status: 'failed', id: header.id, error }, header.attempts.length);
-        this.listeners.error(errorFromWire(error));
+        this.listeners.error(errorFromWire(error, detailsOf(header, true)));
         return;
       }
       case 'cancelled':
@@ -91,7 +92,7 @@ export class VerdictBook {
         const error = attempts.at(-1)?.error;
         if (error === undefined) return;
         this.callOnRetry({ id, attemptCount: attempts.length, error });
-        this.listeners.error(errorFromWire(error));
+        this.listeners.error(errorFromWire(error, detailsOf(settlement.header, false)));
         return;
       }
     }
@@ -102,7 +103,7 @@ export class VerdictBook {
       try {
         callback(event);
       } catch (error) {
-        this.listeners.error(toHoldfastError(error));
+        this.listeners.error(listenerFailed(error));
       }
     }
   }
@@ -127,4 +128,8 @@ export class VerdictBook {
     const [oldest] = this.confirmed.keys();
     if (oldest !== undefined) this.confirmed.delete(oldest);
   }
+}
+
+function detailsOf({ id, type, entity, attempts }: MutationHeader, isFinal: boolean): ErrorDetails {
+  return { mutationId: id, type, entity, attemptCount: attempts.length, isFinal };
 }

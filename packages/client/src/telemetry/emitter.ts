@@ -1,6 +1,8 @@
-/** Calls each listener; one that throws harms neither the others nor the caller. */
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+
+/** Calls each listener; one that throws, or promises and does not keep it, harms neither the others nor the caller. */
 export class Emitter<Event> {
-  private readonly listeners = new Set<(event: Event) => void>();
+  private readonly listeners = new Set<(event: Event) => unknown>();
   private readonly onThrow: (error: unknown) => void;
 
   constructor(onThrow: (error: unknown) => void) {
@@ -9,7 +11,7 @@ export class Emitter<Event> {
 
   /** Returns an unsubscribe. The same function may listen more than once. */
   on(listener: (event: Event) => void): () => void {
-    const own = (event: Event): void => listener(event);
+    const own = (event: Event): unknown => listener(event);
     this.listeners.add(own);
     return () => {
       this.listeners.delete(own);
@@ -19,10 +21,21 @@ export class Emitter<Event> {
   emit(event: Event): void {
     for (const listener of [...this.listeners]) {
       try {
-        listener(event);
+        const returned = listener(event);
+        if (returned instanceof Promise) returned.catch(this.onThrow);
       } catch (error) {
         this.onThrow(error);
       }
     }
   }
+}
+
+/** What an app's own callback threw. */
+export function listenerFailed(cause: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'LISTENER_FAILED',
+    message: cause instanceof Error ? cause.message : String(cause),
+    hint: 'Correct the listener. The queue goes on without it.',
+    cause,
+  });
 }
