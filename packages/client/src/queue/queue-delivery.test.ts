@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { OpenStorage } from '../ports/storage.ts';
-import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
+import { note, TestDevice } from './testing-queue/test-device.ts';
 
 describe('where a mutation stands', () => {
   test('Q3 · a lane tells which one is before it, and a delay when it is over', async () => {
