@@ -1,7 +1,16 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { createDoor, type Database, DatabaseUnavailableError } from '@holdfast/server';
 import { createClient } from '@supabase/supabase-js';
-import { supabaseTransport, type Transport } from 'holdfast';
+import {
+  createQueue,
+  defineMutation,
+  type JsonObject,
+  memoryStorage,
+  type PayloadSchema,
+  soloTabs,
+  supabaseTransport,
+  type Transport,
+} from 'holdfast';
 import { type ApplyRequest, PROTOCOL_VERSION } from 'holdfast/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openTapePglite, openTapePostgres, type TapeDatabase } from './test/tape-databases.ts';
@@ -32,6 +41,48 @@ describe.each([
     });
     expect(second).toMatchObject({ kind: 'answered', outcomes: [{ kind: 'duplicate', verdict: 'applied', seq: 1 }] });
     expect(await entriesIn(world.database, workspaceId)).toEqual([['Oslo']]);
+  });
+
+  test('Q8 · a child that overtakes its parent waits for it, and uses no attempt; one without a parent is a dead letter at once', async () => {
+    // given: parts of items, by a foreign key that no mutation names; the item is refused for now
+    await world.database.transaction((session) => session.runScript(PARTS));
+    const workspaceId = `w-${randomUUID()}`;
+    const queue = createQueue({
+      name: 'parts',
+      identity: { userId: 'ada', workspaceId },
+      mutations: [createItem, createPart],
+      transport: transportTo(world.database),
+      auth: { getToken: () => Promise.resolve(token(workspaceId)) },
+      storage: memoryStorage(),
+      tabs: soloTabs,
+      network: { isOnline: () => true, onHint: () => () => {}, probe: async () => ({ kind: 'reached', latencyMs: 1 }) },
+    });
+    const [itemId, partId] = [randomUUID(), randomUUID()];
+    const statuses: unknown[] = [];
+
+    // when: both are stored in one commit, and go in one batch
+    const [item, part] = await Promise.all([
+      queue.add({
+        type: 'item.create',
+        payload: { id: itemId, tag: 'Oslo', mood: 'tired' },
+        retryDelayMs: 50,
+        onRetry: () => {
+          statuses.push(queue.listUnconfirmed().find(({ type }) => type === 'part.create'));
+          void world.database.query(`delete from public.sim_failing_moods where mood = 'tired'`);
+        },
+      }),
+      queue.add({ type: 'part.create', payload: { id: partId, item_id: itemId } }),
+    ]);
+
+    // then
+    expect(await part.settled).toMatchObject({ status: 'completed', result: { item_id: itemId } });
+    expect(await item.settled).toMatchObject({ status: 'completed' });
+    expect(statuses).toMatchObject([
+      { status: 'pending', waitingFor: 'dependency', attemptCount: 0, lastError: { code: '23503' } },
+    ]);
+    const orphan = await queue.add({ type: 'part.create', payload: { id: randomUUID(), item_id: randomUUID() } });
+    expect(await orphan.settled).toMatchObject({ status: 'failed', error: { code: '23503', category: 'CONFLICT' } });
+    await queue.close();
   });
 
   test('R9 · what the whole call is refused for says what the queue waits for', async () => {
@@ -100,6 +151,42 @@ test('R5 · the batch travels under the login of its queue, whoever is signed in
   await supabaseTransport({ client }).send(batch('w'), { token: 'own', signal: new AbortController().signal });
 
   expect(bearers).toEqual(['Bearer own']);
+});
+
+const PARTS = `
+  create table public.sim_parts (
+      id           uuid primary key,
+      workspace_id text not null,
+      item_id      uuid not null constraint sim_parts_item references public.sim_items deferrable initially deferred
+  );
+  alter table public.sim_parts enable row level security;
+  create policy by_workspace on public.sim_parts to authenticated
+      using (workspace_id = (select holdfast.workspace())) with check (workspace_id = (select holdfast.workspace()));
+  grant select, insert, update, delete on public.sim_parts to authenticated;
+  select holdfast.register_table('public.sim_parts', array['item_id']);
+  insert into public.sim_failing_moods values ('tired');
+`;
+
+type Payload = { readonly id: string } & JsonObject;
+
+const anyPayload: PayloadSchema & {
+  readonly '~standard': { readonly types?: { readonly input: Payload; readonly output: Payload } };
+} = {
+  '~standard': { version: 1, vendor: 'holdfast-sim', validate: (value) => ({ value: value as Payload }) },
+};
+
+const createItem = defineMutation({
+  type: 'item.create',
+  payload: anyPayload,
+  operation: 'create',
+  entity: ({ id }) => ({ table: 'sim_items', id }),
+});
+
+const createPart = defineMutation({
+  type: 'part.create',
+  payload: anyPayload,
+  operation: 'create',
+  entity: ({ id }) => ({ table: 'sim_parts', id }),
 });
 
 const UNREACHABLE: Database = {

@@ -184,6 +184,7 @@ describeOnEachDatabase((world) => {
       'hybrid_time',
       'id_indexes',
       'is_counter',
+      'is_for_good',
       'is_permanent',
       'is_uuid',
       'json_patch',

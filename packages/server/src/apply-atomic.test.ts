@@ -63,6 +63,27 @@ describeOnEachDatabase((world) => {
     expect(after).toBe('applied');
   });
 
+  test('R8, R1 · a member that creates a row which is there says so, as it would alone', async () => {
+    const device = createDevice(world.database);
+    const there = device.next();
+    await device.send([there]);
+    const { id = '' } = there.entity ?? {};
+    const atomic = together(device, [create(randomUUID(), { name: 'new' }), create(id, { name: 'there' })]);
+    const clash = together(device, [
+      create(randomUUID(), { name: 'one', code: 'A' }),
+      create(randomUUID(), { name: 'two', code: 'A' }),
+    ]);
+
+    const [outcome, other] = await device.send([atomic, clash]);
+
+    expect(outcome).toMatchObject({
+      kind: 'rejected',
+      error: { category: 'CONFLICT', code: 'ROW_EXISTS', message: 'A "accounts" with this id is already there.' },
+    });
+    // control: another constraint than that of the id
+    expect(other).toMatchObject({ kind: 'rejected', error: { code: '23505' } });
+  });
+
   test('R8, P4 · a member cannot reach into another workspace', async () => {
     const owner = createDevice(world.database);
     const row = owner.next();

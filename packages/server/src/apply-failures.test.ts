@@ -74,6 +74,54 @@ describeOnEachDatabase((world) => {
       expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 19, ledger: 20, audit: 19 });
     });
 
+    test('Q8 · a missing row that may still be on its way is refused and not remembered, and applied once it is there', async () => {
+      const device = createDevice(world.database);
+      const parentId = randomUUID();
+      const child = device.next({ payload: { name: 'child', parent_id: parentId } });
+      const beside = device.next();
+      const waiting = { ...child, awaitsCreation: true };
+
+      expect(await device.sendForKinds([waiting, beside])).toEqual(['refused 23503', 'applied']);
+      expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 1, ledger: 1, audit: 1 });
+      // control: one that waits for nothing has its verdict
+      expect(await device.sendForKinds([device.next({ payload: { name: 'orphan', parent_id: parentId } })])).toEqual([
+        'rejected 23503',
+      ]);
+
+      const parent = device.next(change('create', { table: 'accounts', id: parentId }, { name: 'parent' }));
+      expect(await device.sendForKinds([parent])).toEqual(['applied']);
+      expect(await device.sendForKinds([child])).toEqual(['applied']);
+      // its answer was lost: it goes again, in either form
+      expect(await device.sendForKinds([child])).toEqual(['duplicate applied']);
+      expect(await device.sendForKinds([waiting])).toEqual(['duplicate applied']);
+      expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 3, ledger: 4, audit: 3 });
+    });
+
+    test('Q8 · what is rejected for good stays so, however it is asked again', async () => {
+      const device = createDevice(world.database);
+      const parentId = randomUUID();
+      const child = device.next({ payload: { name: 'child', parent_id: parentId } });
+      expect(await device.sendForKinds([child])).toEqual(['rejected 23503']);
+      await device.send([device.next(change('create', { table: 'accounts', id: parentId }, { name: 'parent' }))]);
+
+      expect(await device.sendForKinds([{ ...child, awaitsCreation: true }])).toEqual(['duplicate rejected 23503']);
+    });
+
+    test('Q8 · only true means that it waits', async () => {
+      const device = createDevice(world.database);
+      for (const awaitsCreation of ['true', 'no', 1, false, null, {}]) {
+        const orphan = device.next({ payload: { name: 'orphan', parent_id: randomUUID() } });
+        expect(await device.sendForKinds([{ ...orphan, awaitsCreation }])).toEqual(['rejected 23503']);
+      }
+    });
+
+    test('Q8 · whatever else fails is for good, though it waits for a creation', async () => {
+      const device = createDevice(world.database);
+      const bad = { ...device.next({ payload: { name: 'bad', beds: 5000 } }), awaitsCreation: true };
+
+      expect(await device.sendForKinds([bad])).toEqual(['rejected 23514']);
+    });
+
     test.each(['22000', '23000', '42501', 'P0001', 'HF032'])(
       'R1 · %s is for good: rejected and stored',
       async (state) => {

@@ -45,6 +45,8 @@ const applyRequestSchema: z.ZodType<ParsedApplyRequest> = z.object({
         .regex(/^[0-9a-f]{12}-[0-9a-f]{4}-[0-9a-z-]{1,36}$/)
         .optional(),
       encoding: z.enum(['mergePatch', 'jsonPatch']).optional(),
+      // what else it may say is nothing
+      awaitsCreation: z.literal(true).optional().catch(undefined),
     }),
   ),
 });

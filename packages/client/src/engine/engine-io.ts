@@ -119,6 +119,8 @@ export type Settlement =
 export interface BatchItem {
   readonly header: MutationHeader;
   readonly after: number | null;
+  /** A creation before it is not settled, and it may wait for the row that it refers to. */
+  readonly awaitsCreation?: true;
 }
 
 export type EngineEffect =

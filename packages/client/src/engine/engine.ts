@@ -1,6 +1,15 @@
 import type { MutationHeader } from '../mutation/record.ts';
 import { type JsonObject, LIMITS, type WireError, type WireOutcome } from '../protocol/wire.ts';
-import type { EngineEffect, EngineInput, GateInput, Moment, Settlement, Waiting, WaitingFor } from './engine-io.ts';
+import type {
+  BatchItem,
+  EngineEffect,
+  EngineInput,
+  GateInput,
+  Moment,
+  Settlement,
+  Waiting,
+  WaitingFor,
+} from './engine-io.ts';
 import { conflictAmendId, dueAtMs, type Entry, hasOpenParents, isInConflict } from './entry.ts';
 import { Gates } from './gates.ts';
 import { PolicyGate } from './policy-gate.ts';
@@ -64,6 +73,7 @@ export class Engine {
       this.buryOrphans(moment);
       this.fillSlots(moment);
     }
+    for (const entry of this.mutations.parentRows.takeFree()) this.mutations.schedule.delay(entry, 0, moment.nowMs);
     this.updatePolicies(moment);
     this.sendWhatIsReady(moment);
     this.setWake(moment);
@@ -93,6 +103,8 @@ export class Engine {
     const closed = this.closed(nowMs);
     if (closed !== null) return closed;
     if (hasOpenParents(entry)) return { waitingFor: 'dependency', error: null, untilMs: null };
+    if (entry.awaitsRow && entry.backoffUntilMs > nowMs)
+      return { waitingFor: 'dependency', error: entry.lastError, untilMs: entry.backoffUntilMs };
     if (entry.heldUntilMs > nowMs) return { waitingFor: 'delay', error: null, untilMs: entry.heldUntilMs };
     if (entry.backoffUntilMs > nowMs)
       return { waitingFor: 'backoff', error: entry.lastError, untilMs: entry.backoffUntilMs };
@@ -616,8 +628,15 @@ export class Engine {
     if (entries.length === 0) return;
     this.batchNumber = batchId;
     this.batch = { id: batchId, sinceMs: moment.nowMs, entries };
-    const items = entries.map(({ header }) => ({ header, after: mutations.schedule.settledBefore(header) }));
+    const items = entries.map((entry) => this.itemOf(entry));
     this.effects.push({ kind: 'send', batchId, items, acknowledgedFloor: mutations.acknowledgedFloor });
+  }
+
+  private itemOf(entry: Entry): BatchItem {
+    const { mutations } = this;
+    const after = mutations.schedule.settledBefore(entry.header);
+    entry.mayAwaitRow = entry.rowWaitCount < ROW_WAITS_MAX && mutations.parentRows.hasCreationBefore(entry);
+    return { header: entry.header, after, ...(entry.mayAwaitRow ? { awaitsCreation: true } : {}) };
   }
 
   private setWake(moment: Moment): void {
@@ -668,6 +687,8 @@ export class Engine {
 
 /** So long nothing that can go is left lying, in milliseconds. */
 const STUCK_MS = 60_000;
+/** Times that a mutation may wait for a row that it refers to, before the server decides for good. */
+const ROW_WAITS_MAX = 10;
 /** Times that a mutation may get no answer alone while others do. */
 const SUSPICIONS_MAX = 10;
 

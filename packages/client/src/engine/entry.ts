@@ -33,6 +33,12 @@ export interface Entry {
   suspicionCount: number;
   /** How many batches had been answered when it last got none alone. */
   suspectedAtAnswer: number;
+  /** How often the server has said that a row it refers to is not there, while creations before it were pending. */
+  rowWaitCount: number;
+  /** It waits for these creations. */
+  awaitsRow: boolean;
+  /** Whether it was last sent as one that may wait so. */
+  mayAwaitRow: boolean;
   /** Mutations that must be confirmed first. */
   readonly openParents: Set<string>;
   /** Someone is rewriting it, under this id: it is neither sent nor settled meanwhile. Null when nobody is. */

@@ -5,6 +5,7 @@ import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
 import { NearIndex } from './near-index.ts';
 import { Lane } from './lane.ts';
+import { ParentRows } from './parent-rows.ts';
 import { Schedule } from './schedule.ts';
 import { SlotWaiters } from './slot-waiters.ts';
 
@@ -12,6 +13,9 @@ import { SlotWaiters } from './slot-waiters.ts';
 export class Unconfirmed {
   readonly schedule: Schedule = new Schedule();
   readonly expiries: Expiries = new Expiries();
+  readonly parentRows: ParentRows = new ParentRows(
+    (entry) => this.bySeq.get(entry.header.seq) === entry && entry.phase.kind !== 'failed',
+  );
   readonly slots: SlotWaiters = new SlotWaiters((id) => this.byId.has(id) || this.confirming.has(id));
   readonly counts: { pending: number; processing: number; failed: number; pendingBytes: number } = {
     pending: 0,
@@ -125,6 +129,9 @@ export class Unconfirmed {
       backoffUntilMs: 0,
       suspicionCount: 0,
       suspectedAtAnswer: 0,
+      rowWaitCount: 0,
+      awaitsRow: false,
+      mayAwaitRow: false,
       openParents: new Set(),
       amendId: null,
       leftBefore: null,
@@ -142,6 +149,7 @@ export class Unconfirmed {
     this.counts.pending += 1;
     this.counts.pendingBytes += header.payloadBytes;
     this.schedule.insert(entry, nowMs);
+    this.parentRows.added(entry);
     this.indexEdit(entry);
     this.expiries.watch(entry);
     if (header.priority === 'low') this.low.add(entry);
@@ -311,6 +319,7 @@ export class Unconfirmed {
   setSending(entry: Entry, batchId: number | null): void {
     if (entry.phase.kind === 'waiting') this.counts.processing += 1;
     entry.phase = { kind: 'sending', batchId };
+    entry.awaitsRow = false;
     this.changed(entry);
   }
 
@@ -476,6 +485,7 @@ export class Unconfirmed {
     this.kept.delete(entry);
     entry.amendId = null;
     this.expiries.forget(entry);
+    this.parentRows.left(entry);
     this.unlistNear(entry);
     this.slots.forget(entry);
     this.low.delete(entry);

@@ -25,6 +25,10 @@ type CancelReason = Pick<Extract<Settlement, { kind: 'cancelled' }>, 'reason' | 
 /** A deferral is looked at again after this, doubling, in milliseconds: what it waits for is on another line. */
 const DEFERRAL_MS_BASE = 200;
 const DEFERRAL_MS_MAX = 30_000;
+/** A foreign key finds no row (SQLSTATE foreign_key_violation). */
+const NO_PARENT_ROW = '23503';
+/** A row that is not there is looked for again after this at the latest, in milliseconds. */
+const ROW_WAIT_MS = 60_000;
 
 /** What an answer about one mutation makes of it, and of those that stand on it. */
 export class Verdicts {
@@ -46,6 +50,8 @@ export class Verdicts {
       case 'rejected':
         return this.rejected(entry, outcome.error, moment, true);
       case 'refused':
+        if (entry.mayAwaitRow && outcome.error.code === NO_PARENT_ROW)
+          return this.awaitRow(entry, outcome.error, moment);
         return this.refused(entry, outcome.error, moment);
       case 'conflict':
         entry.lastError = outcome.error;
@@ -57,6 +63,15 @@ export class Verdicts {
         this.putOff(entry, moment);
         return [];
     }
+  }
+
+  /** No attempt is used: the row may be among what is still on its way. */
+  private awaitRow(entry: Entry, error: WireError, { nowMs }: Moment): readonly Settlement[] {
+    entry.lastError = error;
+    entry.rowWaitCount += 1;
+    this.mutations.parentRows.wait(entry);
+    this.mutations.schedule.delay(entry, nowMs + ROW_WAIT_MS, nowMs);
+    return [];
   }
 
   private putOff(entry: Entry, { nowMs }: Moment): void {

@@ -96,6 +96,11 @@ export interface WireMutation {
    * `mergePatch` for a merge patch (RFC 7396) of the row; `jsonPatch` for `{patch}`, a JSON Patch (RFC 6902) of it.
    */
   readonly encoding?: PatchEncoding | undefined;
+  /**
+   * A creation that this device added before is not settled. Where a foreign key finds no row (SQLSTATE 23503), the answer is
+   * then `refused` and nothing is kept of it, so that the device may wait; else it is `rejected` for good. Left out otherwise.
+   */
+  readonly awaitsCreation?: true | undefined;
 }
 
 export type PatchEncoding = 'mergePatch' | 'jsonPatch';

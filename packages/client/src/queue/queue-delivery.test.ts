@@ -1,88 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { OpenStorage } from '../ports/storage.ts';
-import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
-
-/** Leaves something behind that waits for each of these, and says how. */
-const WAITS: readonly {
-  readonly waitingFor: string;
-  readonly arrange: (device: TestDevice, queue: TestQueue) => Promise<string>;
-}[] = [
-  {
-    waitingFor: 'network',
-    arrange: async (device, queue) => {
-      await device.goOffline();
-      return (await queue.add(note('a'))).id;
-    },
-  },
-  {
-    waitingFor: 'circuit',
-    arrange: async (device, queue) => {
-      device.server.judge = () => 'unavailable';
-      return (await queue.add(note('a'))).id;
-    },
-  },
-  {
-    waitingFor: 'rateLimit',
-    arrange: async (device, queue) => {
-      device.server.judge = () => 'rateLimited';
-      return (await queue.add(note('a'))).id;
-    },
-  },
-  {
-    waitingFor: 'backoff',
-    arrange: async (device, queue) => {
-      device.server.judge = () => 'refused';
-      return (await queue.add(note('a'))).id;
-    },
-  },
-  {
-    waitingFor: 'lane',
-    arrange: async (device, queue) => {
-      device.server.judge = () => 'refused';
-      await queue.add(note('a'));
-      return (await queue.add(note('a'))).id;
-    },
-  },
-  {
-    waitingFor: 'paused',
-    arrange: async (_, queue) => {
-      await queue.pause();
-      return (await queue.add(note('a'))).id;
-    },
-  },
-  {
-    waitingFor: 'auth',
-    arrange: async (device, queue) => {
-      device.token = null;
-      return (await queue.add(note('a'))).id;
-    },
-  },
-  {
-    waitingFor: 'upgrade',
-    arrange: async (device, queue) => {
-      device.server.judge = () => 'upgradeRequired';
-      return (await queue.add(note('a'))).id;
-    },
-  },
-];
+import { note, TestDevice } from './testing-queue/test-device.ts';
 
 describe('where a mutation stands', () => {
-  test.each(WAITS)(
-    'Q3 · it says that it waits for $waitingFor, in a sentence, with what to do',
-    async ({ waitingFor, arrange }) => {
-      const device = new TestDevice();
-      const queue = await device.open();
-
-      const id = await arrange(device, queue);
-      await device.clock.settle();
-
-      const status = await queue.getMutationStatus(id);
-      expect(status).toMatchObject({ status: 'pending', stage: 'stored', waitingFor, settledAtMs: null });
-      expect(status?.sentence).toMatch(/^[A-Z].{15,}\.$/);
-      expect((await queue.explain(id)).whatToDo).toMatch(/^[A-Z].{10,}\.$/);
-    },
-  );
-
   test('Q3 · a lane tells which one is before it, and a delay when it is over', async () => {
     const device = new TestDevice();
     const queue = await device.open();

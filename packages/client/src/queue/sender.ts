@@ -247,7 +247,7 @@ function noTokenFetched(cause: unknown): HoldfastError {
   });
 }
 
-function toWire({ header, after }: BatchItem, body: MutationBody): WireMutation {
+function toWire({ header, after, awaitsCreation }: BatchItem, body: MutationBody): WireMutation {
   const { id, seq, generation, type, version, operation, entity, createdAtMs, edit } = header;
   const { payload, edit: editBody, ...more } = body;
   return {
@@ -260,6 +260,7 @@ function toWire({ header, after }: BatchItem, body: MutationBody): WireMutation 
     operation,
     entity,
     createdAt: new Date(createdAtMs).toISOString(),
+    ...(awaitsCreation === undefined ? {} : { awaitsCreation }),
     ...more,
     ...(edit === undefined ? { payload } : editOnWire(edit, operation, payload, editBody)),
   };

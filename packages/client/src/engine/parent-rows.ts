@@ -1,0 +1,67 @@
+import type { MutationHeader } from '../mutation/record.ts';
+import { ATOMIC_TYPE } from '../protocol/wire.ts';
+import type { Entry } from './entry.ts';
+import { Heap } from './heap.ts';
+
+/**
+ * Creations that are pending, and those that wait for one of them: the server has said that a row they refer to is not
+ * there, and it may just not be there yet. Which creation that is nobody says, so they wait for all that were added before.
+ */
+export class ParentRows {
+  private readonly isPending: (entry: Entry) => boolean;
+  /** By number; those that are not pending any more are dropped when they come up. */
+  private readonly creations = new Heap<Entry>(bySeq);
+  /** Those that were retried, and so have a higher number than what was added after them. */
+  private readonly retried = new Set<Entry>();
+  private readonly waiting = new Heap<Entry>(bySeq);
+
+  constructor(isPending: (entry: Entry) => boolean) {
+    this.isPending = isPending;
+  }
+
+  added(entry: Entry): void {
+    if (!mayCreate(entry.header)) return;
+    this.creations.push(entry);
+    if (entry.header.generation > 0) this.retried.add(entry);
+  }
+
+  left(entry: Entry): void {
+    this.retried.delete(entry);
+    entry.awaitsRow = false;
+  }
+
+  /** Whether a creation that was added before it is pending. */
+  hasCreationBefore({ header }: Entry): boolean {
+    if (this.retried.size > 0 && header.generation === 0) return true;
+    let first = this.creations.peek();
+    for (; first !== undefined && !this.isPending(first); first = this.creations.peek()) this.creations.pop();
+    return first !== undefined && first.header.seq < header.seq;
+  }
+
+  wait(entry: Entry): void {
+    entry.awaitsRow = true;
+    this.waiting.push(entry);
+  }
+
+  /** Those that no creation is left to wait for; they wait no longer. */
+  takeFree(): readonly Entry[] {
+    const free: Entry[] = [];
+    for (let first = this.waiting.peek(); first !== undefined; first = this.waiting.peek()) {
+      // Whoever stands behind it has at least as many creations before.
+      if (first.awaitsRow && this.hasCreationBefore(first)) break;
+      this.waiting.pop();
+      if (first.awaitsRow) free.push(first);
+      first.awaitsRow = false;
+    }
+    return free;
+  }
+}
+
+/** Of an atomic one nobody looks at the members here. */
+function mayCreate({ operation, type }: MutationHeader): boolean {
+  return operation === 'create' || type === ATOMIC_TYPE;
+}
+
+function bySeq(left: Entry, right: Entry): number {
+  return left.header.seq - right.header.seq;
+}
