@@ -69,6 +69,9 @@ export type GateInput =
   | { readonly kind: 'leadership'; readonly isLeader: false }
   | { readonly kind: 'paused' }
   | { readonly kind: 'resumed' }
+  /** The keys of the store are away: nothing can be read that could be sent. */
+  | { readonly kind: 'locked'; readonly error: WireError }
+  | { readonly kind: 'unlocked' }
   | { readonly kind: 'hint'; readonly hint: 'online' | 'offline' | 'foreground' | 'nudge' }
   | { readonly kind: 'probed'; readonly result: ProbeResult }
   /** Whether the app had a fresh token to give. */
@@ -146,6 +149,8 @@ export type WaitingFor =
   | 'auth'
   | 'policy'
   | 'upgrade'
+  /** The keys of what is stored are away. */
+  | 'locked'
   /** What this device has found about it is being stored. */
   | 'storage'
   | 'conflict'

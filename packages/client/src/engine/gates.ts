@@ -32,6 +32,8 @@ const PACED: WireError = {
 /** What may stop every send, each with its reason and its way out. */
 export class Gates {
   isPaused = false;
+  /** Why what is stored cannot be read, while its keys are away. */
+  lockedBy: WireError | null = null;
   readonly line: Line = new Line();
   private login: Login = { kind: 'valid' };
   /** Tokens refused or not to be had, in a row. */
@@ -46,6 +48,7 @@ export class Gates {
   /** What stops a send at this moment, and the error behind it. */
   closed(nowMs: number): { readonly waitingFor: WaitingFor; readonly error: WireError | null } | null {
     if (this.isPaused) return { waitingFor: 'paused', error: null };
+    if (this.lockedBy !== null) return { waitingFor: 'locked', error: this.lockedBy };
     if (this.upgrade !== null) return { waitingFor: 'upgrade', error: this.upgrade };
     if (this.login.kind !== 'valid') return { waitingFor: 'auth', error: this.login.error };
     const { state } = this.line;
