@@ -1,4 +1,5 @@
 import type { JsonObject } from 'holdfast';
+import { decompressText } from '../../packages/client/src/storage/compressed-text.ts';
 import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
 import type { World } from './world.ts';
@@ -17,7 +18,7 @@ export function damageRecord({ history, trace, scheduler }: World, device: Devic
     if (text === undefined) continue;
     const number = key.slice(2);
     const headers = [text, values.get(`p/${number}`), values.get(`f/${number}`)];
-    const made = [number, ...headers.map((header) => /"id":"([^"]*)"/.exec(header ?? '')?.[1])]
+    const made = [number, ...headers.map((header) => /"id":"([^"]*)"/.exec(decompressText(header ?? ''))?.[1])]
       .map((id) => history.find(id ?? ''))
       .find((found) => found !== undefined);
     const at = dice.below(text.length);
@@ -57,7 +58,9 @@ export function hasUnreadable({ ownStores, damagedTexts }: Device): boolean {
 export function isDamagedPayload({ damagedTexts }: Device, payload: JsonObject): boolean {
   return [...damagedTexts.values()].some((text) => {
     try {
-      return JSON.stringify((JSON.parse(text) as { payload?: unknown }).payload) === JSON.stringify(payload);
+      return (
+        JSON.stringify((JSON.parse(decompressText(text)) as { payload?: unknown }).payload) === JSON.stringify(payload)
+      );
     } catch {
       return false;
     }

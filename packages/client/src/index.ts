@@ -98,6 +98,7 @@ export {
   type OptimisticStoreOptions,
 } from './optimistic/optimistic-store.ts';
 export type { Clock, Random } from './ports/clock.ts';
+export type { KeyProvider, OpenKeys, SealingKey } from './ports/keys.ts';
 export type {
   AppState,
   CellularGeneration,
@@ -153,9 +154,11 @@ export type {
   QueueSnapshot,
   QueueStatus,
 } from './queue/queue-reader.ts';
+export { browserKeys, type BrowserKeys, type BrowserKeysOptions } from './storage/browser-keys.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { memoryStorage } from './storage/memory-storage.ts';
 export { type SqliteDriver, type SqliteOptions, sqliteStorage, type SqliteValue } from './storage/sqlite-storage.ts';
+export { aesGcmKey } from './storage/system-aes-gcm.ts';
 export { browserTabs } from './tabs/browser-tabs.ts';
 export type { DebugOption, LogCategory, LogData, LogEntry } from './telemetry/debug-log.ts';
 export { soloTabs } from './tabs/solo-tabs.ts';

@@ -75,6 +75,9 @@ export type GateInput =
   /** The login is over, here or in another tab; and there again. */
   | { readonly kind: 'signedOut' }
   | { readonly kind: 'signedIn' }
+  /** The keys of the store are away: nothing can be read that could be sent. */
+  | { readonly kind: 'locked'; readonly error: WireError }
+  | { readonly kind: 'unlocked' }
   | { readonly kind: 'hint'; readonly hint: 'online' | 'offline' | 'foreground' | 'nudge' }
   | { readonly kind: 'probed'; readonly result: ProbeResult }
   /** Whether the app had a fresh token to give. */
@@ -157,6 +160,8 @@ export type WaitingFor =
   | 'auth'
   | 'policy'
   | 'upgrade'
+  /** The keys of what is stored are away. */
+  | 'locked'
   /** What this device has found about it is being stored. */
   | 'storage'
   | 'conflict'

@@ -224,6 +224,20 @@ test('R5 · signed out nothing is sent, whatever signs there are, and it says so
   expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
 });
 
+test('S4 · with the keys of the store away nothing is sent, and it says why; when they are back, it goes', () => {
+  const rig = EngineRig.leading();
+  rig.input({ kind: 'locked', error: ERROR });
+  const header = rig.add();
+  rig.pass(3_600_000);
+  rig.input({ kind: 'tick' });
+
+  expect(rig.batches).toEqual([]);
+  expect(rig.waiting(header)).toMatchObject({ waitingFor: 'locked', error: ERROR });
+
+  rig.input({ kind: 'unlocked' });
+  expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+});
+
 test('R5 · whoever signs out and discards also disposes of what may have been sent, and that is told apart', () => {
   const rig = EngineRig.leading();
   const header = rig.add();

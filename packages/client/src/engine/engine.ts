@@ -323,6 +323,10 @@ export class Engine {
       case 'signedIn':
         gates.isSignedOut = input.kind === 'signedOut';
         return;
+      case 'locked':
+      case 'unlocked':
+        gates.lockedBy = input.kind === 'locked' ? input.error : null;
+        return;
       case 'hint':
         if (input.hint === 'offline') gates.line.wentOffline(moment.nowMs, moment.random, OFFLINE);
         else gates.wake('hint', moment.nowMs);

@@ -40,6 +40,8 @@ const SIGNED_OUT: WireError = {
 export class Gates {
   isPaused = false;
   isSignedOut = false;
+  /** Why what is stored cannot be read, while its keys are away. */
+  lockedBy: WireError | null = null;
   readonly line: Line = new Line();
   private login: Login = { kind: 'valid' };
   /** Tokens refused or not to be had, in a row. */
@@ -55,6 +57,7 @@ export class Gates {
   closed(nowMs: number): { readonly waitingFor: WaitingFor; readonly error: WireError | null } | null {
     if (this.isSignedOut) return { waitingFor: 'auth', error: SIGNED_OUT };
     if (this.isPaused) return { waitingFor: 'paused', error: null };
+    if (this.lockedBy !== null) return { waitingFor: 'locked', error: this.lockedBy };
     if (this.upgrade !== null) return { waitingFor: 'upgrade', error: this.upgrade };
     if (this.login.kind !== 'valid') return { waitingFor: 'auth', error: this.login.error };
     const { state } = this.line;

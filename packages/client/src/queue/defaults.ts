@@ -4,6 +4,7 @@ import { LEVEL_MS } from '../engine/lane.ts';
 import { RETRY_DEFAULTS, type RetryRules } from '../mutation/definition.ts';
 import { LATENCY_VALID_MS, PROBE_TIMEOUT_MS } from '../network/network-monitor.ts';
 import { LIMITS } from '../protocol/wire.ts';
+import { COMPRESS_OVER_LENGTH } from '../storage/compressed-storage.ts';
 import { LOG_ENTRY_COUNT } from '../telemetry/debug-log.ts';
 import { ATTEMPT_TIMEOUT_MS, HISTORY_MS, PAUSE_GRACE_MS, QUEUE_CAP_BYTES, QUEUE_CAP_COUNT } from './options.ts';
 
@@ -28,6 +29,8 @@ export interface Defaults {
   readonly queueCapCount: number;
   /** `queueCapBytes` of `createQueue`. */
   readonly queueCapBytes: number;
+  /** `compressOverLength` of `createQueue`. */
+  readonly compressOverLength: number;
   /** What is on its way at `pause()` may take this long to end, in milliseconds. */
   readonly pauseGraceMs: number;
   /** A lane that waits rises one level of priority in this time, in milliseconds. */
@@ -55,6 +58,7 @@ export const defaults: Defaults = Object.freeze({
   attemptTimeoutMs: ATTEMPT_TIMEOUT_MS,
   queueCapCount: QUEUE_CAP_COUNT,
   queueCapBytes: QUEUE_CAP_BYTES,
+  compressOverLength: COMPRESS_OVER_LENGTH,
   pauseGraceMs: PAUSE_GRACE_MS,
   priorityLevelMs: LEVEL_MS,
   rateLimitMsMax: RATE_LIMIT_MS_MAX,

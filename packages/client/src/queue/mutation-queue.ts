@@ -54,6 +54,7 @@ import {
   unknownMutation,
 } from './queue-reader.ts';
 import { QueueStore } from './queue-store.ts';
+import { Opening } from './opening.ts';
 import { Runner } from './runner.ts';
 import { SignOut, type SignOutChoice, type SignOutResult } from './sign-out.ts';
 import { VerdictBook } from './verdict-book.ts';
@@ -92,7 +93,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private readonly acts: Acts;
   private readonly signOuts: SignOut;
   private snapshot: QueueSnapshot;
-  private opening: Promise<void>;
+  private opening: Opening;
   private isRead = false;
   private isClosed = false;
   /** Whoever creates a queue says that its user is signed in; said once, so that no restart undoes a sign-out. */
@@ -162,7 +163,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       report: (error) => this.fail(toHoldfastError(error)),
     });
     this.snapshot = snapshotOf(null, false);
-    this.opening = this.open();
+    this.opening = this.beginOpening();
     this.bases = new EditBases(() => this.opened());
     this.adder = new Adder({
       definitions: this.definitions,
@@ -186,20 +187,21 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       editOf: (definition, described, base) => this.bases.of(definition, described, base),
       opened: () => this.opened(),
     });
-    // Whoever awaits `ready` or `add` is told; nobody has to.
-    this.opening.catch(() => {});
   }
 
-  /** Resolves once what is stored on this device has been read; rejects when the store cannot be opened. */
+  /**
+   * Resolves once what is stored on this device has been read; rejects when the store cannot be opened. While its keys are
+   * away (`encryption`) that is waited for.
+   */
   get ready(): Promise<void> {
-    return this.opening;
+    return this.opening.done;
   }
 
   /**
    * Makes a mutation durable on this device, and resolves when it is. Delivery follows by itself. One that needs not be stored
    * again resolves to the handle of the one that stands for it; see `dedupe` and `coalesce` of its type, and `id`.
    * Rejects with a `HoldfastError`, and then nothing is stored: `UNDECLARED_TYPE`, `INVALID_PAYLOAD`, `PAYLOAD_NOT_JSON`,
-   * `PAYLOAD_TOO_LARGE`, `INVALID_OPTION`, `SLOT_UNFILLED`, `ID_REUSED`, `QUEUE_FULL`, `PARENT_FAILED`, `UNKNOWN_MUTATION`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `STORAGE_FAILED`, `QUEUE_CLOSED`.
+   * `PAYLOAD_TOO_LARGE`, `INVALID_OPTION`, `SLOT_UNFILLED`, `ID_REUSED`, `QUEUE_FULL`, `PARENT_FAILED`, `UNKNOWN_MUTATION`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `STORAGE_FAILED`, `STORAGE_LOCKED`, `QUEUE_CLOSED`.
    */
   async add<Type extends Definitions[number]['type']>(
     input: InputOfType<Definitions[number], Type>,
@@ -412,8 +414,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const { runner } = await this.opened();
     await this.adder.whenFlushed;
     this.isRead = false;
-    this.opening = runner.close().then(() => this.open());
-    await this.opening;
+    this.opening = this.beginOpening(() => runner.close());
+    await this.opening.done;
   }
 
   /**
@@ -616,9 +618,28 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.isClosed = true;
     for (const stop of [...this.monitors]) stop();
     this.network.close();
+    this.opening.giveUp();
     await this.ready.catch(() => {});
     await this.adder.whenFlushed;
     await this.parts?.runner.close();
+  }
+
+  private beginOpening(before: () => Promise<void> = () => Promise.resolve()): Opening {
+    return new Opening({
+      clock: this.options.clock,
+      open: async () => {
+        await before();
+        await this.open();
+      },
+      onForeground: (listener) =>
+        this.network.onHint((hint) => {
+          if (hint === 'foreground') listener();
+        }),
+      locked: (error) => {
+        this.fail(error);
+        this.changed([]);
+      },
+    });
   }
 
   private async open(): Promise<void> {
@@ -626,7 +647,12 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const storeName = ['holdfast', name, identity.workspaceId, identity.userId].map(encodeURIComponent).join('/');
     const { log } = this;
     const storage = loggedStorage(await openStorage(storeName), log, clock);
-    const store = await QueueStore.open(storage, () => newId(clock.wallMs()), this.options.random);
+    const store = await QueueStore.open(storage, () => newId(clock.wallMs()), this.options.random).catch(
+      async (error: unknown) => {
+        await storage.close();
+        throw error;
+      },
+    );
     const runner = new Runner(
       {
         store,
@@ -651,7 +677,13 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       },
     );
     this.parts = { runner, store, reader: new QueueReader({ runner, store, verdicts: this.verdicts, identity }) };
-    await runner.open();
+    try {
+      await runner.open();
+    } catch (error) {
+      // The keys may have gone away in the middle.
+      await runner.close();
+      throw error;
+    }
     if (!this.isSignedIn)
       void this.signOuts.signIn({ runner, store }).then((isSignedIn) => {
         this.isSignedIn ||= isSignedIn;
@@ -670,7 +702,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 
   private async opened(): Promise<Parts> {
-    await this.ready;
+    await this.opening.now();
     const { parts } = this;
     if (this.isClosed || parts === null) {
       throw new HoldfastError({
@@ -742,7 +774,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private changed(ids: readonly string[]): void {
     this.version += 1;
     this.metrics.changed(this.parts?.runner.engine.mutations.counts.pending ?? 0, this.options.clock.nowMs());
-    const snapshot = snapshotOf(this.parts?.runner ?? null, this.isRead);
+    const snapshot = snapshotOf(this.parts?.runner ?? null, this.isRead, this.opening.lockedBy);
     if (!isSameSnapshot(snapshot, this.snapshot)) this.snapshot = snapshot;
     this.listeners.change.emit({ ids });
     this.capacity.look();

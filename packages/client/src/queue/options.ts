@@ -17,14 +17,18 @@ import { OpenTypes } from '../mutation/undeclared.ts';
 import { browserNetwork } from '../network/browser-network.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { NetworkSource } from '../ports/network-source.ts';
+import type { OpenKeys } from '../ports/keys.ts';
 import type { OpenStorage } from '../ports/storage.ts';
 import type { OpenTabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
+import { COMPRESS_OVER_LENGTH, compressedStorage } from '../storage/compressed-storage.ts';
 import { indexedDbStorage } from '../storage/indexeddb-storage.ts';
+import { sealedStorage, unsealedStorage } from '../storage/sealed-storage.ts';
 import type { DebugOption } from '../telemetry/debug-log.ts';
 import { browserTabs } from '../tabs/browser-tabs.ts';
 import { ATOMIC_TYPE } from '../protocol/wire.ts';
 import { systemClock, systemRandom } from '../ports/system-clock.ts';
+import { isClearKey } from './record-keys.ts';
 
 /** Whose mutations a queue holds. They are stored apart from every other login's, and sent only under this one. */
 export interface Identity {
@@ -58,6 +62,15 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
   readonly probeUrl?: string;
   /** @default IndexedDB with strict durability */
   readonly storage?: OpenStorage;
+  /**
+   * Seals what is stored: payloads, and everything else that is about a person or their work. While the keys are away, `add`
+   * and the others reject with `STORAGE_LOCKED`, nothing is sent, and all is kept; it goes on when they are back. A store that
+   * was written without keys is sealed by and by once they are given. See `browserKeys`.
+   * @default nothing is sealed
+   */
+  readonly encryption?: { readonly keys: OpenKeys };
+  /** Values longer than this are stored compressed where that pays, in characters; `Infinity` for none. @default 1_024 */
+  readonly compressOverLength?: number;
   /** @default the browser's */
   readonly network?: NetworkSource;
   /** @default the browser's tabs */
@@ -139,6 +152,14 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
   expectText('identity.userId', options.identity?.userId);
   expectText('identity.workspaceId', options.identity?.workspaceId);
   if (!(attemptTimeoutMs > 0)) throw invalid('attemptTimeoutMs', 'a number of milliseconds above 0', attemptTimeoutMs);
+  if (options.encryption !== undefined && typeof options.encryption?.keys !== 'function')
+    throw invalid(
+      'encryption.keys',
+      'a function that opens the keys of a store, such as browserKeys()',
+      options.encryption?.keys,
+    );
+  if (options.compressOverLength !== undefined && !(options.compressOverLength >= 0))
+    throw invalid('compressOverLength', 'a number of characters, 0 or above', options.compressOverLength);
   if (typeof options.transport?.send !== 'function')
     throw invalid('transport', 'a transport, such as httpTransport({ url })', options.transport);
   return {
@@ -148,7 +169,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     policyOf: policiesOf(options),
     transport: options.transport,
     getToken: options.auth === undefined ? null : (ask) => options.auth?.getToken(ask) ?? Promise.resolve(null),
-    openStorage: options.storage ?? indexedDbStorage(),
+    openStorage: layersOn(options.storage ?? indexedDbStorage(), options),
     network: options.network ?? browserNetwork({ probeUrl: options.probeUrl ?? '/v1/health' }),
     openTabs: options.tabs ?? browserTabs,
     attemptTimeoutMs,
@@ -160,6 +181,19 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     newId: options.newId ?? ((wallMs) => v7({ msecs: wallMs })),
     debug: options.debug ?? false,
   };
+}
+
+/** Compressed first: what is sealed looks like noise. */
+function layersOn(
+  open: OpenStorage,
+  {
+    encryption,
+    compressOverLength = COMPRESS_OVER_LENGTH,
+  }: Pick<QueueOptions<readonly AnyMutationDefinition[]>, 'encryption' | 'compressOverLength'>,
+): OpenStorage {
+  const sealed =
+    encryption === undefined ? unsealedStorage(open) : sealedStorage(open, { ...encryption, isClear: isClearKey });
+  return compressedStorage(sealed, compressOverLength);
 }
 
 /** Types with a policy of their own, and the queue's for the others. The same data is the same policy. */

@@ -12,6 +12,7 @@ import {
   WAITING_ADVICE,
 } from './mutation-status.ts';
 import type { Identity } from './options.ts';
+import { isLocked } from './lock-watch.ts';
 import type { QueueStore } from './queue-store.ts';
 import type { Runner } from './runner.ts';
 import type { VerdictBook } from './verdict-book.ts';
@@ -164,7 +165,8 @@ export class QueueReader {
     const entry = engine.mutations.get(id);
     const { schedule } = engine.mutations;
     const before = entry === undefined ? undefined : (schedule.blockerOf(entry) ?? schedule.ahead(entry));
-    const body = entry === undefined ? undefined : (await this.store.bodies([entry.header])).get(entry.header.seq);
+    const bodies = entry === undefined ? null : await unlessLocked(this.store.bodies([entry.header]));
+    const body = bodies?.get(entry?.header.seq ?? 0);
     const whatToDo =
       status.status === 'failed'
         ? (status.lastError?.hint ?? 'Correct it and call `retry(id)`, or `discard(id)` it.')
@@ -173,7 +175,7 @@ export class QueueReader {
       ...status,
       behindId: status.waitingFor === 'lane' ? (before?.header.id ?? null) : null,
       login: this.identity,
-      pausedBy: engine.gates.isPaused ? await this.store.pausedBy() : null,
+      pausedBy: engine.gates.isPaused ? await unlessLocked(this.store.pausedBy()) : null,
       canCancel:
         entry === undefined || entry.phase.kind === 'failed' ? false : engine.isLeader ? engine.canCancel(id) : null,
       parentIds: [...(entry?.openParents ?? [])],
@@ -287,7 +289,7 @@ function whatBecomesOf(entry: Entry | undefined, holdsLane: boolean): string {
 }
 
 /** The queue at a glance; before it is read, empty. */
-export function snapshotOf(runner: Runner | null, isReady: boolean): QueueSnapshot {
+export function snapshotOf(runner: Runner | null, isReady: boolean, lockedBy: WireError | null = null): QueueSnapshot {
   const counts = runner?.engine.mutations.counts ?? { pending: 0, processing: 0, failed: 0 };
   const closed = runner?.engine.closed(runner.moment().nowMs) ?? null;
   return {
@@ -297,8 +299,8 @@ export function snapshotOf(runner: Runner | null, isReady: boolean): QueueSnapsh
     failedCount: counts.failed,
     isPaused: runner?.engine.gates.isPaused ?? false,
     isLeader: runner?.engine.isLeader ?? false,
-    waitingFor: closed?.waitingFor ?? 'nothing',
-    error: closed?.error ?? null,
+    waitingFor: lockedBy === null ? (closed?.waitingFor ?? 'nothing') : 'locked',
+    error: lockedBy ?? closed?.error ?? null,
   };
 }
 
@@ -313,6 +315,16 @@ function firstOf(entries: Iterable<Entry>, count: number, isWanted: (entry: Entr
 
 export function isSameSnapshot(left: QueueSnapshot, right: QueueSnapshot): boolean {
   return (Object.keys(left) as (keyof QueueSnapshot)[]).every((key) => left[key] === right[key]);
+}
+
+/** Null where the keys of the store are away: why something waits is told then as well. */
+async function unlessLocked<Read>(read: Promise<Read>): Promise<Read | null> {
+  try {
+    return await read;
+  } catch (error) {
+    if (isLocked(error)) return null;
+    throw error;
+  }
 }
 
 export function unknownMutation(id: string): HoldfastError {

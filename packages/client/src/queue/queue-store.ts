@@ -147,7 +147,8 @@ export class QueueStore {
     const { min, max } = RELAXED_GAP_COUNT;
     for (let isNew = false; ; isNew = true) {
       const [format = null, clientId = null, seq = null] = await storage.read([META.format, META.client, META.seq]);
-      if (format !== null && Number(format) > RECORD_FORMAT) throw tooNew(format);
+      // Also what is no number: another layer of the store, which this version does not have.
+      if (format !== null && !(Number(format) <= RECORD_FORMAT)) throw tooNew(format);
       const hasGap = storage.durability === 'relaxed' && !isNew;
       const gapCount = hasGap ? min + Math.floor(random() * (max - min)) : 0;
       if (clientId !== null) return new QueueStore(storage, clientId, seq, gapCount);
@@ -629,6 +630,11 @@ export class QueueStore {
     }
     if (changes.length > 0) await this.storage.commit({ expect: [], changes });
     await this.acts.sweep();
+  }
+
+  /** Rejects with `STORAGE_LOCKED` while the keys are away. */
+  async checkKeys(): Promise<void> {
+    await this.storage.commit({ expect: [], changes: [] });
   }
 
   async close(): Promise<void> {

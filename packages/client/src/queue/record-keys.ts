@@ -16,6 +16,20 @@ export const META = {
   completedCount: 'meta/completed',
 } as const;
 
+/** What may stand in the clear in a store that is sealed: numbers, and the client's id. Who paused, and why, may not. */
+export function isClearKey(key: string): boolean {
+  return CLEAR_KEYS.has(key);
+}
+
+const CLEAR_KEYS: ReadonlySet<string> = new Set([
+  META.format,
+  META.client,
+  META.seq,
+  META.epoch,
+  META.time,
+  META.completedCount,
+]);
+
 /** Headers of pending mutations, by `seq`. */
 export const PENDING = 'p/';
 /** Dead letters, by `seq`. */

@@ -16,6 +16,7 @@ import { AskLeader, type CancelAnswer, type StopReason } from './ask-leader.ts';
 import type { Load } from './capacity.ts';
 import { ConflictDesk } from './conflict-desk.ts';
 import { Leadership } from './leadership.ts';
+import { LockWatch } from './lock-watch.ts';
 import { logInput } from './logged-ports.ts';
 import { onDeadLetterOf, PAUSE_GRACE_MS, retryRulesOf } from './options.ts';
 import type { Ending, PlaceRule, QueueStore } from './queue-store.ts';
@@ -81,6 +82,7 @@ export class Runner {
   private readonly slotFiller: SlotFiller;
   private cancelWake: () => void = () => {};
   private readonly leadership: Leadership;
+  private readonly lock: LockWatch;
   private readonly stopListening: (() => void)[] = [];
   private lastTold = '';
   /** At a sign-out: nothing is sent, and yet someone must deliver, who alone may take back. */
@@ -105,8 +107,19 @@ export class Runner {
       standDown: (): void => this.leadership.fenced(),
       report: (error: unknown): void => this.report(error),
     };
+    this.lock = new LockWatch({
+      ...shared,
+      unlocked: () => {
+        this.readGates();
+        this.reconcile();
+      },
+    });
     this.watch = new StoreWatch({ ...shared, discarded: events.discarded, isClosed: () => this.isClosed });
-    this.sender = new Sender({ ...shared, reconcile: () => this.reconcile() });
+    this.sender = new Sender({
+      ...shared,
+      reconcile: () => this.reconcile(),
+      noticedLock: (error) => this.lock.noticed(error),
+    });
     this.writer = new SettlementWriter({ ...shared, watch: this.watch, post: (message) => this.post(message) });
     this.askLeader = new AskLeader({
       ...shared,
@@ -162,6 +175,7 @@ export class Runner {
       tabs.onMessage((message) => this.receive(message)),
       network.onHint((hint) => {
         this.dispatch({ kind: 'hint', hint });
+        this.lock.check();
         if (hint === 'foreground' && !this.engine.isLeader) this.reconcile();
         else this.watch.catchUpLater();
       }),
@@ -547,6 +561,8 @@ export class Runner {
   }
 
   private report(error: unknown): void {
-    if (!this.isClosed) this.events.failed(toHoldfastError(error));
+    if (this.isClosed) return;
+    this.lock.noticed(error);
+    this.events.failed(toHoldfastError(error));
   }
 }

@@ -40,6 +40,8 @@ export interface SenderPorts {
   /** What this tab believes may not be what is stored. */
   readonly reconcile: () => void;
   readonly report: (error: unknown) => void;
+  /** Says whether this went wrong because the keys of the store are away, and then nothing more is sent. */
+  readonly noticedLock: (error: unknown) => boolean;
 }
 
 /** A claim older than this when it comes is read again, in milliseconds; shorter than anyone waits for a pause. */
@@ -123,6 +125,7 @@ export class Sender {
       // No token could be fetched or the storage not read, so nothing was sent; or the transport broke its word, and then
       // nobody knows.
       this.ports.report(error);
+      if (!wasHandedOver && this.ports.noticedLock(error)) return CALLED_OFF;
       return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(error) };
     }
   }

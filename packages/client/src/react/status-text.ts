@@ -11,7 +11,7 @@ export interface PillState {
 export function describeQueue(snapshot: QueueSnapshot): PillState {
   const { pendingCount, processingCount, failedCount, waitingFor } = snapshot;
   if (failedCount > 0) return { tone: 'alert', text: `${count(failedCount, 'change')} not accepted` };
-  if (!snapshot.isReady) return { tone: 'waiting', text: 'Opening' };
+  if (!snapshot.isReady) return { tone: 'waiting', text: waitingFor === 'locked' ? 'Locked' : 'Opening' };
   if (pendingCount === 0)
     return waitingFor === 'network'
       ? { tone: 'waiting', text: 'Offline' }
@@ -33,6 +33,7 @@ const REASONS: Readonly<Record<QueueSnapshot['waitingFor'], string>> = {
   auth: 'Sign in again · ',
   policy: 'Waiting for Wi-Fi · ',
   upgrade: 'Update needed · ',
+  locked: 'Locked · ',
   conflict: '',
   storage: '',
   nothing: '',

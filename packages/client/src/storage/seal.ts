@@ -1,0 +1,123 @@
+import * as v from 'valibot';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { SealingKey } from '../ports/keys.ts';
+import type { Entry, Storage } from '../ports/storage.ts';
+import { isKeyId, keyIdOf, openValue, sealValue } from './sealed-value.ts';
+import { keyIsMissing } from './storage-locked.ts';
+
+/** Where a store says which key it is sealed with. No key of a queue's own begins so. */
+export const SEAL_KEY = '~seal';
+
+/** Which keys a store is sealed with; stored sealed, with the key that new values are sealed with. */
+export interface Seal {
+  /** As it stands in the store. */
+  readonly text: string;
+  readonly keyId: string;
+  /** Keys that were current before; none of them becomes current again. */
+  readonly earlierIds: readonly string[];
+  /** Those of them that values which do not open are said to be sealed with. */
+  readonly keptIds: readonly string[];
+  /** Whether values in the clear count: the store was written without keys, and not all is sealed yet. */
+  readonly mayBeClear: boolean;
+  /** Whether nothing is left that is sealed with an earlier key, or in the clear. */
+  readonly isDone: boolean;
+}
+
+/** What it takes to find the seal of a store, or to make it one. */
+export interface SealSearch {
+  readonly storage: Storage;
+  readonly name: string;
+  readonly isClear: (key: string) => boolean;
+  readonly find: (id: string) => Promise<SealingKey | null>;
+  readonly current: () => Promise<SealingKey>;
+}
+
+/** So many entries tell what became of a store whose seal is missing or does not open. */
+const SAMPLE_COUNT = 100;
+
+const content = v.object({
+  earlierIds: v.array(v.string()),
+  keptIds: v.array(v.string()),
+  mayBeClear: v.boolean(),
+  isDone: v.boolean(),
+});
+
+export function writeSeal(seal: Omit<Seal, 'text'>, key: SealingKey, storeName: string): Promise<string> {
+  if (!isKeyId(key.id)) throw badKeyId(key.id);
+  const { keyId: _, ...rest } = seal;
+  return sealValue(key, { storeName, key: SEAL_KEY }, JSON.stringify(v.parse(content, rest)));
+}
+
+/**
+ * The seal of the store. A store without one gets one; where the seal was damaged, what is sealed in the store tells. Rejects
+ * with `STORAGE_LOCKED` when a key is missing, and never makes a new one for a store that has values under another.
+ */
+export async function readSeal(search: SealSearch): Promise<Seal> {
+  const { storage, name, current } = search;
+  for (;;) {
+    const [text = null] = await storage.read([SEAL_KEY]);
+    const seal = text === null ? null : await openSeal(search, text);
+    if (seal !== null) return seal;
+    const sample = await sampleOf(search);
+    const earlierIds = await idsThatOpen(search, sample);
+    const key = await current();
+    const next = {
+      keyId: key.id,
+      earlierIds: earlierIds.filter((id) => id !== key.id),
+      keptIds: [],
+      mayBeClear: earlierIds.length === 0 && sample.length > 0,
+      isDone: sample.length === 0,
+    };
+    const sealed = await writeSeal(next, key, name);
+    const result = await storage.commit({
+      expect: [{ key: SEAL_KEY, value: text }],
+      changes: [{ kind: 'put', key: SEAL_KEY, value: sealed }],
+    });
+    if (result.kind === 'committed') return { ...next, text: sealed };
+  }
+}
+
+/** Null when it does not open although its key does open other values: then it was damaged, and the key is the right one. */
+async function openSeal(search: SealSearch, text: string): Promise<Seal | null> {
+  const keyId = keyIdOf(text);
+  const key = keyId === null ? null : await search.find(keyId);
+  if (keyId === null || key === null) {
+    const sample = await sampleOf(search);
+    if (keyId !== null && sample.some(({ value }) => keyIdOf(value) === keyId)) throw keyIsMissing(keyId);
+    // Nothing is sealed with a key of this id: the id itself was damaged, or there is nothing to lose.
+    return null;
+  }
+  const opened = await openValue(key, { storeName: search.name, key: SEAL_KEY }, text);
+  const parsed = opened === null ? null : v.safeParse(content, JSON.parse(opened));
+  return parsed?.success === true ? { ...parsed.output, keyId, text } : null;
+}
+
+/** Entries that are sealed, or would be. */
+async function sampleOf({ storage, isClear }: SealSearch): Promise<readonly Entry[]> {
+  const page = await storage.scan({ prefix: '', limit: SAMPLE_COUNT });
+  return page.filter(({ key }) => !isClear(key));
+}
+
+/** The ids of all keys in the sample; rejects when one of them is missing, or opens nothing. */
+async function idsThatOpen({ name, find }: SealSearch, sample: readonly Entry[]): Promise<readonly string[]> {
+  const ids = [...new Set(sample.flatMap(({ value }) => keyIdOf(value) ?? []))];
+  for (const id of ids) {
+    const key = await find(id);
+    if (key === null) throw keyIsMissing(id);
+    const opened = await Promise.all(
+      sample
+        .filter(({ value }) => keyIdOf(value) === id)
+        .map(({ key: at, value }) => openValue(key, { storeName: name, key: at }, value)),
+    );
+    if (opened.every((text) => text === null)) throw keyIsMissing(id);
+  }
+  return ids;
+}
+
+function badKeyId(id: string): HoldfastError {
+  return new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `The id of a key must be 1 to 64 letters, digits, "-" or "_"; it is ${JSON.stringify(id)}.`,
+    hint: 'Correct the ids that the key provider gives.',
+  });
+}

@@ -1,0 +1,334 @@
+import type { KeyProvider, OpenKeys, SealingKey } from '../ports/keys.ts';
+import type { Change, CommitResult, Entry, OpenStorage, ScanQuery, Storage, StorageBatch } from '../ports/storage.ts';
+import { type Coding, commitCoded } from './coded-commit.ts';
+import { readSeal, SEAL_KEY, type Seal, type SealSearch, writeSeal } from './seal.ts';
+import { keyIdOf, openValue, sealValue } from './sealed-value.ts';
+import { keyIsMissing, locked, unlocked } from './storage-locked.ts';
+
+export interface SealedOptions {
+  readonly keys: OpenKeys;
+  /** Whether what stands under this key may be read by anybody: numbers and ids that say nothing about a person. */
+  readonly isClear: (key: string) => boolean;
+}
+
+/** Before a value in the clear where none may stand any more: somebody else put it there, and it must not read as a record. */
+const NOT_SEALED = '~not sealed: ';
+
+/** Values at a time that are sealed anew after the key has changed. */
+const RESEAL_COUNT = 100;
+
+/**
+ * The same stores with their values sealed: what cannot be opened with the store's keys cannot be read, and what was moved,
+ * mixed or changed comes as unreadable. Keys stay readable, and so do counts and sizes.
+ *
+ * Which key a store is sealed with stands in the store (`SEAL_KEY`), and every commit expects that it still does. So when the
+ * provider has a new key, one commit moves the store to it, whoever still seals with the old one finds out before anything
+ * is stored, and what is sealed with the old one is sealed anew page by page, from the beginning after a crash:
+ *
+ *   sealed with A ──provider has B──▶ new values with B, old ones with A ──all sealed anew──▶ sealed with B, A released
+ *
+ * A store that was written in the clear becomes a sealed one in the same way. Without its keys nothing is read or written, and
+ * nothing is lost: every call rejects with `STORAGE_LOCKED` until they are back.
+ */
+export function sealedStorage(open: OpenStorage, options: SealedOptions): OpenStorage {
+  return async (name) => {
+    const storage = await open(name);
+    try {
+      const keys = await unlocked(() => options.keys(name));
+      const sealed = new SealedStorage({ ...options, keys, storage, name });
+      await sealed.start();
+      return sealed;
+    } catch (error) {
+      await storage.close();
+      throw error;
+    }
+  };
+}
+
+/**
+ * Refuses a store whose values are sealed, for one who has no keys: they would look like rubbish. Found out with the first
+ * read, which is the first thing that every queue does.
+ */
+export function unsealedStorage(open: OpenStorage): OpenStorage {
+  return async (name) => {
+    const storage = await open(name);
+    let isChecked = false;
+    return {
+      durability: storage.durability,
+      commit: (batch) => storage.commit(batch),
+      read: async (keys) => {
+        if (isChecked) return storage.read(keys);
+        const values = await storage.read([...keys, SEAL_KEY]);
+        if ((values[keys.length] ?? null) !== null)
+          throw locked(null, 'The mutations on this device are encrypted, and the queue was opened without keys.');
+        isChecked = true;
+        return values.slice(0, keys.length);
+      },
+      scan: (query) => storage.scan(query),
+      estimate: () => storage.estimate(),
+      close: () => storage.close(),
+    };
+  };
+}
+
+class SealedStorage implements Storage {
+  private readonly storage: Storage;
+  private readonly name: string;
+  private readonly keys: KeyProvider;
+  private readonly isClear: (key: string) => boolean;
+  private readonly coding: Coding;
+  private seal: Seal | null = null;
+  private isClosed = false;
+  /** Commits reach the store in the order in which they were called, however long it takes to seal them. */
+  private last: Promise<unknown> = Promise.resolve();
+  private resealing: Promise<void> | null = null;
+
+  constructor(parts: {
+    readonly storage: Storage;
+    readonly name: string;
+    readonly keys: KeyProvider;
+    readonly isClear: (key: string) => boolean;
+  }) {
+    this.storage = parts.storage;
+    this.name = parts.name;
+    this.keys = parts.keys;
+    this.isClear = (key) => key === SEAL_KEY || parts.isClear(key);
+    this.coding = {
+      storedForm: (key, value) => (this.isClear(key) ? value : null),
+      decode: (entries) => this.openAll(entries),
+    };
+  }
+
+  /** Finds out which keys the store is sealed with, and goes on with what a crash may have cut short. */
+  async start(): Promise<void> {
+    const { seal } = await this.currentSeal();
+    if (!seal.isDone) this.resealLater();
+    else await this.release(seal);
+  }
+
+  get durability(): Storage['durability'] {
+    return this.storage.durability;
+  }
+
+  commit({ expect, changes }: StorageBatch): Promise<CommitResult> {
+    const before = this.last;
+    const first = this.sealAll(changes);
+    const committed = (async () => {
+      await before;
+      for (let sealed = await first; ; sealed = await this.sealAll(changes)) {
+        const { text } = sealed.seal;
+        const result = await commitCoded(this.storage, this.coding, { expect, changes: sealed.changes }, [
+          { key: SEAL_KEY, value: text },
+        ]);
+        if (result.kind === 'committed' || result.key !== SEAL_KEY) return result;
+        // Another tab has moved the store to another key.
+        this.forget(text);
+      }
+    })();
+    this.last = committed.catch(() => {});
+    // Told by `committed`, in its turn.
+    first.catch(() => {});
+    return committed;
+  }
+
+  async read(keys: readonly string[]): Promise<readonly (string | null)[]> {
+    const stored = await this.storage.read(keys);
+    const entries = keys.flatMap((key, index) => {
+      const value = stored[index] ?? null;
+      return value === null ? [] : [{ key, value }];
+    });
+    const opened = (await this.openAll(entries)).values();
+    return stored.map((value) => (value === null ? null : (opened.next().value ?? null)));
+  }
+
+  async scan({ prefix, after, limit }: ScanQuery): Promise<readonly Entry[]> {
+    // The seal is none of the entries.
+    const isAmong = SEAL_KEY.startsWith(prefix);
+    const from = after === undefined ? {} : { after };
+    const found = await this.storage.scan({ prefix, ...from, limit: isAmong ? limit + 1 : limit });
+    const entries = found.filter(({ key }) => key !== SEAL_KEY).slice(0, limit);
+    const opened = await this.openAll(entries);
+    return entries.map(({ key }, index) => ({ key, value: opened[index] ?? '' }));
+  }
+
+  estimate(): ReturnType<Storage['estimate']> {
+    return this.storage.estimate();
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await this.resealing;
+    await this.last;
+    await this.storage.close();
+  }
+
+  /** Seals the values of a batch, and says under which seal of the store they may be stored. */
+  private async sealAll(
+    changes: readonly Change[],
+  ): Promise<{ readonly seal: Seal; readonly changes: readonly Change[] }> {
+    const { seal, key } = await this.currentSeal();
+    const sealed = await unlocked(() =>
+      Promise.all(
+        changes.map(async (change): Promise<Change> => {
+          if (change.kind === 'delete' || this.isClear(change.key)) return change;
+          return { ...change, value: await sealValue(key, this.placeOf(change.key), change.value) };
+        }),
+      ),
+    );
+    return { seal, changes: sealed };
+  }
+
+  private async openAll(entries: readonly Entry[]): Promise<readonly string[]> {
+    const found = new Map<string, Promise<SealingKey | null>>();
+    return Promise.all(entries.map((entry) => this.openOne(entry, found)));
+  }
+
+  /** The value as it was. What is not whole comes as it stands: it does not read as a record, and its bytes are kept. */
+  private async openOne(
+    { key, value }: Entry,
+    found: Map<string, Promise<SealingKey | null>>,
+    isSecondLook = false,
+  ): Promise<string> {
+    if (this.isClear(key)) return value;
+    const seal = await this.knownSeal();
+    const keyId = keyIdOf(value);
+    if (keyId === null) return seal.mayBeClear ? value : NOT_SEALED + value;
+    if (keyId !== seal.keyId && !seal.earlierIds.includes(keyId)) {
+      if (isSecondLook) return value;
+      // Another tab may have moved the store to a new key.
+      this.forget(seal.text);
+      return this.openOne({ key, value }, found, true);
+    }
+    let finding = found.get(keyId);
+    if (finding === undefined) {
+      finding = this.find(keyId);
+      found.set(keyId, finding);
+    }
+    const sealingKey = await finding;
+    if (sealingKey === null) throw keyIsMissing(keyId);
+    return (await unlocked(() => openValue(sealingKey, this.placeOf(key), value))) ?? value;
+  }
+
+  /** The seal as this tab knows it; another may have changed it. */
+  private async knownSeal(): Promise<Seal> {
+    this.seal ??= await readSeal(this.sealSearch());
+    return this.seal;
+  }
+
+  /** The seal and its key, after the store has been moved to the provider's current one. */
+  private async currentSeal(): Promise<{ readonly seal: Seal; readonly key: SealingKey }> {
+    for (;;) {
+      const seal = await this.knownSeal();
+      const current = await unlocked(() => this.keys.current());
+      if (current.id === seal.keyId) return { seal, key: current };
+      if (seal.earlierIds.includes(current.id)) {
+        // The provider has not heard yet of the key that another tab has moved the store to.
+        const key = await this.find(seal.keyId);
+        if (key === null) throw keyIsMissing(seal.keyId);
+        return { seal, key };
+      }
+      const next = { ...seal, keyId: current.id, earlierIds: [...seal.earlierIds, seal.keyId], isDone: false };
+      if (await this.change(seal, next, current)) this.resealLater();
+    }
+  }
+
+  /** True when the seal was still as this tab knew it. */
+  private async change(seal: Seal, next: Omit<Seal, 'text'>, key: SealingKey): Promise<boolean> {
+    const text = await unlocked(() => writeSeal(next, key, this.name));
+    const result = await this.storage.commit({
+      expect: [{ key: SEAL_KEY, value: seal.text }],
+      changes: [{ kind: 'put', key: SEAL_KEY, value: text }],
+    });
+    this.seal = result.kind === 'committed' ? { ...next, text } : null;
+    return result.kind === 'committed';
+  }
+
+  private forget(text: string): void {
+    if (this.seal?.text === text) this.seal = null;
+  }
+
+  private resealLater(): void {
+    // What goes wrong is tried again when the store is opened again, or the next key comes.
+    this.resealing = (this.resealing ?? Promise.resolve()).then(() => this.reseal()).catch(() => {});
+  }
+
+  /** Seals with the current key what is sealed with an earlier one or not at all, a page at a time, and lets the earlier ones go. */
+  private async reseal(): Promise<void> {
+    const { seal, key } = await this.currentSeal();
+    const leftIds = new Set<string>();
+    for (let after: string | undefined; ; ) {
+      if (this.isClosed || seal.isDone) return;
+      const from = after === undefined ? {} : { after };
+      const page = await this.storage.scan({ prefix: '', ...from, limit: RESEAL_COUNT });
+      const old = page.filter((entry) => !this.isClear(entry.key) && keyIdOf(entry.value) !== seal.keyId);
+      const outcome = await this.resealPage(old, seal, key, leftIds);
+      if (outcome === 'overtaken') return;
+      if (outcome === 'again') continue;
+      const last = page.at(-1);
+      if (last === undefined || page.length < RESEAL_COUNT) break;
+      after = last.key;
+    }
+    // What did not open stays, and so does its key.
+    const keptIds = seal.earlierIds.filter((id) => leftIds.has(id));
+    const next = { ...seal, mayBeClear: false, isDone: true, keptIds };
+    if (await this.change(seal, next, key)) await this.release(next);
+  }
+
+  private async resealPage(
+    old: readonly Entry[],
+    seal: Seal,
+    key: SealingKey,
+    leftIds: Set<string>,
+  ): Promise<'done' | 'again' | 'overtaken'> {
+    const opened = await this.openAll(old);
+    const whole = old.flatMap(({ key: at, value }, index) => {
+      const text = opened[index] ?? value;
+      const keyId = keyIdOf(value);
+      if (keyId === null ? seal.mayBeClear : text !== value) return [{ at, value, text }];
+      if (keyId !== null) leftIds.add(keyId);
+      return [];
+    });
+    if (whole.length === 0) return 'done';
+    const changes = await Promise.all(
+      whole.map(
+        async ({ at, text }): Promise<Change> => ({
+          kind: 'put',
+          key: at,
+          value: await sealValue(key, this.placeOf(at), text),
+        }),
+      ),
+    );
+    const result = await this.storage.commit({
+      expect: [...whole.map(({ at, value }) => ({ key: at, value })), { key: SEAL_KEY, value: seal.text }],
+      changes,
+    });
+    if (result.kind === 'committed') return 'done';
+    if (result.key !== SEAL_KEY) return 'again';
+    this.forget(seal.text);
+    return 'overtaken';
+  }
+
+  /** Said again at each opening: a crash may have come between. */
+  private async release({ earlierIds, keptIds }: Pick<Seal, 'earlierIds' | 'keptIds'>): Promise<void> {
+    const ids = earlierIds.filter((id) => !keptIds.includes(id));
+    if (ids.length > 0) await this.keys.release?.(ids).catch(() => {});
+  }
+
+  private find(id: string): Promise<SealingKey | null> {
+    return unlocked(() => this.keys.find(id));
+  }
+
+  private placeOf(key: string): { readonly storeName: string; readonly key: string } {
+    return { storeName: this.name, key };
+  }
+
+  private sealSearch(): SealSearch {
+    return {
+      storage: this.storage,
+      name: this.name,
+      isClear: this.isClear,
+      find: (id) => this.find(id),
+      current: () => unlocked(() => this.keys.current()),
+    };
+  }
+}
