@@ -28,7 +28,7 @@ export default defineConfig(async () => {
           ssr,
           test: {
             name: 'node',
-            include: ['{packages,sim,scripts,examples}/**/*.test.{ts,tsx}'],
+            include: ['{packages,sim,scripts,examples,bench}/**/*.test.{ts,tsx}'],
             exclude: [...ELSEWHERE, BROWSER_TESTS, REAL_BROWSER_TESTS, END_TO_END_TESTS],
             environment: 'node' as const,
             // A suite may start its own Postgres, embedded or real.

@@ -26,7 +26,7 @@ function tool(name: string, args: readonly string[]): boolean {
 }
 
 function findImports(): readonly Finding[] {
-  const paths = globSync('{packages,sim,examples,scripts}/**/*.{ts,tsx}', {
+  const paths = globSync('{packages,sim,examples,scripts,bench}/**/*.{ts,tsx}', {
     cwd: root,
     exclude: (path) => /(^|[\\/])(node_modules|dist|temp|\.data)([\\/]|$)/.test(path),
   });

@@ -22,7 +22,7 @@ const rows = readFileSync(join(root, 'docs', 'features.md'), 'utf8')
   });
 
 /** Sentences that name tests, as they stand in the source. */
-const testNames = globSync('{packages,sim,examples,scripts}/**/*.{test,test-d}.{ts,tsx}', {
+const testNames = globSync('{packages,sim,examples,scripts,bench}/**/*.{test,test-d}.{ts,tsx}', {
   cwd: root,
   exclude: (path) => /(^|[\\/])(node_modules|dist|temp)([\\/]|$)/.test(path),
 })

@@ -57,6 +57,12 @@ export const IMPORT_TABLE: readonly Part[] = [
     packages: ['holdfast', '@holdfast/server', 'declared', 'react', 'react-dom'],
     hasNode: true,
   },
+  {
+    path: 'bench',
+    files: ['scripts/chromium.ts', ...client('storage')],
+    packages: ['holdfast', 'declared'],
+    hasNode: true,
+  },
   { path: 'scripts', files: ['package.json'], packages: ['declared'], hasNode: true },
 ];
 

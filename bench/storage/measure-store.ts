@@ -1,0 +1,234 @@
+import type { OpenKeys, OpenStorage } from 'holdfast';
+import { beside, type Measurement, quantile } from './measurement.ts';
+import { type BenchQueue, contact, instantTransport, openQueue } from './work.ts';
+
+/** The store that Holdfast is put beside: the same engine, one row for each mutation, nothing else. */
+export interface RawStore {
+  /** In one transaction, with the same durability. */
+  add(texts: readonly string[]): Promise<void>;
+  /** The first ones that stand there; how many. */
+  readFirst(limit: number): Promise<number>;
+  /** In one transaction. */
+  removeFirst(count: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** One platform's store. Names are files or databases; each is used for one thing. */
+export interface World {
+  /** Such as `sqlite`. */
+  readonly name: string;
+  readonly openRaw: (name: string) => Promise<RawStore>;
+  /** Holdfast's adapter; `name` goes before the names that the queue gives. */
+  readonly storage: (name: string) => OpenStorage;
+  readonly keys: () => OpenKeys;
+  /** Room on the disk; where the platform only says what all take together, that. */
+  readonly bytes: (name: string) => Promise<number>;
+  readonly nowMs: () => number;
+  /** After collecting garbage. */
+  readonly heapBytes: () => Promise<number>;
+}
+
+/** Calls made together share commits of at most so many, as in the queue itself. */
+const GROUP_COUNT = 500;
+/** One by one, in turns of so many, so that what else the machine does disturbs all alike. */
+const TURN_COUNT = 25;
+const TURNS_MAX = 24;
+const BATCH_COUNT = 100;
+const FIRST_COUNT = 1_000;
+
+interface Subject {
+  readonly name: string;
+  readonly keys: OpenKeys | undefined;
+}
+
+/** All that is measured with `n` queued. */
+export async function measureStore(world: World, n: number, report: (measurement: Measurement) => void): Promise<void> {
+  const subjects: readonly Subject[] = [
+    { name: `holdfast/${world.name}`, keys: undefined },
+    { name: `holdfast/${world.name}, sealed`, keys: world.keys() },
+  ];
+  const rawName = `raw/${world.name}`;
+  const show = (all: readonly Measurement[]): void => {
+    for (const each of all) report(each);
+  };
+  const texts = await storedTexts(world);
+  const textOf = (index: number): string => texts[index % texts.length] ?? '';
+
+  // Called together, until n are queued.
+  const raw = await world.openRaw('raw');
+  const rawBytesBefore = await world.bytes('raw');
+  const rawTogetherMs = await timed(world, async () => {
+    for (let first = 0; first < n; first += GROUP_COUNT)
+      await raw.add(Array.from({ length: Math.min(GROUP_COUNT, n - first) }, (_, index) => textOf(first + index)));
+  });
+  const rawBytes = (await world.bytes('raw')) - rawBytesBefore;
+  const queues: {
+    readonly subject: Subject;
+    readonly queue: BenchQueue;
+    readonly togetherMs: number;
+    readonly bytes: number;
+  }[] = [];
+  for (const subject of subjects) {
+    const queue = openQueue({ storage: world.storage(subject.name), keys: subject.keys, transport: null });
+    await queue.ready;
+    const bytesBefore = await world.bytes(subject.name);
+    const togetherMs = await timed(world, async () => {
+      for (let first = 0; first < n; first += GROUP_COUNT) {
+        const count = Math.min(GROUP_COUNT, n - first);
+        await Promise.all(Array.from({ length: count }, (_, index) => add(queue, first + index)));
+      }
+    });
+    queues.push({ subject, queue, togetherMs, bytes: (await world.bytes(subject.name)) - bytesBefore });
+  }
+  show(
+    beside(
+      { measure: 'add-together', n, unit: 'ms' },
+      { subject: rawName, value: rawTogetherMs / n },
+      queues.map(({ subject, togetherMs }) => ({ subject: subject.name, value: togetherMs / n })),
+    ),
+  );
+  show(
+    beside(
+      { measure: 'bytes', n, unit: 'bytes' },
+      { subject: rawName, value: rawBytes / n },
+      queues.map(({ subject, bytes }) => ({ subject: subject.name, value: bytes / n })),
+    ),
+  );
+
+  // One by one, on top of these, in turns.
+  const turnCount = Math.min(TURNS_MAX, Math.max(4, Math.floor(n / TURN_COUNT / 4)));
+  const times = [rawName, ...subjects.map(({ name }) => name)].map((subject) => ({ subject, ms: [] as number[] }));
+  let addedCount = 0;
+  for (let turn = 0; turn < turnCount; turn += 1) {
+    for (let index = 0; index < TURN_COUNT; index += 1) {
+      const next = n + addedCount + index;
+      times[0]?.ms.push(await timed(world, () => raw.add([textOf(next)])));
+    }
+    for (const [at, { queue }] of queues.entries()) {
+      for (let index = 0; index < TURN_COUNT; index += 1)
+        times[at + 1]?.ms.push(await timed(world, () => add(queue, n + addedCount + index)));
+    }
+    addedCount += TURN_COUNT;
+  }
+  for (const [measure, share] of [
+    ['add-sequential', 0.5],
+    ['add-sequential-p95', 0.95],
+  ] as const) {
+    const [rawTimes, ...ours] = times.map(({ subject, ms }) => ({ subject, value: quantile(ms, share) }));
+    if (rawTimes !== undefined) show(beside({ measure, n, unit: 'ms' }, rawTimes, ours));
+  }
+  for (const { queue } of queues) await queue.close();
+  await raw.close();
+
+  // Opened again.
+  let rawFirstMs = Number.NaN;
+  const again = await (async () => {
+    const startedAtMs = world.nowMs();
+    const opened = await world.openRaw('raw');
+    await opened.readFirst(FIRST_COUNT);
+    rawFirstMs = world.nowMs() - startedAtMs;
+    return opened;
+  })();
+  const firsts: { readonly subject: string; readonly value: number }[] = [];
+  for (const { name, keys } of subjects) firsts.push({ subject: name, value: await firstSendMs(world, name, keys) });
+  show(beside({ measure: 'open-first', n, unit: 'ms' }, { subject: rawName, value: rawFirstMs }, firsts));
+
+  for (const { name, keys } of subjects) {
+    const value = (await heapBytesOf(world, name, keys)) / n;
+    report({ measure: 'heap', n, subject: name, value, unit: 'bytes', ratioToRaw: null });
+  }
+
+  // Delivered, by a server that answers at once.
+  const total = n + addedCount;
+  const rawDrainMs = await timed(world, async () => {
+    for (let done = 0; done < total; done += BATCH_COUNT) {
+      await again.readFirst(BATCH_COUNT);
+      await again.removeFirst(BATCH_COUNT);
+    }
+  });
+  await again.close();
+  const drains: { readonly subject: string; readonly value: number }[] = [];
+  for (const { name, keys } of subjects) {
+    const queue = openQueue({ storage: world.storage(name), keys, transport: instantTransport });
+    const ms = await timed(world, async () => {
+      await queue.ready;
+      await queue.process();
+      // The last verdicts are stored when it is closed.
+      await queue.close();
+    });
+    drains.push({ subject: name, value: ms / total });
+  }
+  show(beside({ measure: 'drain', n, unit: 'ms' }, { subject: rawName, value: rawDrainMs / total }, drains));
+}
+
+async function add(queue: BenchQueue, index: number): Promise<void> {
+  await queue.add({ type: 'contact.save', payload: contact(index) });
+}
+
+async function timed(world: World, work: () => Promise<void>): Promise<number> {
+  const startedAtMs = world.nowMs();
+  await work();
+  return world.nowMs() - startedAtMs;
+}
+
+/** What an open queue holds in memory. */
+async function heapBytesOf(world: World, name: string, keys: OpenKeys | undefined): Promise<number> {
+  const before = await world.heapBytes();
+  const queue = openQueue({ storage: world.storage(name), keys, transport: null });
+  await queue.ready;
+  const after = await world.heapBytes();
+  await queue.close();
+  return after - before;
+}
+
+/** From `createQueue` until the first batch is handed to the transport. */
+async function firstSendMs(world: World, name: string, keys: OpenKeys | undefined): Promise<number> {
+  const startedAtMs = world.nowMs();
+  let queue: BenchQueue | null = null;
+  const sentAtMs = await new Promise<number>((resolve) => {
+    queue = openQueue({
+      storage: world.storage(name),
+      keys,
+      transport: {
+        send: (_request, { signal }) => {
+          resolve(world.nowMs());
+          return new Promise((answer) => {
+            const error = { category: 'NETWORK_ERROR', code: 'UNREACHABLE', message: 'ended' } as const;
+            signal.addEventListener('abort', () => answer({ kind: 'calledOff', error }));
+          });
+        },
+      },
+    });
+  });
+  await (queue as BenchQueue | null)?.close();
+  return sentAtMs - startedAtMs;
+}
+
+/** What Holdfast stores for a mutation, header and payload, as the raw store gets it. */
+async function storedTexts(world: World): Promise<readonly string[]> {
+  const values = new Map<string, string>();
+  const openBelow = world.storage('texts');
+  const queue = openQueue({
+    transport: null,
+    storage: async (name) => {
+      const storage = await openBelow(name);
+      return {
+        durability: storage.durability,
+        commit: (batch) => {
+          for (const change of batch.changes)
+            if (change.kind === 'put' && /^[pb]\//.test(change.key)) values.set(change.key, change.value);
+          return storage.commit(batch);
+        },
+        read: (keys) => storage.read(keys),
+        scan: (query) => storage.scan(query),
+        estimate: () => storage.estimate(),
+        close: () => storage.close(),
+      };
+    },
+  });
+  for (let index = 0; index < 100; index += 1) await add(queue, index);
+  await queue.close();
+  return [...values].flatMap(([key, value]) =>
+    key.startsWith('p/') ? [`${value}${values.get(key.replace('p/', 'b/')) ?? ''}`] : [],
+  );
+}

@@ -1,0 +1,27 @@
+// Measures one size of one store, in this process, and tells it to the one that started it.
+import { measureChromium } from './chromium-world.ts';
+import { measureCompression } from './measure-compression.ts';
+import { measureStore } from './measure-store.ts';
+import type { Measurement } from './measurement.ts';
+import { memoryWorld, sqliteWorld } from './node-worlds.ts';
+
+const [world = '', size = ''] = process.argv.slice(2);
+const report = (measurement: Measurement): void => void process.send?.(measurement);
+
+switch (world) {
+  case 'compression':
+    measureCompression(report);
+    break;
+  case 'memory':
+    await measureStore(memoryWorld(), Number(size), report);
+    break;
+  case 'sqlite': {
+    const { world: sqlite, end } = sqliteWorld();
+    await measureStore(sqlite, Number(size), report);
+    end();
+    break;
+  }
+  default:
+    await measureChromium(Number(size), report);
+}
+process.disconnect();
