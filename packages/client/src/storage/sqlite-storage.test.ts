@@ -34,6 +34,39 @@ test('S2 · a database in memory does not call itself durable', async () => {
   expect(storage.durability).toBe('volatile');
 });
 
+test('S3 · a page of a scan is looked up in the index, wherever it begins', async () => {
+  // given: a store, and what is asked of its engine
+  const asked: { readonly sql: string; readonly parameters: readonly (string | number | null)[] }[] = [];
+  let driver: SqliteDriver | null = null;
+  const storage = await sqliteStorage({
+    open: (name) => {
+      const opened = open(name);
+      driver = opened;
+      return {
+        query: (sql, parameters) => {
+          asked.push({ sql, parameters });
+          return opened.query(sql, parameters);
+        },
+        close: () => opened.close(),
+      };
+    },
+  })('plans');
+
+  for (const query of [
+    { prefix: 'p/', limit: 10 },
+    { prefix: 'p/', after: 'p/5', limit: 10 },
+  ]) {
+    asked.length = 0;
+    await storage.scan(query);
+    const [{ sql, parameters } = { sql: '', parameters: [] }] = asked;
+    const plan = await (driver as SqliteDriver | null)?.query(`explain query plan ${sql}`, parameters);
+
+    expect(String(plan?.[0]?.['detail'])).toMatch(/SEARCH .* USING PRIMARY KEY \(key>\? AND key<\?\)/);
+    expect(sql).not.toMatch(/\bor\b/);
+  }
+  await storage.close();
+});
+
 test('S2 · a full disk is told as such, nothing of the batch is stored, and the store goes on', async () => {
   const storage = await sqliteStorage({
     open: (name) => {

@@ -109,12 +109,13 @@ class SqliteStorage implements Storage {
 
   scan({ prefix, after, limit }: Parameters<Storage['scan']>[0]): Promise<readonly Entry[]> {
     return this.inTurn(async () => {
-      const from = after === undefined || after < prefix ? null : sortable(after);
+      // One bound, so that the index leads straight to it: with an `or` in between each page would begin at the first.
+      const isInside = after !== undefined && after >= prefix;
       const rows = await this.driver.query(
         `select key, value from holdfast_records
-         where key >= ?1 and key < ?2 and (?3 is null or key > ?3)
-         order by key limit ?4`,
-        [sortable(prefix), `${sortable(prefix)}${LAST}`, from, limit],
+         where key ${isInside ? '>' : '>='} ?1 and key < ?2
+         order by key limit ?3`,
+        [sortable(isInside ? after : prefix), `${sortable(prefix)}${LAST}`, limit],
       );
       return rows.map(({ key, value }) => ({ key: original(String(key)), value: String(value) }));
     });
