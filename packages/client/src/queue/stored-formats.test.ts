@@ -113,7 +113,9 @@ describe('Q17 · kept stores', () => {
 
   test('Q17 · there is one of every format', () => {
     const formats = new Set(kept.map((name) => Number(/^store-of-format-(\d+)/.exec(name)?.[1])));
-    expect([...formats].toSorted((left, right) => left - right)).toEqual(Array.from({ length: RECORD_FORMAT }, (_, index) => index + 1));
+    expect([...formats].toSorted((left, right) => left - right)).toEqual(
+      Array.from({ length: RECORD_FORMAT }, (_, index) => index + 1),
+    );
   });
 
   test.each(kept)('Q17 · %s opens: all of it is there, and is delivered', async (name) => {
