@@ -524,7 +524,9 @@ export class History {
           ({ verdict, error }) => verdict === 'rejected' && error?.code === settled.error.code,
         );
         const areAttemptsSpent = settled.error.code === '40001' && made.refusedCount > maxRetries;
-        const isOrphan = settled.error.code === 'PARENT_FAILED' && this.hasDeadParent(made);
+        // A tab that hears of nothing for 7 days by the device's clock finds no history of the parent.
+        const isHistoryOver = device.hasClockJumped && made.parents.length > 0;
+        const isOrphan = settled.error.code === 'PARENT_FAILED' && (isHistoryOver || this.hasDeadParent(made));
         if (isOrphan) made.isOrphan = true;
         if (isOrphan) this.facts.reached('a parent takes its child along');
         if (areAttemptsSpent) this.facts.reached('attempts are spent');
@@ -557,8 +559,8 @@ export class History {
       case 'cancelled':
         // A dead letter makes way for what replaces it, and whoever edits it need not know that it is one.
         if (this.edits.of(made).length > 0) made.isDiscardAsked = true;
-        // It has taken effect, perhaps, and the answer was lost.
-        if (settled.reason === 'unconfirmed' && this.discards.has(made.deviceIndex)) made.isDiscardAsked = true;
+        // It has taken effect, perhaps, and the answer was lost; or it was added just before the sign-out was stored.
+        if (this.discards.has(made.deviceIndex)) made.isDiscardAsked = true;
         if (!made.isDiscardAsked)
           this.violated('inv-I22', `${process.name} says that ${made.tag} was cancelled; nobody did`);
         if (made.toldFailedStep !== null || made.places.length > 1 || settled.reason === 'unconfirmed') return;

@@ -8,6 +8,7 @@ export const TABS_PLANTS: readonly Plant[] = [
     find: 'isPaused: paused !== null,',
     replace: 'isPaused: false,',
     suffering: 'Paused in one tab, while another goes on sending.',
+    isRare: true,
   },
   {
     name: 'epoch-not-compared',

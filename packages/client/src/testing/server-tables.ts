@@ -148,10 +148,7 @@ export class ServerTables {
       const performed = this.perform({ ...mutation, ...member }, caller);
       if (performed.kind !== 'done') {
         this.tables = before;
-        // As the database has it: there, a member's own id is a unique key like others.
-        return performed.kind === 'failed' && performed.error.code === 'ROW_EXISTS'
-          ? failed('23505', 'CONFLICT', 'duplicate key value violates unique constraint')
-          : performed;
+        return performed;
       }
       results.push(performed.result);
     }
