@@ -145,3 +145,17 @@ test('Q7 · one that comes back with a lower number than the head does not make 
   // when, then
   expect(schedule.take(10, 1_000, 0, send)).toEqual([second]);
 });
+
+test('Q7 · a lane that is held twice for the same number is free when that is stored', () => {
+  const schedule = new Schedule();
+  const [expired, next] = [entryAt(1, 'a'), entryAt(2, 'a')];
+  schedule.insert(next, 0);
+
+  // A look into the store has brought it back before its end was stored, and it has ended once more.
+  schedule.hold(expired.header);
+  schedule.hold(expired.header);
+  expect(schedule.take(10, 100, 0, send)).toEqual([]);
+  schedule.unhold(1, 0);
+
+  expect(schedule.take(10, 100, 0, send)).toEqual([next]);
+});

@@ -139,6 +139,7 @@ export class Schedule {
 
   /** Nothing of its lanes goes before `unhold` is called with its number. */
   hold(header: Entry['header']): void {
+    if (this.holds.has(header.seq)) return;
     const names = lanesOf(header);
     this.holds.set(header.seq, names);
     for (const name of names) this.heldLanes.set(name, (this.heldLanes.get(name) ?? 0) + 1);
