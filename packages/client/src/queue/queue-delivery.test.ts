@@ -373,6 +373,38 @@ describe('delivery', () => {
     expect(Object.keys(await device.storage.dump()).filter((key) => key.startsWith('f/'))).toEqual([]);
   });
 
+  test('S12 · nor is one stored so pending once more, by the refusals before it that are written again', async () => {
+    const device = new TestDevice();
+    device.server.judge = () => 'refused';
+    let refusalCommits = 0;
+    const storage: OpenStorage = async (name) => {
+      const disk = await device.storage.open(name);
+      return {
+        ...disk,
+        commit: async (batch) => {
+          const isDead = batch.changes.some(({ key }) => key.startsWith('f/'));
+          const isRefusal =
+            batch.changes.some(({ key }) => key.startsWith('p/')) &&
+            !batch.expect.some(({ key }) => key === 'meta/seq');
+          if (isRefusal || isDead) refusalCommits += 1;
+          // Fails once, and once only says so.
+          if (isRefusal && refusalCommits === 1) throw new Error('No.');
+          const result = await disk.commit(batch);
+          if (isDead && refusalCommits === 2) throw new Error('Who knows.');
+          return result;
+        },
+      };
+    };
+    const queue = await device.open({ storage });
+    const { settled } = await queue.add({ ...note('a'), maxRetries: 1, retryDelayMs: 100 });
+    await device.clock.pass(60_000);
+
+    expect((await settled).status).toBe('failed');
+    expect(refusalCommits).toBe(2);
+    const kinds = Object.keys(await device.storage.dump()).map((key) => key.slice(0, 2));
+    expect(kinds.filter((kind) => kind === 'p/' || kind === 'f/')).toEqual(['f/']);
+  });
+
   test('S10 · a body that no longer reads is a dead letter that is never sent, and the others go on', async () => {
     const device = new TestDevice();
     const queue = await device.open();

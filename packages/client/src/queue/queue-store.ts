@@ -463,12 +463,15 @@ export class QueueStore {
     return { left, expect: keys.map((key, index) => ({ key, value: texts[index] ?? null })) };
   }
 
-  /** A dead letter that is stored already may have been disposed of since, and must not come back. */
+  /**
+   * Leaves out what is pending no longer: a dead letter that is stored already may have been disposed of since, and must not
+   * come back, nor may a refusal before it make it pending again.
+   */
   private async withoutStoredFailures(settlements: readonly Settlement[]): Promise<readonly Settlement[]> {
-    const seqs = settlements.flatMap((each) => (each.kind === 'failed' ? [each.deadLetter.header.seq] : []));
+    const seqs = settlements.flatMap((each) => failedSeq(each) ?? []);
     const pending = await this.arePending(seqs);
     const stored = new Set(seqs.filter((_, index) => pending[index] !== true));
-    return settlements.filter((each) => each.kind !== 'failed' || !stored.has(each.deadLetter.header.seq));
+    return settlements.filter((each) => !stored.has(failedSeq(each) ?? 0));
   }
 
   /** The counter as it will stand; one whose verdict is stored already (a commit that failed only for us) counts once. */
@@ -777,6 +780,12 @@ const UNCONFIRMED: WireError = {
   message: 'Discarded at a sign-out before the server had confirmed it: it may have taken effect.',
   hint: 'Look at the data of the server.',
 };
+
+/** Of one that was refused, for now or for good; numbers begin with 1. */
+function failedSeq(settlement: Settlement): number | null {
+  if (settlement.kind === 'refused') return settlement.header.seq;
+  return settlement.kind === 'failed' ? settlement.deadLetter.header.seq : null;
+}
 
 /**
  * One that holds its lane goes before those it held up; another goes last. So does one with a parent that goes last in the
