@@ -152,7 +152,11 @@ export type {
   DeadLetterDetails,
   PendingMutation,
   QueueSnapshot,
+  CorruptedMutation,
+  ListQuery,
+  MutationPage,
   QueueStatus,
+  RecoveryAction,
 } from './queue/queue-reader.ts';
 export { browserKeys, type BrowserKeys, type BrowserKeysOptions } from './storage/browser-keys.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';

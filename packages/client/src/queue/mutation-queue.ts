@@ -28,7 +28,7 @@ import { exportLog, type LogExport } from './log-export.ts';
 import { loggedStorage, loggedTabs, loggedTransport } from './logged-ports.ts';
 import { type EditAnswer, type MutationHandle, slotOf } from './mutation-handle.ts';
 import { EditBases } from './edit-base.ts';
-import { type Explanation, type MutationStatus, statusOfCompleted } from './mutation-status.ts';
+import type { Explanation, MutationStatus } from './mutation-status.ts';
 import {
   HISTORY_MS,
   type Identity,
@@ -45,6 +45,8 @@ import {
   type DeadLetterDetails,
   exportOf,
   isSameSnapshot,
+  type ListQuery,
+  type MutationPage,
   PAGE_COUNT,
   type PendingMutation,
   QueueReader,
@@ -314,12 +316,17 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** The last confirmed ones, newest first, at most `limit` of them. */
   listRecentlyConfirmed(limit: number = PAGE_COUNT): readonly MutationStatus[] {
-    return this.verdicts.newest(limit).map(({ record, isObserved }) => statusOfCompleted(record, isObserved));
+    return this.parts?.reader.newest(limit) ?? [];
   }
 
   /** Exact counts, and summaries of the first 100 of each kind. */
   async getStatus(): Promise<QueueStatus> {
     return (await this.opened()).reader.counts();
+  }
+
+  /** Unconfirmed mutations of one status, page by page, in the order they were added. */
+  async listMutations(query: ListQuery): Promise<MutationPage> {
+    return (await this.opened()).reader.page(query);
   }
 
   /**

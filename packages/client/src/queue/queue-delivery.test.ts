@@ -75,7 +75,7 @@ describe('where a mutation stands', () => {
     await device.clock.pass(5_000);
 
     const status = await queue.getStatus();
-    expect(status.counts).toEqual({ pending: 150, processing: 0, completed: 3, failed: 2 });
+    expect(status.counts).toEqual({ pending: 150, processing: 0, completed: 3, failed: 2, corrupted: 0 });
     expect(status.totalMutations).toBe(155);
     expect([status.pendingMutations.length, status.processingMutations.length, status.failedMutations.length]).toEqual([
       100, 0, 2,
@@ -98,7 +98,7 @@ describe('where a mutation stands', () => {
     await (await queue.add(note('a'))).settled;
 
     const { counts, totalMutations } = await queue.getStatus();
-    expect(counts).toEqual({ pending: 0, processing: 0, completed: 1, failed: 0 });
+    expect(counts).toEqual({ pending: 0, processing: 0, completed: 1, failed: 0, corrupted: 0 });
     expect(totalMutations).toBe(1);
   });
 

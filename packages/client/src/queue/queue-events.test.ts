@@ -249,7 +249,13 @@ describe('dead letters', () => {
       { id, seq: 2, generation: 1, payload: { id: 'a', text: 'x' } },
     ]);
     expect(await queue.retry(id)).toEqual(NOTHING);
-    expect((await queue.getStatus()).counts).toEqual({ pending: 0, processing: 0, completed: 1, failed: 0 });
+    expect((await queue.getStatus()).counts).toEqual({
+      pending: 0,
+      processing: 0,
+      completed: 1,
+      failed: 0,
+      corrupted: 0,
+    });
   });
 
   test('R6 · one that is disposed of is gone, and who asked why is kept', async () => {

@@ -34,26 +34,67 @@ export interface QueueSnapshot {
   readonly error: WireError | null;
 }
 
-/** Counts and summaries for a status page. */
+/** Counts and summaries for a status page: exact counts, and the first 100 of each kind. */
 export interface QueueStatus {
   readonly totalMutations: number;
   readonly pendingMutations: readonly MutationStatus[];
   readonly processingMutations: readonly MutationStatus[];
+  /** The last confirmed ones, newest first. */
+  readonly completedMutations: readonly MutationStatus[];
   readonly failedMutations: readonly MutationStatus[];
+  /** Records that no longer read; they are kept, and not sent. */
+  readonly corruptedMutations: readonly CorruptedMutation[];
+  /** How many unconfirmed ones read as they should. */
+  readonly validMutations: number;
   readonly counts: {
     readonly pending: number;
+    /** Of the pending ones. */
     readonly processing: number;
     readonly completed: number;
     readonly failed: number;
+    readonly corrupted: number;
   };
-  /** Retries that pending mutations and dead letters on this page have used. */
+  /** Retries that the mutations on this page have used. */
   readonly retryCount: number;
+  /** How long those on this page that wait out a refusal still wait. */
+  readonly retryDelays: readonly { readonly id: string; readonly delayMs: number }[];
   readonly isPaused: boolean;
   readonly isProcessing: boolean;
   /** Null when nothing is pending. */
   readonly oldestPendingAgeMs: number | null;
   /** Payloads of what is pending. */
   readonly sizeBytes: number;
+  /** What was done about records that did not read when the store was last looked through. */
+  readonly recoveryActions: readonly RecoveryAction[];
+}
+
+/** A record whose text does not read as one. */
+export interface CorruptedMutation {
+  readonly seq: number;
+  /** How it begins. */
+  readonly textStart: string;
+}
+
+/** `KEEP_UNREADABLE`: left in the store as they are, and not sent. */
+export interface RecoveryAction {
+  readonly action: 'KEEP_UNREADABLE';
+  readonly count: number;
+}
+
+/** Which mutations `listMutations` gives. */
+export interface ListQuery {
+  readonly status: 'pending' | 'processing' | 'failed';
+  /** `next` of the page before. @default the beginning */
+  readonly after?: number;
+  /** @default 100 */
+  readonly limit?: number;
+}
+
+/** A page of mutations in the order they were added. */
+export interface MutationPage {
+  readonly mutations: readonly MutationStatus[];
+  /** For `after`; null when there are no more. */
+  readonly next: number | null;
 }
 
 /** A lane in which nothing goes until a person has decided on a dead letter. */
@@ -243,22 +284,50 @@ export class QueueReader {
       ),
       failed: summaries(firstOf(mutations.deadLetters, PAGE_COUNT)),
     };
+    const shown = [...page.pending, ...page.processing, ...page.failed];
+    const { unreadable } = runner.watch;
     const completed = await store.completedCount();
     const oldest = mutations.oldestPending;
     return {
       totalMutations: pending + failed + completed,
       pendingMutations: page.pending,
       processingMutations: page.processing,
+      completedMutations: this.newest(PAGE_COUNT),
       failedMutations: page.failed,
-      counts: { pending, processing, completed, failed },
-      retryCount: [...page.pending, ...page.processing, ...page.failed].reduce(
-        (sum, { attemptCount }) => sum + Math.max(0, attemptCount - 1),
-        0,
+      corruptedMutations: firstOf(unreadable, PAGE_COUNT).map(([seq, text]) => ({ seq, textStart: text.slice(0, 40) })),
+      validMutations: pending + failed,
+      counts: { pending, processing, completed, failed, corrupted: unreadable.size },
+      retryCount: shown.reduce((sum, { attemptCount }) => sum + Math.max(0, attemptCount - 1), 0),
+      retryDelays: shown.flatMap(({ id, waitingFor, nextAttemptAtMs }) =>
+        waitingFor === 'backoff' && nextAttemptAtMs !== null ? [{ id, delayMs: nextAttemptAtMs - moment.wallMs }] : [],
       ),
       isPaused: runner.engine.gates.isPaused,
       isProcessing: processing > 0,
       oldestPendingAgeMs: oldest === undefined ? null : Math.max(0, moment.wallMs - oldest.header.createdAtMs),
       sizeBytes: mutations.counts.pendingBytes,
+      recoveryActions: unreadable.size === 0 ? [] : [{ action: 'KEEP_UNREADABLE', count: unreadable.size }],
+    };
+  }
+
+  /** The last confirmed ones, newest first. */
+  newest(limit: number): readonly MutationStatus[] {
+    return this.verdicts.newest(limit).map(({ record, isObserved }) => statusOfCompleted(record, isObserved));
+  }
+
+  /** Looks at each mutation's number once, and makes objects of one page only. */
+  page({ status, after = 0, limit = PAGE_COUNT }: ListQuery): MutationPage {
+    const { engine } = this.runner;
+    const moment = this.runner.moment();
+    const kind = PHASES[status];
+    const wanted = lowestOf(
+      engine.mutations.all(),
+      limit + 1,
+      ({ header, phase }) => phase.kind === kind && header.seq > after,
+    );
+    const entries = wanted.slice(0, limit);
+    return {
+      mutations: entries.map((entry) => statusOfEntry(engine, entry, moment)),
+      next: wanted.length > limit ? (entries.at(-1)?.header.seq ?? null) : null,
     };
   }
 
@@ -304,8 +373,29 @@ export function snapshotOf(runner: Runner | null, isReady: boolean, lockedBy: Wi
   };
 }
 
-function firstOf(entries: Iterable<Entry>, count: number, isWanted: (entry: Entry) => boolean = () => true): Entry[] {
-  const first: Entry[] = [];
+const PHASES = { pending: 'waiting', processing: 'sending', failed: 'failed' } as const;
+
+/** The wanted ones with the lowest numbers, in order. */
+function lowestOf(entries: Iterable<Entry>, count: number, isWanted: (entry: Entry) => boolean): Entry[] {
+  const lowest: Entry[] = [];
+  for (const entry of entries) {
+    const last = lowest.at(-1);
+    if (!isWanted(entry) || (lowest.length === count && last !== undefined && last.header.seq < entry.header.seq))
+      continue;
+    let index = lowest.length;
+    while (index > 0 && (lowest[index - 1] as Entry).header.seq > entry.header.seq) index -= 1;
+    lowest.splice(index, 0, entry);
+    if (lowest.length > count) lowest.pop();
+  }
+  return lowest;
+}
+
+function firstOf<Item>(
+  entries: Iterable<Item>,
+  count: number,
+  isWanted: (entry: Item) => boolean = () => true,
+): Item[] {
+  const first: Item[] = [];
   for (const entry of entries) {
     if (first.length >= count) break;
     if (isWanted(entry)) first.push(entry);

@@ -64,6 +64,9 @@ export class StoreWatch {
     return this.seenSeq;
   }
 
+  /** Records that no longer read, as they were found in the store, by their number; they stay there as they are. */
+  readonly unreadable: Map<number, string> = new Map();
+
   /** Resolves when no look is under way. */
   get whenQuiet(): Promise<void> {
     return this.looking;
@@ -110,6 +113,8 @@ export class StoreWatch {
       }));
       const pending = await this.findPending(0);
       const deadLetters = await this.findDeadLetters();
+      for (const seq of this.unreadable.keys())
+        if (!pending.unreadable.has(seq) && !deadLetters.unreadable.has(seq)) this.unreadable.delete(seq);
       const damaged: MutationHeader[] = [];
       for (const { entry, isDead } of believed) {
         const { id, seq } = entry.header;
@@ -335,6 +340,7 @@ export class StoreWatch {
   private reportUnreadable(found: readonly Unreadable[], seqs: Set<number>): void {
     for (const { seq, text } of found) {
       seqs.add(seq);
+      this.unreadable.set(seq, text);
       this.ports.report(
         new HoldfastError({
           ...UNREADABLE,

@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { note, TestDevice } from './testing-queue/test-device.ts';
+
+test('Q4 · one look tells of each kind: pending, on its way, confirmed, failed, unreadable', async () => {
+  const device = new TestDevice();
+  device.server.judge = ({ payload }) =>
+    payload['text'] === 'bad' ? 'rejected' : payload['text'] === 'busy' ? 'refused' : 'applied';
+  const queue = await device.open();
+  const confirmed = await queue.add(note('n1'));
+  const failed = await queue.add(note('n2', 'bad'));
+  const busy = await queue.add(note('n3', 'busy'));
+  await device.clock.settle();
+  device.server.hold();
+  const sent = await queue.add(note('n4'));
+  const behind = await queue.add(note('n4'));
+
+  const status = await queue.getStatus();
+
+  const ids = (list: readonly { readonly id: string }[]): readonly string[] => list.map(({ id }) => id);
+  expect(ids(status.completedMutations)).toEqual([confirmed.id]);
+  expect(ids(status.failedMutations)).toEqual([failed.id]);
+  expect(ids(status.processingMutations)).toEqual([sent.id]);
+  expect(ids(status.pendingMutations)).toEqual([busy.id, behind.id]);
+  expect(status.counts).toEqual({ pending: 3, processing: 1, completed: 1, failed: 1, corrupted: 0 });
+  expect(status).toMatchObject({
+    totalMutations: 5,
+    validMutations: 4,
+    corruptedMutations: [],
+    recoveryActions: [],
+    retryDelays: [{ id: busy.id, delayMs: 1_000 }],
+  });
+});
+
+test('Q4 · records that do not read are counted and shown, and nothing else is missing', async () => {
+  const device = new TestDevice();
+  const queue = await device.open();
+  await device.goOffline();
+  const handles = [await queue.add(note('n1')), await queue.add(note('n2')), await queue.add(note('n3'))];
+  await queue.close();
+  const store = await device.storage.peek();
+  const [, second] = await store.scan({ prefix: 'p/', limit: 10 });
+  await store.commit({ expect: [], changes: [{ kind: 'put', key: second?.key ?? '', value: 'torn and flipped' }] });
+
+  const again = await device.open();
+  const status = await again.getStatus();
+
+  expect(status.pendingMutations.map(({ id }) => id)).toEqual([handles[0]?.id, handles[2]?.id]);
+  expect(status.counts.corrupted).toBe(1);
+  expect(status.corruptedMutations).toEqual([{ seq: 2, textStart: 'torn and flipped' }]);
+  expect(status.recoveryActions).toEqual([{ action: 'KEEP_UNREADABLE', count: 1 }]);
+  expect(status.validMutations).toBe(2);
+});
+
+test('Q4 · a long queue is listed page by page, in order, without gap or repetition', async () => {
+  const device = new TestDevice();
+  const queue = await device.open();
+  await device.goOffline();
+  const handles = await Promise.all(Array.from({ length: 25 }, (_, index) => queue.add(note(`n${index}`))));
+
+  const pages: string[][] = [];
+  for (let after: number | null = 0; after !== null; ) {
+    const page = await queue.listMutations({ status: 'pending', after, limit: 10 });
+    pages.push(page.mutations.map(({ id }) => id));
+    after = page.next;
+  }
+
+  expect(pages.map(({ length }) => length)).toEqual([10, 10, 5]);
+  expect(pages.flat()).toEqual(handles.map(({ id }) => id));
+  expect(await queue.listMutations({ status: 'failed' })).toEqual({ mutations: [], next: null });
+});
