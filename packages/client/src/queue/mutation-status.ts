@@ -122,6 +122,7 @@ const OWN_VERDICTS: ReadonlySet<string> = new Set<ErrorCode>([
   'UNREADABLE_RECORD',
   'PARENT_FAILED',
   'EXPIRED',
+  'EVICTED',
   'SLOT_UNFILLED',
   'SUSPECT',
 ]);

@@ -110,6 +110,7 @@ describe('caps', () => {
     await queue.add(note('d'));
 
     expect(await old.settled).toMatchObject({ status: 'failed', error: { code: 'EVICTED' } });
+    expect((await queue.explain(old.id)).sentence).toMatch(/^Not sent: the queue was full/);
     expect(queue.getSnapshot()).toMatchObject({ pendingCount: 3, failedCount: 1 });
     await device.goOnline();
     await device.clock.pass(1_000);
