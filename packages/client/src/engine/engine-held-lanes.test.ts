@@ -73,6 +73,20 @@ describe('a lane that a dead letter holds', () => {
     expect(rig.lastBatch.items).toEqual([{ header: third, after: second.seq }]);
   });
 
+  test('Q7, P12 · nothing names one that was retried: the server may know it under its earlier number only', () => {
+    const rig = heldRig();
+    const expiresAtMs = rig.moment().wallMs + 60_000;
+    const [first, late] = rig.addAll([{ lane: 'a' }, { lane: 'a', expiresAtMs }]) as [MutationHeader, MutationHeader];
+    rig.answerAll(rejected);
+    rig.wake();
+
+    const both = [retriedInPlace(first, 3), { ...retriedInPlace(late, 4), expiresAtMs: null }];
+    rig.input({ kind: 'added', headers: both });
+    rig.answerAll(applied);
+
+    expect(rig.lastBatch.items).toMatchObject([{ header: { seq: 4 }, after: null }]);
+  });
+
   test('Q7, R6 · retried and refused for good once more, it holds its lane once more', () => {
     const { rig, lane } = heldLane();
 
