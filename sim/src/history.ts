@@ -527,7 +527,7 @@ export class History {
         );
         const areAttemptsSpent = settled.error.code === '40001' && made.refusedCount > maxRetries;
         // A tab that hears of nothing for 7 days by the device's clock finds no history of the parent.
-        const isHistoryOver = device.hasClockJumped && made.parents.length > 0;
+        const isHistoryOver = device.hasClockJumped && made.parents.some(({ effectCount }) => effectCount > 0);
         const isOrphan = settled.error.code === 'PARENT_FAILED' && (isHistoryOver || this.hasDeadParent(made));
         if (isOrphan) made.isOrphan = true;
         if (isOrphan) this.facts.reached('a parent takes its child along');
@@ -539,7 +539,9 @@ export class History {
           settled.error.code === 'SLOT_UNFILLED' &&
           slotOf !== null &&
           // What it returned is kept for 7 days by the device's clock.
-          (slotOf.isDamaged || device.hasClockJumped || wasDead(slotOf, this.serverModel, maxRetries));
+          (slotOf.isDamaged ||
+            (device.hasClockJumped && slotOf.effectCount > 0) ||
+            wasDead(slotOf, this.serverModel, maxRetries));
         if (isUnfilled) made.isOrphan = true;
         const isUnreadable = settled.error.code === 'UNREADABLE_RECORD' && made.isDamaged;
         if (!isServersVerdict && !areAttemptsSpent && !isOrphan && !isUnreadable && !isExpired && !isUnfilled) {
