@@ -333,18 +333,23 @@ export class AppTab {
     const { history, facts } = this.world;
     if (this.isClosing) return;
     if (history.hasUnsettled && choice === 'keep') facts.reached('signed out with work that is kept');
-    const { pending, promised } =
-      choice === 'discard' ? history.discardInvoked(this.device.index) : { pending: [], promised: [] };
-    if (pending.length > 0) facts.reached('discarded at a sign-out');
+    const { promised, ended } =
+      choice === 'discard' ? history.discardInvoked(this.device.index) : { promised: [], ended: () => {} };
+    if (promised.length > 0) facts.reached('discarded at a sign-out');
+    this.process.onKilled(ended);
     this.end(`sign out, ${choice}`, () =>
       this.queue.signOut(choice).then(
         this.told((result) => {
           this.process.calls(`signed out: ${JSON.stringify(result)}`);
+          ended();
           if (result.kind !== 'signedOut' || result.keptCount > 0) return;
           for (const made of promised) made.isGivenUp = made.toldFailedStep === null;
         }),
         // Still signed in; the user puts the device away all the same.
-        () => this.queue.close(),
+        () => {
+          ended();
+          return this.queue.close();
+        },
       ),
     );
   }

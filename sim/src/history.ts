@@ -66,6 +66,7 @@ export interface Made {
   appliedTag: string | null;
   /** A tab was told that it is gone, and never that it had failed before. */
   isToldCancelled: boolean;
+  isToldCompleted: boolean;
 }
 
 /**
@@ -91,6 +92,8 @@ export class History {
   private readonly generations = new Map<string, number>();
   /** Steps at which a user discarded what was pending, the last, by device. */
   private readonly discards = new Map<number, number>();
+  /** How many sign-outs that discard are under way, by device. */
+  private readonly discarding = new Map<number, number>();
   /** Steps at which someone asked to release a lane, the last. */
   private readonly releases = new Map<string, number>();
   private serverModel: ServerModel | null = null;
@@ -120,15 +123,22 @@ export class History {
     this.releases.set(`${device.index} ${lane}`, this.nextStep());
   }
 
-  /** The user signs out and discards what is pending; what that is, and what of it was promised. */
-  discardInvoked(deviceIndex: number): { readonly pending: readonly Made[]; readonly promised: readonly Made[] } {
+  /** The user signs out and discards what is pending: what of that was promised, and to be called when it is over. */
+  discardInvoked(deviceIndex: number): { readonly promised: readonly Made[]; readonly ended: () => void } {
     this.discards.set(deviceIndex, this.nextStep());
-    const pending = this.made.filter(
-      (made) => made.deviceIndex === deviceIndex && made.effectCount === 0 && made.toldFailedStep === null,
+    this.discarding.set(deviceIndex, (this.discarding.get(deviceIndex) ?? 0) + 1);
+    const open = this.made.filter((made) => made.deviceIndex === deviceIndex && isOpen(made));
+    const promised = open.filter(
+      (made) =>
+        made.effectCount === 0 && made.toldFailedStep === null && isAcknowledged(made) && made.places.length === 1,
     );
-    for (const made of pending) made.isDiscardAsked = true;
-    const promised = pending.filter((made) => isAcknowledged(made) && made.places.length === 1);
-    return { pending, promised };
+    for (const made of open) made.isDiscardAsked = true;
+    let isOver = false;
+    const ended = (): void => {
+      if (!isOver) this.discarding.set(deviceIndex, (this.discarding.get(deviceIndex) ?? 1) - 1);
+      isOver = true;
+    };
+    return { promised, ended };
   }
 
   nextStep(): number {
@@ -161,6 +171,7 @@ export class History {
       made.isDiscarded = false;
       made.isGivenUp = false;
       made.isToldCancelled = false;
+      made.isToldCompleted = false;
       for (const place of made.places) if ((place.acknowledgedStep ?? 0) >= sinceStep) place.acknowledgedStep = null;
       for (const edit of edits) edit.answer = null;
     }
@@ -191,6 +202,7 @@ export class History {
       | 'isDamaged'
       | 'appliedTag'
       | 'isToldCancelled'
+      | 'isToldCompleted'
       | 'wasSent'
     >,
   ): Made {
@@ -201,7 +213,8 @@ export class History {
       toldFailedStep: null,
       isDiscarded: false,
       isGivenUp: false,
-      isDiscardAsked: false,
+      // Stored, perhaps, just before a sign-out that discards.
+      isDiscardAsked: (this.discarding.get(made.deviceIndex) ?? 0) > 0,
       effectCount: 0,
       refusedCount: 0,
       refusedOfGeneration: [],
@@ -210,6 +223,7 @@ export class History {
       isDamaged: false,
       appliedTag: null,
       isToldCancelled: false,
+      isToldCompleted: false,
       wasSent: false,
     };
     this.made.push(record);
@@ -391,7 +405,7 @@ export class History {
     const placedStep = isInItsPlace ? (made.places[0]?.invokedStep ?? invokedStep) : invokedStep;
     replacement.places.splice(0, 1, { invokedStep: placedStep, acknowledgedStep: null });
     // Stored, perhaps, just before the user discarded all.
-    replacement.isDiscardAsked = invokedStep < (this.discards.get(deviceIndex) ?? 0);
+    if (invokedStep < (this.discards.get(deviceIndex) ?? 0)) replacement.isDiscardAsked = true;
     return replacement;
   }
 
@@ -512,6 +526,7 @@ export class History {
     const ledger = this.serverModel?.ledgerRows(made.id) ?? [];
     switch (settled.status) {
       case 'completed': {
+        made.isToldCompleted = true;
         const applied = ledger.find(({ verdict }) => verdict === 'applied');
         if (applied === undefined || made.effectCount === 0) {
           this.violated('inv-I22', `${process.name} says that ${made.tag} is completed; the server has not applied it`);
@@ -563,8 +578,6 @@ export class History {
       case 'cancelled':
         // A dead letter makes way for what replaces it, and whoever edits it need not know that it is one.
         if (this.edits.of(made).length > 0) made.isDiscardAsked = true;
-        // It has taken effect, perhaps, and the answer was lost; or it was added just before the sign-out was stored.
-        if (this.discards.has(made.deviceIndex)) made.isDiscardAsked = true;
         if (!made.isDiscardAsked)
           this.violated('inv-I22', `${process.name} says that ${made.tag} was cancelled; nobody did`);
         if (made.toldFailedStep !== null || made.places.length > 1 || settled.reason === 'unconfirmed') return;
@@ -579,6 +592,12 @@ export class History {
 function wasDead(made: Made, server: ServerModel | null, maxRetries: number): boolean {
   const isRejected = server?.ledgerRows(made.id).some(({ verdict }) => verdict === 'rejected') ?? false;
   return isRejected || made.refusedCount > maxRetries || made.isDiscardAsked || made.isOrphan || made.isDamaged;
+}
+
+/** The device may hold it as pending: nobody was told of its end since it was added or last retried. */
+function isOpen(made: Made): boolean {
+  if (made.isToldCompleted) return false;
+  return made.toldFailedStep === null || made.toldFailedStep < (made.places.at(-1)?.invokedStep ?? 0);
 }
 
 function isAcknowledged(made: Made): boolean {

@@ -11,11 +11,14 @@ import type { World } from './world.ts';
 /** Whether everything that was promised has come to its end, and every tab that must know does. */
 export function isAtRest(world: World, devices: readonly Device[]): boolean {
   const { history } = world;
-  for (const made of history.made) {
-    if (made.places[0]?.acknowledgedStep == null || made.isDiscardAsked || made.isDamaged) continue;
-    if (made.effectCount === 0 && made.toldFailedStep === null) return false;
-  }
+  if (history.made.some(isStuck)) return false;
   return devices.every((device) => device.liveTabs.every((tab) => hasNothingPending(world, device, tab)));
+}
+
+/** It was promised, and nobody knows its end. */
+function isStuck({ places, effectCount, toldFailedStep, isDiscardAsked, isDamaged }: Made): boolean {
+  const isPromised = places[0]?.acknowledgedStep != null && !isDiscardAsked && !isDamaged;
+  return isPromised && effectCount === 0 && toldFailedStep === null;
 }
 
 /** But what was damaged in the store: a tab that does not deliver cannot tell what becomes of it. */
@@ -30,14 +33,7 @@ function hasNothingPending({ history }: World, { index }: Device, { queue }: App
 export async function checkAtRest(world: World, devices: readonly Device[], boundMs: number): Promise<void> {
   const { history } = world;
   if (!isAtRest(world, devices)) {
-    const stuck = history.made.filter(
-      ({ places, effectCount, toldFailedStep, isDiscarded, isDamaged }) =>
-        places[0]?.acknowledgedStep != null &&
-        effectCount === 0 &&
-        toldFailedStep === null &&
-        !isDiscarded &&
-        !isDamaged,
-    );
+    const stuck = history.made.filter(isStuck);
     const snapshots = devices.flatMap(({ liveTabs }) =>
       liveTabs.map(({ process, queue }) => `${process.name} ${JSON.stringify(queue.getSnapshot())}`),
     );
