@@ -594,8 +594,9 @@ function wasDead(made: Made, server: ServerModel | null, maxRetries: number): bo
   return isRejected || made.refusedCount > maxRetries || made.isDiscardAsked || made.isOrphan || made.isDamaged;
 }
 
-/** The device may hold it as pending: nobody was told of its end since it was added or last retried. */
+/** The device may hold it as pending: its end was lost with the power, or nobody was told of one since the last try. */
 function isOpen(made: Made): boolean {
+  if (made.isDamaged) return true;
   if (made.isToldCompleted) return false;
   return made.toldFailedStep === null || made.toldFailedStep < (made.places.at(-1)?.invokedStep ?? 0);
 }

@@ -75,6 +75,37 @@ describe('leadership', () => {
     expect(rig.engine.mutations.counts.pending).toBe(0);
   });
 
+  test('Q19 · a dead letter that was not stored when the lead was lost waits again, as it does in the store', () => {
+    const rig = EngineRig.leading();
+    rig.isStorageSlow = true;
+    const [first] = rig.addAll([{ lane: 'a' }, { lane: 'a' }]);
+    if (first === undefined) throw new Error('Two were added.');
+    rig.answerAll(rejected);
+    expect(rig.entry(first).phase.kind).toBe('failed');
+
+    rig.input({ kind: 'leadership', isLeader: false });
+
+    expect(rig.entry(first)).toMatchObject({ phase: { kind: 'waiting' }, mayHaveBeenSent: true });
+    expect(rig.engine.mutations.counts).toMatchObject({ pending: 2, failed: 0 });
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 2 });
+    expect(seqsOf(rig.lastBatch)).toEqual([1]);
+  });
+
+  test('Q15 · what the one before has given up unstored is decided anew by the one that delivers', () => {
+    const rig = EngineRig.leading();
+    rig.isStorageSlow = true;
+    rig.input({ kind: 'paused' });
+    const header = rig.add({ expiresAtMs: rig.moment().wallMs + 1_000 });
+    rig.wake();
+    expect(rig.entry(header).phase).toMatchObject({ kind: 'failed', error: { code: 'EXPIRED' } });
+
+    rig.input({ kind: 'leadership', isLeader: false });
+    rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'refused', header }] });
+
+    expect(rig.entry(header).phase.kind).toBe('waiting');
+    expect(rig.engine.mutations.deadLetters.size).toBe(0);
+  });
+
   test('P12 · what is being stored is not taken for new when it is found in the store', () => {
     const rig = EngineRig.leading();
     rig.isStorageSlow = true;

@@ -397,14 +397,25 @@ export class Unconfirmed {
     this.schedule.unhold(seq, nowMs);
   }
 
-  /** Leadership was lost: what is not stored is the next leader's to settle again. */
+  /**
+   * Leadership was lost: what is not stored is the next leader's to settle again, and pending until then. What was
+   * confirmed comes back when it is found in the store.
+   */
   settlementsLost(nowMs: number): void {
+    const buried = [...this.settling].flatMap((seq) => {
+      const entry = this.bySeq.get(seq);
+      return entry?.phase.kind === 'failed' ? [entry] : [];
+    });
     this.settling.clear();
     this.settlingIds.clear();
     this.confirming.clear();
     this.takingBack.clear();
     this.rewriting.clear();
     this.schedule.unholdAll(nowMs);
+    for (const entry of buried) {
+      this.forget(entry, nowMs, false);
+      this.insert(entry.header, true, nowMs, 0);
+    }
   }
 
   changed(entry: Entry): void {
