@@ -69,10 +69,16 @@ async function checkFullSpeed(world: World, device: Device): Promise<void> {
   const decidingMs = plan.areLanesHeld && plan.policy > 0 ? DECIDING_MS_MAX : 0;
   const maxMs = CALM_MS_MAX + decidingMs + (plan.isLeaderForsaken ? takeOverMsMax : 0);
   await scheduler.runUntil(scheduler.nowMs + maxMs, () => history.violations.length > 0 || isDone());
-  // What is told is stored a moment later.
+  // After an outage that the server had owned up to, devices begin again spread over half a minute.
+  const isSpreading = device.liveTabs.some(({ queue }) => queue.getSnapshot().waitingFor === 'network');
+  const hasServerFailed = SERVER_FAULTS.some((name) => world.faults.countByClass.has(name));
+  if (!isDone() && isSpreading && hasServerFailed)
+    await scheduler.runUntil(scheduler.nowMs + SPREAD_MS_MAX, () => history.violations.length > 0 || isDone());
+  const wasDoneInTime = isDone();
+  // What is told is stored a moment later; another tab may just be opening by then.
   await scheduler.runUntil(scheduler.nowMs + 1_000, () => history.violations.length > 0);
   if (history.violations.length > 0) return;
-  if (!isDone()) history.violated('inv-I14', `with all well, changes take longer than ${maxMs / 1_000} s`);
+  if (!wasDoneInTime) history.violated('inv-I14', `with all well, changes take longer than ${maxMs / 1_000} s`);
   const sendCount = history.sendCount - sentBefore;
   if (!plan.hasWideLanes && sendCount > CALM_SENDS_MAX)
     history.violated('inv-I14', `with all well, ${count} changes take ${sendCount} requests`);
@@ -84,6 +90,8 @@ const CALM_COUNT = 40;
 const FEW_COUNT = 2;
 const CALM_MS_MAX = 10_000;
 const DECIDING_MS_MAX = 60_000;
+const SPREAD_MS_MAX = 30_000;
+const SERVER_FAULTS = ['serverMood', 'proxyError'] as const;
 /** Longest until the work of a leader that gives no sign of life is taken over. */
 const TAKE_OVER_MS_MAX = 15_000;
 /** Longest that a server's wish to be left alone is obeyed. */
