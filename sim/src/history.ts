@@ -67,6 +67,8 @@ export interface Made {
   /** A tab was told that it is gone, and never that it had failed before. */
   isToldCancelled: boolean;
   isToldCompleted: boolean;
+  /** It was there when a sign-out discarded what was pending. */
+  mayBeDiscarded: boolean;
 }
 
 /**
@@ -133,6 +135,8 @@ export class History {
         made.effectCount === 0 && made.toldFailedStep === null && isAcknowledged(made) && made.places.length === 1,
     );
     for (const made of open) made.isDiscardAsked = true;
+    // Its end was told, and may not have been stored before the tab died.
+    for (const made of this.made) if (made.deviceIndex === deviceIndex) made.mayBeDiscarded = true;
     let isOver = false;
     const ended = (): void => {
       if (!isOver) this.discarding.set(deviceIndex, (this.discarding.get(deviceIndex) ?? 1) - 1);
@@ -203,6 +207,7 @@ export class History {
       | 'appliedTag'
       | 'isToldCancelled'
       | 'isToldCompleted'
+      | 'mayBeDiscarded'
       | 'wasSent'
     >,
   ): Made {
@@ -224,6 +229,7 @@ export class History {
       appliedTag: null,
       isToldCancelled: false,
       isToldCompleted: false,
+      mayBeDiscarded: false,
       wasSent: false,
     };
     this.made.push(record);
@@ -577,7 +583,7 @@ export class History {
       }
       case 'cancelled':
         // A dead letter makes way for what replaces it, and whoever edits it need not know that it is one.
-        if (this.edits.of(made).length > 0) made.isDiscardAsked = true;
+        if (this.edits.of(made).length > 0 || made.mayBeDiscarded) made.isDiscardAsked = true;
         if (!made.isDiscardAsked)
           this.violated('inv-I22', `${process.name} says that ${made.tag} was cancelled; nobody did`);
         if (made.toldFailedStep !== null || made.places.length > 1 || settled.reason === 'unconfirmed') return;

@@ -137,7 +137,7 @@ async function checkDevice(world: World, device: Device): Promise<void> {
     // History is kept for 7 days by the device's clock, which has been set forward by more than that.
     if (settled === null && device.hasClockJumped && made.effectCount === 1) {
       // A dead letter that had taken effect unheard was not confirmed when it was disposed of.
-      if (made.isDiscardAsked) unknownCount += 1;
+      if (made.isDiscardAsked || made.mayBeDiscarded) unknownCount += 1;
       else counts.completed += 1;
       continue;
     }

@@ -214,6 +214,27 @@ describe('dependencies', () => {
     expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
   });
 
+  test('Q8 · a child that was being stored while its parent was taken back, or disposed of, falls with it', () => {
+    const { rig } = busyRig();
+    const parent = rig.add({ lane: 'a' });
+    rig.input({ kind: 'cancel', ids: [parent.id], act: ACT });
+    rig.input({ kind: 'discarded', ids: ['disposed-of'] });
+
+    const children = [parent.id, 'disposed-of'].map((id) => rig.add({ lane: 'b', dependsOn: [id] }));
+
+    for (const child of children)
+      expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+  });
+
+  test('Q8 · of what was disposed of, the last ten thousand are remembered', () => {
+    const { rig } = busyRig();
+    rig.input({ kind: 'discarded', ids: Array.from({ length: 10_001 }, (_, index) => `gone-${index}`) });
+
+    const [old, recent] = ['gone-0', 'gone-1'].map((id) => rig.add({ lane: 'b', dependsOn: [id] }));
+
+    expect([old, recent].map((each) => each && rig.entry(each).phase.kind)).toEqual(['waiting', 'failed']);
+  });
+
   test('Q8 · a child whose parent is dead already becomes a dead letter at once, also when it is retried before its parent', () => {
     const rig = EngineRig.leading();
     const parent = rig.add({ lane: 'a' });

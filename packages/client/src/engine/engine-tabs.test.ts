@@ -86,6 +86,7 @@ describe('leadership', () => {
     rig.input({ kind: 'leadership', isLeader: false });
 
     expect(rig.entry(first)).toMatchObject({ phase: { kind: 'waiting' }, mayHaveBeenSent: true });
+    expect(rig.entry(first).header.attempts).toEqual([]);
     expect(rig.engine.mutations.counts).toMatchObject({ pending: 2, failed: 0 });
     rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 2 });
     expect(seqsOf(rig.lastBatch)).toEqual([1]);

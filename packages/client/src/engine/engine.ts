@@ -296,6 +296,8 @@ export class Engine {
         }
         return;
       case 'settlementsStored':
+        for (const seq of input.seqs) mutations.settlementStored(seq, moment.nowMs);
+        return;
       case 'settlementsLost':
         for (const seq of input.seqs) mutations.settlementEnded(seq, moment.nowMs);
         return;
@@ -473,6 +475,7 @@ export class Engine {
     mutations.stopHolding(entry, moment.nowMs);
     mutations.suspectOrphans(mutations.dependants(entry));
     mutations.forget(entry, moment.nowMs, false);
+    mutations.noteGone(entry.header.id);
     mutations.changed(entry);
   }
 

@@ -46,8 +46,12 @@ export class Unconfirmed {
   private readonly settling = new Set<number>();
   /** Of those, the ids by which others ask for what became of them: nobody can read that in storage yet. */
   private readonly settlingIds = new Map<number, string>();
+  /** Of those, what stands in storage of the ones that became dead letters. */
+  private readonly buried = new Map<number, MutationHeader>();
   private readonly confirming = new Set<string>();
   private readonly takingBack = new Set<string>();
+  /** Ids of what was lately taken back or disposed of, the longest ago first: what names them may just be being stored. */
+  private readonly gone = new Set<string>();
   /** Headers on their way to storage: the revision, by number. */
   private readonly rewriting = new Map<number, number>();
   /** Every number that may be open; those that are not any more are dropped when they come up. */
@@ -187,7 +191,7 @@ export class Unconfirmed {
       this.childrenOf.set(id, (this.childrenOf.get(id) ?? new Set()).add(entry));
       const parent = this.byId.get(id);
       // One that was retried is wanted without what was taken back.
-      const isTakenBack = entry.header.generation === 0 && this.takingBack.has(id);
+      const isTakenBack = entry.header.generation === 0 && (this.takingBack.has(id) || this.gone.has(id));
       if (parent !== undefined || isTakenBack) entry.openParents.add(id);
       const isBefore = parent !== undefined && placeOf(parent.header) > placeOf(entry.header);
       if (parent?.phase.kind === 'failed' || isTakenBack || isBefore) this.suspectedOrphans.add(entry);
@@ -229,6 +233,7 @@ export class Unconfirmed {
 
   /** Nobody knows it any more, and it has not taken effect: what depends on it cannot stand. */
   parentGone(parentId: string): void {
+    this.noteGone(parentId);
     for (const child of this.childrenOf.get(parentId) ?? []) {
       if (child.phase.kind !== 'waiting') continue;
       child.openParents.add(parentId);
@@ -287,6 +292,7 @@ export class Unconfirmed {
   bury({ header, error, failedAtMs, holdsLane }: DeadLetter, nowMs: number, isServersVerdict: boolean): void {
     const entry = this.bySeq.get(header.seq);
     if (entry === undefined || entry.phase.kind === 'failed') return;
+    if (this.settling.has(header.seq)) this.buried.set(header.seq, entry.header);
     entry.header = header;
     this.leavePending(entry, nowMs, isServersVerdict);
     entry.phase = { kind: 'failed', error, failedAtMs, holdsLane };
@@ -353,6 +359,14 @@ export class Unconfirmed {
     this.takingBack.add(header.id);
   }
 
+  /** It has had no effect, and nobody will hear of it again. */
+  noteGone(id: string): void {
+    this.gone.delete(id);
+    this.gone.add(id);
+    const [oldest = id] = this.gone;
+    if (this.gone.size > GONE_COUNT) this.gone.delete(oldest);
+  }
+
   /** What the mutation of this id is to return to those that wait for it. */
   slotsOf(parentId: string): readonly OpenSlot[] {
     const children = [...(this.childrenOf.get(parentId) ?? [])];
@@ -387,9 +401,17 @@ export class Unconfirmed {
     return this.rewriting.has(seq);
   }
 
+  /** What a verdict has made of it stands in storage. */
+  settlementStored(seq: number, nowMs: number): void {
+    const id = this.settlingIds.get(seq) ?? '';
+    if (this.takingBack.has(id)) this.noteGone(id);
+    this.settlementEnded(seq, nowMs);
+  }
+
   /** It is stored, or will never be: either way nothing waits for it any more. */
   settlementEnded(seq: number, nowMs: number): void {
     this.settling.delete(seq);
+    this.buried.delete(seq);
     const id = this.settlingIds.get(seq) ?? '';
     this.settlingIds.delete(seq);
     this.confirming.delete(id);
@@ -402,19 +424,19 @@ export class Unconfirmed {
    * confirmed comes back when it is found in the store.
    */
   settlementsLost(nowMs: number): void {
-    const buried = [...this.settling].flatMap((seq) => {
-      const entry = this.bySeq.get(seq);
-      return entry?.phase.kind === 'failed' ? [entry] : [];
-    });
+    const buried = [...this.buried.values()];
+    this.buried.clear();
     this.settling.clear();
     this.settlingIds.clear();
     this.confirming.clear();
     this.takingBack.clear();
     this.rewriting.clear();
     this.schedule.unholdAll(nowMs);
-    for (const entry of buried) {
+    for (const header of buried) {
+      const entry = this.bySeq.get(header.seq);
+      if (entry?.phase.kind !== 'failed') continue;
       this.forget(entry, nowMs, false);
-      this.insert(entry.header, true, nowMs, 0);
+      this.insert(header, entry.mayHaveBeenSent, nowMs, entry.heldUntilMs);
     }
   }
 
@@ -514,6 +536,8 @@ export function nearKey({ lane, type, dedupeKey }: Pick<MutationHeader, 'lane' |
   return JSON.stringify([lane, type, dedupeKey]);
 }
 
+/** What was disposed of and is remembered for what is just being stored. */
+const GONE_COUNT = 10_000;
 /** Rows that are remembered for edits which are just being stored. */
 const ROWS_LEFT_COUNT = 200;
 

@@ -161,17 +161,18 @@ export class Verdicts {
 
   /** `isLedgered`: the server keeps this verdict, so that the next of the lane may name it as the one before. */
   rejected(entry: Entry, error: WireError, moment: Moment, isLedgered: boolean): readonly Settlement[] {
-    entry.header = withAttempt(entry.header, error, moment);
-    return this.failed(entry, error, moment, isLedgered);
+    return this.failed(entry, error, moment, isLedgered, false, withAttempt(entry.header, error, moment));
   }
 
   /** Counted on the answer, not on sending: a lost answer says nothing about the mutation, only about the line. */
   private refused(entry: Entry, error: WireError, moment: Moment): readonly Settlement[] {
-    entry.header = withAttempt(entry.header, error, moment);
-    entry.lastError = error;
-    const { type, maxRetries, retryDelayMs: ownDelayMs, attempts } = entry.header;
+    const header = withAttempt(entry.header, error, moment);
+    const { type, maxRetries, retryDelayMs: ownDelayMs, attempts } = header;
     const rules = this.rules.retryRules(type);
-    if (attempts.length > (maxRetries ?? rules.maxRetries)) return this.failed(entry, error, moment, false);
+    if (attempts.length > (maxRetries ?? rules.maxRetries))
+      return this.failed(entry, error, moment, false, false, header);
+    entry.header = header;
+    entry.lastError = error;
     const own = { ...rules, backoffMsBase: ownDelayMs ?? rules.backoffMsBase };
     this.mutations.schedule.delay(
       entry,
@@ -183,7 +184,7 @@ export class Verdicts {
 
   /**
    * Dead letters of this one and of all that stands on it. `isDecided`: it follows from what a person has decided about
-   * another, and they are not asked again.
+   * another, and they are not asked again. `header` is what is kept of it.
    */
   failed(
     entry: Entry,
@@ -191,13 +192,14 @@ export class Verdicts {
     moment: Moment,
     isLedgered: boolean,
     isDecided: boolean = false,
+    header: MutationHeader = entry.header,
   ): readonly Settlement[] {
     const holdsLane = !isDecided && this.rules.onDeadLetter(entry.header.type) !== 'continue';
     // Where the lane is held, so is all that stands on it: it lives if someone retries this one with success.
     const orphans = holdsLane ? [] : this.mutations.dependants(entry);
     if (isLedgered) this.mutations.settlementBegun(entry.header.seq);
     else this.mutations.ownSettlementBegun(entry.header);
-    const deadLetter = { header: entry.header, error, failedAtMs: moment.wallMs, holdsLane };
+    const deadLetter = { header, error, failedAtMs: moment.wallMs, holdsLane };
     this.mutations.bury(deadLetter, moment.nowMs, isLedgered);
     const settlement = { kind: 'failed', deadLetter, ...(isLedgered ? {} : { isOwn: true as const }) } as const;
     return [
