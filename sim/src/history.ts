@@ -515,8 +515,6 @@ export class History {
       (other) => other.isCreate && other.deviceIndex === made.deviceIndex && other.entityId === made.entityId,
     );
     const parents = [...made.parents, ...creations.filter((other) => other !== made)];
-    // Edited after it may have been sent, a creation is made once more; and nobody lived to hear under which id.
-    if (creations.some((other) => this.edits.of(other).some(({ answer }) => answer === null))) return true;
     return parents.some((parent) => wasDead(parent, this.serverModel, this.maxRetries));
   }
 

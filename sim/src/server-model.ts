@@ -67,10 +67,13 @@ export class ServerModel {
     mutation: WireMutation,
     { workspaceId, clientId }: { readonly workspaceId: string; readonly clientId: string },
   ): Performed {
-    const { operation, entity, payload } = mutation;
+    const { entity, payload, replaces } = mutation;
     const entityId = entity?.id ?? '';
     const row = this.rows.get(entityId);
     const isThere = row !== undefined && row.workspaceId === workspaceId;
+    // Made once more, it changes what the first one may have made.
+    const isMadeAgain = mutation.operation === 'create' && replaces !== undefined && isThere;
+    const operation = isMadeAgain ? 'update' : mutation.operation;
     if (operation !== 'delete') {
       if (Object.keys(payload).some((key) => key !== 'id' && !COLUMNS.includes(key))) return failed('UNKNOWN_COLUMN');
       if (operation === 'update' && !isThere) return failed('ROW_NOT_FOUND');

@@ -177,6 +177,7 @@ describeOnEachDatabase((world) => {
     expect(functions.filter((row) => row.caller).map((row) => row.name)).toEqual([
       'actor',
       'apply',
+      'as_change_of_row',
       'begin_batch',
       'claims',
       'describe_failure',

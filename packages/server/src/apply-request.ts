@@ -47,6 +47,7 @@ const applyRequestSchema: z.ZodType<ParsedApplyRequest> = z.object({
       encoding: z.enum(['mergePatch', 'jsonPatch']).optional(),
       // what else it may say is nothing
       awaitsCreation: z.literal(true).optional().catch(undefined),
+      replaces: z.guid().optional().catch(undefined),
     }),
   ),
 });

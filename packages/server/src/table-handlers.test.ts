@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import type { WireOutcome } from 'holdfast/protocol';
+import type { WireMutation, WireOutcome } from 'holdfast/protocol';
 import { describe, expect, test } from 'vitest';
 import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
 import { change, countTraces, createDevice } from './testing-databases/test-device.ts';
@@ -331,6 +331,34 @@ describeOnEachDatabase((world) => {
           await session.query(`select holdfast.register_table('${table}', ${columns})`);
         }),
       ).rejects.toThrow(message);
+    });
+
+    test('P3, Q21 · a creation made again changes the row that the first one made, and creates it where there is none', async () => {
+      const device = createDevice(world.database);
+      const entity = { table: 'accounts', id: randomUUID() };
+      const first = device.next(change('create', entity, { name: 'first' }));
+      const again = { ...device.next(change('create', entity, { name: 'again' })), replaces: first.id };
+      const another = { table: 'accounts', id: randomUUID() };
+      const alone = { ...device.next(change('create', another, { name: 'alone' })), replaces: first.id };
+      const foreign = createDevice(world.database);
+      const theirs = { ...foreign.next(change('create', entity, { name: 'theirs' })), replaces: first.id };
+
+      expect(await device.sendForKinds([first, again, alone])).toEqual(['applied', 'applied', 'applied']);
+      expect(await device.sendForKinds([again])).toEqual(['duplicate applied']);
+      expect(await foreign.sendForKinds([theirs])).toEqual(['rejected ROW_EXISTS']);
+
+      const rows = await world.database.query<{ name: string }>(
+        'select name from public.accounts where id = any ($1) order by name',
+        [[entity.id, another.id]],
+      );
+      expect(rows.map(({ name }) => name)).toEqual(['again', 'alone']);
+      // what says nothing of another creation meets the row
+      for (const replaces of [undefined, null, 1, 'no id'])
+        expect(
+          await device.sendForKinds([
+            { ...device.next(change('create', entity, { name: 'new' })), replaces } as WireMutation,
+          ]),
+        ).toEqual(['rejected ROW_EXISTS']);
     });
 
     test('P3 · registering again changes the columns, and a key over workspace and id is enough', async () => {

@@ -323,6 +323,22 @@ describe('dependencies', () => {
     expect(rig.entry(edit).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
     expect(seqsOf(rig.lastBatch)).toEqual([other.seq]);
   });
+
+  test('Q21 · what is behind a creation made again stands on that one', () => {
+    const rig = EngineRig.leading();
+    const about = (operation: 'create' | 'update') =>
+      ({ ...rig.header({ lane: 'a' }), operation, entity: { table: 'accounts', id: '1' } }) as const;
+    const [create, edit] = [about('create'), about('update')];
+    const again = { ...about('create'), replaces: create.id };
+    const behind = about('update');
+    rig.input({ kind: 'added', headers: [create, edit, again, behind] });
+
+    rig.answerAll(rejected);
+
+    expect(rig.entry(edit).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+    expect(seqsOf(rig.lastBatch)).toEqual([again.seq]);
+    expect(rig.entry(behind).phase.kind).toBe('waiting');
+  });
 });
 
 describe('retries of one mutation', () => {

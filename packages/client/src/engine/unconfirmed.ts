@@ -213,7 +213,11 @@ export class Unconfirmed {
   /** Those that wait for this one, and those behind the creation of their row; they cannot stand without it. */
   dependants(entry: Entry): Entry[] {
     const children = [...(this.childrenOf.get(entry.header.id) ?? [])];
-    return entry.header.operation === 'create' ? [...children, ...this.schedule.sameEntityBehind(entry)] : children;
+    if (entry.header.operation !== 'create') return children;
+    const behind = this.schedule.sameEntityBehind(entry);
+    // Edited after it may have been sent, it is made once more, and the rest stands on that.
+    const again = behind.findIndex(({ header }) => header.operation === 'create');
+    return [...children, ...(again === -1 ? behind : behind.slice(0, again))];
   }
 
   /**

@@ -101,6 +101,11 @@ export interface WireMutation {
    * then `refused` and nothing is kept of it, so that the device may wait; else it is `rejected` for good. Left out otherwise.
    */
   readonly awaitsCreation?: true | undefined;
+  /**
+   * Id of the creation of the same row that this one stands for, which may have taken effect: where the row is there, it is
+   * changed and not created. Left out for all others.
+   */
+  readonly replaces?: string | undefined;
 }
 
 export type PatchEncoding = 'mergePatch' | 'jsonPatch';

@@ -251,7 +251,7 @@ function noTokenFetched(cause: unknown): HoldfastError {
 }
 
 function toWire({ header, after, awaitsCreation }: BatchItem, body: MutationBody): WireMutation {
-  const { id, seq, generation, type, version, operation, entity, createdAtMs, edit } = header;
+  const { id, seq, generation, type, version, operation, entity, createdAtMs, edit, replaces } = header;
   const { payload, edit: editBody, ...more } = body;
   return {
     id,
@@ -264,6 +264,7 @@ function toWire({ header, after, awaitsCreation }: BatchItem, body: MutationBody
     entity,
     createdAt: new Date(createdAtMs).toISOString(),
     ...(awaitsCreation === undefined ? {} : { awaitsCreation }),
+    ...(replaces === null || operation !== 'create' ? {} : { replaces }),
     ...more,
     ...(edit === undefined ? { payload } : editOnWire(edit, operation, payload, editBody)),
   };

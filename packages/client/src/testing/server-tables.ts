@@ -93,8 +93,8 @@ export class ServerTables {
     if (mutation.type === ATOMIC_TYPE) return this.performAll(mutation, caller);
     const handler = Object.hasOwn(this.handlers, mutation.type) ? this.handlers[mutation.type] : undefined;
     if (handler !== undefined) return this.handle(handler, mutation, caller);
-    const { operation, entity, base } = mutation;
-    if (operation === 'custom' || entity === null)
+    const { entity, base, replaces } = mutation;
+    if (mutation.operation === 'custom' || entity === null)
       return failed('NO_HANDLER', 'VALIDATION_ERROR', `Nothing on the server handles the type "${mutation.type}".`);
     const { table, id } = entity;
     if (this.rules !== null && !Object.hasOwn(this.rules, table))
@@ -102,6 +102,9 @@ export class ServerTables {
     const stored = this.tables.get(table)?.get(id);
     // Another workspace's row is not there, as row-level security has it.
     const isMine = stored !== undefined && [caller.workspaceId, null].includes(stored.workspaceId);
+    // Made once more, a creation changes what the first one may have made.
+    const isMadeAgain = mutation.operation === 'create' && replaces !== undefined && isMine;
+    const operation = isMadeAgain ? 'update' : mutation.operation;
     const missing = failed(
       'ROW_NOT_FOUND',
       'NOT_FOUND',

@@ -229,6 +229,37 @@ describe('the server', () => {
     expect(app.server.rows('notes')).toEqual([]);
   });
 
+  test('Q21 · a creation that is edited after it may have been sent is one row with the edit, and what is behind it goes on', async () => {
+    const app = await open();
+    app.network.setLoss({ answers: 1 });
+    const { id } = await app.queue.add(note('1', 'first'));
+    await app.clock.advance(1_000);
+    expect(app.server.row('notes', '1')).toEqual({ id: '1', text: 'first' });
+
+    expect(await app.queue.edit(id, { id: '1', text: 'second' })).toMatchObject({ kind: 'replaced' });
+    await app.queue.add({ type: 'note.edit', payload: { id: '1', text: 'third' } });
+    app.network.setLoss({});
+    await app.drain();
+
+    expect(app.queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
+    expect(app.server.row('notes', '1')).toEqual({ id: '1', text: 'third' });
+  });
+
+  test('Q21 · where the first creation is refused, the edited one creates the row', async () => {
+    const app = await open({ tables: { notes: { check: ({ text }) => (text === 'bad' ? 'No.' : null) } } });
+    app.network.setOffline();
+    const { id } = await app.queue.add(note('1', 'bad'));
+    await app.restartApp();
+
+    expect(await app.queue.edit(id, { id: '1', text: 'good' })).toMatchObject({ kind: 'replaced' });
+    await app.queue.add({ type: 'note.edit', payload: { id: '1', text: 'better' } });
+    app.network.setOnline();
+    await app.drain();
+
+    expect(app.queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 1 });
+    expect(app.server.row('notes', '1')).toEqual({ id: '1', text: 'better' });
+  });
+
   test('K1 · a handler does all of its work or none', async () => {
     const app = await open({
       handlers: {
