@@ -2,13 +2,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { build, type Rolldown } from 'vite';
+import { bundle } from '../../scripts/bundle.ts';
 import { findChromium } from '../../scripts/chromium.ts';
 import type { Measurement } from './measurement.ts';
 
 /** Measures IndexedDB in a page of a real Chromium, with a fresh profile. */
 export async function measureChromium(n: number, report: (measurement: Measurement) => void): Promise<void> {
-  const script = await bundle();
+  const script = await bundle(join(import.meta.dirname, 'page.ts'), 'page');
   const server = createServer((request, response) => {
     if (request.url === '/page.js') response.writeHead(200, { 'content-type': 'text/javascript' }).end(script);
     else
@@ -43,20 +43,3 @@ export async function measureChromium(n: number, report: (measurement: Measureme
 
 /** With these the page's clock tells microseconds. */
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
-
-async function bundle(): Promise<string> {
-  const built = await build({
-    configFile: false,
-    logLevel: 'error',
-    resolve: { conditions: ['@holdfast/source', 'module', 'browser', 'import', 'default'] },
-    build: {
-      write: false,
-      modulePreload: false,
-      rolldownOptions: { input: join(import.meta.dirname, 'page.ts') },
-    },
-  });
-  const [output] = Array.isArray(built) ? built : [built as Rolldown.RolldownOutput];
-  const chunk = output?.output.find((each) => each.type === 'chunk');
-  if (chunk === undefined || chunk.type !== 'chunk') throw new Error('The page was not built.');
-  return chunk.code;
-}

@@ -47,7 +47,7 @@ export const IMPORT_TABLE: readonly Part[] = [
   { path: 'packages/server/src', files: [], packages: ['holdfast/protocol', 'declared'], hasNode: true },
   {
     path: 'sim',
-    files: [...wired, ...client('queue', 'testing')],
+    files: [...wired, ...client('queue', 'testing'), 'scripts/chromium.ts', 'scripts/bundle.ts'],
     packages: ['holdfast', '@holdfast/server', 'declared'],
     hasNode: true,
   },
@@ -59,7 +59,7 @@ export const IMPORT_TABLE: readonly Part[] = [
   },
   {
     path: 'bench',
-    files: ['scripts/chromium.ts', ...client('storage')],
+    files: ['scripts/chromium.ts', 'scripts/bundle.ts', ...client('storage')],
     packages: ['holdfast', 'declared'],
     hasNode: true,
   },

@@ -1,0 +1,40 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { bundle } from '../../../scripts/bundle.ts';
+import { findChromium } from '../../../scripts/chromium.ts';
+import type { KillableDevice } from './kill-devices.ts';
+import type { KillsServer } from './kills-server.ts';
+
+/** Devices that are browsers with a profile of their own and a page with a queue on IndexedDB, `strict`. */
+export async function chromiumDevices(server: KillsServer): Promise<(deviceNumber: number) => Promise<KillableDevice>> {
+  const { executablePath, args, env } = await findChromium();
+  server.pageScript = await bundle(join(import.meta.dirname, 'page-victim.ts'), 'page');
+  return async () => {
+    const profile = mkdtempSync(join(tmpdir(), 'holdfast-kills-'));
+    return {
+      start: async (life, hear) => {
+        const page = `${server.url}/#${encodeURIComponent(JSON.stringify(life))}`;
+        const browser = spawn(executablePath, [...args, '--headless', `--user-data-dir=${profile}`, page], {
+          detached: true, // a group of its own, with all its processes
+          stdio: 'ignore',
+          env: { ...process.env, ...env },
+        });
+        const ended = once(browser, 'close').then(() => {});
+        const kill = async (): Promise<void> => {
+          if (browser.pid !== undefined && browser.exitCode === null) process.kill(-browser.pid, 'SIGKILL');
+          await ended;
+        };
+        server.onPageMessage = (message) => {
+          hear(message);
+          if (message.kind === 'drained') void kill();
+        };
+        return { ended, kill };
+      },
+      end: async () => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }),
+    };
+  };
+}

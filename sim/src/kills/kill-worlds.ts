@@ -1,0 +1,38 @@
+import { Dice } from '../dice.ts';
+import { chromiumDevices } from './chromium-devices.ts';
+import { killDevices, type KillReport } from './kill-devices.ts';
+import { KillsServer } from './kills-server.ts';
+import { nodeDevices } from './node-devices.ts';
+
+type Progress = (kills: number) => void;
+
+/** Kills processes with a queue on SQLite (`synchronous = FULL`). */
+export async function killNode(
+  killCount: number,
+  seed: number,
+  progress?: Progress,
+  isHasty = false,
+): Promise<KillReport> {
+  const dice = new Dice(seed);
+  const server = await KillsServer.start(dice);
+  const devices = await nodeDevices();
+  try {
+    const plan = { killCount, killsPerDevice: 25, openingMsMax: 150, workingMsMax: 100, silenceMsMax: 60_000, isHasty };
+    return await killDevices(plan, server, dice, devices.open, progress);
+  } finally {
+    devices.end();
+    await server.close();
+  }
+}
+
+/** Kills browsers with a queue on IndexedDB (`strict`). */
+export async function killChromium(killCount: number, seed: number, progress?: Progress): Promise<KillReport> {
+  const dice = new Dice(seed);
+  const server = await KillsServer.start(dice);
+  try {
+    const plan = { killCount, killsPerDevice: 10, openingMsMax: 1_500, workingMsMax: 400, silenceMsMax: 60_000 };
+    return await killDevices(plan, server, dice, await chromiumDevices(server), progress);
+  } finally {
+    await server.close();
+  }
+}

@@ -1,0 +1,58 @@
+// npm run kills [-- --sqlite 10000] [--chromium 300] [--seed 1] [--json]
+//
+// Kills Node processes with a queue on SQLite, and browsers with a queue on IndexedDB, at random moments, and holds them to
+// what they had promised. A line for each; exit code 1 when a promise was broken.
+import { performance } from 'node:perf_hooks';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import type { KillReport } from './kill-devices.ts';
+import { killChromium, killNode } from './kill-worlds.ts';
+
+const { values } = parseArgs({
+  options: {
+    sqlite: { type: 'string', default: '1000' },
+    chromium: { type: 'string', default: '30' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const numbers = [values.sqlite, values.chromium, values.seed].map(Number);
+if (numbers.some((number) => !Number.isSafeInteger(number) || number < 0)) {
+  process.stderr.write('--sqlite, --chromium and --seed take whole numbers.\n');
+  process.exit(2);
+}
+const [sqliteCount = 0, chromiumCount = 0, seed = 1] = numbers;
+
+if (sqliteCount > 0) await run('sqlite', sqliteCount, killNode);
+if (chromiumCount > 0) await run('chromium', chromiumCount, killChromium);
+
+async function run(
+  world: string,
+  count: number,
+  kill: (count: number, seed: number, progress?: (kills: number) => void) => Promise<KillReport>,
+): Promise<void> {
+  const startedAtMs = performance.now();
+  const showProgress = process.stderr.isTTY && !values.json;
+  const report = await kill(
+    count,
+    seed,
+    showProgress ? (kills) => void process.stderr.write(`\r${world}: ${kills} of ${count}`) : undefined,
+  );
+  if (showProgress) process.stderr.write('\r\u001B[K');
+  const seconds = Math.round((performance.now() - startedAtMs) / 1_000);
+  if (report.violations.length > 0) process.exitCode = 1;
+  if (values.json) {
+    print(JSON.stringify({ world, seed, seconds, ...report, violations: report.violations.length }));
+  } else {
+    const { kills, devices, acknowledged, effects } = report;
+    print(
+      `${world}: ${kills} kills of ${devices} devices in ${seconds} s; ${acknowledged} changes acknowledged, ` +
+        `${effects} effects; ${report.violations.length} promises broken.`,
+    );
+  }
+  for (const violation of report.violations) process.stderr.write(`${violation}\n`);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
