@@ -1,22 +1,38 @@
-const TABLE: Uint32Array = makeTable();
+/** Four tables of 256: what a byte does to the remainder when 0, 1, 2 or 3 more come after it. */
+const TABLES: Uint32Array = makeTables();
 
 /** CRC-32 (IEEE 802.3, as in gzip) of the text's UTF-16 code units, low byte first: tells a torn or flipped record from a whole one. */
 export function checksum(text: string): number {
+  const tables = TABLES;
+  const paired = text.length & ~1;
   let crc = 0xffffffff;
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index);
-    crc = (crc >>> 8) ^ (TABLE[(crc ^ unit) & 0xff] ?? 0);
-    crc = (crc >>> 8) ^ (TABLE[(crc ^ (unit >>> 8)) & 0xff] ?? 0);
+  // Two units, which are four bytes, at a time: opening a long queue is mostly this.
+  for (let index = 0; index < paired; index += 2) {
+    crc ^= text.charCodeAt(index) | (text.charCodeAt(index + 1) << 16);
+    crc =
+      (tables[768 + (crc & 0xff)] as number) ^
+      (tables[512 + ((crc >>> 8) & 0xff)] as number) ^
+      (tables[256 + ((crc >>> 16) & 0xff)] as number) ^
+      (tables[crc >>> 24] as number);
+  }
+  if (paired < text.length) {
+    const unit = text.charCodeAt(paired);
+    crc = (crc >>> 8) ^ (tables[(crc ^ unit) & 0xff] as number);
+    crc = (crc >>> 8) ^ (tables[(crc ^ (unit >>> 8)) & 0xff] as number);
   }
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-function makeTable(): Uint32Array {
-  const table = new Uint32Array(256);
+function makeTables(): Uint32Array {
+  const tables = new Uint32Array(4 * 256);
   for (let byte = 0; byte < 256; byte += 1) {
     let entry = byte;
     for (let bit = 0; bit < 8; bit += 1) entry = entry & 1 ? (entry >>> 1) ^ 0xedb88320 : entry >>> 1;
-    table[byte] = entry >>> 0;
+    tables[byte] = entry >>> 0;
   }
-  return table;
+  for (let index = 256; index < tables.length; index += 1) {
+    const before = tables[index - 256] as number;
+    tables[index] = (before >>> 8) ^ (tables[before & 0xff] as number);
+  }
+  return tables;
 }

@@ -1,5 +1,7 @@
+import fc from 'fast-check';
+import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
-import type { WireError } from '../protocol/wire.ts';
+import { ERROR_CATEGORIES, type WireError } from '../protocol/wire.ts';
 import { checksum } from './checksum.ts';
 import {
   type CompletedRecord,
@@ -59,12 +61,94 @@ const completed: CompletedRecord = {
   result: { id: 'a' },
 };
 
+/** What nearly is, or just is, what a field may be. */
+const EDGES = [0, 1, 1.5, -1, 2 ** 53, '', 'create', 'high', 'merge', [], [1], ['a'], [null], {}, { table: 'a' }, null];
+const EDITED = {
+  edit: {
+    baseRowVersion: 3,
+    ownSinceVersion: null,
+    rebases: 0,
+    hlc: null,
+    isPatch: true,
+    conflict: { detectedAtMs: 1, fields: [['a']] },
+  },
+};
+
+/** What a header must be, written for reading; the code that reads long queues checks the same by hand. */
+const referenceHeader = v.object({
+  seq: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  id: v.string(),
+  generation: v.number(),
+  type: v.string(),
+  version: v.number(),
+  lane: v.string(),
+  alsoLanes: v.array(v.string()),
+  place: v.optional(v.nullable(v.number()), null),
+  operation: v.picklist(['create', 'update', 'delete', 'custom']),
+  entity: v.nullable(v.object({ table: v.string(), id: v.string() })),
+  priority: v.picklist(['high', 'normal', 'low']),
+  maxRetries: v.nullable(v.number()),
+  retryDelayMs: v.nullable(v.number()),
+  delayMs: v.number(),
+  dependsOn: v.array(v.string()),
+  slots: v.array(
+    v.object({
+      placeholder: v.union([v.string(), v.number()]),
+      parentId: v.string(),
+      from: v.array(v.union([v.string(), v.number()])),
+    }),
+  ),
+  expiresAtMs: v.nullable(v.number()),
+  createdAtMs: v.number(),
+  payloadBytes: v.number(),
+  bodyChecksum: v.number(),
+  attempts: v.array(
+    v.object({
+      attemptNumber: v.number(),
+      answeredAtMs: v.number(),
+      error: v.object({
+        category: v.picklist(ERROR_CATEGORIES),
+        code: v.string(),
+        message: v.string(),
+        hint: v.optional(v.string()),
+      }),
+    }),
+  ),
+  revision: v.number(),
+  replaces: v.nullable(v.string()),
+  dedupeKey: v.nullable(v.string()),
+  dedupeNear: v.nullable(v.array(v.number())),
+  edit: v.exactOptional(
+    v.object({
+      baseRowVersion: v.nullable(v.number()),
+      ownSinceVersion: v.nullable(v.number()),
+      rebases: v.number(),
+      hlc: v.nullable(v.string()),
+      isPatch: v.boolean(),
+      conflict: v.nullable(v.object({ detectedAtMs: v.number(), fields: v.array(v.array(v.string())) })),
+    }),
+  ),
+});
+
 describe('sealed records', () => {
   test('S1 · the checksum is CRC-32 over code units, low byte first', () => {
     // "123456789" is the check value of every CRC catalogue, over bytes; ours runs over two bytes a character.
     expect(checksum('')).toBe(0);
     const pairs = '\u3231\u3433\u3635\u3837'; // the bytes of "12345678" as four characters
     expect(checksum(pairs)).toBe(0x9ae0daaf);
+  });
+
+  test('S1 · the checksum of a text of any length is that of its bytes, one after the other', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 20 }), (text) => {
+        let crc = 0xffffffff;
+        for (let index = 0; index < 2 * text.length; index += 1) {
+          crc ^= (text.charCodeAt(index >> 1) >> (8 * (index & 1))) & 0xff;
+          for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+        }
+        expect(checksum(text)).toBe((crc ^ 0xffffffff) >>> 0);
+      }),
+    );
   });
 
   test.each([
@@ -106,6 +190,27 @@ describe('sealed records', () => {
     const text = `${checksum(json).toString(16).padStart(8, '0')} ${json}`;
 
     expect(parseHeader(text)).toEqual({ kind: 'unreadable', text });
+  });
+
+  test('S3 · a header is taken or refused as the schema of its fields says', () => {
+    const field = fc.constantFrom(...Object.keys(referenceHeader.entries), 'unheardOf');
+    const change = fc.record({
+      field,
+      value: fc.option(fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.constantFrom(...EDGES)), { nil: undefined }),
+    });
+    const full: object = { ...header, ...EDITED, dedupeNear: [1, 2], alsoLanes: ['b'], dependsOn: ['p'] };
+    const bare = { ...header, attempts: [], slots: [], entity: null, place: null };
+    fc.assert(
+      fc.property(fc.constantFrom(full, bare), fc.array(change, { maxLength: 2 }), (base, changes) => {
+        const changed = Object.fromEntries(changes.map(({ field: name, value }) => [name, value]));
+        const json = JSON.stringify({ ...base, ...changed });
+        const expected = v.safeParse(referenceHeader, JSON.parse(json));
+        const parsed = parseHeader(`${checksum(json).toString(16).padStart(8, '0')} ${json}`);
+        expect(parsed.kind).toBe(expected.success ? 'record' : 'unreadable');
+        if (expected.success) expect(parsed).toMatchObject({ record: expected.output });
+      }),
+      { numRuns: 5_000 },
+    );
   });
 
   test('S10 · a body is read only when it is the one its header names, and an object', () => {

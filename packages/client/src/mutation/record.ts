@@ -220,49 +220,112 @@ const wireError: v.GenericSchema<WireError> = v.object({
 const seq = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const entity = v.nullable(v.object({ table: v.string(), id: v.string() }));
 
-const header: v.GenericSchema<unknown, MutationHeader> = v.object({
-  seq,
-  id: v.string(),
-  generation: v.number(),
-  type: v.string(),
-  version: v.number(),
-  lane: v.string(),
-  alsoLanes: v.array(v.string()),
-  place: v.optional(v.nullable(v.number()), null),
-  operation: v.picklist(['create', 'update', 'delete', 'custom']),
-  entity,
-  priority: v.picklist(['high', 'normal', 'low']),
-  maxRetries: v.nullable(v.number()),
-  retryDelayMs: v.nullable(v.number()),
-  delayMs: v.number(),
-  dependsOn: v.array(v.string()),
-  slots: v.array(
-    v.object({
-      placeholder: v.union([v.string(), v.number()]),
-      parentId: v.string(),
-      from: v.array(v.union([v.string(), v.number()])),
-    }),
-  ),
-  expiresAtMs: v.nullable(v.number()),
-  createdAtMs: v.number(),
-  payloadBytes: v.number(),
-  bodyChecksum: v.number(),
-  attempts: v.array(attempt),
-  revision: v.number(),
-  replaces: v.nullable(v.string()),
-  dedupeKey: v.nullable(v.string()),
-  dedupeNear: v.nullable(v.array(v.number())),
-  edit: v.exactOptional(
-    v.object({
-      baseRowVersion: v.nullable(v.number()),
-      ownSinceVersion: v.nullable(v.number()),
-      rebases: v.number(),
-      hlc: v.nullable(v.string()),
-      isPatch: v.boolean(),
-      conflict: v.nullable(v.object({ detectedAtMs: v.number(), fields: v.array(v.array(v.string())) })),
-    }),
-  ),
+const attempts = v.array(attempt);
+const slots = v.array(
+  v.object({
+    placeholder: v.union([v.string(), v.number()]),
+    parentId: v.string(),
+    from: v.array(v.union([v.string(), v.number()])),
+  }),
+);
+const edit = v.object({
+  baseRowVersion: v.nullable(v.number()),
+  ownSinceVersion: v.nullable(v.number()),
+  rebases: v.number(),
+  hlc: v.nullable(v.string()),
+  isPatch: v.boolean(),
+  conflict: v.nullable(v.object({ detectedAtMs: v.number(), fields: v.array(v.array(v.string())) })),
 });
+
+type Check = (value: unknown) => boolean;
+const isText: Check = (value) => typeof value === 'string';
+const isNumber: Check = (value) => typeof value === 'number';
+const orNull =
+  (holds: Check): Check =>
+  (value) =>
+    value === null || holds(value);
+const oneOf = (...values: readonly unknown[]): Check => values.includes.bind(values);
+const listOf =
+  (holds: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(holds);
+
+/** Of each field what it must be: by hand, since a long queue has very many headers. What is rare is left to schemas. */
+const HEADER_CHECKS: Readonly<Record<keyof MutationHeader, Check>> = {
+  seq: (value) => Number.isSafeInteger(value) && (value as number) >= 1,
+  id: isText,
+  generation: isNumber,
+  type: isText,
+  version: isNumber,
+  lane: isText,
+  alsoLanes: listOf(isText),
+  // Missing where it was written before lanes could be held.
+  place: (value) => value === undefined || value === null || isNumber(value),
+  operation: oneOf('create', 'update', 'delete', 'custom'),
+  entity: orNull((value) => isObject(value) && isText(value['table']) && isText(value['id'])),
+  priority: oneOf('high', 'normal', 'low'),
+  maxRetries: orNull(isNumber),
+  retryDelayMs: orNull(isNumber),
+  delayMs: isNumber,
+  dependsOn: listOf(isText),
+  slots: (value) => isEmpty(value) || v.is(slots, value),
+  expiresAtMs: orNull(isNumber),
+  createdAtMs: isNumber,
+  payloadBytes: isNumber,
+  bodyChecksum: isNumber,
+  attempts: (value) => isEmpty(value) || v.is(attempts, value),
+  revision: isNumber,
+  replaces: orNull(isText),
+  dedupeKey: orNull(isText),
+  dedupeNear: orNull(listOf(isNumber)),
+  edit: (value) => value === undefined || v.is(edit, value),
+};
+const HEADER_FIELDS = Object.entries(HEADER_CHECKS);
+
+function isHeader(value: unknown): boolean {
+  return isObject(value) && HEADER_FIELDS.every(([field, holds]) => holds(value[field]));
+}
+
+function isEmpty(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
+const header: v.GenericSchema<unknown, MutationHeader> = v.pipe(
+  v.custom<MutationHeader>(isHeader),
+  v.transform(inOrder),
+);
+
+/** The fields in one order, whoever wrote them, and no others: alike in memory, and rewritten as they were. */
+function inOrder(read: MutationHeader): MutationHeader {
+  const ordered: MutationHeader = {
+    seq: read.seq,
+    id: read.id,
+    generation: read.generation,
+    type: read.type,
+    version: read.version,
+    lane: read.lane,
+    alsoLanes: read.alsoLanes,
+    place: read.place ?? null,
+    operation: read.operation,
+    entity: read.entity,
+    priority: read.priority,
+    maxRetries: read.maxRetries,
+    retryDelayMs: read.retryDelayMs,
+    delayMs: read.delayMs,
+    dependsOn: read.dependsOn,
+    slots: read.slots,
+    expiresAtMs: read.expiresAtMs,
+    createdAtMs: read.createdAtMs,
+    payloadBytes: read.payloadBytes,
+    bodyChecksum: read.bodyChecksum,
+    attempts: read.attempts,
+    revision: read.revision,
+    replaces: read.replaces,
+    dedupeKey: read.dedupeKey,
+    dedupeNear: read.dedupeNear,
+  };
+  return read.edit === undefined ? ordered : { ...ordered, edit: read.edit };
+}
 
 // What stands in them was checked when they were written, and the checksum says that it still does.
 const object: v.GenericSchema<JsonObject> = v.custom<JsonObject>(isObject);
