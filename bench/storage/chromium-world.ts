@@ -1,29 +1,43 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { bundle } from '../../scripts/bundle.ts';
 import { findChromium } from '../../scripts/chromium.ts';
 import type { Measurement } from './measurement.ts';
 
-/** Measures IndexedDB in a page of a real Chromium, with a fresh profile. */
-export async function measureChromium(n: number, report: (measurement: Measurement) => void): Promise<void> {
-  const script = await bundle(join(import.meta.dirname, 'page.ts'), 'page');
+/**
+ * Measures a store of the browser in a page of a real Chromium, with a fresh profile on the disk: a private window, which a page
+ * of a new context is, keeps its stores in memory, and flushes nothing.
+ */
+export async function measureChromium(
+  world: 'indexeddb' | 'opfs',
+  n: number,
+  report: (measurement: Measurement) => void,
+): Promise<void> {
+  const scripts = new Map([
+    ['/page.js', await bundle(join(import.meta.dirname, 'page.ts'), 'page')],
+    ['/opfs-worker.js', await bundle(join(import.meta.dirname, 'opfs-worker.ts'), 'page')],
+  ]);
   const server = createServer((request, response) => {
-    if (request.url === '/page.js') response.writeHead(200, { 'content-type': 'text/javascript' }).end(script);
-    else
-      response.writeHead(200, { 'content-type': 'text/html', ...ISOLATED }).end('<!doctype html><title>bench</title>');
+    const script = scripts.get(request.url ?? '');
+    response
+      .writeHead(200, { 'content-type': script === undefined ? 'text/html' : 'text/javascript', ...ISOLATED })
+      .end(script ?? '<!doctype html><title>bench</title>');
   });
   await new Promise<void>((done) => server.listen(0, 'localhost', done));
   const { executablePath, args, env } = await findChromium();
-  const browser = await chromium.launch({
+  const profile = mkdtempSync(join(tmpdir(), 'holdfast-bench-profile-'));
+  const browser = await chromium.launchPersistentContext(profile, {
     executablePath,
     args: [...args],
     env: { ...process.env, ...env } as Record<string, string>,
   });
   try {
     const page = await browser.newPage();
-    const session = await page.context().newCDPSession(page);
+    const session = await browser.newCDPSession(page);
     await page.exposeFunction('report', report);
     await page.exposeFunction('heapBytes', async () => {
       await session.send('HeapProfiler.collectGarbage');
@@ -34,10 +48,11 @@ export async function measureChromium(n: number, report: (measurement: Measureme
     await page.addScriptTag({ url: '/page.js', type: 'module' });
     page.setDefaultTimeout(0);
     await page.waitForFunction('globalThis.measure !== undefined');
-    await page.evaluate(`globalThis.measure(${n})`);
+    await page.evaluate(`globalThis.measure('${world}', ${n})`);
   } finally {
     await browser.close();
     server.close();
+    rmSync(profile, { recursive: true, force: true });
   }
 }
 

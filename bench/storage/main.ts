@@ -1,4 +1,4 @@
-// npm run bench:storage [-- --json] [--sizes 1000,10000,100000] [--worlds sqlite,memory,indexeddb]
+// npm run bench:storage [-- --json] [--sizes 1000,10000,100000] [--worlds sqlite,memory,indexeddb,opfs]
 //
 // What a queue costs beside the raw store that it stands on, in one run on one machine. Each size of each store is measured in
 // a process of its own. A line for each measurement: a table, or JSON.
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Measurement } from './measurement.ts';
 
-const WORLDS = ['sqlite', 'memory', 'indexeddb'];
+const WORLDS = ['sqlite', 'memory', 'indexeddb', 'opfs'];
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },

@@ -17,6 +17,8 @@ export interface RawStore {
 export interface World {
   /** Such as `sqlite`. */
   readonly name: string;
+  /** What it is put beside. @default `raw/` and the name */
+  readonly rawName?: string;
   readonly openRaw: (name: string) => Promise<RawStore>;
   /** Holdfast's adapter; `name` goes before the names that the queue gives. */
   readonly storage: (name: string) => OpenStorage;
@@ -47,7 +49,7 @@ export async function measureStore(world: World, n: number, report: (measurement
     { name: `holdfast/${world.name}`, keys: undefined },
     { name: `holdfast/${world.name}, sealed`, keys: world.keys() },
   ];
-  const rawName = `raw/${world.name}`;
+  const { rawName = `raw/${world.name}` } = world;
   const show = (all: readonly Measurement[]): void => {
     for (const each of all) report(each);
   };

@@ -1,30 +1,33 @@
-// Runs in the page: the same measurements, on IndexedDB.
-import { browserKeys, indexedDbStorage } from 'holdfast';
+// Runs in the page: the same measurements, on IndexedDB and on OPFS, both beside raw IndexedDB.
+import { browserKeys, indexedDbStorage, type OpenStorage, opfsStorage } from 'holdfast';
 import { measureStore, type RawStore, type World } from './measure-store.ts';
 import type { Measurement } from './measurement.ts';
 
 declare global {
-  var measure: ((n: number) => Promise<void>) | undefined;
+  var measure: ((world: 'indexeddb' | 'opfs', n: number) => Promise<void>) | undefined;
   function report(measurement: Measurement): Promise<void>;
   function heapBytes(): Promise<number>;
 }
 
-const world: World = {
-  name: 'indexeddb',
+const openers: Readonly<Record<'indexeddb' | 'opfs', OpenStorage>> = {
+  indexeddb: indexedDbStorage(),
+  opfs: opfsStorage({ worker: () => new Worker('/opfs-worker.js', { type: 'module' }) }),
+};
+
+const worldOf = (name: 'indexeddb' | 'opfs'): World => ({
+  name,
+  rawName: 'raw/indexeddb',
   openRaw,
-  storage: (name) => {
-    const open = indexedDbStorage();
-    return () => open(name);
-  },
+  storage: (store) => () => openers[name](store),
   keys: () => browserKeys(),
   bytes: async () => (await navigator.storage.estimate()).usage ?? 0,
   nowMs: () => performance.now(),
   heapBytes: () => globalThis.heapBytes(),
-};
+});
 
-globalThis.measure = async (n) => {
+globalThis.measure = async (name, n) => {
   const told: Promise<void>[] = [];
-  await measureStore(world, n, (measurement) => void told.push(globalThis.report(measurement)));
+  await measureStore(worldOf(name), n, (measurement) => void told.push(globalThis.report(measurement)));
   await Promise.all(told);
 };
 

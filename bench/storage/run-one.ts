@@ -22,6 +22,6 @@ switch (world) {
     break;
   }
   default:
-    await measureChromium(Number(size), report);
+    await measureChromium(world === 'opfs' ? 'opfs' : 'indexeddb', Number(size), report);
 }
 process.disconnect();

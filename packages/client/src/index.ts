@@ -161,6 +161,7 @@ export type {
 export { browserKeys, type BrowserKeys, type BrowserKeysOptions } from './storage/browser-keys.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { memoryStorage } from './storage/memory-storage.ts';
+export { type OpfsOptions, opfsStorage } from './storage/opfs/browser-opfs-storage.ts';
 export { type SqliteDriver, type SqliteOptions, sqliteStorage, type SqliteValue } from './storage/sqlite-storage.ts';
 export { aesGcmKey } from './storage/system-aes-gcm.ts';
 export { browserTabs } from './tabs/browser-tabs.ts';

@@ -23,6 +23,14 @@ export function checksum(text: string): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
+/** CRC-32 of bytes; `before` is that of the bytes before them. */
+export function checksumOfBytes(bytes: Uint8Array, before: number = 0): number {
+  let crc = ~before;
+  for (let index = 0; index < bytes.length; index += 1)
+    crc = (crc >>> 8) ^ (TABLES[(crc ^ (bytes[index] as number)) & 0xff] as number);
+  return ~crc >>> 0;
+}
+
 function makeTables(): Uint32Array {
   const tables = new Uint32Array(4 * 256);
   for (let byte = 0; byte < 256; byte += 1) {

@@ -1,0 +1,3 @@
+import { serveOpfsStorage } from '../browser-log-worker.ts';
+
+serveOpfsStorage();
