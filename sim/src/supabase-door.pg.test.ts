@@ -8,8 +8,10 @@ import {
   memoryStorage,
   type PayloadSchema,
   soloTabs,
+  supabaseFetch,
   supabaseTransport,
   type Transport,
+  type TransportAnswer,
 } from 'holdfast';
 import { type ApplyRequest, PROTOCOL_VERSION } from 'holdfast/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -134,6 +136,31 @@ test('R9 · a call that is given up may have been sent', async () => {
   abort.abort();
 
   expect((await transportTo(UNREACHABLE).send(batch('w'), { token: null, signal: abort.signal })).kind).toBe('unknown');
+});
+
+test.each<[string, number, Record<string, string>, Partial<TransportAnswer>]>([
+  ['a limit in seconds', 429, { 'retry-after': '7' }, { kind: 'rateLimited', retryAfterMs: 7_000 }],
+  ['a pause after a failure', 503, { 'retry-after': '9' }, { kind: 'unavailable', retryAfterMs: 9_000 }],
+  [
+    'how many calls are left',
+    200,
+    { 'ratelimit-remaining': '0', 'ratelimit-reset': '30' },
+    { kind: 'answered', pace: { remaining: 0, resetMs: 30_000 } },
+  ],
+  ['nothing', 429, {}, { kind: 'rateLimited', retryAfterMs: null }],
+])('R3 · the wishes of a Supabase project are seen: %s', async (_what, status, headers, expected) => {
+  const answer = { protocol: PROTOCOL_VERSION, outcomes: [], serverTime: '2026-01-01T00:00:00.000Z' };
+  const fetch = supabaseFetch(async () =>
+    Response.json(status === 200 ? answer : { message: 'x' }, { status, headers }),
+  );
+  const client = createClient('https://project.supabase.test', 'key', { global: { fetch } });
+
+  const seen = await supabaseTransport({ client, fetch }).send(batch('w'), {
+    token: 'own',
+    signal: new AbortController().signal,
+  });
+
+  expect(seen).toMatchObject(expected);
 });
 
 test('R5 · the batch travels under the login of its queue, whoever is signed in to the client', async () => {

@@ -39,6 +39,8 @@ export {
   type SupabaseAuthOptions,
   type SupabaseSessionAnswer,
 } from './delivery/supabase-auth.ts';
+export { type PlainFetch, type SupabaseFetch, supabaseFetch } from './delivery/http-supabase-fetch.ts';
+export type { AnswerHeaders } from './delivery/retry-after.ts';
 export {
   type SupabaseCall,
   type SupabaseResult,

@@ -3,6 +3,9 @@ import type { Transport } from '../ports/transport.ts';
 import type { WireError } from '../protocol/wire.ts';
 import { NOT_OURS, parseApplyResponse, serverTimeOf } from './apply-response.ts';
 import { type ClassifiedFailure, classifyFailure } from './classify-failure.ts';
+import type { SupabaseFetch } from './http-supabase-fetch.ts';
+import { parseAskedDelayMs, parsePace } from './pace.ts';
+import type { AnswerHeaders } from './retry-after.ts';
 
 /** As much of a `supabase-js` client as sending needs. */
 export interface SupabaseRpcClient {
@@ -24,6 +27,8 @@ export interface SupabaseResult {
 export interface SupabaseTransportOptions {
   /** Made by `createClient` of `@supabase/supabase-js` 2.49 or later. */
   readonly client: SupabaseRpcClient;
+  /** The `fetch` that the client was made with, so that the wishes of the server are seen; see `supabaseFetch`. */
+  readonly fetch?: SupabaseFetch;
   /** Where `apply` lives; the project's API settings must expose it. @default 'holdfast' */
   readonly schema?: string;
 }
@@ -32,33 +37,34 @@ export interface SupabaseTransportOptions {
  * Carries batches to `holdfast.apply` through Supabase's REST API (PostgREST), as the function call it is. Each call names
  * the token of this queue's own login: whoever else is signed in to the client meanwhile does not send for it.
  */
-export function supabaseTransport({ client, schema = 'holdfast' }: SupabaseTransportOptions): Transport {
+export function supabaseTransport({ client, fetch, schema = 'holdfast' }: SupabaseTransportOptions): Transport {
   return {
     async send(request, { token, signal }) {
       try {
         const call = client.schema(schema).rpc('apply', { batch: request });
         const own = token === null ? call : call.setHeader('Authorization', `Bearer ${token}`);
-        return answerOf(await own.abortSignal(signal));
+        return answerOf(await own.abortSignal(signal), fetch?.headersOf(signal) ?? null);
       } catch (cause) {
         // Some clients throw what others answer.
-        return answerOf({ data: null, error: cause, status: 0 });
+        return answerOf({ data: null, error: cause, status: 0 }, null);
       }
     },
   };
 }
 
-function answerOf({ data, error, status }: SupabaseResult): TransportAnswer {
+function answerOf({ data, error, status }: SupabaseResult, headers: AnswerHeaders | null): TransportAnswer {
   if (error === null) {
     const answer = parseApplyResponse(data);
-    return answer === null
-      ? { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null }
-      : { kind: 'answered', outcomes: answer.outcomes, ...serverTimeOf(answer) };
+    if (answer === null) return { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null };
+    const pace = headers === null ? null : parsePace(headers);
+    return { kind: 'answered', outcomes: answer.outcomes, ...serverTimeOf(answer), ...(pace === null ? {} : { pace }) };
   }
   const failure = classifyFailure({ error, status });
   if (failure.wasSent === 'no') return { kind: 'unreachable', error: failure.error };
   if (failure.wasSent === 'perhaps')
     return { kind: 'unknown', error: failure.error, ...(failure.wasReset ? { wasReset: true } : {}) };
-  return answerOfFailure(failure, codeOf(error));
+  const asked = headers === null ? null : parseAskedDelayMs(headers);
+  return answerOfFailure({ ...failure, retryAfterMs: asked ?? failure.retryAfterMs }, codeOf(error));
 }
 
 /** What the database or its API says of the whole call; what somebody between says blames the line. */

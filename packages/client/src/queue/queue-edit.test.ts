@@ -82,7 +82,7 @@ describe('edit', () => {
     expect(sentTexts(device)).toEqual(['first', 'edited']);
   });
 
-  test('Q21 · a dead letter makes way for a new one with the corrected payload', async () => {
+  test('Q21, R6 · a dead letter makes way for a new one with the corrected payload', async () => {
     const device = new TestDevice();
     const queue = await device.open();
     device.server.judge = ({ payload }) => (payload['text'] === 'wrong' ? 'rejected' : 'applied');
