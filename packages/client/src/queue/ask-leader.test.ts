@@ -111,3 +111,20 @@ test('Q14 · whoever still waits when the queue is closed is told that nobody kn
 
   expect(await answer).toBe('unknown');
 });
+
+test('Q13, Q14 · a tab that takes the lead answers what it had asked itself, and nobody waits for a word that does not come', async () => {
+  const { clock, follower } = twoTabs(async () => 'cancelled');
+  let answer: unknown = null;
+  void follower.ask({ kind: 'stop', reason: 'paused' }, 7_000).then((answered) => {
+    answer = answered;
+  });
+  const given: unknown[] = [];
+  void follower.ask(cancel('a')).then((answered) => given.push(answered));
+  await clock.pass(2_000);
+  expect({ answer, given }).toEqual({ answer: null, given: ['unknown'] });
+
+  follower.leads();
+  await clock.settle();
+
+  expect({ answer, given }).toEqual({ answer: 'stopped', given: ['unknown'] });
+});

@@ -72,6 +72,8 @@ const REMEMBERED_COUNT = 100;
 export class AskLeader {
   private readonly ports: AskLeaderPorts;
   private readonly waiting = new Map<string, (answer: unknown) => void>();
+  /** Those of this tab that nobody has answered, by their ids. */
+  private readonly open = new Map<string, Question>();
   private readonly remembered = new Set<string>();
 
   constructor(ports: AskLeaderPorts) {
@@ -87,8 +89,10 @@ export class AskLeader {
     const { isLeader, alarms, post, newId } = this.ports;
     if (isLeader()) return this.answer(question);
     const askId = newId();
+    this.open.set(askId, question);
     return new Promise((resolve) => {
       const stopWaiting = alarms.after(timeoutMs, () => {
+        this.open.delete(askId);
         resolve('unknown');
         const stop = alarms.after(LATE_MS, () => this.waiting.delete(askId));
         this.waiting.set(askId, (answer) => {
@@ -98,6 +102,7 @@ export class AskLeader {
       });
       this.waiting.set(askId, (answer) => {
         stopWaiting();
+        this.open.delete(askId);
         // What comes back under the id of this question is its answer.
         resolve(answer as Questions[Kind]['answer']);
       });
@@ -115,6 +120,16 @@ export class AskLeader {
       (answer) => this.ports.post({ kind: 'answer', askId, answer }),
       (error: unknown) => this.ports.report(error),
     );
+  }
+
+  /** This tab delivers from now on: what it had asked, it knows itself. */
+  leads(): void {
+    for (const [askId, question] of this.open) {
+      this.answer(question).then(
+        (answer) => this.hear(askId, answer),
+        (error: unknown) => this.ports.report(error),
+      );
+    }
   }
 
   hear(askId: string, answer: unknown): void {

@@ -158,7 +158,10 @@ export class Runner {
       isLeader: () => this.engine.isLeader,
       epoch: () => ports.store.epochNumber,
       takeOver: () => this.takeOver(),
-      begin: (earlierSeq) => this.dispatch({ kind: 'leadership', isLeader: true, earlierSeq }),
+      begin: (earlierSeq) => {
+        this.dispatch({ kind: 'leadership', isLeader: true, earlierSeq });
+        this.askLeader.leads();
+      },
       standDown: () => this.standDown(),
       ask: () => this.post({ kind: 'hello' }),
     });
