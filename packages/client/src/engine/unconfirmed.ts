@@ -1,6 +1,6 @@
 import { type DeadLetter, type EditHeader, type MutationHeader, placeOf } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
-import type { Entry, RowLeft } from './entry.ts';
+import { type Entry, isInConflict, type RowLeft } from './entry.ts';
 import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
 import { NearIndex } from './near-index.ts';
@@ -36,6 +36,8 @@ export class Unconfirmed {
   readonly near: NearIndex<Entry> = new NearIndex();
   /** Edits that are held to a version, by lane and row. */
   private readonly edits = new Map<string, Lane>();
+  /** Edits that wait for a person to choose between two versions. */
+  readonly openConflicts: Set<Entry> = new Set();
   /** What was lately left of rows, by lane and row; the longest ago first. */
   private readonly rowsLeft = new Map<string, RowLeft>();
   /** Pending ones of low priority, in the order they became known. */
@@ -495,6 +497,7 @@ export class Unconfirmed {
   }
 
   private indexEdit(entry: Entry): void {
+    if (isInConflict(entry.header)) this.openConflicts.add(entry);
     if (entry.header.edit === undefined || entry.header.entity === null) return;
     const key = editKey(entry.header);
     const edits = this.edits.get(key) ?? new Lane(key);
@@ -503,6 +506,7 @@ export class Unconfirmed {
   }
 
   private unindexEdit(entry: Entry): void {
+    this.openConflicts.delete(entry);
     const key = editKey(entry.header);
     const edits = entry.header.edit === undefined ? undefined : this.edits.get(key);
     edits?.remove(entry);

@@ -538,7 +538,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const { runner } = await this.opened();
     if (runner.engine.mutations.get(id) === undefined) await runner.watch.catchUp();
     const entry = runner.engine.mutations.get(id);
-    return (entry === undefined ? null : await runner.conflicts.read(id, entry.header.seq)) ?? undefined;
+    const conflict = entry === undefined ? null : await runner.conflicts.read(id, entry.header.seq);
+    if (conflict === null) await runner.watch.lookAtConflicts();
+    return conflict ?? undefined;
   }
 
   /**
@@ -562,7 +564,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const reason = by.reason ?? (choice === 'theirs' ? 'Chose the other version' : 'Chose this version');
     const act = this.acts.act('resolveConflict', { actor: by.actor, reason });
     const chosen = await runner.conflicts.choose(header.seq, payload, act);
-    if (chosen === null) return false;
+    if (chosen === null) {
+      await runner.watch.lookAtConflicts();
+      return false;
+    }
     if (chosen.kind === 'gaveWay') {
       runner.discarded([id]);
     } else {

@@ -143,6 +143,74 @@ describe('what becomes of an edit whose row was changed meanwhile', () => {
     await Promise.all([leader.close(), follower.close()]);
   });
 
+  test.each([
+    ['mine', 'completed'],
+    ['theirs', 'cancelled'],
+  ] as const)('C1 · a choice of %s made in another tab, unheard, is found within a minute', async (choice, status) => {
+    const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
+    const leader = await device.openWith(edits('merge'));
+    const other = await device.openWith(edits('merge'));
+    const { id } = await leader.add(edit('mine'));
+    await device.clock.settle();
+    device.browser.isLosingMessages = true;
+    expect(await other.resolveConflict(id, choice, { actor: 'ana' })).toBe(true);
+    await device.clock.settle();
+    device.browser.isLosingMessages = false;
+    expect(leader.peekStatus(id)).toMatchObject({ waitingFor: 'conflict' });
+
+    await device.clock.pass(60_000);
+
+    expect(leader.getSnapshot().pendingCount).toBe(0);
+    expect(await leader.settled(id)).toMatchObject({ status });
+    await leader.close();
+    await other.close();
+  });
+
+  test('C1 · word of a conflict that comes when it has been decided asks nobody any more', async () => {
+    const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
+    const leader = await device.openWith(edits('merge'));
+    const late: (() => void)[] = [];
+    const other = await device.openWith(edits('merge'), {
+      tabs: (name) => {
+        const tabs = device.browser.openTabs(name);
+        const onMessage: typeof tabs.onMessage = (listener) =>
+          tabs.onMessage((message) => void late.push(() => listener(message)));
+        return { ...tabs, onMessage };
+      },
+    });
+    const asked: string[] = [];
+    other.on('conflict', ({ id }) => asked.push(id));
+    const { id } = await leader.add(edit('mine'));
+    await device.clock.settle();
+    await leader.resolveConflict(id, 'mine', { actor: 'ana' });
+    await device.clock.pass(60_000);
+    expect(leader.getSnapshot().pendingCount).toBe(0);
+
+    for (const hear of late) hear();
+    await device.clock.settle();
+
+    expect(asked).toEqual([]);
+    await leader.close();
+    await other.close();
+  });
+
+  test('C1 · whoever looks at a conflict that another tab has decided, unheard, finds that out', async () => {
+    const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
+    const leader = await device.openWith(edits('merge'));
+    const other = await device.openWith(edits('merge'));
+    const { id } = await leader.add(edit('mine'));
+    await device.clock.settle();
+    device.browser.isLosingMessages = true;
+    await other.resolveConflict(id, 'mine', { actor: 'ana' });
+
+    expect(await leader.getConflict(id)).toBeUndefined();
+    await device.clock.settle();
+
+    expect(await leader.getMutationStatus(id)).toMatchObject({ status: 'completed' });
+    await leader.close();
+    await other.close();
+  });
+
   test('C1 · choosing mine does not take back what only the other side has changed', async () => {
     const device = deviceWith({ ...ROW, title: 'theirs', body: 'theirs too', version: 4 });
     const queue = await device.openWith(edits('merge'));

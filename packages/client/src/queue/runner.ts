@@ -417,8 +417,9 @@ export class Runner {
     const { isLeader, mutations } = this.engine;
     if (isLeader || mutations.counts.pending === 0) this.watch.catchUpLater();
     else this.reconcile();
-    // A lane that is held waits for what someone did in another tab, and that may not have been heard.
+    // A lane that is held, or an edit in conflict, waits for what someone did in another tab, and that may not have been heard.
     if (isLeader && mutations.schedule.isHeld) this.lookAtDeadLetters();
+    if (isLeader) this.watch.lookAtConflicts().catch((error: unknown) => this.report(error));
     this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 

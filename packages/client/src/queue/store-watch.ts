@@ -165,6 +165,13 @@ export class StoreWatch {
     });
   }
 
+  /** Looks whether the edits that wait for a choice still do: it may have been made in another tab, unheard. */
+  async lookAtConflicts(): Promise<void> {
+    const open = [...this.ports.engine.mutations.openConflicts].map(({ header }) => header);
+    const stored = open.length === 0 ? [] : await this.ports.store.unchanged(open);
+    if (stored.includes(null)) await this.reconcile();
+  }
+
   /** This tab has made it a dead letter, and what was read of the store may be older than that. */
   private hasJustDied({ phase, header: { id, seq } }: Entry): boolean {
     if (phase.kind !== 'failed') return false;
@@ -182,8 +189,14 @@ export class StoreWatch {
     this.ports.dispatch({ kind: 'settledElsewhere', settlements });
     for (const settlement of settlements) {
       if (settlement.kind === 'failed') this.untold.delete(settlement.deadLetter.header.id);
-      this.ports.settled(settlement);
+      if (settlement.kind !== 'rebased' || this.isStill(settlement.header)) this.ports.settled(settlement);
     }
+  }
+
+  /** Word of what stood in the store may come when it has been rewritten since, or has ended. */
+  private isStill({ id, seq, revision }: MutationHeader): boolean {
+    const entry = this.ports.engine.mutations.get(id);
+    return entry === undefined ? seq > this.seenSeq : entry.header.revision === revision;
   }
 
   /** Settled by this tab, and not stored, since another one delivers now. */

@@ -3,6 +3,7 @@ import type { ProbeResult } from '../../engine/probe-result.ts';
 import { type AnyMutationDefinition, defineMutation } from '../../mutation/definition.ts';
 import type { NetworkHint, NetworkSource } from '../../ports/network-source.ts';
 import type { OpenStorage, Storage, StorageBatch } from '../../ports/storage.ts';
+import type { OpenTabs } from '../../ports/tabs.ts';
 import { BrowserSimulator } from '../../testing/browser-simulator.ts';
 import { StorageSimulator } from '../../testing/storage-simulator.ts';
 import { createQueue } from '../create-queue.ts';
@@ -62,7 +63,7 @@ export class TestDevice {
   /** The same with other types of mutations. */
   async openWith<const Definitions extends readonly AnyMutationDefinition[]>(
     mutations: Definitions,
-    options: { readonly storage?: OpenStorage } = {},
+    options: { readonly storage?: OpenStorage; readonly tabs?: OpenTabs } = {},
   ): Promise<MutationQueue<Definitions>> {
     const queue = createQueue({ ...this.ports, mutations, ...options });
     await this.clock.settle();
