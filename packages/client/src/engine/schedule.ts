@@ -49,6 +49,15 @@ export class Schedule {
     return firsts.find((first) => first !== undefined && placeOf(first.header) < placeOf(header));
   }
 
+  /** The newest that stands in a lane; none where a dead letter that holds the lane stands behind it. */
+  newestOf(name: string): Entry | undefined {
+    const newest = this.lanes.get(name)?.tail;
+    const blocker = this.blockers.get(name)?.at(-1);
+    const isHeldSince =
+      newest !== undefined && blocker !== undefined && placeOf(blocker.header) > placeOf(newest.header);
+    return isHeldSince ? undefined : newest;
+  }
+
   get isHeld(): boolean {
     return this.blockers.size > 0;
   }

@@ -75,7 +75,7 @@ export class MergePlan {
   async make(additions: readonly Addition[]): Promise<void> {
     const { mutations, standing } = this.ports;
     for (const { header } of additions) {
-      const tail = mutations.schedule.lane(header.lane)?.tail;
+      const tail = mutations.schedule.newestOf(header.lane);
       if (tail !== undefined) this.newest.set(header.lane, standing.get(tail.header.id) ?? null);
     }
     for (const each of standing.values()) this.listNear(each, each.stored?.header.seq ?? 0);

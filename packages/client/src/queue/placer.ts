@@ -148,7 +148,7 @@ export class Placer {
     const { near, schedule } = engine.mutations;
     if (header.dedupeNear !== null)
       return near.find(nearKey(header), header.dedupeNear, tolerancesOf(definition)).slice(0, NEAR_COUNT_MAX);
-    const tail = schedule.lane(header.lane)?.tail;
+    const tail = schedule.newestOf(header.lane);
     if (tail?.header.type !== header.type) return [];
     const isDuplicate = header.dedupeKey !== null && tail.header.dedupeKey === header.dedupeKey;
     return isDuplicate || definition?.coalesce !== undefined ? [tail] : [];

@@ -180,6 +180,34 @@ test('S3 · a look into the store that a settlement has overtaken does not bring
   expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
 });
 
+test('S3 · a look at everything while a refusal is being stored does not make the tab forget it', async () => {
+  const device = new TestDevice();
+  device.server.judge = () => 'rejected';
+  let release = (): void => {};
+  const storage: OpenStorage = async (name) => {
+    const opened = await device.storage.open(name);
+    return {
+      ...opened,
+      commit: async (batch) => {
+        if (batch.changes.some(({ key }) => key.startsWith('f/')))
+          await new Promise<void>((resolve) => (release = resolve));
+        return opened.commit(batch);
+      },
+    };
+  };
+  const queue = await device.open({ storage });
+  const parent = await queue.add(note('a'));
+  await device.clock.settle();
+
+  // An id that nobody knows is looked for everywhere.
+  expect(await queue.getMutationStatus('nobody')).toBeUndefined();
+
+  expect(queue.peekStatus(parent.id)).toMatchObject({ status: 'failed' });
+  release();
+  await device.clock.settle();
+  expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 1 });
+});
+
 test('O1 · what failed while its payload was read is not shown', async () => {
   const device = new TestDevice();
   device.server.judge = () => 'rejected';

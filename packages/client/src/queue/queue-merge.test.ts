@@ -420,6 +420,28 @@ describe('merging', () => {
     expect((await queue.readPending()).map(({ payload }) => payload)).toEqual([{ id: 'a', fields: { title: '1' } }]);
   });
 
+  test.each([
+    ['hold', 2],
+    ['continue', 1],
+  ] as const)(
+    'Q11 · behind a dead letter that is to `%s` its lane, nothing is merged into what stands before it',
+    async (onDeadLetter, count) => {
+      const device = new TestDevice();
+      const types = [{ ...setFields, onDeadLetter, lane: () => 'all' }, saveNote, countUp, visit, call] as const;
+      const queue = device.create({ mutations: types as never }) as unknown as Queue;
+      await device.goOffline();
+      await queue.add(set('a', { title: 'one' }));
+      await queue.add({ ...set('b', { title: 'two' }), expiresAt: device.clock.wallMs() + 1_000 });
+      await device.clock.pass(2_000);
+      expect(queue.getSnapshot()).toMatchObject({ pendingCount: 1, failedCount: 1 });
+
+      const { coalesced } = await queue.add(set('a', { title: 'three' }));
+
+      expect(coalesced).toBe(onDeadLetter === 'continue');
+      expect(queue.getSnapshot().pendingCount).toBe(count);
+    },
+  );
+
   test('Q15 · an undo window begins anew with each edit that is merged', async () => {
     const device = new TestDevice();
     const queue = await open(device);
