@@ -14,13 +14,17 @@ export interface AppState {
 }
 
 export const TABLE = 'sim_items';
+/** The type of changes that are merged into the one before them, or dropped as a duplicate of it. */
+export const MERGING_TYPE = 'item.merge';
+/** Between the tags of changes that were merged. */
+export const MERGED = '+';
 
 /** The mutations of the simulated app. `laneOf` says which lane a row's changes are in. */
 export function defineMutations(
   { maxRetries, areLanesHeld }: Pick<Plan, 'maxRetries' | 'areLanesHeld'>,
   laneOf: (entityId: string) => string,
 ): readonly AnyMutationDefinition[] {
-  const define = (type: string, operation: Operation): AnyMutationDefinition =>
+  const define = (type: string, operation: Operation, conflict?: 'merge' | 'server-wins'): AnyMutationDefinition =>
     defineMutation({
       type,
       operation,
@@ -30,12 +34,26 @@ export function defineMutations(
       lane: ({ id }) => laneOf(id),
       retry: { maxRetries },
       onDeadLetter: areLanesHeld ? 'hold' : 'continue',
+      ...(conflict === undefined ? {} : { conflict, encoding: 'smallest' }),
       optimistic: (draft: AppState, { id, tag }) => {
         const tags = draft.items[id] ?? [];
         if (!tags.includes(tag)) draft.items[id] = [...tags, tag];
       },
     });
-  return [define('item.create', 'create'), define('item.update', 'update'), define('item.delete', 'delete')];
+  return [
+    define('item.create', 'create'),
+    define('item.update', 'update'),
+    define('item.delete', 'delete'),
+    // Edits made on a version: with fields that others have changed since, the first is merged, and the second gives way.
+    define('item.edit', 'update', 'merge'),
+    define('item.yield', 'update', 'server-wins'),
+    // Its tag names all that are merged into it; one with the level of the one before it says nothing new.
+    defineMutation({
+      ...define(MERGING_TYPE, 'update'),
+      dedupe: ({ id, level }: Payload) => `${id} ${String(level)}`,
+      coalesce: (older: Payload, newer: Payload) => ({ ...newer, tag: `${older.tag}${MERGED}${newer.tag}` }),
+    }),
+  ];
 }
 
 type Payload = { readonly id: string; readonly tag: string } & JsonObject;

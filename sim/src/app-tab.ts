@@ -8,10 +8,12 @@ import {
   type MutationQueue,
   type OptimisticStore,
 } from 'holdfast';
-import { type AppState, defineMutations } from './app-mutations.ts';
+import { type AppState, defineMutations, MERGED, MERGING_TYPE } from './app-mutations.ts';
 import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
+import { hasGivenWay } from './conflict-checks.ts';
 import type { Made } from './history.ts';
+import { type Field, FIELDS, type ItemRow, rowAsJson } from './server-model.ts';
 import { openSimStorage } from './sim-storage.ts';
 import { POLICIES } from './plan.ts';
 import type { TabProcess } from './tab-process.ts';
@@ -25,6 +27,8 @@ export interface ChangeOptions {
   readonly slotOf: Made | null;
   /** How long it may wait to be sent; null for ever. */
   readonly expiresInMs: number | null;
+  /** Of an edit: the row that its user saw, and the fields that they change. */
+  readonly edit?: { readonly row: ItemRow; readonly own: readonly Field[]; readonly isFresh: boolean };
 }
 
 /** One tab of the simulated app: the production queue over simulated ports, and what its user does with it. */
@@ -98,6 +102,7 @@ export class AppTab {
     this.queue.on('error', ({ code }) => {
       if (code === 'UNREADABLE_RECORD') device.unreadableCount += 1;
     });
+    this.watchConflicts();
     this.view = plan.hasView ? createOptimisticStore<AppState>({ queue: this.queue, base: { items: {} } }) : null;
     this.view?.subscribe(() => this.checkView());
   }
@@ -109,13 +114,17 @@ export class AppTab {
     if (!this.process.isReady) facts.reached('added before the queue had opened');
     else if (!isLeader) facts.reached('added in a tab that does not lead');
     if (this.device.line.isCut) facts.reached('added while the line is cut');
-    const { parents, slotOf, expiresInMs, ...own } = options;
+    const { parents, slotOf, expiresInMs, edit, ...own } = options;
     const slot =
       slotOf === null ? {} : { mood: { holdfastSlot: { mutationId: slotOf.id, path: ['id'], kind: 'string' } } };
+    const base =
+      edit === undefined ? {} : { base: { rowVersion: edit.row.version, row: rowAsJson(entityId, edit.row) } };
+    const pending = edit === undefined || !edit.isFresh ? null : history.pendingOf(this.device.index, entityId);
     const adding = this.queue.add({
       type,
       payload: { id: entityId, tag, ...more, ...slot },
       ...own,
+      ...base,
       dependsOn: parents,
       ...(expiresInMs === null ? {} : { expiresAt: this.wallMs() + expiresInMs }),
     });
@@ -127,18 +136,32 @@ export class AppTab {
       lane: laneOf(this.world, entityId),
       entityId,
       isCreate: type === 'item.create',
+      isMerging: type === MERGING_TYPE,
       delayMs: options.delayMs,
       invokedAtMs: this.world.scheduler.nowMs,
       parents: slotOf === null ? parents : [...parents, slotOf],
       slotOf,
       mayExpire: expiresInMs !== null,
+      edit:
+        edit === undefined
+          ? null
+          : {
+              givesWay: type === 'item.yield',
+              baseVersion: edit.row.version,
+              own: new Set<string>(edit.own),
+              seen: new Set(Object.values(edit.row.fields)),
+              pending,
+              isOpen: false,
+              isChosen: false,
+              mayGiveWay: false,
+            },
     });
     const { lane } = made;
     this.own.push(made);
     this.process.calls(`add ${tag} in ${lane}`);
     adding.then(
       this.told((handle) => {
-        history.acknowledged(made, handle.id);
+        history.acknowledged(made, handle);
         if (handle.durability !== (plan.isStoreRelaxed ? 'relaxed' : 'strict'))
           history.violated('inv-I22', `add of ${tag} promises ${handle.durability} on another store`);
         this.process.calls(`added ${tag}`);
@@ -249,6 +272,63 @@ export class AppTab {
     );
   }
 
+  /** Somebody looks at every edit that waits for a choice, soon after this tab knows of it. */
+  private watchConflicts(): void {
+    const { dice } = this.world;
+    const asked = new Set<string>();
+    const ask = (id: string): void => {
+      if (asked.has(id) || this.queue.peekStatus(id)?.waitingFor !== 'conflict') return;
+      asked.add(id);
+      const chance = dice.of(`choice in ${this.process.name}`, asked.size);
+      this.process.later(chance.between(100, 5_000), 'user chooses', () => {
+        asked.delete(id);
+        // What could not be stored is asked for again.
+        this.choose(id, chance).then(
+          () => ask(id),
+          () => ask(id),
+        );
+      });
+    };
+    this.queue.on('conflict', ({ id }) => {
+      const { history } = this.world;
+      const made = history.find(id);
+      // A story has edits of its own, which it judges itself.
+      if (made !== undefined) history.conflicts.onAsked(this.process, made);
+      ask(id);
+    });
+    // An app lists what waits for a choice whenever something has changed; only those in which the server saw a conflict can.
+    const askAll = (): void => {
+      for (const { id, deviceIndex } of this.world.history.conflicts.open)
+        if (deviceIndex === this.device.index) ask(id);
+    };
+    this.queue.on('change', askAll);
+    this.queue.ready.then(askAll, () => {});
+  }
+
+  private async choose(id: string, dice: Dice): Promise<void> {
+    const { history } = this.world;
+    const made = history.find(id);
+    const conflict = made?.edit == null ? undefined : await this.queue.getConflict(id);
+    if (made?.edit == null || conflict === undefined) return;
+    const { edit } = made;
+    const choice = dice.pick(['mine', 'theirs', 'both'] as const);
+    this.process.calls(`choose ${choice} for ${made.tag}`);
+    edit.isChosen = true;
+    if (choice === 'theirs') made.isDiscardAsked = true;
+    // Who chooses has seen the other version.
+    for (const field of FIELDS) {
+      const value = conflict.theirs?.[field];
+      if (value === null || typeof value === 'string') edit.seen.add(value);
+    }
+    const own = Object.fromEntries([...edit.own].map((field) => [field, made.tag]));
+    // An id that the server has returned since stays in it.
+    const { mood } = conflict.mine;
+    const payload = { id: made.entityId, tag: made.tag, ...own, ...(mood === undefined ? {} : { mood }) };
+    const answer = choice === 'both' ? { payload } : choice;
+    const isTaken = await this.queue.resolveConflict(id, answer, { actor: 'the simulated user' });
+    if (isTaken && choice === 'theirs') made.isDiscarded = true;
+  }
+
   discard(made: Made): void {
     made.isDiscardAsked = true;
     this.process.calls(`discard ${made.tag}`);
@@ -292,7 +372,13 @@ export class AppTab {
             `${this.process.name} shows ${made.tag} as completed; the server has not applied it`,
           );
         }
-        if (status === undefined && mustKnow && !made.isDiscardAsked && !this.device.hasClockJumped) {
+        if (
+          status === undefined &&
+          mustKnow &&
+          !made.isDiscardAsked &&
+          !hasGivenWay(made) &&
+          !this.device.hasClockJumped
+        ) {
           history.violated('inv-I1', `${this.process.name} has added ${made.tag} and does not know it any more`);
         }
       }),
@@ -405,11 +491,14 @@ export class AppTab {
     if (this.view === null || this.isClosing || !this.process.isAlive) return;
     const { items } = this.view.getSnapshot();
     for (const made of this.own) {
-      const { tag, entityId, places, toldFailedStep, isDiscardAsked } = made;
+      const { tag, entityId } = made;
       if (this.world.history.edits.of(made).length > 0) continue;
-      if (places[0]?.acknowledgedStep == null || places.length > 1 || toldFailedStep !== null || isDiscardAsked)
+      // What was merged into another is shown, and goes, with that.
+      const { places, toldFailedStep, isDiscardAsked, isDamaged } = made.keptIn ?? made;
+      if (made.places[0]?.acknowledgedStep == null || places.length > 1 || toldFailedStep !== null || isDiscardAsked)
         continue;
-      if (items[entityId]?.includes(tag) === true) continue;
+      if (hasGivenWay(made) || made.isDropped || (made.keptIn !== null && isDamaged)) continue;
+      if (items[entityId]?.some((shown) => shown.split(MERGED).includes(tag)) === true) continue;
       this.world.history.violated('inv-I8', `${tag} is not in view in ${this.process.name}, which has added it`);
     }
   }

@@ -1,5 +1,6 @@
 import { AppTab } from './app-tab.ts';
 import type { Dice } from './dice.ts';
+import type { ItemRow } from './server-model.ts';
 import { Line } from './sim-line.ts';
 import type { Disk, StoredValues } from './sim-storage.ts';
 import { TabCircle } from './sim-tabs.ts';
@@ -10,6 +11,13 @@ import type { World } from './world.ts';
 interface Pause {
   readonly process: TabProcess;
   readonly step: number;
+}
+
+/** A row as its user has it before them. */
+export interface SeenRow {
+  readonly row: ItemRow;
+  /** Read just now. */
+  readonly isFresh: boolean;
 }
 
 /** One browser of one user: its disk, its tabs, its line, its login and its clock. */
@@ -35,6 +43,7 @@ export class Device {
   readonly damagedTexts = new Map<string, string>();
   /** Someone has asked to pause, ever. */
   isPauseLikely = false;
+  private readonly seenRows = new Map<string, ItemRow>();
   private tokenNumber = 0;
   private tabNumber = 0;
   private openResumes = 0;
@@ -73,6 +82,16 @@ export class Device {
     const tab = liveTabs.length === 0 ? this.openTab() : dice.pick(liveTabs);
     tab.process.thaw();
     return tab;
+  }
+
+  /** A row as this device's user sees it: as it is now, or as it was when they last looked. Null when there is none. */
+  look(entityId: string, dice: Dice): SeenRow | null {
+    const known = this.seenRows.get(entityId);
+    if (known !== undefined && dice.chance(0.5)) return { row: known, isFresh: false };
+    const row = this.world.server.model.rows.get(entityId);
+    if (row === undefined || row.workspaceId !== this.workspaceId) return null;
+    this.seenRows.set(entityId, row);
+    return { row, isFresh: true };
   }
 
   /** Asks the app for a token, as `auth.getToken` does. */

@@ -1,7 +1,10 @@
+import type { MutationHandle } from 'holdfast';
+import { MERGED } from './app-mutations.ts';
 import type { Facts } from './facts.ts';
 import type { ApplyRequest, WireOutcome } from '../../packages/client/src/protocol/wire.ts';
 import type { Settled } from '../../packages/client/src/queue/queue-events.ts';
 import { isDamagedPayload } from './damage.ts';
+import { ConflictChecks, hasGivenWay, type MadeEdit } from './conflict-checks.ts';
 import type { Plan } from './plan.ts';
 import type { Device } from './device.ts';
 import { type Edit, Edits } from './edits.ts';
@@ -29,6 +32,8 @@ export interface Made {
   readonly lane: string;
   readonly entityId: string;
   readonly isCreate: boolean;
+  /** Of the type whose changes are merged. */
+  readonly isMerging: boolean;
   /** Its undo window, and when it was added. */
   readonly delayMs: number;
   readonly invokedAtMs: number;
@@ -40,6 +45,8 @@ export interface Made {
   readonly mayExpire: boolean;
   /** A tab has begun to send it, before anybody tried it again. */
   wasSent: boolean;
+  /** For an edit that is held to a version: what its user knew of the row. */
+  readonly edit: MadeEdit | null;
   /** The first is that of `add`, each further one that of a `retry`. */
   readonly places: Place[];
   /** The queue said that nothing was stored. */
@@ -69,7 +76,16 @@ export interface Made {
   isToldCompleted: boolean;
   /** It was there when a sign-out discarded what was pending. */
   mayBeDiscarded: boolean;
+  /** What it was merged into, or was a duplicate of; null while it stands for itself. */
+  keptIn: Made | null;
+  /** It was a duplicate, and is in nothing that is sent. */
+  isDropped: boolean;
+  /** When a tab first began to send it. */
+  sentStep: number | null;
 }
+
+/** What an `add` came to. */
+type Acknowledgement = Pick<MutationHandle, 'id' | 'deduplicated' | 'coalesced'>;
 
 /**
  * What everyone was told and what the server did, checked against each other as it happens. It knows nothing of how
@@ -84,6 +100,7 @@ export class History {
   /** Batches that tabs have begun to send. */
   sendCount = 0;
   readonly edits = new Edits();
+  readonly conflicts: ConflictChecks;
   /** Ids that tabs have made, by device: of edits whose answer nobody has heard, nothing else is known. */
   private readonly issued = new Map<string, number>();
   private step = 0;
@@ -98,6 +115,8 @@ export class History {
   private readonly discarding = new Map<number, number>();
   /** Steps at which someone asked to release a lane, the last. */
   private readonly releases = new Map<string, number>();
+  /** What was sent under each id, by how often it was made anew: it must stay the same. */
+  private readonly sentPayloads = new Map<string, string>();
   private serverModel: ServerModel | null = null;
   private nowMs: () => number = () => 0;
   maxRetries = 0;
@@ -108,6 +127,7 @@ export class History {
 
   constructor(facts: Facts) {
     this.facts = facts;
+    this.conflicts = new ConflictChecks((invariant, message) => this.violated(invariant, message));
   }
 
   attach(
@@ -116,6 +136,7 @@ export class History {
     { maxRetries, areLanesHeld }: Pick<Plan, 'maxRetries' | 'areLanesHeld'>,
   ): void {
     this.serverModel = server;
+    this.conflicts.attach(server);
     this.nowMs = nowMs;
     this.maxRetries = maxRetries;
     this.areLanesHeld = areLanesHeld;
@@ -160,25 +181,31 @@ export class History {
 
   /** The device has lost what it stored since then; what was promised on that holds no longer. */
   rewound(deviceIndex: number, sinceStep: number): void {
-    for (const made of this.made) {
-      if (made.deviceIndex !== deviceIndex) continue;
-      const steps = [
-        ...made.places.flatMap(({ invokedStep, acknowledgedStep }) => [invokedStep, acknowledgedStep ?? 0]),
-      ];
-      const edits = this.edits.of(made);
-      steps.push(
-        made.toldFailedStep ?? 0,
-        ...edits.map(({ invokedStep, answeredStep }) => answeredStep ?? invokedStep),
-      );
-      if (!made.isDiscardAsked && Math.max(...steps) < sinceStep) continue;
+    const own = this.made.filter((made) => made.deviceIndex === deviceIndex);
+    // All are looked at before any is changed: what was merged into one may be gone again too.
+    const lost = own.filter((made) => made.isDiscardAsked || this.lastStepOf(made) >= sinceStep);
+    for (const made of lost) {
       made.isDamaged = true;
       made.isDiscarded = false;
       made.isGivenUp = false;
       made.isToldCancelled = false;
       made.isToldCompleted = false;
       for (const place of made.places) if ((place.acknowledgedStep ?? 0) >= sinceStep) place.acknowledgedStep = null;
-      for (const edit of edits) edit.answer = null;
+      for (const edit of this.edits.of(made)) edit.answer = null;
     }
+  }
+
+  /** When something was last asked or promised about it, or about what is a part of it. */
+  private lastStepOf(made: Made): number {
+    const parts = [made, ...this.made.filter(({ keptIn }) => keptIn === made)];
+    const places = parts.flatMap((part) => part.places);
+    return Math.max(
+      made.toldFailedStep ?? 0,
+      // The value that was filled in may be gone again, and the server know it already.
+      made.slotOf === null ? 0 : (made.sentStep ?? 0),
+      ...places.flatMap(({ invokedStep, acknowledgedStep }) => [invokedStep, acknowledgedStep ?? 0]),
+      ...this.edits.of(made).map(({ invokedStep, answeredStep }) => answeredStep ?? invokedStep),
+    );
   }
 
   issuedId(id: string, deviceIndex: number): void {
@@ -187,6 +214,20 @@ export class History {
 
   find(id: string): Made | undefined {
     return this.byId.get(id);
+  }
+
+  /** What of this device and about this row is promised and has not ended, in its order. */
+  pendingOf(deviceIndex: number, entityId: string): readonly Made[] {
+    return this.made.filter(
+      (made) =>
+        made.deviceIndex === deviceIndex &&
+        made.entityId === entityId &&
+        made.places[0]?.acknowledgedStep != null &&
+        made.places.length === 1 &&
+        made.effectCount === 0 &&
+        made.toldFailedStep === null &&
+        !made.isDiscardAsked,
+    );
   }
 
   invoked(
@@ -209,6 +250,9 @@ export class History {
       | 'isToldCompleted'
       | 'mayBeDiscarded'
       | 'wasSent'
+      | 'keptIn'
+      | 'isDropped'
+      | 'sentStep'
     >,
   ): Made {
     const record: Made = {
@@ -231,6 +275,9 @@ export class History {
       isToldCompleted: false,
       mayBeDiscarded: false,
       wasSent: false,
+      keptIn: null,
+      isDropped: false,
+      sentStep: null,
     };
     this.made.push(record);
     this.byTag.set(record.tag, record);
@@ -240,13 +287,31 @@ export class History {
     return record;
   }
 
-  acknowledged(made: Made, id: string): void {
+  acknowledged(made: Made, { id, deduplicated, coalesced }: Acknowledgement): void {
     if (!made.process.isAlive) return;
-    if (id !== made.id) this.violated('inv-I2', `add of ${made.tag} was given the id ${made.id} and answered ${id}`);
     const [place] = made.places;
     if (place !== undefined) place.acknowledgedStep = this.nextStep();
+    if (deduplicated || coalesced) {
+      this.merged(made, this.byId.get(id), deduplicated);
+      return;
+    }
+    if (id !== made.id) this.violated('inv-I2', `add of ${made.tag} was given the id ${made.id} and answered ${id}`);
     this.acknowledgedCount += 1;
     if (made.effectCount > 0) this.settledCount += 1;
+  }
+
+  /** The app was told that another one stands for it: from now on its fate is that one's. */
+  private merged(made: Made, kept: Made | undefined, isDropped: boolean): void {
+    if (kept === undefined || kept.lane !== made.lane || kept.deviceIndex !== made.deviceIndex) {
+      this.violated('inv-I3', `${made.tag} was merged into what is not in its lane`);
+      return;
+    }
+    made.keptIn = kept;
+    made.isDropped = isDropped;
+    if (kept.sentStep !== null && kept.sentStep < (made.places[0]?.invokedStep ?? 0))
+      this.violated('inv-I3', `${made.tag} was merged into ${kept.tag}, which had been sent before`);
+    if (!isDropped && kept.effectCount > 0 && made.effectCount === 0 && !kept.isDamaged)
+      this.violated('inv-I1', `${made.tag} was merged into ${kept.tag}, which took effect without it`);
   }
 
   refused(made: Made, code: string): void {
@@ -296,17 +361,24 @@ export class History {
     if (request.client.workspaceId !== device.workspaceId) {
       this.violated('inv-I19', `${process.name} sends into ${request.client.workspaceId}`);
     }
-    for (const { id, seq, generation, payload } of request.mutations) {
+    for (const { id, seq, generation, payload, rebases = 0 } of request.mutations) {
       const made = this.byId.get(id);
       if (made !== undefined && made.places.length === 1) made.wasSent = true;
       const { slotOf = null } = made ?? {};
-      // An edit brings a payload of its own.
-      if (slotOf !== null && payload['tag'] === made?.tag && payload['mood'] !== slotOf.entityId)
+      // An edit brings a payload of its own; one that was merged after a conflict may leave the field to the other side.
+      if (slotOf !== null && rebases === 0 && payload['tag'] === made?.tag && payload['mood'] !== slotOf.entityId)
         this.violated(
           'inv-I6',
           `${process.name} sends ${made?.tag} with ${JSON.stringify(payload['mood'])}, not the id of ${slotOf.tag}`,
         );
       this.generations.set(`${id} ${seq}`, generation);
+      const sent = JSON.stringify(payload);
+      if (made !== undefined) made.sentStep ??= step;
+      // After a conflict it is made anew, and the server is told so.
+      const form = `${id} ${rebases}`;
+      if (made?.isDamaged === false && (this.sentPayloads.get(form) ?? sent) !== sent)
+        this.violated('inv-I3', `${made.tag} was sent before as ${this.sentPayloads.get(form)}, and now as ${sent}`);
+      this.sentPayloads.set(form, sent);
       if ((made?.deviceIndex ?? this.issued.get(id)) !== device.index)
         this.violated('inv-I19', `${process.name} sends ${id}, which is not its own`);
       if (made?.isDamaged && isDamagedPayload(device, payload))
@@ -327,6 +399,12 @@ export class History {
 
   onOutcomes(request: ApplyRequest, outcomes: readonly WireOutcome[]): void {
     this.countRefusals(outcomes);
+    for (const { kind, id } of outcomes) {
+      const made = this.byId.get(id);
+      const mutation = request.mutations.find((each) => each.id === id);
+      if (kind === 'conflict' && made !== undefined && mutation !== undefined)
+        this.conflicts.checkConflict(mutation, made);
+    }
     const { length } = request.mutations;
     if (outcomes.length !== length) this.violated('model', `${length} mutations got ${outcomes.length} outcomes`);
   }
@@ -349,11 +427,17 @@ export class History {
   }
 
   onEffect(effect: Effect): void {
-    const edit = this.edits.find(effect.tag);
-    const made = edit === undefined ? this.byTag.get(effect.tag) : this.madeOfEdit(edit, effect.mutationId);
+    const [tag = '', ...mergedTags] = effect.tag.split(MERGED);
+    const edit = this.edits.find(tag);
+    const made = edit === undefined ? this.byTag.get(tag) : this.madeOfEdit(edit, effect.mutationId);
     if (made === undefined) {
       this.violated('inv-I2', `the server applied ${effect.tag}, which nobody made`);
       return;
+    }
+    for (const each of mergedTags) this.onMergedEffect(made, each, effect);
+    for (const other of this.byLane.get(`${made.deviceIndex} ${made.lane}`) ?? []) {
+      if (other.keptIn === made && !other.isDropped && other.effectCount === 0 && !made.isDamaged)
+        this.violated('inv-I1', `${other.tag} was merged into ${made.tag}, which took effect without it`);
     }
     if (made.id !== effect.mutationId)
       this.violated('inv-I2', `${made.tag} travels under another id than it was given`);
@@ -375,6 +459,8 @@ export class History {
     for (const parent of made.parents)
       if (parent.effectCount === 0 && !parent.isDamaged && !(parent.isDiscardAsked && made.places.length > 1))
         this.violated('inv-I6', `${made.tag} took effect before ${parent.tag}, which it depends on`);
+    // Given another payload, it is another edit than its user made at first.
+    this.conflicts.onEffect(made, effect, this.edits.of(made).length > 0);
     this.checkOrder(made, effect);
     made.appliedPlace = this.isPlaceUnknown(made) ? null : (this.placeOf(made, effect.generation) ?? null);
   }
@@ -387,7 +473,7 @@ export class History {
   }
 
   private replaced({ tag, made, process, invokedStep, invokedAtMs }: Edit, id: string): Made {
-    const { deviceIndex, lane, entityId, isCreate, mayExpire } = made;
+    const { deviceIndex, lane, entityId, isCreate, isMerging, mayExpire } = made;
     // Of a mutation that is gone already the options are not known any more; one that was retried may have lost some.
     const isRetried = made.places.length > 1;
     const parents = made.effectCount > 0 ? [] : made.parents.filter((parent) => !(isRetried && parent.isDiscardAsked));
@@ -399,11 +485,13 @@ export class History {
       lane,
       entityId,
       isCreate,
+      isMerging,
       delayMs: 0,
       invokedAtMs,
       parents,
       slotOf: null,
       mayExpire,
+      edit: null,
     };
     const replacement = this.invoked(other);
     // What stands for a dead letter that holds its lane stands where that did.
@@ -421,12 +509,28 @@ export class History {
     edit.answeredStep = this.nextStep();
     if (answer.kind === 'replaced') {
       edit.replacement ??= this.replaced(edit, answer.id);
-      this.acknowledged(edit.replacement, answer.id);
+      this.acknowledged(edit.replacement, { id: answer.id, deduplicated: false, coalesced: false });
     } else if (answer.id !== made.id) {
       this.violated('inv-I2', `${made.tag} was edited, and answered with another id`);
     } else if (made.appliedTag !== null && this.edits.newerThan(made, made.appliedTag) !== undefined) {
       this.violated('inv-I26', `${made.tag} counts as edited to ${edit.tag}; it took effect as ${made.appliedTag}`);
     }
+  }
+
+  /** It took effect as a part of another. */
+  private onMergedEffect(kept: Made, tag: string, effect: Effect): void {
+    const made = this.byTag.get(tag);
+    if (made === undefined || (made.keptIn !== null && made.keptIn !== kept) || made.isDropped) {
+      this.violated('inv-I2', `the server applied ${tag} as a part of ${kept.tag}, where it does not belong`);
+      return;
+    }
+    if (made.isRefused) this.violated('inv-I1', `${tag} took effect in ${kept.tag} although its add was refused`);
+    made.keptIn = kept;
+    made.effectCount += 1;
+    if (made.effectCount > 1) this.violated('inv-I2', `${tag} took effect ${made.effectCount} times`);
+    // Retried, it has the place of the one that it is a part of.
+    if (effect.generation === 0) this.checkOrder(made, effect);
+    made.appliedPlace = kept.places[effect.generation] ?? null;
   }
 
   /** Everyone who was promised a place before this one must be done, or have been given up by the queue. */
@@ -444,6 +548,9 @@ export class History {
     const isLeftover = made.toldFailedStep !== null && this.servingSentStep < made.toldFailedStep;
     for (const other of this.byLane.get(`${made.deviceIndex} ${made.lane}`) ?? []) {
       if (other === made || other.isRefused || this.isPlaceUnknown(other)) continue;
+      if ((other.keptIn ?? other) === (made.keptIn ?? made)) continue;
+      // Retried, what it is a part of has left its place, and took it along.
+      if (other.keptIn !== null && (other.keptIn.places.length > 1 || this.isPlaceUnknown(other.keptIn))) continue;
       const otherPlace = this.placeOf(other, other.places.length - 1);
       if (
         otherPlace !== undefined &&
@@ -459,7 +566,8 @@ export class History {
         !isLeftover &&
         !made.isDamaged &&
         other.appliedPlace !== null &&
-        comesBefore(place, other.appliedPlace, false)
+        comesBefore(place, other.appliedPlace, false) &&
+        !this.wasDiscardedBetween(made, other.appliedPlace)
       ) {
         this.violated(
           'inv-I5',
@@ -467,6 +575,12 @@ export class History {
         );
       }
     }
+  }
+
+  /** Sent, discarded unconfirmed at a sign-out, and only then was the other one added: what was sent cannot be unsent. */
+  private wasDiscardedBetween({ deviceIndex, isDiscardAsked }: Made, { invokedStep }: Place): boolean {
+    const discardedStep = this.discards.get(deviceIndex) ?? Number.POSITIVE_INFINITY;
+    return isDiscardAsked && Math.max(this.servingSentStep, discardedStep) < invokedStep;
   }
 
   /** One tab has added them one after the other; an edit finds out first whether it takes a new place. */
@@ -496,6 +610,7 @@ export class History {
   }
 
   private isDone(made: Made): boolean {
+    if (made.keptIn !== null && this.isDone(made.keptIn)) return true;
     if (this.holdsLane(made))
       return made.effectCount > 0 || made.isDiscardAsked || made.isDamaged || this.hasDeadParent(made);
     return (
@@ -503,6 +618,7 @@ export class History {
       // asked for, and perhaps done without anybody living to tell; or an orphan that nobody was told of
       made.isDiscardAsked ||
       made.isDamaged ||
+      hasGivenWay(made) ||
       this.hasDeadParent(made) ||
       made.toldFailedStep !== null ||
       (this.serverModel?.ledgerRows(made.id).some(({ generation }) => generation >= made.places.length - 1) ?? false)
@@ -562,7 +678,8 @@ export class History {
             (device.hasClockJumped && slotOf.effectCount > 0) ||
             wasDead(slotOf, this.serverModel, maxRetries));
         if (isUnfilled) made.isOrphan = true;
-        const isUnreadable = settled.error.code === 'UNREADABLE_RECORD' && made.isDamaged;
+        // A rewriting that was sent, and lost with the power, leaves the older text under an id that the server knows.
+        const isUnreadable = ['UNREADABLE_RECORD', 'ID_REUSED'].includes(settled.error.code) && made.isDamaged;
         if (!isServersVerdict && !areAttemptsSpent && !isOrphan && !isUnreadable && !isExpired && !isUnfilled) {
           this.violated(
             'inv-I20',
@@ -582,7 +699,7 @@ export class History {
       case 'cancelled':
         // A dead letter makes way for what replaces it, and whoever edits it need not know that it is one.
         if (this.edits.of(made).length > 0 || made.mayBeDiscarded) made.isDiscardAsked = true;
-        if (!made.isDiscardAsked)
+        if (!made.isDiscardAsked && !hasGivenWay(made))
           this.violated('inv-I22', `${process.name} says that ${made.tag} was cancelled; nobody did`);
         if (made.toldFailedStep !== null || made.places.length > 1 || settled.reason === 'unconfirmed') return;
         made.isToldCancelled = true;
@@ -595,7 +712,14 @@ export class History {
 /** Whether it was ever refused for good, given up, taken back, or an orphan itself. */
 function wasDead(made: Made, server: ServerModel | null, maxRetries: number): boolean {
   const isRejected = server?.ledgerRows(made.id).some(({ verdict }) => verdict === 'rejected') ?? false;
-  return isRejected || made.refusedCount > maxRetries || made.isDiscardAsked || made.isOrphan || made.isDamaged;
+  return (
+    isRejected ||
+    made.refusedCount > maxRetries ||
+    made.isDiscardAsked ||
+    made.isOrphan ||
+    made.isDamaged ||
+    hasGivenWay(made)
+  );
 }
 
 /** The device may hold it as pending: its end was lost with the power, or nobody was told of one since the last try. */
@@ -605,7 +729,7 @@ function isOpen(made: Made): boolean {
   return made.toldFailedStep === null || made.toldFailedStep < (made.places.at(-1)?.invokedStep ?? 0);
 }
 
-function isAcknowledged(made: Made): boolean {
+export function isAcknowledged(made: Made): boolean {
   return made.places[0]?.acknowledgedStep != null;
 }
 

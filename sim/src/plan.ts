@@ -92,6 +92,8 @@ export interface Plan {
   readonly burstRate: number;
   /** Chance that a mutation is one that the server rejects. */
   readonly rejectedRate: number;
+  /** Share of the updates that are edits of a row as their user saw it. */
+  readonly editRate: number;
   readonly maxRetries: number;
   /** Every type holds its lane when it is a dead letter. */
   readonly areLanesHeld: boolean;
@@ -137,6 +139,7 @@ export const SIMPLEST: Plan = {
   mutationCount: 0,
   burstRate: 0,
   rejectedRate: 0,
+  editRate: 0,
   maxRetries: 0,
   areLanesHeld: false,
   hasWideLanes: false,
@@ -153,12 +156,21 @@ export const SIMPLEST: Plan = {
   rates: NO_RATES,
 };
 /** What only says how often something is thrown; a tape says itself what happens. */
-const ONLY_FOR_DICE: readonly string[] = ['seed', 'mutationCount', 'burstRate', 'rejectedRate', 'actionsPerMinute'];
+const ONLY_FOR_DICE: readonly string[] = [
+  'seed',
+  'mutationCount',
+  'burstRate',
+  'rejectedRate',
+  'editRate',
+  'actionsPerMinute',
+];
+
+const EDIT_RATES: readonly number[] = [0.9, 0.5, 0.9, 0];
 
 export function drawPlan(seed: number, dice: Dice): Plan {
   const mutationCount = 20 + dice.below(131);
   const durationMs = dice.chance(0.15) ? dice.logBetween(900_000, 5_400_000) : dice.logBetween(20_000, 900_000);
-  return {
+  const plan = {
     seed,
     durationMs,
     deviceCount: dice.chance(0.35) ? 2 : 1,
@@ -182,6 +194,11 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     policy: dice.chance(0.7) ? 0 : dice.below(POLICIES.length),
     rates: drawRates(dice),
   };
+  // Of the seed and not of the dice, so that the other worlds are what they were before there were edits. Not yet together
+  // with what people do to mutations, nor where a store forgets or is shared: what is then nobody's fault is not known.
+  const { actionsPerMinute, areLanesHeld, isBrowserShared, isStoreRelaxed } = plan;
+  const hasEdits = actionsPerMinute === 0 && !areLanesHeld && !isBrowserShared && !isStoreRelaxed;
+  return { ...plan, editRate: hasEdits ? (EDIT_RATES[seed % EDIT_RATES.length] ?? 0) : 0 };
 }
 
 /** What of the plan a tape has to say: where it differs from the simplest. */

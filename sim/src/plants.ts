@@ -1,6 +1,8 @@
 import type { Plant } from './plant.ts';
+import { CONFLICT_PLANTS } from './plants/conflicts.ts';
 import { DELIVERING_PLANTS } from './plants/delivering.ts';
 import { FILLING_PLANTS } from './plants/filling.ts';
+import { MERGING_PLANTS } from './plants/merging.ts';
 import { SERVER_PLANTS } from './plants/server.ts';
 import { SHOWING_PLANTS } from './plants/showing.ts';
 import { STEERING_PLANTS } from './plants/steering.ts';
@@ -11,6 +13,7 @@ import { WAITING_PLANTS } from './plants/waiting.ts';
 /** Each of them must be found by the simulation; `npm run sim -- --plants` shows after how many seeds. */
 export const PLANTS: readonly Plant[] = [
   ...STORING_PLANTS,
+  ...MERGING_PLANTS,
   ...DELIVERING_PLANTS,
   ...WAITING_PLANTS,
   ...TABS_PLANTS,
@@ -18,4 +21,5 @@ export const PLANTS: readonly Plant[] = [
   ...FILLING_PLANTS,
   ...SERVER_PLANTS,
   ...STEERING_PLANTS,
+  ...CONFLICT_PLANTS,
 ];

@@ -5,7 +5,13 @@ import {
   type PerformEffect,
   type Performed,
 } from '../../packages/client/src/testing/ledger.ts';
-import type { ApplyRequest, WireError, WireMutation, WireOutcome } from '../../packages/client/src/protocol/wire.ts';
+import type {
+  ApplyRequest,
+  JsonObject,
+  WireError,
+  WireMutation,
+  WireOutcome,
+} from '../../packages/client/src/protocol/wire.ts';
 
 /** One change of a row, in the order in which the server made them. */
 export interface Effect {
@@ -18,12 +24,24 @@ export interface Effect {
   readonly entityId: string;
   /** Made by the one who added the mutation: unique for each promise, whatever ids it travels under. */
   readonly tag: string;
+  /** The fields that it changed, each from what to what. */
+  readonly changed: readonly { readonly field: Field; readonly from: string | null; readonly to: string | null }[];
+  /** What it left. */
+  readonly rowVersion: number;
 }
+
+/** Fields that edits of the simulated app set; each holds the tag of the one who set it last. */
+export const FIELDS = ['alpha', 'beta', 'gamma'] as const;
+export type Field = (typeof FIELDS)[number];
+export type Fields = Readonly<Record<Field, string | null>>;
 
 /** A row of the table that the simulated app changes; every change is appended, so what is lost or doubled shows. */
 export interface ItemRow {
   readonly workspaceId: string;
   readonly entries: readonly string[];
+  readonly fields: Fields;
+  /** Counts its changes. */
+  readonly version: number;
 }
 
 /** Codes that a database raises for one mutation and that will never pass. */
@@ -33,7 +51,8 @@ const PERMANENT: Readonly<Record<string, WireError['category']>> = {
   UNKNOWN_COLUMN: 'VALIDATION_ERROR',
   '23514': 'VALIDATION_ERROR',
 };
-const COLUMNS: readonly string[] = ['tag', 'level', 'mood'];
+const COLUMNS: readonly string[] = ['tag', 'level', 'mood', ...FIELDS];
+const NO_FIELDS: Fields = { alpha: null, beta: null, gamma: null };
 
 /** One registered table behind the ledger that the testing kit uses too; the tape test holds both to the SQL. */
 export class ServerModel {
@@ -67,32 +86,77 @@ export class ServerModel {
     mutation: WireMutation,
     { workspaceId, clientId }: { readonly workspaceId: string; readonly clientId: string },
   ): Performed {
-    const { entity, payload, replaces } = mutation;
+    const { entity, base, replaces } = mutation;
+    const payload = decoded(mutation);
     const entityId = entity?.id ?? '';
     const row = this.rows.get(entityId);
     const isThere = row !== undefined && row.workspaceId === workspaceId;
     // Made once more, it changes what the first one may have made.
     const isMadeAgain = mutation.operation === 'create' && replaces !== undefined && isThere;
     const operation = isMadeAgain ? 'update' : mutation.operation;
+    if (operation !== 'delete' && Object.keys(payload).some((key) => key !== 'id' && !COLUMNS.includes(key)))
+      return failed('UNKNOWN_COLUMN');
+    if (operation !== 'create') {
+      if (base !== undefined && (!isThere || row.version !== base.rowVersion)) {
+        const current = isThere ? rowAsJson(entityId, row) : null;
+        return { kind: 'conflict', current, rowVersion: isThere ? row.version : null };
+      }
+      if (!isThere) return failed('ROW_NOT_FOUND');
+    }
     if (operation !== 'delete') {
-      if (Object.keys(payload).some((key) => key !== 'id' && !COLUMNS.includes(key))) return failed('UNKNOWN_COLUMN');
-      if (operation === 'update' && !isThere) return failed('ROW_NOT_FOUND');
       if (typeof payload['mood'] === 'string' && this.failingMoods.has(payload['mood'])) return failed('40001');
       if (typeof payload['level'] === 'number' && payload['level'] < 0) return failed('23514');
       if (operation === 'create' && row !== undefined) return failed('ROW_EXISTS');
-    } else if (!isThere) {
-      return failed('ROW_NOT_FOUND');
     }
     const tag = typeof payload['tag'] === 'string' ? payload['tag'] : '';
-    const entries = [...(row?.entries ?? []), tag];
+    const before = row?.fields ?? NO_FIELDS;
+    const fields = operation === 'delete' ? before : setFields(before, payload);
+    const version = (row?.version ?? 0) + 1;
+    const written: ItemRow = { workspaceId, entries: [...(row?.entries ?? []), tag], fields, version };
     if (operation === 'delete') this.rows.delete(entityId);
-    else this.rows.set(entityId, { workspaceId, entries });
+    else this.rows.set(entityId, written);
     const { id: mutationId, seq, generation } = mutation;
-    const effect = { clientId, workspaceId, mutationId, seq, generation, operation, entityId, tag };
+    const changed = FIELDS.filter((field) => fields[field] !== before[field]).map((field) => ({
+      field,
+      from: before[field],
+      to: fields[field],
+    }));
+    const effect: Effect = {
+      clientId,
+      workspaceId,
+      mutationId,
+      seq,
+      generation,
+      operation,
+      entityId,
+      tag,
+      changed,
+      rowVersion: version,
+    };
     this.effects.push(effect);
     this.onEffect(effect);
-    return { kind: 'done', result: operation === 'delete' ? null : { id: entityId, entries } };
+    if (operation === 'delete') return { kind: 'done', result: null };
+    return { kind: 'done', result: rowAsJson(entityId, written), rowVersion: version };
   }
+}
+
+/** The row as an app reads it. What the last one to write it was called, is not kept. */
+export function rowAsJson(id: string, { entries, fields, version }: ItemRow): JsonObject {
+  return { id, tag: null, entries, ...fields, version };
+}
+
+/** The fields that an edit sets, however it travelled. Rows are flat, so a merge patch is the fields that differ. */
+function decoded({ payload, encoding }: WireMutation): JsonObject {
+  if (encoding === 'jsonPatch') throw new Error('No JSON Patch is smaller than a merge patch of a flat row.');
+  return payload;
+}
+
+function setFields(before: Fields, payload: JsonObject): Fields {
+  const value = (field: Field): string | null => {
+    const written = payload[field];
+    return written === undefined ? before[field] : typeof written === 'string' ? written : null;
+  };
+  return { alpha: value('alpha'), beta: value('beta'), gamma: value('gamma') };
 }
 
 function failed(code: string): Performed {

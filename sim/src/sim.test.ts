@@ -20,6 +20,10 @@ const REGRESSIONS = JSON.parse(
 const INVARIANTS = {
   'inv-I1': 'nothing that add has acknowledged is lost, and nothing it refused takes effect',
   'inv-I2': 'each mutation takes effect at most once, under the id it was given',
+  'inv-I3': 'what was sent is never changed, and what is merged is never lost',
+  'inv-C1': 'an edit changes only what its user touched, and overwrites nothing unseen',
+  'inv-C2': 'an edit that waits for a choice takes no effect before someone has chosen',
+  'inv-C3': 'edits of one device are no conflict with each other',
   'inv-I4': 'a repeated delivery gets the outcome that was recorded',
   'inv-I5': 'a lane keeps the order in which its mutations were added',
   'inv-I6': 'nothing takes effect before what it depends on',

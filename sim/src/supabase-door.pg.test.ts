@@ -39,7 +39,7 @@ describe.each([
 
     expect(first).toMatchObject({
       kind: 'answered',
-      outcomes: [{ kind: 'applied', seq: 1, result: { tag: 'Oslo', workspace_id: workspaceId } }],
+      outcomes: [{ kind: 'applied', seq: 1, result: { entries: ['Oslo'], workspace_id: workspaceId } }],
     });
     expect(second).toMatchObject({ kind: 'answered', outcomes: [{ kind: 'duplicate', verdict: 'applied', seq: 1 }] });
     expect(await entriesIn(world.database, workspaceId)).toEqual([['Oslo']]);

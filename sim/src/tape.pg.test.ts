@@ -1,5 +1,5 @@
 import { type Database, withCaller } from '@holdfast/server';
-import type { ApplyResponse, Json, WireOutcome } from 'holdfast/protocol';
+import type { ApplyResponse, JsonObject, WireOutcome } from 'holdfast/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Effect, ItemRow } from './server-model.ts';
 import type { TapeEntry } from './sim-server.ts';
@@ -54,7 +54,7 @@ describe.each([
       }
     }
     // What the comparison is worth: every kind of outcome has been compared.
-    for (const kind of ['applied', 'duplicate', 'rejected', 'refused', 'deferred']) {
+    for (const kind of ['applied', 'duplicate', 'rejected', 'refused', 'deferred', 'conflict']) {
       expect(counts[kind] ?? 0, kind).toBeGreaterThan(20);
     }
   }, 120_000);
@@ -63,11 +63,11 @@ describe.each([
     for (const { rows, effects } of tapes) {
       const ids = [...new Set(effects.map(({ entityId }) => entityId))];
       const stored = await opened.database.query<{ id: string; entries: readonly string[] }>(
-        'select id::text, entries from public.sim_items where id = any($1::uuid[]) order by id',
+        'select id::text, entries, alpha, beta, gamma, version from public.sim_items where id = any($1::uuid[]) order by id',
         [ids],
       );
       const modelled = [...rows]
-        .map(([id, { entries }]) => ({ id, entries }))
+        .map(([id, { entries, fields, version }]) => ({ id, entries, ...fields, version }))
         .sort((left, right) => (left.id < right.id ? -1 : 1));
       expect(stored).toEqual(modelled);
       const audited = await opened.database.query<{ mutation_id: string }>(
@@ -100,10 +100,14 @@ function inShort(outcome: WireOutcome): string {
   const { seq, id, kind } = outcome;
   const verdict = outcome.kind === 'duplicate' ? outcome.verdict : '';
   const code = 'error' in outcome ? `${outcome.error.category} ${outcome.error.code}` : '';
-  const row =
-    'result' in outcome && typeof outcome.result === 'object'
-      ? (outcome.result as { readonly [key: string]: Json } | null)
-      : null;
-  const entries = JSON.stringify(row?.['entries'] ?? null);
-  return `${seq} ${id} ${kind} ${verdict} ${code} ${entries}`;
+  const told = outcome.kind === 'conflict' ? outcome.current : 'result' in outcome ? outcome.result : null;
+  const row = typeof told === 'object' ? (told as JsonObject | null) : null;
+  const version = 'rowVersion' in outcome ? (outcome.rowVersion ?? null) : null;
+  const base = outcome.kind === 'conflict' ? outcome.baseRowVersion : null;
+  return `${seq} ${id} ${kind} ${verdict} ${code} ${base} ${version} ${valuesOf(row)}`;
+}
+
+/** What the model has of a row. */
+function valuesOf(row: JsonObject | null): string {
+  return JSON.stringify(row && ['entries', 'alpha', 'beta', 'gamma', 'version'].map((field) => row[field] ?? null));
 }

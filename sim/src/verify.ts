@@ -1,8 +1,9 @@
 import type { QueueStatus, Settled } from 'holdfast';
-import type { AppState } from './app-mutations.ts';
+import { type AppState, MERGED } from './app-mutations.ts';
 import type { AppTab } from './app-tab.ts';
 import { hasUnreadable } from './damage.ts';
 import type { Device } from './device.ts';
+import { hasGivenWay } from './conflict-checks.ts';
 import type { History, Made } from './history.ts';
 import type { LedgerRow } from '../../packages/client/src/testing/ledger.ts';
 import { makeCalmChanges } from './workload.ts';
@@ -16,9 +17,11 @@ export function isAtRest(world: World, devices: readonly Device[]): boolean {
 }
 
 /** It was promised, and nobody knows its end. */
-function isStuck({ places, effectCount, toldFailedStep, isDiscardAsked, isDamaged }: Made): boolean {
-  const isPromised = places[0]?.acknowledgedStep != null && !isDiscardAsked && !isDamaged;
-  return isPromised && effectCount === 0 && toldFailedStep === null;
+function isStuck(made: Made): boolean {
+  const { places, effectCount, toldFailedStep, isDiscardAsked, isDamaged, keptIn } = made;
+  // What was merged into another is that one's, which is looked at by itself.
+  const isPromised = places[0]?.acknowledgedStep != null && !isDiscardAsked && !isDamaged && keptIn === null;
+  return isPromised && effectCount === 0 && toldFailedStep === null && !hasGivenWay(made);
 }
 
 /** But what was damaged in the store: a tab that does not deliver cannot tell what becomes of it. */
@@ -119,7 +122,7 @@ async function checkDevice(world: World, device: Device): Promise<void> {
     world,
     look(
       tab,
-      history.made.filter(({ deviceIndex }) => deviceIndex === device.index),
+      history.made.filter(({ deviceIndex, keptIn }) => deviceIndex === device.index && keptIn === null),
     ),
   );
   if (looked === null) {
@@ -141,6 +144,7 @@ async function checkDevice(world: World, device: Device): Promise<void> {
       else counts.completed += 1;
       continue;
     }
+    if (settled === null && device.hasClockJumped && hasGivenWay(made)) continue;
     checkEnd(world, made, settled);
   }
   await checkStrangers(world, device, tab);
@@ -263,7 +267,9 @@ export async function finish<Result>({ scheduler }: World, promise: Promise<Resu
 function withoutDamaged({ history }: World, items: AppState['items']): AppState['items'] {
   const damaged = new Set(history.made.filter(({ isDamaged }) => isDamaged).map(({ tag }) => tag));
   if (damaged.size === 0) return items;
-  const kept = Object.entries(items).map(([id, tags]) => [id, tags.filter((tag) => !damaged.has(tag))] as const);
+  const kept = Object.entries(items).map(
+    ([id, tags]) => [id, tags.filter((tag) => !tag.split(MERGED).some((part) => damaged.has(part)))] as const,
+  );
   return Object.fromEntries(kept.filter(([, tags]) => tags.length > 0));
 }
 

@@ -1,9 +1,12 @@
 import type { JsonObject } from 'holdfast';
+import { MERGED, MERGING_TYPE } from './app-mutations.ts';
 import type { AppTab, ChangeOptions } from './app-tab.ts';
-import type { Device } from './device.ts';
+import type { Device, SeenRow } from './device.ts';
 import type { Dice } from './dice.ts';
-import type { Made } from './history.ts';
+import { hasGivenWay } from './conflict-checks.ts';
+import { isAcknowledged, type Made } from './history.ts';
 import type { Plan } from './plan.ts';
+import { FIELDS } from './server-model.ts';
 import type { World } from './world.ts';
 
 /** What a mutation may say to be refused while the server is in the mood. */
@@ -55,7 +58,9 @@ function scheduleDecisions(world: World, devices: readonly Device[]): void {
 }
 
 function steer({ history }: World, device: Device, tab: AppTab, dice: Dice): void {
-  const own = history.made.filter((made) => made.deviceIndex === device.index && !made.isDiscardAsked);
+  const own = history.made.filter(
+    (made) => made.deviceIndex === device.index && !made.isDiscardAsked && made.keptIn === null,
+  );
   const failed = own.filter(({ toldFailedStep }) => toldFailedStep !== null);
   switch (dice.below(8)) {
     case 0:
@@ -88,11 +93,47 @@ function makeChange(world: World, device: Device, sharedEntity: string, number: 
   const entityId = plan.isWorkspaceShared ? sharedEntity : ownId(sharedEntity, device.index);
   const tag = `d${device.index}m${number}`;
   const isThere = world.history.made.some((made) => made.entityId === entityId && made.deviceIndex === device.index);
-  const type = !isThere || dice.chance(0.05) ? 'item.create' : dice.chance(0.05) ? 'item.delete' : 'item.update';
+  // Of a purpose of their own, so that tapes which do not know of them are worlds without.
+  const kind = world.dice.of('kind', number);
+  const other = kind.chance(0.3) ? MERGING_TYPE : 'item.update';
+  const type = !isThere || dice.chance(0.05) ? 'item.create' : dice.chance(0.05) ? 'item.delete' : other;
   const tab = device.anyTab(dice);
+  const seen = type === 'item.update' && kind.chance(plan.editRate) ? device.look(entityId, kind) : null;
+  if (seen !== null) {
+    makeEdit(world, device, tab, { entityId, tag, ...seen }, dice);
+    return;
+  }
   const more = fieldsOf(world, type, dice);
-  const options = optionsOf(world, device, dice);
+  const options = type === MERGING_TYPE ? mergingOptionsOf(dice) : optionsOf(world, device, dice);
   tab.process.enter(`user makes ${tag}`, () => tab.add(type, entityId, tag, more, options));
+}
+
+/** Some fields of a row as its user saw it are set; the payload has those alone, or the others too, as they were. */
+function makeEdit(
+  world: World,
+  device: Device,
+  tab: AppTab,
+  { entityId, tag, row, isFresh }: SeenRow & { readonly entityId: string; readonly tag: string },
+  dice: Dice,
+): void {
+  const own = FIELDS.filter(() => dice.chance(0.5));
+  const seenTags = row.entries.flatMap((entry) => entry.split(MERGED));
+  const isAllSeen = world.history.made.every((made) => {
+    if (made.deviceIndex !== device.index || made.entityId !== entityId) return true;
+    const kept = made.keptIn ?? made;
+    return seenTags.includes(kept.tag) || isDead(kept);
+  });
+  // On a screen that shows changes which the row has not, the user would keep those too.
+  const kept = isAllSeen && dice.chance(0.9) ? row.fields : {};
+  const fields = { ...kept, ...Object.fromEntries(own.map((field) => [field, tag])) };
+  const type = dice.chance(0.3) ? 'item.yield' : 'item.edit';
+  const options = { ...optionsOf(world, device, dice), edit: { row, isFresh, own } };
+  tab.process.enter(`user edits ${tag}`, () => tab.add(type, entityId, tag, fields, options));
+}
+
+function isDead(made: Made): boolean {
+  const { toldFailedStep, isDiscarded, isDiscardAsked, isRefused } = made;
+  return toldFailedStep !== null || isDiscarded || isDiscardAsked || isRefused || hasGivenWay(made);
 }
 
 /** Creations of new rows in one tab, each in a lane of its own where lanes are; nothing about them can be refused. */
@@ -110,8 +151,17 @@ export function makeCalmChanges(world: World, device: Device, count: number): re
   return history.made.slice(firstNumber);
 }
 
+/** Few enough that most changes of a row are sent under the same conditions. */
+function mergingOptionsOf(dice: Dice): ChangeOptions {
+  const delayMs = dice.chance(0.3) ? 2_000 : 0;
+  return { priority: 'normal', delayMs, parents: [], slotOf: null, expiresInMs: null };
+}
+
 function optionsOf({ history, plan, scheduler }: World, device: Device, dice: Dice): ChangeOptions {
-  const own = history.made.filter((made) => made.deviceIndex === device.index);
+  // What may yet be merged into another one has no id that anybody could name.
+  const own = history.made.filter(
+    (made) => made.deviceIndex === device.index && made.keptIn === null && (!made.isMerging || isAcknowledged(made)),
+  );
   const creations = own.filter(({ isCreate }) => isCreate);
   return {
     priority: dice.pick(['high', 'normal', 'normal', 'low']),
@@ -128,6 +178,7 @@ function longestDelayMs({ durationMs, rates }: Plan, nowMs: number): number {
 }
 
 function fieldsOf({ plan }: World, type: string, dice: Dice): JsonObject {
+  if (type === MERGING_TYPE) return { level: dice.below(4) };
   const fields = { mood: dice.chance(0.5) ? dice.pick(MOODS) : null, level: dice.below(100) };
   if (type === 'item.delete' || !dice.chance(plan.rejectedRate)) return fields;
   return dice.chance(0.5) ? { ...fields, level: -1 } : { ...fields, colour: 'none' };
@@ -137,11 +188,12 @@ function act(world: World, device: Device, dice: Dice): void {
   if (device.isSignedOut) return;
   const { history } = world;
   const tab = device.anyTab(dice);
-  const own = history.made.filter((made) => made.deviceIndex === device.index);
+  const own = history.made.filter((made) => made.deviceIndex === device.index && made.keptIn === null);
   const failed = own.filter(({ toldFailedStep, isDiscardAsked }) => toldFailedStep !== null && !isDiscardAsked);
   // What stands for another one waits the same undo window anew, which must be over before the world is healed.
   const msLeft = world.plan.durationMs - world.scheduler.nowMs;
-  const editable = own.slice(-10).filter((made) => history.edits.firstOf(made).delayMs < msLeft);
+  // What others are merged into is not edited as well: the edit would take their place.
+  const editable = own.slice(-10).filter((made) => !made.isMerging && history.edits.firstOf(made).delayMs < msLeft);
   tab.process.enter('user acts', () => {
     switch (dice.below(14)) {
       case 0:

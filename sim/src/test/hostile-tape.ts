@@ -47,7 +47,7 @@ function mutation(dice: Dice, call: number, ids: readonly string[], entityIds: r
   // Mostly the same mutation under the same number and id, so that repeats are frequent.
   const steady = dice.chance(0.85) ? number : dice.below(1_000);
   const operation = (['create', 'update', 'update', 'delete'] as const)[steady % 4] ?? 'update';
-  const fields = { level: (steady % 11) - 1, mood: steady % 3 === 0 ? (MOODS[steady % MOODS.length] ?? null) : null };
+  const fields = { level: (steady % 11) - 1, mood: steady % 2 === 0 ? (MOODS[steady % MOODS.length] ?? null) : null };
   return {
     id: ids[number] ?? '',
     seq,
@@ -57,8 +57,15 @@ function mutation(dice: Dice, call: number, ids: readonly string[], entityIds: r
     version: 1,
     operation,
     entity: { table: 'sim_items', id: entityIds[steady % entityIds.length] ?? '' },
-    payload: { tag: `m${steady}`, ...fields, ...(steady % 13 === 0 ? { colour: 'none' } : {}) },
+    payload: {
+      tag: `m${steady}`,
+      ...fields,
+      ...(dice.chance(0.9) ? {} : { beta: `m${dice.below(9)}` }),
+      ...(steady % 13 === 0 ? { colour: 'none' } : {}),
+    },
     createdAt: '2026-01-01T00:00:00.000Z',
+    ...(dice.chance(0.25) ? { base: { rowVersion: dice.below(6) } } : {}),
+    ...(dice.chance(0.2) ? { rebases: dice.below(3) } : {}),
   };
 }
 

