@@ -58,11 +58,18 @@ export class AppTab {
       identity: { userId: device.userId, workspaceId: device.workspaceId },
       mutations: [...defineMutations(plan, (entityId) => laneOf(world, entityId)), ...(world.story?.mutations ?? [])],
       ...world.story?.options,
-      transport: httpTransport({ url: '/v1/apply', fetch: (_url, init) => device.line.fetch(process, init) }),
+      transport: httpTransport({
+        url: '/v1/apply',
+        fetch: (_url, init) => {
+          if (!process.isReady) world.facts.reached('sent while the rest is still being read');
+          return device.line.fetch(process, init);
+        },
+      }),
       auth: { getToken: ({ refresh }) => device.token(process, refresh) },
       storage: (name) => openSimStorage(world, process, device.disk, name),
       network: device.line.networkSource(process),
       deliveryPolicy: POLICIES[plan.policy] ?? {},
+      readPageCount: plan.readPageCount,
       tabs: () => device.circle.join(process),
       clock: {
         wallMs: () => this.wallMs(),

@@ -15,7 +15,8 @@ export function damageRecord({ history, trace, scheduler }: World, device: Devic
   const key = dice.pick(keys.sort());
   for (const { values } of stores) {
     const text = values.get(key);
-    if (text === undefined) continue;
+    // Twice in the same place, and it would be whole again.
+    if (text === undefined || text === device.damagedTexts.get(key)) continue;
     const number = key.slice(2);
     const headers = [text, values.get(`p/${number}`), values.get(`f/${number}`)];
     const made = [number, ...headers.map((header) => /"id":"([^"]*)"/.exec(decompressText(header ?? ''))?.[1])]

@@ -28,6 +28,7 @@ export const FACTS = [
   'an add that nobody heard of took effect',
   // sending
   'a batch of several',
+  'sent while the rest is still being read',
   'a request arrives a second time',
   'a token expires before its request arrives',
   // what the server says

@@ -117,6 +117,8 @@ export interface Plan {
   readonly hasLock: boolean;
   /** The one of `POLICIES` that may hold back what waits. */
   readonly policy: number;
+  /** Mutations that are read at a time when a queue opens: few, so that delivery begins before all are read. */
+  readonly readPageCount: number;
   readonly rates: FaultRates;
 }
 
@@ -153,6 +155,7 @@ export const SIMPLEST: Plan = {
   isLeaderForsaken: false,
   hasLock: true,
   policy: 0,
+  readPageCount: 1_000,
   rates: NO_RATES,
 };
 /** What only says how often something is thrown; a tape says itself what happens. */
@@ -193,6 +196,8 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     hasLock: !dice.chance(0.05),
     policy: dice.chance(0.7) ? 0 : dice.below(POLICIES.length),
     rates: drawRates(dice),
+    // Thrown last: the other choices of a seed are as they were.
+    readPageCount: dice.pick([1_000, 1, 2, 5, 20]),
   };
   // Of the seed and not of the dice, so that the other worlds are what they were before there were edits. Not yet together
   // with what people do to mutations, nor where a store forgets or is shared: what is then nobody's fault is not known.

@@ -78,6 +78,7 @@ const STEPS: readonly ((plan: Plan) => Plan | null)[] = [
               : Math.ceil(plan.mutationCount * 0.7),
         },
   (plan) => (plan.maxRetries === 0 ? null : { ...plan, maxRetries: 0 }),
+  (plan) => (plan.readPageCount === SIMPLEST.readPageCount ? null : { ...plan, readPageCount: SIMPLEST.readPageCount }),
   (plan) => (plan.wakeSign === NO_SIGN ? null : { ...plan, wakeSign: NO_SIGN }),
 ];
 

@@ -74,7 +74,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'takes-over-without-looking',
     file: `${CLIENT}/queue/runner.ts`,
-    find: 'const earlierSeq = await this.ports.store.takeOver();\n    await this.watch.reconcile(true);',
+    find: 'const earlierSeq = await this.ports.store.takeOver();\n    await this.watch.takeOver();',
     replace: 'const earlierSeq = await this.ports.store.takeOver();',
     suffering: 'The next tab sends again what was taken back.',
     isRare: true,

@@ -28,6 +28,11 @@ export type MutationInput =
       /** Of what these depend on, that which was disposed of. */
       readonly lostParentIds?: readonly string[];
     }
+  /**
+   * How far a tab that is about to deliver, or does so already, has read the store: up to this number all that is pending is
+   * known, and every dead letter. Null once all is read, as it is from the beginning for a tab that says nothing of it.
+   */
+  | { readonly kind: 'reading'; readonly upToSeq: number | null }
   /** The tab that delivers has settled them. */
   | { readonly kind: 'settledElsewhere'; readonly settlements: readonly Settlement[] }
   /** What the tab that delivers has on its way (all of it), and what it waits for. */

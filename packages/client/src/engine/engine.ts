@@ -62,7 +62,11 @@ export class Engine {
     this.mutations = new Unconfirmed((type) => rules.onDeadLetter(type) !== 'continue');
     this.verdicts = new Verdicts(this.mutations, rules);
     this.policies = new PolicyGate(rules.policyOf);
-    this.mutations.schedule.isHeldBack = (entry) => this.policies.holds(entry);
+    const { schedule } = this.mutations;
+    schedule.isHeldBack = (entry) => this.policies.holds(entry);
+    // Policies look at all that is pending.
+    schedule.isUnsure = (entry) =>
+      this.mutations.isUnsure(entry) || (this.mutations.isReading && rules.policyOf(entry.header.type) !== null);
   }
 
   /** Takes one input and says what is to be done about it. */
@@ -152,11 +156,10 @@ export class Engine {
 
   /** Whether anything is on its way, or will be without a gate opening or a delay passing. */
   isBusy(nowMs: number): boolean {
+    const { schedule, kept, isReading } = this.mutations;
     return (
       this.batch !== null ||
-      (this.isLeader &&
-        this.gates.closed(nowMs) === null &&
-        (this.mutations.schedule.hasReady(nowMs) || this.mutations.kept.size > 0))
+      (this.isLeader && this.gates.closed(nowMs) === null && (schedule.hasReady(nowMs) || kept.size > 0 || isReading))
     );
   }
 
@@ -223,6 +226,9 @@ export class Engine {
         for (const deadLetter of input.deadLetters) this.settledElsewhere({ kind: 'failed', deadLetter }, moment);
         return;
       }
+      case 'reading':
+        mutations.readUpTo(input.upToSeq, moment.nowMs);
+        return;
       case 'settledElsewhere':
         for (const settlement of input.settlements) this.settledElsewhere(settlement, moment);
         return;
@@ -434,7 +440,9 @@ export class Engine {
     if (!this.isLeader) return;
     for (const { seq, edit } of headers) {
       const entry = edit === undefined ? undefined : this.mutations.at(seq);
-      if (entry?.phase.kind === 'waiting' && !entry.mayHaveBeenSent) this.settle(this.verdicts.takeUp(entry));
+      // One that is only read now was there when the edit before it was confirmed, and takes note of it all the same.
+      const isNew = entry !== undefined && (!entry.mayHaveBeenSent || this.mutations.isReading);
+      if (isNew && entry.phase.kind === 'waiting') this.settle(this.verdicts.takeUp(entry));
     }
   }
 

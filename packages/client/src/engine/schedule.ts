@@ -20,7 +20,9 @@ export class Schedule {
   private readonly blockers = new Map<string, readonly [Entry, ...Entry[]]>();
   /** Whether a policy keeps it from being sent now. */
   isHeldBack: (entry: Entry) => boolean = () => false;
-  /** Lanes that only a policy keeps from being ready. */
+  /** Whether what is not read yet may stand before it, or change it. */
+  isUnsure: (entry: Entry) => boolean = () => false;
+  /** Lanes that only a policy, or what is not read yet, keeps from being ready. */
   private readonly heldBackLanes = new Set<Lane>();
 
   lane(name: string): Lane | undefined {
@@ -183,11 +185,14 @@ export class Schedule {
     for (const lane of this.lanesWith(entry)) this.offer(lane, nowMs);
   }
 
-  /** Policies may let go more than before. */
+  /** Policies may let go more than before, or more is read. */
   reconsider(nowMs: number): void {
     const lanes = [...this.heldBackLanes];
-    this.heldBackLanes.clear();
-    for (const lane of lanes) this.offer(lane, nowMs);
+    for (const lane of lanes) {
+      if (lane.head !== undefined && this.isUnsure(lane.head)) continue;
+      this.heldBackLanes.delete(lane);
+      this.offer(lane, nowMs);
+    }
   }
 
   /** Whether a policy holds it back. One of high priority takes with it all that stand before it in its lane. */
@@ -255,7 +260,7 @@ export class Schedule {
 
   /** The first of each of its lanes, and nothing holds any of them. */
   private isReady(head: Entry, nowMs: number): boolean {
-    return this.isFree(head, nowMs) && !this.holdsBack(head);
+    return this.isFree(head, nowMs) && !this.isUnsure(head) && !this.holdsBack(head);
   }
 
   /** As far as policies do not matter. */

@@ -61,6 +61,10 @@ export class Unconfirmed {
   /** Every number that may be pending, for the oldest; dropped like those above. */
   private readonly pendingSeqs = new Heap<number>((left, right) => left - right);
   private highestSeq = 0;
+  /** What is pending is known up to this number. */
+  private readUpToSeq = Number.POSITIVE_INFINITY;
+  /** Rows whose creation will have no effect, by lane and row, while what stands behind it may not be read yet: the creation's id. */
+  private readonly lostRows = new Map<string, string>();
   /** Whether a dead letter of this type holds its lane, as the app says now. */
   readonly mayHoldLane: (type: string) => boolean;
 
@@ -85,8 +89,30 @@ export class Unconfirmed {
     return this.byId.values();
   }
 
+  /** Null: all of it. */
+  readUpTo(seq: number | null, nowMs: number): void {
+    this.readUpToSeq = seq ?? Number.POSITIVE_INFINITY;
+    if (!this.isReading) this.lostRows.clear();
+    this.schedule.reconsider(nowMs);
+  }
+
+  /** Whether more may be pending than is known. */
+  get isReading(): boolean {
+    return this.readUpToSeq < Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether what is not read yet may stand before it, or decide how it is sent: an edit is rebased on those of its row. */
+  isUnsure({ header }: Entry): boolean {
+    return this.isReading && (header.seq > this.readUpToSeq || header.edit !== undefined);
+  }
+
   /** Every number up to this one is settled, and that is stored. */
   get acknowledgedFloor(): number {
+    // What is not read yet is open.
+    return Math.min(this.readUpToSeq, this.knownFloor);
+  }
+
+  private get knownFloor(): number {
     for (let seq = this.openSeqs.peek(); seq !== undefined; seq = this.openSeqs.peek()) {
       const entry = this.bySeq.get(seq);
       if (this.settling.has(seq) || (entry !== undefined && entry.phase.kind !== 'failed')) return seq - 1;
@@ -143,6 +169,7 @@ export class Unconfirmed {
       leftBefore: null,
     };
     this.dependOn(entry, header.dependsOn);
+    if (this.lostRows.size > 0) this.standOnLostRow(entry);
     for (const child of this.childrenOf.get(header.id) ?? []) {
       if (child.phase.kind === 'waiting') child.openParents.add(header.id);
       this.suspectedOrphans.add(child);
@@ -220,6 +247,28 @@ export class Unconfirmed {
     // Edited after it may have been sent, it is made once more, and the rest stands on that.
     const again = behind.findIndex(({ header }) => header.operation === 'create');
     return [...children, ...(again === -1 ? behind : behind.slice(0, again))];
+  }
+
+  /** What this one was to create will not be there: those behind it that are not read yet cannot stand either. */
+  noteLostRow(entry: Entry): void {
+    const { header } = entry;
+    if (!this.isReading || header.operation !== 'create' || header.entity === null) return;
+    const isMadeAgain = this.schedule.sameEntityBehind(entry).some((behind) => behind.header.operation === 'create');
+    if (!isMadeAgain) this.lostRows.set(editKey(header), header.id);
+  }
+
+  /** It is only read now, and its row may not come to be; or it makes that row again, and the rest stands on that. */
+  private standOnLostRow(entry: Entry): void {
+    const key = editKey(entry.header);
+    const lostWith = this.lostRows.get(key);
+    if (lostWith === undefined) return;
+    if (entry.header.operation === 'create') {
+      this.lostRows.delete(key);
+      return;
+    }
+    this.dependOn(entry, [lostWith]);
+    entry.openParents.add(lostWith);
+    this.suspectedOrphans.add(entry);
   }
 
   /**
@@ -488,8 +537,12 @@ export class Unconfirmed {
       before !== undefined && before.rowVersion >= left.sinceVersion && before.rowVersion <= left.untilVersion;
     const sinceVersion = isNext ? Math.min(before.sinceVersion, left.sinceVersion) : left.sinceVersion;
     this.rowsLeft.set(key, { ...left, sinceVersion });
-    const [oldest = key] = this.rowsLeft.keys();
-    if (this.rowsLeft.size > ROWS_LEFT_COUNT) this.rowsLeft.delete(oldest);
+    // Edits that are not read yet may be of any of them.
+    if (this.isReading) return;
+    for (const oldest of this.rowsLeft.keys()) {
+      if (this.rowsLeft.size <= ROWS_LEFT_COUNT) break;
+      this.rowsLeft.delete(oldest);
+    }
   }
 
   leftOf(header: MutationHeader): RowLeft | null {

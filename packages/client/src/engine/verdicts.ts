@@ -1,7 +1,7 @@
 import type { DeadLetterPolicy, RetryRules } from '../mutation/definition.ts';
 import type { DeliveryPolicy } from '../mutation/delivery-policy.ts';
-import type { AttemptRecord, MutationHeader } from '../mutation/record.ts';
-import { keptResult } from '../mutation/slots.ts';
+import type { AttemptRecord, CompletedRecord, MutationHeader } from '../mutation/record.ts';
+import { keptResult, type ValuePath } from '../mutation/slots.ts';
 import type { Json, WireError, WireOutcome } from '../protocol/wire.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Moment, Settlement } from './engine-io.ts';
@@ -154,9 +154,15 @@ export class Verdicts {
       confirmedAtMs: moment.wallMs,
       attemptCount: attempts.length + 1,
       priority,
-      ...(waitedFor.length > 0 || this.rules.keepsResult(type) ? { result: keptResult(result, waitedFor) } : {}),
+      ...this.kept(type, result, waitedFor),
     };
     return { kind: 'completed', record, result, wasRepeat };
+  }
+
+  /** What of a result is stored. Whoever waits for it may not be read yet. */
+  private kept(type: string, result: Json, waitedFor: readonly ValuePath[]): Pick<CompletedRecord, 'result'> {
+    if (this.mutations.isReading) return { result };
+    return waitedFor.length > 0 || this.rules.keepsResult(type) ? { result: keptResult(result, waitedFor) } : {};
   }
 
   /** `isLedgered`: the server keeps this verdict, so that the next of the lane may name it as the one before. */
@@ -197,6 +203,7 @@ export class Verdicts {
     const holdsLane = !isDecided && this.rules.onDeadLetter(entry.header.type) !== 'continue';
     // Where the lane is held, so is all that stands on it: it lives if someone retries this one with success.
     const orphans = holdsLane ? [] : this.mutations.dependants(entry);
+    if (!holdsLane) this.mutations.noteLostRow(entry);
     if (isLedgered) this.mutations.settlementBegun(entry.header.seq);
     else this.mutations.ownSettlementBegun(entry.header);
     const deadLetter = { header, error, failedAtMs: moment.wallMs, holdsLane };
@@ -212,6 +219,7 @@ export class Verdicts {
   /** Takes out one that has had no effect and will have none, and makes dead letters of what stands on it. */
   cancelled(entry: Entry, why: CancelReason, moment: Moment): readonly Settlement[] {
     const orphans = this.mutations.dependants(entry);
+    this.mutations.noteLostRow(entry);
     this.mutations.takingBackBegun(entry.header);
     this.mutations.forget(entry, moment.nowMs, false);
     const cancelled = { kind: 'cancelled', header: entry.header, cancelledAtMs: moment.wallMs, ...why } as const;

@@ -631,6 +631,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     for (const stop of [...this.monitors]) stop();
     this.network.close();
     this.opening.giveUp();
+    this.parts?.runner.halt();
     await this.ready.catch(() => {});
     await this.adder.whenFlushed;
     await this.parts?.runner.close();
@@ -659,7 +660,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const storeName = ['holdfast', name, identity.workspaceId, identity.userId].map(encodeURIComponent).join('/');
     const { log } = this;
     const storage = loggedStorage(await openStorage(storeName), log, clock);
-    const store = await QueueStore.open(storage, () => newId(clock.wallMs()), this.options.random).catch(
+    const { random, readPageCount } = this.options;
+    const store = await QueueStore.open(storage, () => newId(clock.wallMs()), random, readPageCount).catch(
       async (error: unknown) => {
         await storage.close();
         throw error;

@@ -71,6 +71,11 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
   readonly encryption?: { readonly keys: OpenKeys };
   /** Values longer than this are stored compressed where that pays, in characters; `Infinity` for none. @default 1_024 */
   readonly compressOverLength?: number;
+  /**
+   * Mutations that are read from the store at a time when the queue opens. Delivery begins when the first are read.
+   * @default 1_000
+   */
+  readonly readPageCount?: number;
   /** @default the browser's */
   readonly network?: NetworkSource;
   /** @default the browser's tabs */
@@ -119,6 +124,7 @@ export interface ResolvedOptions {
   readonly transport: Transport;
   readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
   readonly openStorage: OpenStorage;
+  readonly readPageCount: number;
   readonly network: NetworkSource;
   readonly openTabs: OpenTabs;
   readonly attemptTimeoutMs: number;
@@ -134,6 +140,7 @@ export interface ResolvedOptions {
 const DEAD_LETTER_POLICIES: readonly DeadLetterPolicy[] = ['continue', 'hold', 'ask'];
 export const ATTEMPT_TIMEOUT_MS = 30_000;
 export const QUEUE_CAP_COUNT = 1_000;
+export const READ_PAGE_COUNT = 1_000;
 export const QUEUE_CAP_BYTES = 10_000_000;
 /** What is on its way when the queue is paused is given this long to end, in milliseconds. */
 export const PAUSE_GRACE_MS = 5_000;
@@ -160,6 +167,9 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     );
   if (options.compressOverLength !== undefined && !(options.compressOverLength >= 0))
     throw invalid('compressOverLength', 'a number of characters, 0 or above', options.compressOverLength);
+  const { readPageCount = READ_PAGE_COUNT } = options;
+  if (!(Number.isSafeInteger(readPageCount) && readPageCount > 0))
+    throw invalid('readPageCount', 'a whole number above 0', readPageCount);
   if (typeof options.transport?.send !== 'function')
     throw invalid('transport', 'a transport, such as httpTransport({ url })', options.transport);
   return {
@@ -170,6 +180,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     transport: options.transport,
     getToken: options.auth === undefined ? null : (ask) => options.auth?.getToken(ask) ?? Promise.resolve(null),
     openStorage: layersOn(options.storage ?? indexedDbStorage(), options),
+    readPageCount,
     network: options.network ?? browserNetwork({ probeUrl: options.probeUrl ?? '/v1/health' }),
     openTabs: options.tabs ?? browserTabs,
     attemptTimeoutMs,

@@ -89,6 +89,14 @@ export interface Placed {
   readonly amended: readonly MutationHeader[];
 }
 
+/** How far numbers have come. */
+export interface Marks {
+  /** The last one given out. */
+  readonly lastSeq: number;
+  /** The last one given to one that was retried, or stands in another's stead; 0 for none. */
+  readonly retriedSeq: number;
+}
+
 export interface Found<Record> {
   readonly records: readonly Record[];
   /** What no longer reads as a record; left where it is. */
@@ -126,6 +134,7 @@ export class QueueStore {
   readonly acts: ActLog;
   readonly signOut: SignOutMark;
   private readonly storage: Storage;
+  private readonly pageCount: number;
   /** Numbers that the next commit leaves out. */
   private gapCount: number;
   private lastSeq: string | null;
@@ -133,8 +142,17 @@ export class QueueStore {
   private ownEpoch = '0';
   private serverTimeMs = 0;
 
-  private constructor(storage: Storage, clientId: string, lastSeq: string | null, gapCount: number) {
+  private constructor(
+    storage: Storage,
+    pageCount: number,
+    {
+      clientId,
+      lastSeq,
+      gapCount,
+    }: { readonly clientId: string; readonly lastSeq: string | null; readonly gapCount: number },
+  ) {
     this.storage = storage;
+    this.pageCount = pageCount;
     this.acts = new ActLog(storage);
     this.signOut = new SignOutMark(storage);
     this.clientId = clientId;
@@ -142,8 +160,16 @@ export class QueueStore {
     this.gapCount = gapCount;
   }
 
-  /** Reads who this client is, or makes it one. Refuses a store that a newer version wrote, and leaves it as it is. */
-  static async open(storage: Storage, newClientId: () => string, random: Random): Promise<QueueStore> {
+  /**
+   * Reads who this client is, or makes it one. Refuses a store that a newer version wrote, and leaves it as it is.
+   * `pageCount`: how many pending mutations are read at a time.
+   */
+  static async open(
+    storage: Storage,
+    newClientId: () => string,
+    random: Random,
+    pageCount: number,
+  ): Promise<QueueStore> {
     const { min, max } = RELAXED_GAP_COUNT;
     for (let isNew = false; ; isNew = true) {
       const [format = null, clientId = null, seq = null] = await storage.read([META.format, META.client, META.seq]);
@@ -151,7 +177,7 @@ export class QueueStore {
       if (format !== null && !(Number(format) <= RECORD_FORMAT)) throw tooNew(format);
       const hasGap = storage.durability === 'relaxed' && !isNew;
       const gapCount = hasGap ? min + Math.floor(random() * (max - min)) : 0;
-      if (clientId !== null) return new QueueStore(storage, clientId, seq, gapCount);
+      if (clientId !== null) return new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount });
       await storage.commit({
         expect: [{ key: META.client, value: null }],
         changes: [
@@ -206,10 +232,9 @@ export class QueueStore {
     return this.storage.read(ids.map((id) => OWN_ID + id));
   }
 
-  /** The last number given out. */
-  async readLastSeq(): Promise<number> {
-    const [seq = null] = await this.storage.read([META.seq]);
-    return Number(seq ?? 0);
+  async readMarks(): Promise<Marks> {
+    const [seq = null, retried = null] = await this.storage.read([META.seq, META.retried]);
+    return { lastSeq: Number(seq ?? 0), retriedSeq: Number(retried ?? 0) };
   }
 
   /** Numbers them, and gives those that wait for it the times of their edits: in the same order, whatever the clock does. */
@@ -259,11 +284,11 @@ export class QueueStore {
 
   /** Pending ones numbered above `seq`, in order; a page of them. */
   async pendingAfter(seq: number): Promise<Found<MutationHeader>> {
-    return this.page(PENDING, seq, parseHeader);
+    return this.page(PENDING, seq, this.pageCount, parseHeader);
   }
 
   async deadLettersAfter(seq: number): Promise<Found<DeadLetter>> {
-    return this.page(FAILED, seq, parseDeadLetter);
+    return this.page(FAILED, seq, PAGE, parseDeadLetter);
   }
 
   async deadLetterAt(seq: number): Promise<DeadLetter | null> {
@@ -378,6 +403,7 @@ export class QueueStore {
 
   /** The headers of these as they stand among the pending ones; null for one that does not, or does not read. */
   async pendingAt(seqs: readonly number[]): Promise<readonly (StoredHeader | null)[]> {
+    if (seqs.length === 0) return [];
     const texts = await this.storage.read(seqs.map((seq) => seqKey(PENDING, seq)));
     return texts.map((text) => {
       const parsed = text === null ? null : parseHeader(text);
@@ -534,7 +560,8 @@ export class QueueStore {
             );
           });
           const ids = result.map(({ id }) => id);
-          return { result, changes: [...changes, changeOfAct(act, ids)] };
+          const mark = retriedMark(firstSeq + there.length - 1);
+          return { result, changes: [...changes, mark, changeOfAct(act, ids)] };
         },
       );
       // Else another tab has disposed of one of them meanwhile.
@@ -612,6 +639,7 @@ export class QueueStore {
         disposal(header, { act, atMs: act.atMs, error, replacedBy: added.id }),
         { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(added) },
         { kind: 'put', key: seqKey(BODY, seq), value: mutation.body },
+        retriedMark(seq),
         changeOfAct(act, [header.id]),
       ];
       return { result: added, changes };
@@ -678,24 +706,29 @@ export class QueueStore {
   private async page<Record>(
     prefix: string,
     afterSeq: number,
+    count: number,
     parse: (text: string) => Parsed<Record>,
   ): Promise<Found<Record>> {
     const records: Record[] = [];
     const unreadable: Unreadable[] = [];
     let after = seqKey(prefix, afterSeq);
     for (;;) {
-      const entries = await this.storage.scan({ prefix, after, limit: PAGE });
+      const entries = await this.storage.scan({ prefix, after, limit: count });
       for (const { key, value } of entries) {
         const parsed = parse(value);
         if (parsed.kind === 'record') records.push(parsed.record);
         else unreadable.push({ seq: seqOfKey(key), text: parsed.text });
       }
-      const hasMore = entries.length === PAGE;
+      const hasMore = entries.length === count;
       // A whole page of unreadable ones must not look like the end.
       if (records.length > 0 || !hasMore) return { records, unreadable, hasMore };
       after = entries.at(-1)?.key ?? after;
     }
   }
+}
+
+function retriedMark(seq: number): Change {
+  return { kind: 'put', key: META.retried, value: String(seq) };
 }
 
 function batchOfAmendments(

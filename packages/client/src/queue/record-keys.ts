@@ -7,6 +7,8 @@ export const META = {
   client: 'meta/client',
   /** The last number given out. */
   seq: 'meta/seq',
+  /** The last number given to one that was retried, or stands in another's stead: it may go before some with lower numbers. */
+  retried: 'meta/retried',
   /** Counts leaders: every claim and settlement names the one it was made under. */
   epoch: 'meta/epoch',
   /** The latest hybrid time given out. */
@@ -25,6 +27,7 @@ const CLEAR_KEYS: ReadonlySet<string> = new Set([
   META.format,
   META.client,
   META.seq,
+  META.retried,
   META.epoch,
   META.time,
   META.completedCount,

@@ -188,8 +188,12 @@ export class Runner {
         this.dispatch({ kind: 'probed', result: { kind: 'reached', latencyMs: latencyMs ?? 0 } }),
       ),
     );
-    await this.watch.reconcile();
-    this.leadership.start();
+    let isFirstPage = true;
+    await this.watch.reconcile(() => {
+      // The store reads, and whoever is to deliver may begin.
+      if (isFirstPage) this.leadership.start();
+      isFirstPage = false;
+    });
     this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 
@@ -376,12 +380,16 @@ export class Runner {
     return this.isClosing;
   }
 
-  async close(): Promise<void> {
-    if (this.isClosed) return;
-    // Closes the gate of this run only: nothing more is begun.
+  /** Closes the gate of this run only: nothing more is begun. */
+  halt(): void {
     this.isClosing = true;
     this.dispatch({ kind: 'paused' });
     this.sender.callOff();
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.halt();
     await this.sender.whenDone;
     await this.writer.whenWritten;
     if (this.engine.isLeader) this.post({ kind: 'gone' });
@@ -423,10 +431,10 @@ export class Runner {
     this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 
-  /** Before the first send, everything in the store is looked at once more: what this tab took for settled may not be. */
+  /** Before something is sent, it is looked at in the store once more: what this tab took for settled may not be. */
   private async takeOver(): Promise<number> {
     const earlierSeq = await this.ports.store.takeOver();
-    await this.watch.reconcile(true);
+    await this.watch.takeOver();
     return earlierSeq;
   }
 

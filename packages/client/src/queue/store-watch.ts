@@ -27,12 +27,35 @@ interface Gone {
   readonly deadSeq: number;
 }
 
-/** What a look at the pending ones, or at the dead letters, has seen. */
+/** What a look at the pending ones, or at the dead letters, has seen: numbers. */
 interface Seen {
-  readonly headers: ReadonlyMap<number, MutationHeader>;
-  /** Numbers of what no longer reads. */
+  readonly seqs: ReadonlySet<number>;
+  /** Of what no longer reads. */
   readonly unreadable: ReadonlySet<number>;
 }
+
+interface PendingPage extends Seen {
+  /** All that is pending up to this number is known. */
+  readonly upToSeq: number;
+  readonly hasMore: boolean;
+  readonly retriedSeq: number;
+}
+
+/** Over when another one has overtaken it: what it has read counts no longer. */
+interface Look {
+  readonly isOver: boolean;
+}
+
+interface Comparison extends Look {
+  readonly isTakingOver: boolean;
+  readonly onPage: () => void;
+  isOver: boolean;
+}
+
+const WHOLE_LOOK: Look = { isOver: false };
+
+/** `overtaken`: it has made way for a look that sees everything, or the queue has ended. */
+type LookEnd = 'whole' | 'overtaken';
 
 /** A look that failed is taken again after this, in milliseconds. */
 const LOOK_DELAY_MS = 1_000;
@@ -47,7 +70,12 @@ export class StoreWatch {
   private seenSeq = 0;
   /** Looks into the store happen one after the other, so that mutations become known in their order. */
   private looking: Promise<void> = Promise.resolve();
-  private nextLook: Promise<void> | null = null;
+  private nextLook: Promise<unknown> | null = null;
+  /** Looks for taking over that wait their turn; the last that was asked for. */
+  private takeOverCount = 0;
+  private takingOver: Promise<LookEnd | null> = Promise.resolve(null);
+  /** Ends the comparison under way. */
+  private overtake: () => void = () => {};
   /** What left the store since the look under way began: it may have read it before, and must not bring it back. */
   private readonly gone: Map<string, Gone> = new Map();
   /** Stored by this tab behind others that it has not seen yet: the number of each, by id. */
@@ -84,12 +112,12 @@ export class StoreWatch {
   }
 
   /** Looks for what other tabs have stored, in order. Calls made while one waits its turn share it. */
-  catchUp(): Promise<void> {
+  async catchUp(): Promise<void> {
     this.nextLook ??= this.look(async () => {
       this.nextLook = null;
       await this.findPending(this.seenSeq);
     });
-    return this.nextLook;
+    await this.nextLook;
   }
 
   /** Like `catchUp`, for those who cannot wait: what goes wrong is reported, and tried again. */
@@ -102,33 +130,128 @@ export class StoreWatch {
 
   /**
    * Compares all that this tab believes with the store: a hint may have been missed. What no longer reads there is left
-   * alone, since the tab that delivers may know it too; one that takes over (`isTakingOver`) makes dead letters of it.
+   * alone, since the tab that delivers may know it too. A look for taking over sees all that this one would, and comes first.
+   * `onPage`: called when a page is known.
    */
-  reconcile(isTakingOver = false): Promise<void> {
-    return this.look(async () => {
-      // Only what was believed before the look: what becomes known meanwhile is newer than what it sees.
-      const believed = [...this.ports.engine.mutations.all()].map((entry) => ({
-        entry,
-        isDead: entry.phase.kind === 'failed',
-      }));
-      const pending = await this.findPending(0);
-      const deadLetters = await this.findDeadLetters();
-      for (const seq of this.unreadable.keys())
-        if (!pending.unreadable.has(seq) && !deadLetters.unreadable.has(seq)) this.unreadable.delete(seq);
-      const damaged: MutationHeader[] = [];
-      for (const { entry, isDead } of believed) {
-        const { id, seq } = entry.header;
-        const isStill = this.ports.engine.mutations.get(id) === entry && (entry.phase.kind === 'failed') === isDead;
-        const found = isDead ? deadLetters : pending;
-        if (!isStill || this.hasJustDied(entry) || found.headers.has(seq)) continue;
-        const header = pending.headers.get(seq);
-        if (found.unreadable.has(seq)) damaged.push(...(isDead ? [] : [entry.header]));
-        else if (header === undefined) await this.settleMissing(entry);
-        else this.revive(header);
-      }
-      if (isTakingOver && damaged.length > 0) await this.bury(damaged);
-      if (isTakingOver) await this.findLostParents();
+  async reconcile(onPage: () => void = () => {}): Promise<void> {
+    for (;;) {
+      if ((await this.look(() => this.compareAll(false, onPage))) !== 'overtaken') return;
+      if ((await this.takingOver.catch(() => 'failed')) === 'whole') return;
+    }
+  }
+
+  /**
+   * The same for a tab that takes over, which makes dead letters of what no longer reads. Resolves when the first page is
+   * known: delivery may begin, and the engine is told how far the rest is read. That goes on by itself, and again where it fails.
+   */
+  takeOver(): Promise<void> {
+    this.takeOverCount += 1;
+    this.overtake();
+    return new Promise((resolve, reject) => {
+      let mayDeliver = false;
+      const begin = (): void => {
+        mayDeliver = true;
+        resolve();
+      };
+      const taking = this.look(() => {
+        this.takeOverCount -= 1;
+        return this.compareAll(true, begin);
+      });
+      this.takingOver = taking;
+      taking.then(begin, (error: unknown) => {
+        if (mayDeliver) this.takeOverLater(error);
+        else reject(error);
+      });
     });
+  }
+
+  /** Delivery has begun, and the rest was not read. */
+  private takeOverLater(error: unknown): void {
+    this.ports.report(error);
+    this.ports.alarms.after(LOOK_DELAY_MS, () => {
+      this.takeOver().catch((again: unknown) => this.takeOverLater(again));
+    });
+  }
+
+  /** Ends at once when it is overtaken, whatever it still waits for. */
+  private compareAll(isTakingOver: boolean, onPage: () => void): Promise<LookEnd> {
+    const comparison = { isTakingOver, onPage, isOver: !isTakingOver && this.takeOverCount > 0 };
+    return new Promise((resolve, reject) => {
+      this.overtake = () => {
+        comparison.isOver = true;
+        resolve('overtaken');
+      };
+      this.compare(comparison).then(resolve, reject);
+    });
+  }
+
+  /** Dead letters come first, so that what is pending is known together with all that stands in its way. */
+  private async compare(comparison: Comparison): Promise<LookEnd> {
+    if (comparison.isOver) return 'overtaken';
+    const { isTakingOver, onPage } = comparison;
+    const { engine, dispatch } = this.ports;
+    // Only what was believed before the look: what becomes known meanwhile is newer than what it sees.
+    const believed = [...engine.mutations.all()].map((entry) => ({ entry, isDead: entry.phase.kind === 'failed' }));
+    const pending = believed.flatMap(({ entry, isDead }) => (isDead ? [] : [entry]));
+    pending.sort((left, right) => left.header.seq - right.header.seq);
+    if (isTakingOver) dispatch({ kind: 'reading', upToSeq: 0 });
+    const deadLetters = await this.findDeadLetters();
+    const missing = await this.compareDead(
+      believed.flatMap(({ entry, isDead }) => (isDead ? [entry] : [])),
+      deadLetters,
+    );
+    const unreadable = new Set(deadLetters.unreadable);
+    let comparedCount = 0;
+    const end = await this.findPending(0, comparison, async (page) => {
+      const onPageFrom = comparedCount;
+      while ((pending[comparedCount]?.header.seq ?? Number.NaN) <= page.upToSeq) comparedCount += 1;
+      await this.comparePending(pending.slice(onPageFrom, comparedCount), page, comparison);
+      if (comparison.isOver) return;
+      for (const seq of page.unreadable) unreadable.add(seq);
+      // One that was retried may go before others that were read long before it.
+      const isSure = page.upToSeq >= page.retriedSeq;
+      if (isTakingOver && isSure && page.hasMore) dispatch({ kind: 'reading', upToSeq: page.upToSeq });
+      if (page.hasMore) onPage();
+    });
+    if (end === 'overtaken') return end;
+    for (const entry of missing)
+      if (engine.mutations.deadLetters.has(entry)) await this.settleMissing(entry, comparison);
+    if (comparison.isOver) return 'overtaken';
+    for (const seq of this.unreadable.keys()) if (!unreadable.has(seq)) this.unreadable.delete(seq);
+    if (isTakingOver) {
+      await this.findLostParents();
+      dispatch({ kind: 'reading', upToSeq: null });
+    }
+    onPage();
+    return end;
+  }
+
+  /**
+   * Those that were believed dead. Says which are so no longer: retried, they are found among the pending ones, and until then
+   * what stands behind them waits; else they are gone.
+   */
+  private async compareDead(believed: readonly Entry[], found: Seen): Promise<readonly Entry[]> {
+    const isMissing = ({ header: { seq } }: Entry): boolean => !found.seqs.has(seq) && !found.unreadable.has(seq);
+    const missing = believed.filter((entry) => isMissing(entry) && !this.hasJustDied(entry));
+    const pending = await this.ports.store.pendingAt(missing.map(({ header }) => header.seq));
+    return missing.filter((entry, index) => {
+      const stored = pending[index] ?? null;
+      if (stored !== null && this.ports.engine.mutations.deadLetters.has(entry)) this.revive(stored.header);
+      return stored === null;
+    });
+  }
+
+  /** Those of one page that were believed pending: settled, damaged, or pending as before. */
+  private async comparePending(believed: readonly Entry[], page: Seen, comparison: Comparison): Promise<void> {
+    const damaged: MutationHeader[] = [];
+    for (const entry of believed) {
+      const { id, seq } = entry.header;
+      const isStill = this.ports.engine.mutations.get(id) === entry && entry.phase.kind !== 'failed';
+      if (!isStill || page.seqs.has(seq)) continue;
+      if (page.unreadable.has(seq)) damaged.push(entry.header);
+      else await this.settleMissing(entry, comparison);
+    }
+    if (comparison.isTakingOver && damaged.length > 0) await this.bury(damaged);
   }
 
   /** A parent that was disposed of after the tab that delivered had ended: its children are still pending. */
@@ -150,14 +273,14 @@ export class StoreWatch {
   }
 
   /** Compares the dead letters that this tab believes in with the store: what people do to them is done in any tab. */
-  lookAtDeadLetters(): Promise<void> {
-    return this.look(async () => {
+  async lookAtDeadLetters(): Promise<void> {
+    await this.look(async () => {
       const believed = [...this.ports.engine.mutations.deadLetters];
       const found = await this.findDeadLetters();
       const { mutations } = this.ports.engine;
       const missing = believed.filter(
         (entry) =>
-          !found.headers.has(entry.header.seq) && !found.unreadable.has(entry.header.seq) && !this.hasJustDied(entry),
+          !found.seqs.has(entry.header.seq) && !found.unreadable.has(entry.header.seq) && !this.hasJustDied(entry),
       );
       // Retried in another tab, it is pending again behind others that this tab has not seen.
       if (missing.length > 0) await this.findPending(this.seenSeq);
@@ -264,13 +387,19 @@ export class StoreWatch {
   }
 
   /** It is neither pending nor a dead letter in the store: another tab has confirmed it, or disposed of it. */
-  private async settleMissing(entry: Entry): Promise<void> {
+  private async settleMissing(entry: Entry, look: Look = WHOLE_LOOK): Promise<void> {
     const { store } = this.ports;
-    const { id } = entry.header;
+    const { id, seq } = entry.header;
+    // It may have died since the dead letters were read.
+    const deadLetter = entry.phase.kind === 'failed' ? null : await store.deadLetterAt(seq);
     const record = await store.completed(id);
     const [ending = null] = record === null ? await store.endings([id]) : [];
     // Retried while this was read: it is pending again, under a new number.
-    if (this.ports.engine.mutations.get(id) !== entry) return;
+    if (look.isOver || this.ports.engine.mutations.get(id) !== entry) return;
+    if (deadLetter !== null) {
+      if (entry.phase.kind !== 'failed') this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+      return;
+    }
     if (record !== null) {
       this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
       return;
@@ -279,33 +408,45 @@ export class StoreWatch {
     if (ending !== null) this.ports.discarded([id], ending);
   }
 
-  private look(into: () => Promise<void>): Promise<void> {
+  /** Null from a queue that has ended. */
+  private look<Result>(into: () => Promise<Result>): Promise<Result | null> {
     const looked = this.looking.then(async () => {
       this.gone.clear();
-      if (!this.ports.isClosed()) await into();
+      return this.ports.isClosed() ? null : into();
     });
-    this.looking = looked.catch(() => {});
+    this.looking = looked.then(
+      () => {},
+      () => {},
+    );
     return looked;
   }
 
-  private async findPending(afterSeq: number): Promise<Seen> {
-    const bySeq = new Map<number, MutationHeader>();
-    const unreadable = new Set<number>();
+  /** Tells of what is pending behind a number, page by page. */
+  private async findPending(
+    afterSeq: number,
+    look: Look = WHOLE_LOOK,
+    compare: (page: PendingPage) => Promise<void> = async () => {},
+  ): Promise<LookEnd> {
     // Read before the look: the last numbers may have been settled already, and then no header stands for them.
-    const lastSeq = await this.ports.store.readLastSeq();
+    const { lastSeq, retriedSeq } = await this.ports.store.readMarks();
     for (let from: number | null = afterSeq; from !== null; ) {
       const found: Found<MutationHeader> = await this.ports.store.pendingAfter(from);
-      this.reportUnreadable(found.unreadable, unreadable);
-      for (const header of found.records) bySeq.set(header.seq, header);
-      const foundSeq: number = found.records.at(-1)?.seq ?? from;
       const lostParentIds = await this.lostParentsOf(found.records);
+      if (look.isOver || this.ports.isClosed()) return 'overtaken';
+      const unreadable = new Set<number>();
+      this.reportUnreadable(found.unreadable, unreadable);
+      const foundSeq: number = found.records.at(-1)?.seq ?? from;
       const headers = found.records.filter(({ id, seq }) => seq > (this.gone.get(id)?.pendingSeq ?? 0));
       if (headers.length > 0) this.ports.dispatch({ kind: 'found', headers, deadLetters: [], lostParentIds });
       this.seenSeq = Math.max(this.seenSeq, foundSeq);
-      from = found.hasMore ? foundSeq : null;
+      const { hasMore } = found;
+      const upToSeq = hasMore ? foundSeq : Number.POSITIVE_INFINITY;
+      const seqs = new Set(found.records.map(({ seq }) => seq));
+      await compare({ seqs, unreadable, upToSeq, hasMore, retriedSeq });
+      from = hasMore ? foundSeq : null;
     }
     this.seenSeq = Math.max(this.seenSeq, lastSeq);
-    return { headers: bySeq, unreadable };
+    return 'whole';
   }
 
   /** Parents that were disposed of, while another tab, which had not heard of it, added what depends on them. */
@@ -319,12 +460,12 @@ export class StoreWatch {
   }
 
   private async findDeadLetters(): Promise<Seen> {
-    const bySeq = new Map<number, MutationHeader>();
+    const seqs = new Set<number>();
     const unreadable = new Set<number>();
     for (let from: number | null = 0; from !== null; ) {
       const found: Found<DeadLetter> = await this.ports.store.deadLettersAfter(from);
       this.reportUnreadable(found.unreadable, unreadable);
-      for (const { header } of found.records) bySeq.set(header.seq, header);
+      for (const { header } of found.records) seqs.add(header.seq);
       // Believed to be pending, or stored by this tab and not seen since: it has missed the verdict.
       const deadLetters = found.records.filter(({ header }) => header.seq > (this.gone.get(header.id)?.deadSeq ?? 0));
       const news = deadLetters.filter(({ header }) => {
@@ -339,7 +480,7 @@ export class StoreWatch {
       for (const deadLetter of news) this.ports.settled({ kind: 'failed', deadLetter });
       from = found.hasMore ? (found.records.at(-1)?.header.seq ?? null) : null;
     }
-    return { headers: bySeq, unreadable };
+    return { seqs, unreadable };
   }
 
   private noteGone(id: string, pendingSeq: number, deadSeq: number): void {

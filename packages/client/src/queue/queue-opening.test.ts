@@ -1,0 +1,217 @@
+import * as v from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { defineMutation } from '../mutation/definition.ts';
+import type { OpenStorage } from '../ports/storage.ts';
+import { createQueue } from './create-queue.ts';
+import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
+
+const PENDING = 'p/';
+
+/** A store whose pages of pending mutations come only when they are let, after the first `freeCount`. */
+class SlowPages {
+  isHolding = true;
+  /** So many reads of later pages fail. */
+  failCount = 0;
+  pageCount = 0;
+  private readonly freeCount: number;
+  private readonly device: TestDevice;
+  private releases: (() => void)[] = [];
+
+  constructor(device: TestDevice, freeCount: number) {
+    this.device = device;
+    this.freeCount = freeCount;
+  }
+
+  readonly open: OpenStorage = async (name) => {
+    const opened = await this.device.storage.open(name);
+    return {
+      ...opened,
+      scan: async (query) => {
+        const isLater = query.prefix === PENDING && query.after !== 'p/00000000000';
+        if (isLater) {
+          this.pageCount += 1;
+          if (this.failCount > 0) {
+            this.failCount -= 1;
+            throw new Error('This page does not come.');
+          }
+          if (this.isHolding && this.pageCount > this.freeCount)
+            await new Promise<void>((resolve) => this.releases.push(resolve));
+        }
+        return opened.scan(query);
+      },
+    };
+  };
+
+  async release(): Promise<void> {
+    this.isHolding = false;
+    for (const release of this.releases.splice(0)) release();
+    await this.device.clock.settle();
+  }
+}
+
+/** Leaves these in the store, unsent. */
+async function leave(device: TestDevice, work: (queue: TestQueue) => Promise<unknown>): Promise<void> {
+  await device.goOffline();
+  const queue = await device.open();
+  await work(queue);
+  await queue.close();
+  await device.goOnline();
+}
+
+const addAll = (ids: readonly string[]) => async (queue: TestQueue) => {
+  for (const [index, id] of ids.entries()) await queue.add(note(id, `${index}`));
+};
+
+describe('S3 · opening a long queue', () => {
+  test('S3 · delivery begins with the first page, and is ready when all is read', async () => {
+    const device = new TestDevice();
+    await leave(device, addAll(['a', 'b', 'c', 'd', 'a']));
+    const pages = new SlowPages(device, 0);
+    const queue = device.create({ storage: pages.open, readPageCount: 2 });
+    await device.clock.settle();
+
+    expect(device.server.effects).toEqual(['id-2', 'id-3']);
+    expect(queue.getSnapshot()).toMatchObject({ isReady: false, isLeader: true });
+    let isAnswered = false;
+    const status = queue.getStatus().then((answer) => {
+      isAnswered = true;
+      return answer;
+    });
+    const verdict = queue.settled('id-6');
+    await device.clock.settle();
+    expect(isAnswered).toBe(false);
+
+    await pages.release();
+
+    expect(device.server.effects).toEqual(['id-2', 'id-3', 'id-4', 'id-5', 'id-6']);
+    expect((await status).counts).toMatchObject({ pending: 0, completed: 5 });
+    expect(await verdict).toMatchObject({ status: 'completed', id: 'id-6' });
+    expect(queue.getSnapshot()).toMatchObject({ isReady: true, pendingCount: 0 });
+  });
+
+  test('S3 · what is added while the rest is read comes behind all of it', async () => {
+    const device = new TestDevice();
+    await leave(device, addAll(['a', 'b', 'a', 'c']));
+    const pages = new SlowPages(device, 0);
+    const queue = device.create({ storage: pages.open, readPageCount: 1 });
+    await device.clock.settle();
+    const adding = queue.add(note('a', 'newest'));
+    await device.clock.settle();
+    expect(device.server.effects).toEqual(['id-2']);
+
+    await pages.release();
+    const { id } = await adding;
+    await device.clock.settle();
+
+    expect(device.server.effects).toEqual(['id-2', 'id-3', 'id-4', 'id-5', id]);
+  });
+
+  test('P12 · a server that is told what is settled is never told of what is not read yet', async () => {
+    const device = new TestDevice();
+    await leave(device, addAll(['a', 'b', 'c']));
+    const pages = new SlowPages(device, 1);
+    device.create({ storage: pages.open, readPageCount: 1 });
+    await device.clock.settle();
+    await pages.release();
+
+    const floors = device.server.requests.map(({ request }) => request.acknowledgedFloor);
+    expect(floors.length).toBe(3);
+    expect(floors.filter((floor, index) => floor > index)).toEqual([]);
+  });
+
+  test('Q7 · one that was retried into its old place is waited for, wherever it is stored', async () => {
+    const device = new TestDevice();
+    const hold = defineMutation({
+      type: 'row.save',
+      payload: v.object({ id: v.string() }),
+      operation: 'update',
+      entity: ({ id }) => ({ table: 'rows', id }),
+      onDeadLetter: 'hold',
+    });
+    const before = await device.openWith([hold]);
+    device.server.judge = () => 'rejected';
+    const first = await before.add({ type: 'row.save', payload: { id: 'a' } });
+    await device.clock.settle();
+    await device.goOffline();
+    const behind = await before.add({ type: 'row.save', payload: { id: 'a' } });
+    const other = await before.add({ type: 'row.save', payload: { id: 'b' } });
+    await before.retry(first.id);
+    await before.close();
+    await device.goOnline();
+    const pages = new SlowPages(device, 0);
+    device.server.requests.length = 0;
+    const queue = createQueue({ ...device.ports, storage: pages.open, mutations: [hold], readPageCount: 1 });
+    await device.clock.settle();
+    expect(device.server.effects).toEqual([]);
+
+    await pages.release();
+
+    await queue.ready;
+    expect(device.server.effects.filter((id) => id !== other.id)).toEqual([first.id, behind.id]);
+  });
+
+  test('Q19 · a tab that takes over sends what it has seen again in the store, and nothing that is settled', async () => {
+    const device = new TestDevice();
+    const leader = await device.open();
+    const pages = new SlowPages(device, 0);
+    pages.isHolding = false;
+    const next = await device.open({ storage: pages.open, readPageCount: 1 });
+    await device.goOffline();
+    for (const id of ['a', 'b', 'c', 'd']) await leader.add(note(id));
+    await device.clock.settle();
+    expect(next.getSnapshot().pendingCount).toBe(4);
+    await leader.cancel('id-3');
+    await device.goOnline();
+    pages.isHolding = true;
+    device.server.requests.length = 0;
+    device.server.effects.length = 0;
+
+    await leader.close();
+    await device.clock.settle();
+    await pages.release();
+
+    expect(next.getSnapshot()).toMatchObject({ isLeader: true, pendingCount: 0 });
+    expect(device.server.effects).not.toContain('id-3');
+  });
+
+  test('S12 · a page that does not come is read again, and what is known goes meanwhile', async () => {
+    const device = new TestDevice();
+    await leave(device, addAll(['a', 'b', 'c']));
+    const pages = new SlowPages(device, 0);
+    const queue = device.create({ storage: pages.open, readPageCount: 1 });
+    const errors: string[] = [];
+    queue.onError(({ message }) => errors.push(message));
+    await device.clock.settle();
+    expect(device.server.effects).toEqual(['id-2']);
+
+    pages.failCount = 1;
+    await pages.release();
+    expect(errors).toEqual(['This page does not come.']);
+    expect(device.server.effects).toEqual(['id-2', 'id-3']);
+    await queue.ready;
+    await device.clock.pass(1_000);
+
+    expect(device.server.effects).toEqual(['id-2', 'id-3', 'id-4']);
+  });
+
+  test('Q19 · closed while it still reads, it ends, and the next run goes on', async () => {
+    const device = new TestDevice();
+    await leave(device, addAll(['a', 'b', 'c']));
+    const pages = new SlowPages(device, 0);
+    const queue = device.create({ storage: pages.open, readPageCount: 1 });
+    queue.ready.catch(() => {});
+    await device.clock.settle();
+    const closing = queue.close();
+    await pages.release();
+    await closing;
+    expect(device.server.effects).toEqual(['id-2']);
+
+    await device.open({ readPageCount: 1 });
+    expect(device.server.effects).toEqual(['id-2', 'id-3', 'id-4']);
+  });
+
+  test('S3 · a page size that is none is refused', () => {
+    const device = new TestDevice();
+    expect(() => device.create({ readPageCount: 0.5 })).toThrow('`readPageCount` must be a whole number above 0');
+  });
+});
