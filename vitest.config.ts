@@ -40,6 +40,8 @@ export default defineConfig(async () => {
           plugins: [react()],
           resolve,
           optimizeDeps: {
+            // It finds its .wasm file beside itself.
+            exclude: ['@sqlite.org/sqlite-wasm'],
             include: ['react', 'react-dom', 'react-dom/client', 'react/jsx-dev-runtime', '@testing-library/react'],
           },
           test: {

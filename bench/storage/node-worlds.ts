@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { aesGcmKey, memoryStorage, type OpenKeys, type SqliteDriver, sqliteStorage } from 'holdfast';
+import { DatabaseSync } from 'node:sqlite';
+import { aesGcmKey, memoryStorage, nodeSqliteDriver, type OpenKeys, sqliteStorage } from 'holdfast';
 import type { RawStore, World } from './measure-store.ts';
 
 /** SQLite in files of a folder of its own; `end` removes it. */
@@ -19,7 +19,7 @@ export function sqliteWorld(): { readonly world: World; readonly end: () => void
     name: 'sqlite',
     openRaw: async (name) => rawSqlite(pathOf(name)),
     // The queue has one store, whatever it calls it.
-    storage: (name) => sqliteStorage({ open: () => driver(pathOf(name)) }),
+    storage: (name) => sqliteStorage({ open: () => nodeSqliteDriver(new DatabaseSync(pathOf(name))) }),
     keys: memoryKeys,
     bytes: bytesOf,
     nowMs: () => performance.now(),
@@ -56,22 +56,6 @@ export function memoryWorld(): World {
         : ((await (await stores.get(name)?.('bench'))?.estimate())?.usedBytes ?? Number.NaN),
     nowMs: () => performance.now(),
     heapBytes,
-  };
-}
-
-function driver(path: string): SqliteDriver {
-  const database = new DatabaseSync(path);
-  const statements = new Map<string, StatementSync>();
-  return {
-    query: (sql, parameters) => {
-      let statement = statements.get(sql);
-      if (statement === undefined) {
-        statement = database.prepare(sql);
-        statements.set(sql, statement);
-      }
-      return statement.all(...parameters) as Record<string, unknown>[];
-    },
-    close: () => database.close(),
   };
 }
 

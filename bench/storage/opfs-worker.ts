@@ -1,4 +1,4 @@
 // Runs in the worker that keeps the log.
-import { serveOpfsStorage } from 'holdfast/opfs-worker';
+import { opfsStorage, serveStorage } from 'holdfast';
 
-serveOpfsStorage();
+serveStorage(opfsStorage());

@@ -1,5 +1,5 @@
 // Runs in the page: the same measurements, on IndexedDB and on OPFS, both beside raw IndexedDB.
-import { browserKeys, indexedDbStorage, type OpenStorage, opfsStorage } from 'holdfast';
+import { browserKeys, indexedDbStorage, type OpenStorage, workerStorage } from 'holdfast';
 import { measureStore, type RawStore, type World } from './measure-store.ts';
 import type { Measurement } from './measurement.ts';
 
@@ -11,7 +11,7 @@ declare global {
 
 const openers: Readonly<Record<'indexeddb' | 'opfs', OpenStorage>> = {
   indexeddb: indexedDbStorage(),
-  opfs: opfsStorage({ worker: () => new Worker('/opfs-worker.js', { type: 'module' }) }),
+  opfs: workerStorage({ worker: () => new Worker('/opfs-worker.js', { type: 'module' }) }),
 };
 
 const worldOf = (name: 'indexeddb' | 'opfs'): World => ({

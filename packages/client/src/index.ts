@@ -163,9 +163,24 @@ export type {
 export { browserKeys, type BrowserKeys, type BrowserKeysOptions } from './storage/browser-keys.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { memoryStorage } from './storage/memory-storage.ts';
-export { type OpfsOptions, opfsStorage } from './storage/opfs/browser-opfs-storage.ts';
+export { opfsStorage } from './storage/opfs/browser-opfs-storage.ts';
+export {
+  type BetterSqlite3Database,
+  betterSqlite3Driver,
+  type BetterSqlite3Statement,
+  type ExpoSqliteDatabase,
+  expoSqliteDriver,
+  type NodeSqliteDatabase,
+  nodeSqliteDriver,
+  type OpSqliteDatabase,
+  opSqliteDriver,
+  type SqliteWasmDatabase,
+  sqliteWasmDriver,
+} from './storage/sqlite-drivers.ts';
 export { type SqliteDriver, type SqliteOptions, sqliteStorage, type SqliteValue } from './storage/sqlite-storage.ts';
 export { aesGcmKey } from './storage/system-aes-gcm.ts';
+export { serveStorage } from './storage/worker/browser-serve-storage.ts';
+export { workerStorage, type WorkerStorageOptions } from './storage/worker/browser-worker-storage.ts';
 export { browserTabs } from './tabs/browser-tabs.ts';
 export type { DebugOption, LogCategory, LogData, LogEntry } from './telemetry/debug-log.ts';
 export { soloTabs } from './tabs/solo-tabs.ts';

@@ -3,20 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, test } from 'vitest';
+import { nodeSqliteDriver } from './sqlite-drivers.ts';
 import { type SqliteDriver, sqliteStorage } from './sqlite-storage.ts';
 import { storageContract } from './storage-contract.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-sqlite-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function nodeSqlite(path: string): SqliteDriver {
-  const database = new DatabaseSync(path);
-  return {
-    query: (sql, parameters) => database.prepare(sql).all(...parameters) as Record<string, unknown>[],
-    close: () => database.close(),
-  };
-}
-
+const nodeSqlite = (path: string): SqliteDriver => nodeSqliteDriver(new DatabaseSync(path));
 const open = (name: string): SqliteDriver => nodeSqlite(join(folder, `${encodeURIComponent(name)}.db`));
 
 describe.each(['strict', 'relaxed'] as const)('node:sqlite, %s', (durability) => {

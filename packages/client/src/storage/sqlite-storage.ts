@@ -7,8 +7,8 @@ import { systemClock } from '../ports/system-clock.ts';
 export type SqliteValue = string | number | null;
 
 /**
- * One connection to one SQLite database, whichever engine it is: `node:sqlite`, `better-sqlite3`, `expo-sqlite`,
- * `op-sqlite` and `@sqlite.org/sqlite-wasm` each fit it in a few lines (docs/storage-adapters.md). Both kinds of answer will do,
+ * One connection to one SQLite database, whichever engine it is: `nodeSqliteDriver`, `betterSqlite3Driver`,
+ * `expoSqliteDriver`, `opSqliteDriver` and `sqliteWasmDriver` make one of what an app has opened. Both kinds of answer will do,
  * at once or by promise. What goes wrong throws or rejects with the engine's own error.
  */
 export interface SqliteDriver {
@@ -205,16 +205,25 @@ async function step<Result>(work: () => Promise<Result>): Promise<Result> {
   }
 }
 
-const isFull = (error: unknown): boolean => isResult(error, 13, 'SQLITE_FULL');
-const isBusy = (error: unknown): boolean => isResult(error, 5, 'SQLITE_BUSY');
+const isFull = (error: unknown): boolean => isResult(error, 13, 'SQLITE_FULL', 'database or disk is full');
+const isBusy = (error: unknown): boolean => isResult(error, 5, 'SQLITE_BUSY', 'database is locked');
 
-/** By SQLite's number (https://sqlite.org/rescode.html), whose lowest byte is the primary code, or by its name: engines differ. */
-function isResult(error: unknown, primary: number, name: string): boolean {
+/**
+ * By SQLite's number (https://sqlite.org/rescode.html), whose lowest byte is the primary code, by its name, or by SQLite's words for
+ * it: engines differ in what they tell.
+ */
+function isResult(error: unknown, primary: number, name: string, words: string): boolean {
   if (typeof error !== 'object' || error === null) return false;
-  const { errcode, code, resultCode }: { errcode?: unknown; code?: unknown; resultCode?: unknown } = error;
+  const {
+    errcode,
+    code,
+    resultCode,
+    message,
+  }: Partial<Record<'errcode' | 'code' | 'resultCode' | 'message', unknown>> = error;
   return (
     [errcode, resultCode].some((value) => typeof value === 'number' && (value & 0xff) === primary) ||
-    (typeof code === 'string' && code.startsWith(name))
+    (typeof code === 'string' && code.startsWith(name)) ||
+    (typeof message === 'string' && message.includes(words))
   );
 }
 

@@ -1,77 +1,58 @@
-import { HoldfastError } from '../../mutation/holdfast-error.ts';
+import { HoldfastError, toHoldfastError } from '../../mutation/holdfast-error.ts';
 import type { CommitResult, Entry, OpenStorage, ScanQuery, Storage, StorageBatch } from '../../ports/storage.ts';
-import type { FromWorker, LogAnswer, LogCall, ToWorker } from './log-message.ts';
-
-export interface OpfsOptions {
-  /**
-   * Starts the worker that keeps the log: a module whose only work is `serveOpfsStorage()` of `holdfast/opfs-worker`. Each
-   * store that is opened has a worker of its own.
-   */
-  readonly worker: () => Worker;
-}
-
-/** Longest wait for the worker to open the log, in milliseconds: its script may not load. */
-const OPEN_TIMEOUT_MS = 15_000;
+import { hasLogFiles } from './browser-log-files.ts';
+import { LogHold } from './browser-log-hold.ts';
+import type { RecordLog } from './record-log.ts';
 
 /**
- * Keeps records in an append-only log in the browser's private file system (OPFS), one log a name. Calls made together share
- * one write; a commit resolves when it has been flushed. Tabs share a log in turns: each takes the files while it works, and
- * lets another have them. Rejects with `STORAGE_UNAVAILABLE` where the platform has no such files.
+ * Keeps records in an append-only log in the browser's private file system (OPFS), one log a name. Works in a worker only: a
+ * page has it by `workerStorage`. Calls made together share one write; a commit resolves when it has been flushed. Tabs share
+ * a log in turns. Rejects with `STORAGE_UNAVAILABLE` where the platform has no such files.
  */
-export function opfsStorage({ worker }: OpfsOptions): OpenStorage {
+export function opfsStorage(): OpenStorage {
   return async (name) => {
-    const storage = new OpfsStorage(name, worker);
-    await storage.start();
-    return storage;
+    if (!hasLogFiles()) throw unavailable(null);
+    const hold = new LogHold(name);
+    try {
+      await hold.with(() => {});
+    } catch (error) {
+      hold.close();
+      throw error instanceof HoldfastError ? error : unavailable(error);
+    }
+    return new OpfsStorage(hold);
   };
 }
 
+/** What was asked for, and waits for the next turn. */
 interface Waiting {
-  readonly call: LogCall;
-  readonly resolve: (value: unknown) => void;
+  /** Null for one that only reads. */
+  readonly batch: StorageBatch | null;
+  /** With what became of the batch. */
+  readonly finish: (log: RecordLog, result: CommitResult | null) => void;
   readonly reject: (error: HoldfastError) => void;
 }
 
-/** The page's end. One group of calls is with the worker; what comes meanwhile is the next group. */
 class OpfsStorage implements Storage {
   readonly durability = 'strict';
-  private readonly name: string;
-  private readonly startWorker: () => Worker;
-  private worker: Promise<Worker> | null = null;
-  private rejectAnswers: (error: HoldfastError) => void = () => {};
+  private readonly hold: LogHold;
   private waiting: Waiting[] = [];
   private turn: Promise<void> | null = null;
   private isClosed = false;
-  private readonly stopWatching = new AbortController();
 
-  constructor(name: string, startWorker: () => Worker) {
-    this.name = name;
-    this.startWorker = startWorker;
-    if (typeof window === 'undefined') return;
-    const rest = (): void => void this.worker?.then((worker) => tell(worker, { kind: 'rest' })).catch(() => {});
-    window.addEventListener('pagehide', rest, { signal: this.stopWatching.signal });
-    document.addEventListener('freeze', rest, { signal: this.stopWatching.signal });
-  }
-
-  /** The worker, started anew when the last one has died. */
-  start(): Promise<Worker> {
-    this.worker ??= openWorker(this.startWorker, this.name, () => this.onDeath()).catch((error: unknown) => {
-      this.worker = null;
-      throw error;
-    });
-    return this.worker;
+  constructor(hold: LogHold) {
+    this.hold = hold;
   }
 
   commit(batch: StorageBatch): Promise<CommitResult> {
-    return this.ask({ kind: 'commit', batch });
+    return this.ask(batch, (_, result) => result ?? { kind: 'committed' });
   }
 
   read(keys: readonly string[]): Promise<readonly (string | null)[]> {
-    return this.ask({ kind: 'read', keys });
+    return this.ask(null, (log) => log.values(keys));
   }
 
   scan(query: ScanQuery): Promise<readonly Entry[]> {
-    return this.ask({ kind: 'scan', query });
+    return this.ask(null, (log) => log.scan(query));
   }
 
   async estimate(): ReturnType<Storage['estimate']> {
@@ -84,27 +65,18 @@ class OpfsStorage implements Storage {
   }
 
   async close(): Promise<void> {
-    if (this.isClosed) return;
     this.isClosed = true;
-    this.stopWatching.abort();
     await this.turn;
-    const worker = await this.worker?.catch(() => null);
-    this.worker = null;
-    if (worker === null || worker === undefined) return;
-    await new Promise<void>((resolve) => {
-      listen(worker, (message) => {
-        if (message.kind === 'closed') resolve();
-      });
-      worker.onerror = () => resolve();
-      tell(worker, { kind: 'close' });
-    });
-    worker.terminate();
+    this.hold.close();
   }
 
-  private ask<Value>(call: LogCall): Promise<Value> {
-    if (this.isClosed) return Promise.reject(failed('Not done: the store is closed.', null));
-    return new Promise<Value>((resolve, reject) => {
-      this.waiting.push({ call, resolve: (value) => resolve(value as Value), reject });
+  private ask<Value>(
+    batch: StorageBatch | null,
+    take: (log: RecordLog, result: CommitResult | null) => Value,
+  ): Promise<Value> {
+    if (this.isClosed) return Promise.reject(closed());
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ batch, finish: (log, result) => resolve(take(log, result)), reject });
       this.turn ??= this.takeTurns();
     });
   }
@@ -113,98 +85,61 @@ class OpfsStorage implements Storage {
     // Calls made together go together.
     await Promise.resolve();
     while (this.waiting.length > 0) {
-      const asked = this.waiting;
+      const group = this.waiting;
       this.waiting = [];
       try {
-        const worker = await this.start();
-        const answers = await this.answersOf(worker, asked);
-        asked.forEach(({ resolve, reject }, index) => {
-          const answer = answers[index];
-          if (answer?.kind === 'done') resolve(answer.value);
-          else reject(answer === undefined ? failed('No answer.', null) : new HoldfastError(answer.error));
-        });
+        await this.hold.with((log) => run(log, group));
       } catch (error) {
-        const known = error instanceof HoldfastError ? error : failed('The worker of the store failed.', error);
-        for (const { reject } of asked) reject(known);
+        for (const { reject } of group) reject(toHoldfastError(error));
       }
     }
     // At once: who has just been answered may ask again before anything else happens.
     this.turn = null;
   }
-
-  private answersOf(worker: Worker, asked: readonly Waiting[]): Promise<readonly LogAnswer[]> {
-    return new Promise((resolve, reject) => {
-      this.rejectAnswers = reject;
-      listen(worker, (message) => {
-        if (message.kind === 'answers') resolve(message.answers);
-      });
-      tell(worker, { kind: 'run', calls: asked.map(({ call }) => call) });
-    });
-  }
-
-  private onDeath(): void {
-    this.worker = null;
-    this.rejectAnswers(failed('The worker of the store ended; whether this was stored is not known.', null));
-  }
 }
 
-function openWorker(start: () => Worker, name: string, onDeath: () => void): Promise<Worker> {
-  return new Promise((resolve, reject) => {
-    let worker: Worker;
-    try {
-      worker = start();
-    } catch (cause) {
-      reject(unavailable(cause));
-      return;
+/** What is written is written first, all of it at once; what is read sees it. */
+function run(log: RecordLog, group: readonly Waiting[]): void {
+  const writing = group.flatMap(({ batch, ...rest }) => (batch === null ? [] : [{ batch, ...rest }]));
+  try {
+    const results = log.commit(writing.map(({ batch }) => batch));
+    writing.forEach(({ finish }, index) => finish(log, results[index] ?? null));
+  } catch (error) {
+    if (toHoldfastError(error).code !== 'STORAGE_FULL') throw error;
+    // What frees room, or is small, shall not wait for what is large.
+    for (const { batch, finish, reject } of writing) {
+      try {
+        finish(log, log.commit([batch])[0] ?? null);
+      } catch (cause) {
+        reject(toHoldfastError(cause));
+      }
     }
-    const refuse = (error: HoldfastError): void => {
-      clearTimeout(timer);
-      worker.terminate();
-      reject(error);
-    };
-    const timer = setTimeout(() => refuse(unavailable(null)), OPEN_TIMEOUT_MS);
-    worker.onerror = (event) => {
-      event.preventDefault();
-      refuse(unavailable(event.message));
-    };
-    listen(worker, (message) => {
-      if (message.kind === 'notOpened') refuse(new HoldfastError(message.error));
-      if (message.kind !== 'opened') return;
-      clearTimeout(timer);
-      worker.onerror = (event) => {
-        event.preventDefault();
-        worker.terminate();
-        onDeath();
-      };
-      resolve(worker);
-    });
-    tell(worker, { kind: 'open', name });
-  });
+  }
+  for (const { batch, finish } of group) if (batch === null) finish(log, null);
+  if (!log.wantsCompaction) return;
+  try {
+    log.compact();
+  } catch {
+    // The log goes on as it is, and tries again when it has grown.
+  }
 }
 
-function listen(worker: Worker, listener: (message: FromWorker) => void): void {
-  // From our own worker.
-  worker.onmessage = ({ data }: MessageEvent<FromWorker>) => listener(data);
-}
-
-function tell(worker: Worker, message: ToWorker): void {
-  worker.postMessage(message);
-}
-
-function failed(message: string, cause: unknown): HoldfastError {
+function closed(): HoldfastError {
   return new HoldfastError({
     code: 'STORAGE_FAILED',
-    message,
-    hint: 'Try again; if it lasts, reload.',
-    cause: cause ?? undefined,
+    message: 'Not done: the store is closed.',
+    hint: 'Open the store again, or use the queue of the current login.',
   });
 }
 
 function unavailable(cause: unknown): HoldfastError {
   return new HoldfastError({
     code: 'STORAGE_UNAVAILABLE',
-    message: 'The worker that keeps the records did not start.',
-    hint: 'Check that the script of `opfsStorage({ worker })` loads, and calls `serveOpfsStorage()`.',
+    message:
+      cause === null
+        ? 'There are no files here to keep records in: this is no worker, or the browser has none.'
+        : `The browser could not open its files (${cause instanceof Error ? cause.message : 'unknown'}).`,
+    hint: 'Open it in a worker (`serveStorage(opfsStorage())`), and `indexedDbStorage()` where there is no OPFS.',
     cause: cause ?? undefined,
   });
 }

@@ -1,16 +1,17 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Change, Storage } from '../../ports/storage.ts';
 import { storageContract } from '../storage-contract.ts';
+import { workerStorage } from '../worker/browser-worker-storage.ts';
 import { opfsStorage } from './browser-opfs-storage.ts';
 
 const run = Math.random().toString(36).slice(2);
 const workers: Worker[] = [];
 const startWorker = (): Worker => {
-  const worker = new Worker(new URL('./testing-log/worker.ts', import.meta.url), { type: 'module' });
+  const worker = new Worker(new URL('../worker/testing-worker/opfs.ts', import.meta.url), { type: 'module' });
   workers.push(worker);
   return worker;
 };
-const open = opfsStorage({ worker: startWorker });
+const open = workerStorage({ worker: startWorker });
 const put = (key: string, value: string): Change => ({ kind: 'put', key, value });
 
 let nameCount = 0;
@@ -125,10 +126,14 @@ describe('OPFS, when things are not as they should be', () => {
   });
 
   test('S1 · a worker whose script does not load rejects with STORAGE_UNAVAILABLE', async () => {
-    const broken = opfsStorage({ worker: () => new Worker('data:text/javascript,throw new Error("no")') });
+    const broken = workerStorage({ worker: () => new Worker('data:text/javascript,throw new Error("no")') });
 
     await expect(broken(newName())).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
   });
+});
+
+test('S2 · a page has no such files, and says so', async () => {
+  await expect(opfsStorage()(newName())).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
 });
 
 async function folderOf(name: string): Promise<FileSystemDirectoryHandle> {

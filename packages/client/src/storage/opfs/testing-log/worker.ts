@@ -1,3 +1,0 @@
-import { serveOpfsStorage } from '../browser-log-worker.ts';
-
-serveOpfsStorage();

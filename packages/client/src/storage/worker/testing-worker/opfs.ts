@@ -1,0 +1,4 @@
+import { opfsStorage } from '../../opfs/browser-opfs-storage.ts';
+import { serveStorage } from '../browser-serve-storage.ts';
+
+serveStorage(opfsStorage());
