@@ -17,7 +17,15 @@ export async function killNode(
   const server = await KillsServer.start(dice);
   const devices = await nodeDevices();
   try {
-    const plan = { killCount, killsPerDevice: 25, openingMsMax: 150, workingMsMax: 100, silenceMsMax: 60_000, isHasty };
+    const plan = {
+      killCount,
+      killsPerDevice: 25,
+      openingMsMax: 150,
+      toldCountMax: 120,
+      workingMsMax: 10,
+      silenceMsMax: 60_000,
+      isHasty,
+    };
     return await killDevices(plan, server, dice, devices.open, progress);
   } finally {
     devices.end();
@@ -30,7 +38,14 @@ export async function killChromium(killCount: number, seed: number, progress?: P
   const dice = new Dice(seed);
   const server = await KillsServer.start(dice);
   try {
-    const plan = { killCount, killsPerDevice: 10, openingMsMax: 1_500, workingMsMax: 400, silenceMsMax: 60_000 };
+    const plan = {
+      killCount,
+      killsPerDevice: 10,
+      openingMsMax: 1_500,
+      toldCountMax: 200,
+      workingMsMax: 50,
+      silenceMsMax: 60_000,
+    };
     return await killDevices(plan, server, dice, await chromiumDevices(server), progress);
   } finally {
     await server.close();
