@@ -194,6 +194,39 @@ describe('what becomes of an edit whose row was changed meanwhile', () => {
     await other.close();
   });
 
+  test('C1 · a conflict that was decided while its record was written again is not told any more', async () => {
+    const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
+    let isUnheard = true;
+    const storage: OpenStorage = async (name) => {
+      const opened = await device.storage.open(name);
+      return {
+        ...opened,
+        commit: async (batch) => {
+          const result = await opened.commit(batch);
+          const isConflict = batch.changes.some(
+            (change) => change.kind === 'put' && change.value.includes('detectedAtMs'),
+          );
+          if (!isConflict || !isUnheard) return result;
+          isUnheard = false;
+          throw new Error('The disk said nothing.');
+        },
+      };
+    };
+    const queue = await device.openWith(edits('merge'), { storage });
+    const asked: string[] = [];
+    queue.on('conflict', ({ id }) => asked.push(id));
+    const { id, settled } = await queue.add(edit('mine'));
+    await device.clock.settle();
+    expect(isUnheard).toBe(false);
+
+    expect(await queue.resolveConflict(id, 'mine', { actor: 'ana' })).toBe(true);
+    await device.clock.pass(5_000);
+
+    expect(await settled).toMatchObject({ status: 'completed' });
+    expect(asked).toEqual([]);
+    await queue.close();
+  });
+
   test('C1 · whoever looks at a conflict that another tab has decided, unheard, finds that out', async () => {
     const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
     const leader = await device.openWith(edits('merge'));

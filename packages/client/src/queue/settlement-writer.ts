@@ -80,7 +80,8 @@ export class SettlementWriter {
       this.ports.dispatch({ kind: 'settlementsStored', seqs: settledSeqs(settlements) });
       const headers = settlements.flatMap((settlement) => (settlement.kind === 'rebased' ? [settlement.header] : []));
       if (headers.length > 0) this.ports.dispatch({ kind: 'headersStored', headers });
-      for (const settlement of settlements) if (isOwn(settlement)) this.ports.settled(settlement);
+      for (const settlement of settlements)
+        if (isOwn(settlement) && this.ports.watch.isNews(settlement)) this.ports.settled(settlement);
     } catch (error) {
       this.unstored = [...settlements, ...this.unstored];
       this.hasFailed = true;

@@ -312,12 +312,14 @@ export class StoreWatch {
     this.ports.dispatch({ kind: 'settledElsewhere', settlements });
     for (const settlement of settlements) {
       if (settlement.kind === 'failed') this.untold.delete(settlement.deadLetter.header.id);
-      if (settlement.kind !== 'rebased' || this.isStill(settlement.header)) this.ports.settled(settlement);
+      if (this.isNews(settlement)) this.ports.settled(settlement);
     }
   }
 
-  /** Word of what stood in the store may come when it has been rewritten since, or has ended. */
-  private isStill({ id, seq, revision }: MutationHeader): boolean {
+  /** Word of what was rewritten may come when it has been rewritten once more since, or has ended. */
+  isNews(settlement: Settlement): boolean {
+    if (settlement.kind !== 'rebased') return true;
+    const { id, seq, revision } = settlement.header;
     const entry = this.ports.engine.mutations.get(id);
     return entry === undefined ? seq > this.seenSeq : entry.header.revision === revision;
   }
