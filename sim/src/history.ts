@@ -203,7 +203,8 @@ export class History {
       made.toldFailedStep ?? 0,
       // The value that was filled in may be gone again, and the server know it already.
       made.slotOf === null ? 0 : (made.sentStep ?? 0),
-      ...places.flatMap(({ invokedStep, acknowledgedStep }) => [invokedStep, acknowledgedStep ?? 0]),
+      // Nobody heard when that was stored: perhaps after what is lost.
+      ...places.map(({ acknowledgedStep }) => acknowledgedStep ?? Number.POSITIVE_INFINITY),
       ...this.edits.of(made).map(({ invokedStep, answeredStep }) => answeredStep ?? invokedStep),
     );
   }

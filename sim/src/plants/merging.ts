@@ -5,8 +5,9 @@ export const MERGING_PLANTS: readonly Plant[] = [
   {
     name: 'merged-into-what-was-sent',
     file: `${CLIENT}/engine/engine.ts`,
-    find: 'return this.canCancel(entry.header.id) && entry.amendId === null;',
-    replace: "return this.isLeader && entry.phase.kind === 'waiting' && entry.amendId === null;",
+    find: 'return this.canCancel(id) && entry.amendId === null && !this.mutations.isBeingRewritten(seq);',
+    replace:
+      "return this.isLeader && entry.phase.kind === 'waiting' && entry.amendId === null && seq > 0 && id !== '';",
     suffering:
       'An edit is merged into one that the server has already: it is refused as another use of the same id, and lost.',
   },
