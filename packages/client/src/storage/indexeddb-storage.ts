@@ -65,36 +65,26 @@ class Connection implements Storage {
   }
 
   async commit({ expect, changes }: StorageBatch): Promise<CommitResult> {
-    return this.within('readwrite', (store, resolve) => {
-      let leftCount = expect.length;
-      const write = (): void => {
-        for (const change of changes) {
-          if (change.kind === 'put') store.put(change.value, change.key);
-          else store.delete(change.key);
-        }
-        resolve({ kind: 'committed' });
-      };
-      if (leftCount === 0) write();
+    return this.within<CommitResult>('readwrite', (store, end) => {
+      end.with({ kind: 'committed' });
+      // All is asked for at once, the reads first: waiting for them costs as much as the rest. What does not hold undoes it all.
       for (const { key, value } of expect) {
         const request: IDBRequest<unknown> = store.get(key);
         request.onsuccess = () => {
           const actual = textOf(request.result);
-          if (leftCount < 0) return;
-          if (actual !== value) {
-            leftCount = -1;
-            resolve({ kind: 'mismatch', key, actual });
-            return;
-          }
-          leftCount -= 1;
-          if (leftCount === 0) write();
+          if (actual !== value) end.without({ kind: 'mismatch', key, actual });
         };
+      }
+      for (const change of changes) {
+        if (change.kind === 'put') store.put(change.value, change.key);
+        else store.delete(change.key);
       }
     });
   }
 
   async read(keys: readonly string[]): Promise<readonly (string | null)[]> {
     if (keys.length === 0) return [];
-    return this.within('readonly', (store, resolve) => {
+    return this.within<readonly (string | null)[]>('readonly', (store, end) => {
       const values: (string | null)[] = [];
       keys.forEach((key, index) => {
         const request: IDBRequest<unknown> = store.get(key);
@@ -102,15 +92,15 @@ class Connection implements Storage {
           values[index] = textOf(request.result);
         };
       });
-      resolve(values);
+      end.with(values);
     });
   }
 
   async scan({ prefix, after, limit }: { prefix: string; after?: string; limit: number }): Promise<readonly Entry[]> {
-    return this.within('readonly', (store, resolve) => {
+    return this.within<readonly Entry[]>('readonly', (store, end) => {
       const range = rangeOf(prefix, after);
       if (range === 'nothing') {
-        resolve([]);
+        end.with([]);
         return;
       }
       const keys = store.getAllKeys(range, limit);
@@ -121,7 +111,7 @@ class Connection implements Storage {
           entries.push({ key: String(key), value: textOf(values.result[index]) ?? '' }),
         );
       };
-      resolve(entries);
+      end.with(entries);
     });
   }
 
@@ -141,10 +131,10 @@ class Connection implements Storage {
     this.database = null;
   }
 
-  /** Runs requests in one transaction and returns what `run` resolved to, once the transaction is complete. */
+  /** Runs requests in one transaction and returns what `run` ended with, once the transaction is complete or undone. */
   private async within<Result>(
     mode: IDBTransactionMode,
-    run: (store: IDBObjectStore, resolve: (result: Result) => void) => void,
+    run: (store: IDBObjectStore, end: End<Result>) => void,
   ): Promise<Result> {
     for (let isSecondTry = false; ; isSecondTry = true) {
       const database = await this.open();
@@ -160,13 +150,27 @@ class Connection implements Storage {
         continue;
       }
       return new Promise((resolve, reject) => {
-        let result: Result;
-        transaction.oncomplete = () => resolve(result);
-        transaction.onabort = () => reject(failed(transaction.error));
-        try {
-          run(transaction.objectStore(STORE), (value) => {
+        let result: Result | undefined;
+        let isUndone = false;
+        // Set by `run`, or by one of its requests before the transaction ends.
+        transaction.oncomplete = () => resolve(result as Result);
+        transaction.onabort = () => {
+          if (isUndone) resolve(result as Result);
+          else reject(failed(transaction.error));
+        };
+        const end: End<Result> = {
+          with: (value) => {
             result = value;
-          });
+          },
+          without: (value) => {
+            if (isUndone) return;
+            isUndone = true;
+            result = value;
+            transaction.abort();
+          },
+        };
+        try {
+          run(transaction.objectStore(STORE), end);
         } catch (cause) {
           transaction.abort();
           reject(failed(cause));
@@ -174,6 +178,13 @@ class Connection implements Storage {
       });
     }
   }
+}
+
+/** How a transaction ends: kept, or undone. */
+interface End<Result> {
+  readonly with: (result: Result) => void;
+  /** The first one counts. */
+  readonly without: (result: Result) => void;
 }
 
 function openDatabase(name: string): Promise<IDBDatabase> {
