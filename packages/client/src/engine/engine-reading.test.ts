@@ -21,6 +21,17 @@ class ReadingRig extends EngineRig {
 }
 
 describe('while the store is being read', () => {
+  test('Q8 · what stands on two, found page by page, goes when both are confirmed', () => {
+    const rig = new ReadingRig();
+    rig.begin();
+    const parents = [rig.header(), rig.header()];
+    rig.page([...parents, rig.header({ dependsOn: ['m1', 'm2'] })], null);
+    rig.answer([applied(parents[0] as MutationHeader)]);
+    expect(seqsOf(rig.lastBatch)).toEqual([2]);
+    rig.answerAll(applied);
+    expect(seqsOf(rig.lastBatch)).toEqual([3]);
+  });
+
   test('S3 · what stands on the first pages goes, and the rest when all before it is read', () => {
     const rig = new ReadingRig();
     rig.begin();

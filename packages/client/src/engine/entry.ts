@@ -39,8 +39,8 @@ export interface Entry {
   awaitsRow: boolean;
   /** Whether it was last sent as one that may wait so. */
   mayAwaitRow: boolean;
-  /** Mutations that must be confirmed first. */
-  readonly openParents: Set<string>;
+  /** Mutations that must be confirmed first. See `addOpenParent`. */
+  openParents: ReadonlySet<string>;
   /** Someone is rewriting it, under this id: it is neither sent nor settled meanwhile. Null when nobody is. */
   amendId: string | null;
   /** What the edit before it of the same row left, while this one has not taken note of it. */
@@ -52,6 +52,20 @@ export interface RowLeft {
   readonly sinceVersion: number;
   readonly untilVersion: number;
   readonly rowVersion: number;
+}
+
+/** Shared by all that wait: a long queue has very many. */
+export const WAITING: Phase = { kind: 'waiting' };
+/** Nearly all stand on nothing. */
+export const NO_PARENTS: ReadonlySet<string> = new Set();
+
+export function addOpenParent(entry: Entry, id: string): void {
+  entry.openParents = new Set([...entry.openParents, id]);
+}
+
+export function removeOpenParent(entry: Entry, id: string): void {
+  const left = [...entry.openParents].filter((each) => each !== id);
+  entry.openParents = left.length === 0 ? NO_PARENTS : new Set(left);
 }
 
 /** Whether it may go as soon as it is the first of its lane. */

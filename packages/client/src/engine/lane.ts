@@ -1,4 +1,4 @@
-import { placeOf, type RecordPriority } from '../mutation/record.ts';
+import { placeOf } from '../mutation/record.ts';
 import type { Entry } from './entry.ts';
 
 /** A lane's turn: the lower the rank the sooner. */
@@ -8,7 +8,6 @@ export interface Listing {
   readonly rankMs: number;
 }
 
-const LEVELS: Readonly<Record<RecordPriority, 0 | 1 | 2>> = { high: 0, normal: 1, low: 2 };
 /** A lane rises one level for each of these that its head has waited, in milliseconds. */
 export const LEVEL_MS = 60_000;
 /** One that may kill its server lets others go first, by this much for each time, in milliseconds. */
@@ -23,10 +22,12 @@ export class Lane {
   alarmAtMs: number | null = null;
   /** The last one in its order that the server is known to have settled; null when none is known. */
   settled: { readonly seq: number; readonly place: number } | null = null;
-  private entries: Entry[] = [];
+  private entries: Entry[] = NO_ENTRIES;
   private first = 0;
-  /** How many wait here of each priority, the highest first. */
-  private readonly levelCounts: [number, number, number] = [0, 0, 0];
+  /** How many wait here of each priority. */
+  private highCount = 0;
+  private normalCount = 0;
+  private lowCount = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -43,7 +44,7 @@ export class Lane {
 
   /** Whether one of high priority waits here. */
   get hasHigh(): boolean {
-    return this.levelCounts[0] > 0;
+    return this.highCount > 0;
   }
 
   get size(): number {
@@ -55,9 +56,9 @@ export class Lane {
    * longer goes before one of the next higher level. It does not change while time passes, so it can stand in a heap.
    */
   get rankMs(): number {
-    const level = this.levelCounts.findIndex((count) => count > 0);
+    const level = this.highCount > 0 ? 0 : this.normalCount > 0 ? 1 : this.lowCount > 0 ? 2 : 0;
     const { waitingSinceMs = 0, suspicionCount = 0 } = this.head ?? {};
-    return waitingSinceMs + Math.max(0, level) * LEVEL_MS + suspicionCount * SUSPICION_MS;
+    return waitingSinceMs + level * LEVEL_MS + suspicionCount * SUSPICION_MS;
   }
 
   /** Those that stand behind this place; looks at the whole lane. */
@@ -85,19 +86,25 @@ export class Lane {
 
   /** Keeps the order of their places, whichever order they become known in. */
   insert(entry: Entry): void {
+    this.count(entry, 1);
+    if (this.size === 0) {
+      // One that is alone, as most are, takes no more room than it needs.
+      this.entries = [entry];
+      this.first = 0;
+      return;
+    }
     const { entries } = this;
     const place = placeOf(entry.header);
     let index = entries.length;
     while (index > this.first && placeOf((entries[index - 1] as Entry).header) > place) index -= 1;
     entries.splice(index, 0, entry);
-    this.levelCounts[LEVELS[entry.header.priority]] += 1;
   }
 
   /** Takes out an entry, nearly always the head. */
   remove(entry: Entry): void {
     const index = this.head === entry ? this.first : this.entries.indexOf(entry, this.first);
     if (index < 0) return;
-    this.levelCounts[LEVELS[entry.header.priority]] -= 1;
+    this.count(entry, -1);
     if (index > this.first) {
       this.entries.splice(index, 1);
       return;
@@ -109,4 +116,13 @@ export class Lane {
       this.first = 0;
     }
   }
+
+  private count({ header }: Entry, change: 1 | -1): void {
+    if (header.priority === 'high') this.highCount += change;
+    else if (header.priority === 'normal') this.normalCount += change;
+    else this.lowCount += change;
+  }
 }
+
+/** Never changed. */
+const NO_ENTRIES: Entry[] = [];

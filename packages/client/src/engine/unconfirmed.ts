@@ -1,6 +1,14 @@
 import { type DeadLetter, type EditHeader, type MutationHeader, placeOf } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
-import { type Entry, isInConflict, type RowLeft } from './entry.ts';
+import {
+  addOpenParent,
+  type Entry,
+  isInConflict,
+  NO_PARENTS,
+  removeOpenParent,
+  type RowLeft,
+  WAITING,
+} from './entry.ts';
 import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
 import { NearIndex } from './near-index.ts';
@@ -151,7 +159,7 @@ export class Unconfirmed {
     const lastError = header.attempts.at(-1)?.error ?? null;
     const entry: Entry = {
       header,
-      phase: { kind: 'waiting' },
+      phase: WAITING,
       // What lacks a value cannot have been sent.
       mayHaveBeenSent: mayHaveBeenSent && heldUntilMs <= nowMs && header.slots.length === 0,
       lastError,
@@ -164,14 +172,14 @@ export class Unconfirmed {
       rowWaitCount: 0,
       awaitsRow: false,
       mayAwaitRow: false,
-      openParents: new Set(),
+      openParents: NO_PARENTS,
       amendId: null,
       leftBefore: null,
     };
     this.dependOn(entry, header.dependsOn);
     if (this.lostRows.size > 0) this.standOnLostRow(entry);
     for (const child of this.childrenOf.get(header.id) ?? []) {
-      if (child.phase.kind === 'waiting') child.openParents.add(header.id);
+      if (child.phase.kind === 'waiting') addOpenParent(child, header.id);
       this.suspectedOrphans.add(child);
     }
     this.byId.set(header.id, entry);
@@ -221,7 +229,7 @@ export class Unconfirmed {
       const parent = this.byId.get(id);
       // One that was retried is wanted without what was taken back.
       const isTakenBack = entry.header.generation === 0 && (this.takingBack.has(id) || this.gone.has(id));
-      if (parent !== undefined || isTakenBack) entry.openParents.add(id);
+      if (parent !== undefined || isTakenBack) addOpenParent(entry, id);
       const isBefore = parent !== undefined && placeOf(parent.header) > placeOf(entry.header);
       if (parent?.phase.kind === 'failed' || isTakenBack || isBefore) this.suspectedOrphans.add(entry);
     }
@@ -267,7 +275,7 @@ export class Unconfirmed {
       return;
     }
     this.dependOn(entry, [lostWith]);
-    entry.openParents.add(lostWith);
+    addOpenParent(entry, lostWith);
     this.suspectedOrphans.add(entry);
   }
 
@@ -291,7 +299,7 @@ export class Unconfirmed {
     this.noteGone(parentId);
     for (const child of this.childrenOf.get(parentId) ?? []) {
       if (child.phase.kind !== 'waiting') continue;
-      child.openParents.add(parentId);
+      addOpenParent(child, parentId);
       this.suspectedOrphans.add(child);
       this.changed(child);
     }
@@ -324,7 +332,7 @@ export class Unconfirmed {
   /** The parent is confirmed: its children wait for it no longer. */
   release(parentId: string, nowMs: number): void {
     for (const child of this.childrenOf.get(parentId) ?? []) {
-      child.openParents.delete(parentId);
+      removeOpenParent(child, parentId);
       this.slots.watch(child, nowMs);
       this.changed(child);
       this.schedule.freed(child, nowMs);
@@ -387,7 +395,7 @@ export class Unconfirmed {
   setWaiting(entry: Entry): void {
     if (entry.phase.kind !== 'sending') return;
     this.counts.processing -= 1;
-    entry.phase = { kind: 'waiting' };
+    entry.phase = WAITING;
     this.changed(entry);
   }
 

@@ -5,7 +5,7 @@ import { keptResult, type ValuePath } from '../mutation/slots.ts';
 import type { Json, WireError, WireOutcome } from '../protocol/wire.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Moment, Settlement } from './engine-io.ts';
-import { conflictAmendId, type Entry, type RowLeft } from './entry.ts';
+import { addOpenParent, conflictAmendId, type Entry, type RowLeft } from './entry.ts';
 import type { Unconfirmed } from './unconfirmed.ts';
 
 export interface EngineRules {
@@ -243,7 +243,7 @@ export class Verdicts {
       if (child.phase.kind !== 'waiting') return [];
       if (child.amendId === null) return this.failed(child, error, moment, false, isDecided);
       // Buried when it is let go.
-      child.openParents.add(parentId);
+      addOpenParent(child, parentId);
       this.mutations.suspectOrphans([child]);
       return [];
     });

@@ -295,36 +295,56 @@ const header: v.GenericSchema<unknown, MutationHeader> = v.pipe(
   v.transform(inOrder),
 );
 
-/** The fields in one order, whoever wrote them, and no others: alike in memory, and rewritten as they were. */
+/**
+ * The fields in one order, whoever wrote them, and no others: alike in memory, and rewritten as they were. What is alike in most
+ * is shared, since a long queue keeps very many.
+ */
 function inOrder(read: MutationHeader): MutationHeader {
   const ordered: MutationHeader = {
     seq: read.seq,
     id: read.id,
     generation: read.generation,
-    type: read.type,
+    type: shared(read.type),
     version: read.version,
     lane: read.lane,
-    alsoLanes: read.alsoLanes,
+    alsoLanes: orNone(read.alsoLanes),
     place: read.place ?? null,
     operation: read.operation,
-    entity: read.entity,
+    entity: read.entity === null ? null : { table: shared(read.entity.table), id: read.entity.id },
     priority: read.priority,
     maxRetries: read.maxRetries,
     retryDelayMs: read.retryDelayMs,
     delayMs: read.delayMs,
-    dependsOn: read.dependsOn,
-    slots: read.slots,
+    dependsOn: orNone(read.dependsOn),
+    slots: orNone(read.slots),
     expiresAtMs: read.expiresAtMs,
     createdAtMs: read.createdAtMs,
     payloadBytes: read.payloadBytes,
     bodyChecksum: read.bodyChecksum,
-    attempts: read.attempts,
+    attempts: orNone(read.attempts),
     revision: read.revision,
     replaces: read.replaces,
     dedupeKey: read.dedupeKey,
     dedupeNear: read.dedupeNear,
   };
   return read.edit === undefined ? ordered : { ...ordered, edit: read.edit };
+}
+
+const NONE: readonly never[] = [];
+
+function orNone<Item>(items: readonly Item[]): readonly Item[] {
+  return items.length === 0 ? NONE : items;
+}
+
+/** Names of types and tables, of which an app has few. */
+const NAMES = new Map<string, string>();
+const NAMES_COUNT_MAX = 1_000;
+
+function shared(name: string): string {
+  const known = NAMES.get(name);
+  if (known !== undefined) return known;
+  if (NAMES.size < NAMES_COUNT_MAX) NAMES.set(name, name);
+  return name;
 }
 
 // What stands in them was checked when they were written, and the checksum says that it still does.

@@ -51,7 +51,9 @@ export class VerdictBook {
   }
 
   waitFor(id: string, resolve: (settled: Settled) => void): void {
-    this.waiters.set(id, [...(this.waiters.get(id) ?? []), resolve]);
+    const waiting = this.waiters.get(id);
+    // Of most there is one, and a list that was grown keeps room for many.
+    this.waiters.set(id, waiting === undefined ? [resolve] : [...waiting, resolve]);
   }
 
   take(settlement: Settlement): void {
