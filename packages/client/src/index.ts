@@ -160,9 +160,13 @@ export type {
   QueueStatus,
   RecoveryAction,
 } from './queue/queue-reader.ts';
+export { asyncStorage, type AsyncStorageLike } from './storage/async-storage.ts';
 export { browserKeys, type BrowserKeys, type BrowserKeysOptions } from './storage/browser-keys.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
+export { journaledStorage, type JournaledStorageOptions } from './storage/journal/journaled-storage.ts';
+export type { JournalLimits, KeyValueStore } from './storage/journal/key-value-store.ts';
 export { memoryStorage } from './storage/memory-storage.ts';
+export { type MmkvLike, mmkvStorage } from './storage/mmkv-storage.ts';
 export { opfsStorage } from './storage/opfs/browser-opfs-storage.ts';
 export {
   type BetterSqlite3Database,

@@ -1,5 +1,6 @@
 import { HoldfastError, toHoldfastError } from '../../mutation/holdfast-error.ts';
 import type { CommitResult, Entry, OpenStorage, ScanQuery, Storage, StorageBatch } from '../../ports/storage.ts';
+import { Turns } from '../turns.ts';
 import { hasLogFiles } from './browser-log-files.ts';
 import { LogHold } from './browser-log-hold.ts';
 import type { RecordLog } from './record-log.ts';
@@ -35,12 +36,18 @@ interface Waiting {
 class OpfsStorage implements Storage {
   readonly durability = 'strict';
   private readonly hold: LogHold;
-  private waiting: Waiting[] = [];
-  private turn: Promise<void> | null = null;
+  private readonly turns: Turns<Waiting>;
   private isClosed = false;
 
   constructor(hold: LogHold) {
     this.hold = hold;
+    this.turns = new Turns(async (group) => {
+      try {
+        await hold.with((log) => run(log, group));
+      } catch (error) {
+        for (const { reject } of group) reject(toHoldfastError(error));
+      }
+    });
   }
 
   commit(batch: StorageBatch): Promise<CommitResult> {
@@ -66,7 +73,7 @@ class OpfsStorage implements Storage {
 
   async close(): Promise<void> {
     this.isClosed = true;
-    await this.turn;
+    await this.turns.rest();
     this.hold.close();
   }
 
@@ -76,25 +83,8 @@ class OpfsStorage implements Storage {
   ): Promise<Value> {
     if (this.isClosed) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
-      this.waiting.push({ batch, finish: (log, result) => resolve(take(log, result)), reject });
-      this.turn ??= this.takeTurns();
+      this.turns.add({ batch, finish: (log, result) => resolve(take(log, result)), reject });
     });
-  }
-
-  private async takeTurns(): Promise<void> {
-    // Calls made together go together.
-    await Promise.resolve();
-    while (this.waiting.length > 0) {
-      const group = this.waiting;
-      this.waiting = [];
-      try {
-        await this.hold.with((log) => run(log, group));
-      } catch (error) {
-        for (const { reject } of group) reject(toHoldfastError(error));
-      }
-    }
-    // At once: who has just been answered may ask again before anything else happens.
-    this.turn = null;
   }
 }
 

@@ -8,6 +8,7 @@ import type {
   Storage,
   StorageBatch,
 } from '../../ports/storage.ts';
+import { Turns } from '../turns.ts';
 import type { FromWorker, StorageAnswer, StorageCall, ToWorker } from './worker-message.ts';
 
 export interface WorkerStorageOptions {
@@ -43,8 +44,7 @@ class StorageInWorker implements Storage {
   private readonly startWorker: () => Worker;
   private worker: Promise<Worker> | null = null;
   private rejectAnswers: (error: HoldfastError) => void = () => {};
-  private waiting: Waiting[] = [];
-  private turn: Promise<void> | null = null;
+  private readonly turns = new Turns<Waiting>((group) => this.run(group));
   private isClosed = false;
 
   constructor(name: string, startWorker: () => Worker) {
@@ -80,7 +80,7 @@ class StorageInWorker implements Storage {
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
-    await this.turn;
+    await this.turns.rest();
     const worker = await this.worker?.catch(() => null);
     this.worker = null;
     if (worker === null || worker === undefined) return;
@@ -103,32 +103,23 @@ class StorageInWorker implements Storage {
   private ask<Value>(call: StorageCall): Promise<Value> {
     if (this.isClosed) return Promise.reject(failed('Not done: the store is closed.', null));
     return new Promise<Value>((resolve, reject) => {
-      this.waiting.push({ call, resolve: (value) => resolve(value as Value), reject });
-      this.turn ??= this.takeTurns();
+      this.turns.add({ call, resolve: (value) => resolve(value as Value), reject });
     });
   }
 
-  private async takeTurns(): Promise<void> {
-    // Calls made together go together.
-    await Promise.resolve();
-    while (this.waiting.length > 0) {
-      const asked = this.waiting;
-      this.waiting = [];
-      try {
-        const worker = await this.start();
-        const answers = await this.answersOf(worker, asked);
-        asked.forEach(({ resolve, reject }, index) => {
-          const answer = answers[index];
-          if (answer?.kind === 'done') resolve(answer.value);
-          else reject(answer === undefined ? failed('No answer.', null) : new HoldfastError(answer.error));
-        });
-      } catch (error) {
-        const known = error instanceof HoldfastError ? error : failed('The worker of the store failed.', error);
-        for (const { reject } of asked) reject(known);
-      }
+  private async run(group: readonly Waiting[]): Promise<void> {
+    try {
+      const worker = await this.start();
+      const answers = await this.answersOf(worker, group);
+      group.forEach(({ resolve, reject }, index) => {
+        const answer = answers[index];
+        if (answer?.kind === 'done') resolve(answer.value);
+        else reject(answer === undefined ? failed('No answer.', null) : new HoldfastError(answer.error));
+      });
+    } catch (error) {
+      const known = error instanceof HoldfastError ? error : failed('The worker of the store failed.', error);
+      for (const { reject } of group) reject(known);
     }
-    // At once: who has just been answered may ask again before anything else happens.
-    this.turn = null;
   }
 
   private answersOf(worker: Worker, asked: readonly Waiting[]): Promise<readonly StorageAnswer[]> {
