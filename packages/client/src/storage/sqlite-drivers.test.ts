@@ -18,7 +18,16 @@ import {
 import { type SqliteDriver, sqliteStorage } from './sqlite-storage.ts';
 import { storageContract } from './storage-contract.ts';
 
-const BetterSqlite3 = createRequire(import.meta.url)('better-sqlite3') as new (path: string) => BetterSqlite3Database;
+/** Null where it could not be installed: it is a package of compiled code, and its absence shall not break a checkout. */
+const BetterSqlite3 = ((): (new (path: string) => BetterSqlite3Database) | null => {
+  try {
+    return createRequire(import.meta.url)('better-sqlite3') as new (
+      path: string,
+    ) => BetterSqlite3Database;
+  } catch {
+    return null;
+  }
+})();
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-drivers-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -57,7 +66,9 @@ function modelOfOp(path: string): OpSqliteDatabase {
 
 const ENGINES: readonly { readonly engine: string; readonly driver: (path: string) => SqliteDriver }[] = [
   { engine: 'node:sqlite', driver: (path) => nodeSqliteDriver(new DatabaseSync(path)) },
-  { engine: 'better-sqlite3', driver: (path) => betterSqlite3Driver(new BetterSqlite3(path)) },
+  ...(BetterSqlite3 === null
+    ? []
+    : [{ engine: 'better-sqlite3', driver: (path: string) => betterSqlite3Driver(new BetterSqlite3(path)) }]),
   { engine: 'a model of expo-sqlite', driver: (path) => expoSqliteDriver(modelOfExpo(path)) },
   { engine: 'a model of op-sqlite', driver: (path) => opSqliteDriver(modelOfOp(path)) },
 ];
