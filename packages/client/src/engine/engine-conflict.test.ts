@@ -306,3 +306,34 @@ describe('what an edit without an effect leaves to the next', () => {
     expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 4 } } }]);
   });
 });
+
+describe('edits that did not know of one another', () => {
+  test('C1 · what another tab has stored just before is a conflict; what the tab knew is not', () => {
+    const rig = EngineRig.leading();
+    const first = only(addEdits(rig, 1, { afterSeq: 0 }));
+    const unaware = only(addEdits(rig, 1, { afterSeq: 0 }));
+    const aware = only(addEdits(rig, 1, { afterSeq: unaware.seq }));
+
+    rig.answer([applied(first, 4)]);
+    expect(rig.entry(unaware).header.edit).toMatchObject({ baseRowVersion: 3 });
+    expect(rig.entry(aware).header.edit).toMatchObject({ baseRowVersion: 3 });
+
+    rig.input({ kind: 'discarded', ids: [unaware.id] });
+    expect(rig.entry(aware).header.edit).toMatchObject({ baseRowVersion: 3 });
+  });
+
+  test('C1 · one that was on its way into the store when the other was confirmed takes up only what its tab knew', () => {
+    const rig = EngineRig.leading();
+    const first = only(addEdits(rig, 1, { afterSeq: 0 }));
+    rig.answer([applied(first, 4)]);
+
+    const unaware = only(addEdits(rig, 1, { afterSeq: 0 }));
+    expect(rig.entry(unaware).header.edit).toMatchObject({ baseRowVersion: 3 });
+
+    const again = EngineRig.leading();
+    const known = only(addEdits(again, 1, { afterSeq: 0 }));
+    again.answer([applied(known, 4)]);
+    const aware = only(addEdits(again, 1, { afterSeq: known.seq }));
+    expect(again.entry(aware).header.edit).toMatchObject({ baseRowVersion: 4 });
+  });
+});

@@ -47,7 +47,7 @@ export class Unconfirmed {
   /** Edits that wait for a person to choose between two versions. */
   readonly openConflicts: Set<Entry> = new Set();
   /** What was lately left of rows, by lane and row; the longest ago first. */
-  private readonly rowsLeft = new Map<string, RowLeft>();
+  private readonly rowsLeft = new Map<string, RowLeft & { readonly bySeq: number }>();
   /** Pending ones of low priority, in the order they became known. */
   readonly low: Set<Entry> = new Set();
   /** Those that someone is rewriting. */
@@ -524,13 +524,14 @@ export class Unconfirmed {
     if (dedupeNear !== null) this.near.remove(nearKey(entry.header), dedupeNear, entry);
   }
 
-  /** The first edit behind it of the same row, in its lane, that was made on one of these versions. */
+  /** The first edit behind it of the same row, in its lane, that was made on one of these versions; if it was made on top of it. */
   editMadeOn(header: MutationHeader, { sinceVersion, untilVersion }: RowLeft): Entry | undefined {
-    return this.edits.get(editKey(header))?.find(({ header: other }) => {
+    const next = this.edits.get(editKey(header))?.find(({ header: other }) => {
       // Only edits are listed here. One that is held to no version was made on none.
       const madeOn = (other.edit as EditHeader).baseRowVersion ?? Number.NEGATIVE_INFINITY;
       return placeOf(other) > placeOf(header) && madeOn >= sinceVersion && madeOn <= untilVersion;
     });
+    return next !== undefined && isOnTopOf(next.header, header.seq) ? next : undefined;
   }
 
   /** What the last confirmed one has left of its row; null when it left none. */
@@ -544,7 +545,7 @@ export class Unconfirmed {
     const isNext =
       before !== undefined && before.rowVersion >= left.sinceVersion && before.rowVersion <= left.untilVersion;
     const sinceVersion = isNext ? Math.min(before.sinceVersion, left.sinceVersion) : left.sinceVersion;
-    this.rowsLeft.set(key, { ...left, sinceVersion });
+    this.rowsLeft.set(key, { ...left, sinceVersion, bySeq: header.seq });
     // Edits that are not read yet may be of any of them.
     if (this.isReading) return;
     for (const oldest of this.rowsLeft.keys()) {
@@ -553,8 +554,10 @@ export class Unconfirmed {
     }
   }
 
+  /** What the one that this edit was made on top of has left. */
   leftOf(header: MutationHeader): RowLeft | null {
-    return this.rowsLeft.get(editKey(header)) ?? null;
+    const left = this.rowsLeft.get(editKey(header));
+    return left !== undefined && isOnTopOf(header, left.bySeq) ? left : null;
   }
 
   private indexEdit(entry: Entry): void {
@@ -609,6 +612,11 @@ export function nearKey({ lane, type, dedupeKey }: Pick<MutationHeader, 'lane' |
 const GONE_COUNT = 10_000;
 /** Rows that are remembered for edits which are just being stored. */
 const ROWS_LEFT_COUNT = 200;
+
+/** Its app knew that one; what an earlier version has stored does not say, and knew all. */
+function isOnTopOf({ edit }: MutationHeader, seq: number): boolean {
+  return (edit?.afterSeq ?? seq) >= seq;
+}
 
 function editKey({ lane, entity }: MutationHeader): string {
   return JSON.stringify([lane, entity?.table, entity?.id]);

@@ -76,6 +76,11 @@ export interface EditHeader {
   readonly baseRowVersion: number | null;
   /** From this version up to the base the row was changed by nobody but this device: an edit made on any of them knew them. */
   readonly ownSinceVersion: number | null;
+  /**
+   * The number of the last pending change of the row that its tab knew when it was made, 0 for none: another tab's of the same
+   * moment is a conflict like anybody's. Earlier versions left it out, and took all for known.
+   */
+  readonly afterSeq?: number;
   /** How often its payload was made anew after a conflict. */
   readonly rebases: number;
   /** Hybrid time, for latest-wins. */
@@ -231,6 +236,7 @@ const slots = v.array(
 const edit = v.object({
   baseRowVersion: v.nullable(v.number()),
   ownSinceVersion: v.nullable(v.number()),
+  afterSeq: v.exactOptional(v.number()),
   rebases: v.number(),
   hlc: v.nullable(v.string()),
   isPatch: v.boolean(),

@@ -18,7 +18,7 @@ export interface EditParts {
 
 /** The edit behind which a new one is stored, with what it sets. */
 interface Predecessor {
-  readonly header: Omit<MutationHeader, 'seq'>;
+  readonly header: MutationHeader;
   readonly body: MutationBody;
 }
 
@@ -37,6 +37,7 @@ function editPartsOf(
     header: {
       baseRowVersion: rowVersion,
       ownSinceVersion: rowVersion,
+      afterSeq: predecessor?.header.seq ?? 0,
       rebases: 0,
       hlc: isTimed ? TIME_TO_COME : null,
       isPatch,
