@@ -103,6 +103,8 @@ export class History {
   readonly conflicts: ConflictChecks;
   /** Ids that tabs have made, by device: of edits whose answer nobody has heard, nothing else is known. */
   private readonly issued = new Map<string, number>();
+  /** What was told of ids that nobody was told of yet, by id, the last. */
+  private readonly early = new Map<string, (made: Made) => void>();
   private step = 0;
   private readonly byTag = new Map<string, Made>();
   private readonly byId = new Map<string, Made>();
@@ -501,6 +503,7 @@ export class History {
     replacement.places.splice(0, 1, { invokedStep: placedStep, acknowledgedStep: null });
     // Stored, perhaps, just before the user discarded all.
     if (invokedStep < (this.discards.get(deviceIndex) ?? 0)) replacement.isDiscardAsked = true;
+    this.early.get(id)?.(replacement);
     return replacement;
   }
 
@@ -639,11 +642,20 @@ export class History {
   onSettled(device: Device, process: TabProcess, settled: Settled, attemptCount: number, maxRetries: number): void {
     if (!process.isAlive) return;
     const made = this.byId.get(settled.id);
-    if (made === undefined && this.issued.has(settled.id)) return;
-    if (made === undefined) {
-      this.violated('inv-I22', `${process.name} tells of ${settled.id}, which nobody made`);
-      return;
-    }
+    if (made !== undefined) this.ended(made, device, process, settled, attemptCount, maxRetries);
+    else if (this.issued.has(settled.id))
+      this.early.set(settled.id, (known) => this.ended(known, device, process, settled, attemptCount, maxRetries));
+    else this.violated('inv-I22', `${process.name} tells of ${settled.id}, which nobody made`);
+  }
+
+  private ended(
+    made: Made,
+    device: Device,
+    process: TabProcess,
+    settled: Settled,
+    attemptCount: number,
+    maxRetries: number,
+  ): void {
     const ledger = this.serverModel?.ledgerRows(made.id) ?? [];
     switch (settled.status) {
       case 'completed': {
