@@ -174,6 +174,37 @@ describe('S3 · opening a long queue', () => {
     expect(device.server.effects).not.toContain('id-3');
   });
 
+  test('Q14 · a tab that has just taken over answers only when it knows what is still there', async () => {
+    const device = new TestDevice();
+    const leader = await device.open();
+    const pages = new SlowPages(device, 0);
+    pages.isHolding = false;
+    const next = await device.open({ storage: pages.open, readPageCount: 1 });
+    await device.goOffline();
+    const handles = [];
+    for (const id of ['a', 'b', 'c']) handles.push(await leader.add(note(id)));
+    await device.clock.settle();
+    const last = handles.at(-1)?.id ?? '';
+    device.browser.isLosingMessages = true;
+    expect(await leader.cancel(last)).toBe('cancelled');
+    pages.isHolding = true;
+    pages.pageCount = 0;
+    await leader.close();
+    await device.clock.settle();
+    expect(next.getSnapshot()).toMatchObject({ isLeader: true, pendingCount: 3 });
+
+    let answer = 'none yet';
+    void next.cancel(last).then((given) => {
+      answer = given;
+    });
+    await device.clock.settle();
+    expect(answer).toBe('none yet');
+    await pages.release();
+
+    expect(answer).toBe('unknown');
+    expect(next.getSnapshot().pendingCount).toBe(2);
+  });
+
   test('S12 · a page that does not come is read again, and what is known goes meanwhile', async () => {
     const device = new TestDevice();
     await leave(device, addAll(['a', 'b', 'c']));

@@ -204,7 +204,8 @@ export class QueueReader {
     if (status === undefined) throw unknownMutation(id);
     const { engine } = this.runner;
     const entry = engine.mutations.get(id);
-    const { schedule } = engine.mutations;
+    const { schedule, isReading } = engine.mutations;
+    const isSure = engine.isLeader && !isReading;
     const before = entry === undefined ? undefined : (schedule.blockerOf(entry) ?? schedule.ahead(entry));
     const bodies = entry === undefined ? null : await unlessLocked(this.store.bodies([entry.header]));
     const body = bodies?.get(entry?.header.seq ?? 0);
@@ -217,8 +218,7 @@ export class QueueReader {
       behindId: status.waitingFor === 'lane' ? (before?.header.id ?? null) : null,
       login: this.identity,
       pausedBy: engine.gates.isPaused ? await unlessLocked(this.store.pausedBy()) : null,
-      canCancel:
-        entry === undefined || entry.phase.kind === 'failed' ? false : engine.isLeader ? engine.canCancel(id) : null,
+      canCancel: entry === undefined || entry.phase.kind === 'failed' ? false : isSure ? engine.canCancel(id) : null,
       parentIds: [...(entry?.openParents ?? [])],
       waitingCount: entry === undefined ? 0 : engine.mutations.countWaitingFor(entry),
       whatBecomesOfThem: whatBecomesOf(entry, entry !== undefined && engine.mutations.holdsLane(entry)),

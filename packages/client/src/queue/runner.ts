@@ -127,9 +127,18 @@ export class Runner {
       answers: {
         cancel: ({ ids, act, evenIfSent }) => this.answerCancel(ids, act, evenIfSent),
         stop: ({ reason }) => this.answerStop(reason),
-        hurry: async ({ ids }) => this.hurryHere(ids),
-        unstick: async () => this.unstickHere(),
-        keepBack: ({ ids }) => this.amender.answer(ids),
+        hurry: async ({ ids }) => {
+          await this.watch.whenRead();
+          return this.hurryHere(ids);
+        },
+        unstick: async () => {
+          await this.watch.whenRead();
+          return this.unstickHere();
+        },
+        keepBack: async ({ ids }) => {
+          await this.watch.whenRead();
+          return this.amender.answer(ids);
+        },
         evict: (needed) => this.answerEvict(needed),
         isDraining: async () => this.isDrainingHere,
         nextAttempt: async () => this.nextAttemptHereInMs(),
@@ -259,6 +268,7 @@ export class Runner {
 
   private async answerEvict({ count, bytes }: Load): Promise<boolean> {
     const { engine } = this;
+    await this.watch.whenRead();
     const seqs = engine.evictable(count, bytes).map(({ header }) => header.seq);
     if (seqs.length === 0) return false;
     this.dispatch({ kind: 'evict', count, bytes });
@@ -280,6 +290,7 @@ export class Runner {
 
   private async answerCancel(ids: readonly string[], act: Act, evenIfSent?: true): Promise<readonly CancelAnswer[]> {
     const { engine, ports } = this;
+    await this.watch.whenRead();
     // Asked before this tab has heard of them: it looks first.
     if (ids.some((id) => engine.mutations.get(id) === undefined)) await this.watch.catchUp();
     const known = ids.filter((id) => engine.mutations.get(id) !== undefined);

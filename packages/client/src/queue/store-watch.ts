@@ -165,6 +165,16 @@ export class StoreWatch {
     });
   }
 
+  /**
+   * Resolves when a tab that takes over has read all, and so knows of each whether it is still there; rejects when that failed
+   * just now.
+   */
+  async whenRead(): Promise<void> {
+    while (this.ports.engine.mutations.isReading && !this.ports.isClosed()) {
+      if ((await this.takingOver) !== 'overtaken') return;
+    }
+  }
+
   /** Delivery has begun, and the rest was not read. */
   private takeOverLater(error: unknown): void {
     this.ports.report(error);
