@@ -1,5 +1,14 @@
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import type { CommitResult, Durability, Entry, OpenStorage, Storage, StorageBatch } from '../ports/storage.ts';
+import type {
+  CommitResult,
+  Durability,
+  Entry,
+  OpenStorage,
+  ScanQuery,
+  Storage,
+  StorageBatch,
+} from '../ports/storage.ts';
+import { RECORDS, SEGMENTS, Shelf } from './indexeddb-shelf.ts';
 
 export interface IndexedDbOptions {
   /**
@@ -10,7 +19,8 @@ export interface IndexedDbOptions {
   readonly durability?: Exclude<Durability, 'volatile'>;
 }
 
-const STORE = 'records';
+/** 2: records that were stored together share segments. */
+const VERSION = 2;
 const CLOSED = 'Not done: the store is closed.';
 /** Longest wait for the browser to open the database, in milliseconds: some never answer. */
 const OPEN_TIMEOUT_MS = 5_000;
@@ -65,54 +75,30 @@ class Connection implements Storage {
   }
 
   async commit({ expect, changes }: StorageBatch): Promise<CommitResult> {
-    return this.within<CommitResult>('readwrite', (store, end) => {
-      end.with({ kind: 'committed' });
-      // All is asked for at once, the reads first: waiting for them costs as much as the rest. What does not hold undoes it all.
-      for (const { key, value } of expect) {
-        const request: IDBRequest<unknown> = store.get(key);
-        request.onsuccess = () => {
-          const actual = textOf(request.result);
-          if (actual !== value) end.without({ kind: 'mismatch', key, actual });
-        };
+    return this.within<CommitResult>('readwrite', async (shelf) => {
+      const reading = shelf.read(expect.map(({ key }) => key));
+      // A few puts are asked for at once with the reads, which come first: waiting for them costs as much as the rest. What does
+      // not hold undoes it all.
+      const isAtOnce = shelf.putAtOnce(changes, expect.length);
+      const actual = await reading;
+      const wrong = expect.findIndex(({ value }, index) => actual[index] !== value);
+      const expected = expect[wrong];
+      if (expected !== undefined) {
+        const mismatch = { kind: 'mismatch', key: expected.key, actual: actual[wrong] ?? null } as const;
+        if (isAtOnce) throw new Undone(mismatch);
+        return mismatch;
       }
-      for (const change of changes) {
-        if (change.kind === 'put') store.put(change.value, change.key);
-        else store.delete(change.key);
-      }
+      if (!isAtOnce) await shelf.write(changes);
+      return { kind: 'committed' };
     });
   }
 
   async read(keys: readonly string[]): Promise<readonly (string | null)[]> {
-    if (keys.length === 0) return [];
-    return this.within<readonly (string | null)[]>('readonly', (store, end) => {
-      const values: (string | null)[] = [];
-      keys.forEach((key, index) => {
-        const request: IDBRequest<unknown> = store.get(key);
-        request.onsuccess = () => {
-          values[index] = textOf(request.result);
-        };
-      });
-      end.with(values);
-    });
+    return keys.length === 0 ? [] : this.within('readonly', (shelf) => shelf.read(keys));
   }
 
-  async scan({ prefix, after, limit }: { prefix: string; after?: string; limit: number }): Promise<readonly Entry[]> {
-    return this.within<readonly Entry[]>('readonly', (store, end) => {
-      const range = rangeOf(prefix, after);
-      if (range === 'nothing') {
-        end.with([]);
-        return;
-      }
-      const keys = store.getAllKeys(range, limit);
-      const values: IDBRequest<unknown[]> = store.getAll(range, limit);
-      const entries: Entry[] = [];
-      values.onsuccess = () => {
-        keys.result.forEach((key, index) =>
-          entries.push({ key: String(key), value: textOf(values.result[index]) ?? '' }),
-        );
-      };
-      end.with(entries);
-    });
+  async scan(query: ScanQuery): Promise<readonly Entry[]> {
+    return this.within('readonly', (shelf) => shelf.scan(query));
   }
 
   async estimate(): Promise<{ readonly usedBytes: number | null; readonly quotaBytes: number | null }> {
@@ -131,16 +117,13 @@ class Connection implements Storage {
     this.database = null;
   }
 
-  /** Runs requests in one transaction and returns what `run` ended with, once the transaction is complete or undone. */
-  private async within<Result>(
-    mode: IDBTransactionMode,
-    run: (store: IDBObjectStore, end: End<Result>) => void,
-  ): Promise<Result> {
+  /** Does something in one transaction and returns what it resolved to, once the transaction is complete. */
+  private async within<Result>(mode: IDBTransactionMode, run: (shelf: Shelf) => Promise<Result>): Promise<Result> {
     for (let isSecondTry = false; ; isSecondTry = true) {
       const database = await this.open();
       let transaction: IDBTransaction;
       try {
-        transaction = database.transaction(STORE, mode, {
+        transaction = database.transaction([RECORDS, SEGMENTS], mode, {
           durability: this.durability === 'strict' ? 'strict' : 'relaxed',
         });
       } catch (cause) {
@@ -150,41 +133,39 @@ class Connection implements Storage {
         continue;
       }
       return new Promise((resolve, reject) => {
-        let result: Result | undefined;
-        let isUndone = false;
-        // Set by `run`, or by one of its requests before the transaction ends.
-        transaction.oncomplete = () => resolve(result as Result);
+        let finish = (): void => reject(failed(null));
+        let cause: unknown = null;
+        transaction.oncomplete = () => finish();
         transaction.onabort = () => {
-          if (isUndone) resolve(result as Result);
-          else reject(failed(transaction.error));
+          if (cause instanceof Undone) resolve(cause.result as Result);
+          else reject(failed(transaction.error ?? cause));
         };
-        const end: End<Result> = {
-          with: (value) => {
-            result = value;
+        run(new Shelf(transaction)).then(
+          (result) => {
+            finish = () => resolve(result);
           },
-          without: (value) => {
-            if (isUndone) return;
-            isUndone = true;
-            result = value;
-            transaction.abort();
+          (error: unknown) => {
+            cause = error;
+            try {
+              transaction.abort();
+            } catch {
+              // It has been aborted by what went wrong.
+            }
           },
-        };
-        try {
-          run(transaction.objectStore(STORE), end);
-        } catch (cause) {
-          transaction.abort();
-          reject(failed(cause));
-        }
+        );
       });
     }
   }
 }
 
-/** How a transaction ends: kept, or undone. */
-interface End<Result> {
-  readonly with: (result: Result) => void;
-  /** The first one counts. */
-  readonly without: (result: Result) => void;
+/** Ends a transaction with a result, and without what was written in it. */
+class Undone<Result> extends Error {
+  readonly result: Result;
+
+  constructor(result: Result) {
+    super('Undone.');
+    this.result = result;
+  }
 }
 
 function openDatabase(name: string): Promise<IDBDatabase> {
@@ -198,9 +179,11 @@ function openDatabase(name: string): Promise<IDBDatabase> {
       isLate = true;
       reject(unavailable(null, 'The browser did not open its database in time.'));
     }, OPEN_TIMEOUT_MS);
-    const request = indexedDB.open(name, 1);
+    const request = indexedDB.open(name, VERSION);
     request.onupgradeneeded = () => {
-      request.result.createObjectStore(STORE);
+      for (const store of [RECORDS, SEGMENTS]) {
+        if (!request.result.objectStoreNames.contains(store)) request.result.createObjectStore(store);
+      }
     };
     request.onsuccess = () => {
       clearTimeout(timer);
@@ -213,32 +196,6 @@ function openDatabase(name: string): Promise<IDBDatabase> {
       reject(unavailable(request.error, 'The browser could not open its database.'));
     };
   });
-}
-
-/** Keys with the prefix and behind `after`; null for all keys. The browser compares them by code unit, as we do. */
-function rangeOf(prefix: string, after: string | undefined): IDBKeyRange | null | 'nothing' {
-  const end = endOf(prefix);
-  if (after === undefined || after < prefix)
-    return end === null ? lowerBound(prefix) : IDBKeyRange.bound(prefix, end, false, true);
-  if (end === null) return IDBKeyRange.lowerBound(after, true);
-  return after < end ? IDBKeyRange.bound(after, end, true, true) : 'nothing';
-}
-
-function lowerBound(prefix: string): IDBKeyRange | null {
-  return prefix === '' ? null : IDBKeyRange.lowerBound(prefix);
-}
-
-/** The first text behind all that begin with the prefix; null when there is none. */
-function endOf(prefix: string): string | null {
-  for (let length = prefix.length; length > 0; length -= 1) {
-    const unit = prefix.charCodeAt(length - 1);
-    if (unit < 0xffff) return prefix.slice(0, length - 1) + String.fromCharCode(unit + 1);
-  }
-  return null;
-}
-
-function textOf(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
 }
 
 function failed(cause: unknown, message = 'The browser could not store or read.'): HoldfastError {

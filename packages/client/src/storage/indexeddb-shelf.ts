@@ -1,0 +1,313 @@
+import type { Change, Entry, ScanQuery } from '../ports/storage.ts';
+
+/** Each record by itself, under its key. */
+export const RECORDS = 'records';
+/** Records that were stored together, each text under the last key in it. */
+export const SEGMENTS = 'segments';
+
+/**
+ * Fewer than this are stored by themselves: a segment must be written anew when something in it goes. Values that are longer than
+ * a tenth of a segment are too.
+ */
+const SEGMENT_COUNT_MIN = 8;
+const SEGMENT_COUNT_MAX = 64;
+const SEGMENT_UNITS_MAX = 32 * 1024;
+const VALUE_UNITS_MAX = SEGMENT_UNITS_MAX / 10;
+
+/** Some records whose keys follow each other. The ranges of two segments never overlap. */
+interface Segment {
+  /** The last key that was ever in it, under which it stands. */
+  readonly id: string;
+  readonly first: string;
+  readonly entries: ReadonlyMap<string, string>;
+}
+
+/**
+ * What stands in a database, seen by one transaction. A put costs ten times what its text costs to write, so records that are
+ * stored together share a segment of at most 64 records or 32 Ki characters. One that is put again stands by itself, and counts
+ * before what the segment says; so a commit of a few records needs no look at the segments.
+ */
+export class Shelf {
+  private readonly records: IDBObjectStore;
+  private readonly segments: IDBObjectStore;
+
+  constructor(transaction: IDBTransaction) {
+    this.records = transaction.objectStore(RECORDS);
+    this.segments = transaction.objectStore(SEGMENTS);
+  }
+
+  async read(keys: readonly string[]): Promise<readonly (string | null)[]> {
+    const found = new Map<string, string | null>();
+    // Many are likely to share segments, a few are not.
+    const isMany = keys.length >= SEGMENT_COUNT_MIN;
+    if (isMany) await this.readSegments(keys, found, (inside) => this.readAgain(inside, found));
+    const alone = keys.filter((key) => !found.has(key));
+    const values = await Promise.all(alone.map((key) => once<unknown>(this.records.get(key))));
+    for (const [index, key] of alone.entries()) found.set(key, textOf(values[index]));
+    const missing = alone.filter((key) => found.get(key) === null);
+    if (!isMany) await this.readSegments(missing, found, null);
+    return keys.map((key) => found.get(key) ?? null);
+  }
+
+  /** What segments say, or surely lack. */
+  private async readSegments(
+    keys: readonly string[],
+    found: Map<string, string | null>,
+    andThen: ((inside: readonly string[]) => Promise<void>) | null,
+  ): Promise<void> {
+    const rest: Promise<void>[] = [];
+    await this.visit(keys, ({ entries }, inside) => {
+      for (const key of inside) found.set(key, entries.get(key) ?? null);
+      if (andThen !== null) rest.push(andThen(inside));
+    });
+    await Promise.all(rest);
+  }
+
+  /** What has been put again since stands by itself, and counts. */
+  private async readAgain(keys: readonly string[], found: Map<string, string | null>): Promise<void> {
+    const range = rangeOfKeys(keys);
+    const [standing, values] = await Promise.all([
+      once(this.records.getAllKeys(range)),
+      once<unknown[]>(this.records.getAll(range)),
+    ]);
+    const wanted = new Set<IDBValidKey>(keys);
+    for (const [index, key] of standing.entries()) if (wanted.has(key)) found.set(String(key), textOf(values[index]));
+  }
+
+  async scan({ prefix, after, limit }: ScanQuery): Promise<readonly Entry[]> {
+    const range = rangeOf(prefix, after);
+    if (range === 'nothing') return [];
+    const [keys, values, shared] = await Promise.all([
+      once(this.records.getAllKeys(range, limit)),
+      once<unknown[]>(this.records.getAll(range, limit)),
+      this.sharedIn(range, limit),
+    ]);
+    if (shared.length === 0)
+      return keys.map((key, index) => ({ key: String(key), value: textOf(values[index]) ?? '' }));
+    const found = new Map(shared);
+    for (const [index, key] of keys.entries()) found.set(String(key), textOf(values[index]) ?? '');
+    return [...found.keys()]
+      .sort()
+      .slice(0, limit)
+      .map((key) => ({ key, value: found.get(key) ?? '' }));
+  }
+
+  /**
+   * Puts a few records while a few others are being read; false, and nothing done, where it takes more. What is read by then has
+   * been asked for before, and the segments stay as they are.
+   */
+  putAtOnce(changes: readonly Change[], readCount: number): boolean {
+    if (Math.max(changes.length, readCount) >= SEGMENT_COUNT_MIN) return false;
+    if (changes.some(({ kind }) => kind === 'delete')) return false;
+    for (const change of changes) if (change.kind === 'put') this.records.put(change.value, change.key);
+    return true;
+  }
+
+  async write(changes: readonly Change[]): Promise<void> {
+    const put = new Map<string, string>();
+    const gone = new Set<string>();
+    for (const change of changes) {
+      if (change.kind === 'put') put.set(change.key, change.value);
+      else put.delete(change.key);
+      if (change.kind === 'put') gone.delete(change.key);
+      else gone.add(change.key);
+    }
+    if (gone.size > 0) await this.remove([...gone]);
+    const groups = groupsOf(put);
+    const isFree = await Promise.all(groups.map((group) => this.isFree(group)));
+    for (const [index, group] of groups.entries()) {
+      if (isFree[index] !== true) continue;
+      this.store(group.at(-1)?.[0] ?? '', group);
+      for (const [key] of group) put.delete(key);
+    }
+    for (const [key, value] of put) this.records.put(value, key);
+  }
+
+  private async remove(keys: readonly string[]): Promise<void> {
+    const alone = new Set(keys);
+    const checks: Promise<void>[] = [];
+    await this.visit(keys, ({ id, entries }, inside) => {
+      const left = new Map(entries);
+      for (const key of inside) if (left.delete(key)) alone.delete(key);
+      if (left.size === entries.size) return;
+      if (left.size === 0) this.segments.delete(id);
+      else this.store(id, [...left]);
+      // One that was put again stands by itself too.
+      checks.push(
+        once(this.records.getAllKeys(rangeOfKeys(inside))).then((standing) => {
+          const wanted = new Set<IDBValidKey>(inside);
+          for (const key of standing) if (wanted.has(key)) this.records.delete(key);
+        }),
+      );
+    });
+    for (const key of alone) this.records.delete(key);
+    await Promise.all(checks);
+  }
+
+  /** Whether nothing stands between the first and the last of these, neither by itself nor in a segment. */
+  private async isFree(group: readonly (readonly [string, string])[]): Promise<boolean> {
+    const [first, last] = [group[0]?.[0] ?? '', group.at(-1)?.[0] ?? ''];
+    const [count, [next]] = await Promise.all([
+      once(this.records.count(IDBKeyRange.bound(first, last))),
+      once<unknown[]>(this.segments.getAll(IDBKeyRange.lowerBound(first), 1)),
+    ]);
+    const segment = segmentOf(next);
+    return count === 0 && (segment === null || segment.first > last);
+  }
+
+  private store(id: string, entries: readonly (readonly [string, string])[]): void {
+    this.segments.put(segmentText(id, entries), id);
+  }
+
+  /** Tells each segment in whose range some of the keys are, and which. */
+  private async visit(
+    keys: readonly string[],
+    tell: (segment: Segment, inside: readonly string[]) => void,
+  ): Promise<void> {
+    const sorted = [...new Set(keys)].sort();
+    for (let index = 0; index < sorted.length; ) {
+      const [text] = await once<unknown[]>(this.segments.getAll(IDBKeyRange.lowerBound(sorted[index]), 1));
+      const segment = segmentOf(text);
+      if (segment === null) return;
+      let from = index;
+      while (from < sorted.length && (sorted[from] as string) < segment.first) from += 1;
+      let to = from;
+      while (to < sorted.length && (sorted[to] as string) <= segment.id) to += 1;
+      if (to > from) tell(segment, sorted.slice(from, to));
+      index = Math.max(to, index + 1);
+    }
+  }
+
+  /** The first ones of the range that stand in segments. */
+  private async sharedIn(range: IDBKeyRange | null, limit: number): Promise<readonly (readonly [string, string])[]> {
+    const found: (readonly [string, string])[] = [];
+    const isIn = (key: string): boolean => range === null || range.includes(key);
+    const take = (texts: readonly unknown[]): string | null => {
+      let last: string | null = null;
+      for (const text of texts) {
+        const segment = segmentOf(text);
+        for (const entry of segment?.entries ?? []) if (isIn(entry[0])) found.push(entry);
+        last = segment?.id ?? last;
+      }
+      return last;
+    };
+    const pageCount = Math.ceil(limit / SEGMENT_COUNT_MAX) + 1;
+    for (let page = range; ; ) {
+      const texts = await once<unknown[]>(this.segments.getAll(page, pageCount));
+      const last = take(texts);
+      if (found.length >= limit) return found;
+      if (texts.length < pageCount || last === null) break;
+      const upper = range?.upper as string | undefined;
+      if (upper !== undefined && last >= upper) break;
+      page =
+        upper === undefined
+          ? IDBKeyRange.lowerBound(last, true)
+          : IDBKeyRange.bound(last, upper, true, range?.upperOpen);
+    }
+    // One may begin in the range and end behind it.
+    const upper = range?.upper as string | undefined;
+    if (upper !== undefined) take(await once<unknown[]>(this.segments.getAll(IDBKeyRange.lowerBound(upper), 1)));
+    return found;
+  }
+}
+
+/** Of what is put together, what shall share a segment: keys that differ only behind their last `/`, in order. */
+function groupsOf(put: ReadonlyMap<string, string>): readonly (readonly (readonly [string, string])[])[] {
+  if (put.size < SEGMENT_COUNT_MIN) return [];
+  const groups: (readonly [string, string])[][] = [];
+  let group: (readonly [string, string])[] = [];
+  let units = 0;
+  let folder: string | null = null;
+  for (const key of [...put.keys()].sort()) {
+    const value = put.get(key) ?? '';
+    if (value.length > VALUE_UNITS_MAX) continue;
+    const own = key.slice(0, key.lastIndexOf('/') + 1);
+    if (own !== folder || group.length === SEGMENT_COUNT_MAX || units + value.length > SEGMENT_UNITS_MAX) {
+      group = [];
+      groups.push(group);
+      units = 0;
+      folder = own;
+    }
+    group.push([key, value]);
+    units += key.length + value.length;
+  }
+  return groups.filter(({ length }) => length >= SEGMENT_COUNT_MIN);
+}
+
+/** One JSON text, with a line for each record: where it no longer reads as a whole, the other lines still do. */
+function segmentText(id: string, entries: readonly (readonly [string, string])[]): string {
+  const lines = entries.map(([key, value]) => `${JSON.stringify(key)},${JSON.stringify(value)}`);
+  return `[${[JSON.stringify(id), ...lines].join(BETWEEN)}]`;
+}
+
+const BETWEEN = ',\n';
+
+/** Null where there is none. */
+function segmentOf(text: unknown): Segment | null {
+  if (typeof text !== 'string') return null;
+  const whole = parsed(text);
+  const [id = '', ...flat] = whole ?? damaged(text);
+  const entries = new Map<string, string>();
+  for (let index = 0; index < flat.length; index += 2) entries.set(flat[index] ?? '', flat[index + 1] ?? '');
+  return { id, first: flat[0] ?? id, entries };
+}
+
+function parsed(text: string): readonly string[] | null {
+  try {
+    const value = JSON.parse(text) as unknown;
+    return Array.isArray(value) && value.every((each) => typeof each === 'string') ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What still reads of a segment. A value that does not is given as it stands: that it is damaged is for its record to tell. */
+function damaged(text: string): readonly string[] {
+  const [id = '', ...lines] = text.slice(1, -1).split(BETWEEN);
+  const flat = lines.flatMap((line): readonly string[] => {
+    const entry = parsed(`[${line}]`);
+    if (entry?.length === 2) return entry;
+    const [, key = '', value = ''] = /^("(?:[^"\\]|\\.)*"),(.*)$/s.exec(line) ?? [];
+    const [known] = parsed(`[${key}]`) ?? [];
+    return known === undefined ? [] : [known, value];
+  });
+  return [parsed(`[${id}]`)?.[0] ?? flat.at(-2) ?? '', ...flat];
+}
+
+/** From the first to the last of them, which are in order. */
+function rangeOfKeys(keys: readonly string[]): IDBKeyRange {
+  return IDBKeyRange.bound(keys[0] ?? '', keys.at(-1) ?? '');
+}
+
+function once<Result>(request: IDBRequest<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('The request failed.'));
+  });
+}
+
+/** Keys with the prefix and behind `after`; null for all keys. The browser compares them by code unit, as we do. */
+function rangeOf(prefix: string, after: string | undefined): IDBKeyRange | null | 'nothing' {
+  const end = endOf(prefix);
+  if (after === undefined || after < prefix)
+    return end === null ? lowerBound(prefix) : IDBKeyRange.bound(prefix, end, false, true);
+  if (end === null) return IDBKeyRange.lowerBound(after, true);
+  return after < end ? IDBKeyRange.bound(after, end, true, true) : 'nothing';
+}
+
+function lowerBound(prefix: string): IDBKeyRange | null {
+  return prefix === '' ? null : IDBKeyRange.lowerBound(prefix);
+}
+
+/** The first text behind all that begin with the prefix; null when there is none. */
+function endOf(prefix: string): string | null {
+  for (let length = prefix.length; length > 0; length -= 1) {
+    const unit = prefix.charCodeAt(length - 1);
+    if (unit < 0xffff) return prefix.slice(0, length - 1) + String.fromCharCode(unit + 1);
+  }
+  return null;
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
