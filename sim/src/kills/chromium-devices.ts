@@ -9,15 +9,21 @@ import { findChromium } from '../../../scripts/chromium.ts';
 import type { KillableDevice } from './kill-devices.ts';
 import type { KillsServer } from './kills-server.ts';
 
-/** Devices that are browsers with a profile of their own and a page with a queue on IndexedDB, `strict`. */
-export async function chromiumDevices(server: KillsServer): Promise<(deviceNumber: number) => Promise<KillableDevice>> {
+export type PageStore = 'indexeddb' | 'opfs';
+
+/** Devices that are browsers with a profile of their own and a page with a queue, `strict`. */
+export async function chromiumDevices(
+  server: KillsServer,
+  store: PageStore,
+): Promise<(deviceNumber: number) => Promise<KillableDevice>> {
   const { executablePath, args, env } = await findChromium();
   server.pageScript = await bundle(join(import.meta.dirname, 'page-victim.ts'), 'page');
+  server.workerScript = await bundle(join(import.meta.dirname, 'opfs-worker.ts'), 'page');
   return async () => {
     const profile = mkdtempSync(join(tmpdir(), 'holdfast-kills-'));
     return {
       start: async (life, hear) => {
-        const page = `${server.url}/#${encodeURIComponent(JSON.stringify(life))}`;
+        const page = `${server.url}/${store === 'opfs' ? '?opfs' : ''}#${encodeURIComponent(JSON.stringify(life))}`;
         const browser = spawn(executablePath, [...args, '--headless', `--user-data-dir=${profile}`, page], {
           detached: true, // a group of its own, with all its processes
           stdio: 'ignore',

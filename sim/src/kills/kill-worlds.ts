@@ -1,5 +1,5 @@
 import { Dice } from '../dice.ts';
-import { chromiumDevices } from './chromium-devices.ts';
+import { chromiumDevices, type PageStore } from './chromium-devices.ts';
 import { killDevices, type KillReport } from './kill-devices.ts';
 import { KillsServer } from './kills-server.ts';
 import { nodeDevices } from './node-devices.ts';
@@ -33,8 +33,13 @@ export async function killNode(
   }
 }
 
-/** Kills browsers with a queue on IndexedDB (`strict`). */
-export async function killChromium(killCount: number, seed: number, progress?: Progress): Promise<KillReport> {
+/** Kills browsers with a queue on IndexedDB (`strict`) or OPFS. */
+export async function killChromium(
+  killCount: number,
+  seed: number,
+  progress?: Progress,
+  store: PageStore = 'indexeddb',
+): Promise<KillReport> {
   const dice = new Dice(seed);
   const server = await KillsServer.start(dice);
   try {
@@ -46,7 +51,7 @@ export async function killChromium(killCount: number, seed: number, progress?: P
       workingMsMax: 50,
       silenceMsMax: 60_000,
     };
-    return await killDevices(plan, server, dice, await chromiumDevices(server), progress);
+    return await killDevices(plan, server, dice, await chromiumDevices(server, store), progress);
   } finally {
     await server.close();
   }

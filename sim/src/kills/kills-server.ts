@@ -38,6 +38,8 @@ export class KillsServer {
   onPageMessage: (message: VictimMessage) => void = () => {};
   /** What a page is, and its script. */
   pageScript = '';
+  /** Of the worker that a page may start. */
+  workerScript = '';
   private readonly database: Database;
   private readonly secret: Uint8Array;
   private readonly closeHttp: () => Promise<void>;
@@ -58,8 +60,10 @@ export class KillsServer {
     let served: KillsServer | null = null;
     const listener = getRequestListener(async (request, { incoming }) => {
       const { pathname } = new URL(request.url);
-      if (pathname === '/page.js')
-        return new Response(served?.pageScript, { headers: { 'content-type': 'text/javascript' } });
+      if (pathname === '/page.js' || pathname === '/worker.js') {
+        const script = pathname === '/page.js' ? served?.pageScript : served?.workerScript;
+        return new Response(script, { headers: { 'content-type': 'text/javascript' } });
+      }
       if (pathname === '/told') {
         served?.onPageMessage((await request.json()) as VictimMessage);
         return new Response(null, { status: 204 });

@@ -85,3 +85,11 @@ test('S12 · a browser with a queue on IndexedDB, killed at random moments, lose
   expect(report.kills).toBe(5);
   expect(report.acknowledged).toBeGreaterThan(0);
 }, 120_000);
+
+test('S2, S12 · a browser with a queue on OPFS, killed at random moments, loses and doubles nothing', async () => {
+  const report = await killChromium(5, 1, undefined, 'opfs');
+
+  expect(report.violations).toEqual([]);
+  expect(report.kills).toBe(5);
+  expect(report.acknowledged).toBeGreaterThan(0);
+}, 120_000);

@@ -1,6 +1,6 @@
-// npm run kills [-- --sqlite 10000] [--chromium 300] [--seed 1] [--json]
+// npm run kills [-- --sqlite 10000] [--chromium 300] [--opfs 300] [--seed 1] [--json]
 //
-// Kills Node processes with a queue on SQLite, and browsers with a queue on IndexedDB, at random moments, and holds them to
+// Kills Node processes with a queue on SQLite, and browsers with a queue on IndexedDB and on OPFS, at random moments, and holds them to
 // what they had promised. A line for each; exit code 1 when a promise was broken.
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
@@ -12,19 +12,22 @@ const { values } = parseArgs({
   options: {
     sqlite: { type: 'string', default: '1000' },
     chromium: { type: 'string', default: '30' },
+    opfs: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },
 });
-const numbers = [values.sqlite, values.chromium, values.seed].map(Number);
+const numbers = [values.sqlite, values.chromium, values.opfs, values.seed].map(Number);
 if (numbers.some((number) => !Number.isSafeInteger(number) || number < 0)) {
-  process.stderr.write('--sqlite, --chromium and --seed take whole numbers.\n');
+  process.stderr.write('--sqlite, --chromium, --opfs and --seed take whole numbers.\n');
   process.exit(2);
 }
-const [sqliteCount = 0, chromiumCount = 0, seed = 1] = numbers;
+const [sqliteCount = 0, chromiumCount = 0, opfsCount = 0, seed = 1] = numbers;
 
 if (sqliteCount > 0) await run('sqlite', sqliteCount, killNode);
 if (chromiumCount > 0) await run('chromium', chromiumCount, killChromium);
+if (opfsCount > 0)
+  await run('chromium, opfs', opfsCount, (count, from, progress) => killChromium(count, from, progress, 'opfs'));
 
 async function run(
   world: string,

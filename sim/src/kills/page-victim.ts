@@ -1,9 +1,12 @@
-// A page with a queue on IndexedDB, in a browser to be killed: it gets its life in its address, and tells the server.
-import { browserTabs, indexedDbStorage } from 'holdfast';
+// A page with a queue on IndexedDB or, when its address says so, on OPFS, in a browser to be killed: it gets its life in its address, and tells the server.
+import { browserTabs, indexedDbStorage, workerStorage } from 'holdfast';
 import { live, type VictimLife, type VictimMessage } from './victim.ts';
 
 await live(JSON.parse(decodeURIComponent(location.hash.slice(1))) as VictimLife, {
-  storage: indexedDbStorage(),
+  storage:
+    location.search === '?opfs'
+      ? workerStorage({ worker: () => new Worker('/worker.js', { type: 'module' }) })
+      : indexedDbStorage(),
   tabs: browserTabs,
   tell,
   pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
