@@ -23,7 +23,6 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
     find: 'if (outcome?.id !== entry.header.id || isStale(outcome, entry.header)) {',
     replace: 'if (outcome === undefined || isStale(outcome, entry.header)) {',
     suffering: "An answer meant for another device settles this device's changes.",
-    isRare: true,
   },
   {
     name: 'partial-answer-marks-all',

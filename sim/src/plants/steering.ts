@@ -29,7 +29,6 @@ export const STEERING_PLANTS: readonly Plant[] = [
     find: "await this.askLeader.ask({ kind: 'stop', reason }, PAUSE_GRACE_MS + ANSWER_MS);",
     replace: '',
     suffering: 'Told that all is paused, while another tab sends one more batch.',
-    isRare: true,
   },
   {
     name: 'discard-believed-too-early',
@@ -37,6 +36,5 @@ export const STEERING_PLANTS: readonly Plant[] = [
     find: 'if (ids.length === 0 && !(await hasPendingUpTo(record.discardUpToSeq, store))) return true;',
     replace: 'if (ids.length === 0) return true;',
     suffering: 'What someone has discarded at a sign-out is sent when they are back.',
-    isRare: true,
   },
 ];

@@ -100,7 +100,6 @@ export const STORING_PLANTS: readonly Plant[] = [
     find: 'for (const settlement of settlements) if (!isOwn(settlement)) this.ports.settled(settlement);',
     replace: 'for (const settlement of settlements) this.ports.settled(settlement);',
     suffering: 'The app says "taken back", a full disk keeps it from being stored, and it is sent after all.',
-    isRare: true,
   },
   {
     name: 'calls-stored-backwards',

@@ -8,7 +8,6 @@ export const TABS_PLANTS: readonly Plant[] = [
     find: 'isPaused: paused !== null,',
     replace: 'isPaused: false,',
     suffering: 'Paused in one tab, while another goes on sending.',
-    isRare: true,
   },
   {
     name: 'epoch-not-compared',
@@ -16,7 +15,6 @@ export const TABS_PLANTS: readonly Plant[] = [
     find: 'expect: [isOwn, ...expect],',
     replace: 'expect: [...expect],',
     suffering: 'A tab that woke up late writes over what the new leader has settled.',
-    isRare: true,
   },
   {
     name: 'stale-leader-sends',
@@ -38,7 +36,6 @@ export const TABS_PLANTS: readonly Plant[] = [
     find: 'this.takingSinceMs = null;\n    if (this.ports.isLeader()) this.ports.standDown();',
     replace: 'if (this.ports.isLeader()) this.ports.standDown();',
     suffering: 'A page put away just when it began to lead never delivers again after it is back.',
-    isRare: true,
   },
   {
     name: 'message-trusted',
@@ -61,7 +58,6 @@ export const TABS_PLANTS: readonly Plant[] = [
     find: 'const next = String(Number(epoch ?? 0) + 1);',
     replace: "const next = epoch ?? '1';",
     suffering: 'Two tabs both think that they deliver, and undo each other’s work.',
-    isRare: true,
   },
   {
     name: 'stands-down-without-stopping',
