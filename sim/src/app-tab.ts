@@ -126,7 +126,11 @@ export class AppTab {
       slotOf === null ? {} : { mood: { holdfastSlot: { mutationId: slotOf.id, path: ['id'], kind: 'string' } } };
     const base =
       edit === undefined ? {} : { base: { rowVersion: edit.row.version, row: rowAsJson(entityId, edit.row) } };
-    const pending = edit === undefined || !edit.isFresh ? null : history.pendingOf(this.device.index, entityId);
+    // What another tab has stored and this one has not heard of, its user cannot have seen.
+    const pending =
+      edit === undefined || !edit.isFresh
+        ? null
+        : history.pendingOf(this.device.index, entityId).filter(({ id }) => this.queue.peekStatus(id) !== undefined);
     const adding = this.queue.add({
       type,
       payload: { id: entityId, tag, ...more, ...slot },
@@ -161,6 +165,7 @@ export class AppTab {
               isOpen: false,
               isChosen: false,
               mayGiveWay: false,
+              hasMetConflict: false,
             },
     });
     const { lane } = made;

@@ -12,7 +12,7 @@ export interface MadeEdit {
   readonly own: ReadonlySet<string>;
   /** Values that it may overwrite: what its user saw, and whoever chose between two versions. */
   readonly seen: Set<string | null>;
-  /** Edits of the same device that were pending before it when it was made, on a row that was read just then. */
+  /** Edits of the same device, known to its tab, that were pending when it was made, on a row that was read just then. */
   readonly pending: readonly Made[] | null;
   /** Somebody was told that it waits for a choice. */
   isOpen: boolean;
@@ -20,6 +20,8 @@ export interface MadeEdit {
   isChosen: boolean;
   /** The server told of a conflict, so that it may have given way, perhaps unheard. */
   mayGiveWay: boolean;
+  /** The server found the row changed. */
+  hasMetConflict: boolean;
 }
 /** What must hold for edits whose row someone else may change: C1 to C3 of the invariants. */
 export class ConflictChecks {
@@ -55,7 +57,7 @@ export class ConflictChecks {
   }
 
   /** A row that was deleted and made again under its id counts anew, so that an edit of the old one may meet the new one. */
-  private wasMadeAgain({ entityId }: Made): boolean {
+  wasMadeAgain({ entityId }: Made): boolean {
     const creations = this.model?.effects.filter(
       (effect) => effect.entityId === entityId && effect.operation === 'create',
     );
@@ -70,9 +72,13 @@ export class ConflictChecks {
       return;
     }
     edit.mayGiveWay ||= edit.givesWay;
+    const isFirst = !edit.hasMetConflict;
+    edit.hasMetConflict = true;
     if (!edit.givesWay) this.open.add(made);
     const { pending } = edit;
-    if (pending === null || (mutation.rebases ?? 0) > 0 || this.wasMadeAgain(made)) return;
+    if (pending === null || !isFirst || (mutation.rebases ?? 0) > 0 || this.wasMadeAgain(made)) return;
+    // What stands on an edit in conflict meets what that has become.
+    if (pending.some((other) => other.edit?.hasMetConflict === true)) return;
     const ofRow = (this.model?.effects ?? []).filter(({ entityId }) => entityId === made.entityId);
     const base = ofRow.findLastIndex(
       ({ rowVersion, operation }) => rowVersion === edit.baseVersion && operation !== 'delete',
@@ -81,7 +87,7 @@ export class ConflictChecks {
     const areOwn = since.every(
       (effect) => effect.operation === 'update' && pending.some(({ tag }) => tag === effect.tag.split(MERGED)[0]),
     );
-    if (since.length > 0 && areOwn)
+    if (since.length > 0 && areOwn && isKnownChain([...pending, made]))
       this.violated(
         'inv-C3',
         `${made.tag} is in conflict with ${since.map(({ tag }) => tag).join()}, which its own device made before it`,
@@ -98,6 +104,16 @@ export class ConflictChecks {
       this.violated('inv-C2', `${process.name} asks for a choice about ${made.tag}, which has taken effect`);
     made.edit.isOpen = true;
   }
+}
+
+/** Each was made in the same tab when the one before it was stored: what was called in between, or elsewhere, nobody knew. */
+function isKnownChain(chain: readonly Made[]): boolean {
+  return chain.every((each, index) => {
+    const before = chain[index - 1];
+    if (before === undefined) return true;
+    const storedStep = before.places[0]?.acknowledgedStep ?? Number.POSITIVE_INFINITY;
+    return before.process === each.process && storedStep < (each.places[0]?.invokedStep ?? 0);
+  });
 }
 
 /** Whether it may have ended without an effect because of what someone else had changed. */

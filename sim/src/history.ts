@@ -442,6 +442,8 @@ export class History {
       if (other.keptIn === made && !other.isDropped && other.effectCount === 0 && !made.isDamaged)
         this.violated('inv-I1', `${other.tag} was merged into ${made.tag}, which took effect without it`);
     }
+    // A late copy of an edit that gave way meets the version it was made on only in a row that was deleted and made again.
+    if (made.isToldCancelled && made.edit?.hasMetConflict === true && this.conflicts.wasMadeAgain(made)) return;
     if (made.id !== effect.mutationId)
       this.violated('inv-I2', `${made.tag} travels under another id than it was given`);
     if (made.isRefused)

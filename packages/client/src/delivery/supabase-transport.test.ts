@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { ApplyRequest } from '../protocol/wire.ts';
+import { type PlainFetch, supabaseFetch } from './http-supabase-fetch.ts';
 import { type SupabaseCall, type SupabaseResult, supabaseTransport } from './supabase-transport.ts';
 
 const request: ApplyRequest = {
@@ -80,5 +81,46 @@ describe('a call through Supabase', () => {
     expect((await send(thrown('ECONNRESET'))).answer).toMatchObject({ kind: 'unknown', wasReset: true });
     expect((await send(new TypeError('fetch failed'))).answer).not.toHaveProperty('wasReset');
     expect((await send(new TypeError('fetch failed'))).answer).toMatchObject({ kind: 'unknown' });
+  });
+});
+
+describe('the headers of an answer', () => {
+  const call = (fetch: PlainFetch, url = 'https://project.supabase.test'): SupabaseCall => {
+    let given: AbortSignal | undefined;
+    const answered = async (): Promise<SupabaseResult> => {
+      const response = await fetch(url, given === undefined ? {} : { signal: given });
+      const error = response.ok ? null : { message: 'x' };
+      return { data: response.ok ? ANSWER : null, error, status: response.status };
+    };
+    const made: SupabaseCall = {
+      setHeader: () => made,
+      abortSignal: (signal) => {
+        given = signal;
+        return made;
+      },
+      // oxlint-disable-next-line unicorn/no-thenable
+      then: (...told) => answered().then(...told),
+    };
+    return made;
+  };
+
+  test.each([
+    [429, { 'retry-after': '7' }, { kind: 'rateLimited', retryAfterMs: 7_000 }],
+    [200, { 'ratelimit-remaining': '0', 'ratelimit-reset': '30' }, { pace: { remaining: 0, resetMs: 30_000 } }],
+    [200, {}, { kind: 'answered' }],
+  ])('R3 · with a fetch that sees them, an answer of %i with %j is obeyed', async (status, headers, expected) => {
+    const fetch = supabaseFetch(async () => new Response('{}', { status, headers }));
+    const client = { schema: () => ({ rpc: () => call(fetch) }) };
+
+    const signal = new AbortController().signal;
+    expect(await supabaseTransport({ client, fetch }).send(request, { token: 't', signal })).toMatchObject(expected);
+  });
+
+  test('R3 · it is the fetch of the platform, where none is given, and knows nothing of calls that failed', async () => {
+    const fetch = supabaseFetch();
+    const { signal } = new AbortController();
+    await expect(fetch('data:,x')).resolves.toBeInstanceOf(Response);
+    await expect(fetch('nowhere:', { signal })).rejects.toThrow();
+    expect(fetch.headersOf(signal)).toBeNull();
   });
 });
