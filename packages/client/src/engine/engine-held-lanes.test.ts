@@ -354,3 +354,40 @@ test('Q7 · a creation that names no row takes nothing with it: those behind it 
 
   expect(seqsOf(rig.lastBatch)).toEqual([behind?.seq]);
 });
+
+test('Q9 · the newest of a lane is what a duplicate is compared with, unless a dead letter holds the lane behind it', () => {
+  const rig = heldRig();
+  const { schedule } = rig.engine.mutations;
+  expect(schedule.newestOf('a')).toBeUndefined();
+  rig.addAll([{ lane: 'a' }, { lane: 'a' }]);
+  expect(schedule.lane('a')?.size).toBe(2);
+  expect(schedule.newestOf('a')?.header.seq).toBe(2);
+  rig.input({ kind: 'givenUp', seqs: [2], error: ERROR });
+  expect(schedule.newestOf('a')).toBeUndefined();
+  rig.add({ lane: 'a' });
+  expect(schedule.newestOf('a')?.header.seq).toBe(3);
+});
+
+test('Q19 · settlements that the store has refused are the next one’s to settle', () => {
+  const rig = EngineRig.leading();
+  rig.isStorageSlow = true;
+  const { seq } = rig.add({ lane: 'a' });
+  rig.answerAll(applied);
+  expect(rig.engine.mutations.isSettling(seq)).toBe(true);
+
+  rig.input({ kind: 'settlementsLost', seqs: [seq] });
+
+  expect(rig.engine.mutations.isSettling(seq)).toBe(false);
+});
+
+test('Q19 · a dead letter that was disposed of before it was stored does not come back when the lead is lost', () => {
+  const rig = EngineRig.leading();
+  rig.isStorageSlow = true;
+  const { id } = rig.add({ lane: 'a' });
+  rig.answerAll(rejected);
+  rig.input({ kind: 'discarded', ids: [id] });
+
+  rig.input({ kind: 'leadership', isLeader: false });
+
+  expect(rig.engine.mutations.get(id)).toBeUndefined();
+});
