@@ -183,7 +183,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         if (input?.onRetry !== undefined) this.verdicts.onRetry(id, input.onRetry);
         return this.handleOf(id, durability, kind);
       },
-      amended: (stored) => this.listeners.amended.emit(eventOf(stored)),
+      amended: (stored) => this.tellAmended(stored),
       nowMs: () => this.options.clock.nowMs(),
       report: (error) => this.fail(toHoldfastError(error)),
       editOf: (definition, described, base) => this.bases.of(definition, described, base),
@@ -572,9 +572,16 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       runner.discarded([id]);
     } else {
       runner.amender.tell([chosen.header]);
-      this.listeners.amended.emit(eventOf(chosen));
+      this.tellAmended(chosen);
     }
     return true;
+  }
+
+  /** Unless it has been taken back, has ended, or has been rewritten once more before this tab heard of its own rewriting. */
+  private tellAmended(stored: Pick<Stored, 'header' | 'payload'>): void {
+    const entry = this.parts?.runner.engine.mutations.get(stored.header.id);
+    const isNews = entry?.phase.kind !== 'failed' && entry?.header.revision === stored.header.revision;
+    if (isNews) this.listeners.amended.emit(eventOf(stored));
   }
 
   /** A payload that may stand for the one of this mutation. */

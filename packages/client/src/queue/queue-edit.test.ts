@@ -252,6 +252,36 @@ describe('amending from a tab that does not deliver', () => {
     expect(leader.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
   });
 
+  test('O2 · what was taken back before its edit was heard of is not shown again', async () => {
+    const device = new TestDevice();
+    let heard = (): void => {};
+    const storage: OpenStorage = async (name) => {
+      const opened = await device.storage.open(name);
+      return {
+        ...opened,
+        commit: async (batch) => {
+          const result = await opened.commit(batch);
+          if (batch.changes.some((change) => change.kind === 'put' && change.value.includes('second')))
+            await new Promise<void>((resolve) => (heard = resolve));
+          return result;
+        },
+      };
+    };
+    const queue = await device.open({ storage });
+    const view = createOptimisticStore<Notes>({ queue, base: { notes: {} } });
+    await device.goOffline();
+    const { id } = await queue.add(note('a', 'first'));
+    const editing = queue.edit(id, { id: 'a', text: 'second' });
+    await device.clock.settle();
+    expect(await queue.cancel(id)).toBe('cancelled');
+
+    heard();
+    await editing;
+    await device.clock.settle();
+
+    expect(view.getSnapshot()).toEqual({ notes: {} });
+  });
+
   test('Q8 · what is being rewritten can still be taken back, and then it is gone', async () => {
     const slow = new SlowRewriting();
     const { device, leader, other } = await twoTabs(slow);
