@@ -130,7 +130,9 @@ export class AppTab {
     const pending =
       edit === undefined || !edit.isFresh
         ? null
-        : history.pendingOf(this.device.index, entityId).filter(({ id }) => this.queue.peekStatus(id) !== undefined);
+        : (history
+            .pendingOf(this.device.index, entityId)
+            ?.filter(({ id }) => this.queue.peekStatus(id) !== undefined) ?? null);
     const adding = this.queue.add({
       type,
       payload: { id: entityId, tag, ...more, ...slot },

@@ -220,11 +220,12 @@ export class History {
   }
 
   /** What of this device and about this row is promised and has not ended, in its order. */
-  pendingOf(deviceIndex: number, entityId: string): readonly Made[] {
-    return this.made.filter(
+  pendingOf(deviceIndex: number, entityId: string): readonly Made[] | null {
+    const ofRow = this.made.filter((made) => made.deviceIndex === deviceIndex && made.entityId === entityId);
+    // What is just being stored may come before the next one or not.
+    if (ofRow.some((made) => made.places[0]?.acknowledgedStep == null && !made.isRefused)) return null;
+    return ofRow.filter(
       (made) =>
-        made.deviceIndex === deviceIndex &&
-        made.entityId === entityId &&
         made.places[0]?.acknowledgedStep != null &&
         made.places.length === 1 &&
         made.effectCount === 0 &&

@@ -49,6 +49,7 @@ export async function checkAtRest(world: World, devices: readonly Device[], boun
   }
   // What a full disk refused is written again within half a minute; what a dying tab stored unheard is found within one.
   await world.scheduler.runUntil(world.scheduler.nowMs + 100_000, () => history.violations.length > 0);
+  if (history.violations.length > 0) return;
   if (world.plan.isSpeedChecked) for (const device of devices) await checkFullSpeed(world, device);
   for (const device of devices) await checkDevice(world, device);
 }
@@ -249,7 +250,7 @@ async function look({ queue }: AppTab, all: readonly Made[]): Promise<Looked> {
 }
 
 /** Lets the world go on until the promise has settled; null when it does not within a minute. */
-export async function finish<Result>({ scheduler }: World, promise: Promise<Result>): Promise<Result | null> {
+export async function finish<Result>({ scheduler, history }: World, promise: Promise<Result>): Promise<Result | null> {
   let ended: { readonly result: Result | null } | null = null;
   promise.then(
     (result) => {
@@ -259,7 +260,11 @@ export async function finish<Result>({ scheduler }: World, promise: Promise<Resu
       ended = { result: null };
     },
   );
-  await scheduler.runUntil(scheduler.nowMs + 60_000, () => ended !== null);
+  const violationCount = history.violations.length;
+  await scheduler.runUntil(
+    scheduler.nowMs + 60_000,
+    () => ended !== null || history.violations.length > violationCount,
+  );
   return (ended as { readonly result: Result | null } | null)?.result ?? null;
 }
 

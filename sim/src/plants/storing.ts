@@ -46,8 +46,9 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'client-id-new-each-run',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'if (clientId !== null) return new QueueStore(storage, clientId, seq, gapCount);',
-    replace: 'if (clientId !== null) return new QueueStore(storage, newClientId(), seq, gapCount);',
+    find: 'if (clientId !== null) return new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount });',
+    replace:
+      'if (clientId !== null) return new QueueStore(storage, pageCount, { clientId: newClientId(), lastSeq: seq, gapCount });',
     suffering: 'After a reload the server takes the device for another one, and refuses what it has seen before.',
   },
   {

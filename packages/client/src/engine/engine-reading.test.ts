@@ -32,6 +32,26 @@ describe('while the store is being read', () => {
     expect(seqsOf(rig.lastBatch)).toEqual([3]);
   });
 
+  test('Q8 · nothing is given up that may have been taken back already: its page is read first', () => {
+    const rig = new ReadingRig();
+    const parents = [rig.header({ lane: 'a' }), rig.header({ lane: 'b' })];
+    const children = [rig.header({ lane: 'c', dependsOn: ['m1'] }), rig.header({ lane: 'd', dependsOn: ['m2'] })];
+    rig.input({ kind: 'found', headers: [...parents, ...children], deadLetters: [] });
+    rig.begin();
+
+    // One parent is disposed of by someone, the other is rejected; of a child this tab has missed that it was taken back.
+    rig.input({ kind: 'discarded', ids: ['m1'] });
+    rig.input({ kind: 'reading', upToSeq: 2 });
+    rig.answerAll(rejected);
+    expect(rig.settlements.map(({ kind }) => kind)).toEqual(['failed']);
+    rig.input({ kind: 'discarded', ids: ['m3'] });
+
+    rig.input({ kind: 'reading', upToSeq: null });
+    expect(rig.settlements.slice(1)).toMatchObject([
+      { kind: 'failed', deadLetter: { header: { id: 'm4' }, error: { code: 'PARENT_FAILED' } } },
+    ]);
+  });
+
   test('S3 · what stands on the first pages goes, and the rest when all before it is read', () => {
     const rig = new ReadingRig();
     rig.begin();

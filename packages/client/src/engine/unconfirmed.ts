@@ -321,8 +321,8 @@ export class Unconfirmed {
         // One that was retried stands behind it now, perhaps in the same lane: neither could ever go.
         return parent === undefined || this.isGivenUp(parent) || placeOf(parent.header) > placeOf(orphan.header);
       });
-      // One that is being rewritten is looked at again when that is over: its body may just have changed.
-      if (orphan.amendId !== null) continue;
+      // Looked at again when its rewriting is over, which may have changed its body, or when it is known to be there still.
+      if (orphan.amendId !== null || this.isUnsure(orphan)) continue;
       this.suspectedOrphans.delete(orphan);
       if (orphan.phase.kind === 'waiting' && parentId !== undefined) orphans.push({ orphan, parentId });
     }

@@ -241,8 +241,9 @@ export class Verdicts {
     const error = parentFailed(parentId);
     return orphans.flatMap((child) => {
       if (child.phase.kind !== 'waiting') return [];
-      if (child.amendId === null) return this.failed(child, error, moment, false, isDecided);
-      // Buried when it is let go.
+      if (child.amendId === null && !this.mutations.isUnsure(child))
+        return this.failed(child, error, moment, false, isDecided);
+      // Buried when it is let go, or known to be there still.
       addOpenParent(child, parentId);
       this.mutations.suspectOrphans([child]);
       return [];

@@ -77,8 +77,8 @@ export interface EditHeader {
   /** From this version up to the base the row was changed by nobody but this device: an edit made on any of them knew them. */
   readonly ownSinceVersion: number | null;
   /**
-   * The number of the last pending change of the row that its tab knew when it was made, 0 for none: another tab's of the same
-   * moment is a conflict like anybody's. Earlier versions left it out, and took all for known.
+   * Up to which number its tab had seen what is stored when it was made: another tab's of the same moment is a conflict like
+   * anybody's. Earlier versions left it out, and took all for known.
    */
   readonly afterSeq?: number;
   /** How often its payload was made anew after a conflict. */

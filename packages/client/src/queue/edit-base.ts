@@ -27,6 +27,7 @@ function editPartsOf(
   definition: AnyMutationDefinition,
   base: EditBase | undefined,
   predecessor: Predecessor | null,
+  afterSeq: number,
 ): EditParts | null {
   const isTimed = definition.conflict === 'latest-wins';
   const madeOn = definition.conflict === 'client-wins' ? null : versionOf(definition, base, predecessor);
@@ -37,7 +38,7 @@ function editPartsOf(
     header: {
       baseRowVersion: rowVersion,
       ownSinceVersion: rowVersion,
-      afterSeq: predecessor?.header.seq ?? 0,
+      afterSeq,
       rebases: 0,
       hlc: isTimed ? TIME_TO_COME : null,
       isPatch,
@@ -120,10 +121,12 @@ export class EditBases {
     if (definition.conflict === undefined && base === undefined) return null;
     const { runner, store } = await this.opened();
     const header = predecessorOf(runner.engine, described);
+    // All that its tab has seen so far, also what has been confirmed or deletes the row; and what it has just stored itself.
+    const afterSeq = Math.max(runner.watch.seen, header?.seq ?? 0);
     const body = header === null ? undefined : (await store.bodies([header])).get(header.seq);
     // One that was settled while it was read is among the rows that this device has left.
     const given = this.own.newest(described.entity, base);
-    return editPartsOf(definition, given, header === null || body === undefined ? null : { header, body });
+    return editPartsOf(definition, given, header === null || body === undefined ? null : { header, body }, afterSeq);
   }
 }
 
