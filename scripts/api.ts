@@ -72,7 +72,8 @@ function report(folder: string, name: string): boolean {
   });
   const result = Extractor.invoke(config, { localBuild: isUpdate, showVerboseMessages: false, messageCallback: quiet });
   const isSame =
-    isUpdate || (existsSync(config.reportFilePath) && textOf(config.reportFilePath) === textOf(config.reportTempFilePath));
+    isUpdate ||
+    (existsSync(config.reportFilePath) && textOf(config.reportFilePath) === textOf(config.reportTempFilePath));
   if (isUpdate) writeFileSync(config.reportFilePath, `${textOf(config.reportFilePath)}\n`);
   rmSync(scratch, { recursive: true, force: true });
   return isSame && result.errorCount === 0;
