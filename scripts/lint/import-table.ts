@@ -32,7 +32,8 @@ export const IMPORT_TABLE: readonly Part[] = [
   { path: `${CLIENT}/delivery`, files: adapting, packages: ['declared'], hasNode: false },
   { path: `${CLIENT}/network`, files: adapting, packages: ['declared'], hasNode: false },
   { path: `${CLIENT}/tabs`, files: adapting, packages: ['declared'], hasNode: false },
-  { path: `${CLIENT}/tasks`, files: adapting, packages: ['declared'], hasNode: false },
+  // A task that fails is tried again by the code that retries everything else.
+  { path: `${CLIENT}/tasks`, files: [...adapting, ...client('delivery')], packages: ['declared'], hasNode: false },
   { path: `${CLIENT}/storage`, files: client('ports', 'protocol', 'mutation'), packages: ['declared'], hasNode: false },
   // The queue wires the parts and holds no rules.
   { path: `${CLIENT}/queue`, files: wired, packages: ['declared'], hasNode: false },

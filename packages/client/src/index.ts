@@ -121,6 +121,7 @@ export type {
   StorageBatch,
 } from './ports/storage.ts';
 export type { Lead, LeadOptions, OpenTabs, Tabs } from './ports/tabs.ts';
+export type { WakeReason, Wakeups } from './ports/wakeups.ts';
 export type { Transport } from './ports/transport.ts';
 export type { ErrorCode } from './protocol/error-codes.ts';
 export type {
@@ -189,3 +190,23 @@ export { browserTabs } from './tabs/browser-tabs.ts';
 export type { DebugOption, LogCategory, LogData, LogEntry } from './telemetry/debug-log.ts';
 export { soloTabs } from './tabs/solo-tabs.ts';
 export type { MetricCounts, QueueMetrics } from './telemetry/queue-metrics.ts';
+export {
+  backgroundSyncWakeups,
+  type BackgroundSyncOptions,
+  requestBackgroundSync,
+  serveBackgroundSync,
+  type ServeBackgroundSyncOptions,
+  type SyncableQueue,
+} from './tasks/browser-background-sync.ts';
+export { pageWakeups } from './tasks/browser-page-wakeups.ts';
+export type {
+  AllTaskStats,
+  TaskContext,
+  TaskFunction,
+  TaskOptions,
+  TaskReason,
+  TaskRun,
+  TaskStats,
+  TaskType,
+} from './tasks/task.ts';
+export { createTaskRunner, type TaskEvent, TaskRunner, type TaskRunnerOptions } from './tasks/task-runner.ts';
