@@ -109,12 +109,12 @@ async function checkDevice(world: World, device: Device): Promise<void> {
   const refreshed = await finish(world, Promise.all(open.map((each) => each.refresh())));
   if (refreshed === null) history.violated('inv-I14', 'a tab cannot be refreshed');
   for (const each of open) {
-    const shown =
-      each.view === null ? null : JSON.stringify(sorted(withoutDamaged(world, each.view.getSnapshot().items)));
-    if (shown !== null && shown !== JSON.stringify(sorted(withoutDamaged(world, each.serverItems())))) {
+    if (each.view === null) continue;
+    const shown = JSON.stringify(sorted(withoutDamaged(world, each, each.view.getSnapshot().items)));
+    if (shown !== JSON.stringify(sorted(withoutDamaged(world, each, each.serverItems())))) {
       history.violated(
         'inv-I7',
-        `${each.process.name} shows after a refresh ${differenceOf(each.view?.getSnapshot().items ?? {}, each.serverItems())}`,
+        `${each.process.name} shows after a refresh ${differenceOf(each.view.getSnapshot().items, each.serverItems())}`,
       );
     }
   }
@@ -268,9 +268,11 @@ export async function finish<Result>({ scheduler, history }: World, promise: Pro
   return (ended as { readonly result: Result | null } | null)?.result ?? null;
 }
 
-/** What was damaged may be shown by those who still know it, whether it took effect or not. */
-function withoutDamaged({ history }: World, items: AppState['items']): AppState['items'] {
-  const damaged = new Set(history.made.filter(({ isDamaged }) => isDamaged).map(({ tag }) => tag));
+/** What was damaged may be shown by those to whom it is still pending, whether it took effect or not. */
+function withoutDamaged({ history }: World, { queue }: AppTab, items: AppState['items']): AppState['items'] {
+  const isPending = ({ id }: Made): boolean =>
+    ['pending', 'processing'].includes(queue.peekStatus(id)?.status ?? 'unknown');
+  const damaged = new Set(history.made.filter((made) => made.isDamaged && isPending(made)).map(({ tag }) => tag));
   if (damaged.size === 0) return items;
   const kept = Object.entries(items).map(
     ([id, tags]) => [id, tags.filter((tag) => !tag.split(MERGED).some((part) => damaged.has(part)))] as const,

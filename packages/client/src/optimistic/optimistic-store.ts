@@ -101,12 +101,32 @@ export class OptimisticStore<State extends object> {
 
   /** Shows what is pending and not shown yet: all of it after a restart, or what another tab has added. */
   private async findPending(ids?: readonly string[]): Promise<void> {
+    if (ids !== undefined) void this.findEnded(ids);
     const news = ids?.filter((id) => (this.known.get(id) ?? -1) < (this.queue.peekStatus(id)?.revision ?? 0));
     if (news?.length === 0) return;
     // A queue that cannot be read has said so itself; there is nothing to show then.
     for (const pending of await this.queue.readPending(news).catch(() => [])) {
       // Taken back, or disposed of, while its payload was read: nobody would take its effect away again.
       if (this.queue.peekStatus(pending.id) !== undefined) this.show(pending);
+    }
+  }
+
+  /**
+   * The queue may find that one is gone and not know any more how it ended: it ended unheard, and so long ago that history does
+   * not say. Fresh data does.
+   */
+  private async findEnded(ids: readonly string[]): Promise<void> {
+    const isGone = (id: string): boolean => this.queue.peekStatus(id) === undefined;
+    const gone = this.shown.filter(({ id, containedFrom }) => containedFrom === null && ids.includes(id) && isGone(id));
+    if (gone.length === 0) return;
+    // Most endings are told just after the change.
+    await Promise.resolve();
+    for (const each of gone) {
+      if (each.containedFrom !== null || !this.shown.includes(each)) continue;
+      // A queue that cannot be read has said so itself.
+      const status = await this.queue.getMutationStatus(each.id).catch(() => null);
+      // Retried meanwhile, it is shown anew, as another one.
+      if (status === undefined) each.containedFrom ??= this.refreshNumber + 1;
     }
   }
 
