@@ -159,8 +159,9 @@ export type {
   ListQuery,
   MutationPage,
   QueueStatus,
-  RecoveryAction,
 } from './queue/queue-reader.ts';
+export type { QuarantinedMutation } from './queue/quarantine.ts';
+export type { RecoveryAction, RecoveryResult } from './queue/recovery.ts';
 export { asyncStorage, type AsyncStorageLike } from './storage/async-storage.ts';
 export { browserKeys, type BrowserKeys, type BrowserKeysOptions } from './storage/browser-keys.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';

@@ -1,4 +1,4 @@
-import type { MutationHeader } from '../mutation/record.ts';
+import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
 
 /**
@@ -97,4 +97,11 @@ export function conflictAmendId(id: string): string {
 
 export function dueAtMs(entry: Entry): number {
   return Math.max(entry.heldUntilMs, entry.backoffUntilMs);
+}
+
+/** As it stands in the store; nothing for one that has not failed. */
+export function deadLetterOf({ header, phase }: Entry): readonly DeadLetter[] {
+  if (phase.kind !== 'failed') return [];
+  const { error, failedAtMs, holdsLane } = phase;
+  return [{ header, error, failedAtMs, holdsLane }];
 }

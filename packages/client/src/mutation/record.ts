@@ -114,6 +114,8 @@ export interface MutationBody {
   readonly metadata?: JsonObject;
   readonly source?: MutationSource;
   readonly edit?: EditBody;
+  /** The schema of its type refuses what it returned itself, or answers only later: it cannot tell whether this is still whole. */
+  readonly isOneWay?: true;
 }
 
 /** A mutation that will not be tried again unless someone says so. */
@@ -190,6 +192,17 @@ export interface SignOutRecord {
   readonly act: Act;
   /** What was pending up to this number is to be discarded, and that is not done yet; null for nothing. */
   readonly discardUpToSeq: number | null;
+}
+
+/** What no longer reads, set aside with its bytes. */
+export interface QuarantinedRecord {
+  /** Under which it stood. */
+  readonly key: string;
+  readonly text: string;
+  /** Of its payload; null where none stood there. */
+  readonly bodyText: string | null;
+  /** By the device's clock. */
+  readonly foundAtMs: number;
 }
 
 /** A mutation that someone disposed of, without its payload. */
@@ -360,6 +373,7 @@ const body: v.GenericSchema<MutationBody> = v.object({
   metadata: v.exactOptional(object),
   source: v.exactOptional(v.custom<MutationSource>(isObject)),
   edit: v.exactOptional(v.custom<EditBody>(isObject)),
+  isOneWay: v.exactOptional(v.literal(true)),
 });
 
 const deadLetter: v.GenericSchema<unknown, DeadLetter> = v.object({
@@ -410,6 +424,13 @@ const disposed: v.GenericSchema<unknown, DisposedRecord> = v.object({
   atMs: v.number(),
 });
 
+const quarantined: v.GenericSchema<unknown, QuarantinedRecord> = v.object({
+  key: v.string(),
+  text: v.string(),
+  bodyText: v.nullable(v.string()),
+  foundAtMs: v.number(),
+});
+
 /** What came out of storage: the record, or the bytes that no longer read as one. */
 export type Parsed<Record> =
   | { readonly kind: 'record'; readonly record: Record }
@@ -422,17 +443,29 @@ export const parseDisposed = (text: string): Parsed<DisposedRecord> => parseSeal
 export const parseSignOut = (text: string): Parsed<SignOutRecord> => parseSealed(signOut, text);
 export const parseAct = (text: string): Parsed<ActRecord> => parseSealed(actRecord, text);
 
+export const parseQuarantined = (text: string): Parsed<QuarantinedRecord> => parseSealed(quarantined, text);
+
 /** A record's text, sealed: its checksum in hexadecimal, a space, its JSON. */
 export function sealRecord(
-  record: MutationHeader | DeadLetter | CompletedRecord | DisposedRecord | ActRecord | SignOutRecord,
+  record:
+    | MutationHeader
+    | DeadLetter
+    | CompletedRecord
+    | DisposedRecord
+    | ActRecord
+    | SignOutRecord
+    | QuarantinedRecord,
 ): string {
   const text = JSON.stringify(record);
   return `${checksum(text).toString(16).padStart(8, '0')} ${text}`;
 }
 
+/** All of a body but its payload; nothing where it has none of it. */
+type BodyParts = { readonly [Part in keyof Omit<MutationBody, 'payload'>]: MutationBody[Part] | undefined };
+
 /** A body's text. `payloadText` is the payload's canonical JSON, which is not written twice. */
-export function writeBody(payloadText: string, { metadata, source, edit }: Omit<MutationBody, 'payload'>): string {
-  const more = JSON.stringify({ metadata, source, edit });
+export function writeBody(payloadText: string, { metadata, source, edit, isOneWay }: BodyParts): string {
+  const more = JSON.stringify({ metadata, source, edit, isOneWay });
   return more === '{}' ? `{"payload":${payloadText}}` : `{"payload":${payloadText},${more.slice(1)}`;
 }
 

@@ -1,11 +1,13 @@
-import type { Entry } from '../engine/entry.ts';
+import { deadLetterOf, type Entry } from '../engine/entry.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import { type Act, type ActKind, type ActRecord, type DeadLetter, placeOf } from '../mutation/record.ts';
+import { type Act, type ActKind, type ActRecord, placeOf } from '../mutation/record.ts';
 import type { Priority } from '../mutation/definition.ts';
 import type { ErrorCategory } from '../protocol/wire.ts';
 import type { CancelAnswer } from './ask-leader.ts';
 import { type MutationStatus, statusOfEntry } from './mutation-status.ts';
+import { mended } from './quarantine.ts';
 import type { QueueStore } from './queue-store.ts';
+import { BODY, seqKey } from './record-keys.ts';
 import type { Runner } from './runner.ts';
 
 /** Who acts, and why; both are kept with what was done. */
@@ -155,6 +157,30 @@ export class Acts {
     return { touchedCount: ids.length, ids };
   }
 
+  /** Those that stand in quarantine, and dead letters whose payload does. */
+  async discardQuarantined(keys: readonly string[], options: ActOptions): Promise<ActResult> {
+    const act = this.act('discard', options);
+    const { runner, store } = await this.ports.opened();
+    const dead = await this.discard(() => corruptedOf(runner, keys), options);
+    const ids: string[] = [...dead.ids];
+    for (const part of partsOf(keys)) ids.push(...(await store.quarantine.discard(part, act)));
+    return { touchedCount: ids.length, ids };
+  }
+
+  async retryQuarantined(keys: readonly string[], options: ActOptions): Promise<ActResult> {
+    const act = this.act('retry', options);
+    const { runner, store } = await this.ports.opened();
+    const ids = [...(await this.retry(() => corruptedOf(runner, keys), options)).ids];
+    for (const found of await store.quarantine.find(keys)) {
+      const whole = mended(found);
+      const header = whole === null ? null : await store.putBack(whole, act);
+      if (header === null) continue;
+      runner.added([header]);
+      ids.push(header.id);
+    }
+    return { touchedCount: ids.length, ids };
+  }
+
   /** Lets a lane go on without the dead letters that hold it; they stay dead letters. */
   async releaseLane(lane: string, options: ActOptions): Promise<ActResult> {
     const act = this.act('releaseLane', options);
@@ -184,10 +210,13 @@ export class Acts {
   }
 }
 
-export function deadLetterOf({ header, phase }: Entry): readonly DeadLetter[] {
-  if (phase.kind !== 'failed') return [];
-  const { error, failedAtMs, holdsLane } = phase;
-  return [{ header, error, failedAtMs, holdsLane }];
+/** Dead letters whose payload is damaged or refused, by the keys of their payloads. */
+function corruptedOf({ engine }: Runner, keys: readonly string[]): readonly Entry[] {
+  const wanted = new Set(keys);
+  return [...engine.mutations.deadLetters].filter(
+    ({ header, phase }) =>
+      phase.kind === 'failed' && phase.error.category === 'CORRUPTED' && wanted.has(seqKey(BODY, header.seq)),
+  );
 }
 
 /** Those in memory that a filter means: every one that is not confirmed. */

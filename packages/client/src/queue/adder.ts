@@ -1,8 +1,9 @@
+import { deadLetterOf } from '../engine/entry.ts';
 import type { EditBase, MutationOptions } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationBody, MutationHeader } from '../mutation/record.ts';
 import { ATOMIC_TYPE, type Json } from '../protocol/wire.ts';
-import { type Acts, deadLetterOf } from './acts.ts';
+import type { Acts } from './acts.ts';
 import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { Addition } from './merge-plan.ts';

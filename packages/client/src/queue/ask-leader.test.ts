@@ -22,6 +22,7 @@ function twoTabs(answer: (id: string) => Promise<CancelAnswer>) {
         unstick: async () => [],
         evict: async () => false,
         keepBack: async () => ({ amendId: 'none', epoch: '0', headers: [] }),
+        recover: async () => ({ removedCount: 0, restoredCount: 0, checkedPayloadCount: 0 }),
         isDraining: async () => false,
         nextAttempt: async () => null,
       },

@@ -1,5 +1,6 @@
 import type { Act, MutationHeader } from '../mutation/record.ts';
 import type { Alarms } from './alarms.ts';
+import type { RecoveryCounts } from './recovery.ts';
 import type { TabMessage } from './tab-message.ts';
 
 /** `tooLate`: it may have been sent, or is settled. `unknown`: nobody who knows has answered; it may be sent, or not. */
@@ -25,6 +26,8 @@ export interface Questions {
   readonly evict: { readonly asked: { readonly count: number; readonly bytes: number }; readonly answer: boolean };
   /** Do not send these while I rewrite them, as far as they were never sent. */
   readonly keepBack: { readonly asked: { readonly ids: readonly string[] }; readonly answer: KeptBack };
+  /** Look through all that is stored, and set aside what is damaged. */
+  readonly recover: { readonly asked: object; readonly answer: RecoveryCounts };
   /** Whether anything goes on without something else happening. */
   readonly isDraining: { readonly asked: object; readonly answer: boolean };
   /** In how many milliseconds you send or ask the server again; null when that is not a matter of time. */

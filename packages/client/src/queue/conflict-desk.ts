@@ -197,6 +197,8 @@ function rewritten(
     ...(metadata === undefined ? {} : { metadata }),
     ...(source === undefined ? {} : { source }),
     ...(editBody === undefined ? {} : { edit: editBody }),
+    // Made of what others have written, which no schema here has seen.
+    isOneWay: true,
   });
   const { revision } = header;
   return {

@@ -55,7 +55,9 @@ import {
   snapshotOf,
   unknownMutation,
 } from './queue-reader.ts';
+import { exportOfQuarantine, type QuarantinedMutation } from './quarantine.ts';
 import { QueueStore } from './queue-store.ts';
+import type { RecoveryResult } from './recovery.ts';
 import { Opening } from './opening.ts';
 import { Runner } from './runner.ts';
 import { SignOut, type SignOutChoice, type SignOutResult } from './sign-out.ts';
@@ -531,6 +533,53 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const ids = deadLetters.map(({ id }) => id);
     await store.record(act, ids);
     return exportOf(deadLetters, this.identity, act);
+  }
+
+  /**
+   * Looks through all that is stored on this device: every record, and every payload by its schema. What is whole stays; what
+   * does not read, or is refused, is set aside with its bytes (`listQuarantine`) and costs no other. The queue does the same
+   * when it opens, but for the payloads: each is looked at before it is sent. Rejects as the store does.
+   */
+  async recover(): Promise<RecoveryResult> {
+    return (await this.opened()).runner.recovery.run();
+  }
+
+  /** What was set aside because it does not read, or because the schema of its type refuses its payload; at most `limit`. */
+  async listQuarantine({
+    limit = PAGE_COUNT,
+  }: {
+    readonly limit?: number;
+  } = {}): Promise<readonly QuarantinedMutation[]> {
+    return (await (await this.opened()).reader.quarantine()).slice(0, limit);
+  }
+
+  /** All in quarantine as JSON, with the bytes and a checksum over `quarantine`. It stays; that it was exported is recorded. */
+  async exportQuarantine(options: ActOptions = {}): Promise<string> {
+    const { store, reader } = await this.opened();
+    const act = this.acts.act('export', options);
+    const quarantine = await reader.quarantine();
+    await store.record(
+      act,
+      quarantine.map(({ key }) => key),
+    );
+    return exportOfQuarantine(quarantine, this.identity, act);
+  }
+
+  /** Deletes these of the quarantine for good, by their `key`; who decided and why is kept. Touches no others. */
+  async discardQuarantined(
+    keys: readonly string[],
+    reason: string,
+    { actor }: Pick<ActOptions, 'actor'> = {},
+  ): Promise<ActResult> {
+    return this.acts.discardQuarantined(keys, actor === undefined ? { reason } : { actor, reason });
+  }
+
+  /**
+   * Sends these again, by their `key`: a known mutation as it stands, whatever its schema says; what did not read, if it
+   * reads by now (a later version of the app may). Touches no others; they stay.
+   */
+  async retryQuarantined(keys: readonly string[], options: ActOptions = {}): Promise<ActResult> {
+    return this.acts.retryQuarantined(keys, options);
   }
 
   /** The versions to choose between, for an edit that waits for a person; undefined for any other mutation. */

@@ -120,6 +120,7 @@ function sentenceOf(status: 'pending' | 'processing' | 'failed', error: WireErro
 /** What a device says by itself about a mutation, without a word of the server. */
 const OWN_VERDICTS: ReadonlySet<string> = new Set<ErrorCode>([
   'UNREADABLE_RECORD',
+  'PAYLOAD_REFUSED',
   'PARENT_FAILED',
   'EXPIRED',
   'EVICTED',

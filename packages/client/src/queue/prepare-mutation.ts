@@ -14,6 +14,7 @@ import { fingerprint } from '../mutation/fingerprint.ts';
 import { type MutationHeader, type RecordPriority, writeBody } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
 import { ATOMIC_TYPE, type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
+import { isOneWay } from './check-stored.ts';
 import { checkPlaceholders, fillSlots, type ResultOf } from './fill-slots.ts';
 import { type MutationOrigin, originOf } from './mutation-origin.ts';
 import type { EditParts } from './edit-base.ts';
@@ -36,6 +37,8 @@ export interface CheckedPayload {
   readonly dedupe: Pick<MutationHeader, 'dedupeKey' | 'dedupeNear'>;
   /** Values in it that are not known yet. */
   readonly slots: readonly OpenSlot[];
+  /** See `MutationBody`. */
+  readonly isOneWay: boolean;
 }
 
 /** Checks a payload by the definition of its type. Throws what is wrong with it. */
@@ -56,17 +59,18 @@ export async function checkPayload(
   checkPlaceholders(type, payload, slots);
   const { text, bytes } = payloadText(type, payload);
   const dedupe = dedupeOf(definition, payload, text);
-  return { text, bytes, described: describe(definition, payload), dedupe, slots };
+  const described = describe(definition, payload);
+  return { text, bytes, described, dedupe, slots, isOneWay: isOneWay(definition, payload) };
 }
 
 /** What a stored mutation becomes with another payload, all else being as it was. */
 export function withPayload(
   stored: MutationHeader,
-  { described, text, bytes, dedupe, slots }: CheckedPayload,
-  origin: MutationOrigin,
+  { described, text, bytes, dedupe, slots, isOneWay }: CheckedPayload,
+  { metadata, source, edit }: MutationOrigin,
 ): Omit<Amendment, 'stored'> {
   const { version, operation, entity } = described;
-  const body = writeBody(text, origin);
+  const body = writeBody(text, { metadata, source, edit, ...(isOneWay ? { isOneWay } : {}) });
   const header = {
     ...stored,
     ...dedupe,
@@ -129,6 +133,7 @@ export async function prepareAtomic(
     described,
     dedupe: NO_DEDUPE,
     slots: [...slots.values()],
+    isOneWay: false,
   };
   return recordOf(atomic, { ...options, priority: options.priority ?? priority }, { id, wallMs, edit: null });
 }
@@ -151,13 +156,17 @@ export function describeAtomic(described: readonly DescribedMutation[]): Describ
 const PRIORITIES = ['high', 'normal', 'low'] as const;
 
 function recordOf(
-  { described, text, bytes, dedupe, slots }: CheckedPayload,
+  { described, text, bytes, dedupe, slots, isOneWay }: CheckedPayload,
   input: MutationOptions & { readonly priority: Priority },
   { id, wallMs, edit }: { readonly id: string; readonly wallMs: number; readonly edit: EditParts | null },
 ): PreparedMutation {
   const { type, version, operation, entity, lane, alsoLanes } = described;
   const retries = retryOptionsOf(input);
-  const origin = edit === null ? originOf(input) : { ...originOf(input), edit: edit.body };
+  const origin: MutationOrigin = {
+    ...originOf(input),
+    ...(edit === null ? {} : { edit: edit.body }),
+    ...(isOneWay ? { isOneWay } : {}),
+  };
   const body = writeBody(text, origin);
   return {
     payload: described.payload,

@@ -425,7 +425,7 @@ describe('delivery', () => {
     expect(device.server.effects).toEqual([good.id]);
   });
 
-  test('S10 · a record that no longer reads is reported, costs no other, and stays where it is', async () => {
+  test('S10 · a record that no longer reads is reported, costs no other, and is set aside with its bytes', async () => {
     const device = new TestDevice();
     const queue = await device.open();
     await device.goOffline();
@@ -443,7 +443,11 @@ describe('delivery', () => {
 
     expect(errors).toContain('UNREADABLE_RECORD');
     expect(device.server.effects).toEqual([good.id]);
-    expect((await device.storage.dump())['p/00000000001']).toBe('torn');
+    const dump = await device.storage.dump();
+    expect(Object.keys(dump).filter((key) => /^[pb]\//.test(key))).toEqual([]);
+    expect(await again.listQuarantine()).toMatchObject([
+      { seq: 1, part: 'header', text: 'torn', bodyText: '{"payload":{"id":"a","text":"x"}}' },
+    ]);
   });
 
   test('S10 · a record that is damaged while a tab knows it becomes a dead letter of the tab that takes over, and can be retried', async () => {

@@ -14,6 +14,9 @@ import {
 import type { Identity } from './options.ts';
 import { isLocked } from './lock-watch.ts';
 import type { QueueStore } from './queue-store.ts';
+import { type QuarantinedMutation, viewOf } from './quarantine.ts';
+import { BODY, seqKey, seqOfKey } from './record-keys.ts';
+import { actionsOf, type RecoveryAction } from './recovery.ts';
 import type { Runner } from './runner.ts';
 import type { VerdictBook } from './verdict-book.ts';
 
@@ -42,7 +45,7 @@ export interface QueueStatus {
   /** The last confirmed ones, newest first. */
   readonly completedMutations: readonly MutationStatus[];
   readonly failedMutations: readonly MutationStatus[];
-  /** Records that no longer read; they are kept, and not sent. */
+  /** Records that no longer read: in quarantine (`listQuarantine`), or still where they stood; they are kept, and not sent. */
   readonly corruptedMutations: readonly CorruptedMutation[];
   /** How many unconfirmed ones read as they should. */
   readonly validMutations: number;
@@ -64,7 +67,7 @@ export interface QueueStatus {
   readonly oldestPendingAgeMs: number | null;
   /** Payloads of what is pending. */
   readonly sizeBytes: number;
-  /** What was done about records that did not read when the store was last looked through. */
+  /** What this tab has done about what did not read, since it opened; see `recover`. */
   readonly recoveryActions: readonly RecoveryAction[];
 }
 
@@ -73,12 +76,6 @@ export interface CorruptedMutation {
   readonly seq: number;
   /** How it begins. */
   readonly textStart: string;
-}
-
-/** `KEEP_UNREADABLE`: left in the store as they are, and not sent. */
-export interface RecoveryAction {
-  readonly action: 'KEEP_UNREADABLE';
-  readonly count: number;
 }
 
 /** Which mutations `listMutations` gives. */
@@ -265,6 +262,24 @@ export class QueueReader {
     return entries.map((entry) => statusOfEntry(engine, entry, moment));
   }
 
+  /** All in quarantine: what does not read, and dead letters whose payload is damaged or refused by its schema. */
+  async quarantine(): Promise<readonly QuarantinedMutation[]> {
+    const { runner, store } = this;
+    const found: QuarantinedMutation[] = [];
+    for await (const each of store.quarantine.all()) found.push(viewOf(each));
+    const dead = [...runner.engine.mutations.deadLetters].filter(
+      ({ phase }) => phase.kind === 'failed' && phase.error.category === 'CORRUPTED',
+    );
+    const texts = await store.bodyTexts(dead.map(({ header }) => header));
+    dead.forEach(({ header, phase }, index) => {
+      const { seq, id, type } = header;
+      const foundAtMs = phase.kind === 'failed' ? phase.failedAtMs : 0;
+      const bodyText = texts[index] ?? null;
+      found.push({ key: seqKey(BODY, seq), seq, part: 'payload', id, type, foundAtMs, text: bodyText ?? '', bodyText });
+    });
+    return found;
+  }
+
   /** Exact counts, and summaries of the first 100 of each kind. */
   async counts(): Promise<QueueStatus> {
     const { runner, store } = this;
@@ -285,7 +300,10 @@ export class QueueReader {
       failed: summaries(firstOf(mutations.deadLetters, PAGE_COUNT)),
     };
     const shown = [...page.pending, ...page.processing, ...page.failed];
-    const { unreadable } = runner.watch;
+    const { unreadable, recovered } = runner.watch;
+    const corrupted = [...unreadable.values()];
+    for await (const { record } of store.quarantine.all())
+      corrupted.push({ key: record.key, seq: seqOfKey(record.key), text: record.text });
     const completed = await store.completedCount();
     const oldest = mutations.oldestPending;
     return {
@@ -294,9 +312,12 @@ export class QueueReader {
       processingMutations: page.processing,
       completedMutations: this.newest(PAGE_COUNT),
       failedMutations: page.failed,
-      corruptedMutations: firstOf(unreadable, PAGE_COUNT).map(([seq, text]) => ({ seq, textStart: text.slice(0, 40) })),
+      corruptedMutations: firstOf(corrupted, PAGE_COUNT).map(({ seq, text }) => ({
+        seq,
+        textStart: text.slice(0, 40),
+      })),
       validMutations: pending + failed,
-      counts: { pending, processing, completed, failed, corrupted: unreadable.size },
+      counts: { pending, processing, completed, failed, corrupted: corrupted.length },
       retryCount: shown.reduce((sum, { attemptCount }) => sum + Math.max(0, attemptCount - 1), 0),
       retryDelays: shown.flatMap(({ id, waitingFor, nextAttemptAtMs }) =>
         waitingFor === 'backoff' && nextAttemptAtMs !== null ? [{ id, delayMs: nextAttemptAtMs - moment.wallMs }] : [],
@@ -305,7 +326,7 @@ export class QueueReader {
       isProcessing: processing > 0,
       oldestPendingAgeMs: oldest === undefined ? null : Math.max(0, moment.wallMs - oldest.header.createdAtMs),
       sizeBytes: mutations.counts.pendingBytes,
-      recoveryActions: unreadable.size === 0 ? [] : [{ action: 'KEEP_UNREADABLE', count: unreadable.size }],
+      recoveryActions: actionsOf(recovered, unreadable.size),
     };
   }
 

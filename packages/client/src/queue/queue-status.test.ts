@@ -47,7 +47,7 @@ test('Q4 · records that do not read are counted and shown, and nothing else is 
   expect(status.pendingMutations.map(({ id }) => id)).toEqual([handles[0]?.id, handles[2]?.id]);
   expect(status.counts.corrupted).toBe(1);
   expect(status.corruptedMutations).toEqual([{ seq: 2, textStart: 'torn and flipped' }]);
-  expect(status.recoveryActions).toEqual([{ action: 'KEEP_UNREADABLE', count: 1 }]);
+  expect(status.recoveryActions).toEqual([{ action: 'REMOVE_INVALID', count: 1 }]);
   expect(status.validMutations).toBe(2);
 });
 

@@ -24,6 +24,7 @@ import type { Random } from '../ports/clock.ts';
 import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
 import type { JsonObject, WireError } from '../protocol/wire.ts';
 import { ActLog, changeOfAct } from './act-log.ts';
+import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
 import { SignOutMark } from './sign-out-mark.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, seqKey, seqOfKey } from './record-keys.ts';
 
@@ -59,11 +60,6 @@ export interface Amendment {
 
 /** `unconfirmed`: discarded at a sign-out although it may have been sent. */
 export type Ending = 'discarded' | 'unconfirmed';
-
-export interface Unreadable {
-  readonly seq: number;
-  readonly text: string;
-}
 
 /** Merges into pending ones. */
 export interface Merges {
@@ -131,7 +127,10 @@ const RELAXED_GAP_COUNT = { min: 10_000, max: 2 ** 30 } as const;
 /** The queue's records in a store: what is written together, under which keys, and on which condition. */
 export class QueueStore {
   readonly clientId: string;
+  /** The last number that was given out when this tab opened the store. */
+  readonly openedAtSeq: number;
   readonly acts: ActLog;
+  readonly quarantine: Quarantine;
   readonly signOut: SignOutMark;
   private readonly storage: Storage;
   private readonly pageCount: number;
@@ -154,9 +153,11 @@ export class QueueStore {
     this.storage = storage;
     this.pageCount = pageCount;
     this.acts = new ActLog(storage);
+    this.quarantine = new Quarantine(storage);
     this.signOut = new SignOutMark(storage);
     this.clientId = clientId;
     this.lastSeq = lastSeq;
+    this.openedAtSeq = Number(lastSeq ?? 0);
     this.gapCount = gapCount;
   }
 
@@ -433,6 +434,11 @@ export class QueueStore {
     return texts.map((text) => text !== null);
   }
 
+  /** The texts of bodies, whether they read or not; null where none stands. */
+  async bodyTexts(headers: readonly MutationHeader[]): Promise<readonly (string | null)[]> {
+    return headers.length === 0 ? [] : this.storage.read(headers.map(({ seq }) => seqKey(BODY, seq)));
+  }
+
   /** Bodies by `seq`; those that cannot be read are left out. */
   async bodies(headers: readonly MutationHeader[]): Promise<ReadonlyMap<number, MutationBody>> {
     const bodies = new Map<number, MutationBody>();
@@ -567,6 +573,39 @@ export class QueueStore {
       // Else another tab has disposed of one of them meanwhile.
       if (retried !== null) return retried;
     }
+  }
+
+  /** Moves what no longer reads into quarantine, while this tab delivers (`isLeader`) or whoever does; says what was moved. */
+  async quarantineAll(
+    found: readonly Unreadable[],
+    foundAtMs: number,
+    isLeader: boolean,
+  ): Promise<readonly Unreadable[]> {
+    return this.quarantine.take(found, foundAtMs, isLeader ? { key: META.epoch, value: this.ownEpoch } : null);
+  }
+
+  /** Writes a dead letter that this tab knows in place of its text that no longer reads; false when that has changed. */
+  async rewriteDead({ key, text }: Unreadable, deadLetter: DeadLetter): Promise<boolean> {
+    const result = await this.storage.commit({
+      expect: [{ key, value: text }],
+      changes: [{ kind: 'put', key, value: sealRecord(deadLetter) }],
+    });
+    return result.kind === 'committed';
+  }
+
+  /** Makes one that was in quarantine pending again, as the last of its lane; null when it is not there any more. */
+  async putBack({ key, text, header, body }: Mended, act: Act): Promise<MutationHeader | null> {
+    return this.numbered(1, [{ key, value: text }], (seq) => {
+      const again = { ...header, seq, place: null, generation: header.generation + 1, attempts: [] };
+      const changes: Change[] = [
+        { kind: 'delete', key },
+        { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(again) },
+        { kind: 'put', key: seqKey(BODY, seq), value: body },
+        retriedMark(seq),
+        changeOfAct(act, [header.id]),
+      ];
+      return { result: again, changes };
+    });
   }
 
   /** Disposes of dead letters for good, keeping who did it and why; says of which: those that were still there. */
@@ -717,7 +756,7 @@ export class QueueStore {
       for (const { key, value } of entries) {
         const parsed = parse(value);
         if (parsed.kind === 'record') records.push(parsed.record);
-        else unreadable.push({ seq: seqOfKey(key), text: parsed.text });
+        else unreadable.push({ key, seq: seqOfKey(key), text: value });
       }
       const hasMore = entries.length === count;
       // A whole page of unreadable ones must not look like the end.

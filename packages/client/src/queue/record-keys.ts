@@ -48,11 +48,14 @@ export const DISCARDED = 'x/';
 /** What people and the app did, by the id of the act, which is a UUIDv7. */
 export const ACTS = 'a/';
 
+/** What no longer reads, by the key that it stood under. */
+export const QUARANTINE = 'q/';
+
 export function seqKey(prefix: string, seq: number): string {
   return prefix + seq.toString(36).padStart(11, '0');
 }
 
 /** The number in such a key. */
 export function seqOfKey(key: string): number {
-  return Number.parseInt(key.slice(key.indexOf('/') + 1), 36);
+  return Number.parseInt(key.slice(key.lastIndexOf('/') + 1), 36);
 }

@@ -293,7 +293,8 @@ describe('after a restart', () => {
 
     expect(app.server.rows('notes').map(({ id }) => id)).toEqual(['b', 'c']);
     const [records = {}] = Object.values(await app.storage.dump());
-    expect(records[damagedKey]).toBeDefined();
+    // A payload stays with its dead letter; what tells nobody whose it is goes into quarantine.
+    expect(records[damagedKey] ?? records[`q/${damagedKey}`]).toBeDefined();
   });
 
   // A new version of the app finds what an older one stored, takes it for foreign, and erases it.

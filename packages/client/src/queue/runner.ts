@@ -20,6 +20,7 @@ import { LockWatch } from './lock-watch.ts';
 import { logInput } from './logged-ports.ts';
 import { onDeadLetterOf, PAUSE_GRACE_MS, retryRulesOf } from './options.ts';
 import type { Ending, PlaceRule, QueueStore } from './queue-store.ts';
+import { Recovery } from './recovery.ts';
 import { Sender } from './sender.ts';
 import { SettlementWriter } from './settlement-writer.ts';
 import { SlotFiller } from './slot-filler.ts';
@@ -72,6 +73,7 @@ export class Runner {
   readonly amender: Amender;
   readonly alarms: Alarms;
   readonly conflicts: ConflictDesk;
+  readonly recovery: Recovery;
   private readonly ports: RunnerPorts;
   private readonly events: RunnerEvents;
   private isClosing = false;
@@ -119,6 +121,7 @@ export class Runner {
       ...shared,
       reconcile: () => this.reconcile(),
       noticedLock: (error) => this.lock.noticed(error),
+      firstUnreadableSeq: () => this.watch.firstUnreadableSeq,
     });
     this.writer = new SettlementWriter({ ...shared, watch: this.watch, post: (message) => this.post(message) });
     this.askLeader = new AskLeader({
@@ -140,10 +143,18 @@ export class Runner {
           return this.amender.answer(ids);
         },
         evict: (needed) => this.answerEvict(needed),
+        recover: () => this.recovery.answer(),
         isDraining: async () => this.isDrainingHere,
         nextAttempt: async () => this.nextAttemptHereInMs(),
       },
       post: (message) => this.post(message),
+    });
+    this.recovery = new Recovery({
+      ...shared,
+      watch: this.watch,
+      writer: this.writer,
+      askLeader: () => this.askLeader,
+      giveUp: (seqs, error) => this.sender.giveUpUnreadable(seqs, error),
     });
     this.conflicts = new ConflictDesk({
       ...shared,

@@ -2,6 +2,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { BatchItem, EngineEffect, EngineInput } from '../engine/engine-io.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import { smallestPayload } from '../delivery/conflicts/wire-payload.ts';
+import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { EditBody, EditHeader, MutationBody, MutationHeader } from '../mutation/record.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
@@ -15,6 +16,7 @@ import {
   type WireMutation,
 } from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
+import { refusalOfStored } from './check-stored.ts';
 import type { Claim, QueueStore } from './queue-store.ts';
 import { UNREADABLE } from './store-watch.ts';
 
@@ -34,6 +36,9 @@ export interface SenderPorts {
   readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
   readonly workspaceId: string;
   readonly attemptTimeoutMs: number;
+  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
+  /** The lowest number of what is pending and does not read; null for none. */
+  readonly firstUnreadableSeq: () => number | null;
   readonly dispatch: (input: EngineInput) => void;
   /** Another tab delivers now. */
   readonly standDown: () => void;
@@ -100,8 +105,10 @@ export class Sender {
       const unreadableSeqs: number[] = [];
       for (const item of effect.items) {
         const body = claim.bodies.get(item.header.seq);
-        if (body?.kind === 'record') mutations.push(toWire(item, body.record));
-        else unreadableSeqs.push(item.header.seq);
+        const refusal = body?.kind === 'record' ? this.refusalOf(item.header, body.record) : null;
+        if (body?.kind !== 'record') unreadableSeqs.push(item.header.seq);
+        else if (refusal === null) mutations.push(toWire(item, body.record));
+        else await this.giveUpUnreadable([item.header.seq], refusal);
       }
       if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
       // Closed, paused, signed out or replaced while that was found out.
@@ -111,7 +118,7 @@ export class Sender {
       const request = {
         protocol: PROTOCOL_VERSION,
         client,
-        acknowledgedFloor: this.floorOnDisk(effect.acknowledgedFloor),
+        acknowledgedFloor: this.floorOnDisk(this.belowUnreadable(effect.acknowledgedFloor)),
         mutations,
       };
       const startedAtMs = this.ports.clock.nowMs();
@@ -140,11 +147,22 @@ export class Sender {
     }
   }
 
+  /** What this run has stored was checked then. */
+  private refusalOf(header: MutationHeader, body: MutationBody): WireError | null {
+    const { store, definitions } = this.ports;
+    return header.seq <= store.openedAtSeq ? refusalOfStored(definitions, header, body) : null;
+  }
+
+  private belowUnreadable(floor: number): number {
+    const seq = this.ports.firstUnreadableSeq();
+    return seq === null ? floor : Math.min(floor, seq - 1);
+  }
+
   /** Bodies that do not read are dead letters; but one whose header is gone as well was settled by another tab. */
-  async giveUpUnreadable(seqs: readonly number[]): Promise<void> {
+  async giveUpUnreadable(seqs: readonly number[], error: WireError = UNREADABLE): Promise<void> {
     const pending = await this.ports.store.arePending(seqs);
     const unreadable = seqs.filter((_, index) => pending[index]);
-    if (unreadable.length > 0) this.ports.dispatch({ kind: 'givenUp', seqs: unreadable, error: UNREADABLE });
+    if (unreadable.length > 0) this.ports.dispatch({ kind: 'givenUp', seqs: unreadable, error });
     if (unreadable.length < seqs.length) this.ports.reconcile();
   }
 
@@ -252,7 +270,7 @@ function noTokenFetched(cause: unknown): HoldfastError {
 
 function toWire({ header, after, awaitsCreation }: BatchItem, body: MutationBody): WireMutation {
   const { id, seq, generation, type, version, operation, entity, createdAtMs, edit, replaces } = header;
-  const { payload, edit: editBody, ...more } = body;
+  const { payload, edit: editBody, isOneWay: _, ...more } = body;
   return {
     id,
     seq,

@@ -133,7 +133,7 @@ export class SlotFiller {
   ): Omit<Amendment, 'stored'> {
     const described = this.describe(header, withValues(payload, values), values);
     const { text, bytes } = payloadText(header.type, described.payload);
-    const body = writeBody(text, origin);
+    const body = writeBody(text, { ...origin, isOneWay: true });
     const { entity, lane, alsoLanes } = described;
     const slots = header.slots.filter(({ placeholder }) => !values.has(placeholder));
     const size = { payloadBytes: bytes, bodyChecksum: checksum(body) };

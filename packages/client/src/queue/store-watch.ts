@@ -1,12 +1,14 @@
 import type { Engine } from '../engine/engine.ts';
 import type { EngineInput, Settlement } from '../engine/engine-io.ts';
-import type { Entry } from '../engine/entry.ts';
+import { deadLetterOf, type Entry } from '../engine/entry.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Ending, Found, QueueStore, Unreadable } from './queue-store.ts';
+import type { Ending, Found, QueueStore } from './queue-store.ts';
+import type { Unreadable } from './quarantine.ts';
+import { FAILED, PENDING } from './record-keys.ts';
 
 export interface StoreWatchPorts {
   readonly store: QueueStore;
@@ -92,8 +94,16 @@ export class StoreWatch {
     return this.seenSeq;
   }
 
-  /** Records that no longer read, as they were found in the store, by their number; they stay there as they are. */
-  readonly unreadable: Map<number, string> = new Map();
+  /** Records that no longer read, as they stand in the store, by their number; the tab that delivers moves them into quarantine. */
+  readonly unreadable: Map<number, Unreadable> = new Map();
+  /** What became of those that were found in this run. */
+  readonly recovered: { removedCount: number; restoredCount: number } = { removedCount: 0, restoredCount: 0 };
+
+  /** What is pending and does not read may have been sent, or not: its number must not pass for a settled one. */
+  get firstUnreadableSeq(): number | null {
+    const seqs = [...this.unreadable.values()].flatMap(({ key, seq }) => (key.startsWith(PENDING) ? [seq] : []));
+    return seqs.length === 0 ? null : Math.min(...seqs);
+  }
 
   /** Resolves when no look is under way. */
   get whenQuiet(): Promise<void> {
@@ -229,6 +239,8 @@ export class StoreWatch {
     if (comparison.isOver) return 'overtaken';
     for (const seq of this.unreadable.keys()) if (!unreadable.has(seq)) this.unreadable.delete(seq);
     if (isTakingOver) {
+      // A disk that is full holds up nobody: it is tried again by the next tab that delivers, or by `recover`.
+      await this.setAside(true).catch((error: unknown) => this.ports.report(error));
       await this.findLostParents();
       dispatch({ kind: 'reading', upToSeq: null });
     }
@@ -272,6 +284,31 @@ export class StoreWatch {
     if (lost.length > 0) this.ports.dispatch({ kind: 'discarded', ids: lost });
   }
 
+  /**
+   * Moves what does not read into quarantine. A dead letter that this tab knows is written anew instead. Without a tab that
+   * delivers (`isLeader` false), which may know more, only what has not changed since it was read is moved.
+   */
+  async setAside(isLeader: boolean): Promise<void> {
+    const { store, engine, clock } = this.ports;
+    const known = new Map([...engine.mutations.deadLetters].map((entry) => [entry.header.seq, entry]));
+    const unknown: Unreadable[] = [];
+    for (const found of this.unreadable.values()) {
+      const entry = found.key.startsWith(FAILED) ? known.get(found.seq) : undefined;
+      const [deadLetter] = entry === undefined ? [] : deadLetterOf(entry);
+      if (deadLetter === undefined) {
+        unknown.push(found);
+      } else if (await store.rewriteDead(found, deadLetter)) {
+        this.unreadable.delete(found.seq);
+        this.recovered.restoredCount += 1;
+      }
+    }
+    if (unknown.length === 0) return;
+    for (const { seq } of await store.quarantineAll(unknown, clock.wallMs(), isLeader)) {
+      this.unreadable.delete(seq);
+      this.recovered.removedCount += 1;
+    }
+  }
+
   /** This tab is the last to know what they were; their bodies may be well, so that they can be retried. */
   private async bury(damaged: readonly MutationHeader[]): Promise<void> {
     const failedAtMs = this.ports.clock.wallMs();
@@ -279,7 +316,9 @@ export class StoreWatch {
       const holdsLane = this.ports.engine.mutations.mayHoldLane(header.type);
       return { kind: 'failed', deadLetter: { header, error: UNREADABLE, failedAtMs, holdsLane } } as const;
     });
-    if (await this.ports.store.settle(settlements, false)) this.settledElsewhere(settlements);
+    if (!(await this.ports.store.settle(settlements, false))) return;
+    this.settledElsewhere(settlements);
+    for (const { seq } of damaged) this.unreadable.delete(seq);
   }
 
   /** Compares the dead letters that this tab believes in with the store: what people do to them is done in any tab. */
@@ -504,9 +543,12 @@ export class StoreWatch {
   }
 
   private reportUnreadable(found: readonly Unreadable[], seqs: Set<number>): void {
-    for (const { seq, text } of found) {
+    for (const each of found) {
+      const { seq, text } = each;
+      const isNews = this.unreadable.get(seq)?.text !== text;
       seqs.add(seq);
-      this.unreadable.set(seq, text);
+      this.unreadable.set(seq, each);
+      if (!isNews) continue;
       this.ports.report(
         new HoldfastError({
           ...UNREADABLE,
@@ -521,5 +563,5 @@ export const UNREADABLE: WireError = {
   category: 'CORRUPTED',
   code: 'UNREADABLE_RECORD',
   message: 'A stored mutation can no longer be read.',
-  hint: 'It is kept as it is and will not be sent; the others go on.',
+  hint: 'It is kept as it is (`listQuarantine`) and will not be sent; the others go on.',
 };

@@ -1,0 +1,193 @@
+import { checksum } from '../mutation/checksum.ts';
+import {
+  type Act,
+  type MutationHeader,
+  parseBody,
+  parseDeadLetter,
+  parseHeader,
+  parseQuarantined,
+  type QuarantinedRecord,
+  sealRecord,
+} from '../mutation/record.ts';
+import type { Change, Storage } from '../ports/storage.ts';
+import { changeOfAct } from './act-log.ts';
+import type { Identity } from './options.ts';
+import { BODY, FAILED, QUARANTINE, seqKey, seqOfKey } from './record-keys.ts';
+
+/** What stands in a store and does not read: under which key, of which number, and its text as it was found. */
+export interface Unreadable {
+  readonly key: string;
+  readonly seq: number;
+  readonly text: string;
+}
+
+/** A mutation that is whole again: what stands in quarantine, and what it is to be stored as. */
+export interface Mended {
+  readonly key: string;
+  readonly text: string;
+  readonly header: MutationHeader;
+  readonly body: string;
+}
+
+/** One that was moved, with the text that it stands as in quarantine. */
+export interface InQuarantine {
+  readonly key: string;
+  readonly text: string;
+  readonly record: QuarantinedRecord;
+}
+
+const PAGE = 1_000;
+/** Records of one commit. */
+const MOVE_COUNT = 100;
+/** Version of what `exportQuarantine` gives. */
+const EXPORT_FORMAT = 1;
+
+/**
+ * What no longer reads as a record, set aside with its bytes: it costs no look at the queue any more, and stays until a
+ * person has decided. Moved in one commit, so that a kill leaves it here or there.
+ */
+export class Quarantine {
+  private readonly storage: Storage;
+
+  constructor(storage: Storage) {
+    this.storage = storage;
+  }
+
+  /** Moves these, unless they have changed meanwhile, and says which. `epoch`: under which this tab delivers; null for none. */
+  async take(
+    found: readonly Unreadable[],
+    foundAtMs: number,
+    epoch: { readonly key: string; readonly value: string } | null,
+  ): Promise<readonly Unreadable[]> {
+    const moved: Unreadable[] = [];
+    for (let first = 0; first < found.length; first += MOVE_COUNT) {
+      let left = found.slice(first, first + MOVE_COUNT);
+      while (left.length > 0) {
+        const bodies = await this.storage.read(left.map(({ seq }) => seqKey(BODY, seq)));
+        const result = await this.storage.commit({
+          expect: [...(epoch === null ? [] : [epoch]), ...left.map(({ key, text }) => ({ key, value: text }))],
+          changes: left.flatMap(({ key, seq, text }, index): Change[] => {
+            const record = { key, text, bodyText: bodies[index] ?? null, foundAtMs };
+            return [
+              { kind: 'delete', key },
+              { kind: 'delete', key: seqKey(BODY, seq) },
+              { kind: 'put', key: QUARANTINE + key, value: sealRecord(record) },
+            ];
+          }),
+        });
+        if (result.kind === 'committed') {
+          moved.push(...left);
+          break;
+        }
+        if (result.key === epoch?.key) return moved;
+        left = left.filter(({ key }) => key !== result.key);
+      }
+    }
+    return moved;
+  }
+
+  /** All that stands here, page by page. What does not read even here is shown as it stands. */
+  async *all(): AsyncIterable<InQuarantine> {
+    for (let after: string | null = ''; after !== null; ) {
+      const page: readonly { readonly key: string; readonly value: string }[] = await this.storage.scan({
+        prefix: QUARANTINE,
+        ...(after === '' ? {} : { after }),
+        limit: PAGE,
+      });
+      for (const { key, value } of page) yield inQuarantine(key, value);
+      after = page.length === PAGE ? (page.at(-1)?.key ?? null) : null;
+    }
+  }
+
+  async count(): Promise<number> {
+    let count = 0;
+    for await (const _ of this.all()) count += 1;
+    return count;
+  }
+
+  /** Those of these keys that stand here. */
+  async find(keys: readonly string[]): Promise<readonly InQuarantine[]> {
+    const own = keys.filter((key) => key.startsWith(QUARANTINE));
+    const texts = own.length === 0 ? [] : await this.storage.read(own);
+    return own.flatMap((key, index) => {
+      const text = texts[index] ?? null;
+      return text === null ? [] : [inQuarantine(key, text)];
+    });
+  }
+
+  /** Deletes these for good, keeping who decided it and why; says which: those that were still there. */
+  async discard(keys: readonly string[], act: Act): Promise<readonly string[]> {
+    for (let wanted = keys; ; ) {
+      const found = await this.find(wanted);
+      const own = found.map(({ key }) => key);
+      if (own.length === 0) return [];
+      const result = await this.storage.commit({
+        expect: found.map(({ key, text }) => ({ key, value: text })),
+        changes: [...own.map((key): Change => ({ kind: 'delete', key })), changeOfAct(act, own)],
+      });
+      if (result.kind === 'committed') return own;
+      wanted = own;
+    }
+  }
+}
+
+/** Its mutation, where header and body read by now (another version of the app may read what this one could not); else null. */
+export function mended({ key, text, record }: InQuarantine): Mended | null {
+  const isDead = record.key.startsWith(FAILED);
+  const dead = isDead ? parseDeadLetter(record.text) : null;
+  const header = isDead ? (dead?.kind === 'record' ? dead.record.header : null) : headerOf(record.text);
+  const body = record.bodyText;
+  if (header === null || body === null || parseBody(body, header.bodyChecksum).kind !== 'record') return null;
+  return { key, text, header, body };
+}
+
+function headerOf(text: string): MutationHeader | null {
+  const parsed = parseHeader(text);
+  return parsed.kind === 'record' ? parsed.record : null;
+}
+
+function inQuarantine(key: string, text: string): InQuarantine {
+  const parsed = parseQuarantined(text);
+  const record =
+    parsed.kind === 'record'
+      ? parsed.record
+      : { key: key.slice(QUARANTINE.length), text, bodyText: null, foundAtMs: 0 };
+  return { key, text, record };
+}
+
+/** Something that does not read, or that its schema refuses, for a person to decide on. */
+export interface QuarantinedMutation {
+  /** For `discardQuarantined` and `retryQuarantined`. */
+  readonly key: string;
+  readonly seq: number;
+  /**
+   * What does not read. `header`: nobody knows which mutation it was. `deadLetter`: the same, of one that had failed.
+   * `payload`: the mutation is known, and a dead letter as well, so that what depends on it is told.
+   */
+  readonly part: 'header' | 'deadLetter' | 'payload';
+  /** Null where its header does not read. */
+  readonly id: string | null;
+  readonly type: string | null;
+  /** By the device's clock. */
+  readonly foundAtMs: number;
+  /** Its bytes, as they were found: the part that does not read, and its payload. */
+  readonly text: string;
+  readonly bodyText: string | null;
+}
+
+export function viewOf({ key, record }: InQuarantine): QuarantinedMutation {
+  const { text, bodyText, foundAtMs } = record;
+  const part = record.key.startsWith(FAILED) ? 'deadLetter' : 'header';
+  return { key, seq: seqOfKey(record.key), part, id: null, type: null, foundAtMs, text, bodyText };
+}
+
+/** A file for people and programs; `checksum` is over the JSON text of `quarantine`. */
+export function exportOfQuarantine(
+  quarantine: readonly QuarantinedMutation[],
+  { userId, workspaceId }: Identity,
+  { actor, reason, atMs }: Act,
+): string {
+  const sum = checksum(JSON.stringify(quarantine)).toString(16).padStart(8, '0');
+  const about = { holdfast: 'quarantine', format: EXPORT_FORMAT, userId, workspaceId };
+  return JSON.stringify({ ...about, exported: { actor, reason, atMs }, checksum: sum, quarantine }, null, 2);
+}
