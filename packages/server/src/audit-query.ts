@@ -12,18 +12,21 @@ export interface AuditEntry {
   readonly occurredAt: string;
   /** The user who made it; null when no signed-in user did. */
   readonly actor: string | null;
-  readonly action: 'create' | 'update' | 'delete';
+  readonly action: 'create' | 'update' | 'delete' | 'restore';
   readonly entityType: string;
   readonly entityId: string;
-  /** Update: the changed fields before. Delete: the whole row. Create: null. */
+  /** Update: the changed fields before. Delete: the whole row. Create and restore: null. */
   readonly oldValues: { readonly [field: string]: Json } | null;
-  /** Create: the whole row. Update: the changed fields after. Delete: null. */
+  /** Create and restore: the whole row. Update: the changed fields after. Delete: null. */
   readonly newValues: { readonly [field: string]: Json } | null;
   /** Sorted; null unless the action is an update. */
   readonly changedFields: readonly string[] | null;
   /** Null when the change was not made by a mutation. */
   readonly mutationId: string | null;
   readonly clientId: string | null;
+  /** Address of whoever made it, as the outermost trusted proxy saw it; null when nobody trustworthy told. */
+  readonly ip: string | null;
+  readonly userAgent: string | null;
 }
 
 /** Answer of `GET /v1/audit`. */
@@ -83,7 +86,7 @@ export async function readAudit(session: Session, query: AuditQuery): Promise<Au
     `select id::text as "id", to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "occurredAt",
             actor, action, entity_type as "entityType", entity_id as "entityId", old_values as "oldValues",
             new_values as "newValues", changed_fields as "changedFields", mutation_id as "mutationId",
-            client_id as "clientId"
+            client_id as "clientId", ip, user_agent as "userAgent"
      from holdfast.audit_log
      where workspace_id = holdfast.workspace()
        and ($1::text is null or entity_type = $1)

@@ -151,6 +151,48 @@ describeOnEachDatabase((world) => {
     expect((await read(device, { limit: 5 })).entries).toHaveLength(1);
   });
 
+  test.each([
+    { hops: 0, forwardedFor: '1.1.1.1, 2.2.2.2', peerAddress: '10.0.0.9', ip: '10.0.0.9' },
+    { hops: 1, forwardedFor: '1.1.1.1, 2.2.2.2', peerAddress: '10.0.0.9', ip: '2.2.2.2' },
+    { hops: 2, forwardedFor: '1.1.1.1, 2.2.2.2', peerAddress: '10.0.0.9', ip: '1.1.1.1' },
+    // what is further left than our own proxies anybody may have written, and so is all of it where there is none
+    { hops: 3, forwardedFor: '1.1.1.1, 2.2.2.2', peerAddress: '10.0.0.9', ip: null },
+    { hops: 0, forwardedFor: '1.1.1.1', peerAddress: undefined, ip: null },
+    { hops: 1, forwardedFor: '9.9.9.9, 1.1.1.1:4711', peerAddress: undefined, ip: '1.1.1.1' },
+    { hops: 1, forwardedFor: '[2001:db8::1]', peerAddress: undefined, ip: '2001:db8::1' },
+    { hops: 1, forwardedFor: `x', (select 1)--`, peerAddress: '10.0.0.9', ip: null },
+    { hops: 1, forwardedFor: undefined, peerAddress: '10.0.0.9', ip: null },
+  ])('P5 · with $hops trusted hops, $forwardedFor before $peerAddress is $ip', async ({ hops, ip, ...origin }) => {
+    const device = createDevice(world.database);
+    await world.database.query('select holdfast.set_trusted_hops($1)', [hops]);
+    await withCaller(
+      world.database,
+      device.claims,
+      (session) =>
+        session.query('insert into public.accounts (id, workspace_id, name) values (gen_random_uuid(), $1, $2)', [
+          device.workspaceId,
+          'made',
+        ]),
+      { origin: { ...origin, userAgent: 'A browser' } },
+    );
+    await world.database.query('select holdfast.set_trusted_hops(0)');
+    expect((await read(device, { limit: 1 })).entries).toMatchObject([{ ip, userAgent: 'A browser' }]);
+  });
+
+  test('P5 · a header that no database can hold stops nobody', async () => {
+    const device = createDevice(world.database);
+    await withCaller(
+      world.database,
+      device.claims,
+      (session) =>
+        session.query(`insert into public.accounts (id, workspace_id, name) values (gen_random_uuid(), $1, 'made')`, [
+          device.workspaceId,
+        ]),
+      { origin: { userAgent: 'a\0b', forwardedFor: '\ud800' } },
+    );
+    expect((await read(device, { limit: 1 })).entries).toMatchObject([{ ip: null, userAgent: null }]);
+  });
+
   function read(device: TestDevice, query: Parameters<typeof readAudit>[1]) {
     return withCaller(world.database, device.claims, (session) => readAudit(session, query));
   }

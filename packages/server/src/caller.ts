@@ -1,5 +1,6 @@
 import type { Json } from 'holdfast/protocol';
 import type { Database, Session } from './database.ts';
+import { isStorableText } from './storable.ts';
 
 /** The claims of a verified token. The database sees all of them, as `request.jwt.claims`. */
 export interface CallerClaims {
@@ -18,6 +19,17 @@ export type CallerRole = (typeof CALLER_ROLES)[number];
 export interface WithCallerOptions {
   /** Longest one statement may take, in milliseconds. PGlite ignores it. @default 10_000 */
   readonly statementTimeoutMs?: number;
+  /** Where the request came from; the audit log keeps it. */
+  readonly origin?: CallerOrigin;
+}
+
+export interface CallerOrigin {
+  /** The other end of the connection. */
+  readonly peerAddress?: string | undefined;
+  /** Header `X-Forwarded-For`; believed as far as `holdfast.set_trusted_hops` says. */
+  readonly forwardedFor?: string | undefined;
+  /** Header `User-Agent`. */
+  readonly userAgent?: string | undefined;
 }
 
 /** The workspace of a caller as `holdfast.workspace()` reads it, or null when the token names none. */
@@ -45,9 +57,27 @@ export function withCaller<Result>(
   return database.transaction(async (session) => {
     await session.query(
       `select set_config('statement_timeout', $3, true), set_config('request.jwt.claims', $2, true),
+              set_config('request.headers', $4, true), set_config('holdfast.peer_address', $5, true),
               set_config('role', $1, true)`,
-      [claims.role, JSON.stringify(claims), `${options.statementTimeoutMs ?? 10_000}ms`],
+      [
+        claims.role,
+        JSON.stringify(claims),
+        `${options.statementTimeoutMs ?? 10_000}ms`,
+        headersText(options.origin),
+        options.origin?.peerAddress ?? '',
+      ],
     );
     return work(session);
   });
+}
+
+/** As PostgREST hands over headers: by their names in lower case. Empty when there are none to hand over. */
+function headersText({ forwardedFor, userAgent }: CallerOrigin = {}): string {
+  if (forwardedFor === undefined && userAgent === undefined) return '';
+  return JSON.stringify({ 'x-forwarded-for': storable(forwardedFor), 'user-agent': storable(userAgent) });
+}
+
+/** Headers are bytes that anybody chose; what a database cannot hold must not stop a batch. */
+function storable(header: string | undefined): string | undefined {
+  return header === undefined || isStorableText(header) ? header : undefined;
 }

@@ -1,7 +1,15 @@
 /** `@holdfast/server`: the Postgres half of Holdfast. SQL that applies each mutation exactly once, and a door to it. */
 export type { AuditEntry, AuditResponse } from './audit-query.ts';
 export { type AuthOptions, createTokenVerifier, type TokenVerifier } from './auth.ts';
-export { type CallerClaims, type CallerRole, withCaller, type WithCallerOptions, workspaceOf } from './caller.ts';
+export {
+  type CallerClaims,
+  type CallerOrigin,
+  type CallerRole,
+  withCaller,
+  type WithCallerOptions,
+  workspaceOf,
+} from './caller.ts';
+export { type Change, type ChangePage, readChanges, type ReadChangesOptions } from './change-feed.ts';
 export { type Database, DatabaseUnavailableError, type Session } from './database.ts';
 export { createDoor, type DoorLogEntry, type DoorLogger, type DoorOptions } from './door.ts';
 export { migrate, MigrationError, type MigrateOptions, type MigrationReport } from './migrate.ts';

@@ -77,17 +77,17 @@ describeOnEachDatabase((world) => {
 
   test('P10 · a file that fails is rolled back whole, and runs once it is mended', async () => {
     const [database] = await open();
-    const file = join(folder, '0009_mended.sql');
+    const file = join(folder, '9009_mended.sql');
     await writeFile(file, 'create table public.half (id integer); select nonsense;');
     const failure = migrate(database, { folder });
     await expect(failure).rejects.toBeInstanceOf(MigrationError);
     await expect(failure).rejects.toThrow(
-      '0009_mended.sql failed and was rolled back: column "nonsense" does not exist',
+      '9009_mended.sql failed and was rolled back: column "nonsense" does not exist',
     );
     expect(await database.query(`select to_regclass('public.half')::text as half`)).toEqual([{ half: null }]);
 
     await writeFile(file, 'create table public.half (id integer);');
-    expect(await migrate(database, { folder })).toEqual({ applied: ['0009_mended.sql'] });
+    expect(await migrate(database, { folder })).toEqual({ applied: ['9009_mended.sql'] });
   });
 
   test('P10 · an app keeps its own files, with its own numbering, beside those of Holdfast', async () => {

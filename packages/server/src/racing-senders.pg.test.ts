@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { ApplyResponse, WireMutation } from 'holdfast/protocol';
 import { expect, test } from 'vitest';
 import { fieldOf } from './database.ts';
+import { randomFrom } from './testing-databases/random-from.ts';
 import { describeOnPostgres } from './testing-databases/test-databases.ts';
 import { change, countTraces, createDevice, kindOf } from './testing-databases/test-device.ts';
 
@@ -155,14 +156,3 @@ describeOnPostgres((world) => {
     return Number(rows[0]?.floor);
   }
 });
-
-/** Numbers from 0 to 1, the same for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}

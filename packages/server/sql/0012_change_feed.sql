@@ -1,0 +1,367 @@
+-- The change feed: what happened in a workspace, read from the audit log in the order of commits, with no gap.
+-- Needs 0003, 0010 and 0011. Running it twice changes nothing.
+--
+-- A number drawn from a sequence may commit after a higher one, so "everything above the last number" loses changes. A cursor
+-- is a snapshot instead: which transactions had ended. The next one takes a new snapshot; between the two lies a window,
+--
+--   seen ──────────── window ──────────── upto        rows of transactions that ended between the two snapshots
+--     └─ page ─ page ─ page (by id) ──────▶ becomes seen
+--
+-- and a window's rows are fixed, whoever commits meanwhile. Windows follow each other as their transactions committed. Within
+-- one, rows are told in the order of their ids: an id is drawn while its row is locked, so changes of one row, and changes
+-- that were made knowing others, are told in the order in which they took effect.
+
+set role holdfast_owner;
+
+-- A server that came back as it was some time ago (fail-over, restore) is another one: cursors and numbers of clients may speak
+-- of what it has never seen. Each such beginning is an epoch.
+create table if not exists holdfast.epochs (
+    place          integer     generated always as identity primary key,
+    epoch          uuid        not null unique default gen_random_uuid(),
+    -- which database cluster, on which timeline
+    incarnation    text,
+    reason         text        not null,
+    -- changes up to here are of epochs before
+    first_audit_id bigint      not null,
+    -- changes up to here may have been dropped with their month
+    trimmed_id     bigint      not null default 0,
+    began_at       timestamptz not null default now()
+);
+alter table holdfast.epochs enable row level security;
+revoke all on holdfast.epochs from public;
+
+-- Says of a transaction number that whatever it, or a later one, put into the log has an id above last_id: where reading begins.
+create table if not exists holdfast.feed_marks (
+    transaction_id xid8        primary key,
+    last_id        bigint      not null,
+    marked_at      timestamptz not null default clock_timestamp()
+);
+alter table holdfast.feed_marks enable row level security;
+revoke all on holdfast.feed_marks from public;
+
+create or replace function holdfast.incarnation()
+returns text
+language sql
+stable
+set search_path = ''
+-- a promoted standby and a recovery to a point in time each begin a new timeline; a dump that is restored, a new cluster
+return case when not pg_is_in_recovery() then
+    (select system_identifier from pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+end;
+
+-- Security definer: the marks belong to the owner, and all that a caller causes is one more of them, every five seconds at most.
+create or replace function holdfast.mark_feed()
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    drawn bigint;
+begin
+    -- the number of this transaction must be drawn after the id was read
+    if pg_current_xact_id_if_assigned() is not null or current_setting('transaction_read_only') = 'on'
+        or exists (select from holdfast.feed_marks as recent where recent.marked_at > clock_timestamp() - interval '5 seconds')
+    then
+        return;
+    end if;
+    select case when ids.is_called then ids.last_value else ids.last_value - 1 end into drawn
+    from holdfast.audit_log_ids as ids;
+    insert into holdfast.feed_marks (transaction_id, last_id) values (pg_current_xact_id(), drawn) on conflict do nothing;
+end
+$$;
+
+create or replace function holdfast.begin_epoch(reason text)
+returns uuid
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    drawn bigint;
+    begun uuid;
+begin
+    select case when ids.is_called then ids.last_value else ids.last_value - 1 end into drawn
+    from holdfast.audit_log_ids as ids;
+    -- numbers of transactions of another cluster say nothing here
+    delete from holdfast.feed_marks;
+    insert into holdfast.epochs (incarnation, reason, first_audit_id)
+    values (holdfast.incarnation(), reason, drawn)
+    returning epoch into begun;
+    return begun;
+end
+$$;
+
+comment on function holdfast.begin_epoch(text) is
+    'To be called by hand after a restore that Postgres cannot tell from a restart (a snapshot of the disk): clients then send '
+    'again what this server may have forgotten, and live readers read everything anew. For operators.';
+
+-- Security definer: the epochs belong to the owner. A new one begins by itself where the cluster or its timeline is another.
+create or replace function holdfast.current_epoch()
+returns uuid
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    present constant text := holdfast.incarnation();
+    known holdfast.epochs%rowtype;
+begin
+    select * into known from holdfast.epochs order by place desc limit 1;
+    if known.incarnation = present or present is null or current_setting('transaction_read_only') = 'on' then
+        return known.epoch;
+    end if;
+    -- of several who notice it, one begins the epoch
+    perform pg_advisory_xact_lock(4856201975);
+    select * into known from holdfast.epochs order by place desc limit 1;
+    if known.incarnation = present then
+        return known.epoch;
+    end if;
+    return holdfast.begin_epoch(format('cluster or timeline changed from %s to %s', known.incarnation, present));
+end
+$$;
+
+do $$
+begin
+    if not exists (select from holdfast.epochs) then
+        perform holdfast.begin_epoch('first');
+    end if;
+end
+$$;
+
+-- As in 0010: readers whose place goes with a month must be told.
+create or replace function holdfast.before_drop(of_table text, partition_name text)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    last_id bigint;
+begin
+    if of_table = 'audit_log' then
+        execute format('select max(id) from holdfast.%I', partition_name) into last_id;
+        update holdfast.epochs as known set trimmed_id = greatest(known.trimmed_id, last_id);
+    end if;
+end
+$$;
+
+-- Where a reader is, and where its window ends.
+do $$
+begin
+    if to_regtype('holdfast.feed_place') is null then
+        create type holdfast.feed_place as (
+            epoch    uuid,
+            seen     pg_snapshot,
+            after_id bigint,
+            upto     pg_snapshot,
+            -- the reader must read everything anew, since what it has not read may be gone
+            is_lost  boolean
+        );
+    end if;
+end
+$$;
+
+-- Security definer: it reads marks and epochs, and tells no more of them than where to go on.
+create or replace function holdfast.open_window(cursor text)
+returns holdfast.feed_place
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    parts text[];
+    known holdfast.epochs%rowtype;
+    place holdfast.feed_place;
+begin
+    place.epoch := holdfast.current_epoch();
+    place.is_lost := false;
+    if cursor is null then
+        place.seen := pg_current_snapshot();
+        perform holdfast.mark_feed();
+        return place;
+    end if;
+    if length(cursor) > 100000
+        or cursor !~ '^[0-9a-f-]{36}~[0-9]{1,19}:[0-9]{1,19}:[0-9,]*(~[0-9]{1,18}~[0-9]{1,19}:[0-9]{1,19}:[0-9,]*)?$' then
+        perform holdfast.refuse('INVALID_REQUEST', 'This is no place in the change feed.',
+            'Send the cursor of the last answer as it was, or none to begin with what happens from now on.');
+    end if;
+    parts := string_to_array(cursor, '~');
+    place.is_lost := parts[1] <> place.epoch::text;
+    if place.is_lost then
+        place.seen := pg_current_snapshot();
+        perform holdfast.mark_feed();
+        return place;
+    end if;
+    place.seen := parts[2]::pg_snapshot;
+    if cardinality(parts) = 4 then
+        place.after_id := parts[3]::bigint;
+        place.upto := parts[4]::pg_snapshot;
+    end if;
+    select * into known from holdfast.epochs as present where present.epoch = place.epoch;
+    if place.upto is null then
+        perform holdfast.mark_feed();
+        place.upto := pg_current_snapshot();
+        place.after_id := coalesce((
+            select mark.last_id from holdfast.feed_marks as mark
+            where mark.transaction_id <= pg_snapshot_xmin(place.seen)
+            order by mark.transaction_id desc
+            limit 1
+        ), known.first_audit_id);
+    end if;
+    if place.after_id < known.trimmed_id then
+        place.is_lost := true;
+        place.seen := place.upto;
+        place.upto := null;
+    end if;
+    return place;
+end
+$$;
+
+-- Which of these rows the caller may see now, by the policies of their table.
+create or replace function holdfast.visible_rows(entity_type text, ids text[])
+returns text[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    registered holdfast.registered_tables%rowtype;
+    visible text[];
+begin
+    select * into registered from holdfast.registered_tables as known where known.entity_type = visible_rows.entity_type;
+    if registered.target is null or not has_table_privilege(registered.target, 'select') then
+        return '{}';
+    end if;
+    execute format(
+        'select array_agg(to_jsonb(holdfast_value.*) ->> %4$L) '
+        'from jsonb_populate_recordset(null::%1$s, $1) as holdfast_value '
+        'join %1$s as holdfast_row on holdfast_row.%2$I = holdfast_value.%2$I and holdfast_row.%3$I = holdfast_value.%3$I',
+        registered.target, registered.id_column, registered.workspace_column, registered.id_column)
+    using (
+        select jsonb_agg(jsonb_build_object(
+            registered.id_column, id, registered.workspace_column, holdfast.workspace()))
+        from unnest(ids) as id
+    ) into visible;
+    return coalesce(visible, '{}');
+end
+$$;
+
+create or replace function holdfast.read_changes(cursor text default null, limit_count integer default 500)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    -- most that one call may ask for
+    limit_count_max constant integer := 1000;
+    caller_workspace constant text := holdfast.workspace();
+    place holdfast.feed_place;
+    changes jsonb;
+    has_more boolean;
+begin
+    if holdfast.actor() is null then
+        perform holdfast.refuse('TOKEN_MISSING', 'Nobody is signed in.', 'Sign in and try again.');
+    end if;
+    if caller_workspace is null then
+        perform holdfast.refuse('FOREIGN_WORKSPACE', 'This login does not belong to a workspace.',
+            'Sign in to the workspace whose changes are wanted.');
+    end if;
+    if limit_count not between 1 and limit_count_max then
+        perform holdfast.refuse('INVALID_REQUEST', format('A page holds 1 to %s changes.', limit_count_max),
+            'Ask for fewer at a time.');
+    end if;
+    place := holdfast.open_window(cursor);
+    if place.upto is null then
+        return jsonb_build_object(
+            'changes', '[]'::jsonb, 'cursor', format('%s~%s', place.epoch, place.seen), 'hasMore', false,
+            'resync', place.is_lost);
+    end if;
+
+    with page as materialized (
+        select log.id, log.occurred_at, log.transaction_id, log.actor, log.action, log.entity_type, log.entity_id,
+               log.old_values, log.new_values, log.changed_fields, log.mutation_id, log.client_id
+        from holdfast.audit_log as log
+        where log.workspace_id = caller_workspace
+          and log.id > place.after_id
+          and pg_visible_in_snapshot(log.transaction_id, place.upto)
+          and not pg_visible_in_snapshot(log.transaction_id, place.seen)
+        order by log.id
+        limit limit_count + 1
+    ), told as (
+        select * from page order by page.id limit limit_count
+    ), visible as (
+        select asked.entity_type, holdfast.visible_rows(asked.entity_type, asked.ids) as ids
+        from (
+            select told.entity_type, array_agg(distinct told.entity_id) as ids
+            from told where told.action <> 'delete' group by told.entity_type
+        ) as asked
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'id', told.id::text,
+               'at', to_char(told.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+               'transactionId', told.transaction_id::text,
+               'actor', told.actor,
+               'action', told.action,
+               'entityType', told.entity_type,
+               'entityId', told.entity_id,
+               'oldValues', case when is_shown.yes then told.old_values end,
+               'newValues', case when is_shown.yes then told.new_values end,
+               'changedFields', case when is_shown.yes then told.changed_fields end,
+               'isHidden', not is_shown.yes and told.action <> 'delete',
+               'mutationId', told.mutation_id,
+               'clientId', told.client_id
+           ) order by told.id), '[]'),
+           (select count(*) > limit_count from page),
+           max(told.id)
+    into changes, has_more, place.after_id
+    from told
+    left join visible on visible.entity_type = told.entity_type
+    cross join lateral (
+        select told.action <> 'delete' and coalesce(told.entity_id = any (visible.ids), false) as yes
+    ) as is_shown;
+
+    return jsonb_build_object(
+        'changes', changes,
+        'cursor', case when has_more
+            then format('%s~%s~%s~%s', place.epoch, place.seen, place.after_id, place.upto)
+            else format('%s~%s', place.epoch, place.upto) end,
+        'hasMore', has_more,
+        'resync', false);
+end
+$$;
+
+comment on function holdfast.read_changes(text, integer) is
+    'The next changes of the caller''s workspace: {changes, cursor, hasMore, resync}. Without a cursor it answers with the '
+    'present place and no changes. "resync": what came after the cursor may be gone, so read everything anew and go on from '
+    'the cursor of this answer. Values are told of rows only that the caller may see now; else "isHidden". A deletion tells '
+    'the id only. Changes of one transaction are complete once "hasMore" is false.';
+
+create or replace function holdfast.feed_head()
+returns text
+language sql
+volatile
+set search_path = ''
+return holdfast.current_epoch() || '~' || pg_current_snapshot();
+
+comment on function holdfast.feed_head() is
+    'Differs from before whenever something may have been committed anywhere: one cheap question for all readers of a server.';
+
+revoke all on function
+    holdfast.incarnation(), holdfast.mark_feed(), holdfast.begin_epoch(text), holdfast.current_epoch(),
+    holdfast.open_window(text), holdfast.visible_rows(text, text[]), holdfast.read_changes(text, integer),
+    holdfast.feed_head(), holdfast.before_drop(text, text)
+from public;
+grant execute on function
+    holdfast.incarnation(), holdfast.mark_feed(), holdfast.current_epoch(), holdfast.open_window(text),
+    holdfast.visible_rows(text, text[]), holdfast.read_changes(text, integer), holdfast.feed_head()
+to authenticated;
+
+reset role;
