@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -8,6 +8,9 @@ import { bundle } from '../../../scripts/bundle.ts';
 import { findChromium } from '../../../scripts/chromium.ts';
 import type { KillableDevice } from './kill-devices.ts';
 import type { KillsServer } from './kills-server.ts';
+
+/** The head of a record of 165 bytes: LevelDB writes it before them, and a browser may be killed in between. */
+const TORN_HEADER = Uint8Array.of(0xfd, 0xa2, 0x14, 0x68, 165, 0, 1);
 
 export type PageStore = 'indexeddb' | 'opfs';
 
@@ -39,6 +42,10 @@ export async function chromiumDevices(
           if (message.kind === 'drained') void kill();
         };
         return { ended, kill };
+      },
+      tear: () => {
+        for (const log of globSync('*/IndexedDB/*.leveldb/*.log', { cwd: profile }))
+          appendFileSync(join(profile, log), TORN_HEADER);
       },
       end: async () => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }),
     };

@@ -7,6 +7,8 @@ import type { VictimLife, VictimMessage } from './victim.ts';
 export interface KillableDevice {
   /** Resolves when the app is under way. */
   start(life: VictimLife, hear: (message: VictimMessage) => void): Promise<Victim>;
+  /** While it is dead: leaves its store as a kill in the middle of a write leaves it, where such a moment is rarely met. */
+  tear?(): void;
   /** Removes what it has stored. */
   end(): Promise<void>;
 }
@@ -30,6 +32,8 @@ export interface KillPlan {
   /** A device that tells nothing for so long has failed, in milliseconds. */
   readonly silenceMsMax: number;
   readonly isHasty?: boolean;
+  /** Every kill of one that works tears its store, where the device can do that. */
+  readonly isTorn?: boolean;
 }
 
 export interface KillReport {
@@ -110,6 +114,8 @@ async function oneLife(
   const toldEnough = Promise.withResolvers<void>();
   let toldCount = 0;
   let written = Promise.resolve();
+  // Not before it is killed while it opens: what is torn has to be cleared away first, and that takes some milliseconds.
+  if (plan.isTorn === true && !isEarly) device.tear?.();
   const victim = await device.start(life, (message) => {
     toldCount += 1;
     if (toldCount >= enoughCount) toldEnough.resolve();

@@ -33,12 +33,13 @@ export async function killNode(
   }
 }
 
-/** Kills browsers with a queue on IndexedDB (`strict`) or OPFS. */
+/** Kills browsers with a queue on IndexedDB (`strict`) or OPFS; `isTorn` makes each kill one in the middle of a write. */
 export async function killChromium(
   killCount: number,
   seed: number,
   progress?: Progress,
   store: PageStore = 'indexeddb',
+  isTorn = false,
 ): Promise<KillReport> {
   const dice = new Dice(seed);
   const server = await KillsServer.start(dice);
@@ -50,6 +51,7 @@ export async function killChromium(
       toldCountMax: 200,
       workingMsMax: 50,
       silenceMsMax: 60_000,
+      isTorn,
     };
     return await killDevices(plan, server, dice, await chromiumDevices(server, store), progress);
   } finally {

@@ -1,7 +1,7 @@
-// npm run kills [-- --sqlite 10000] [--chromium 300] [--opfs 300] [--seed 1] [--json]
+// npm run kills [-- --sqlite 10000] [--chromium 300] [--torn] [--opfs 300] [--seed 1] [--json]
 //
 // Kills Node processes with a queue on SQLite, and browsers with a queue on IndexedDB and on OPFS, at random moments, and holds them to
-// what they had promised. A line for each; exit code 1 when a promise was broken.
+// what they had promised. With --torn the kills on IndexedDB are in the middle of a write to its log. A line for each; exit code 1 when a promise was broken.
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     sqlite: { type: 'string', default: '1000' },
     chromium: { type: 'string', default: '30' },
     opfs: { type: 'string', default: '30' },
+    torn: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },
@@ -25,7 +26,10 @@ if (numbers.some((number) => !Number.isSafeInteger(number) || number < 0)) {
 const [sqliteCount = 0, chromiumCount = 0, opfsCount = 0, seed = 1] = numbers;
 
 if (sqliteCount > 0) await run('sqlite', sqliteCount, killNode);
-if (chromiumCount > 0) await run('chromium', chromiumCount, killChromium);
+if (chromiumCount > 0)
+  await run(values.torn ? 'chromium, torn' : 'chromium', chromiumCount, (count, from, progress) =>
+    killChromium(count, from, progress, 'indexeddb', values.torn),
+  );
 if (opfsCount > 0)
   await run('chromium, opfs', opfsCount, (count, from, progress) => killChromium(count, from, progress, 'opfs'));
 

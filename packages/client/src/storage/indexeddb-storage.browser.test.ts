@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Change } from '../ports/storage.ts';
+import { SCRATCH_SUFFIX } from './indexeddb-log.ts';
 import { indexedDbStorage } from './indexeddb-storage.ts';
 import { storageContract } from './storage-contract.ts';
 
@@ -112,6 +113,17 @@ describe('IndexedDB, when the browser does not do what was asked', () => {
     await storage.close();
   });
 
+  test('S12 · the log that is begun anew at opening leaves no database behind', async () => {
+    const name = newName();
+    const storage = await indexedDbStorage()(name);
+    await storage.commit({ expect: [], changes: [put('a', '1')] });
+
+    await expect
+      .poll(async () => (await indexedDB.databases()).map((each) => each.name).filter((each) => each?.startsWith(name)))
+      .toEqual([name]);
+    await storage.close();
+  });
+
   test('S13 · a store closed while it was being opened again keeps no connection', async () => {
     // given: a store whose connection has died, and a read that opens it anew
     const name = newName();
@@ -190,7 +202,7 @@ function watchConnections(): { readonly connections: () => readonly IDBDatabase[
   const original = Reflect.get(IDBFactory.prototype, 'open') as IDBFactory['open'];
   IDBFactory.prototype.open = function open(this: IDBFactory, ...args: [string, number?]) {
     const request = original.apply(this, args);
-    request.addEventListener('success', () => connections.push(request.result));
+    if (!args[0].endsWith(SCRATCH_SUFFIX)) request.addEventListener('success', () => connections.push(request.result));
     return request;
   };
   return {

@@ -8,6 +8,7 @@ import type {
   Storage,
   StorageBatch,
 } from '../ports/storage.ts';
+import { beginFreshLog } from './indexeddb-log.ts';
 import { RECORDS, SEGMENTS, Shelf } from './indexeddb-shelf.ts';
 
 export interface IndexedDbOptions {
@@ -188,8 +189,12 @@ function openDatabase(name: string): Promise<IDBDatabase> {
     request.onsuccess = () => {
       clearTimeout(timer);
       // A connection that nobody waits for any more would stand in the way of others.
-      if (isLate) request.result.close();
-      else resolve(request.result);
+      if (isLate) {
+        request.result.close();
+        return;
+      }
+      beginFreshLog(name);
+      resolve(request.result);
     };
     request.onerror = () => {
       clearTimeout(timer);
