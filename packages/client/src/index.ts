@@ -160,6 +160,7 @@ export type {
   MutationPage,
   QueueStatus,
 } from './queue/queue-reader.ts';
+export type { ImportResult } from './queue/importer.ts';
 export type { QuarantinedMutation } from './queue/quarantine.ts';
 export type { RecoveryAction, RecoveryResult } from './queue/recovery.ts';
 export { asyncStorage, type AsyncStorageLike } from './storage/async-storage.ts';

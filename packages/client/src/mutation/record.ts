@@ -165,6 +165,7 @@ export const ACT_KINDS = [
   'export',
   'resolveConflict',
   'signOut',
+  'import',
 ] as const;
 
 export type ActKind = (typeof ACT_KINDS)[number];

@@ -5,6 +5,8 @@ import type { Priority } from '../mutation/definition.ts';
 import type { ErrorCategory } from '../protocol/wire.ts';
 import type { CancelAnswer } from './ask-leader.ts';
 import { type MutationStatus, statusOfEntry } from './mutation-status.ts';
+import type { BackupContent } from './backup.ts';
+import type { ImportResult } from './importer.ts';
 import { mended } from './quarantine.ts';
 import type { QueueStore } from './queue-store.ts';
 import { BODY, seqKey } from './record-keys.ts';
@@ -155,6 +157,22 @@ export class Acts {
       runner.discarded(discarded);
     }
     return { touchedCount: ids.length, ids };
+  }
+
+  /** Takes in what of a backup this device does not know. */
+  async takeIn(content: BackupContent, options: ActOptions): Promise<ImportResult> {
+    const act = this.act('import', options);
+    const { runner, store } = await this.ports.opened();
+    for (;;) {
+      await runner.watch.catchUp();
+      const { seen } = runner.watch;
+      const result = await store.importAll(content, act, (id) => runner.engine.mutations.get(id) !== undefined, seen);
+      if (result === null) continue;
+      runner.post({ kind: 'stored' });
+      if (result.deadLetterCount > 0) runner.post({ kind: 'deadLettersChanged' });
+      await runner.watch.reconcile();
+      return result;
+    }
   }
 
   /** Those that stand in quarantine, and dead letters whose payload does. */

@@ -55,6 +55,8 @@ import {
   snapshotOf,
   unknownMutation,
 } from './queue-reader.ts';
+import { readBackup } from './backup.ts';
+import type { ImportResult } from './importer.ts';
 import { exportOfQuarantine, type QuarantinedMutation } from './quarantine.ts';
 import { QueueStore } from './queue-store.ts';
 import type { RecoveryResult } from './recovery.ts';
@@ -580,6 +582,29 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    */
   async retryQuarantined(keys: readonly string[], options: ActOptions = {}): Promise<ActResult> {
     return this.acts.retryQuarantined(keys, options);
+  }
+
+  /**
+   * All of this queue as one file: pending mutations, dead letters, quarantine, history and acts, with a version and a checksum.
+   * It stays as it is. What is sealed on the device is in the clear in the file: keep it accordingly.
+   */
+  async exportQueue(options: ActOptions = {}): Promise<string> {
+    const { store } = await this.opened();
+    const act = this.acts.act('export', options);
+    const file = await store.backup(this.identity, this.options.clock.wallMs());
+    await store.record(act, []);
+    return file;
+  }
+
+  /**
+   * Takes in what of such a file this device does not know, in one commit, with ids and order as they were: what is confirmed,
+   * pending or disposed of here stays so, and importing twice is importing once. What comes in may have been sent from where
+   * it was, and the server lets it take effect once. The caps do not hold here.
+   * Rejects with `BACKUP_DAMAGED`, `BACKUP_FOREIGN` (of another login) and `STORAGE_TOO_NEW`, and as the store does; then
+   * nothing was imported.
+   */
+  async importQueue(file: string, options: ActOptions = {}): Promise<ImportResult> {
+    return this.acts.takeIn(readBackup(file, this.identity), options);
   }
 
   /** The versions to choose between, for an edit that waits for a person; undefined for any other mutation. */

@@ -24,7 +24,10 @@ import type { Random } from '../ports/clock.ts';
 import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
 import type { JsonObject, WireError } from '../protocol/wire.ts';
 import { ActLog, changeOfAct } from './act-log.ts';
+import { type BackupContent, writeBackup } from './backup.ts';
+import { type ImportResult, planImport } from './importer.ts';
 import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
+import type { Identity } from './options.ts';
 import { SignOutMark } from './sign-out-mark.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, seqKey, seqOfKey } from './record-keys.ts';
 
@@ -606,6 +609,36 @@ export class QueueStore {
       ];
       return { result: again, changes };
     });
+  }
+
+  /** All that stands here, as one file. */
+  async backup(identity: Identity, exportedAtMs: number): Promise<string> {
+    const { userId, workspaceId } = identity;
+    const about = { userId, workspaceId, clientId: this.clientId, exportedAtMs };
+    return writeBackup(this.storage, about, async () => (await this.readMarks()).lastSeq);
+  }
+
+  /**
+   * Takes in what of a backup is not known here, all of it in one commit. Null when a number was given out after `seenSeq`: who
+   * decides what is known has to look again.
+   */
+  async importAll(
+    content: BackupContent,
+    act: Act,
+    isKnown: (id: string) => boolean,
+    seenSeq: number,
+  ): Promise<ImportResult | null> {
+    const { result, count, write } = await planImport(this.storage, content, act, isKnown);
+    if (count === 0 && write(1).length === 0) return result;
+    return this.numbered(
+      count,
+      [],
+      (firstSeq) => {
+        const mark = count === 0 ? [] : [retriedMark(firstSeq + count - 1)];
+        return { result, changes: [...write(firstSeq), ...mark] };
+      },
+      seenSeq,
+    );
   }
 
   /** Disposes of dead letters for good, keeping who did it and why; says of which: those that were still there. */
