@@ -95,6 +95,12 @@ export {
 } from './network/network-monitor.ts';
 export { nodeNetwork, type NodeNetworkOptions } from './network/node-network.ts';
 export {
+  connectStore,
+  type ConnectStoreOptions,
+  type StoreConnection,
+  type StoreLike,
+} from './optimistic/connect-store.ts';
+export {
   createOptimisticStore,
   type OptimisticStore,
   type OptimisticStoreOptions,

@@ -1,0 +1,458 @@
+import {
+  InfiniteQueryObserver,
+  infiniteQueryOptions,
+  QueryClient,
+  QueryObserver,
+  queryOptions,
+} from '@tanstack/react-query';
+import * as v from 'valibot';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { defineMutation } from '../mutation/definition.ts';
+import { createTestApp, type TestApp } from '../testing/test-app.ts';
+import { connectQueries, type QueryConnection } from './connect-queries.ts';
+import { optimisticQuery } from './optimistic-query.ts';
+
+interface Task {
+  readonly id: string;
+  readonly title: string;
+  readonly isDone: boolean;
+}
+
+const entity = ({ id }: { readonly id: string }): { readonly table: string; readonly id: string } => ({
+  table: 'tasks',
+  id,
+});
+const createTask = defineMutation({
+  type: 'task.create',
+  payload: v.object({ id: v.string(), title: v.string(), isDone: v.boolean() }),
+  operation: 'create',
+  entity,
+});
+const updateTask = defineMutation({
+  type: 'task.update',
+  payload: v.object({ id: v.string(), title: v.optional(v.string()), isDone: v.optional(v.boolean()) }),
+  operation: 'update',
+  entity,
+});
+const deleteTask = defineMutation({
+  type: 'task.delete',
+  payload: v.object({ id: v.string() }),
+  operation: 'delete',
+  entity,
+});
+const countUp = defineMutation({
+  type: 'count.up',
+  payload: v.object({ by: v.number() }),
+  operation: 'custom',
+  dedupe: false,
+  optimistic: (draft: { count: number }, { by }) => {
+    draft.count += by;
+  },
+});
+const mutations = [createTask, updateTask, deleteTask, countUp] as const;
+
+interface Screen {
+  readonly app: TestApp<typeof mutations>;
+  readonly queryClient: QueryClient;
+  readonly connection: QueryConnection;
+}
+
+const titled = (a: Task, b: Task): number => (a.title < b.title ? -1 : a.title > b.title ? 1 : 0);
+const task = (id: string, title = id, isDone = false): Task => ({ id, title, isDone });
+
+async function open(tasks: readonly Task[] = []): Promise<Screen> {
+  const app = await createTestApp({
+    mutations,
+    tables: { tasks: { check: ({ title }) => (title === 'bad' ? 'This title is not taken.' : null) } },
+    handlers: { 'count.up': () => null },
+  });
+  app.server.insert('tasks', ...tasks.map((each) => ({ ...each })));
+  const queryClient = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  queryClient.mount();
+  const connection = connectQueries({ queue: app.queue, queryClient });
+  onTestFinished(() => {
+    connection.close();
+    queryClient.clear();
+    queryClient.unmount();
+  });
+  return { app, queryClient, connection };
+}
+
+const tasksOf = ({ app }: Screen): readonly Task[] => app.server.rows('tasks') as unknown as readonly Task[];
+
+/** A list on the screen: what it shows now, by titles. */
+async function watch(screen: Screen, isDone?: boolean): Promise<() => readonly string[]> {
+  const where = (row: Task): boolean => isDone === undefined || row.isDone === isDone;
+  const options = queryOptions({
+    queryKey: ['tasks', { isDone }],
+    queryFn: async () => tasksOf(screen).filter(where).toSorted(titled),
+  });
+  const observer = new QueryObserver(
+    screen.queryClient,
+    optimisticQuery(options, { table: 'tasks', where, orderBy: titled }),
+  );
+  onTestFinished(observer.subscribe(() => {}));
+  await screen.app.settle();
+  return () => observer.getCurrentResult().data?.map(({ title }) => title) ?? [];
+}
+
+describe('lists of rows', () => {
+  test('O4 · a creation, an edit and a deletion are shown at once in every list that they belong to, and in no other', async () => {
+    const screen = await open([task('1', 'b'), task('2', 'd', true), task('3', 'e')]);
+    const { app } = screen;
+    const all = await watch(screen);
+    const todo = await watch(screen, false);
+    const done = await watch(screen, true);
+    app.network.setOffline();
+
+    await app.queue.add({ type: 'task.create', payload: task('4', 'c') });
+    expect([all(), todo(), done()]).toEqual([['b', 'c', 'd', 'e'], ['b', 'c', 'e'], ['d']]);
+
+    await app.queue.add({ type: 'task.update', payload: { id: '1', title: 'f' } });
+    expect([all(), todo(), done()]).toEqual([['c', 'd', 'e', 'f'], ['c', 'e', 'f'], ['d']]);
+
+    // into another list, from one edit that was made while it was in this one, and one that moves it
+    await app.queue.add({ type: 'task.update', payload: { id: '1', isDone: true } });
+    expect([all(), todo(), done()]).toEqual([
+      ['c', 'd', 'e', 'f'],
+      ['c', 'e'],
+      ['d', 'f'],
+    ]);
+
+    await app.queue.add({ type: 'task.delete', payload: { id: '3' } });
+    expect([all(), todo(), done()]).toEqual([['c', 'd', 'f'], ['c'], ['d', 'f']]);
+
+    app.network.setOnline();
+    await app.drain();
+    await app.settle();
+    expect([all(), todo(), done()]).toEqual([['c', 'd', 'f'], ['c'], ['d', 'f']]);
+    expect(app.queue.listRecentlyConfirmed().map(({ stage }) => stage)).toEqual(Array(4).fill('observed'));
+  });
+
+  test('O4 · one that is refused is taken back exactly, and those after it stay', async () => {
+    const screen = await open([task('1', 'a')]);
+    const { app } = screen;
+    const all = await watch(screen);
+    app.network.setOffline();
+    await app.queue.add({ type: 'task.create', payload: task('2', 'bad') });
+    await app.queue.add({ type: 'task.create', payload: task('3', 'c') });
+    expect(all()).toEqual(['a', 'bad', 'c']);
+
+    app.network.setOnline();
+    await app.drain();
+
+    expect(all()).toEqual(['a', 'c']);
+  });
+
+  test('O4 · members of an atomic mutation are shown each in its list', async () => {
+    const screen = await open([task('1', 'a'), task('2', 'b', true)]);
+    const todo = await watch(screen, false);
+    const done = await watch(screen, true);
+    screen.app.network.setOffline();
+
+    await screen.app.queue.addAtomic([
+      { type: 'task.update', payload: { id: '1', isDone: true } },
+      { type: 'task.create', payload: task('3', 'c') },
+    ]);
+
+    expect([todo(), done()]).toEqual([['c'], ['a', 'b']]);
+  });
+
+  test('O4, O3 · after a restart what is pending is shown in the queries again', async () => {
+    const screen = await open([task('1', 'a')]);
+    const { app, connection, queryClient } = screen;
+    app.network.setOffline();
+    await app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+    connection.close();
+    queryClient.clear();
+    await app.restartApp();
+
+    const again = connectQueries({ queue: app.queue, queryClient });
+    onTestFinished(again.close);
+    const all = await watch(screen);
+
+    expect(all()).toEqual(['a', 'b']);
+  });
+
+  test('O4 · a row by itself shows its edits, and a list under a key of the data its rows', async () => {
+    const screen = await open([task('1', 'a')]);
+    const { app, queryClient } = screen;
+    const one = queryOptions({ queryKey: ['task', '1'], queryFn: async (): Promise<Task> => task('1', 'a') });
+    const page = queryOptions({ queryKey: ['page'], queryFn: async () => ({ total: 1, items: [task('1', 'a')] }) });
+    await queryClient.prefetchQuery(optimisticQuery(one, { table: 'tasks' }));
+    await queryClient.prefetchQuery(optimisticQuery(page, { table: 'tasks', rows: 'items', placeNew: 'end' }));
+    app.network.setOffline();
+
+    await app.queue.add({ type: 'task.update', payload: { id: '1', title: 'z' } });
+    await app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+
+    expect(queryClient.getQueryData(one.queryKey)).toEqual(task('1', 'z'));
+    expect(queryClient.getQueryData(page.queryKey)).toEqual({ total: 1, items: [task('1', 'z'), task('2', 'b')] });
+  });
+
+  test('O4 · an effect that throws is left out and told once; the rows and the others are shown', async () => {
+    const screen = await open([task('1', 'a')]);
+    const { app, queryClient } = screen;
+    const errors: string[] = [];
+    app.queue.onError(({ code }) => errors.push(code));
+    const query = queryOptions({ queryKey: ['tasks'], queryFn: async () => [...tasksOf(screen)] });
+    const change = (row: Task | undefined, { payload }: { readonly payload: object }): Task => {
+      const next = { ...row, ...payload } as Task;
+      if (next.title === 'throw') throw new Error('This effect does not fit.');
+      return next;
+    };
+    await queryClient.prefetchQuery(optimisticQuery(query, { table: 'tasks', change }));
+    app.network.setOffline();
+    for (const title of ['throw', 'b']) await app.queue.add({ type: 'task.update', payload: { id: '1', title } });
+    await app.queue.add({ type: 'task.create', payload: task('2', 'c') });
+
+    expect(queryClient.getQueryData<Task[]>(['tasks'])?.map(({ title }) => title)).toEqual(['c', 'b']);
+    expect(errors).toEqual(['EFFECT_FAILED']);
+  });
+});
+
+describe('data of another shape', () => {
+  test('O4 · without rows, each type changes the data by its own effect', async () => {
+    const { app, queryClient } = await open();
+    const query = optimisticQuery({ queryKey: ['count'], queryFn: async () => ({ count: 1 }) });
+    await queryClient.prefetchQuery(query);
+    app.network.setOffline();
+
+    for (const by of [2, 3]) await app.queue.add({ type: 'count.up', payload: { by } });
+
+    expect(queryClient.getQueryData(['count'])).toEqual({ count: 6 });
+  });
+});
+
+describe('fresh data', () => {
+  /** A list whose fetches are answered by hand, with what the server had when they began or has now. */
+  async function watchSlowly(screen: Screen): Promise<{
+    readonly titles: () => readonly string[];
+    readonly answers: ((rows?: readonly Task[]) => Promise<void>)[];
+    readonly query: () => ReturnType<QueryClient['getQueryState']>;
+  }> {
+    const answers: ((rows?: readonly Task[]) => Promise<void>)[] = [];
+    const options = queryOptions({
+      queryKey: ['slow'],
+      queryFn: () => {
+        const then = [...tasksOf(screen)];
+        return new Promise<Task[]>((resolve) => {
+          answers.push(async (rows = then) => {
+            resolve([...rows]);
+            await screen.app.settle();
+          });
+        });
+      },
+    });
+    const observer = new QueryObserver(
+      screen.queryClient,
+      optimisticQuery(options, { table: 'tasks', orderBy: titled }),
+    );
+    onTestFinished(observer.subscribe(() => {}));
+    await screen.app.settle();
+    return {
+      titles: () => observer.getCurrentResult().data?.map(({ title }) => title) ?? [],
+      answers,
+      query: () => screen.queryClient.getQueryState(['slow']),
+    };
+  }
+
+  test('O4 · a fetch that began before the confirmation does not take the effect away; one that began after is made', async () => {
+    const screen = await open([task('1', 'a')]);
+    const { app, queryClient } = screen;
+    const { titles, answers } = await watchSlowly(screen);
+    await answers[0]?.();
+    void queryClient.refetchQueries({ queryKey: ['slow'] });
+    await app.settle();
+
+    await app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+    await app.drain();
+    expect([titles(), answers.length]).toEqual([['a', 'b'], 2]);
+    await answers[1]?.();
+
+    // the late answer knew nothing of it, and another fetch is under way
+    expect([titles(), answers.length]).toEqual([['a', 'b'], 3]);
+    expect(app.queue.listRecentlyConfirmed()[0]?.stage).toBe('confirmed');
+    await answers[2]?.([task('1', 'a'), task('2', 'b, by the server')]);
+    expect([titles(), answers.length]).toEqual([['a', 'b, by the server'], 3]);
+    expect(app.queue.listRecentlyConfirmed()[0]?.stage).toBe('observed');
+  });
+
+  test('O4 · fifty that are confirmed together are fetched once, and not one fetch is called off', async () => {
+    const screen = await open([task('1', 'a')]);
+    const { app } = screen;
+    const { titles, answers } = await watchSlowly(screen);
+    await answers[0]?.();
+    app.network.setOffline();
+    const handles = Array.from({ length: 50 }, (_, at) => task(`n${at}`, `n${String(at).padStart(2, '0')}`));
+    await Promise.all(handles.map((payload) => app.queue.add({ type: 'task.create', payload })));
+
+    app.network.setOnline();
+    await app.drain();
+
+    expect([titles().length, answers.length]).toEqual([51, 2]);
+    await answers[1]?.();
+    expect([titles().length, answers.length]).toEqual([51, 2]);
+  });
+
+  test('O4 · how old the data is, and that it is stale, is not changed by what is shown on top', async () => {
+    const screen = await open([task('1', 'a')]);
+    const { titles, answers, query } = await watchSlowly(screen);
+    await answers[0]?.();
+    await screen.queryClient.invalidateQueries({ queryKey: ['slow'], refetchType: 'none' });
+    const before = query();
+    screen.app.network.setOffline();
+
+    await screen.app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+
+    expect(titles()).toEqual(['a', 'b']);
+    const { data: _before, ...was } = before ?? {};
+    const { data: _after, ...is } = query() ?? {};
+    expect(is).toEqual(was);
+  });
+
+  test('O4 · a fetch that is called off, or fails, leaves what is shown, also what came meanwhile', async () => {
+    const screen = await open([task('1', 'a')]);
+    const { app, queryClient } = screen;
+    const { titles, answers } = await watchSlowly(screen);
+    await answers[0]?.();
+    app.network.setOffline();
+    void queryClient.refetchQueries({ queryKey: ['slow'] });
+    await app.settle();
+    await app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+
+    await queryClient.cancelQueries({ queryKey: ['slow'] });
+    await app.settle();
+
+    expect(titles()).toEqual(['a', 'b']);
+  });
+
+  test('O4 · what the app itself writes into the cache is confirmed data, and what is pending stays on top', async () => {
+    const screen = await open([task('1', 'a')]);
+    const { titles, answers } = await watchSlowly(screen);
+    await answers[0]?.();
+    screen.app.network.setOffline();
+    await screen.app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+
+    screen.queryClient.setQueryData(['slow'], [task('9', 'x')]);
+
+    expect(titles()).toEqual(['b', 'x']);
+  });
+
+  test('O4 · a cache that is kept can leave out what the queue keeps', async () => {
+    const screen = await open([task('1', 'a')]);
+    const { titles, answers } = await watchSlowly(screen);
+    await answers[0]?.();
+    screen.app.network.setOffline();
+    await screen.app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+    expect(titles()).toEqual(['a', 'b']);
+
+    const shown = screen.queryClient.getQueryData(['slow']);
+    expect(screen.connection.confirmedOf(shown)).toEqual([task('1', 'a')]);
+    expect(screen.connection.confirmedOf('text')).toBe('text');
+  });
+
+  test('O4 · closed, it leaves confirmed data alone behind', async () => {
+    const screen = await open([task('1', 'a')]);
+    const { titles, answers } = await watchSlowly(screen);
+    await answers[0]?.();
+    screen.app.network.setOffline();
+    await screen.app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+
+    screen.connection.close();
+
+    expect(titles()).toEqual(['a']);
+  });
+});
+
+describe('infinite queries', () => {
+  /** Pages of two, each found by the number of rows on the one before: what is shown on top must not count. */
+  async function watchPages(screen: Screen, maxPages?: number) {
+    let held: Promise<void> = Promise.resolve();
+    let release = (): void => {};
+    const options = infiniteQueryOptions({
+      queryKey: ['pages'],
+      queryFn: async ({ pageParam }) => {
+        const page = tasksOf(screen)
+          .toSorted(titled)
+          .slice(pageParam, pageParam + 2);
+        await held;
+        return page;
+      },
+      initialPageParam: 0,
+      getNextPageParam: (last, _pages, param) => (last.length < 2 ? undefined : param + last.length),
+      ...(maxPages === undefined ? {} : { maxPages, getPreviousPageParam: () => undefined }),
+    });
+    const observer = new InfiniteQueryObserver(
+      screen.queryClient,
+      optimisticQuery(options, { table: 'tasks', orderBy: titled }),
+    );
+    onTestFinished(observer.subscribe(() => {}));
+    await screen.app.settle();
+    return {
+      titles: () => observer.getCurrentResult().data?.pages.flatMap((page) => page.map(({ title }) => title)) ?? [],
+      hold: () => {
+        held = new Promise((resolve) => {
+          release = resolve;
+        });
+      },
+      release: () => release(),
+      hasNextPage: () => observer.getCurrentResult().hasNextPage,
+      next: async () => {
+        await observer.fetchNextPage();
+        await screen.app.settle();
+      },
+    };
+  }
+
+  test('O4 · pages follow, and the next one is found by what the server gave', async () => {
+    const screen = await open(['a', 'c', 'e', 'g', 'i'].map((id) => task(id)));
+    const { app } = screen;
+    const { titles, next, hasNextPage } = await watchPages(screen);
+    app.network.setOffline();
+    await app.queue.add({ type: 'task.create', payload: task('b') });
+    await app.queue.add({ type: 'task.delete', payload: { id: 'c' } });
+    expect(titles()).toEqual(['a', 'b']);
+
+    await next();
+    expect(titles()).toEqual(['a', 'b', 'e', 'g']);
+    await app.queue.add({ type: 'task.delete', payload: { id: 'g' } });
+    expect([titles(), hasNextPage()]).toEqual([['a', 'b', 'e'], true]);
+    await next();
+    expect([titles(), hasNextPage()]).toEqual([['a', 'b', 'e', 'i'], false]);
+
+    app.network.setOnline();
+    await app.drain();
+    await app.settle();
+    expect(titles()).toEqual(['a', 'b', 'e', 'i']);
+  });
+
+  test('O4 · a page that is loaded after a confirmation does not take its effect from the pages before', async () => {
+    const screen = await open(['a', 'c', 'e', 'g', 'i'].map((id) => task(id)));
+    const { app } = screen;
+    const { titles, next, hold, release } = await watchPages(screen);
+    // given: a page under way that was asked for before the confirmation
+    hold();
+    const loaded = next();
+    await app.queue.add({ type: 'task.update', payload: { id: 'a', title: 'aa' } });
+    await app.drain();
+    expect(titles()).toEqual(['aa', 'c']);
+
+    release();
+    await loaded;
+
+    expect(titles()).toEqual(['aa', 'c', 'e', 'g']);
+    expect(app.queue.listRecentlyConfirmed()[0]?.stage).toBe('observed');
+  });
+
+  test('O4 · with a bounded number of pages the first one goes when another comes', async () => {
+    const screen = await open(['a', 'c', 'e', 'g', 'i'].map((id) => task(id)));
+    const { titles, next } = await watchPages(screen, 2);
+    screen.app.network.setOffline();
+    await screen.app.queue.add({ type: 'task.update', payload: { id: 'e', title: 'ee' } });
+    await next();
+    await next();
+
+    expect(titles()).toEqual(['ee', 'g', 'i']);
+  });
+});

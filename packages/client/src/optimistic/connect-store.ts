@@ -1,0 +1,90 @@
+import type { AnyMutationDefinition } from '../mutation/definition.ts';
+import type { MutationQueue } from '../queue/mutation-queue.ts';
+import { OptimisticStore } from './optimistic-store.ts';
+import { PendingMutations } from './pending-mutations.ts';
+import { projectionByTypes } from './projection.ts';
+
+/** A store of the app's own: one of zustand, or any other that can be read, written as a whole, and listened to. */
+export interface StoreLike<State extends object> {
+  readonly getState: () => State;
+  readonly setState: (state: State, replace: true) => unknown;
+  readonly subscribe: (listener: (state: State) => void) => () => void;
+}
+
+export interface ConnectStoreOptions<State extends object> {
+  readonly queue: MutationQueue<readonly AnyMutationDefinition[]>;
+  /** What it holds now is confirmed. */
+  readonly store: StoreLike<State>;
+}
+
+/** What a connection gives. */
+export interface StoreConnection<State extends object> {
+  /**
+   * Brings confirmed state up to date: `load` fetches some or all of its fields, and gets what was confirmed before. What was
+   * confirmed before the call began is part of what it brings; everything else stays on top. Rejects as `load` does.
+   */
+  readonly refresh: (load: (base: State) => Promise<Partial<State>>) => Promise<void>;
+  /** The confirmed state alone. */
+  readonly getBase: () => State;
+  /** Ends it: the store holds confirmed state alone again. */
+  readonly close: () => void;
+}
+
+/**
+ * Shows the pending mutations of a queue in a store that the app has: each type's `optimistic` changes a draft of its state.
+ * The store holds what is shown. A field that the app sets itself is confirmed from then on, and what is pending is shown on
+ * top of it; fields that it does not set keep what was confirmed.
+ *
+ * ```ts
+ * const connection = connectStore({ queue, store: useTasks }); // of zustand
+ * await connection.refresh(async () => ({ tasks: await fetchTasks() }));
+ * ```
+ */
+export function connectStore<State extends object>({
+  queue,
+  store,
+}: ConnectStoreOptions<State>): StoreConnection<State> {
+  const pending = new PendingMutations(queue);
+  const shown = new OptimisticStore<State>({ pending, base: store.getState(), projection: projectionByTypes() });
+  let isWriting = false;
+  let last = store.getState();
+  const write = (state: State): void => {
+    if (state === store.getState()) return;
+    last = state;
+    isWriting = true;
+    try {
+      store.setState(state, true);
+    } finally {
+      isWriting = false;
+    }
+  };
+  const stops = [
+    shown.subscribe(() => write(shown.getSnapshot())),
+    store.subscribe((state) => {
+      if (isWriting || state === last) return;
+      shown.rebase(withOwnFields(shown.getBase(), last, state));
+      write(shown.getSnapshot());
+      last = store.getState();
+    }),
+  ];
+  return {
+    refresh: (load) => shown.refresh(async (base) => ({ ...base, ...(await load(base)) })),
+    getBase: () => shown.getBase(),
+    close: () => {
+      for (const stop of stops) stop();
+      write(shown.getBase());
+      shown.close();
+      pending.close();
+    },
+  };
+}
+
+/** The confirmed state with the fields that the app has set, or taken out, since what was shown last. */
+function withOwnFields<State extends object>(base: State, shownBefore: State, state: State): State {
+  const next: Record<string, unknown> = Object.fromEntries(Object.entries(base));
+  const before = shownBefore as Readonly<Record<string, unknown>>;
+  const after = state as Readonly<Record<string, unknown>>;
+  for (const field of Object.keys(after)) if (!Object.is(after[field], before[field])) next[field] = after[field];
+  for (const field of Object.keys(before)) if (!(field in after)) delete next[field];
+  return next as State;
+}
