@@ -113,11 +113,20 @@ function aMutation(dice: Dice, id: string, seq: number): WireMutation {
 }
 
 function aMember(dice: Dice): Pick<WireMutation, 'type' | 'operation' | 'entity' | 'payload'> {
-  const operation = dice.pick(['create', 'create', 'create', 'update', 'update', 'delete', 'custom'] as const);
+  const operation = dice.pick([
+    'create',
+    'create',
+    'create',
+    'update',
+    'update',
+    'delete',
+    'restore',
+    'custom',
+  ] as const);
   const table = dice.chance(0.95) ? 'notes' : 'nothing';
   const id = dice.pick(['a', 'b', 'c', 'd', 'e', 'f']);
   const payload: Record<string, Json> = {};
-  if (operation !== 'delete') {
+  if (operation !== 'delete' && operation !== 'restore') {
     if (dice.chance(0.85))
       payload['title'] = dice.chance(0.9)
         ? dice.pick(['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'])

@@ -35,7 +35,7 @@ const applyRequestSchema: z.ZodType<ParsedApplyRequest> = z.object({
       generation: z.int().nonnegative().max(2_147_483_647),
       type: textSchema,
       version: z.int(),
-      operation: z.enum(['create', 'update', 'delete', 'custom']),
+      operation: z.enum(['create', 'update', 'delete', 'restore', 'custom']),
       entity: z.object({ table: textSchema, id: textSchema }).nullable(),
       payload: payloadSchema,
       base: z.object({ rowVersion: z.int().nonnegative() }).optional(),

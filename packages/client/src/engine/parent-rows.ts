@@ -59,7 +59,7 @@ export class ParentRows {
 
 /** Of an atomic one nobody looks at the members here. */
 function mayCreate({ operation, type }: MutationHeader): boolean {
-  return operation === 'create' || type === ATOMIC_TYPE;
+  return operation === 'create' || operation === 'restore' || type === ATOMIC_TYPE;
 }
 
 function bySeq(left: Entry, right: Entry): number {

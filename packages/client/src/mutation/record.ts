@@ -281,7 +281,7 @@ const HEADER_CHECKS: Readonly<Record<keyof MutationHeader, Check>> = {
   alsoLanes: listOf(isText),
   // Missing where it was written before lanes could be held.
   place: (value) => value === undefined || value === null || isNumber(value),
-  operation: oneOf('create', 'update', 'delete', 'custom'),
+  operation: oneOf('create', 'update', 'delete', 'restore', 'custom'),
   entity: orNull((value) => isObject(value) && isText(value['table']) && isText(value['id'])),
   priority: oneOf('high', 'normal', 'low'),
   maxRetries: orNull(isNumber),

@@ -36,8 +36,11 @@ export type JsonObject = { readonly [key: string]: Json };
  */
 export const ATOMIC_TYPE = 'holdfast.atomic' as const;
 
-/** What a mutation does to its entity. The server's table handlers know all but `custom`. */
-export type Operation = 'create' | 'update' | 'delete' | 'custom';
+/**
+ * What a mutation does to its entity. The server's table handlers know all but `custom`. `restore` puts a row that was deleted
+ * back as it was, from the audit log; its payload is empty.
+ */
+export type Operation = 'create' | 'update' | 'delete' | 'restore' | 'custom';
 
 /** The row a mutation is about. */
 export interface EntityRef {

@@ -63,6 +63,8 @@ type Tables = Map<string, Map<string, StoredRow>>;
 /** The app's tables in the simulated database, written by the same operations as `holdfast.register_table` gives. */
 export class ServerTables {
   private tables: Tables = new Map();
+  /** What was deleted last under an id, as the audit log of the server knows it. */
+  private deleted: Tables = new Map();
   /** Null when every table takes any row. */
   private readonly rules: Readonly<Record<string, TableRules>> | null;
   private readonly handlers: Readonly<Record<string, ServerHandler>>;
@@ -116,9 +118,12 @@ export class ServerTables {
     const current = isMine ? stored.row : null;
     if (base !== undefined && version !== undefined && current?.[version] !== base.rowVersion)
       return { kind: 'conflict', current, rowVersion: current === null ? null : Number(current[version]) };
+    if (operation === 'restore') return this.restore(entity, stored, caller);
     const payload = fieldsOf(mutation, current);
     if (operation === 'delete') {
       if (!isMine) return missing;
+      const deleted = this.deleted.get(table) ?? new Map<string, StoredRow>();
+      this.deleted.set(table, deleted.set(`${caller.workspaceId} ${id}`, stored));
       this.remove(table, id);
       return { kind: 'done', result: null };
     }
@@ -142,24 +147,37 @@ export class ServerTables {
     return { kind: 'done', result: counted, rowVersion };
   }
 
+  /** The row as it was when it was deleted last, counting on from there. */
+  private restore(entity: EntityRef, stored: StoredRow | undefined, caller: Caller): Performed {
+    const { table, id } = entity;
+    const former = this.deleted.get(table)?.get(`${caller.workspaceId} ${id}`);
+    if (former === undefined)
+      return failed('ROW_NOT_FOUND', 'NOT_FOUND', `No deletion of a "${table}" with the id "${id}" is on record.`);
+    const version = this.rulesOf(table).versionColumn;
+    const rowVersion = version === undefined ? undefined : Number(former.row[version] ?? 0) + 1;
+    const row: Row = version === undefined ? former.row : { ...former.row, [version]: rowVersion ?? 0 };
+    const objection = stored === undefined ? this.complain(table, row, caller) : exists(entity);
+    if (objection !== null) return objection;
+    this.write(table, row, former.workspaceId);
+    return { kind: 'done', result: row, ...(rowVersion === undefined ? {} : { rowVersion }) };
+  }
+
   /** What `addAtomic` sent: all members or none. */
   private performAll(mutation: WireMutation, caller: Caller): Performed {
     const { members } = mutation.payload as unknown as AtomicPayload;
-    const before = this.copy();
+    const before = copyOf(this.tables);
+    const deletedBefore = copyOf(this.deleted);
     const results: Json[] = [];
     for (const member of members) {
       const performed = this.perform({ ...mutation, ...member }, caller);
       if (performed.kind !== 'done') {
         this.tables = before;
+        this.deleted = deletedBefore;
         return performed;
       }
       results.push(performed.result);
     }
     return { kind: 'done', result: results };
-  }
-
-  private copy(): Tables {
-    return new Map([...this.tables].map(([name, rows]) => [name, new Map(rows)]));
   }
 
   private rulesOf(table: string): TableRules {
@@ -193,7 +211,7 @@ export class ServerTables {
   }
 
   private handle(handler: ServerHandler, mutation: WireMutation, caller: Caller): Performed {
-    const before = this.copy();
+    const before = copyOf(this.tables);
     try {
       const result = handler(mutation.payload, {
         mutation,
@@ -211,6 +229,10 @@ export class ServerTables {
       return { kind: 'failed', error, isPermanent };
     }
   }
+}
+
+function copyOf(tables: Tables): Tables {
+  return new Map([...tables].map(([name, rows]) => [name, new Map(rows)]));
 }
 
 function exists({ table, id }: EntityRef): Performed {
