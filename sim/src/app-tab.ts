@@ -374,6 +374,11 @@ export class AppTab {
     }
   }
 
+  /** Whether nothing of it is left to show, as far as this tab knows: one that gave way unheard still is. */
+  hasForgotten({ id }: Made): boolean {
+    return this.queue.peekStatus(id) === undefined;
+  }
+
   /** Asks where a mutation stands, and compares with what is true. */
   inspect(made: Made): void {
     const { history } = this.world;

@@ -84,8 +84,10 @@ export class ConflictChecks {
       ({ rowVersion, operation }) => rowVersion === edit.baseVersion && operation !== 'delete',
     );
     const since = base === -1 ? [] : ofRow.slice(base + 1);
+    // Whose change it was that the device holds a damaged record of, it cannot say when no tab has heard the answer.
+    const known = pending.filter(({ isDamaged }) => !isDamaged);
     const areOwn = since.every(
-      (effect) => effect.operation === 'update' && pending.some(({ tag }) => tag === effect.tag.split(MERGED)[0]),
+      (effect) => effect.operation === 'update' && known.some(({ tag }) => tag === effect.tag.split(MERGED)[0]),
     );
     if (since.length > 0 && areOwn && isKnownChain([...pending, made]))
       this.violated(
@@ -106,14 +108,9 @@ export class ConflictChecks {
   }
 }
 
-/** Each was made in the same tab when the one before it was stored: what was called in between, or elsewhere, nobody knew. */
+/** Each was made in the same tab: what was called elsewhere, unheard, nobody there knew. */
 function isKnownChain(chain: readonly Made[]): boolean {
-  return chain.every((each, index) => {
-    const before = chain[index - 1];
-    if (before === undefined) return true;
-    const storedStep = before.places[0]?.acknowledgedStep ?? Number.POSITIVE_INFINITY;
-    return before.process === each.process && storedStep < (each.places[0]?.invokedStep ?? 0);
-  });
+  return chain.every(({ process }) => process === chain[0]?.process);
 }
 
 /** Whether it may have ended without an effect because of what someone else had changed. */

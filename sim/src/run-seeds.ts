@@ -27,8 +27,15 @@ export interface Failure {
 const TWICE_EVERY = 20;
 const TRACE_COUNT = 40;
 
-/** Runs the seeds one after the other. With `isFirstFailureEnough` it stops at the first one that fails. */
-export async function runSeeds(seeds: readonly number[], isFirstFailureEnough: boolean): Promise<Tally> {
+/**
+ * Runs the seeds one after the other. With `isFirstFailureEnough` it stops at the first one that fails. `failed`: told of each at
+ * once, since a long run is long.
+ */
+export async function runSeeds(
+  seeds: readonly number[],
+  isFirstFailureEnough: boolean,
+  failed: (failure: Failure) => void = () => {},
+): Promise<Tally> {
   const results: SimulationResult[] = [];
   const failures: Failure[] = [];
   const faultsByClass: Record<string, number> = {};
@@ -43,7 +50,9 @@ export async function runSeeds(seeds: readonly number[], isFirstFailureEnough: b
     addCounts(faultsByClass, result.faultsByClass);
     addCounts(facts, result.facts);
     if (violations.length === 0) continue;
-    failures.push({ seed, violations, trace: result.trace.slice(-TRACE_COUNT) });
+    const failure = { seed, violations, trace: result.trace.slice(-TRACE_COUNT) };
+    failures.push(failure);
+    failed(failure);
     if (isFirstFailureEnough) break;
   }
   const sum = (of: (result: SimulationResult) => number): number =>

@@ -1,3 +1,4 @@
+import process from 'node:process';
 import { parentPort, workerData } from 'node:worker_threads';
 import { plantBug } from './plant-bug.ts';
 import type { ShrunkCase } from './shrink-command.ts';
@@ -11,7 +12,9 @@ const { seeds, plant, isShrunk } = workerData as {
 if (plant !== undefined) plantBug(plant);
 // Loaded only now, so that a planted bug is in what it imports.
 const { runSeeds } = await import('./run-seeds.ts');
-const tally = await runSeeds(seeds, plant !== undefined);
+const tally = await runSeeds(seeds, plant !== undefined, ({ seed, violations: [first = ''] }) => {
+  if (plant === undefined) process.stderr.write(`seed ${seed} failed: ${first}\n`);
+});
 const [failure] = tally.failures;
 let shrunk: ShrunkCase | null = null;
 if (isShrunk === true && failure !== undefined) {

@@ -121,7 +121,7 @@ function makeEdit(
   const isAllSeen = world.history.made.every((made) => {
     if (made.deviceIndex !== device.index || made.entityId !== entityId) return true;
     const kept = made.keptIn ?? made;
-    return seenTags.includes(kept.tag) || isDead(kept);
+    return seenTags.includes(kept.tag) || isDead(kept) || (hasGivenWay(kept) && tab.hasForgotten(kept));
   });
   // On a screen that shows changes which the row has not, the user would keep those too.
   const kept = isAllSeen && dice.chance(0.9) ? row.fields : {};
@@ -133,7 +133,7 @@ function makeEdit(
 
 function isDead(made: Made): boolean {
   const { toldFailedStep, isDiscarded, isDiscardAsked, isRefused } = made;
-  return toldFailedStep !== null || isDiscarded || isDiscardAsked || isRefused || hasGivenWay(made);
+  return toldFailedStep !== null || isDiscarded || isDiscardAsked || isRefused;
 }
 
 /** Creations of new rows in one tab, each in a lane of its own where lanes are; nothing about them can be refused. */

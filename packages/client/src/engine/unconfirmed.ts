@@ -262,12 +262,12 @@ export class Unconfirmed {
     const { header } = entry;
     if (!this.isReading || header.operation !== 'create' || header.entity === null) return;
     const isMadeAgain = this.schedule.sameEntityBehind(entry).some((behind) => behind.header.operation === 'create');
-    if (!isMadeAgain) this.lostRows.set(editKey(header), header.id);
+    if (!isMadeAgain) this.lostRows.set(rowKey(header), header.id);
   }
 
   /** It is only read now, and its row may not come to be; or it makes that row again, and the rest stands on that. */
   private standOnLostRow(entry: Entry): void {
-    const key = editKey(entry.header);
+    const key = rowKey(entry.header);
     const lostWith = this.lostRows.get(key);
     if (lostWith === undefined) return;
     if (entry.header.operation === 'create') {
@@ -526,7 +526,7 @@ export class Unconfirmed {
 
   /** The first edit behind it of the same row, in its lane, that was made on one of these versions; if it was made on top of it. */
   editMadeOn(header: MutationHeader, { sinceVersion, untilVersion }: RowLeft): Entry | undefined {
-    const next = this.edits.get(editKey(header))?.find(({ header: other }) => {
+    const next = this.edits.get(rowKey(header))?.find(({ header: other }) => {
       // Only edits are listed here. One that is held to no version was made on none.
       const madeOn = (other.edit as EditHeader).baseRowVersion ?? Number.NEGATIVE_INFINITY;
       return placeOf(other) > placeOf(header) && madeOn >= sinceVersion && madeOn <= untilVersion;
@@ -537,7 +537,7 @@ export class Unconfirmed {
   /** What the last confirmed one has left of its row; null when it left none. */
   noteLeft(header: MutationHeader, left: RowLeft | null): void {
     if (header.entity === null) return;
-    const key = editKey(header);
+    const key = rowKey(header);
     const before = this.rowsLeft.get(key);
     this.rowsLeft.delete(key);
     if (left === null) return;
@@ -556,14 +556,14 @@ export class Unconfirmed {
 
   /** What the one that this edit was made on top of has left. */
   leftOf(header: MutationHeader): RowLeft | null {
-    const left = this.rowsLeft.get(editKey(header));
+    const left = this.rowsLeft.get(rowKey(header));
     return left !== undefined && isOnTopOf(header, left.bySeq) ? left : null;
   }
 
   private indexEdit(entry: Entry): void {
     if (isInConflict(entry.header)) this.openConflicts.add(entry);
     if (entry.header.edit === undefined || entry.header.entity === null) return;
-    const key = editKey(entry.header);
+    const key = rowKey(entry.header);
     const edits = this.edits.get(key) ?? new Lane(key);
     edits.insert(entry);
     this.edits.set(key, edits);
@@ -571,7 +571,7 @@ export class Unconfirmed {
 
   private unindexEdit(entry: Entry): void {
     this.openConflicts.delete(entry);
-    const key = editKey(entry.header);
+    const key = rowKey(entry.header);
     const edits = entry.header.edit === undefined ? undefined : this.edits.get(key);
     edits?.remove(entry);
     if (edits?.size === 0) this.edits.delete(key);
@@ -618,6 +618,7 @@ function isOnTopOf({ edit }: MutationHeader, seq: number): boolean {
   return (edit?.afterSeq ?? seq) >= seq;
 }
 
-function editKey({ lane, entity }: MutationHeader): string {
+/** Mutations of one row in one lane share it. */
+export function rowKey({ lane, entity }: Pick<MutationHeader, 'lane' | 'entity'>): string {
   return JSON.stringify([lane, entity?.table, entity?.id]);
 }

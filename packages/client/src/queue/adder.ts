@@ -39,7 +39,10 @@ export class Adder {
   constructor(ports: AdderPorts) {
     this.ports = ports;
     const placer = new Placer(ports);
-    this.commits = new GroupCommit((additions) => placer.place(additions));
+    this.commits = new GroupCommit(
+      (additions) => placer.place(additions),
+      () => placer.forgetRows(),
+    );
   }
 
   get whenFlushed(): Promise<void> {

@@ -147,10 +147,8 @@ export class ConflictDesk {
       const theirs = body.edit?.theirs ?? { row: null, rowVersion: null };
       const payload = choice === 'mine' ? mineOver(theirs.row, body) : choice.payload;
       const anew = madeAnew(header, body, payload, theirs, false);
-      const [amended] = (await store.amend([{ stored, ...anew }], await store.currentEpoch())) ?? [];
+      const [amended] = (await store.amend([{ stored, ...anew }], await store.currentEpoch(), act)) ?? [];
       if (amended === undefined) continue;
-      // The choice stands in the store, whatever becomes of the record of it.
-      await store.record(act, [header.id]).catch((error: unknown) => this.ports.report(error));
       return { kind: 'amended', header: amended, payload };
     }
   }

@@ -3,10 +3,19 @@ import type { Engine } from '../engine/engine.ts';
 import type { Settlement } from '../engine/engine-io.ts';
 import type { RowLeft } from '../engine/entry.ts';
 import { canonicalJson } from '../mutation/canonical-json.ts';
+import { checksum } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition, DescribedMutation, EditBase } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import type { EditBody, EditHeader, MutationBody, MutationHeader } from '../mutation/record.ts';
+import {
+  type EditBody,
+  type EditHeader,
+  type MutationBody,
+  type MutationHeader,
+  writeBody,
+} from '../mutation/record.ts';
 import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
+import type { Addition, Standing } from './merge-plan.ts';
+import { payloadText } from './prepare-mutation.ts';
 import { type QueueStore, TIME_TO_COME } from './queue-store.ts';
 import type { Runner } from './runner.ts';
 
@@ -18,8 +27,8 @@ export interface EditParts {
 
 /** The edit behind which a new one is stored, with what it sets. */
 interface Predecessor {
-  readonly header: MutationHeader;
-  readonly body: MutationBody;
+  readonly header: Pick<MutationHeader, 'operation' | 'edit'>;
+  readonly body: Pick<MutationBody, 'payload' | 'edit'>;
 }
 
 /** Null for a mutation that is held to no version and has no time. Throws `INVALID_OPTION`. */
@@ -128,6 +137,32 @@ export class EditBases {
     const given = this.own.newest(described.entity, base);
     return editPartsOf(definition, given, header === null || body === undefined ? null : { header, body }, afterSeq);
   }
+
+  /** One that was called behind another of its row, which this tab had not stored when it was checked: it is made on what that leaves. */
+  behind(definition: AnyMutationDefinition, addition: Addition, { before, seq }: OwnBefore): Addition {
+    const { header, payload, origin, input } = addition;
+    const afterSeq = Math.max(header.edit?.afterSeq ?? 0, seq);
+    const isEdit = definition.conflict !== undefined || input?.base !== undefined;
+    if (!isEdit || input === null || before.header.operation === 'delete') return addition;
+    const given = this.own.newest(header.entity, input.base);
+    const predecessor = { header: before.header, body: { ...before.origin, payload: before.payload } };
+    const edit = editPartsOf(definition, given, predecessor, afterSeq);
+    if (edit === null) return addition;
+    const madeOn = { ...origin, edit: edit.body };
+    const body = writeBody(payloadText(header.type, payload).text, madeOn);
+    return {
+      ...addition,
+      origin: madeOn,
+      body,
+      header: { ...header, bodyChecksum: checksum(body), edit: edit.header },
+    };
+  }
+}
+
+/** A call of this tab before, about the same row. `seq`: 0 while it is stored together with the one behind it. */
+export interface OwnBefore {
+  readonly before: Pick<Standing, 'header' | 'payload' | 'origin'>;
+  readonly seq: number;
 }
 
 function keyOf({ table, id }: EntityRef): string {

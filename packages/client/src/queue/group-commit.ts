@@ -10,7 +10,7 @@ interface Place<Item, Result> {
 export type CommitGroup<Item, Result> = (items: readonly Item[]) => Promise<readonly (Result | Error)[]>;
 
 /** Most mutations in one commit, so that one burst does not make one huge transaction. */
-const COMMIT_COUNT_MAX = 500;
+export const COMMIT_COUNT_MAX = 500;
 
 /**
  * Calls made together, or while a commit is under way, share the next commit, in the order of the calls: one whose
@@ -18,11 +18,14 @@ const COMMIT_COUNT_MAX = 500;
  */
 export class GroupCommit<Item, Result> {
   private readonly commit: CommitGroup<Item, Result>;
+  private readonly idle: () => void;
   private places: Place<Item, Result>[] = [];
   private flushing: Promise<void> | null = null;
 
-  constructor(commit: CommitGroup<Item, Result>) {
+  /** `idle`: nothing is under way any more, neither in a commit nor being checked. */
+  constructor(commit: CommitGroup<Item, Result>, idle: () => void) {
     this.commit = commit;
+    this.idle = idle;
   }
 
   /** Takes a place now; stores what `prepare` brings, or gives the place up when that rejects. */
@@ -67,6 +70,7 @@ export class GroupCommit<Item, Result> {
     }
     // In the same turn as the last look at `places`, so that no call falls between.
     this.flushing = null;
+    if (this.places.length === 0) this.idle();
   }
 
   /** The first ones that are ready, up to the first that is not. */

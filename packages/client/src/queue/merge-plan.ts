@@ -1,10 +1,11 @@
 import { NearIndex } from '../engine/near-index.ts';
-import { nearKey, type Unconfirmed } from '../engine/unconfirmed.ts';
+import { nearKey, rowKey, type Unconfirmed } from '../engine/unconfirmed.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import { slotsLeftIn } from '../mutation/slots.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import type { Capacity } from './capacity.ts';
+import type { EditBases, OwnBefore } from './edit-base.ts';
 import type { MutationOrigin } from './mutation-origin.ts';
 import { type AddInput, checkPayload, withPayload } from './prepare-mutation.ts';
 import type { NewMutation, Placement, StoredHeader } from './queue-store.ts';
@@ -40,6 +41,10 @@ export interface MergePlanPorts {
   readonly standing: ReadonlyMap<string, Standing>;
   /** Additions under an id of the app's own that is known already, by this id. */
   readonly known: ReadonlyMap<string, Standing | Error>;
+  /** What this tab has stored lately, the last of each row: whoever was called behind it may have been checked before. */
+  readonly ownBefore: ReadonlyMap<string, OwnBefore>;
+  /** Makes an edit on what the one before it leaves. */
+  readonly madeBehind: EditBases['behind'];
   readonly wallMs: () => number;
   readonly report: (error: unknown) => void;
 }
@@ -58,6 +63,8 @@ export class MergePlan {
   /** The newest of each lane; null for one that nothing may be merged into. */
   private readonly newest = new Map<string, Standing | null>();
   private readonly near = new NearIndex<Standing>();
+  /** New ones, the last of each row. */
+  private readonly lastOfRow = new Map<string, OwnBefore>();
   private readonly own = new Map<string, { readonly ownMark: string; readonly standing: Standing }>();
   private readonly used = new Set<Standing>();
   private readonly release: (() => void)[] = [];
@@ -116,21 +123,34 @@ export class MergePlan {
       if (own !== undefined)
         return own.ownMark === ownMark ? { kind: 'deduplicated', standing: own.standing } : idReused(header.id);
     }
-    const merged = addition.mayMerge ? await this.merge(addition) : null;
+    const behind = this.behindOwn(addition);
+    const merged = addition.mayMerge ? await this.merge(behind) : null;
     if (merged !== null) return merged;
     this.release.push(await this.ports.capacity.claimOrEvict({ count: 1, bytes: header.payloadBytes }));
-    const standing = standingOf(addition);
+    const standing = standingOf(behind);
     this.added.push(standing);
+    if (header.entity !== null) this.lastOfRow.set(rowKey(header), { before: standing, seq: 0 });
     for (const lane of [header.lane, ...header.alsoLanes]) this.newest.set(lane, standing);
     this.listNear(standing, AFTER_STORED + index);
     if (ownMark !== null) this.own.set(header.id, { ownMark, standing });
     return { kind: 'added', standing };
   }
 
+  /** Its app knew what it had called before, though it was not stored yet when this one was checked. */
+  private behindOwn(addition: Addition): Addition {
+    const { header } = addition;
+    const definition = this.ports.definitions.get(header.type);
+    const key = rowKey(header);
+    const own = this.lastOfRow.get(key) ?? this.ports.ownBefore.get(key);
+    if (header.entity === null || own === undefined || definition === undefined) return addition;
+    const isKnown = own.seq > 0 && own.seq <= (header.edit?.afterSeq ?? 0);
+    return isKnown ? addition : this.ports.madeBehind(definition, addition, own);
+  }
+
   private async merge(addition: Addition): Promise<End | null> {
     const { header } = addition;
     const definition = this.ports.definitions.get(header.type);
-    const isAlike = (standing: Standing): boolean => this.isAlike(standing.header, header);
+    const isAlike = (standing: Standing): boolean => this.isAlike(standing, header);
     const newest = this.newest.get(header.lane) ?? null;
     const duplicate =
       header.dedupeNear !== null
@@ -190,7 +210,9 @@ export class MergePlan {
   }
 
   /** Of one type and version, about the same row, and to be sent under the same conditions. */
-  private isAlike(left: NewMutation['header'], right: NewMutation['header']): boolean {
+  private isAlike({ header: left, stored }: Standing, right: NewMutation['header']): boolean {
+    // An edit that its user has not seen, of another tab, is in conflict with theirs like anybody's.
+    if (stored !== null && (right.edit?.afterSeq ?? stored.header.seq) < stored.header.seq) return false;
     const isOpen = (id: string): boolean => this.ports.mutations.get(id) !== undefined;
     const parents = left.dependsOn.filter(isOpen);
     return (

@@ -191,6 +191,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       nowMs: () => this.options.clock.nowMs(),
       report: (error) => this.fail(toHoldfastError(error)),
       editOf: (definition, described, base) => this.bases.of(definition, described, base),
+      madeBehind: (definition, addition, own) => this.bases.behind(definition, addition, own),
       opened: () => this.opened(),
     });
   }
@@ -653,9 +654,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** Unless it has been taken back, has ended, or has been rewritten once more before this tab heard of its own rewriting. */
   private tellAmended(stored: Pick<Stored, 'header' | 'payload'>): void {
-    const entry = this.parts?.runner.engine.mutations.get(stored.header.id);
-    const isNews = entry?.phase.kind !== 'failed' && entry?.header.revision === stored.header.revision;
-    if (isNews) this.listeners.amended.emit(eventOf(stored));
+    const { id, revision } = stored.header;
+    const isOver = this.peekStatus(id)?.status === 'failed';
+    const standing = this.parts?.runner.engine.mutations.get(id)?.header.revision;
+    if (!isOver && standing === revision) this.listeners.amended.emit(eventOf(stored));
   }
 
   /** A payload that may stand for the one of this mutation. */

@@ -1,5 +1,5 @@
 import type { Entry } from '../engine/entry.ts';
-import { nearKey } from '../engine/unconfirmed.ts';
+import { nearKey, rowKey } from '../engine/unconfirmed.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { MutationHeader } from '../mutation/record.ts';
@@ -7,6 +7,8 @@ import type { Durability } from '../ports/storage.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import type { KeptBack } from './ask-leader.ts';
 import type { Capacity } from './capacity.ts';
+import type { EditBases, OwnBefore } from './edit-base.ts';
+import { COMMIT_COUNT_MAX } from './group-commit.ts';
 import { type Addition, idReused, MergePlan, type Standing, standingOf, tolerancesOf } from './merge-plan.ts';
 import type { MutationHandle } from './mutation-handle.ts';
 import type { Placed, QueueStore } from './queue-store.ts';
@@ -23,6 +25,8 @@ export interface PlacerPorts {
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   readonly capacity: Capacity;
   readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore }>;
+  /** Makes an edit on what the one that this tab has called before it leaves. */
+  readonly madeBehind: EditBases['behind'];
   /** Something new stands in the store, and the engine knows of it. */
   readonly added: (stored: Stored, addition: Addition) => MutationHandle;
   /** It is there already, or stands in another now. */
@@ -42,6 +46,8 @@ const MUTE_MS = 10_000;
 const MERGE_ATTEMPTS = 3;
 /** Near matches that are looked at. */
 const NEAR_COUNT_MAX = 10;
+/** Rows that are remembered for edits which were called before the last one of their row was stored. */
+const OWN_ROWS_MAX = 2 * COMMIT_COUNT_MAX;
 
 /**
  * Stores mutations in the order of their calls, in one commit: as new ones, or, where their type says so, merged into the
@@ -51,6 +57,8 @@ const NEAR_COUNT_MAX = 10;
 export class Placer {
   private readonly ports: PlacerPorts;
   private muteUntilMs = 0;
+  /** Stored by this tab, the last of each row; the longest ago first. */
+  private readonly ownRows = new Map<string, OwnBefore>();
 
   constructor(ports: PlacerPorts) {
     this.ports = ports;
@@ -81,7 +89,13 @@ export class Placer {
     const standing = await keptStandings(kept, store);
     // From here to the first `await` of the plan nothing comes in between: the newest of each lane, and up to where that is known.
     const seenSeq = runner.watch.seen;
-    const plan = new MergePlan({ ...this.ports, mutations: runner.engine.mutations, standing, known });
+    const plan = new MergePlan({
+      ...this.ports,
+      mutations: runner.engine.mutations,
+      standing,
+      known,
+      ownBefore: this.ownRows,
+    });
     try {
       await plan.make(additions);
       // What another tab has just added may be what one of these is a duplicate of.
@@ -109,6 +123,7 @@ export class Placer {
     plan.added.forEach((each, index) => {
       const header = headers[index] as MutationHeader;
       storedOf.set(each, { header, payload: each.payload, durability });
+      this.remember(header, each);
     });
     plan.amended.forEach((each, index) => {
       const stored = { header: amended[index] as MutationHeader, payload: each.payload, durability };
@@ -123,6 +138,20 @@ export class Placer {
       const stored = storedOf.get(standing) ?? { header, payload: standing.payload, durability };
       return kind === 'added' ? this.ports.added(stored, addition) : this.ports.merged(stored, addition, kind);
     });
+  }
+
+  /** No call is under way that may not know of them. */
+  forgetRows(): void {
+    this.ownRows.clear();
+  }
+
+  private remember(header: MutationHeader, before: Standing): void {
+    if (header.entity === null) return;
+    const key = rowKey(header);
+    this.ownRows.delete(key);
+    this.ownRows.set(key, { before, seq: header.seq });
+    const [oldest = key] = this.ownRows.keys();
+    if (this.ownRows.size > OWN_ROWS_MAX) this.ownRows.delete(oldest);
   }
 
   /** Asks for what these might be merged into not to be sent for the moment; null when there is nothing, or nobody answers. */

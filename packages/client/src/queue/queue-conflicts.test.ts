@@ -267,6 +267,29 @@ describe('what becomes of an edit whose row was changed meanwhile', () => {
     await queue.close();
   });
 
+  test.each(['mine', { payload: { id: 'a', title: 'both' } }] as const)(
+    'C1 · a choice of %j and who made it are one commit, so that neither stands without the other',
+    async (choice) => {
+      const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
+      const queue = await device.openWith(edits('merge'));
+      const handle = await queue.add(edit('mine'));
+      await device.clock.settle();
+      const isOfAct = (key: string): boolean => key.startsWith('a/');
+      device.storage.isFull = ({ changes }) => changes.some(({ key }) => isOfAct(key));
+      await expect(queue.resolveConflict(handle.id, choice, { actor: 'ann' })).rejects.toMatchObject({
+        code: 'STORAGE_FULL',
+      });
+      expect(await queue.getMutationStatus(handle.id)).toMatchObject({ waitingFor: 'conflict' });
+
+      device.storage.isFull = () => false;
+      expect(await queue.resolveConflict(handle.id, choice, { actor: 'ann' })).toBe(true);
+
+      expect(await handle.settled).toMatchObject({ status: 'completed' });
+      expect(await queue.listActs()).toMatchObject([{ kind: 'resolveConflict', actor: 'ann', ids: [handle.id] }]);
+      await queue.close();
+    },
+  );
+
   test('C1 · changed once more while the person was choosing: it is in conflict again', async () => {
     const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
     const queue = await device.openWith(edits('merge'));

@@ -282,6 +282,32 @@ describe('amending from a tab that does not deliver', () => {
     expect(view.getSnapshot()).toEqual({ notes: {} });
   });
 
+  test('O2 · one whose parent fails while it is edited shows the edit until it counts as failed', async () => {
+    const slow = new SlowRewriting();
+    const device = new TestDevice();
+    const queue = await device.open({ storage: slow.over(device.storage.open) });
+    const view = createOptimisticStore<Notes>({ queue, base: { notes: {} } });
+    device.server.judge = () => 'rejected';
+    device.server.hold();
+    const parent = await queue.add(note('a', 'first'));
+    const child = await queue.add({ ...note('b', 'first'), dependsOn: [parent] });
+    slow.isHolding = true;
+    const editing = child.edit({ id: 'b', text: 'edited' });
+    await device.clock.settle();
+    device.server.release();
+    await device.clock.settle();
+    expect(view.getSnapshot().notes).toEqual({ b: 'first' });
+    const shown: unknown[] = [];
+    view.subscribe(() => shown.push(view.getSnapshot().notes));
+
+    slow.isHolding = false;
+    slow.release();
+    expect(await editing).toMatchObject({ kind: 'edited' });
+
+    expect(await child.settled).toMatchObject({ status: 'failed', error: { code: 'PARENT_FAILED' } });
+    expect(shown).toEqual([{ b: 'edited' }, {}]);
+  });
+
   test('Q8 · what is being rewritten can still be taken back, and then it is gone', async () => {
     const slow = new SlowRewriting();
     const { device, leader, other } = await twoTabs(slow);

@@ -1,4 +1,5 @@
 import type { Settlement } from '../engine/engine-io.ts';
+import { rowKey } from '../engine/unconfirmed.ts';
 import { nextHybridTime } from '../delivery/conflicts/hybrid-time.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import {
@@ -248,11 +249,20 @@ export class QueueStore {
     time: string | null,
   ): { readonly headers: readonly MutationHeader[]; readonly lastTime: string | null } {
     let lastTime = time;
+    const hasEdits = mutations.some(({ header }) => header.edit !== undefined);
+    const seqOfRow = new Map<string, number>();
     const headers = mutations.map(({ header }, index): MutationHeader => {
-      const numbered = { ...header, seq: firstSeq + index };
-      if (header.edit?.hlc !== TIME_TO_COME) return numbered;
+      const seq = firstSeq + index;
+      if (!hasEdits) return { ...header, seq };
+      const row = rowKey(header);
+      const ownSeq = seqOfRow.get(row) ?? 0;
+      seqOfRow.set(row, seq);
+      if (header.edit === undefined) return { ...header, seq };
+      // What is stored together was called in one tab, which knows its own.
+      const edit = { ...header.edit, afterSeq: Math.max(header.edit.afterSeq ?? 0, ownSeq) };
+      if (edit.hlc !== TIME_TO_COME) return { ...header, seq, edit };
       lastTime = nextHybridTime(lastTime, Math.max(header.createdAtMs, this.serverTimeMs), this.clientId);
-      return { ...numbered, edit: { ...header.edit, hlc: lastTime } };
+      return { ...header, seq, edit: { ...edit, hlc: lastTime } };
     });
     return { headers, lastTime };
   }
@@ -423,11 +433,19 @@ export class QueueStore {
 
   /**
    * Rewrites pending mutations, all of them or none, each as its next revision. Null, and nothing is written, when the lead
-   * has changed hands since `epoch`, or one of the headers is not as it was read.
+   * has changed hands since `epoch`, or one of the headers is not as it was read. `act`: who asked for it and why.
    */
-  async amend(amendments: readonly Amendment[], epoch: string | null): Promise<readonly MutationHeader[] | null> {
+  async amend(
+    amendments: readonly Amendment[],
+    epoch: string | null,
+    act: Act | null = null,
+  ): Promise<readonly MutationHeader[] | null> {
     const { expect, changes, headers } = batchOfAmendments(amendments, epoch);
-    const result = await this.storage.commit({ expect, changes });
+    const ids = headers.map(({ id }) => id);
+    const result = await this.storage.commit({
+      expect,
+      changes: act === null ? changes : [...changes, changeOfAct(act, ids)],
+    });
     return result.kind === 'committed' ? headers : null;
   }
 
