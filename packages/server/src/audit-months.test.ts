@@ -5,8 +5,7 @@ import { createDevice } from './testing-databases/test-device.ts';
 
 describeOnEachDatabase((world) => {
   test('P5 · this month and the next three are there after migrating, and the default one is empty', async () => {
-    const [report] = await reports();
-    expect(report).toMatchObject({ table_name: 'audit_log', month_count: 4, months_ahead: 3, misplaced_rows: 0 });
+    expect(await auditReport()).toMatchObject({ month_count: 4, months_ahead: 3, misplaced_rows: 0 });
     expect(await ensure('now()')).toBe(0);
   });
 
@@ -25,15 +24,15 @@ describeOnEachDatabase((world) => {
     const workspaceId = `workspace-${randomUUID()}`;
     await plant(workspaceId, '2031-05-31T23:59:59.999Z');
     await plant(workspaceId, '2031-06-01T00:00:00Z');
-    expect((await reports())[0]).toMatchObject({ misplaced_rows: 2 });
+    expect(await auditReport()).toMatchObject({ misplaced_rows: 2 });
 
     // twice is as good as once
     expect(await ensure(`'2031-06-15Z'`, 0)).toBeGreaterThan(0);
     expect(await ensure(`'2031-06-15Z'`, 0)).toBe(0);
-    expect((await reports())[0]).toMatchObject({ misplaced_rows: 1 });
+    expect(await auditReport()).toMatchObject({ misplaced_rows: 1 });
     await ensure(`'2031-05-15Z'`, 0);
 
-    expect((await reports())[0]).toMatchObject({ misplaced_rows: 0 });
+    expect(await auditReport()).toMatchObject({ misplaced_rows: 0 });
     expect(
       await world.database.query(
         `select tableoid::regclass::text as place from holdfast.audit_log where workspace_id = $1 order by occurred_at`,
@@ -84,10 +83,11 @@ describeOnEachDatabase((world) => {
     ).toEqual([{ row_count: 1, location: 'a box', dropped: true }]);
   });
 
-  async function reports() {
-    return (await world.database.query<{ misplaced_rows: string }>(`select * from holdfast.partition_report()`)).map(
-      (report) => ({ ...report, misplaced_rows: Number(report.misplaced_rows) }),
+  async function auditReport() {
+    const rows = await world.database.query<{ misplaced_rows: string }>(
+      `select month_count, months_ahead, misplaced_rows from holdfast.partition_report() where table_name = 'audit_log'`,
     );
+    return { ...rows[0], misplaced_rows: Number(rows[0]?.misplaced_rows) };
   }
 
   async function ensure(at: string, monthsAhead = 3): Promise<number | undefined> {
