@@ -15,6 +15,7 @@ import { hasGivenWay } from './conflict-checks.ts';
 import type { Made } from './history.ts';
 import { type Field, FIELDS, type ItemRow, rowAsJson } from './server-model.ts';
 import { openSimStorage } from './sim-storage.ts';
+import type { OperatorAct } from './operators.ts';
 import { POLICIES } from './plan.ts';
 import type { TabProcess } from './tab-process.ts';
 import { EPOCH_MS, type World } from './world.ts';
@@ -198,13 +199,15 @@ export class AppTab {
     if (status === 'pending') this.queue.forceRetry(made.id).catch(() => {});
   }
 
-  retry(made: Made, isForced = false): void {
+  retry(made: Made, isForced = false, by: OperatorAct | null = null): void {
     const { history } = this.world;
     const place = history.retryInvoked(made);
     this.process.calls(`retry ${made.tag}`);
     const nothingHappened = this.told(() => void made.places.splice(made.places.indexOf(place), 1));
-    (isForced ? this.queue.forceRetry(made.id) : this.queue.retry(made.id)).then(
-      this.told(({ touchedCount }) => {
+    const options = optionsOf(by);
+    (isForced ? this.queue.forceRetry(made.id, options) : this.queue.retry(made.id, options)).then(
+      this.told(({ touchedCount, ids }) => {
+        if (by !== null) by.touchedIds = ids;
         if (touchedCount > 0) history.retried(made, place);
         else nothingHappened(null);
       }),
@@ -268,16 +271,18 @@ export class AppTab {
   }
 
   /** Takes it back; only an answer that it is not too late leaves room for it being gone. */
-  cancel(made: Made): void {
+  cancel(made: Made, by: OperatorAct | null = null): void {
     const { history } = this.world;
     const wasAsked = made.isDiscardAsked;
     made.isDiscardAsked = true;
     this.process.calls(`cancel ${made.tag}`);
-    this.queue.cancel(made.id).then(
+    this.queue.cancel(made.id, optionsOf(by)).then(
       this.told((answer) => {
         this.process.calls(`cancel ${made.tag}: ${answer}`);
+        // Of what nobody knows, nothing is known.
+        if (by !== null && answer !== 'unknown') by.touchedIds = answer === 'cancelled' ? [made.id] : [];
         this.world.facts.reached(CANCEL_FACTS[answer]);
-        if (answer === 'tooLate') made.isDiscardAsked = wasAsked;
+        if (answer === 'tooLate') made.isDiscardAsked = wasAsked || history.isDisposedByOthers(made, by);
         if (answer !== 'cancelled') return;
         made.isDiscarded = true;
         if (made.effectCount > 0) history.violated('inv-I26', `${made.tag} counts as cancelled, and took effect`);
@@ -343,11 +348,13 @@ export class AppTab {
     if (isTaken && choice === 'theirs') made.isDiscarded = true;
   }
 
-  discard(made: Made): void {
+  discard(made: Made, by: OperatorAct | null = null): void {
     made.isDiscardAsked = true;
     this.process.calls(`discard ${made.tag}`);
-    this.queue.discard(made.id, 'the simulated user says so').then(
-      this.told(({ touchedCount }) => {
+    const { reason = 'the simulated user says so', ...actor } = optionsOf(by);
+    this.queue.discard(made.id, reason, actor).then(
+      this.told(({ touchedCount, ids }) => {
+        if (by !== null) by.touchedIds = ids;
         if (touchedCount === 0) return;
         made.isDiscarded = true;
         this.world.facts.reached('a dead letter is discarded');
@@ -521,6 +528,10 @@ export class AppTab {
       this.world.history.violated('inv-I8', `${tag} is not in view in ${this.process.name}, which has added it`);
     }
   }
+}
+
+function optionsOf(by: OperatorAct | null): { readonly actor?: string; readonly reason?: string } {
+  return by === null ? {} : { actor: by.actor, reason: by.reason };
 }
 
 const CANCEL_FACTS = {

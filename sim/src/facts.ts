@@ -19,6 +19,11 @@ export const FACTS = [
   'an answer comes to a frozen tab',
   'a tab cannot open',
   'a tab is closed while work is unsettled',
+  // at once
+  'two operators act on the same mutation at once',
+  'of two operators one comes too late',
+  'a request meets a server that is being replaced',
+  'a server is replaced before it has answered what it did',
   // adding
   'added while paused',
   'added before the queue had opened',

@@ -8,6 +8,7 @@ import { ConflictChecks, hasGivenWay, type MadeEdit } from './conflict-checks.ts
 import type { Plan } from './plan.ts';
 import type { Device } from './device.ts';
 import { type Edit, Edits } from './edits.ts';
+import type { OperatorAct } from './operators.ts';
 import type { Effect, ServerModel } from './server-model.ts';
 import type { TabProcess } from './tab-process.ts';
 
@@ -100,6 +101,7 @@ export class History {
   /** Batches that tabs have begun to send. */
   sendCount = 0;
   readonly edits = new Edits();
+  readonly operatorActs: OperatorAct[] = [];
   readonly conflicts: ConflictChecks;
   /** Ids that tabs have made, by device: of edits whose answer nobody has heard, nothing else is known. */
   private readonly issued = new Map<string, number>();
@@ -213,6 +215,13 @@ export class History {
 
   issuedId(id: string, deviceIndex: number): void {
     this.issued.set(id, deviceIndex);
+  }
+
+  /** Someone else with a name may have disposed of it. */
+  isDisposedByOthers({ tag }: Made, by: OperatorAct | null): boolean {
+    return this.operatorActs.some(
+      (act) => act !== by && act.tag === tag && act.kind !== 'retry' && act.touchedIds?.length !== 0,
+    );
   }
 
   find(id: string): Made | undefined {

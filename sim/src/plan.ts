@@ -94,6 +94,10 @@ export interface Plan {
   readonly rejectedRate: number;
   /** Share of the updates that are edits of a row as their user saw it. */
   readonly editRate: number;
+  /** Two people with names act on the same mutations at the same moment, in whichever tabs, so often per minute. */
+  readonly operatorsPerMinute: number;
+  /** The servers are replaced one after the other, so often per minute. */
+  readonly rolloutsPerMinute: number;
   readonly maxRetries: number;
   /** Every type holds its lane when it is a dead letter. */
   readonly areLanesHeld: boolean;
@@ -142,6 +146,8 @@ export const SIMPLEST: Plan = {
   burstRate: 0,
   rejectedRate: 0,
   editRate: 0,
+  operatorsPerMinute: 0,
+  rolloutsPerMinute: 0,
   maxRetries: 0,
   areLanesHeld: false,
   hasWideLanes: false,
@@ -165,6 +171,8 @@ const ONLY_FOR_DICE: readonly string[] = [
   'burstRate',
   'rejectedRate',
   'editRate',
+  'operatorsPerMinute',
+  'rolloutsPerMinute',
   'actionsPerMinute',
 ];
 
@@ -203,8 +211,22 @@ export function drawPlan(seed: number, dice: Dice): Plan {
   // with what people do to mutations, nor where a store forgets or is shared: what is then nobody's fault is not known.
   const { actionsPerMinute, areLanesHeld, isBrowserShared, isStoreRelaxed } = plan;
   const hasEdits = actionsPerMinute === 0 && !areLanesHeld && !isBrowserShared && !isStoreRelaxed;
-  return { ...plan, editRate: hasEdits ? (EDIT_RATES[seed % EDIT_RATES.length] ?? 0) : 0 };
+  return {
+    ...plan,
+    editRate: hasEdits ? (EDIT_RATES[seed % EDIT_RATES.length] ?? 0) : 0,
+    operatorsPerMinute: 0,
+    rolloutsPerMinute: 0,
+    ...SPECIAL[seed % 11],
+  };
 }
+
+/**
+ * Of eleven seeds two have what the others have not. Of the seed too: all other worlds are what they were.
+ */
+const SPECIAL: Readonly<Record<number, Partial<Plan>>> = {
+  6: { operatorsPerMinute: 4, rejectedRate: 0.1 },
+  9: { rolloutsPerMinute: 2 },
+};
 
 /** What of the plan a tape has to say: where it differs from the simplest. */
 export function choicesOfPlan(plan: Plan): ChoiceTape {

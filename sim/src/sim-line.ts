@@ -141,6 +141,10 @@ export class Line {
         const from = this.serve(authorization, bodyText, sentStep, dice);
         if (!isFirst) world.facts.reached('a request arrives a second time');
         if (!isFirst || !call.hasHappened() || from === null) return;
+        if (from === 'reset') {
+          lose(this.latencyMs(dice));
+          return;
+        }
         if (this.isCut || faults.strikes('responseLost', dice)) lose(this.latencyMs(dice));
         else answer(this.damaged(from, dice), this.latencyMs(dice));
       };
@@ -185,9 +189,19 @@ export class Line {
       history.violated('inv-I15', `${process.name} sends ${untilMs - scheduler.nowMs} ms before the server wants it`);
   }
 
-  /** Null for a server that never answers. */
-  private serve(authorization: string | null, bodyText: string, sentStep: number, dice: Dice): HttpAnswer | null {
-    const { faults, server, trace, scheduler } = this.world;
+  /** Null for a server that never answers; `reset` for one that ends before it does. */
+  private serve(
+    authorization: string | null,
+    bodyText: string,
+    sentStep: number,
+    dice: Dice,
+  ): HttpAnswer | 'reset' | null {
+    const { faults, server, trace, scheduler, facts } = this.world;
+    // Of the others nothing is to be seen: what they share is the database.
+    const meets = scheduler.nowMs < server.rolloutUntilMs ? dice.pick(INSTANCES) : 'running';
+    if (meets !== 'running') facts.reached('a request meets a server that is being replaced');
+    if (meets === 'draining') return refusal(503, 'SERVER_ERROR', 'SHUTTING_DOWN', { 'retry-after': '1' });
+    if (meets === 'ends before') return 'reset';
     if (faults.strikes('halfOpen', dice) && dice.chance(0.5)) return null;
     if (faults.strikes('rateLimited', dice)) {
       const retryAfter = dice.pick(['1', '30', '31536000', 'soon', '-5', '']);
@@ -200,6 +214,10 @@ export class Line {
       'server',
       `${describeRequest(bodyText)} → ${from.status} ${describeOutcomes(from.body)}`,
     );
+    if (meets === 'ends after') {
+      if (from.status === 200) facts.reached('a server is replaced before it has answered what it did');
+      return 'reset';
+    }
     if (faults.strikes('failedAfterCommit', dice)) return serverFailure(dice);
     return from;
   }
@@ -263,6 +281,9 @@ export class Line {
     return this.portalUntilMs > this.world.scheduler.nowMs;
   }
 }
+
+/** What a request may meet while instances are being replaced. */
+const INSTANCES = ['running', 'draining', 'ends before', 'ends after'] as const;
 
 function serverFailure(dice: Dice): HttpAnswer {
   const status = dice.pick([500, 503, 504]);

@@ -29,6 +29,8 @@ export class SimServer {
   readonly tape: TapeEntry[] = [];
   /** A login's tokens below this number have expired. */
   readonly validTokenNumbers = new Map<string, number>();
+  /** Until when its instances are being replaced, one after the other. */
+  rolloutUntilMs = 0;
   private readonly history: History;
   private readonly facts: Facts;
 

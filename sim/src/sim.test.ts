@@ -38,6 +38,7 @@ const INVARIANTS = {
   'inv-I20': 'trouble on the line or with the login uses no attempt and makes no dead letter',
   'inv-I21': 'damage costs what was damaged, which is reported and not sent, and nothing else',
   'inv-I22': 'completed is said only of what the server has applied',
+  'inv-I23': 'who did what stands in the log once, and nothing that nobody did',
   'inv-I26': 'what was discarded is not sent',
 } as const;
 

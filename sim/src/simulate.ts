@@ -15,6 +15,7 @@ import type { TabProcess } from './tab-process.ts';
 import { KEPT_COUNT, Trace } from './trace.ts';
 import { checkAtRest, isAtRest } from './verify.ts';
 import { scheduleFaults } from './weather.ts';
+import { scheduleOperators } from './operators.ts';
 import { makeCalmChanges, scheduleWork } from './workload.ts';
 import type { Story, World } from './world.ts';
 
@@ -105,6 +106,7 @@ const BY_CHANCE: Staging = {
   play: (world, devices) => {
     scheduleWork(world, devices);
     scheduleFaults(world, devices);
+    scheduleOperators(world, devices);
   },
   crashes: null,
 };
@@ -184,6 +186,7 @@ function heal(world: World, devices: readonly Device[]): void {
   trace.note(scheduler.nowMs, 'world', 'healed');
   faults.isActive = false;
   server.model.failingMoods.clear();
+  server.rolloutUntilMs = 0;
   for (const device of devices) {
     device.line.heal();
     device.disk.isFull = false;

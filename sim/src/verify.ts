@@ -4,8 +4,10 @@ import type { AppTab } from './app-tab.ts';
 import { hasUnreadable } from './damage.ts';
 import type { Device } from './device.ts';
 import { hasGivenWay } from './conflict-checks.ts';
+import { finish } from './finish.ts';
 import type { History, Made } from './history.ts';
 import type { LedgerRow } from '../../packages/client/src/testing/ledger.ts';
+import { checkActs } from './operators.ts';
 import { makeCalmChanges } from './workload.ts';
 import type { World } from './world.ts';
 
@@ -75,7 +77,8 @@ async function checkFullSpeed(world: World, device: Device): Promise<void> {
   await scheduler.runUntil(scheduler.nowMs + maxMs, () => history.violations.length > 0 || isDone());
   // After an outage that the server had owned up to, devices begin again spread over half a minute.
   const isSpreading = device.liveTabs.some(({ queue }) => queue.getSnapshot().waitingFor === 'network');
-  const hasServerFailed = SERVER_FAULTS.some((name) => world.faults.countByClass.has(name));
+  const hasServerFailed =
+    plan.rolloutsPerMinute > 0 || SERVER_FAULTS.some((name) => world.faults.countByClass.has(name));
   if (!isDone() && isSpreading && hasServerFailed)
     await scheduler.runUntil(scheduler.nowMs + SPREAD_MS_MAX, () => history.violations.length > 0 || isDone());
   const wasDoneInTime = isDone();
@@ -149,6 +152,7 @@ async function checkDevice(world: World, device: Device): Promise<void> {
     checkEnd(world, made, settled);
   }
   await checkStrangers(world, device, tab);
+  await checkActs(world, device, tab);
   for (const { made, attemptCount } of looked.attempts)
     if (attemptCount > world.plan.maxRetries + 1)
       history.violated('inv-I15', `${made.tag} was tried ${attemptCount} times, with ${world.plan.maxRetries} retries`);
@@ -247,25 +251,6 @@ async function look({ queue }: AppTab, all: readonly Made[]): Promise<Looked> {
     all.map(async (made) => ({ made, attemptCount: (await queue.getMutationStatus(made.id))?.attemptCount ?? 0 })),
   );
   return { ends, attempts, status: await queue.getStatus() };
-}
-
-/** Lets the world go on until the promise has settled; null when it does not within a minute. */
-export async function finish<Result>({ scheduler, history }: World, promise: Promise<Result>): Promise<Result | null> {
-  let ended: { readonly result: Result | null } | null = null;
-  promise.then(
-    (result) => {
-      ended = { result };
-    },
-    () => {
-      ended = { result: null };
-    },
-  );
-  const violationCount = history.violations.length;
-  await scheduler.runUntil(
-    scheduler.nowMs + 60_000,
-    () => ended !== null || history.violations.length > violationCount,
-  );
-  return (ended as { readonly result: Result | null } | null)?.result ?? null;
 }
 
 /** What was damaged may be shown by those to whom it is still pending, whether it took effect or not. */

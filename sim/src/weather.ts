@@ -29,6 +29,18 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
     scheduler.at(dice.logBetween(500, 300_000), end);
   };
 
+  const rollOut = (number: number): void => {
+    const dice = world.dice.of('rollout', number);
+    const atMs = dice.momentAfter(scheduler.nowMs, plan.rolloutsPerMinute);
+    if (atMs === null || atMs > plan.durationMs) return;
+    scheduler.at(atMs - scheduler.nowMs, () => {
+      if (!world.faults.isActive) return;
+      world.trace.note(scheduler.nowMs, 'world', 'rollout');
+      server.rolloutUntilMs = scheduler.nowMs + dice.logBetween(500, 60_000);
+      rollOut(number + 1);
+    });
+  };
+  rollOut(0);
   every(
     'partition',
     oneOf((device, dice) => device.line.cut(dice.logBetween(200, 1_800_000), dice.chance(0.4))),

@@ -10,7 +10,7 @@ import { ServerTables } from '../../../packages/client/src/testing/server-tables
 import type { WireMutation } from '../../../packages/client/src/protocol/wire.ts';
 import type { AppTab } from '../app-tab.ts';
 import type { Device } from '../device.ts';
-import { finish } from '../verify.ts';
+import { finish } from '../finish.ts';
 import type { Story, World } from '../world.ts';
 
 export interface Note {

@@ -37,4 +37,18 @@ export const STEERING_PLANTS: readonly Plant[] = [
     replace: 'if (ids.length === 0) return true;',
     suffering: 'What someone has discarded at a sign-out is sent when they are back.',
   },
+  {
+    name: 'acts-without-their-actor',
+    file: `${CLIENT}/queue/acts.ts`,
+    find: 'actor: actor ?? userId',
+    replace: 'actor: userId',
+    suffering: 'Two people look after a device, and the log says that one of them did it all.',
+  },
+  {
+    name: 'both-told-that-they-disposed-of-it',
+    file: `${CLIENT}/queue/queue-store.ts`,
+    find: 'if (touched.length === 0) return [];',
+    replace: 'if (touched.length === 0) return deadLetters.map(({ header }) => header.id);',
+    suffering: 'Two people discard the same change, each is told that they did, and the log knows of one.',
+  },
 ];
