@@ -61,7 +61,7 @@ export class Adder {
         resultOf: this.resultOf,
         editOf,
       });
-      const ownMark = ownId === null ? null : prepared.contentMark;
+      const ownMark = ownId === null ? null : prepared.contentMark();
       return { ...prepared, ownMark, mayMerge: ownId === null, input };
     });
   }
@@ -81,7 +81,7 @@ export class Adder {
         resultOf: this.resultOf,
       });
       const input = { ...options, type: ATOMIC_TYPE, payload: members };
-      return { ...prepared, ownMark: ownId === null ? null : prepared.contentMark, mayMerge: false, input };
+      return { ...prepared, ownMark: ownId === null ? null : prepared.contentMark(), mayMerge: false, input };
     });
   }
 

@@ -72,7 +72,8 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
   /** Values longer than this are stored compressed where that pays, in characters; `Infinity` for none. @default 1_024 */
   readonly compressOverLength?: number;
   /**
-   * Mutations that are read from the store at a time when the queue opens. Delivery begins when the first are read.
+   * Mutations that are read from the store at a time when the queue opens, at most; the first pages are shorter. Delivery begins
+   * when the first one is read.
    * @default 1_000
    */
   readonly readPageCount?: number;

@@ -25,7 +25,7 @@ export interface PreparedMutation extends NewMutation {
   readonly payload: JsonObject;
   readonly origin: MutationOrigin;
   /** Told from every other content under the same id. */
-  readonly contentMark: string;
+  readonly contentMark: () => string;
 }
 
 /** A payload that may be stored, and what its definition says about it. */
@@ -171,7 +171,7 @@ function recordOf(
   return {
     payload: described.payload,
     origin,
-    contentMark: fingerprint(`${type} ${text}`),
+    contentMark: () => fingerprint(`${type} ${text}`),
     body,
     header: {
       id,

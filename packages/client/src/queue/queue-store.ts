@@ -136,8 +136,9 @@ export class QueueStore {
   readonly acts: ActLog;
   readonly quarantine: Quarantine;
   readonly signOut: SignOutMark;
+  /** How many pending mutations are read at a time. */
+  readonly pageCount: number;
   private readonly storage: Storage;
-  private readonly pageCount: number;
   /** Numbers that the next commit leaves out. */
   private gapCount: number;
   private lastSeq: string | null;
@@ -297,8 +298,8 @@ export class QueueStore {
   }
 
   /** Pending ones numbered above `seq`, in order; a page of them. */
-  async pendingAfter(seq: number): Promise<Found<MutationHeader>> {
-    return this.page(PENDING, seq, this.pageCount, parseHeader);
+  async pendingAfter(seq: number, count: number = this.pageCount): Promise<Found<MutationHeader>> {
+    return this.page(PENDING, seq, count, parseHeader);
   }
 
   async deadLettersAfter(seq: number): Promise<Found<DeadLetter>> {

@@ -59,6 +59,8 @@ const WHOLE_LOOK: Look = { isOver: false };
 /** `overtaken`: it has made way for a look that sees everything, or the queue has ended. */
 type LookEnd = 'whole' | 'overtaken';
 
+/** Enough for a batch. */
+const FIRST_PAGE_COUNT = 100;
 /** A look that failed is taken again after this, in milliseconds. */
 const LOOK_DELAY_MS = 1_000;
 
@@ -480,8 +482,11 @@ export class StoreWatch {
   ): Promise<LookEnd> {
     // Read before the look: the last numbers may have been settled already, and then no header stands for them.
     const { lastSeq, retriedSeq } = await this.ports.store.readMarks();
-    for (let from: number | null = afterSeq; from !== null; ) {
-      const found: Found<MutationHeader> = await this.ports.store.pendingAfter(from);
+    // Delivery waits for the first page, and then reads bodies while the next ones are read: they grow.
+    let count = FIRST_PAGE_COUNT;
+    for (let from: number | null = afterSeq; from !== null; count *= 2) {
+      const { pageCount } = this.ports.store;
+      const found: Found<MutationHeader> = await this.ports.store.pendingAfter(from, Math.min(count, pageCount));
       const lostParentIds = await this.lostParentsOf(found.records);
       if (look.isOver || this.ports.isClosed()) return 'overtaken';
       const unreadable = new Set<number>();

@@ -1,4 +1,4 @@
-import type { Change, Entry, ScanQuery } from '../ports/storage.ts';
+import type { Change, Entry, ScanQuery, StorageBatch } from '../ports/storage.ts';
 
 /** Each record by itself, under its key. */
 export const RECORDS = 'records';
@@ -28,12 +28,17 @@ interface Segment {
  * before what the segment says; so a commit of a few records needs no look at the segments.
  */
 export class Shelf {
+  private readonly transaction: IDBTransaction;
   private readonly records: IDBObjectStore;
-  private readonly segments: IDBObjectStore;
 
+  /** `transaction`: of both stores; of the records' only for `readAlone` and `putAlone`. */
   constructor(transaction: IDBTransaction) {
+    this.transaction = transaction;
     this.records = transaction.objectStore(RECORDS);
-    this.segments = transaction.objectStore(SEGMENTS);
+  }
+
+  private get segments(): IDBObjectStore {
+    return this.transaction.objectStore(SEGMENTS);
   }
 
   async read(keys: readonly string[]): Promise<readonly (string | null)[]> {
@@ -42,11 +47,17 @@ export class Shelf {
     const isMany = keys.length >= SEGMENT_COUNT_MIN;
     if (isMany) await this.readSegments(keys, found, (inside) => this.readAgain(inside, found));
     const alone = keys.filter((key) => !found.has(key));
-    const values = await Promise.all(alone.map((key) => once<unknown>(this.records.get(key))));
-    for (const [index, key] of alone.entries()) found.set(key, textOf(values[index]));
+    const values = await this.readAlone(alone);
+    for (const [index, key] of alone.entries()) found.set(key, values[index] ?? null);
     const missing = alone.filter((key) => found.get(key) === null);
     if (!isMany) await this.readSegments(missing, found, null);
     return keys.map((key) => found.get(key) ?? null);
+  }
+
+  /** What stands by itself; null also for what may stand in a segment. */
+  async readAlone(keys: readonly string[]): Promise<readonly (string | null)[]> {
+    const values = await Promise.all(keys.map((key) => once<unknown>(this.records.get(key))));
+    return values.map(textOf);
   }
 
   /** What segments say, or surely lack. */
@@ -92,15 +103,9 @@ export class Shelf {
       .map((key) => ({ key, value: found.get(key) ?? '' }));
   }
 
-  /**
-   * Puts a few records while a few others are being read; false, and nothing done, where it takes more. What is read by then has
-   * been asked for before, and the segments stay as they are.
-   */
-  putAtOnce(changes: readonly Change[], readCount: number): boolean {
-    if (Math.max(changes.length, readCount) >= SEGMENT_COUNT_MIN) return false;
-    if (changes.some(({ kind }) => kind === 'delete')) return false;
+  /** Puts records by themselves. What is being read by then has been asked for before, and the segments stay as they are. */
+  putAlone(changes: readonly Change[]): void {
     for (const change of changes) if (change.kind === 'put') this.records.put(change.value, change.key);
-    return true;
   }
 
   async write(changes: readonly Change[]): Promise<void> {
@@ -209,6 +214,16 @@ export class Shelf {
     if (upper !== undefined) take(await once<unknown[]>(this.segments.getAll(IDBKeyRange.lowerBound(upper), 1)));
     return found;
   }
+}
+
+/** So few puts that they stand by themselves, and are asked for while what is expected is being read. */
+export function areFew({ expect, changes }: StorageBatch): boolean {
+  return Math.max(changes.length, expect.length) < SEGMENT_COUNT_MIN && changes.every(({ kind }) => kind === 'put');
+}
+
+/** Whether all that is expected may be found without a look at the segments. */
+export function mayStandAlone({ expect }: StorageBatch): boolean {
+  return expect.every(({ value }) => value !== null);
 }
 
 /** Of what is put together, what shall share a segment: keys that differ only behind their last `/`, in order. */
