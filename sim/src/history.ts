@@ -60,6 +60,8 @@ export interface Made {
   /** A discard was asked for, and its end is not known. */
   isDiscardAsked: boolean;
   effectCount: number;
+  /** When it first took effect; null before. */
+  appliedStep: number | null;
   /** How often the server refused it for now. */
   refusedCount: number;
   /** The same, by generation: the first is that of `add`, each further one that of a `retry`. */
@@ -256,6 +258,7 @@ export class History {
       | 'refusedCount'
       | 'refusedOfGeneration'
       | 'appliedPlace'
+      | 'appliedStep'
       | 'isOrphan'
       | 'isDamaged'
       | 'appliedTag'
@@ -281,6 +284,7 @@ export class History {
       refusedCount: 0,
       refusedOfGeneration: [],
       appliedPlace: null,
+      appliedStep: null,
       isOrphan: false,
       isDamaged: false,
       appliedTag: null,
@@ -465,6 +469,7 @@ export class History {
     if (edit?.answer === 'refused') this.violated('inv-I1', `${effect.tag} took effect although that edit was refused`);
     made.appliedTag = effect.tag;
     made.effectCount += 1;
+    made.appliedStep ??= this.nextStep();
     if (!isAcknowledged(made)) this.facts.reached('an add that nobody heard of took effect');
     if (effect.generation > 0) this.facts.reached('a retried dead letter takes effect');
     else if (made.toldFailedStep !== null) this.facts.reached('a dead letter takes effect after all');
@@ -543,6 +548,7 @@ export class History {
     if (made.isRefused) this.violated('inv-I1', `${tag} took effect in ${kept.tag} although its add was refused`);
     made.keptIn = kept;
     made.effectCount += 1;
+    made.appliedStep ??= this.nextStep();
     if (made.effectCount > 1) this.violated('inv-I2', `${tag} took effect ${made.effectCount} times`);
     // Retried, it has the place of the one that it is a part of.
     if (effect.generation === 0) this.checkOrder(made, effect);
@@ -686,9 +692,12 @@ export class History {
           ({ verdict, error }) => verdict === 'rejected' && error?.code === settled.error.code,
         );
         const areAttemptsSpent = settled.error.code === '40001' && made.refusedCount > maxRetries;
-        // A tab that hears of nothing for 7 days by the device's clock finds no history of the parent.
-        const isHistoryOver = device.hasClockJumped && made.parents.some(({ effectCount }) => effectCount > 0);
-        const isOrphan = settled.error.code === 'PARENT_FAILED' && (isHistoryOver || this.hasDeadParent(made));
+        // History is kept for 7 days by the device's clock, and longer only for what stood on it then.
+        const isHistoryOver = (parent: Made): boolean =>
+          device.hasClockJumped &&
+          (parent.appliedStep ?? Number.POSITIVE_INFINITY) < (made.places[0]?.invokedStep ?? 0);
+        const isOrphan =
+          settled.error.code === 'PARENT_FAILED' && (made.parents.some(isHistoryOver) || this.hasDeadParent(made));
         if (isOrphan) made.isOrphan = true;
         if (isOrphan) this.facts.reached('a parent takes its child along');
         if (areAttemptsSpent) this.facts.reached('attempts are spent');
@@ -698,10 +707,7 @@ export class History {
         const isUnfilled =
           settled.error.code === 'SLOT_UNFILLED' &&
           slotOf !== null &&
-          // What it returned is kept for 7 days by the device's clock.
-          (slotOf.isDamaged ||
-            (device.hasClockJumped && slotOf.effectCount > 0) ||
-            wasDead(slotOf, this.serverModel, maxRetries));
+          (slotOf.isDamaged || isHistoryOver(slotOf) || wasDead(slotOf, this.serverModel, maxRetries));
         if (isUnfilled) made.isOrphan = true;
         // A rewriting that was sent, and lost with the power, leaves the older text under an id that the server knows.
         const isUnreadable = ['UNREADABLE_RECORD', 'ID_REUSED'].includes(settled.error.code) && made.isDamaged;

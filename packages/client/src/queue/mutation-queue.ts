@@ -785,7 +785,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       void this.signOuts.signIn({ runner, store }).then((isSignedIn) => {
         this.isSignedIn ||= isSignedIn;
       });
-    await store.sweepHistory(clock.wallMs() - HISTORY_MS);
+    await store.sweepHistory(
+      clock.wallMs() - HISTORY_MS,
+      parentsOf(() => runner.engine.mutations.all()),
+    );
     this.isRead = true;
     this.changed([]);
     for (const { deadLetterId } of this.listBlockedLanes()) this.askAbout(deadLetterId);
@@ -907,6 +910,15 @@ function invalidInterval(intervalMs: number): HoldfastError {
     message: `startMonitoring: \`intervalMs\` must be a number of milliseconds above 0; it is ${intervalMs}.`,
     hint: 'Correct `intervalMs`, or leave it out.',
   });
+}
+
+/** Ids that these depend on; looked through when first asked. */
+function parentsOf(entries: () => Iterable<Entry>): (id: string) => boolean {
+  let ids: Set<string> | null = null;
+  return (id) => {
+    ids ??= new Set([...entries()].flatMap(({ header }) => header.dependsOn));
+    return ids.has(id);
+  };
 }
 
 function entriesOf(entry: Entry | undefined): readonly Entry[] {

@@ -737,18 +737,22 @@ export class QueueStore {
     });
   }
 
-  /** Forgets history from before the given time, at most a page of each sort. */
-  async sweepHistory(beforeMs: number): Promise<void> {
+  /**
+   * Forgets history from before the given time, at most a page of each sort; but not what became of something that others depend
+   * on: a tab that has heard nothing of it for long would take it for disposed of, and the value that it returned may be wanted.
+   */
+  async sweepHistory(beforeMs: number, isParent: (id: string) => boolean): Promise<void> {
     const changes: Change[] = [];
+    const sweep = (key: string, id: string, atMs: number): void => {
+      if (atMs < beforeMs && !isParent(id)) changes.push({ kind: 'delete', key }, { kind: 'delete', key: OWN_ID + id });
+    };
     for (const { key, value } of await this.storage.scan({ prefix: COMPLETED, limit: PAGE })) {
       const parsed = parseCompleted(value);
-      if (parsed.kind === 'record' && parsed.record.confirmedAtMs < beforeMs)
-        changes.push({ kind: 'delete', key }, { kind: 'delete', key: OWN_ID + parsed.record.id });
+      if (parsed.kind === 'record') sweep(key, parsed.record.id, parsed.record.confirmedAtMs);
     }
     for (const { key, value } of await this.storage.scan({ prefix: DISCARDED, limit: PAGE })) {
       const parsed = parseDisposed(value);
-      if (parsed.kind === 'record' && parsed.record.atMs < beforeMs)
-        changes.push({ kind: 'delete', key }, { kind: 'delete', key: OWN_ID + parsed.record.id });
+      if (parsed.kind === 'record') sweep(key, parsed.record.id, parsed.record.atMs);
     }
     if (changes.length > 0) await this.storage.commit({ expect: [], changes });
     await this.acts.sweep();
