@@ -15,7 +15,7 @@ const client = (...folders: readonly string[]): readonly string[] => folders.map
 const inner = client('protocol', 'mutation', 'engine', 'ports');
 const adapting = [...inner, ...client('telemetry')];
 const wired = [...adapting, ...client('delivery', 'network', 'tabs', 'tasks', 'storage')];
-const bound = client('protocol', 'mutation', 'queue', 'network', 'optimistic', 'ports');
+const bound = client('protocol', 'mutation', 'queue', 'network', 'optimistic', 'ports', 'telemetry');
 
 /** The directions of the design: imports point inwards, and client and server meet only in `protocol`. */
 export const IMPORT_TABLE: readonly Part[] = [

@@ -106,6 +106,12 @@ export {
   type OptimisticStoreOptions,
 } from './optimistic/optimistic-store.ts';
 export type { Clock, Random } from './ports/clock.ts';
+export type {
+  AppNotification,
+  NotificationKind,
+  NotificationPermissionState,
+  NotificationPort,
+} from './ports/notifications.ts';
 export type { KeyProvider, OpenKeys, SealingKey } from './ports/keys.ts';
 export type {
   AppState,
@@ -218,3 +224,21 @@ export type {
   TaskType,
 } from './tasks/task.ts';
 export { createTaskRunner, type TaskEvent, TaskRunner, type TaskRunnerOptions } from './tasks/task-runner.ts';
+export {
+  assessHealth,
+  HEALTH_LIMITS,
+  type HealthFigures,
+  type HealthIssue,
+  type HealthLimits,
+  type HealthStatus,
+  type SystemHealth,
+} from './telemetry/health.ts';
+export { browserNotifications } from './telemetry/notifications/browser-notifications.ts';
+export {
+  createNotifier,
+  type NotificationFigures,
+  type NotificationTexts,
+  type Notifier,
+  type NotifierOptions,
+  type NotifyingQueue,
+} from './telemetry/notifications/notifier.ts';

@@ -18,3 +18,18 @@ export { type SafeAsync, useSafeAsync } from './resources/use-safe-async.ts';
 export { useSafeState } from './resources/use-safe-state.ts';
 export { type ClearableTimer, useInterval, useTimeout } from './resources/use-timers.ts';
 export { createWeakCache, type WeakCache } from './resources/weak-cache.ts';
+export { LongOfflineNotice, type LongOfflineNoticeProps } from './long-offline-notice.tsx';
+export { HealthPanel, type HealthPanelProps } from './monitoring/health-panel.tsx';
+export type {
+  DetailedMetrics,
+  MonitoringMetrics,
+  MonitoringOptions,
+  MonitoringSnapshot,
+} from './monitoring/production-monitor.ts';
+export {
+  type ProductionMonitoring,
+  ProductionMonitoringProvider,
+  type ProductionMonitoringProviderProps,
+  useProductionMonitoring,
+} from './monitoring/production-monitoring-provider.tsx';
+export { type LongOfflineOptions, useLongOffline } from './use-long-offline.ts';

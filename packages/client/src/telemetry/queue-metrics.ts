@@ -19,6 +19,8 @@ export interface QueueMetrics {
   readonly total: MetricCounts;
   readonly byType: Readonly<Record<string, MetricCounts>>;
   readonly byPriority: Readonly<Record<RecordPriority, MetricCounts>>;
+  /** Verdicts that the rates and averages below are made of. */
+  readonly verdictCount: number;
   /** Retries a verdict took. */
   readonly averageRetries: number | null;
   /** Of the verdicts, those that were confirmations: 0 to 1. */
@@ -121,6 +123,7 @@ export class MetricsBook {
       total,
       byType: Object.fromEntries(byType),
       byPriority,
+      verdictCount: this.verdictCount,
       averageRetries: ratio(this.retryCount),
       successRate: ratio(this.successCount),
       firstAttemptSuccessRate: ratio(this.firstAttemptCount),

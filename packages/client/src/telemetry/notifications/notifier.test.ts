@@ -1,0 +1,174 @@
+import { describe, expect, it } from 'vitest';
+import { FakeClock } from '../../queue/testing-queue/fake-clock.ts';
+import type { AppState } from '../../ports/network-source.ts';
+import type { AppNotification, NotificationPermissionState } from '../../ports/notifications.ts';
+import { createNotifier, type NotifierOptions, type NotifyingQueue } from './notifier.ts';
+
+function open(options: Partial<NotifierOptions> = {}) {
+  const clock = new FakeClock();
+  const shown: AppNotification[] = [];
+  const closed: string[] = [];
+  const world = {
+    pendingCount: 0,
+    processingCount: 0,
+    isOnline: true,
+    appState: 'background' as AppState,
+    permission: 'granted' as NotificationPermissionState,
+    isBroken: false,
+    settled: new Set<(settled: { readonly status: string }) => void>(),
+    changed: new Set<() => void>(),
+    line: new Set<() => void>(),
+    failed: new Set<(error: { readonly category: 'STORAGE_ERROR' | 'NETWORK_ERROR' }) => void>(),
+  };
+  const listen = <Listener>(listeners: Set<Listener>, listener: Listener): (() => void) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  };
+  const queue: NotifyingQueue = {
+    getSnapshot: () => world,
+    subscribe: (listener) => listen(world.changed, listener),
+    on: (_name, listener) => listen(world.settled, listener),
+    onError: (listener) => listen(world.failed, listener),
+    network: {
+      isOnline: () => world.isOnline,
+      getSnapshot: () => world,
+      onChange: (listener) => listen(world.line, listener),
+    },
+  };
+  const notifier = createNotifier({
+    queue,
+    clock,
+    port: {
+      permission: () => world.permission,
+      requestPermission: async () => {
+        if (world.isBroken) throw new Error('not from here');
+        world.permission = 'granted';
+        return 'granted';
+      },
+      show: (notification) => {
+        if (world.isBroken) throw new Error('no room');
+        shown.push(notification);
+      },
+      close: (tag) => void closed.push(tag),
+    },
+    ...options,
+  });
+  const set = async (next: Partial<typeof world>): Promise<void> => {
+    Object.assign(world, next);
+    for (const listener of [...world.changed, ...world.line]) listener();
+    await clock.settle();
+  };
+  const settle = async (status: string): Promise<void> => {
+    world.pendingCount -= 1;
+    for (const listener of world.settled) listener({ status });
+    await set({});
+  };
+  const titles = (): string[] => shown.map(({ title, body }) => `${title}: ${body}`);
+  return { clock, world, notifier, shown, closed, set, settle, titles };
+}
+
+describe('what happens while the user looks elsewhere', () => {
+  it('E10 · many changes being sent are told as they go, at most once a second, and then that they are done', async () => {
+    const { clock, set, settle, titles, shown } = open();
+    await set({ pendingCount: 12, processingCount: 2 });
+    for (let number = 0; number < 11; number += 1) {
+      await clock.pass(300);
+      await settle('completed');
+    }
+    await clock.pass(300);
+    await settle('completed');
+    expect(titles()).toEqual([
+      'Sending your changes: 0 of 12 are confirmed.',
+      'Sending your changes: 4 of 12 are confirmed.',
+      'Sending your changes: 8 of 12 are confirmed.',
+      'Everything is sent: 12 changes have been answered.',
+    ]);
+    expect(new Set(shown.map(({ tag }) => tag)).size).toBe(1);
+    expect(shown.map(({ isSilent }) => isSilent)).toEqual([true, true, true, false]);
+  });
+
+  it('E10 · a few changes, and whatever is before the user’s eyes, are not told', async () => {
+    const few = open();
+    await few.set({ pendingCount: 9, processingCount: 1 });
+    for (let number = 0; number < 9; number += 1) await few.settle('completed');
+    expect(few.titles()).toEqual([]);
+
+    const visible = open();
+    await visible.set({ pendingCount: 50, processingCount: 1, appState: 'active' });
+    await visible.settle('failed');
+    expect(visible.titles()).toEqual([]);
+  });
+
+  it('E10 · a long time without the server is told once when something waits, and taken back when it is over', async () => {
+    const { clock, set, titles, closed } = open({ longOfflineMs: 600_000 });
+    await set({ isOnline: false, pendingCount: 3 });
+    await clock.pass(599_000);
+    await set({});
+    expect(titles()).toEqual([]);
+    await clock.pass(2_000);
+    await set({});
+    expect(titles()).toEqual([
+      'Offline for a long time: 3 changes wait on this device for a connection. Nothing is lost.',
+    ]);
+    await set({ isOnline: true });
+    expect(closed).toEqual(['holdfast/offline']);
+    // a break starts the time anew
+    await set({ isOnline: false });
+    await clock.pass(500_000);
+    await set({ isOnline: true });
+    await set({ isOnline: false });
+    await clock.pass(500_000);
+    expect(titles()).toHaveLength(1);
+  });
+
+  it('E10 · refusals are counted in one notification, without a word of what they were about', async () => {
+    const { set, settle, titles, shown, world } = open();
+    await set({ pendingCount: 2 });
+    await settle('failed');
+    await settle('failed');
+    for (const listener of world.failed) listener({ category: 'STORAGE_ERROR' });
+    for (const listener of world.failed) listener({ category: 'NETWORK_ERROR' });
+    await set({});
+    expect(titles()).toEqual([
+      'Not accepted: 1 change needs you. Open the app to see why.',
+      'Not accepted: 2 changes need you. Open the app to see why.',
+      'Changes cannot be saved: Open the app to see why.',
+    ]);
+    expect(new Set(shown.map(({ tag }) => tag))).toEqual(new Set(['holdfast/failure']));
+  });
+});
+
+describe('permission', () => {
+  it('E10 · denied, or not asked for yet, is silent; asked for and granted, it is told', async () => {
+    for (const permission of ['denied', 'default'] as const) {
+      const { set, settle, shown, notifier } = open();
+      await set({ permission, pendingCount: 20, processingCount: 1 });
+      await settle('failed');
+      expect(shown).toEqual([]);
+      expect(await notifier.requestPermission()).toBe('granted');
+      await settle('failed');
+      expect(shown.length).toBeGreaterThan(0);
+    }
+  });
+
+  it('E10 · a platform that fails harms nothing, and one that stopped tells nothing', async () => {
+    const { set, settle, notifier, shown, clock } = open();
+    await set({ isBroken: true, pendingCount: 20, processingCount: 1 });
+    await settle('failed');
+    expect(await notifier.requestPermission()).toBe('denied');
+    notifier.stop();
+    await set({ isBroken: false, isOnline: false });
+    await settle('failed');
+    await clock.pass(10_000_000);
+    expect([shown, clock.waitingCount]).toEqual([[], 0]);
+  });
+
+  it('E10 · words can be one’s own', async () => {
+    const { set, settle, titles } = open({
+      texts: { criticalFailure: ({ failedCount }) => ({ title: 'Abgelehnt', body: `${failedCount}` }) },
+    });
+    await set({ pendingCount: 1 });
+    await settle('failed');
+    expect(titles()).toEqual(['Abgelehnt: 1']);
+  });
+});
