@@ -168,6 +168,8 @@ function changeByDefault(
       return { ...row, ...payload };
     case 'delete':
       return undefined;
+    // What a restored row holds only the server knows.
+    case 'restore':
     case 'custom':
       return row;
   }

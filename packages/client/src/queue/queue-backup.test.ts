@@ -81,7 +81,7 @@ describe('the queue as one file', () => {
 
     const results = await Promise.all([there.importQueue(file), beside.importQueue(file)]);
 
-    expect(results.map(({ pendingCount }) => pendingCount).sort()).toEqual([0, 3]);
+    expect(results.map(({ pendingCount }) => pendingCount).sort((a, b) => a - b)).toEqual([0, 3]);
     await away.clock.settle();
     expect(there.getSnapshot()).toMatchObject({ pendingCount: 3, failedCount: 1 });
     expect(beside.getSnapshot()).toMatchObject({ pendingCount: 3, failedCount: 1 });
