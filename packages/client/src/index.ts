@@ -22,6 +22,7 @@ export {
   type MutationHandlers,
 } from './delivery/handler-transport.ts';
 export type { Fetch } from './delivery/http-fetch.ts';
+export { httpAuditLog, type HttpAuditLogOptions } from './delivery/http-audit-log.ts';
 export { httpTransport, type HttpTransportOptions } from './delivery/http-transport.ts';
 export { routeTransport, type RouteTransportOptions } from './delivery/route-transport.ts';
 export {
@@ -105,6 +106,7 @@ export {
   type OptimisticStore,
   type OptimisticStoreOptions,
 } from './optimistic/optimistic-store.ts';
+export type { AuditFilter, AuditPageQuery, AuditSource } from './ports/audit-source.ts';
 export type { Clock, Random } from './ports/clock.ts';
 export type {
   AppNotification,
@@ -135,6 +137,7 @@ export type {
 export type { Lead, LeadOptions, OpenTabs, Tabs } from './ports/tabs.ts';
 export type { WakeReason, Wakeups } from './ports/wakeups.ts';
 export type { Transport } from './ports/transport.ts';
+export type { AuditAction, AuditEntry, AuditResponse } from './protocol/audit.ts';
 export type { ErrorCode } from './protocol/error-codes.ts';
 export type {
   EntityRef,

@@ -6,6 +6,27 @@ import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
 import { change, createDevice, type TestDevice } from './testing-databases/test-device.ts';
 
 describeOnEachDatabase((world) => {
+  test('P5 · the log is read by action and by time', async () => {
+    const device = createDevice(world.database);
+    const entity = { table: 'accounts', id: randomUUID() };
+    await device.send([
+      device.next(change('create', entity, { name: 'Oslo', beds: 1 })),
+      device.next(change('update', entity, { name: 'Bergen', beds: 1 })),
+    ]);
+    const about = { entityType: 'accounts', entityId: entity.id, limit: 50 };
+    const actions = async (query: object): Promise<readonly string[]> =>
+      (await read(device, { ...about, ...query })).entries.map(({ action }) => action);
+    const hourMs = 3_600_000;
+    const at = (ms: number): string => new Date(Date.now() + ms).toISOString();
+
+    expect(await actions({ action: 'update' })).toEqual(['update']);
+    expect(await actions({ startDate: at(-hourMs), endDate: at(hourMs) })).toEqual(['update', 'create']);
+    expect(await actions({ startDate: at(hourMs) })).toEqual([]);
+    expect(await actions({ endDate: at(-hourMs) })).toEqual([]);
+    expect(await actions({ workspaceId: device.workspaceId })).toEqual(['update', 'create']);
+    await expect(actions({ workspaceId: 'another' })).rejects.toMatchObject({ code: 'FOREIGN_WORKSPACE' });
+  });
+
   test('P5 · each effect leaves exactly one audit row, with before, after, actor and mutation', async () => {
     const device = createDevice(world.database);
     const entity = { table: 'accounts', id: randomUUID() };

@@ -213,6 +213,9 @@ describeOnEachDatabase((world) => {
       'before=1;drop',
       'entityId=1',
       'entityType=',
+      'action=erase',
+      'startDate=yesterday',
+      'endDate=2026-01-01T10:00:00', // in which zone?
     ]) {
       const odd = await open().request(`/v1/audit?${query}`, { headers: await headers() });
       expect([query, odd.status, (await errorOf(odd)).code]).toEqual([query, 400, 'INVALID_REQUEST']);
@@ -224,6 +227,10 @@ describeOnEachDatabase((world) => {
     await post(batch(workspaceId), await token({ workspaceId }));
     const answer = await open().request('/v1/audit', { headers: await headers('someone-elses') });
     expect(await answer.json()).toEqual({ entries: [], nextBefore: null });
+    const asked = await open().request(`/v1/audit?workspaceId=${workspaceId}`, {
+      headers: await headers('someone-elses'),
+    });
+    expect([asked.status, (await errorOf(asked)).code]).toEqual([403, 'FOREIGN_WORKSPACE']);
   });
 
   test('P4 · health is JSON that no captive portal could have answered', async () => {

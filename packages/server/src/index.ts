@@ -1,5 +1,5 @@
 /** `@holdfast/server`: the Postgres half of Holdfast. SQL that applies each mutation exactly once, and a door to it. */
-export type { AuditEntry, AuditResponse } from './audit-query.ts';
+export type { AuditAction, AuditEntry, AuditResponse } from 'holdfast/protocol';
 export { type AuthOptions, createTokenVerifier, type TokenVerifier } from './auth.ts';
 export {
   type CallerClaims,

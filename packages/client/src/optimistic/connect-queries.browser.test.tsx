@@ -256,7 +256,7 @@ const byHand: Connect = (app, queryClient) => {
   };
 };
 
-test.each([1, 2, 3, 4, 5, 6])(
+test.each([101, 102, 103, 104, 105, 106])(
   'O4, O2 · whatever is late, overlaps, fails or comes in another order, no frame of a list shows a step back (%i)',
   async (seed) => {
     const { frames, states, end } = await play(seed, holdfast);

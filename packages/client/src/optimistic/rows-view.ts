@@ -32,7 +32,7 @@ export interface RowsView<Row> {
   readonly placeNew?: 'start' | 'end';
   /**
    * The row after a mutation; undefined for none. Changes nothing that it is given.
-   * @default a creation is its payload, an update puts its payload over the row, a deletion takes it away, a custom one leaves it
+   * @default a creation is its payload, an update puts its payload over the row, a deletion takes it away, a restoration brings it back, a custom one leaves it
    */
   readonly change?: (row: Row | undefined, change: RowChange) => Row | undefined;
 }
@@ -75,15 +75,20 @@ export function changesByRow(mutations: readonly ShownMutation[], table: string)
 
 export function applyChanges<Row>(view: RowsView<Row>, threw: EffectThrew): ApplyChanges<Row> {
   const change = view.change ?? (changeByDefault as NonNullable<RowsView<Row>['change']>);
-  return (row, changes) =>
-    changes.reduce<Row | undefined>((before, { mutation, ...told }) => {
+  return (row, changes) => {
+    let now = row;
+    // What a deletion took away is what a restoration brings back.
+    let lastSeen = row;
+    for (const { mutation, ...told } of changes) {
       try {
-        return change(before, told);
+        now = change(now ?? (told.operation === 'restore' ? lastSeen : undefined), told);
       } catch (error) {
         threw(mutation, error);
-        return before;
       }
-    }, row);
+      lastSeen = now ?? lastSeen;
+    }
+    return now;
+  };
 }
 
 /**
@@ -168,7 +173,7 @@ function changeByDefault(
       return { ...row, ...payload };
     case 'delete':
       return undefined;
-    // What a restored row holds only the server knows.
+    // As it was on this device; what the server had besides, fresh data brings.
     case 'restore':
     case 'custom':
       return row;

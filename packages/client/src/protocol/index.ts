@@ -1,3 +1,4 @@
+export type { AuditAction, AuditEntry, AuditResponse } from './audit.ts';
 export { ERROR_CODES, type ErrorCode } from './error-codes.ts';
 export {
   type ApplyRequest,

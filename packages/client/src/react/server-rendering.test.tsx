@@ -1,11 +1,18 @@
 import { renderToString } from 'react-dom/server';
 import { expect, it, vi } from 'vitest';
+import { httpAuditLog } from '../delivery/http-audit-log.ts';
 import { createQueue } from '../queue/create-queue.ts';
 import { memoryStorage } from '../storage/memory-storage.ts';
 import { soloTabs } from '../tabs/solo-tabs.ts';
 import { HoldfastProvider } from './holdfast-provider.tsx';
 import { PendingList } from './pending-list.tsx';
 import { StatusPill } from './status-pill.tsx';
+import { useAdminQueueControls } from './use-admin-queue-controls.ts';
+import { useAuditLogs } from './use-audit-logs.ts';
+import { useMutationHistory } from './use-mutation-history.ts';
+import { useMutationQueue } from './use-mutation-queue.ts';
+import { useNetworkStatus } from './use-network-status.ts';
+import { useSyncProgress } from './use-sync-progress.ts';
 
 it('E1 · hooks and components render on a server, without a warning', () => {
   const warned = vi.spyOn(console, 'error');
@@ -17,12 +24,24 @@ it('E1 · hooks and components render on a server, without a warning', () => {
     storage: memoryStorage(),
     tabs: soloTabs,
   });
+  const audit = httpAuditLog({ getToken: () => Promise.reject(new Error('A server reads nothing.')) });
+  function Hooks(): string {
+    const { doneShare } = useSyncProgress();
+    const { entries, isLoading } = useAuditLogs('north', { startDate: new Date(0) });
+    const { isOnline } = useNetworkStatus();
+    const { pendingCount } = useMutationQueue();
+    const history = useMutationHistory();
+    useAdminQueueControls();
+    return [doneShare, entries.length, isLoading, isOnline, pendingCount, history.length].join(' ');
+  }
   const html = renderToString(
-    <HoldfastProvider queue={queue}>
+    <HoldfastProvider queue={queue} audit={audit}>
       <StatusPill />
       <PendingList />
+      <Hooks />
     </HoldfastProvider>,
   );
+  expect(html).toContain('1 0 true true 0 0');
   expect(html).toContain('Opening');
   expect(html).toContain('Opening what is stored');
   expect(warned).not.toHaveBeenCalled();
