@@ -35,4 +35,20 @@ describeOnPostgres((world) => {
     expect(rows).toHaveLength(1);
     expect(outcomes.flat()).toMatchObject(devices.map(() => ({ kind: 'applied', result: { id: rows[0]?.id } })));
   });
+
+  test('C2 · a call that eight phones tell of at once, each by its own clock, makes one row', async () => {
+    const devices = Array.from({ length: 8 }, () => createDevice(world.database, { workspaceId: 'race-talks' }));
+    const outcomes = await Promise.all(
+      devices.map((device, index) => {
+        const started = `2026-01-01T10:00:00.${index}00Z`;
+        const talk = { line_id: 'l', number: '1', direction: 'in', started_at: started, duration_s: 60 + (index % 2) };
+        return device.send([device.next(change('create', { table: 'talks', id: randomUUID() }, talk))]);
+      }),
+    );
+    const rows = await world.database.query<{ id: string }>(
+      `select id::text from public.talks where workspace_id = 'race-talks'`,
+    );
+    expect(rows).toHaveLength(1);
+    expect(outcomes.flat()).toMatchObject(devices.map(() => ({ kind: 'applied', result: { id: rows[0]?.id } })));
+  });
 });

@@ -79,6 +79,17 @@ export const TEST_TABLES: string = `
       remark       text,
       constraint calls_once unique (workspace_id, line_id, started_at, number)
   );
+  -- two rows about the same call are one, though two phones have measured it
+  create table public.talks (
+      id           uuid        primary key,
+      workspace_id text        not null,
+      line_id      text        not null,
+      number       text        not null,
+      direction    text        not null,
+      started_at   timestamptz not null,
+      duration_s   integer
+  );
+  create index talks_of_line on public.talks (workspace_id, line_id, number, direction, started_at);
 
   alter table public.accounts enable row level security;
   alter table public.lists enable row level security;
@@ -96,7 +107,7 @@ export const TEST_TABLES: string = `
   declare
       named text;
   begin
-      foreach named in array array['notes', 'plans', 'calls'] loop
+      foreach named in array array['notes', 'plans', 'calls', 'talks'] loop
           execute format('alter table public.%I enable row level security', named);
           execute format('create policy by_workspace on public.%I to authenticated '
               'using (workspace_id = (select holdfast.workspace()))', named);
@@ -112,6 +123,9 @@ export const TEST_TABLES: string = `
   select holdfast.register_table('public.plans', array['title'], version_column => 'version');
   select holdfast.register_table('public.calls', array['line_id', 'started_at', 'number', 'remark'],
       event_key => array['line_id', 'started_at', 'number']);
+  select holdfast.register_table('public.talks', array['line_id', 'number', 'direction', 'started_at', 'duration_s']);
+  select holdfast.register_near_events('public.talks', array['line_id', 'number', 'direction'],
+      '{"started_at": "1 second", "duration_s": 1}');
   select holdfast.register_table('public.lists', array['value']);
   select holdfast.register_table('public.faults', array['state'], entity_type => 'fault');
   select holdfast.register_table('public."we""ird; drop table accounts; --"',
