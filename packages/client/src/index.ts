@@ -134,6 +134,7 @@ export type {
   Storage,
   StorageBatch,
 } from './ports/storage.ts';
+export type { StoragePointer } from './ports/storage-pointer.ts';
 export type { Lead, LeadOptions, OpenTabs, Tabs } from './ports/tabs.ts';
 export type { WakeReason, Wakeups } from './ports/wakeups.ts';
 export type { Transport } from './ports/transport.ts';
@@ -176,6 +177,7 @@ export type {
   QueueStatus,
 } from './queue/queue-reader.ts';
 export type { ImportResult } from './queue/importer.ts';
+export type { StorageHealth } from './queue/storage-keeper.ts';
 export type { QuarantinedMutation } from './queue/quarantine.ts';
 export type { RecoveryAction, RecoveryResult } from './queue/recovery.ts';
 export { asyncStorage, type AsyncStorageLike } from './storage/async-storage.ts';

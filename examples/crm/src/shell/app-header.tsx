@@ -11,7 +11,7 @@ import {
 } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import type { MutationStatus } from 'holdfast';
-import { PendingList, StatusPill, useMutationQueue } from 'holdfast/react';
+import { PendingList, StatusPill, StorageBanner, useMutationQueue } from 'holdfast/react';
 import type { ReactNode } from 'react';
 import { MUTATION_WORDS } from '../accounts/account-mutations.ts';
 import { useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
@@ -24,32 +24,35 @@ export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): Re
   const { user } = useWorkspace();
   const [isListOpen, list] = useDisclosure(false);
   return (
-    <header className={classes.header}>
-      <div className={classes.brand}>
-        <BrandMark />
-        <div className={classes.names}>
-          <Text fw={700} lh={1.15}>
-            Meridian <span className={classes.long}>Ground Services</span>
-          </Text>
-          <Text size="xs" className="soft" lh={1.2}>
-            {user.workspaceName}
-          </Text>
+    <>
+      <StorageBanner />
+      <header className={classes.header}>
+        <div className={classes.brand}>
+          <BrandMark />
+          <div className={classes.names}>
+            <Text fw={700} lh={1.15}>
+              Meridian <span className={classes.long}>Ground Services</span>
+            </Text>
+            <Text size="xs" className="soft" lh={1.2}>
+              {user.workspaceName}
+            </Text>
+          </div>
         </div>
-      </div>
-      <div className={classes.actions}>
-        <StatusPill onClick={list.open} className={classes.pill ?? ''} />
-        <ThemeSwitch />
-        <UserMenu onSignOut={onSignOut} />
-      </div>
-      <Modal
-        opened={isListOpen}
-        onClose={list.close}
-        title={<Text fw={650}>Your changes on this device</Text>}
-        size="lg"
-      >
-        <ChangesList />
-      </Modal>
-    </header>
+        <div className={classes.actions}>
+          <StatusPill onClick={list.open} className={classes.pill ?? ''} />
+          <ThemeSwitch />
+          <UserMenu onSignOut={onSignOut} />
+        </div>
+        <Modal
+          opened={isListOpen}
+          onClose={list.close}
+          title={<Text fw={650}>Your changes on this device</Text>}
+          size="lg"
+        >
+          <ChangesList />
+        </Modal>
+      </header>
+    </>
   );
 }
 

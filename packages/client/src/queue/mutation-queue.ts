@@ -13,7 +13,7 @@ import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { ActRecord, MutationHeader } from '../mutation/record.ts';
 import type { SlotKind } from '../mutation/slots.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
-import type { Durability } from '../ports/storage.ts';
+import type { Durability, Storage } from '../ports/storage.ts';
 import { DebugLog, type DebugOption, errorData } from '../telemetry/debug-log.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import { Emitter, listenerFailed } from '../telemetry/emitter.ts';
@@ -62,6 +62,7 @@ import { QueueStore } from './queue-store.ts';
 import type { RecoveryResult } from './recovery.ts';
 import { Opening } from './opening.ts';
 import { Runner } from './runner.ts';
+import { isMoved, type StorageHealth, StorageKeeper } from './storage-keeper.ts';
 import { SignOut, type SignOutChoice, type SignOutResult } from './sign-out.ts';
 import { VerdictBook } from './verdict-book.ts';
 
@@ -70,6 +71,15 @@ export type ResumeResult =
   | { readonly kind: 'processing' }
   | { readonly kind: 'nothingDue' }
   | { readonly kind: 'waiting'; readonly waitingFor: WaitingFor };
+
+const WELL: StorageHealth = {
+  kind: 'well',
+  durability: null,
+  error: null,
+  sinceMs: null,
+  reopenCount: 0,
+  leftBehindCount: 0,
+};
 
 type Listeners = { readonly [Name in keyof QueueEvents]: Emitter<QueueEvents[Name]> };
 
@@ -98,6 +108,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private readonly bases: EditBases;
   private readonly acts: Acts;
   private readonly signOuts: SignOut;
+  /** Null where the queue rejects when its store fails. */
+  private readonly keeper: StorageKeeper | null;
+  private readonly ownTabId: string;
+  private storageHealth: StorageHealth = WELL;
   private snapshot: QueueSnapshot;
   private opening: Opening;
   private isRead = false;
@@ -128,6 +142,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       change: new Emitter(onThrow),
       capacity: new Emitter(onThrow),
       progress: new Emitter(onThrow),
+      storageDegraded: new Emitter(onThrow),
+      storageRestored: new Emitter(onThrow),
       conflict: new Emitter(onThrow),
     };
     this.network = new NetworkMonitor(this.options.network, this.options.clock, onThrow);
@@ -168,6 +184,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       clock: this.options.clock,
       report: (error) => this.fail(toHoldfastError(error)),
     });
+    this.keeper = this.makeKeeper();
+    this.ownTabId = this.keeper === null ? '' : this.options.newId(this.options.clock.wallMs());
     this.snapshot = snapshotOf(null, false);
     this.opening = this.beginOpening();
     this.bases = new EditBases(() => this.opened());
@@ -213,7 +231,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   async add<Type extends Definitions[number]['type']>(
     input: InputOfType<Definitions[number], Type>,
   ): Promise<MutationHandle<ResultOfType<DefinitionOf<Definitions[number], Type>>>> {
-    return this.adder.add(input).catch((error: unknown) => this.refused(error));
+    return this.onStore(() => this.adder.add(input)).catch((error: unknown) => this.refused(error));
   }
 
   /**
@@ -225,7 +243,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     members: readonly AtomicMember<Definitions[number]>[],
     options: MutationOptions = {},
   ): Promise<MutationHandle> {
-    return this.adder.addAtomic(members, options).catch((error: unknown) => this.refused(error));
+    return this.onStore(() => this.adder.addAtomic(members, options)).catch((error: unknown) => this.refused(error));
   }
 
   /**
@@ -718,6 +736,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     await this.ready.catch(() => {});
     await this.adder.whenFlushed;
     await this.parts?.runner.close();
+    await this.keeper?.close();
   }
 
   private beginOpening(before: () => Promise<void> = () => Promise.resolve()): Opening {
@@ -739,10 +758,15 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 
   private async open(): Promise<void> {
-    const { openStorage, openTabs, name, identity, newId, clock } = this.options;
+    const { openTabs, name, identity, newId, clock } = this.options;
     const storeName = ['holdfast', name, identity.workspaceId, identity.userId].map(encodeURIComponent).join('/');
     const { log } = this;
-    const storage = loggedStorage(await openStorage(storeName), log, clock);
+    const { keeper } = this;
+    const opened = await (keeper === null ? this.options.openStorage(storeName) : keeper.open(storeName));
+    const storage = loggedStorage(opened, log, clock);
+    if (keeper === null && this.storageHealth.durability === null)
+      this.storageHealth = { ...WELL, durability: storage.durability };
+    const tabsName = keeper === null ? storeName : keeper.tabsNameOf(storeName, this.ownTabId);
     const { random, readPageCount } = this.options;
     const store = await QueueStore.open(storage, () => newId(clock.wallMs()), random, readPageCount).catch(
       async (error: unknown) => {
@@ -753,7 +777,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const runner = new Runner(
       {
         store,
-        tabs: loggedTabs(openTabs(storeName), log),
+        tabs: loggedTabs(openTabs(tabsName), log),
         clock,
         random: this.options.random,
         network: this.network,
@@ -852,6 +876,73 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return mayEvict && runner.evict(needed);
   }
 
+  /** What may be done again where the queue has moved to another store in the middle of it. */
+  private async onStore<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isMoved(error)) throw error;
+    }
+    await this.opening.done;
+    return work();
+  }
+
+  private makeKeeper(): StorageKeeper | null {
+    const { fallback, clock, openStorage } = this.options;
+    if (fallback === null) return null;
+    const keeper = new StorageKeeper({
+      ...fallback,
+      openOwn: openStorage,
+      clock,
+      moveAll: (from, into) => this.moveAll(from, into),
+      changed: () => {
+        this.storageHealth = keeper.health;
+        this.changed([]);
+      },
+      degraded: (error) => {
+        this.fail(error);
+        this.listeners.storageDegraded.emit({ error, durability: 'volatile' });
+      },
+      restored: (movedCount) => this.listeners.storageRestored.emit({ movedCount }),
+      restart: () => this.reopen(),
+      report: (error) => this.fail(error),
+    });
+    this.network.onHint((hint) => {
+      if (hint === 'foreground') void keeper.tryAgain();
+    });
+    return keeper;
+  }
+
+  /** As `restart`, from within. */
+  private reopen(): void {
+    if (this.isClosed) return;
+    const runner = this.parts?.runner;
+    this.isRead = false;
+    this.opening = this.beginOpening(async () => runner?.close());
+  }
+
+  private async moveAll(from: Storage, into: Storage): Promise<number> {
+    const { newId, clock, random, readPageCount } = this.options;
+    const open = (storage: Storage): Promise<QueueStore> =>
+      QueueStore.open(storage, () => newId(clock.wallMs()), random, readPageCount);
+    const [source, target] = [await open(from), await open(into)];
+    const content = readBackup(await source.backup(this.identity, clock.wallMs()), this.identity);
+    const act = this.acts.act('import', { reason: 'The store of this device was replaced' });
+    const { pendingCount, deadLetterCount } = await target.moveIn(content, act);
+    return pendingCount + deadLetterCount;
+  }
+
+  /** How the place where mutations are kept does; the same object until something changes. `subscribe` tells when. */
+  getStorageHealth(): StorageHealth {
+    return this.storageHealth;
+  }
+
+  /** Looks now whether a store that could not be used can be, instead of within 15 s. Resolves when that is known. */
+  async retryStorage(): Promise<StorageHealth> {
+    await this.keeper?.tryAgain();
+    return this.storageHealth;
+  }
+
   /** Tells whoever listens for errors; for parts of the app that work beside the queue, such as a view. */
   report(error: unknown): void {
     this.fail(toHoldfastError(error));
@@ -874,7 +965,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private changed(ids: readonly string[]): void {
     this.version += 1;
     this.metrics.changed(this.parts?.runner.engine.mutations.counts.pending ?? 0, this.options.clock.nowMs());
-    const snapshot = snapshotOf(this.parts?.runner ?? null, this.isRead, this.opening.lockedBy);
+    const isVolatile = this.storageHealth.kind === 'degraded';
+    const snapshot = snapshotOf(this.parts?.runner ?? null, this.isRead, this.opening.lockedBy, isVolatile);
     if (!isSameSnapshot(snapshot, this.snapshot)) this.snapshot = snapshot;
     this.listeners.change.emit({ ids });
     this.capacity.look();

@@ -19,6 +19,9 @@ import type { Clock, Random } from '../ports/clock.ts';
 import type { NetworkSource } from '../ports/network-source.ts';
 import type { OpenKeys } from '../ports/keys.ts';
 import type { OpenStorage } from '../ports/storage.ts';
+import type { StoragePointer } from '../ports/storage-pointer.ts';
+import { browserPointer } from '../storage/browser-pointer.ts';
+import { memoryStorage } from '../storage/memory-storage.ts';
 import type { OpenTabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import { COMPRESS_OVER_LENGTH, compressedStorage } from '../storage/compressed-storage.ts';
@@ -69,6 +72,19 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    * @default nothing is sealed
    */
   readonly encryption?: { readonly keys: OpenKeys };
+  /**
+   * What becomes of the queue when its store cannot be opened, or breaks and does not come back by being opened again.
+   * `memory`: it goes on in another database where there can be one, else in memory, with `durability: 'volatile'`, the event
+   * `storageDegraded` and a look every 15 s whether all can move back. `reject`: `ready` and `add` reject.
+   * @default 'memory' for the store of the browser, 'reject' where `storage` is given
+   */
+  readonly whenStorageFails?: 'memory' | 'reject';
+  /**
+   * Remembers, beside the store, that another database has taken the place of a broken one. With it a store of the app's own may be
+   * opened under a second name as well.
+   * @default `localStorage` for the store of the browser, none where `storage` is given
+   */
+  readonly storagePointer?: StoragePointer;
   /** Values longer than this are stored compressed where that pays, in characters; `Infinity` for none. @default 1_024 */
   readonly compressOverLength?: number;
   /**
@@ -125,6 +141,8 @@ export interface ResolvedOptions {
   readonly transport: Transport;
   readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
   readonly openStorage: OpenStorage;
+  /** Null where the queue is to reject when its store fails. */
+  readonly fallback: { readonly openMemory: OpenStorage; readonly pointer: StoragePointer | null } | null;
   readonly readPageCount: number;
   readonly network: NetworkSource;
   readonly openTabs: OpenTabs;
@@ -181,6 +199,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     transport: options.transport,
     getToken: options.auth === undefined ? null : (ask) => options.auth?.getToken(ask) ?? Promise.resolve(null),
     openStorage: layersOn(options.storage ?? indexedDbStorage(), options),
+    fallback: fallbackOf(options),
     readPageCount,
     network: options.network ?? browserNetwork({ probeUrl: options.probeUrl ?? '/v1/health' }),
     openTabs: options.tabs ?? browserTabs,
@@ -193,6 +212,18 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     newId: options.newId ?? ((wallMs) => v7({ msecs: wallMs })),
     debug: options.debug ?? false,
   };
+}
+
+function fallbackOf({
+  storage,
+  whenStorageFails = storage === undefined ? 'memory' : 'reject',
+  storagePointer,
+}: QueueOptions<readonly AnyMutationDefinition[]>): ResolvedOptions['fallback'] {
+  if (whenStorageFails === 'reject') return null;
+  if (whenStorageFails !== 'memory') throw invalid('whenStorageFails', "'memory' or 'reject'", whenStorageFails);
+  // Another database needs another name, which a store of the app's own need not be able to open.
+  const pointer = storagePointer ?? (storage === undefined ? browserPointer() : null);
+  return { openMemory: memoryStorage(), pointer };
 }
 
 /** Compressed first: what is sealed looks like noise. */

@@ -55,6 +55,13 @@ export interface QueueEvents {
   readonly change: { readonly ids: readonly string[] };
   /** What is pending has come to 80 or 100 % of a cap; told again only after it has been below. */
   readonly capacity: CapacityEvent;
+  /**
+   * The store of this device cannot be used, and what is added is kept in memory only: a reload, a crash or a closed tab loses it.
+   * Say so. `storageRestored` tells when all is on the device again.
+   */
+  readonly storageDegraded: { readonly error: HoldfastError; readonly durability: 'volatile' };
+  /** The store can be used again; so many mutations were brought along, from memory or from a database left behind. */
+  readonly storageRestored: { readonly movedCount: number };
   /** While a drain is under way: how many of those that were pending when it began are settled. */
   readonly progress: { readonly doneCount: number; readonly totalCount: number };
 }

@@ -32,6 +32,8 @@ export interface QueueSnapshot {
   readonly isPaused: boolean;
   /** Whether this tab is the one that delivers. */
   readonly isLeader: boolean;
+  /** The store of this device cannot be used: what is pending is kept in this tab only. See `getStorageHealth`. */
+  readonly isVolatile: boolean;
   /** What stops everything, if anything does. */
   readonly waitingFor: WaitingFor;
   readonly error: WireError | null;
@@ -379,7 +381,12 @@ function whatBecomesOf(entry: Entry | undefined, holdsLane: boolean): string {
 }
 
 /** The queue at a glance; before it is read, empty. */
-export function snapshotOf(runner: Runner | null, isReady: boolean, lockedBy: WireError | null = null): QueueSnapshot {
+export function snapshotOf(
+  runner: Runner | null,
+  isReady: boolean,
+  lockedBy: WireError | null = null,
+  isVolatile = false,
+): QueueSnapshot {
   const counts = runner?.engine.mutations.counts ?? { pending: 0, processing: 0, failed: 0 };
   const closed = runner?.engine.closed(runner.moment().nowMs) ?? null;
   return {
@@ -389,6 +396,7 @@ export function snapshotOf(runner: Runner | null, isReady: boolean, lockedBy: Wi
     failedCount: counts.failed,
     isPaused: runner?.engine.gates.isPaused ?? false,
     isLeader: runner?.engine.isLeader ?? false,
+    isVolatile,
     waitingFor: lockedBy === null ? (closed?.waitingFor ?? 'nothing') : 'locked',
     error: lockedBy ?? closed?.error ?? null,
   };

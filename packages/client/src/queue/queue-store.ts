@@ -660,6 +660,26 @@ export class QueueStore {
     );
   }
 
+  /** `importAll` into a store that no queue in this tab is looking at. */
+  async moveIn(content: BackupContent, act: Act): Promise<ImportResult> {
+    for (;;) {
+      const { lastSeq } = await this.readMarks();
+      const ids = new Set<string>();
+      for (let from: number | null = 0; from !== null; ) {
+        const found: Found<MutationHeader> = await this.pendingAfter(from);
+        for (const { id } of found.records) ids.add(id);
+        from = found.hasMore ? (found.records.at(-1)?.seq ?? null) : null;
+      }
+      for (let from: number | null = 0; from !== null; ) {
+        const found: Found<DeadLetter> = await this.deadLettersAfter(from);
+        for (const { header } of found.records) ids.add(header.id);
+        from = found.hasMore ? (found.records.at(-1)?.header.seq ?? null) : null;
+      }
+      const result = await this.importAll(content, act, (id) => ids.has(id), lastSeq);
+      if (result !== null) return result;
+    }
+  }
+
   /** Disposes of dead letters for good, keeping who did it and why; says of which: those that were still there. */
   async discard(deadLetters: readonly DeadLetter[], act: Act): Promise<readonly string[]> {
     return this.changeDead(deadLetters, act, ({ key, record: { header, error } }) => [

@@ -49,15 +49,16 @@ export function PendingList({
       </p>
     );
   }
+  const { isVolatile } = found.getSnapshot();
   return (
     <ul className="holdfast-list">
       {rows.map((status) => (
         <li key={status.id} className="holdfast-item" data-status={status.status}>
           <div className="holdfast-item-head">
             <span className="holdfast-item-name">{describe(status)}</span>
-            <span className="holdfast-pill" data-tone={describeStage(status).tone}>
+            <span className="holdfast-pill" data-tone={describeStage(status, isVolatile).tone}>
               <span className="holdfast-dot" aria-hidden="true" />
-              {describeStage(status).text}
+              {describeStage(status, isVolatile).text}
             </span>
           </div>
           {status.status === 'completed' ? null : <p className="holdfast-item-reason">{reasonOf(status)}</p>}

@@ -6,6 +6,7 @@ import { memoryStorage } from '../storage/memory-storage.ts';
 import { soloTabs } from '../tabs/solo-tabs.ts';
 import { HoldfastProvider } from './holdfast-provider.tsx';
 import { PendingList } from './pending-list.tsx';
+import { StorageBanner } from './storage-banner.tsx';
 import { StatusPill } from './status-pill.tsx';
 import { useAdminQueueControls } from './use-admin-queue-controls.ts';
 import { useAuditLogs } from './use-audit-logs.ts';
@@ -36,6 +37,7 @@ it('E1 · hooks and components render on a server, without a warning', () => {
   }
   const html = renderToString(
     <HoldfastProvider queue={queue} audit={audit}>
+      <StorageBanner />
       <StatusPill />
       <PendingList />
       <Hooks />

@@ -17,8 +17,8 @@ export function describeQueue(snapshot: QueueSnapshot): PillState {
       ? { tone: 'waiting', text: 'Offline' }
       : { tone: 'calm', text: 'All changes confirmed' };
   if (processingCount > 0) return { tone: 'busy', text: `Sending ${count(pendingCount, 'change')}` };
-  const saved = `${count(pendingCount, 'change')} saved on this device`;
-  return { tone: 'waiting', text: `${REASONS[waitingFor]}${saved}` };
+  const saved = `${count(pendingCount, 'change')} ${snapshot.isVolatile ? 'in this tab only' : 'saved on this device'}`;
+  return { tone: snapshot.isVolatile ? 'alert' : 'waiting', text: `${REASONS[waitingFor]}${saved}` };
 }
 
 const REASONS: Readonly<Record<QueueSnapshot['waitingFor'], string>> = {
@@ -39,10 +39,11 @@ const REASONS: Readonly<Record<QueueSnapshot['waitingFor'], string>> = {
   nothing: '',
 };
 
-/** How far one mutation has come, in the words that the user was promised. */
-export function describeStage(status: MutationStatus): PillState {
+/** How far one mutation has come, in the words that the user was promised. `isVolatile`: as the queue's snapshot says. */
+export function describeStage(status: MutationStatus, isVolatile = false): PillState {
   switch (status.status) {
     case 'pending':
+      if (isVolatile) return { tone: 'alert', text: 'In this tab only' };
       return { tone: 'waiting', text: 'Saved on this device' };
     case 'processing':
       return { tone: 'busy', text: 'Sending' };

@@ -53,6 +53,7 @@ const SERVER_SNAPSHOT: QueueSnapshot = {
   failedCount: 0,
   isPaused: false,
   isLeader: false,
+  isVolatile: false,
   waitingFor: 'nothing',
   error: null,
 };

@@ -92,6 +92,8 @@ class Connection implements Storage {
     return this.within<CommitResult | null>(stores, 'readwrite', async (shelf) => {
       const keys = expect.map(({ key }) => key);
       const reading = stores === ALL ? shelf.read(keys) : shelf.readAlone(keys);
+      // A connection that dies between the two fails both, and only one of them is waited for.
+      reading.catch(() => {});
       // A few puts are asked for at once with the reads, which come first: waiting for them costs as much as the rest. What does
       // not hold undoes it all.
       if (isFew) shelf.putAlone(changes);

@@ -1,0 +1,83 @@
+import { act, cleanup, render, screen } from '@testing-library/react';
+import { StrictMode } from 'react';
+import * as v from 'valibot';
+import { afterEach, expect, it, onTestFinished } from 'vitest';
+import { defineMutation } from '../mutation/definition.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { createQueue } from '../queue/create-queue.ts';
+import { memoryStorage } from '../storage/memory-storage.ts';
+import { soloTabs } from '../tabs/solo-tabs.ts';
+import { HoldfastProvider } from './holdfast-provider.tsx';
+import { PendingList } from './pending-list.tsx';
+import { StatusPill } from './status-pill.tsx';
+import { StorageBanner } from './storage-banner.tsx';
+
+const write = defineMutation({ type: 'log.write', payload: v.object({ line: v.string() }), operation: 'custom' });
+
+afterEach(cleanup);
+
+it('S11 · the banner says that changes are kept in this tab only, for as long as it is so, and tries again when asked', async () => {
+  let isBroken = true;
+  const open = memoryStorage();
+  const queue = createQueue({
+    name: 'banner',
+    identity: { userId: 'ada', workspaceId: 'north' },
+    mutations: [write],
+    transport: { send: () => new Promise(() => {}) },
+    network: {
+      isOnline: () => false,
+      onHint: () => () => {},
+      probe: async () => ({ kind: 'notReached', reason: 'off' }),
+    },
+    tabs: soloTabs,
+    whenStorageFails: 'memory',
+    storage: async (name) => {
+      if (isBroken) throw new HoldfastError({ code: 'STORAGE_UNAVAILABLE', message: 'No disk.', hint: 'None.' });
+      return { ...bound(await open(name)), durability: 'strict' };
+    },
+  });
+  onTestFinished(() => queue.close());
+  await queue.ready;
+  render(
+    <StrictMode>
+      <HoldfastProvider queue={queue}>
+        <StorageBanner />
+        <StatusPill />
+        <PendingList />
+      </HoldfastProvider>
+    </StrictMode>,
+  );
+  expect(screen.getByRole('alert').textContent).toContain('This device cannot store your changes.');
+  expect(screen.getByRole('alert').textContent).toContain('No disk.');
+
+  await act(() => queue.add({ type: 'log.write', payload: { line: 'a' } }));
+  expect(screen.getByRole('alert').textContent).toContain('1 change is kept in this tab only.');
+  expect(screen.getByRole('status').textContent).toBe('Offline · 1 change in this tab only');
+  expect(screen.getByText('In this tab only')).toBeDefined();
+  await act(async () => {
+    screen.getByRole('button', { name: 'Try again' }).click();
+    await queue.retryStorage();
+  });
+  expect(screen.getByRole('alert')).toBeDefined();
+
+  isBroken = false;
+  await act(async () => {
+    screen.getByRole('button', { name: 'Try again' }).click();
+    await queue.retryStorage();
+    await queue.ready;
+  });
+  expect(screen.queryByRole('alert')).toBeNull();
+  expect(screen.getByRole('status').textContent).toBe('Offline · 1 change saved on this device');
+  expect(screen.getByText('Saved on this device')).toBeDefined();
+});
+
+/** A store whose functions can be spread. */
+function bound(storage: Awaited<ReturnType<ReturnType<typeof memoryStorage>>>) {
+  return {
+    commit: storage.commit.bind(storage),
+    read: storage.read.bind(storage),
+    scan: storage.scan.bind(storage),
+    estimate: storage.estimate.bind(storage),
+    close: storage.close.bind(storage),
+  };
+}

@@ -1,0 +1,43 @@
+import { type ReactNode, useState } from 'react';
+import { type AnyQueue, useQueue } from './queue-context.ts';
+import { useMutationQueue } from './use-mutation-queue.ts';
+import { useStorageHealth } from './use-storage-health.ts';
+
+export interface StorageBannerProps {
+  /** @default the provider's */
+  readonly queue?: AnyQueue;
+  readonly className?: string;
+}
+
+/**
+ * Says, for as long as it is so, that this device cannot store changes and that they are kept in this tab only; with a button
+ * that tries again. Nothing while all is well. Announced to screen readers at once.
+ */
+export function StorageBanner({ queue, className = '' }: StorageBannerProps): ReactNode {
+  const found = useQueue(queue);
+  const health = useStorageHealth(found);
+  const { pendingCount } = useMutationQueue(found);
+  const [isTrying, setIsTrying] = useState(false);
+  if (health.kind === 'well') return null;
+  const tryAgain = (): void => {
+    setIsTrying(true);
+    void found.retryStorage().finally(() => setIsTrying(false));
+  };
+  return (
+    <div role="alert" className={`holdfast-banner ${className}`}>
+      <div>
+        <strong>This device cannot store your changes.</strong>
+        <p>
+          {pendingCount === 0
+            ? 'What you change now is kept in this tab only until the server has confirmed it.'
+            : `${pendingCount === 1 ? '1 change is' : `${pendingCount} changes are`} kept in this tab only.`}{' '}
+          Keep it open, or they are lost.
+          {health.error === null ? '' : ` (${health.error.message})`}
+        </p>
+      </div>
+      <button type="button" className="holdfast-button" onClick={tryAgain} disabled={isTrying}>
+        {isTrying ? 'Trying…' : 'Try again'}
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,22 @@
+import { useSyncExternalStore } from 'react';
+import type { StorageHealth } from '../queue/storage-keeper.ts';
+import { type AnyQueue, useQueue } from './queue-context.ts';
+
+const ON_A_SERVER: StorageHealth = {
+  kind: 'well',
+  durability: null,
+  error: null,
+  sinceMs: null,
+  reopenCount: 0,
+  leftBehindCount: 0,
+};
+
+/** Whether what is added survives this tab; live. `degraded`: it is kept in memory only. */
+export function useStorageHealth(queue?: AnyQueue): StorageHealth {
+  const found = useQueue(queue);
+  return useSyncExternalStore(
+    (listener) => found.subscribe(listener),
+    () => found.getStorageHealth(),
+    () => ON_A_SERVER,
+  );
+}
