@@ -64,13 +64,20 @@ test.each([1, 2, 3, 4, 5, 6])(
     await database.query('delete from public.notes', []);
     const logins = ['ann', 'bob'].map((userId, index) => ({ userId, workspaceId: `${seed}-${userId}`, index }));
     const seqs = [0, 0];
+    const sent: WireMutation[][] = [[], []];
 
     for (let call = 0; call < 40; call += 1) {
       const login = dice.pick(logins);
       const mutations = Array.from({ length: dice.pick([1, 1, 2, 4]) }, (): WireMutation => {
         const seq = (seqs[login.index] ?? 0) + 1;
         seqs[login.index] = seq;
-        return aMutation(dice, uuid(seed, login.index + 1, seq), seq);
+        const earlier = sent[login.index] ?? [];
+        const mutation =
+          earlier.length > 0 && dice.chance(0.25)
+            ? againInAnotherForm(dice, dice.pick(earlier), seq)
+            : aMutation(dice, uuid(seed, login.index + 1, seq), seq);
+        earlier.push(mutation);
+        return mutation;
       });
       const client = { id: uuid(seed, 9, login.index), workspaceId: login.workspaceId };
       const request: ApplyRequest = { protocol: PROTOCOL_VERSION, client, acknowledgedFloor: 0, mutations };
@@ -94,7 +101,18 @@ test.each([1, 2, 3, 4, 5, 6])(
 );
 
 test('K1 · what that comparison is worth: every verdict was among them, many times', () => {
-  const codes = ['applied', 'ROW_EXISTS', 'ROW_NOT_FOUND', 'UNKNOWN_COLUMN', '23502', '23505', 'P0001', 'NO_HANDLER'];
+  const codes = [
+    'applied',
+    'ROW_EXISTS',
+    'ROW_NOT_FOUND',
+    'UNKNOWN_COLUMN',
+    '23502',
+    '23505',
+    'P0001',
+    'NO_HANDLER',
+    'ID_REUSED',
+    'OUTDATED',
+  ];
   for (const code of codes) expect(counts[code] ?? 0, code).toBeGreaterThan(5);
 });
 
@@ -110,6 +128,19 @@ function aMutation(dice: Dice, id: string, seq: number): WireMutation {
     entity: null,
     payload: { members: members as unknown as Json },
   };
+}
+
+/** One that came before, as an app sends it that has been updated meanwhile; or as none does. */
+function againInAnotherForm(dice: Dice, earlier: WireMutation, nextSeq: number): WireMutation {
+  const { version, operation, entity, payload } = earlier;
+  const seq = dice.chance(0.5) ? earlier.seq : nextSeq;
+  const generation = earlier.generation + (dice.chance(0.5) ? 1 : 0);
+  const original = earlier.original ?? { version, operation, entity, payload };
+  const again = { ...earlier, seq, generation };
+  if (dice.chance(0.3)) return { ...again, outdated: true };
+  const migrated = { ...again, ...aMember(dice), type: earlier.type, version: version + 1 };
+  if (earlier.type === 'holdfast.atomic') return { ...again, original };
+  return dice.chance(0.8) ? { ...migrated, original } : migrated;
 }
 
 function aMember(dice: Dice): Pick<WireMutation, 'type' | 'operation' | 'entity' | 'payload'> {

@@ -1,4 +1,10 @@
-import { type ApplyRequest, LIMITS, PROTOCOL_VERSION, type WireMutation } from 'holdfast/protocol';
+import {
+  type ApplyRequest,
+  LIMITS,
+  type OriginalMutation,
+  PROTOCOL_VERSION,
+  type WireMutation,
+} from 'holdfast/protocol';
 import { z } from 'zod';
 import { Refusal } from './refusal.ts';
 import { isStorable, isStorableText } from './storable.ts';
@@ -8,7 +14,10 @@ export interface ParsedApplyRequest {
   readonly protocol: number;
   readonly client: ApplyRequest['client'];
   readonly acknowledgedFloor: number;
-  readonly mutations: readonly (Omit<WireMutation, 'payload' | 'createdAt'> & { readonly payload: object })[];
+  readonly mutations: readonly (Omit<WireMutation, 'payload' | 'createdAt' | 'original'> & {
+    readonly payload: object;
+    readonly original?: (Omit<OriginalMutation, 'payload'> & { readonly payload: object }) | undefined;
+  })[];
 }
 
 const textSchema: z.ZodType<string> = z
@@ -16,6 +25,16 @@ const textSchema: z.ZodType<string> = z
   .min(1)
   .max(200)
   .refine(isStorableText, 'holds characters that a database cannot');
+
+const operationSchema: z.ZodType<WireMutation['operation']> = z.enum([
+  'create',
+  'update',
+  'delete',
+  'restore',
+  'custom',
+]);
+const entitySchema: z.ZodType<WireMutation['entity']> = z.object({ table: textSchema, id: textSchema }).nullable();
+const encodingSchema: z.ZodType<WireMutation['encoding']> = z.enum(['mergePatch', 'jsonPatch']).optional();
 
 const payloadSchema: z.ZodType<object> = z.custom<object>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
@@ -35,8 +54,8 @@ const applyRequestSchema: z.ZodType<ParsedApplyRequest> = z.object({
       generation: z.int().nonnegative().max(2_147_483_647),
       type: textSchema,
       version: z.int(),
-      operation: z.enum(['create', 'update', 'delete', 'restore', 'custom']),
-      entity: z.object({ table: textSchema, id: textSchema }).nullable(),
+      operation: operationSchema,
+      entity: entitySchema,
       payload: payloadSchema,
       base: z.object({ rowVersion: z.int().nonnegative() }).optional(),
       rebases: z.int().nonnegative().max(2_147_483_647).optional(),
@@ -44,7 +63,17 @@ const applyRequestSchema: z.ZodType<ParsedApplyRequest> = z.object({
         .string()
         .regex(/^[0-9a-f]{12}-[0-9a-f]{4}-[0-9a-z-]{1,36}$/)
         .optional(),
-      encoding: z.enum(['mergePatch', 'jsonPatch']).optional(),
+      encoding: encodingSchema,
+      original: z
+        .object({
+          version: z.int(),
+          operation: operationSchema,
+          entity: entitySchema,
+          payload: payloadSchema,
+          encoding: encodingSchema,
+        })
+        .optional(),
+      outdated: z.literal(true).optional().catch(undefined),
       // what else it may say is nothing
       awaitsCreation: z.literal(true).optional().catch(undefined),
       replaces: z.guid().optional().catch(undefined),
@@ -86,8 +115,11 @@ export function parseApplyRequest(body: unknown): ParsedApplyRequest {
 export function toBatchText(request: ParsedApplyRequest): string {
   return JSON.stringify({
     ...request,
-    mutations: request.mutations.map((mutation) =>
-      isStorable(mutation.payload) ? mutation : { ...mutation, payload: {}, unstorable: true },
-    ),
+    mutations: request.mutations.map((mutation) => {
+      const isKnowable = isStorable(mutation.original?.payload ?? {});
+      if (isKnowable && isStorable(mutation.payload)) return mutation;
+      const { original } = mutation;
+      return { ...mutation, payload: {}, original: isKnowable ? original : undefined, unstorable: true };
+    }),
   });
 }

@@ -156,6 +156,57 @@ describeOnEachDatabase((world) => {
       expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 1, ledger: 1, audit: 1 });
     });
 
+    test('Q17, P12 · migrated after it may have been sent, it is known by its first form, and takes effect once', async () => {
+      const device = createDevice(world.database);
+      const entity = { table: 'accounts', id: randomUUID() };
+      const before = device.next({ operation: 'custom', entity: null, payload: { title: 'as it was' } });
+      const { version, operation, payload } = before;
+      const original = { version, operation, entity: before.entity, payload };
+      const after = { ...before, version: 2, operation: 'create', entity, payload: { name: 'as it is' }, original };
+
+      // The first form never came: what it is now takes effect.
+      expect(await device.send([after])).toMatchObject([{ kind: 'applied', result: { name: 'as it is' } }]);
+      // A late copy of the first form, and once more of the second.
+      expect(await device.sendForKinds([before])).toEqual(['duplicate applied']);
+      expect(await device.sendForKinds([after])).toEqual(['duplicate applied']);
+      expect(await device.sendForKinds([{ ...after, original: { ...original, payload: {} } }])).toEqual([
+        'rejected ID_REUSED',
+      ]);
+      expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 1, ledger: 1, audit: 1 });
+
+      // The first form had taken effect, and only the answer was lost.
+      const sent = device.next();
+      await device.send([sent]);
+      const first = { version: 1, operation: sent.operation, entity: sent.entity, payload: sent.payload };
+      const migrated = { ...sent, version: 2, entity, payload: { name: 'other' }, original: first };
+      expect(await device.sendForKinds([migrated])).toEqual(['duplicate applied']);
+    });
+
+    test('Q17 · asked about one that no app can carry out any more, it tells the verdict, or refuses it for good', async () => {
+      const device = createDevice(world.database);
+      const sent = device.next();
+      await device.send([sent]);
+      const neverSent = device.next();
+
+      expect(await device.sendForKinds([{ ...sent, outdated: true }])).toEqual(['duplicate applied']);
+      expect(await device.sendForKinds([{ ...neverSent, outdated: true }])).toEqual(['rejected OUTDATED']);
+      const member = { type: 't', version: 1, operation: 'custom', entity: null, payload: {} };
+      const whole = device.next({
+        type: 'holdfast.atomic',
+        operation: 'custom',
+        entity: null,
+        payload: { members: [member] },
+      });
+      expect(await device.sendForKinds([{ ...whole, outdated: true }])).toEqual(['rejected OUTDATED']);
+      // A late copy of it has no effect; a retry by an app that knows the way has.
+      expect(await device.sendForKinds([neverSent])).toEqual(['duplicate rejected OUTDATED']);
+      const { version, operation, entity, payload } = neverSent;
+      const original = { version, operation, entity, payload };
+      const retried = { ...neverSent, seq: 9, generation: 1, version: 2, payload: { name: 'new' }, original };
+      expect(await device.sendForKinds([retried])).toEqual(['applied']);
+      expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 2, ledger: 4, audit: 2 });
+    });
+
     test('P12 · the order of keys in a payload makes no other payload', async () => {
       const device = createDevice(world.database);
       const mutation = device.next({ payload: { name: 'same', beds: 3 } });

@@ -192,6 +192,18 @@ describeOnEachDatabase((world) => {
   }
 
   /** As a server with a handler in TypeScript does it. */
+  test('Q17, P3 · one that is only asked about comes to no handler in code', async () => {
+    const device = createDevice(world.database);
+    const mutation = { ...device.next({ operation: 'custom', entity: null }), outdated: true };
+    const ran: string[] = [];
+
+    const outcome = await handle(device, mutation, async () => ran.push('ran'));
+
+    expect(outcome).toMatchObject({ kind: 'rejected', error: { category: 'OUTDATED', code: 'OUTDATED' } });
+    expect(ran).toEqual([]);
+    expect(await device.sendForKinds([mutation])).toEqual(['duplicate rejected OUTDATED']);
+  });
+
   function handle(device: TestDevice, mutation: unknown, effect: (session: Session) => Promise<unknown>) {
     const batch = JSON.stringify({
       protocol: 1,

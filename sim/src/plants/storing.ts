@@ -128,14 +128,14 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'unreadable-costs-those-behind',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'else unreadable.push({ seq: seqOfKey(key), text: parsed.text });',
+    find: "else unreadable.push({ key, seq: seqOfKey(key), text: value, isNewer: parsed.kind === 'newer' });",
     replace: 'else return { records, unreadable, hasMore: false };',
     suffering: 'One damaged record, and everything stored after it is gone too.',
   },
   {
     name: 'unreadable-passed-over',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'else unreadable.push({ seq: seqOfKey(key), text: parsed.text });',
+    find: "else unreadable.push({ key, seq: seqOfKey(key), text: value, isNewer: parsed.kind === 'newer' });",
     replace: '',
     suffering: 'A damaged change is gone without a word.',
   },

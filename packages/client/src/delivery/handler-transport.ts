@@ -88,6 +88,8 @@ async function deliver(handler: MutationHandler<never> | undefined, context: Han
   const { seq, id } = mutation;
   if (handler === undefined)
     return { kind: 'answered', outcomes: [{ seq, id, kind: 'rejected', error: noHandler(mutation.type) }] };
+  if (mutation.outdated === true)
+    return { kind: 'answered', outcomes: [{ seq, id, kind: 'rejected', error: outdated(mutation) }] };
   try {
     const returned: unknown = await handler(mutation.payload as never, context);
     if (isFailure(returned)) return answerOf(mutation, classifyFailure(returned), context.signal);
@@ -189,6 +191,16 @@ const NO_ANSWER: WireError = {
   message: 'The handler did not come to an end in time.',
   hint: 'Nothing to do: it is sent again under the same id. Give the `signal` to `fetch`, so that it ends with the attempt.',
 };
+
+/** Whether an earlier version of the app has sent it, nobody here can find out. */
+function outdated({ type, version }: WireMutation): WireError {
+  return {
+    category: 'OUTDATED',
+    code: 'OUTDATED',
+    message: `An earlier version of the app has stored it (${type}, version ${version}), and perhaps sent it; this one cannot migrate it.`,
+    hint: 'Look whether it has taken effect. Let a version of the app that can (`migrate` of its type) retry it, or discard it.',
+  };
+}
 
 function noHandler(type: string): WireError {
   return {

@@ -63,6 +63,11 @@ export type MutationInput =
   | { readonly kind: 'answer'; readonly batchId: number; readonly answer: TransportAnswer }
   /** They cannot be sent as they are stored: their bodies do not read, or a value is not to be had. */
   | { readonly kind: 'givenUp'; readonly seqs: readonly number[]; readonly error: WireError }
+  /** An earlier version of the app has stored them, and they cannot be made what this one would have stored. */
+  | {
+      readonly kind: 'cannotMigrate';
+      readonly failures: readonly { readonly seq: number; readonly error: WireError }[];
+    }
   /** Headers that were settled as `rebased`. */
   | { readonly kind: 'headersStored'; readonly headers: readonly Pick<MutationHeader, 'seq' | 'revision'>[] }
   | { readonly kind: 'settlementsStored'; readonly seqs: readonly number[] }
@@ -88,6 +93,8 @@ export type GateInput =
   /** Whether the app had a fresh token to give. */
   | { readonly kind: 'tokenRefreshed'; readonly isThere: boolean }
   | { readonly kind: 'loginChanged' }
+  /** A newer version of the app has opened the store. */
+  | { readonly kind: 'upgradeRequired'; readonly error: WireError }
   /** How the device is connected and the app used, for the policies. */
   | { readonly kind: 'conditions'; readonly conditions: Conditions };
 
@@ -129,6 +136,8 @@ export interface BatchItem {
   readonly after: number | null;
   /** A creation before it is not settled, and it may wait for the row that it refers to. */
   readonly awaitsCreation?: true;
+  /** It may have been sent by an earlier version of the app, and this one cannot migrate it. */
+  readonly isOutdated?: true;
 }
 
 export type EngineEffect =
@@ -141,6 +150,8 @@ export type EngineEffect =
     }
   /** Fill in what their parents returned, in storage; answer with `amended`, `givenUp`, or later `letGo`. */
   | { readonly kind: 'fillSlots'; readonly amendId: string; readonly headers: readonly MutationHeader[] }
+  /** Make them what this version of the app would have stored; answer with `amended`, `cannotMigrate` and `letGo`. */
+  | { readonly kind: 'migrate'; readonly amendId: string; readonly headers: readonly MutationHeader[] }
   | { readonly kind: 'abort'; readonly batchId: number }
   | { readonly kind: 'settle'; readonly settlements: readonly Settlement[] }
   /** An edit is in conflict: decide by its type; answer with `resolved`, `superseded` or `letGo`. It is not sent meanwhile. */

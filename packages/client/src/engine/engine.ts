@@ -15,6 +15,7 @@ import { Gates } from './gates.ts';
 import { PolicyGate } from './policy-gate.ts';
 import type { TransportAnswer } from './transport-answer.ts';
 import { Unconfirmed } from './unconfirmed.ts';
+import { fromNewerApp } from './versions.ts';
 import { type EngineRules, Verdicts } from './verdicts.ts';
 
 type Answered = Extract<TransportAnswer, { readonly kind: 'answered' }>;
@@ -59,14 +60,16 @@ export class Engine {
   private gatesTouchedAtMs = 0;
 
   constructor(rules: EngineRules) {
-    this.mutations = new Unconfirmed((type) => rules.onDeadLetter(type) !== 'continue');
+    this.mutations = new Unconfirmed((type) => rules.onDeadLetter(type) !== 'continue', rules.standingOf);
     this.verdicts = new Verdicts(this.mutations, rules);
     this.policies = new PolicyGate(rules.policyOf);
     const { schedule } = this.mutations;
     schedule.isHeldBack = (entry) => this.policies.holds(entry);
     // Policies look at all that is pending.
     schedule.isUnsure = (entry) =>
-      this.mutations.isUnsure(entry) || (this.mutations.isReading && rules.policyOf(entry.header.type) !== null);
+      this.mutations.isUnsure(entry) ||
+      this.mutations.versions.mustWait(entry) ||
+      (this.mutations.isReading && rules.policyOf(entry.header.type) !== null);
   }
 
   /** Takes one input and says what is to be done about it. */
@@ -75,6 +78,8 @@ export class Engine {
     if (this.isLeader) {
       this.expire(moment);
       this.buryOrphans(moment);
+      this.buryOutdated(moment);
+      this.migrate(moment);
       this.fillSlots(moment);
     }
     for (const entry of this.mutations.parentRows.takeFree()) this.mutations.schedule.delay(entry, 0, moment.nowMs);
@@ -104,8 +109,12 @@ export class Engine {
     if (schedule.ahead(entry) !== undefined) return { waitingFor: 'lane', error: null, untilMs: null };
     if (isInConflict(entry.header))
       return { waitingFor: 'conflict', error: entry.lastError ?? IN_CONFLICT, untilMs: null };
+    const { versions } = this.mutations;
+    if (versions.isNewer(entry)) return { waitingFor: 'upgrade', error: fromNewerApp(entry.header), untilMs: null };
     const closed = this.closed(nowMs);
     if (closed !== null) return closed;
+    if (this.isLeader && versions.isOlder(entry))
+      return { waitingFor: 'storage', error: entry.lastError, untilMs: null };
     if (hasOpenParents(entry)) return { waitingFor: 'dependency', error: null, untilMs: null };
     if (entry.awaitsRow && entry.backoffUntilMs > nowMs)
       return { waitingFor: 'dependency', error: entry.lastError, untilMs: entry.backoffUntilMs };
@@ -295,6 +304,12 @@ export class Engine {
         // Only the tab that delivers settles; what does not read now may have been settled by another.
         if (this.isLeader) this.takeGivenUp(input.seqs, input.error, moment);
         return;
+      case 'cannotMigrate':
+        for (const { seq, error } of input.failures) {
+          const entry = mutations.at(seq);
+          if (entry !== undefined) mutations.versions.cannotMigrate(entry, error);
+        }
+        return;
       case 'headersStored':
         for (const header of input.headers) {
           const entry = mutations.at(header.seq);
@@ -350,6 +365,9 @@ export class Engine {
       case 'loginChanged':
         gates.loginChanged();
         return;
+      case 'upgradeRequired':
+        gates.needsUpgrade(input.error);
+        return;
       case 'conditions':
         this.policies.conditions = input.conditions;
     }
@@ -363,7 +381,7 @@ export class Engine {
     this.earlierSeq = earlierSeq ?? Number.POSITIVE_INFINITY;
     for (const entry of [...this.mutations.kept]) this.mutations.letGo(entry, moment.nowMs);
     if (isLeader) {
-      this.mutations.slots.holdBack(moment.nowMs);
+      this.mutations.holdBack(moment.nowMs);
       for (const entry of this.mutations.all()) {
         entry.mayHaveBeenSent =
           this.isEarlier(entry.header) && entry.heldUntilMs <= moment.nowMs && entry.header.slots.length === 0;
@@ -485,6 +503,22 @@ export class Engine {
     mutations.forget(entry, moment.nowMs, false);
     mutations.noteGone(entry.header.id);
     mutations.changed(entry);
+  }
+
+  /** What an earlier version of the app has stored becomes what this one would have stored, before it is sent. */
+  private migrate({ nowMs }: Moment): void {
+    const entries = this.mutations.versions.takeOlder();
+    if (entries.length === 0) return;
+    this.fillNumber += 1;
+    const amendId = `versions ${this.fillNumber} at ${nowMs}`;
+    for (const entry of entries) this.mutations.keepBack(entry, amendId);
+    this.effects.push({ kind: 'migrate', amendId, headers: entries.map(({ header }) => header) });
+  }
+
+  /** What cannot be migrated, and surely was never sent. */
+  private buryOutdated(moment: Moment): void {
+    for (const { entry, error } of this.mutations.versions.lost)
+      this.settle(this.verdicts.failed(entry, error, moment, false));
   }
 
   /** What its parents returned is filled in before a mutation is sent. */
@@ -636,7 +670,7 @@ export class Engine {
     const check = gates.line.beginCheck(moment.nowMs);
     if (check === 'probe') this.effects.push({ kind: 'probe' });
     if (check === 'batch') gates.line.opened();
-    if (gates.closed(moment.nowMs) !== null || mutations.slots.holdsBackUntilMs(moment.nowMs) !== null) return;
+    if (gates.closed(moment.nowMs) !== null || mutations.holdsBackUntilMs(moment.nowMs) !== null) return;
     const batchId = this.batchNumber + 1;
     const claim = (entry: Entry): void => mutations.setSending(entry, batchId);
     const entries = mutations.schedule.take(this.batchCountMax, LIMITS.batchBytes, moment.nowMs, claim);
@@ -651,7 +685,12 @@ export class Engine {
     const { mutations } = this;
     const after = mutations.schedule.settledBefore(entry.header);
     entry.mayAwaitRow = entry.rowWaitCount < ROW_WAITS_MAX && mutations.parentRows.hasCreationBefore(entry);
-    return { header: entry.header, after, ...(entry.mayAwaitRow ? { awaitsCreation: true } : {}) };
+    return {
+      header: entry.header,
+      after,
+      ...(entry.mayAwaitRow ? { awaitsCreation: true } : {}),
+      ...(mutations.versions.isOutdated(entry) ? { isOutdated: true } : {}),
+    };
   }
 
   private setWake(moment: Moment): void {
@@ -666,7 +705,7 @@ export class Engine {
   /** When the first closed gate is looked at again, or with all open, when the first delay has passed. */
   private nextWorkAtMs(nowMs: number): number | null {
     if (this.gates.closed(nowMs) !== null) return this.gates.nextCheckAtMs(nowMs);
-    const heldUntilMs = this.mutations.slots.holdsBackUntilMs(nowMs);
+    const heldUntilMs = this.mutations.holdsBackUntilMs(nowMs);
     if (heldUntilMs !== null) return heldUntilMs;
     const { nextDueAtMs } = this.mutations.schedule;
     const { nextCheckAtMs } = this.policies;

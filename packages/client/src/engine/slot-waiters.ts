@@ -12,19 +12,30 @@ const HOLD_BACK_MS = 10_000;
  */
 export class SlotWaiters {
   private readonly isOpen: (id: string) => boolean;
+  private readonly mustWait: (entry: Entry) => boolean;
   /** Those whose value may be known. */
   private readonly fillable = new Set<Entry>();
   private holdsUntilMs = 0;
 
-  /** `isOpen`: whether the mutation of this id may still come to return something, or to fail. */
-  constructor(isOpen: (id: string) => boolean) {
+  /**
+   * `isOpen`: whether the mutation of this id may still come to return something, or to fail. `mustWait`: whether this one is
+   * not of this version of the app, so that nobody could say which row it is about.
+   */
+  constructor({
+    isOpen,
+    mustWait,
+  }: {
+    readonly isOpen: (id: string) => boolean;
+    readonly mustWait: (entry: Entry) => boolean;
+  }) {
     this.isOpen = isOpen;
+    this.mustWait = mustWait;
   }
 
   /** It came, was rewritten, or one of its parents was confirmed. */
   watch(entry: Entry, nowMs: number): void {
     const { slots } = entry.header;
-    if (slots.every(({ parentId }) => entry.openParents.has(parentId))) {
+    if (this.mustWait(entry) || slots.every(({ parentId }) => entry.openParents.has(parentId))) {
       this.fillable.delete(entry);
       return;
     }

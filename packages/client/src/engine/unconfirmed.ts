@@ -1,4 +1,4 @@
-import { type DeadLetter, type EditHeader, type MutationHeader, placeOf } from '../mutation/record.ts';
+import { type DeadLetter, type EditHeader, lanesOf, type MutationHeader, placeOf } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
 import {
   addOpenParent,
@@ -16,6 +16,8 @@ import { Lane } from './lane.ts';
 import { ParentRows } from './parent-rows.ts';
 import { Schedule } from './schedule.ts';
 import { SlotWaiters } from './slot-waiters.ts';
+import { Versions } from './versions.ts';
+import type { Standing } from '../mutation/versions.ts';
 
 /** Every mutation that is not confirmed: who they are, how many of each phase, and up to where all is settled. */
 export class Unconfirmed {
@@ -24,7 +26,11 @@ export class Unconfirmed {
   readonly parentRows: ParentRows = new ParentRows(
     (entry) => this.bySeq.get(entry.header.seq) === entry && entry.phase.kind !== 'failed',
   );
-  readonly slots: SlotWaiters = new SlotWaiters((id) => this.byId.has(id) || this.confirming.has(id));
+  readonly versions: Versions;
+  readonly slots: SlotWaiters = new SlotWaiters({
+    isOpen: (id) => this.byId.has(id) || this.confirming.has(id),
+    mustWait: (entry) => this.versions.mustWait(entry),
+  });
   readonly counts: { pending: number; processing: number; failed: number; pendingBytes: number } = {
     pending: 0,
     processing: 0,
@@ -76,8 +82,23 @@ export class Unconfirmed {
   /** Whether a dead letter of this type holds its lane, as the app says now. */
   readonly mayHoldLane: (type: string) => boolean;
 
-  constructor(mayHoldLane: (type: string) => boolean) {
+  constructor(
+    mayHoldLane: (type: string) => boolean,
+    standingOf: (header: MutationHeader) => Standing = () => 'current',
+  ) {
     this.mayHoldLane = mayHoldLane;
+    this.versions = new Versions(standingOf);
+  }
+
+  /** Until when nothing is sent, since what is about to be rewritten may belong elsewhere then (monotonic); null for now. */
+  holdsBackUntilMs(nowMs: number): number | null {
+    return this.versions.holdsBackUntilMs(nowMs) ?? this.slots.holdsBackUntilMs(nowMs);
+  }
+
+  /** This tab delivers from now on. */
+  holdBack(nowMs: number): void {
+    this.versions.holdBack(nowMs);
+    this.slots.holdBack(nowMs);
   }
 
   /** The highest number that is known. */
@@ -189,6 +210,8 @@ export class Unconfirmed {
     this.highestSeq = Math.max(this.highestSeq, header.seq);
     this.counts.pending += 1;
     this.counts.pendingBytes += header.payloadBytes;
+    // Before it is offered to be sent.
+    this.versions.watch(entry, nowMs);
     this.schedule.insert(entry, nowMs);
     this.parentRows.added(entry);
     this.indexEdit(entry);
@@ -212,8 +235,12 @@ export class Unconfirmed {
     this.unindexEdit(entry);
     const parents = header.dependsOn.filter((id) => !entry.header.dependsOn.includes(id));
     this.dependOn(entry, parents);
-    if (header.slots.length === entry.header.slots.length) entry.header = header;
+    const { operation } = entry.header;
+    const isStill = lanesOf(header).join('\n') === lanesOf(entry.header).join('\n');
+    if (isStill) entry.header = header;
     else this.schedule.move(entry, header, nowMs);
+    if (header.operation !== operation) this.parentRows.added(entry);
+    this.versions.watch(entry, nowMs);
     this.indexEdit(entry);
     this.listNear(entry);
     this.slots.watch(entry, nowMs);
@@ -593,6 +620,7 @@ export class Unconfirmed {
     this.parentRows.left(entry);
     this.unlistNear(entry);
     this.slots.forget(entry);
+    this.versions.forget(entry);
     this.low.delete(entry);
     for (const id of [...entry.header.dependsOn, ...entry.openParents]) {
       const children = this.childrenOf.get(id);

@@ -1,6 +1,7 @@
 import type { DeadLetterPolicy, RetryRules } from '../mutation/definition.ts';
 import type { DeliveryPolicy } from '../mutation/delivery-policy.ts';
 import type { AttemptRecord, CompletedRecord, MutationHeader } from '../mutation/record.ts';
+import type { Standing } from '../mutation/versions.ts';
 import { keptResult, type ValuePath } from '../mutation/slots.ts';
 import type { Json, WireError, WireOutcome } from '../protocol/wire.ts';
 import { retryDelayMs } from './backoff.ts';
@@ -15,6 +16,8 @@ export interface EngineRules {
   readonly keepsResult: (type: string) => boolean;
   /** What a type says of its lane; the default for one that is not declared. */
   readonly onDeadLetter: (type: string) => DeadLetterPolicy;
+  /** How a stored mutation stands to this version of the app. @default 'current' */
+  readonly standingOf?: (header: MutationHeader) => Standing;
   /** What holds mutations of a type back; null for nothing. */
   readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
 }

@@ -23,8 +23,18 @@ export interface MutationDefinition<
 > {
   /** Names the kind of change, such as `account.update`. Unique in a queue. */
   readonly type: Type;
-  /** Version of the payload's shape. @default 1 */
+  /**
+   * Version of the payload's shape: one higher whenever what an earlier version of the app has stored no longer fits.
+   * @default 1
+   */
   readonly version?: number;
+  /**
+   * Takes stored payloads to the next version, step by step: `migrate[1]` makes one of version 2 of one of version 1. What
+   * waits when a newer app opens is migrated before it is sent; its first form is kept. It must depend on nothing but its
+   * argument. Without a step, or where one throws or the schema refuses what comes out, it is a dead letter (`OUTDATED`).
+   */
+  // oxlint-disable-next-line typescript/no-explicit-any -- the shapes of earlier versions are known to the app alone
+  readonly migrate?: Readonly<Record<number, (payload: any) => object>>;
   /** Checked when a mutation is added; what it returns is what is stored and sent. */
   readonly payload: Schema;
   /**
@@ -304,6 +314,8 @@ export interface DescribedMutation {
   /** More lanes that it stands in, for one with members of several; most often none. */
   readonly alsoLanes: readonly string[];
   readonly payload: JsonObject;
+  /** Of an atomic one, the types and versions of its members, each once. */
+  readonly members?: readonly { readonly type: string; readonly version: number }[];
 }
 
 /** Applies a definition's functions to a payload that its schema has accepted. */

@@ -12,8 +12,12 @@ import { checksum } from './checksum.ts';
 import type { Priority } from './definition.ts';
 import type { OpenSlot } from './slots.ts';
 
-/** Version of the stored records. A store written by a higher one is refused (`STORAGE_TOO_NEW`) and left untouched. */
-export const RECORD_FORMAT = 1;
+/**
+ * Version of the stored records; each carries that of whoever wrote it, but for those of format 1. A store that a higher one
+ * has opened is refused (`STORAGE_TOO_NEW`), and a record of a higher one is left as it is.
+ * 2: bodies may hold the form from before a migration, and atomic mutations the versions of their members.
+ */
+export const RECORD_FORMAT = 2;
 
 /** One answer that used an attempt. */
 export interface AttemptRecord {
@@ -69,7 +73,12 @@ export interface MutationHeader {
   readonly dedupeNear: readonly number[] | null;
   /** Only for edits that are held to a version, or that have a time. */
   readonly edit?: EditHeader;
+  /** Of an atomic one, the types and versions of its members, each once. Not there where format 1 wrote it. */
+  readonly members?: readonly VersionedType[];
 }
+
+/** A type, and the version of it that a payload has. */
+export type VersionedType = Pick<MutationHeader, 'type' | 'version'>;
 
 export interface EditHeader {
   /** The version it is made on; null for one that has only a time. Becomes what an edit of this device before it leaves. */
@@ -116,7 +125,15 @@ export interface MutationBody {
   readonly edit?: EditBody;
   /** The schema of its type refuses what it returned itself, or answers only later: it cannot tell whether this is still whole. */
   readonly isOneWay?: true;
+  /** What it was before it was migrated for the first time. */
+  readonly original?: OriginalForm;
 }
+
+/**
+ * A mutation as it was added. It may have been sent so by then, and the server knows it by that: it travels along with every
+ * form that was made of it.
+ */
+export type OriginalForm = Pick<MutationHeader, 'version' | 'operation' | 'entity'> & { readonly payload: JsonObject };
 
 /** A mutation that will not be tried again unless someone says so. */
 export interface DeadLetter {
@@ -257,6 +274,8 @@ const edit = v.object({
   conflict: v.nullable(v.object({ detectedAtMs: v.number(), fields: v.array(v.array(v.string())) })),
 });
 
+const members = v.array(v.object({ type: v.string(), version: v.number() }));
+
 type Check = (value: unknown) => boolean;
 const isText: Check = (value) => typeof value === 'string';
 const isNumber: Check = (value) => typeof value === 'number';
@@ -299,6 +318,7 @@ const HEADER_CHECKS: Readonly<Record<keyof MutationHeader, Check>> = {
   dedupeKey: orNull(isText),
   dedupeNear: orNull(listOf(isNumber)),
   edit: (value) => value === undefined || v.is(edit, value),
+  members: (value) => value === undefined || v.is(members, value),
 };
 const HEADER_FIELDS = Object.entries(HEADER_CHECKS);
 
@@ -347,7 +367,12 @@ function inOrder(read: MutationHeader): MutationHeader {
     dedupeKey: read.dedupeKey,
     dedupeNear: read.dedupeNear,
   };
-  return read.edit === undefined ? ordered : { ...ordered, edit: read.edit };
+  if (read.edit === undefined && read.members === undefined) return ordered;
+  return {
+    ...ordered,
+    ...(read.edit === undefined ? {} : { edit: read.edit }),
+    ...(read.members === undefined ? {} : { members: read.members }),
+  };
 }
 
 const NONE: readonly never[] = [];
@@ -375,6 +400,7 @@ const body: v.GenericSchema<MutationBody> = v.object({
   source: v.exactOptional(v.custom<MutationSource>(isObject)),
   edit: v.exactOptional(v.custom<EditBody>(isObject)),
   isOneWay: v.exactOptional(v.literal(true)),
+  original: v.exactOptional(v.custom<OriginalForm>(isObject)),
 });
 
 const deadLetter: v.GenericSchema<unknown, DeadLetter> = v.object({
@@ -432,10 +458,10 @@ const quarantined: v.GenericSchema<unknown, QuarantinedRecord> = v.object({
   foundAtMs: v.number(),
 });
 
-/** What came out of storage: the record, or the bytes that no longer read as one. */
+/** What came out of storage: the record, or the bytes that no longer read as one, or not yet: a newer version wrote them. */
 export type Parsed<Record> =
   | { readonly kind: 'record'; readonly record: Record }
-  | { readonly kind: 'unreadable'; readonly text: string };
+  | { readonly kind: 'unreadable' | 'newer'; readonly text: string };
 
 export const parseHeader = (text: string): Parsed<MutationHeader> => parseSealed(header, text);
 export const parseDeadLetter = (text: string): Parsed<DeadLetter> => parseSealed(deadLetter, text);
@@ -446,7 +472,7 @@ export const parseAct = (text: string): Parsed<ActRecord> => parseSealed(actReco
 
 export const parseQuarantined = (text: string): Parsed<QuarantinedRecord> => parseSealed(quarantined, text);
 
-/** A record's text, sealed: its checksum in hexadecimal, a space, its JSON. */
+/** A record's text, sealed: its checksum in hexadecimal, a space, its JSON, which begins with the format. */
 export function sealRecord(
   record:
     | MutationHeader
@@ -457,7 +483,7 @@ export function sealRecord(
     | SignOutRecord
     | QuarantinedRecord,
 ): string {
-  const text = JSON.stringify(record);
+  const text = `{"format":${RECORD_FORMAT},${JSON.stringify(record).slice(1)}`;
   return `${checksum(text).toString(16).padStart(8, '0')} ${text}`;
 }
 
@@ -465,8 +491,8 @@ export function sealRecord(
 type BodyParts = { readonly [Part in keyof Omit<MutationBody, 'payload'>]: MutationBody[Part] | undefined };
 
 /** A body's text. `payloadText` is the payload's canonical JSON, which is not written twice. */
-export function writeBody(payloadText: string, { metadata, source, edit, isOneWay }: BodyParts): string {
-  const more = JSON.stringify({ metadata, source, edit, isOneWay });
+export function writeBody(payloadText: string, { metadata, source, edit, isOneWay, original }: BodyParts): string {
+  const more = JSON.stringify({ metadata, source, edit, isOneWay, original });
   return more === '{}' ? `{"payload":${payloadText}}` : `{"payload":${payloadText},${more.slice(1)}`;
 }
 
@@ -486,7 +512,9 @@ function parseSealed<Record>(schema: v.GenericSchema<unknown, Record>, text: str
   const json = text.slice(9);
   if (text.slice(0, 9) !== `${checksum(json).toString(16).padStart(8, '0')} `) return unreadable;
   try {
-    const result = v.safeParse(schema, JSON.parse(json));
+    const value: unknown = JSON.parse(json);
+    if (isObject(value) && Number(value['format'] ?? 1) > RECORD_FORMAT) return { kind: 'newer', text };
+    const result = v.safeParse(schema, value);
     return result.success ? { kind: 'record', record: result.output } : unreadable;
   } catch {
     return unreadable;

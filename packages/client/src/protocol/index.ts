@@ -18,6 +18,7 @@ export {
   PROTOCOL_VERSION,
   type WireConflict,
   type WireError,
+  type OriginalMutation,
   type WireMutation,
   type WireOutcome,
 } from './wire.ts';

@@ -109,7 +109,20 @@ export interface WireMutation {
    * changed and not created. Left out for all others.
    */
   readonly replaces?: string | undefined;
+  /**
+   * What it was before a newer version of the app migrated it. It may have been sent so: the server knows a mutation by its
+   * first form (whether this payload is the one it has seen), and carries out the later one. Left out for all others.
+   */
+  readonly original?: OriginalMutation | undefined;
+  /**
+   * An earlier version of the app may have sent it, and this one cannot migrate it. Where the server has a verdict on it, that is
+   * the answer; else it is `rejected` (`OUTDATED`), and that is remembered. Left out for all others.
+   */
+  readonly outdated?: true | undefined;
 }
+
+/** The first form of a mutation that was migrated. */
+export type OriginalMutation = Pick<WireMutation, 'version' | 'operation' | 'entity' | 'payload' | 'encoding'>;
 
 export type PatchEncoding = 'mergePatch' | 'jsonPatch';
 

@@ -23,7 +23,7 @@ export class ActLog {
     const byId = new Map<string, ActRecord>();
     for await (const { value } of this.entries()) {
       const parsed = parseAct(value);
-      if (parsed.kind === 'unreadable') continue;
+      if (parsed.kind !== 'record') continue;
       const { record } = parsed;
       const earlier = byId.get(record.id);
       const ids = [...(earlier?.ids ?? []), ...record.ids];

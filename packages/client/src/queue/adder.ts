@@ -1,5 +1,6 @@
 import { deadLetterOf } from '../engine/entry.ts';
 import type { EditBase, MutationOptions } from '../mutation/definition.ts';
+import { fromNewerApp } from '../engine/versions.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationBody, MutationHeader } from '../mutation/record.ts';
 import { ATOMIC_TYPE, type Json } from '../protocol/wire.ts';
@@ -97,6 +98,7 @@ export class Adder {
     const checked = await checkPayload(definitions, status.type, payload, this.resultOf);
     const entry = runner.engine.mutations.get(id);
     if (entry === undefined) return this.replace(id, null, checked);
+    if (runner.engine.mutations.versions.isNewer(entry)) throw new HoldfastError(fromNewerApp(entry.header));
     if (entry.header.lane !== checked.described.lane) throw otherLane(entry.header, checked.described.lane);
     if (entry.phase.kind === 'failed') {
       const [deadLetter = null] = deadLetterOf(entry);

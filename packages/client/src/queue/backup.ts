@@ -118,7 +118,7 @@ export function readBackup(text: string, { userId, workspaceId }: Identity): Bac
   }
   if (typeof file !== 'object' || file?.holdfast !== 'queue') throw damaged('it is no backup of a queue');
   if (typeof file.format !== 'number') throw damaged('it does not say its version');
-  if (file.format > BACKUP_FORMAT) throw tooNew(file.format);
+  if (file.format > BACKUP_FORMAT) throw tooNew(`is of version ${file.format}, beyond ${BACKUP_FORMAT}`);
   const { entries } = file;
   if (!Array.isArray(entries) || !entries.every(isEntry)) throw damaged('its entries are not whole');
   if (file.checksum !== sumOf(entries)) throw damaged('its checksum is another');
@@ -138,7 +138,8 @@ function contentOf(entries: BackupFile['entries']): BackupContent {
   const rest: Entry[] = [];
   const deadIds = new Set<string>();
   const take = <Record>(key: string, parsed: Parsed<Record>, into: WithBody<Record>[]): Record | null => {
-    if (parsed.kind === 'unreadable') {
+    if (parsed.kind === 'newer') throw tooNew('holds records of a later format');
+    if (parsed.kind !== 'record') {
       rest.push({ key: `${QUARANTINE}${key}`, value: parsed.text });
       return null;
     }
@@ -184,10 +185,10 @@ function foreign(userId: unknown, workspaceId: unknown): HoldfastError {
   });
 }
 
-function tooNew(format: number): HoldfastError {
+function tooNew(reason: string): HoldfastError {
   return new HoldfastError({
     code: 'STORAGE_TOO_NEW',
-    message: `Nothing was imported: the file is of version ${format}; this version of the app reads up to ${BACKUP_FORMAT}.`,
+    message: `Nothing was imported: a newer version of the app has made the file, which ${reason}.`,
     hint: 'Update the app, and import it again.',
   });
 }

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { describe, expect, test, vi } from 'vitest';
 import { defineMutation, RETRY_DEFAULTS } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { RECORD_FORMAT } from '../mutation/record.ts';
 import { LIMITS } from '../protocol/wire.ts';
 import { DebugLog, LOG_ENTRY_COUNT, type LogEntry } from '../telemetry/debug-log.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
@@ -27,7 +28,7 @@ describe('the log', () => {
 
     const { versions, options, state, network, entries, droppedCount } = app.queue.exportLog();
 
-    expect(versions).toMatchObject({ protocol: 1, recordFormat: 1 });
+    expect(versions).toMatchObject({ protocol: 1, recordFormat: RECORD_FORMAT });
     expect(options).toMatchObject({ hasAuth: true, queueCapCount: 1_000 });
     expect(options.types).toContainEqual({ type: 'note.save', version: 1 });
     expect(state).toMatchObject({ isLeader: true, pendingCount: 0, errorCode: null });

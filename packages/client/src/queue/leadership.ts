@@ -51,6 +51,7 @@ export class Leadership {
   private readonly ports: LeadershipPorts;
   private stopLeading: () => void = () => {};
   private isInLine = false;
+  private isResigned = false;
   /** Grows with each gain and loss, so that a take-over that was overtaken does not end as a lead. */
   private term = 0;
   private takingSinceMs: number | null = null;
@@ -105,6 +106,21 @@ export class Leadership {
     this.joinLater();
   }
 
+  /** Another tab may do better: it leads if it wants to, else this one does again. */
+  giveWay(): void {
+    this.fenced();
+  }
+
+  /** This tab must not lead any more. False when it knew. */
+  resign(): boolean {
+    if (this.isResigned) return false;
+    this.isResigned = true;
+    this.stopLeading();
+    this.isInLine = false;
+    this.lose();
+    return true;
+  }
+
   /** To be called whenever there may be work, or none any more. */
   watch(): void {
     const { hasWork, isLeader } = this.ports;
@@ -139,6 +155,7 @@ export class Leadership {
   }
 
   private join(isForced: boolean): void {
+    if (this.isResigned) return;
     // Asked for twice, only one of the two could be given back.
     this.stopLeading();
     this.isInLine = true;
@@ -164,7 +181,7 @@ export class Leadership {
   }
 
   private take(): void {
-    if (this.ports.isLeader() || this.takingSinceMs !== null) return;
+    if (this.isResigned || this.ports.isLeader() || this.takingSinceMs !== null) return;
     this.takingSinceMs = this.ports.clock.nowMs();
     this.term += 1;
     this.watch();

@@ -5,7 +5,7 @@ import type { MutationBody } from '../mutation/record.ts';
 import { type JsonObject, LIMITS, type MutationSource } from '../protocol/wire.ts';
 
 /** Where a mutation comes from, as its body keeps it; checked, and without what was left open. */
-export type MutationOrigin = Omit<MutationBody, 'payload'>;
+export type MutationOrigin = Omit<MutationBody, 'payload' | 'original'>;
 
 const SOURCE_FIELDS = [
   'screen',

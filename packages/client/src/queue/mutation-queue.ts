@@ -797,7 +797,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         failed: (error) => this.fail(error),
       },
     );
-    this.parts = { runner, store, reader: new QueueReader({ runner, store, verdicts: this.verdicts, identity }) };
+    const { verdicts, definitions } = this;
+    this.parts = { runner, store, reader: new QueueReader({ runner, store, verdicts, identity, definitions }) };
     try {
       await runner.open();
     } catch (error) {

@@ -126,6 +126,7 @@ const OWN_VERDICTS: ReadonlySet<string> = new Set<ErrorCode>([
   'EVICTED',
   'SLOT_UNFILLED',
   'SUSPECT',
+  'OUTDATED',
 ]);
 
 /** What a mutation waits for, told to the person whose work it is. */
@@ -140,10 +141,10 @@ export const WAITING_SENTENCES: Readonly<Record<WaitingFor, string>> = {
   paused: 'Sending is paused; resume it to go on.',
   auth: 'It waits for a valid sign-in; sign in again to go on.',
   policy: 'It waits for Wi-Fi or for its time, as this app asks; it is sent within a day in any case.',
-  upgrade: 'The server needs a newer version of this app; update it to go on.',
+  upgrade: 'It needs a newer version of this app; update it to go on.',
   locked: 'It is saved on this device, encrypted, and the key is not available; it is sent when the key is back.',
   conflict: 'Someone else has changed the same; it is sent when someone has chosen what is to stand.',
-  storage: 'It cannot be sent any more; that is being stored on this device.',
+  storage: 'What was found out about it is being stored on this device.',
   nothing: 'It is sent next.',
 };
 

@@ -280,10 +280,21 @@ function byType(
     const policy = onDeadLetterOf(definition);
     if (!DEAD_LETTER_POLICIES.includes(policy))
       throw invalid(`${definition.type}.onDeadLetter`, "'continue', 'hold' or 'ask'", policy);
+    checkVersions(definition);
     map.set(definition.type, definition);
   }
   map.set(ATOMIC_TYPE, atomicDefinition(map));
   return map;
+}
+
+function checkVersions({ type, version = 1, migrate = {} }: AnyMutationDefinition): void {
+  if (!(Number.isSafeInteger(version) && version >= 1))
+    throw invalid(`${type}.version`, 'a whole number from 1', version);
+  for (const [from, step] of Object.entries(migrate)) {
+    const isEarlier = Number.isSafeInteger(Number(from)) && Number(from) >= 1 && Number(from) < version;
+    if (!isEarlier) throw invalid(`${type}.migrate`, `steps from versions before ${version}, such as 1`, from);
+    if (typeof step !== 'function') throw invalid(`${type}.migrate[${from}]`, 'a function', step);
+  }
 }
 
 function expectText(option: string, value: unknown): void {

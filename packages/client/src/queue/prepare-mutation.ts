@@ -13,6 +13,7 @@ import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
 import { fingerprint } from '../mutation/fingerprint.ts';
 import { type MutationHeader, type RecordPriority, writeBody } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
+import { versionsOfMembers } from '../mutation/versions.ts';
 import { ATOMIC_TYPE, type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import { isOneWay } from './check-stored.ts';
 import { checkPlaceholders, fillSlots, type ResultOf } from './fill-slots.ts';
@@ -55,12 +56,21 @@ export async function checkPayload(
       [...definitions.keys()].filter((each) => each !== ATOMIC_TYPE),
     );
   const { payload: given, slots } = await fillSlots(input, resultOf);
+  return { ...(await checkGiven(definition, given, slots)), slots };
+}
+
+/** The same for a payload whose slots are what the app gave, or what stands in their places in storage. */
+export async function checkGiven(
+  definition: AnyMutationDefinition,
+  given: unknown,
+  slots: readonly OpenSlot[] = [],
+): Promise<Omit<CheckedPayload, 'slots'>> {
   const payload = await validate(definition, given);
-  checkPlaceholders(type, payload, slots);
-  const { text, bytes } = payloadText(type, payload);
+  checkPlaceholders(definition.type, payload, slots);
+  const { text, bytes } = payloadText(definition.type, payload);
   const dedupe = dedupeOf(definition, payload, text);
   const described = describe(definition, payload);
-  return { text, bytes, described, dedupe, slots, isOneWay: isOneWay(definition, payload) };
+  return { text, bytes, described, dedupe, isOneWay: isOneWay(definition, payload) };
 }
 
 /** What a stored mutation becomes with another payload, all else being as it was. */
@@ -70,6 +80,7 @@ export function withPayload(
   { metadata, source, edit }: MutationOrigin,
 ): Omit<Amendment, 'stored'> {
   const { version, operation, entity } = described;
+  // Never sent, nobody knows it by a first form that it may have had.
   const body = writeBody(text, { metadata, source, edit, ...(isOneWay ? { isOneWay } : {}) });
   const header = {
     ...stored,
@@ -150,7 +161,8 @@ export function describeAtomic(described: readonly DescribedMutation[]): Describ
       payload: own,
     })),
   };
-  return { type: ATOMIC_TYPE, version: 1, operation: 'custom', entity: null, lane, alsoLanes, payload };
+  const members = versionsOfMembers(described);
+  return { type: ATOMIC_TYPE, version: 1, operation: 'custom', entity: null, lane, alsoLanes, payload, members };
 }
 
 const PRIORITIES = ['high', 'normal', 'low'] as const;
@@ -160,7 +172,7 @@ function recordOf(
   input: MutationOptions & { readonly priority: Priority },
   { id, wallMs, edit }: { readonly id: string; readonly wallMs: number; readonly edit: EditParts | null },
 ): PreparedMutation {
-  const { type, version, operation, entity, lane, alsoLanes } = described;
+  const { type, version, operation, entity, lane, alsoLanes, members } = described;
   const retries = retryOptionsOf(input);
   const origin: MutationOrigin = {
     ...originOf(input),
@@ -197,6 +209,7 @@ function recordOf(
       replaces: null,
       ...dedupe,
       ...(edit === null ? {} : { edit: edit.header }),
+      ...(members === undefined ? {} : { members }),
     },
   };
 }

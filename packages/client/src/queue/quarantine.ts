@@ -19,6 +19,8 @@ export interface Unreadable {
   readonly key: string;
   readonly seq: number;
   readonly text: string;
+  /** A newer version of the app has written it, in a format that this one does not know: it is left where it is. */
+  readonly isNewer: boolean;
 }
 
 /** A mutation that is whole again: what stands in quarantine, and what it is to be stored as. */

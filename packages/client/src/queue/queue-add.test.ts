@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { defineMutation } from '../mutation/definition.ts';
 import { isHoldfastError } from '../mutation/holdfast-error.ts';
+import { RECORD_FORMAT } from '../mutation/record.ts';
 import { LIMITS } from '../protocol/wire.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
 
@@ -289,7 +290,7 @@ describe('logins', () => {
   test('R5 · a store of a newer version is refused with a hint, and left as it is', async () => {
     const device = new TestDevice();
     const storage = await device.storage.peek();
-    const newer = { 'meta/client': 'c', 'meta/format': '2', 'p/00000000001': 'of another shape' };
+    const newer = { 'meta/client': 'c', 'meta/format': String(RECORD_FORMAT + 1), 'p/00000000001': 'of another shape' };
     await storage.commit({
       expect: [],
       changes: Object.entries(newer).map(([key, value]) => ({ kind: 'put', key, value })),

@@ -1,8 +1,10 @@
 import type { WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
 import { checksum } from '../mutation/checksum.ts';
+import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { Act, AttemptRecord } from '../mutation/record.ts';
+import { payloadToShow } from '../mutation/versions.ts';
 import type { EntityRef, JsonObject, Operation, WireError } from '../protocol/wire.ts';
 import {
   type Explanation,
@@ -162,17 +164,20 @@ export class QueueReader {
   private readonly store: QueueStore;
   private readonly verdicts: VerdictBook;
   private readonly identity: Identity;
+  private readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
 
   constructor(parts: {
     readonly runner: Runner;
     readonly store: QueueStore;
     readonly verdicts: VerdictBook;
     readonly identity: Identity;
+    readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   }) {
     this.runner = parts.runner;
     this.store = parts.store;
     this.verdicts = parts.verdicts;
     this.identity = parts.identity;
+    this.definitions = parts.definitions;
   }
 
   async status(id: string): Promise<MutationStatus | undefined> {
@@ -305,7 +310,7 @@ export class QueueReader {
     const { unreadable, recovered } = runner.watch;
     const corrupted = [...unreadable.values()];
     for await (const { record } of store.quarantine.all())
-      corrupted.push({ key: record.key, seq: seqOfKey(record.key), text: record.text });
+      corrupted.push({ key: record.key, seq: seqOfKey(record.key), text: record.text, isNewer: false });
     const completed = await store.completedCount();
     const oldest = mutations.oldestPending;
     return {
@@ -365,8 +370,10 @@ export class QueueReader {
       .filter((entry) => entry.phase.kind !== 'failed' || mutations.isBeingGivenUp(entry))
       .map(({ header }) => header);
     const bodies = await this.store.bodies(headers);
-    return headers.flatMap(({ id, type, seq, revision }) => {
-      const payload = bodies.get(seq)?.payload;
+    return headers.flatMap((header) => {
+      const { id, type, seq, revision } = header;
+      const stored = bodies.get(seq)?.payload;
+      const payload = stored === undefined ? undefined : payloadToShow(this.definitions, header, stored);
       return payload === undefined ? [] : [{ id, seq, type, payload, revision }];
     });
   }

@@ -110,6 +110,8 @@ export interface Claim {
   readonly isLeader: boolean;
   readonly isPaused: boolean;
   readonly isSignedOut: boolean;
+  /** A newer version of the app has opened the store. */
+  readonly isOutdated: boolean;
   readonly bodies: ReadonlyMap<number, Parsed<MutationBody>>;
 }
 
@@ -181,6 +183,7 @@ export class QueueStore {
       const [format = null, clientId = null, seq = null] = await storage.read([META.format, META.client, META.seq]);
       // Also what is no number: another layer of the store, which this version does not have.
       if (format !== null && !(Number(format) <= RECORD_FORMAT)) throw tooNew(format);
+      if (format !== null && Number(format) < RECORD_FORMAT) await raiseFormat(storage, format);
       const hasGap = storage.durability === 'relaxed' && !isNew;
       const gapCount = hasGap ? min + Math.floor(random() * (max - min)) : 0;
       if (clientId !== null) return new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount });
@@ -402,16 +405,18 @@ export class QueueStore {
   /** Bodies for a batch, and whether it may be sent at all. */
   async claim(headers: readonly MutationHeader[]): Promise<Claim> {
     const keys = headers.map(({ seq }) => seqKey(BODY, seq));
-    const [epoch, paused, signedOut, ...texts] = await this.storage.read([
+    const [epoch, paused, signedOut, format, ...texts] = await this.storage.read([
       META.epoch,
       META.paused,
       META.signedOut,
+      META.format,
       ...keys,
     ]);
     return {
       isLeader: epoch === this.ownEpoch,
       isPaused: paused !== null,
       isSignedOut: signedOut !== null,
+      isOutdated: Number(format) > RECORD_FORMAT,
       bodies: new Map(headers.map((header, index) => [header.seq, parseBody(texts[index] ?? '', header.bodyChecksum)])),
     };
   }
@@ -832,7 +837,7 @@ export class QueueStore {
       for (const { key, value } of entries) {
         const parsed = parse(value);
         if (parsed.kind === 'record') records.push(parsed.record);
-        else unreadable.push({ key, seq: seqOfKey(key), text: value });
+        else unreadable.push({ key, seq: seqOfKey(key), text: value, isNewer: parsed.kind === 'newer' });
       }
       const hasMore = entries.length === count;
       // A whole page of unreadable ones must not look like the end.
@@ -958,6 +963,22 @@ function revisionOf(text: string | null): number {
   const parsed = parseHeader(text);
   return parsed.kind === 'record' ? parsed.record.revision : -1;
 }
+
+/** From now on records stand in it that an earlier version would read wrongly. Another tab may do the same just now. */
+async function raiseFormat(storage: Storage, format: string): Promise<void> {
+  await storage.commit({
+    expect: [{ key: META.format, value: format }],
+    changes: [{ kind: 'put', key: META.format, value: String(RECORD_FORMAT) }],
+  });
+}
+
+/** A newer version of the app has opened the store while this one runs. */
+export const OPENED_BY_NEWER: WireError = {
+  category: 'OUTDATED',
+  code: 'UPGRADE_REQUIRED',
+  message: 'A newer version of this app has opened the store of this device, in another tab or process.',
+  hint: 'Reload the app here. What is added meanwhile is stored, and the newer one sends it.',
+};
 
 function tooNew(format: string): HoldfastError {
   return new HoldfastError({

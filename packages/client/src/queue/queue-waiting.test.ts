@@ -130,7 +130,7 @@ const CASES: { readonly [Value in WaitingFor]: Case } = {
     },
   },
   storage: {
-    sentence: 'It cannot be sent any more; that is being stored on this device.',
+    sentence: 'What was found out about it is being stored on this device.',
     whatToDo: 'Nothing: wait. If the device has no room, free some.',
     explains: { canCancel: false, lastError: expect.objectContaining({ code: 'EXPIRED' }) as never },
     arrange: async (device, queue) => {
@@ -142,7 +142,7 @@ const CASES: { readonly [Value in WaitingFor]: Case } = {
     },
   },
   upgrade: {
-    sentence: 'The server needs a newer version of this app; update it to go on.',
+    sentence: 'It needs a newer version of this app; update it to go on.',
     whatToDo: 'Install the newer version of the app.',
     explains: { canCancel: false, attemptCount: 0, nextAttemptAtMs: null },
     arrange: judged('upgradeRequired'),

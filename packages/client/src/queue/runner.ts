@@ -1,14 +1,17 @@
 import { Engine } from '../engine/engine.ts';
 import type { EngineEffect, EngineInput, Moment, Settlement, WaitingFor } from '../engine/engine-io.ts';
+import type { Entry } from '../engine/entry.ts';
+import { fromNewerApp } from '../engine/versions.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { DeliveryPolicy } from '../mutation/delivery-policy.ts';
-import { type HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Act, MutationHeader } from '../mutation/record.ts';
+import { knownVersionsOf, type Standing, standingOf } from '../mutation/versions.ts';
 import type { NetworkMonitor, NetworkStatus } from '../network/network-monitor.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
-import type { Json } from '../protocol/wire.ts';
+import type { Json, WireError } from '../protocol/wire.ts';
 import type { DebugLog } from '../telemetry/debug-log.ts';
 import { Alarms } from './alarms.ts';
 import { Amender } from './amender.ts';
@@ -22,6 +25,7 @@ import { onDeadLetterOf, PAUSE_GRACE_MS, retryRulesOf } from './options.ts';
 import type { Ending, PlaceRule, QueueStore } from './queue-store.ts';
 import { Recovery } from './recovery.ts';
 import { Sender } from './sender.ts';
+import { Migrator } from './migrator.ts';
 import { SettlementWriter } from './settlement-writer.ts';
 import { SlotFiller } from './slot-filler.ts';
 import { StoreWatch } from './store-watch.ts';
@@ -82,6 +86,8 @@ export class Runner {
   private readonly writer: SettlementWriter;
   private readonly askLeader: AskLeader;
   private readonly slotFiller: SlotFiller;
+  private readonly migrator: Migrator;
+  private readonly reportedNewer = new Set<string>();
   private cancelWake: () => void = () => {};
   private readonly leadership: Leadership;
   private readonly lock: LockWatch;
@@ -93,7 +99,10 @@ export class Runner {
   constructor(ports: RunnerPorts, events: RunnerEvents) {
     this.ports = ports;
     this.events = events;
+    const versions = new Map([...ports.definitions].map(([type, each]) => [type, knownVersionsOf(each)]));
+    const standing = (header: MutationHeader): Standing => standingOf(header, (type) => versions.get(type) ?? null);
     this.engine = new Engine({
+      standingOf: standing,
       retryRules: (type) => retryRulesOf(ports.definitions.get(type)),
       onDeadLetter: (type) => onDeadLetterOf(ports.definitions.get(type)),
       policyOf: ports.policyOf,
@@ -166,12 +175,16 @@ export class Runner {
       askLeader: () => this.askLeader,
       post: (message) => this.post(message),
     });
-    this.slotFiller = new SlotFiller({
+    const rewriting = {
       ...shared,
       amender: this.amender,
+      giveUpUnreadable: (seqs: readonly number[]) => this.sender.giveUpUnreadable(seqs),
+    };
+    this.slotFiller = new SlotFiller({
+      ...rewriting,
       isOpen: (id) => this.engine.mutations.get(id) !== undefined,
-      giveUpUnreadable: (seqs) => this.sender.giveUpUnreadable(seqs),
     });
+    this.migrator = new Migrator({ ...rewriting, standingOf: standing });
     this.leadership = new Leadership({
       ...shared,
       hasWork: () => this.engine.mutations.counts.pending > 0 && (!this.engine.gates.isStopped || this.isDiscarding),
@@ -221,6 +234,29 @@ export class Runner {
     if (this.isClosed) return;
     logInput(this.ports.log, input);
     for (const effect of this.engine.handle(input, this.moment())) this.perform(effect);
+    if (input.kind === 'found' || input.kind === 'amended') this.noticeNewer(input.headers);
+    if (input.kind === 'upgradeRequired') this.resign(input.error);
+  }
+
+  /** A newer version of the app has opened the store: only that one knows what stands there. */
+  private resign(error: WireError): void {
+    if (this.leadership.resign()) this.report(new HoldfastError(error));
+  }
+
+  /** What a newer version of the app has stored is left to it, and reported, each of its kind once. */
+  private noticeNewer(headers: readonly MutationHeader[]): void {
+    const { isLeader, mutations } = this.engine;
+    const isNewer = (entry: Entry | undefined): boolean => entry !== undefined && mutations.versions.isNewer(entry);
+    const newer = headers.filter(({ seq }) => isNewer(mutations.at(seq)));
+    if (newer.length === 0) return;
+    for (const header of newer) {
+      const kind = `${header.version} ${header.type}`;
+      if (this.reportedNewer.has(kind)) continue;
+      this.reportedNewer.add(kind);
+      this.report(new HoldfastError(fromNewerApp(header)));
+    }
+    // Stored just now: a tab of that version is there, and can deliver it.
+    if (isLeader) this.leadership.giveWay();
   }
 
   private noteConditions({ type, appState }: NetworkStatus): void {
@@ -515,6 +551,8 @@ export class Runner {
       case 'hello':
         this.lastTold = '';
         this.tellOthers();
+        // It may be of the version that can deliver what this one cannot.
+        if (this.engine.isLeader && this.engine.mutations.versions.hasNewer) this.leadership.giveWay();
         return;
     }
   }
@@ -526,6 +564,9 @@ export class Runner {
         return;
       case 'fillSlots':
         this.slotFiller.fill(effect);
+        return;
+      case 'migrate':
+        this.migrator.migrate(effect);
         return;
       case 'abort':
         this.sender.callOff(effect.batchId);

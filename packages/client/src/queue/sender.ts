@@ -4,7 +4,7 @@ import type { TransportAnswer } from '../engine/transport-answer.ts';
 import { smallestPayload } from '../delivery/conflicts/wire-payload.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { EditBody, EditHeader, MutationBody, MutationHeader } from '../mutation/record.ts';
+import type { EditBody, EditHeader, MutationBody, MutationHeader, OriginalForm } from '../mutation/record.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../ports/transport.ts';
@@ -17,7 +17,7 @@ import {
 } from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
 import { refusalOfStored } from './check-stored.ts';
-import type { Claim, QueueStore } from './queue-store.ts';
+import { type Claim, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
 import { UNREADABLE } from './store-watch.ts';
 
 type Send = Extract<EngineEffect, { kind: 'send' }>;
@@ -99,6 +99,7 @@ export class Sender {
       }
       if (claim.isPaused) this.ports.dispatch({ kind: 'paused' });
       if (claim.isSignedOut) this.ports.dispatch({ kind: 'signedOut' });
+      if (claim.isOutdated) this.ports.dispatch({ kind: 'upgradeRequired', error: OPENED_BY_NEWER });
       // Paused or signed out meanwhile in another tab, which has said so.
       if (this.ports.engine.gates.isStopped) return CALLED_OFF;
       const mutations: WireMutation[] = [];
@@ -268,9 +269,9 @@ function noTokenFetched(cause: unknown): HoldfastError {
   });
 }
 
-function toWire({ header, after, awaitsCreation }: BatchItem, body: MutationBody): WireMutation {
+function toWire({ header, after, awaitsCreation, isOutdated }: BatchItem, body: MutationBody): WireMutation {
   const { id, seq, generation, type, version, operation, entity, createdAtMs, edit, replaces } = header;
-  const { payload, edit: editBody, isOneWay: _, ...more } = body;
+  const { payload, edit: editBody, original, isOneWay: _, ...more } = body;
   return {
     id,
     seq,
@@ -285,7 +286,20 @@ function toWire({ header, after, awaitsCreation }: BatchItem, body: MutationBody
     ...(replaces === null || operation !== 'create' ? {} : { replaces }),
     ...more,
     ...(edit === undefined ? { payload } : editOnWire(edit, operation, payload, editBody)),
+    ...(original === undefined ? {} : { original: originalOnWire(original, edit, editBody) }),
+    ...(isOutdated === undefined ? {} : { outdated: true }),
   };
+}
+
+/** As it was sent before it was migrated. */
+function originalOnWire(
+  { version, operation, entity, payload }: OriginalForm,
+  edit: EditHeader | undefined,
+  body: EditBody | undefined,
+): NonNullable<WireMutation['original']> {
+  if (edit === undefined) return { version, operation, entity, payload };
+  const { payload: sent, encoding } = editOnWire(edit, operation, payload, body);
+  return { version, operation, entity, payload: sent, ...(encoding === undefined ? {} : { encoding }) };
 }
 
 function editOnWire(

@@ -1,36 +1,23 @@
-import type { EngineEffect, EngineInput } from '../engine/engine-io.ts';
+import type { EngineEffect } from '../engine/engine-io.ts';
 import { checksum } from '../mutation/checksum.ts';
-import type { AtomicPayload } from '../mutation/atomic.ts';
 import type { AnyMutationDefinition, DescribedMutation } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import { type MutationBody, type MutationHeader, writeBody } from '../mutation/record.ts';
+import { membersOf } from '../mutation/versions.ts';
 import { kindOf, type SlotValue, valueAt, withValues } from '../mutation/slots.ts';
 import { ATOMIC_TYPE, type Json, type JsonObject } from '../protocol/wire.ts';
-import type { Alarms } from './alarms.ts';
-import type { Amender } from './amender.ts';
 import { slotUnfilled } from './fill-slots.ts';
 import { describe, describeAtomic, payloadText } from './prepare-mutation.ts';
-import type { Amendment, QueueStore, StoredHeader } from './queue-store.ts';
+import type { Amendment, StoredHeader } from './queue-store.ts';
+import { Rewriting, type RewritingPorts } from './rewriting.ts';
 
-export interface SlotFillerPorts {
-  readonly store: QueueStore;
-  readonly amender: Amender;
-  readonly alarms: Alarms;
+export interface SlotFillerPorts extends RewritingPorts {
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   /** Whether the mutation of this id is not confirmed yet. */
   readonly isOpen: (id: string) => boolean;
-  readonly dispatch: (input: EngineInput) => void;
-  /** Makes dead letters of those that stand in the store and do not read. */
-  readonly giveUpUnreadable: (seqs: readonly number[]) => Promise<void>;
-  /** Another tab delivers now. */
-  readonly standDown: () => void;
-  readonly report: (error: unknown) => void;
 }
 
 type FillSlots = Extract<EngineEffect, { kind: 'fillSlots' }>;
-
-/** Filling that failed is tried again after this, in milliseconds. */
-const FILL_AGAIN_MS = 1_000;
 
 /**
  * Rewrites mutations durably once what they waited for is known. It reads from the store alone, so whoever delivers then
@@ -38,47 +25,21 @@ const FILL_AGAIN_MS = 1_000;
  */
 export class SlotFiller {
   private readonly ports: SlotFillerPorts;
+  private readonly rewriting: Rewriting;
 
   constructor(ports: SlotFillerPorts) {
     this.ports = ports;
+    this.rewriting = new Rewriting({
+      ...ports,
+      // Done by another tab that delivered before this one.
+      isDone: ({ slots }) => slots.length === 0,
+      amendmentsOf: async (open, bodies) => this.amendmentsOf(open, bodies, await this.resultsOf(open)),
+    });
   }
 
   /** Ends with an input about each of them, or lets them go to be tried again. */
-  fill({ amendId, headers }: FillSlots): void {
-    this.rewrite(headers).then(
-      (isDone) => {
-        if (isDone) this.ports.dispatch({ kind: 'letGo', amendId });
-        else this.again(amendId);
-      },
-      (error: unknown) => {
-        this.ports.report(error);
-        this.again(amendId);
-      },
-    );
-  }
-
-  private again(amendId: string): void {
-    this.ports.alarms.after(FILL_AGAIN_MS, () => this.ports.dispatch({ kind: 'letGo', amendId }));
-  }
-
-  /** False when it must be looked at once more. */
-  private async rewrite(known: readonly MutationHeader[]): Promise<boolean> {
-    const { store, amender } = this.ports;
-    const { epoch } = store;
-    const found = await store.pendingAt(known.map(({ seq }) => seq));
-    const stored = found.filter((each) => each !== null);
-    // Done by another tab that delivered before this one.
-    const amended = stored.map(({ header }) => header).filter(({ slots }) => slots.length === 0);
-    const open = stored.filter(({ header }) => header.slots.length > 0);
-    const bodies = await store.bodies(open.map(({ header }) => header));
-    const amendments = this.amendmentsOf(open, bodies, await this.resultsOf(open));
-    const written = amendments.length === 0 ? [] : await store.amend(amendments, epoch);
-    if (written === null && !(await store.claim([])).isLeader) this.ports.standDown();
-    if (written !== null && amended.length + written.length > 0) amender.tell([...amended, ...written]);
-    const readable = new Set([...amended.map(({ seq }) => seq), ...bodies.keys()]);
-    const unreadable = known.map(({ seq }) => seq).filter((seq) => !readable.has(seq));
-    if (unreadable.length > 0) await this.ports.giveUpUnreadable(unreadable);
-    return unreadable.length === 0 && written?.length === open.length;
+  fill(effect: FillSlots): void {
+    this.rewriting.begin(effect);
   }
 
   private amendmentsOf(
@@ -157,11 +118,6 @@ export class SlotFiller {
     if (known.length < members.length || only === undefined) return { ...renamed(header, values), payload };
     return header.type === ATOMIC_TYPE ? describeAtomic(known) : only;
   }
-}
-
-function membersOf(payload: JsonObject): AtomicPayload['members'] {
-  // Written by `addAtomic`, and nothing else is stored under its type.
-  return (payload as unknown as AtomicPayload).members;
 }
 
 function renamed(

@@ -6,7 +6,7 @@ import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Ending, Found, QueueStore } from './queue-store.ts';
+import { type Ending, type Found, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
 import type { Unreadable } from './quarantine.ts';
 import { FAILED, PENDING } from './record-keys.ts';
 
@@ -489,15 +489,15 @@ export class StoreWatch {
       const found: Found<MutationHeader> = await this.ports.store.pendingAfter(from, Math.min(count, pageCount));
       const lostParentIds = await this.lostParentsOf(found.records);
       if (look.isOver || this.ports.isClosed()) return 'overtaken';
+      const seqs = new Set(found.records.map(({ seq }) => seq));
       const unreadable = new Set<number>();
-      this.reportUnreadable(found.unreadable, unreadable);
+      this.reportUnreadable(found.unreadable, { seqs, unreadable });
       const foundSeq: number = found.records.at(-1)?.seq ?? from;
       const headers = found.records.filter(({ id, seq }) => seq > (this.gone.get(id)?.pendingSeq ?? 0));
       if (headers.length > 0) this.ports.dispatch({ kind: 'found', headers, deadLetters: [], lostParentIds });
       this.seenSeq = Math.max(this.seenSeq, foundSeq);
       const { hasMore } = found;
       const upToSeq = hasMore ? foundSeq : Number.POSITIVE_INFINITY;
-      const seqs = new Set(found.records.map(({ seq }) => seq));
       await compare({ seqs, unreadable, upToSeq, hasMore, retriedSeq });
       from = hasMore ? foundSeq : null;
     }
@@ -520,7 +520,7 @@ export class StoreWatch {
     const unreadable = new Set<number>();
     for (let from: number | null = 0; from !== null; ) {
       const found: Found<DeadLetter> = await this.ports.store.deadLettersAfter(from);
-      this.reportUnreadable(found.unreadable, unreadable);
+      this.reportUnreadable(found.unreadable, { seqs, unreadable });
       for (const { header } of found.records) seqs.add(header.seq);
       // Believed to be pending, or stored by this tab and not seen since: it has missed the verdict.
       const deadLetters = found.records.filter(({ header }) => header.seq > (this.gone.get(header.id)?.deadSeq ?? 0));
@@ -547,11 +547,20 @@ export class StoreWatch {
     });
   }
 
-  private reportUnreadable(found: readonly Unreadable[], seqs: Set<number>): void {
+  /** What a newer version has written is there, as it was; nobody here can say in which lane it stands. */
+  private reportUnreadable(
+    found: readonly Unreadable[],
+    { seqs, unreadable }: { readonly seqs: Set<number>; readonly unreadable: Set<number> },
+  ): void {
     for (const each of found) {
-      const { seq, text } = each;
+      const { seq, text, isNewer } = each;
+      if (isNewer) {
+        seqs.add(seq);
+        this.ports.dispatch({ kind: 'upgradeRequired', error: OPENED_BY_NEWER });
+        continue;
+      }
+      unreadable.add(seq);
       const isNews = this.unreadable.get(seq)?.text !== text;
-      seqs.add(seq);
       this.unreadable.set(seq, each);
       if (!isNews) continue;
       this.ports.report(

@@ -138,7 +138,11 @@ export class Ledger {
 
   private carryOut(client: Client, clientId: string, mutation: WireMutation, settled: Set<number>): WireOutcome {
     const { seq, id, generation } = mutation;
-    const performed = this.perform(mutation, { sub: client.actor, workspaceId: client.workspaceId, clientId });
+    const caller = { sub: client.actor, workspaceId: client.workspaceId, clientId };
+    const performed: Performed =
+      mutation.outdated === true
+        ? { kind: 'failed', error: OUTDATED, isPermanent: true }
+        : this.perform(mutation, caller);
     const row = { clientId, seq, mutationId: id, generation, rebases: mutation.rebases ?? 0, hash: hashOf(mutation) };
     if (performed.kind === 'conflict') {
       const { current, rowVersion } = performed;
@@ -198,6 +202,13 @@ const ROW_CHANGED: WireError = {
   hint: 'Decide which of the two versions is to stand, or merge them.',
 };
 
+const OUTDATED: WireError = {
+  category: 'OUTDATED',
+  code: 'OUTDATED',
+  message: 'An earlier version of the app has stored it, and this one cannot migrate it.',
+  hint: 'Let a version of the app that can retry it, or edit it, or discard it.',
+};
+
 const SEQ_REUSED: WireError = {
   category: 'CONFLICT',
   code: 'SEQ_REUSED',
@@ -212,7 +223,9 @@ const ID_REUSED: WireError = {
   hint: 'Make the change again: it gets an id of its own.',
 };
 
-function hashOf({ type, operation, entity, payload, encoding }: WireMutation): string {
+/** A mutation is known by its first form. */
+function hashOf({ type, original, ...current }: WireMutation): string {
+  const { operation, entity, payload, encoding } = original ?? current;
   const more = encoding === undefined ? [] : [encoding];
   return canonical([type, operation, entity?.table ?? null, entity?.id ?? null, payload, ...more]);
 }

@@ -65,9 +65,16 @@ export class TestDevice {
     mutations: Definitions,
     options: { readonly storage?: OpenStorage; readonly tabs?: OpenTabs } = {},
   ): Promise<MutationQueue<Definitions>> {
-    const queue = createQueue({ ...this.ports, mutations, ...options });
+    const queue = this.createWith(mutations, options);
     await this.clock.settle();
     return queue;
+  }
+
+  createWith<const Definitions extends readonly AnyMutationDefinition[]>(
+    mutations: Definitions,
+    options: { readonly storage?: OpenStorage; readonly tabs?: OpenTabs } = {},
+  ): MutationQueue<Definitions> {
+    return createQueue({ ...this.ports, mutations, ...options });
   }
 
   /** All that a queue on this device needs but its mutations. */

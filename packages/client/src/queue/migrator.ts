@@ -1,0 +1,117 @@
+import type { EngineEffect } from '../engine/engine-io.ts';
+import { outdated } from '../engine/versions.ts';
+import { checksum } from '../mutation/checksum.ts';
+import type { AnyMutationDefinition } from '../mutation/definition.ts';
+import { lanesOf, type MutationBody, type MutationHeader, type VersionedType, writeBody } from '../mutation/record.ts';
+import { membersOf, migratePayload, type Standing, versionsOfMembers } from '../mutation/versions.ts';
+import { ATOMIC_TYPE, type WireError } from '../protocol/wire.ts';
+import { type CheckedPayload, checkGiven, describeAtomic, payloadText } from './prepare-mutation.ts';
+import type { Amendment, StoredHeader } from './queue-store.ts';
+import { Rewriting, type RewritingPorts } from './rewriting.ts';
+
+export interface MigratorPorts extends RewritingPorts {
+  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
+  readonly standingOf: (header: MutationHeader) => Standing;
+}
+
+type Migrate = Extract<EngineEffect, { kind: 'migrate' }>;
+
+/**
+ * Rewrites what an earlier version of the app has stored as this one would have stored it, some in one commit. Its number, id
+ * and place in order stay, and its first form is kept beside: it may have been sent so.
+ */
+export class Migrator {
+  private readonly ports: MigratorPorts;
+  private readonly rewriting: Rewriting;
+
+  constructor(ports: MigratorPorts) {
+    this.ports = ports;
+    this.rewriting = new Rewriting({
+      ...ports,
+      isDone: (header) => ports.standingOf(header) !== 'older',
+      amendmentsOf: (open, bodies) => this.amendmentsOf(open, bodies),
+    });
+  }
+
+  migrate(effect: Migrate): void {
+    this.rewriting.begin(effect);
+  }
+
+  private async amendmentsOf(
+    open: readonly StoredHeader[],
+    bodies: ReadonlyMap<number, MutationBody>,
+  ): Promise<readonly Amendment[]> {
+    const amendments: Amendment[] = [];
+    const failures: { readonly seq: number; readonly error: WireError }[] = [];
+    for (const stored of open) {
+      const { header } = stored;
+      const body = bodies.get(header.seq);
+      if (body === undefined) continue;
+      try {
+        amendments.push({ stored, ...(await this.migrated(header, body)) });
+      } catch (cause) {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        failures.push({ seq: header.seq, error: outdated(header.type, header.version, reason) });
+      }
+    }
+    if (failures.length > 0) this.ports.dispatch({ kind: 'cannotMigrate', failures });
+    return amendments;
+  }
+
+  /** Throws when no way leads to this version. */
+  private async migrated(header: MutationHeader, body: MutationBody): Promise<Omit<Amendment, 'stored'>> {
+    const { type, version } = header;
+    if (type === ATOMIC_TYPE) return this.migratedAtomic(header, body);
+    const definition = this.definitionOf(type);
+    const checked = await checkGiven(definition, migratePayload(definition, version, body.payload));
+    return asCurrent(header, body, checked);
+  }
+
+  /** Members whose types are not declared (any more) stay as they are, and so do the lanes that they may stand in. */
+  private async migratedAtomic(header: MutationHeader, body: MutationBody): Promise<Omit<Amendment, 'stored'>> {
+    const { definitions } = this.ports;
+    const members = membersOf(body.payload);
+    const isCurrent = ({ type, version }: VersionedType): boolean =>
+      !definitions.has(type) || (definitions.get(type)?.version ?? 1) === version;
+    if (members.every(isCurrent)) return { header: { ...header, members: versionsOfMembers(members) }, body: null };
+    const lanes = members.every(({ type }) => definitions.has(type)) ? [] : lanesOf(header);
+    const described = await Promise.all(
+      members.map(async (member) => {
+        if (!definitions.has(member.type)) return { ...member, lane: header.lane, alsoLanes: NO_LANES };
+        const definition = this.definitionOf(member.type);
+        return (await checkGiven(definition, migratePayload(definition, member.version, member.payload))).described;
+      }),
+    );
+    const whole = describeAtomic(described);
+    const alsoLanes = [...new Set([...whole.alsoLanes, ...lanes])].filter((lane) => lane !== whole.lane);
+    const { text, bytes } = payloadText(ATOMIC_TYPE, whole.payload);
+    const { dedupeKey, dedupeNear } = header;
+    return asCurrent(header, body, {
+      described: { ...whole, alsoLanes },
+      text,
+      bytes,
+      dedupe: { dedupeKey, dedupeNear },
+      isOneWay: false,
+    });
+  }
+
+  private definitionOf(type: string): AnyMutationDefinition {
+    // Only declared ones are older than this version of the app.
+    return this.ports.definitions.get(type) as AnyMutationDefinition;
+  }
+}
+
+const NO_LANES: readonly string[] = [];
+
+function asCurrent(
+  header: MutationHeader,
+  { payload, original, ...more }: MutationBody,
+  { described, text, bytes, dedupe, isOneWay }: Omit<CheckedPayload, 'slots'>,
+): Omit<Amendment, 'stored'> {
+  const { version, operation, entity, lane, alsoLanes, members } = described;
+  const first = { version: header.version, operation: header.operation, entity: header.entity, payload };
+  const body = writeBody(text, { ...more, isOneWay: isOneWay || undefined, original: original ?? first });
+  const size = { payloadBytes: bytes, bodyChecksum: checksum(body) };
+  const migrated = { ...header, ...dedupe, version, operation, entity, lane, alsoLanes, ...size };
+  return { header: members === undefined ? migrated : { ...migrated, members }, body };
+}

@@ -1,0 +1,80 @@
+import type { EngineInput } from '../engine/engine-io.ts';
+import type { MutationBody, MutationHeader } from '../mutation/record.ts';
+import type { Alarms } from './alarms.ts';
+import type { Amender } from './amender.ts';
+import type { Amendment, QueueStore, StoredHeader } from './queue-store.ts';
+
+export interface RewritingPorts {
+  readonly store: QueueStore;
+  readonly amender: Amender;
+  readonly alarms: Alarms;
+  readonly dispatch: (input: EngineInput) => void;
+  /** Makes dead letters of those that stand in the store and do not read. */
+  readonly giveUpUnreadable: (seqs: readonly number[]) => Promise<void>;
+  /** Another tab delivers now. */
+  readonly standDown: () => void;
+  readonly report: (error: unknown) => void;
+}
+
+interface Rules {
+  /** Whether it stands as it is to be. */
+  readonly isDone: (header: MutationHeader) => boolean;
+  /** What those that are not done become; what it leaves out stays as it is, and is looked at once more. */
+  readonly amendmentsOf: (
+    open: readonly StoredHeader[],
+    bodies: ReadonlyMap<number, MutationBody>,
+  ) => Promise<readonly Amendment[]>;
+}
+
+/** A rewriting that failed is tried again after this, in milliseconds. */
+const AGAIN_MS = 1_000;
+
+/**
+ * The tab that delivers rewrites what it keeps back before it is sent: all of one effect in one commit, from what stands in
+ * the store alone, as long as nobody else delivers. After whichever crash whoever delivers then does the rest.
+ */
+export class Rewriting {
+  private readonly ports: RewritingPorts & Rules;
+
+  constructor(ports: RewritingPorts & Rules) {
+    this.ports = ports;
+  }
+
+  /** Ends with an input about each of them, or lets them go to be tried again. */
+  begin({ amendId, headers }: { readonly amendId: string; readonly headers: readonly MutationHeader[] }): void {
+    this.rewrite(headers).then(
+      (isDone) => {
+        if (isDone) this.ports.dispatch({ kind: 'letGo', amendId });
+        else this.again(amendId);
+      },
+      (error: unknown) => {
+        this.ports.report(error);
+        this.again(amendId);
+      },
+    );
+  }
+
+  private again(amendId: string): void {
+    this.ports.alarms.after(AGAIN_MS, () => this.ports.dispatch({ kind: 'letGo', amendId }));
+  }
+
+  /** False when it must be looked at once more. */
+  private async rewrite(known: readonly MutationHeader[]): Promise<boolean> {
+    const { store, amender, isDone } = this.ports;
+    const { epoch } = store;
+    const found = await store.pendingAt(known.map(({ seq }) => seq));
+    const stored = found.filter((each) => each !== null);
+    // Done by another tab that delivered before this one.
+    const amended = stored.map(({ header }) => header).filter(isDone);
+    const open = stored.filter(({ header }) => !isDone(header));
+    const bodies = await store.bodies(open.map(({ header }) => header));
+    const amendments = await this.ports.amendmentsOf(open, bodies);
+    const written = amendments.length === 0 ? [] : await store.amend(amendments, epoch);
+    if (written === null && !(await store.claim([])).isLeader) this.ports.standDown();
+    if (written !== null && amended.length + written.length > 0) amender.tell([...amended, ...written]);
+    const readable = new Set([...amended.map(({ seq }) => seq), ...bodies.keys()]);
+    const unreadable = known.map(({ seq }) => seq).filter((seq) => !readable.has(seq));
+    if (unreadable.length > 0) await this.ports.giveUpUnreadable(unreadable);
+    return unreadable.length === 0 && written?.length === open.length;
+  }
+}
