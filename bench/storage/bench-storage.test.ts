@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Measurement } from './measurement.ts';
+import type { Measurement } from '../measurement.ts';
 
 const MEASURES = ['add-together', 'bytes', 'add-sequential', 'add-sequential-p95', 'open-first', 'heap', 'drain'];
 

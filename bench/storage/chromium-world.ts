@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { bundle } from '../../scripts/bundle.ts';
 import { findChromium } from '../../scripts/chromium.ts';
-import type { Measurement } from './measurement.ts';
+import type { Measurement } from '../measurement.ts';
 
 /**
  * Measures a store of the browser in a page of a real Chromium, with a fresh profile on the disk: a private window, which a page

@@ -5,7 +5,7 @@
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Measurement } from './measurement.ts';
+import { formatMeasurement, type Measurement } from '../measurement.ts';
 
 const WORLDS = ['sqlite', 'memory', 'indexeddb', 'opfs'];
 const { values } = parseArgs({
@@ -28,24 +28,13 @@ for (const [world, size] of jobs) {
     const child = fork(join(import.meta.dirname, 'run-one.ts'), [world, String(size)], {
       execArgv: ['--expose-gc', '--conditions=@holdfast/source', '--disable-warning=ExperimentalWarning'],
     });
-    child.on('message', (measurement) => print(measurement as Measurement));
+    child.on('message', (measurement) =>
+      console.log(values.json ? JSON.stringify(measurement) : formatMeasurement(measurement as Measurement)),
+    );
     child.on('exit', resolve);
   });
   if (code !== 0) {
     console.error(`${world} with ${size} could not be measured.`);
     process.exitCode = 1;
   }
-}
-
-function print(measurement: Measurement): void {
-  const { measure, n, subject, value, unit, ratioToRaw } = measurement;
-  if (values.json) {
-    console.log(JSON.stringify(measurement));
-    return;
-  }
-  const figure = value >= 100 ? value.toFixed(0) : value.toPrecision(3);
-  const ratio = ratioToRaw === null ? '' : `× ${ratioToRaw.toFixed(2)}`;
-  console.log(
-    `${measure.padEnd(20)}${String(n).padStart(8)}  ${subject.padEnd(30)}${figure.padStart(9)} ${unit.padEnd(6)}${ratio}`,
-  );
 }

@@ -1,5 +1,5 @@
 import { compressText } from '../../packages/client/src/storage/compressed-text.ts';
-import type { Measurement } from './measurement.ts';
+import type { Measurement } from '../measurement.ts';
 import { contact } from './work.ts';
 
 /** How much smaller JSON of some sizes is stored, with everything that is written around it. */

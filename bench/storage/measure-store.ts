@@ -1,5 +1,5 @@
 import type { OpenKeys, OpenStorage } from 'holdfast';
-import { beside, type Measurement, quantile } from './measurement.ts';
+import { beside, type Measurement, quantile } from '../measurement.ts';
 import { type BenchQueue, contact, instantTransport, openQueue } from './work.ts';
 
 /** The store that Holdfast is put beside: the same engine, one row for each mutation, nothing else. */

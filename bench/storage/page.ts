@@ -1,7 +1,7 @@
 // Runs in the page: the same measurements, on IndexedDB and on OPFS, both beside raw IndexedDB.
 import { browserKeys, indexedDbStorage, type OpenStorage, workerStorage } from 'holdfast';
 import { measureStore, type RawStore, type World } from './measure-store.ts';
-import type { Measurement } from './measurement.ts';
+import type { Measurement } from '../measurement.ts';
 
 declare global {
   var measure: ((world: 'indexeddb' | 'opfs', n: number) => Promise<void>) | undefined;

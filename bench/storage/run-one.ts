@@ -2,7 +2,7 @@
 import { measureChromium } from './chromium-world.ts';
 import { measureCompression } from './measure-compression.ts';
 import { measureStore } from './measure-store.ts';
-import type { Measurement } from './measurement.ts';
+import type { Measurement } from '../measurement.ts';
 import { memoryWorld, sqliteWorld } from './node-worlds.ts';
 
 const [world = '', size = ''] = process.argv.slice(2);

@@ -60,8 +60,13 @@ export const IMPORT_TABLE: readonly Part[] = [
   },
   {
     path: 'bench',
-    files: ['scripts/chromium.ts', 'scripts/bundle.ts', ...client('storage')],
-    packages: ['holdfast', 'declared'],
+    files: [
+      'scripts/chromium.ts',
+      'scripts/bundle.ts',
+      ...client('storage'),
+      'packages/server/src/testing-databases/real-postgres.ts',
+    ],
+    packages: ['holdfast', '@holdfast/server', 'declared'],
     hasNode: true,
   },
   { path: 'scripts', files: ['package.json'], packages: ['declared'], hasNode: true },

@@ -11,8 +11,17 @@ export interface RealPostgres {
   stop(): Promise<void>;
 }
 
-/** Needs nothing installed: the server comes in a package. Durability is off; nothing in it outlives the tests. */
-export async function startRealPostgres(): Promise<RealPostgres> {
+export interface RealPostgresOptions {
+  /** Keep what is committed through a crash, as a server in use does. Without it nothing waits for the disk. @default false */
+  readonly isDurable?: boolean;
+  /** Further settings, such as `log_min_messages=log`. */
+  readonly settings?: readonly string[];
+}
+
+const HASTY_SETTINGS = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
+
+/** Needs nothing installed: the server comes in a package. Nothing in it outlives the process. */
+export async function startRealPostgres(options: RealPostgresOptions = {}): Promise<RealPostgres> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-postgres-'));
   // run by root, the server works as another user, who must be able to pass through
   await chmod(folder, 0o755);
@@ -25,7 +34,9 @@ export async function startRealPostgres(): Promise<RealPostgres> {
     persistent: false,
     // Postgres refuses to run as root, so root hands it to a user of its own
     createPostgresUser: userInfo().uid === 0,
-    postgresFlags: ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off'],
+    postgresFlags: [...(options.isDurable === true ? [] : HASTY_SETTINGS), ...(options.settings ?? [])].flatMap(
+      (setting) => ['-c', setting],
+    ),
     onLog: () => undefined,
     onError: () => undefined,
   });

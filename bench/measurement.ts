@@ -1,7 +1,7 @@
-/** One line of the result. `value` is per mutation, but for `open-first`, which is one wait. */
+/** One line of a result. What `value` is for one of, the page of the benchmark says. */
 export interface Measurement {
   readonly measure: string;
-  /** How many are queued. */
+  /** How many are queued, sent or there, as the measure says. */
   readonly n: number;
   readonly subject: string;
   readonly value: number;
@@ -26,4 +26,11 @@ export function beside(
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((left, right) => left - right);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+}
+
+/** A line of the table that people read; the other form is JSON. */
+export function formatMeasurement({ measure, n, subject, value, unit, ratioToRaw }: Measurement): string {
+  const figure = value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+  const ratio = ratioToRaw === null ? '' : `× ${ratioToRaw.toFixed(2)}`;
+  return `${measure.padEnd(20)}${String(n).padStart(8)}  ${subject.padEnd(30)}${figure.padStart(9)} ${unit.padEnd(6)}${ratio}`;
 }

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import { type CallerClaims, type Database, migrate, openPg, withCaller } from '@holdfast/server';
+import { startRealPostgres } from '../../packages/server/src/testing-databases/real-postgres.ts';
+
+/** A real Postgres that keeps what it commits (fsync and synchronous_commit on), with three tables of one shape. */
+export interface BenchWorld {
+  readonly database: Database;
+  readonly connectionString: string;
+  end(): Promise<void>;
+}
+
+/** `plain_rows` knows nothing of Holdfast; the other two are registered, the first of them with the audit log on. */
+export type BenchTable = 'audited_rows' | 'unaudited_rows';
+
+export const CLAIMS: CallerClaims = { sub: 'bench', role: 'authenticated', workspace_id: 'bench' };
+export const BATCH_COUNT = 100;
+const CONNECTION_COUNT = 10;
+
+export async function openBenchWorld(): Promise<BenchWorld> {
+  const server = await startRealPostgres({ isDurable: true });
+  const connectionString = await server.createDatabase();
+  const database = openPg({ connectionString, connectionCountMax: CONNECTION_COUNT });
+  await migrate(database);
+  await database.transaction((session) => session.runScript(TABLES));
+  return {
+    database,
+    connectionString,
+    async end() {
+      await database.close();
+      await server.stop();
+    },
+  };
+}
+
+export const TABLES = `
+  do $each$
+  declare
+      named text;
+  begin
+      foreach named in array array['plain_rows', 'audited_rows', 'unaudited_rows'] loop
+          execute format('create table public.%I (id uuid primary key, workspace_id text not null, name text not null, '
+              'email text, phone text, note text, amount integer not null default 0)', named);
+          execute format('alter table public.%I enable row level security', named);
+          execute format('create policy by_workspace on public.%I to authenticated '
+              'using (workspace_id = (select holdfast.workspace())) '
+              'with check (workspace_id = (select holdfast.workspace()))', named);
+          execute format('grant select, insert, update, delete on public.%I to authenticated', named);
+      end loop;
+  end $each$;
+  select holdfast.register_table('public.audited_rows', array['name', 'email', 'phone', 'note', 'amount']);
+  select holdfast.register_table('public.unaudited_rows', array['name', 'email', 'phone', 'note', 'amount'],
+      audit => false);
+`;
+
+/** What a contact of an app might look like: about 250 bytes of JSON. */
+export interface Contact {
+  readonly name: string;
+  readonly email: string;
+  readonly phone: string;
+  readonly note: string;
+  readonly amount: number;
+}
+
+export function contactNumber(index: number): Contact {
+  return {
+    name: `Contact ${index}`,
+    email: `contact.${index}@example.org`,
+    phone: `+49 30 ${1_000_000 + (index % 1_000_000)}`,
+    note: `Met at the fair in hall ${index % 12}; wants a quote for ${index % 40} units and a call back next week.`,
+    amount: index % 5_000,
+  };
+}
+
+/** The best that plain SQL does: one statement for the whole batch, repeated harmlessly thanks to the unique key. */
+export async function sendPlainBatch(database: Database, rows: readonly (Contact & { readonly id: string })[]): Promise<void> {
+  await withCaller(database, CLAIMS, (session) =>
+    session.query(
+      `insert into public.plain_rows (id, workspace_id, name, email, phone, note, amount)
+       select id, 'bench', name, email, phone, note, amount
+       from jsonb_to_recordset($1::jsonb)
+           as row (id uuid, name text, email text, phone text, note text, amount integer)
+       on conflict (id) do nothing`,
+      [JSON.stringify(rows)],
+    ),
+  );
+}
+
+/** One device that creates rows through `holdfast.apply`, exactly as the door calls it. */
+export interface BenchDevice {
+  send(rows: readonly (Contact & { readonly id: string })[]): Promise<void>;
+}
+
+export function createBenchDevice(database: Database, table: BenchTable, clientId: string = randomUUID()): BenchDevice {
+  let seq = 0;
+  return {
+    async send(rows) {
+      const floor = seq;
+      const mutations = rows.map(({ id, ...payload }) => ({
+        id: randomUUID(),
+        seq: (seq += 1),
+        after: null,
+        generation: 0,
+        type: 'contact.create',
+        version: 1,
+        operation: 'create',
+        entity: { table, id },
+        payload,
+      }));
+      const [row] = await withCaller(database, CLAIMS, (session) =>
+        session.query<{ answer: string }>('select holdfast.apply($1::jsonb)::text as answer', [
+          JSON.stringify({ protocol: 1, client: { id: clientId, workspaceId: 'bench' }, acknowledgedFloor: floor, mutations }),
+        ]),
+      );
+      const { outcomes } = JSON.parse(row?.answer ?? '{}') as { readonly outcomes: readonly { readonly kind: string }[] };
+      // a fast refusal must not pass for speed
+      if (outcomes.length !== rows.length || outcomes.some(({ kind }) => kind !== 'applied')) {
+        throw new Error(`Not all of a batch were applied: ${JSON.stringify(outcomes[0])}.`);
+      }
+    },
+  };
+}
+
+/** Rows with ids that nobody has used, numbered on from where the last call ended. */
+export function createRowSource(): (count: number) => readonly (Contact & { readonly id: string })[] {
+  let index = 0;
+  return (count) => Array.from({ length: count }, () => ({ id: randomUUID(), ...contactNumber((index += 1)) }));
+}
