@@ -32,7 +32,7 @@ export async function openBenchWorld(): Promise<BenchWorld> {
   };
 }
 
-export const TABLES = `
+const TABLES = `
   do $each$
   declare
       named text;
@@ -72,7 +72,10 @@ export function contactNumber(index: number): Contact {
 }
 
 /** The best that plain SQL does: one statement for the whole batch, repeated harmlessly thanks to the unique key. */
-export async function sendPlainBatch(database: Database, rows: readonly (Contact & { readonly id: string })[]): Promise<void> {
+export async function sendPlainBatch(
+  database: Database,
+  rows: readonly (Contact & { readonly id: string })[],
+): Promise<void> {
   await withCaller(database, CLAIMS, (session) =>
     session.query(
       `insert into public.plain_rows (id, workspace_id, name, email, phone, note, amount)
@@ -108,10 +111,17 @@ export function createBenchDevice(database: Database, table: BenchTable, clientI
       }));
       const [row] = await withCaller(database, CLAIMS, (session) =>
         session.query<{ answer: string }>('select holdfast.apply($1::jsonb)::text as answer', [
-          JSON.stringify({ protocol: 1, client: { id: clientId, workspaceId: 'bench' }, acknowledgedFloor: floor, mutations }),
+          JSON.stringify({
+            protocol: 1,
+            client: { id: clientId, workspaceId: 'bench' },
+            acknowledgedFloor: floor,
+            mutations,
+          }),
         ]),
       );
-      const { outcomes } = JSON.parse(row?.answer ?? '{}') as { readonly outcomes: readonly { readonly kind: string }[] };
+      const { outcomes } = JSON.parse(row?.answer ?? '{}') as {
+        readonly outcomes: readonly { readonly kind: string }[];
+      };
       // a fast refusal must not pass for speed
       if (outcomes.length !== rows.length || outcomes.some(({ kind }) => kind !== 'applied')) {
         throw new Error(`Not all of a batch were applied: ${JSON.stringify(outcomes[0])}.`);

@@ -27,7 +27,9 @@ const batchCount = Number(values.batches);
 const seconds = Number(values.seconds);
 const ledgerRows = Number(values['ledger-rows']);
 if (measures.some((measure) => !MEASURES.includes(measure)) || !(batchCount >= 1 && seconds > 0 && ledgerRows >= 1)) {
-  console.error(`--measures takes some of ${MEASURES.join()}; --batches, --seconds and --ledger-rows take numbers above 0.`);
+  console.error(
+    `--measures takes some of ${MEASURES.join(', ')}; --batches, --seconds and --ledger-rows take numbers above 0.`,
+  );
   process.exit(2);
 }
 
@@ -39,7 +41,7 @@ try {
     for (const senderCount of SENDER_COUNTS) await measureApply(world, { batchCount, senderCount }, report);
   }
   if (measures.includes('latency')) await measureLatency(world, { seconds, mutationsPerSecond: RATE }, report);
-  if (measures.includes('ledger')) await measureLedger(world, { ledgerRows }, report);
+  if (measures.includes('ledger')) await measureLedger(world, { ledgerRows, batchCount }, report);
 } finally {
   await world.end();
 }

@@ -38,9 +38,9 @@ export async function measureApply(
     );
     return (performance.now() - startedAtMs) / (count * senderCount);
   };
-  for (const name of names) await turn(name, WARM_UP_COUNT);
+  for (const name of names) await turn(name, Math.min(WARM_UP_COUNT, batchCount));
   for (let done = 0; done < batchCount; done += TURN_COUNT) {
-    for (const name of names) times[name].push(await turn(name, TURN_COUNT));
+    for (const name of names) times[name].push(await turn(name, Math.min(TURN_COUNT, batchCount)));
   }
 
   const median = (name: (typeof names)[number]): number => quantile(times[name], 0.5);

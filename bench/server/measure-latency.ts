@@ -25,7 +25,7 @@ export async function measureLatency(
     Array.from({ length: batchCount }, async (_, index) => {
       const dueAtMs = startedAtMs + index * intervalMs;
       const rows = nextRows(BATCH_COUNT);
-      await new Promise((resolve) => setTimeout(resolve, dueAtMs - performance.now()));
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueAtMs - performance.now())));
       await devices[index % DEVICE_COUNT]?.send(rows);
       return performance.now() - dueAtMs;
     }),

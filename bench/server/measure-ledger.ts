@@ -4,19 +4,18 @@ import { BATCH_COUNT, type BenchWorld, createBenchDevice, createRowSource } from
 
 const PER_CLIENT_COUNT = 1_000;
 const FILL_COUNT = 200_000;
-const BATCHES = 40;
 
 /** What a batch takes with an almost empty ledger, and with `ledgerRows` rows of other devices in it. */
 export async function measureLedger(
   { database }: BenchWorld,
-  { ledgerRows }: { readonly ledgerRows: number },
+  { ledgerRows, batchCount }: { readonly ledgerRows: number; readonly batchCount: number },
   report: (measurement: Measurement) => void,
 ): Promise<void> {
   const nextRows = createRowSource();
   const measure = async (): Promise<number> => {
     const device = createBenchDevice(database, 'audited_rows');
     const times: number[] = [];
-    for (let sent = 0; sent < BATCHES; sent += 1) {
+    for (let sent = 0; sent < batchCount; sent += 1) {
       const rows = nextRows(BATCH_COUNT);
       const startedAtMs = performance.now();
       await device.send(rows);

@@ -238,6 +238,14 @@ stable
 return holdfast.may_go_together(other)
     and mutation #> '{entity,table}' = other #> '{entity,table}';
 
+-- Whether something else than the table handlers carries out one of them; later files know of such.
+create or replace function holdfast.is_handled_apart(mutations jsonb[])
+returns boolean
+language sql
+stable
+set search_path = ''
+return false;
+
 -- Carries out several mutations that are alike in one statement, as the caller, or answers null where they have to go one by one.
 -- All take effect or it raises; whose fault that was is not known then.
 create or replace function holdfast.perform_together(mutations jsonb[], out results jsonb[], out row_versions bigint[])
@@ -254,6 +262,9 @@ declare
     mutation_ids jsonb;
     workspace constant text := holdfast.workspace();
 begin
+    if holdfast.is_handled_apart(mutations) then
+        return;
+    end if;
     select * into registered from holdfast.registered_tables as known
     where known.entity_type = mutations[1] #>> '{entity,table}';
     -- where an event is there already, the row that stands for it has to be looked up
@@ -312,7 +323,7 @@ $$;
 
 -- As in 0007, but that creations which are alike go in one statement. Where that fails, all go one by one in what is left of this
 -- call, which tells whose failure it was.
-create or replace function holdfast.apply(batch jsonb)
+create or replace function holdfast.apply_batch(batch jsonb)
 returns jsonb
 language plpgsql
 volatile
@@ -482,6 +493,8 @@ begin
             if group_end is not null then
                 group_end := null;
                 is_together := false;
+                -- rolled back, so it is none of those that the server has to keep in mind; and it happens once in a call
+                block_count := block_count - 1;
                 if failure_state = '57014' then
                     gives_up_at := clock_timestamp() + (clock_timestamp() - statement_timestamp()) / 2;
                     perform set_config('lock_timeout', '100ms', true);
@@ -569,82 +582,26 @@ begin
 end
 $$;
 
--- As in 0003, but that one statement may be several mutations.
--- Once per statement, not once per row: bulk writes stay cheap. Arguments: entity type, id column, workspace column.
--- Security definer because nobody but the owner may write the log; it reads only the rows its trigger hands it.
--- Relations are named as no column ever is: to_jsonb(n) would record a column called n.
-create or replace function holdfast.write_audit()
-returns trigger
+create or replace function holdfast.apply(batch jsonb)
+returns jsonb
 language plpgsql
-security definer
+volatile
+security invoker
 set search_path = ''
 as $$
-declare
-    audit_entity_type constant text := tg_argv[0];
-    audit_id_column constant text := tg_argv[1];
-    audit_workspace_column constant text := tg_argv[2];
-    audit_actor constant text := holdfast.actor();
-    audit_mutation constant uuid := nullif(current_setting('holdfast.mutation_id', true), '')::uuid;
-    -- of a statement that carries out several mutations: which of them each row belongs to
-    audit_mutations constant jsonb := nullif(current_setting('holdfast.mutation_ids', true), '')::jsonb;
-    audit_client constant uuid := nullif(current_setting('holdfast.client_id', true), '')::uuid;
 begin
-    if tg_op = 'INSERT' then
-        insert into holdfast.audit_log
-            (workspace_id, actor, action, entity_type, entity_id, new_values, mutation_id, client_id)
-        select after_image.image ->> audit_workspace_column, audit_actor, 'create', audit_entity_type,
-               after_image.image ->> audit_id_column, after_image.image,
-               case when audit_mutations is null then audit_mutation else coalesce(
-                   (audit_mutations ->> (after_image.image ->> audit_id_column))::uuid, holdfast.refuse_stray_row()) end,
-               audit_client
-        from (select to_jsonb(holdfast_new_rows.*) as image from holdfast_new_rows offset 0) as after_image;
-    elsif tg_op = 'DELETE' then
-        insert into holdfast.audit_log
-            (workspace_id, actor, action, entity_type, entity_id, old_values, mutation_id, client_id)
-        select before_image.image ->> audit_workspace_column, audit_actor, 'delete', audit_entity_type,
-               before_image.image ->> audit_id_column, before_image.image,
-               case when audit_mutations is null then audit_mutation else coalesce(
-                   (audit_mutations ->> (before_image.image ->> audit_id_column))::uuid, holdfast.refuse_stray_row()) end,
-               audit_client
-        from (select to_jsonb(holdfast_old_rows.*) as image from holdfast_old_rows offset 0) as before_image;
-    else
-        -- both lists are in the order the rows were updated, so numbering pairs them even where the key itself changed
-        insert into holdfast.audit_log
-            (workspace_id, actor, action, entity_type, entity_id, old_values, new_values, changed_fields,
-             mutation_id, client_id)
-        select after_image.image ->> audit_workspace_column, audit_actor, 'update', audit_entity_type,
-               after_image.image ->> audit_id_column, difference.old_values, difference.new_values,
-               difference.changed_fields,
-               case when audit_mutations is null then audit_mutation else coalesce(
-                   (audit_mutations ->> (after_image.image ->> audit_id_column))::uuid, holdfast.refuse_stray_row()) end,
-               audit_client
-        from (
-            select to_jsonb(holdfast_old_rows.*) as image, row_number() over () as place from holdfast_old_rows
-        ) as before_image
-        join (
-            select to_jsonb(holdfast_new_rows.*) as image, row_number() over () as place from holdfast_new_rows
-        ) as after_image using (place)
-        cross join lateral (
-            select coalesce(jsonb_object_agg(before_field.key, before_field.value), '{}') as old_values,
-                   coalesce(jsonb_object_agg(after_field.key, after_field.value), '{}') as new_values,
-                   coalesce(array_agg(after_field.key order by after_field.key), '{}') as changed_fields
-            from jsonb_each(before_image.image) as before_field
-            join jsonb_each(after_image.image) as after_field using (key)
-            where before_field.value is distinct from after_field.value
-        ) as difference;
-    end if;
-    return null;
+    return holdfast.apply_batch(batch);
 end
 $$;
 
 revoke all on function
     holdfast.is_plainly_formed(jsonb),
     holdfast.may_go_together(jsonb), holdfast.is_alike(jsonb, jsonb), holdfast.perform_together(jsonb[]),
-    holdfast.refuse_stray_row()
+    holdfast.is_handled_apart(jsonb[]), holdfast.refuse_stray_row(), holdfast.apply_batch(jsonb)
 from public;
 grant execute on function
     holdfast.may_go_together(jsonb), holdfast.is_alike(jsonb, jsonb), holdfast.perform_together(jsonb[]),
-    holdfast.refuse_stray_row()
+    holdfast.is_handled_apart(jsonb[]), holdfast.refuse_stray_row(), holdfast.apply_batch(jsonb)
 to authenticated;
 
 reset role;
