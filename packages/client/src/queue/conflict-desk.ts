@@ -31,6 +31,8 @@ export interface OpenConflictView {
   readonly mine: JsonObject;
   /** The row as it was when the conflict was found; null when it had been deleted. */
   readonly theirs: JsonObject | null;
+  /** What `mine` would send: what only the other side has changed is theirs. To be changed, and given as `payload`. */
+  readonly merged: JsonObject;
   /** What both sides have changed, by paths; empty where one of them is a deletion. */
   readonly fields: readonly (readonly string[])[];
   /** By the device's clock. */
@@ -116,8 +118,9 @@ export class ConflictDesk {
     const body = (await store.bodies([stored.header])).get(seq);
     if (body === undefined) return null;
     const { type, entity } = stored.header;
-    const { base = null, theirs } = body.edit ?? {};
-    return { id, type, entity, base, mine: body.payload, theirs: theirs?.row ?? null, ...conflict };
+    const { base = null, theirs = null } = body.edit ?? {};
+    const row = theirs?.row ?? null;
+    return { id, type, entity, base, mine: body.payload, theirs: row, merged: mineOver(row, body), ...conflict };
   }
 
   /**

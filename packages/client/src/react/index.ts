@@ -41,3 +41,6 @@ export {
   useProductionMonitoring,
 } from './monitoring/production-monitoring-provider.tsx';
 export { type LongOfflineOptions, useLongOffline } from './use-long-offline.ts';
+export type { Path, Side } from './conflicts/chosen-payload.ts';
+export { ConflictChooser, type ConflictChooserProps } from './conflicts/conflict-chooser.tsx';
+export { useConflicts, type UseConflictsOptions } from './conflicts/use-conflicts.ts';

@@ -1,0 +1,108 @@
+import { act, cleanup, render, screen, within } from '@testing-library/react';
+import { StrictMode } from 'react';
+import * as v from 'valibot';
+import { afterEach, describe, expect, it } from 'vitest';
+import { defineMutation } from '../../mutation/definition.ts';
+import { createTestApp } from '../../testing/test-app.ts';
+import { HoldfastProvider } from '../holdfast-provider.tsx';
+import { ConflictChooser } from './conflict-chooser.tsx';
+
+const text = v.exactOptional(v.string());
+const payload = v.object({ id: v.string(), name: text, city: text, phone: text });
+const entity = ({ id }: { readonly id: string }) => ({ table: 'accounts', id });
+const mutations = [
+  defineMutation({ type: 'account.edit', payload, operation: 'update', entity, conflict: 'merge' }),
+  defineMutation({ type: 'account.remove', payload, operation: 'delete', entity, conflict: 'merge' }),
+] as const;
+
+const BEFORE = { id: 'a', name: 'Harbour', city: 'Oslo', phone: '1', version: 1 };
+
+afterEach(cleanup);
+
+async function open(theirs: Readonly<Record<string, string>>) {
+  const app = await createTestApp({
+    mutations,
+    tables: { accounts: { columns: ['name', 'city', 'phone'], versionColumn: 'version' } },
+  });
+  app.server.insert('accounts', { ...BEFORE, ...theirs, version: 2 });
+  render(
+    <StrictMode>
+      <HoldfastProvider queue={app.queue}>
+        <ConflictChooser actor="ada" describe={() => 'Harbour & Sons'} />
+      </HoldfastProvider>
+    </StrictMode>,
+  );
+  const change = (type: 'account.edit' | 'account.remove', edit: Readonly<Record<string, string>>) =>
+    act(async () => {
+      await app.queue.add({ type, payload: { id: 'a', ...edit }, base: { rowVersion: 1, row: BEFORE } });
+      await app.settle();
+    });
+  const press = (name: string) =>
+    act(async () => {
+      screen.getByRole('button', { name }).click();
+      await app.clock.advance(1_000);
+    });
+  return { app, change, press };
+}
+
+describe('two people have changed the same', () => {
+  it('C1, E8 · each field in conflict shows what it was and both sides; a choice for each is what is sent', async () => {
+    const { app, change, press } = await open({ name: 'Theirs', city: 'Bergen', phone: '2' });
+    expect(screen.getByText('Nothing is in conflict.')).toBeDefined();
+    await change('account.edit', { name: 'Mine', city: 'Tromsø', phone: '1' });
+
+    const form = screen.getByRole('form', { name: 'Harbour & Sons' });
+    const groups = within(form).getAllByRole('group');
+    expect(groups.map(({ textContent }) => textContent)).toEqual([
+      'cityBefore: OsloYoursTromsøTheirsBergen',
+      'nameBefore: HarbourYoursMineTheirsTheirs',
+    ]);
+    const [city] = groups;
+    await act(async () =>
+      within(city as HTMLElement)
+        .getByRole('radio', { name: /Theirs/ })
+        .click(),
+    );
+    await press('Save this choice');
+    expect(app.server.row('accounts', 'a')).toMatchObject({ name: 'Mine', city: 'Bergen', phone: '2' });
+    expect(screen.getByText('Nothing is in conflict.')).toBeDefined();
+    expect(await app.queue.listActs()).toMatchObject([{ kind: 'resolveConflict', actor: 'ada' }]);
+  });
+
+  it('C1, E8 · all of one side is one press; nothing is sent for theirs', async () => {
+    const { app, change, press } = await open({ name: 'Theirs' });
+    await change('account.edit', { name: 'Mine' });
+    await press('All theirs');
+    expect(screen.getAllByRole('radio').map((radio) => (radio as HTMLInputElement).checked)).toEqual([false, true]);
+    await press('Save this choice');
+    expect(app.server.row('accounts', 'a')).toMatchObject({ name: 'Theirs', version: 2 });
+    expect(app.queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
+  });
+
+  it('C1, E8 · a deletion of what was changed is asked about as such, and either answer holds', async () => {
+    const leave = await open({ name: 'Theirs' });
+    await leave.change('account.remove', {});
+    expect(screen.getByText(/Somebody has changed this while you wanted to delete it/)).toBeDefined();
+    await leave.press('Leave it as it is');
+    expect(leave.app.server.row('accounts', 'a')).toMatchObject({ name: 'Theirs' });
+    cleanup();
+
+    const insist = await open({ name: 'Theirs' });
+    await insist.change('account.remove', {});
+    await insist.press('Do it all the same');
+    expect(insist.app.server.row('accounts', 'a')).toBeUndefined();
+  });
+
+  it('C1, E8 · one that was decided in another tab goes from the screen', async () => {
+    const { app, change } = await open({ name: 'Theirs' });
+    const other = await app.openTab();
+    await change('account.edit', { name: 'Mine' });
+    const [waiting] = app.queue.listUnconfirmed();
+    await act(async () => {
+      await other.resolveConflict(waiting?.id ?? '', 'mine', { actor: 'bob' });
+      await app.drain();
+    });
+    expect(screen.getByText('Nothing is in conflict.')).toBeDefined();
+    expect(app.server.row('accounts', 'a')).toMatchObject({ name: 'Mine' });
+  });
+});

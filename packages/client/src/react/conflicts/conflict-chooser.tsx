@@ -1,0 +1,169 @@
+import { type FormEvent, type ReactNode, useId, useState } from 'react';
+import type { Json } from '../../protocol/wire.ts';
+import type { ConflictChoice, OpenConflictView } from '../../queue/conflict-desk.ts';
+import { type AnyQueue, useQueue } from '../queue-context.ts';
+import { choiceOf, type Path, type Side, valueAt } from './chosen-payload.ts';
+import { useConflicts } from './use-conflicts.ts';
+
+export interface ConflictChooserProps {
+  /** @default the provider's */
+  readonly queue?: AnyQueue;
+  /** Who chooses; it is recorded. @default the queue's user */
+  readonly actor: string;
+  /** What the record is called, such as "Acme". @default its table and id */
+  readonly describe?: (conflict: OpenConflictView) => ReactNode;
+  /** What a field is called. @default its path */
+  readonly describeField?: (path: Path, conflict: OpenConflictView) => ReactNode;
+  /** @default text as it is, everything else as JSON; a dash for nothing */
+  readonly describeValue?: (value: Json | undefined, path: Path) => ReactNode;
+  readonly onChosen?: (conflict: OpenConflictView, choice: ConflictChoice) => void;
+}
+
+/** Every edit that waits for a person: what it was before, what it is to become by each side, and a choice for each field. */
+export function ConflictChooser({ queue, ...props }: ConflictChooserProps): ReactNode {
+  const found = useQueue(queue);
+  const conflicts = useConflicts({ queue: found });
+  if (conflicts.length === 0) return <p className="holdfast-empty">Nothing is in conflict.</p>;
+  return (
+    <div className="holdfast-conflicts">
+      {conflicts.map((conflict) => (
+        <ConflictForm
+          // One that was found again has other versions, and other choices.
+          key={`${conflict.id} ${conflict.detectedAtMs}`}
+          conflict={conflict}
+          queue={found}
+          {...props}
+        />
+      ))}
+    </div>
+  );
+}
+
+interface ConflictFormProps extends Omit<ConflictChooserProps, 'queue'> {
+  readonly conflict: OpenConflictView;
+  readonly queue: AnyQueue;
+}
+
+function ConflictForm({
+  conflict,
+  queue,
+  actor,
+  describe = describeConflict,
+  describeField = (path) => path.join(' › '),
+  describeValue = describeJson,
+  onChosen,
+}: ConflictFormProps): ReactNode {
+  const [sides, setSides] = useState<Readonly<Record<string, Side>>>({});
+  const [isSaving, setIsSaving] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
+  const titleId = useId();
+  const { fields, theirs, mine, base } = conflict;
+  const isByField = fields.length > 0 && theirs !== null;
+
+  const save = async (choice: ConflictChoice): Promise<void> => {
+    setIsSaving(true);
+    setProblem(null);
+    try {
+      await queue.resolveConflict(conflict.id, choice, { actor });
+      onChosen?.(conflict, choice);
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    } finally {
+      setIsSaving(false);
+    }
+  };
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    void save(choiceOf(conflict, (path) => sides[keyOf(path)] ?? 'mine'));
+  };
+  const takeAll = (side: Side): void => setSides(Object.fromEntries(fields.map((path) => [keyOf(path), side])));
+
+  return (
+    <form className="holdfast-panel" aria-labelledby={titleId} onSubmit={submit}>
+      <h3 className="holdfast-panel-title" id={titleId}>
+        {describe(conflict)}
+      </h3>
+      <p className="holdfast-item-reason">{explain(conflict)}</p>
+      {isByField
+        ? fields.map((path) => (
+            <fieldset key={keyOf(path)} className="holdfast-field">
+              <legend>{describeField(path, conflict)}</legend>
+              <p className="holdfast-item-reason">
+                Before: <span className="holdfast-value">{describeValue(valueAt(base, path), path)}</span>
+              </p>
+              {(['mine', 'theirs'] as const).map((side) => (
+                <label key={side} className="holdfast-choice">
+                  <input
+                    type="radio"
+                    name={keyOf(path)}
+                    checked={(sides[keyOf(path)] ?? 'mine') === side}
+                    onChange={() => setSides((before) => ({ ...before, [keyOf(path)]: side }))}
+                  />
+                  <span className="holdfast-choice-side">{side === 'mine' ? 'Yours' : 'Theirs'}</span>
+                  <span className="holdfast-value">
+                    {describeValue(valueAt(side === 'mine' ? mine : theirs, path), path)}
+                  </span>
+                </label>
+              ))}
+            </fieldset>
+          ))
+        : null}
+      <div className="holdfast-item-actions">
+        {isByField ? (
+          <>
+            <button type="submit" className="holdfast-button" data-tone="busy" disabled={isSaving}>
+              Save this choice
+            </button>
+            <button type="button" className="holdfast-button" disabled={isSaving} onClick={() => takeAll('mine')}>
+              All yours
+            </button>
+            <button type="button" className="holdfast-button" disabled={isSaving} onClick={() => takeAll('theirs')}>
+              All theirs
+            </button>
+          </>
+        ) : (
+          <>
+            <button type="button" className="holdfast-button" disabled={isSaving} onClick={() => void save('theirs')}>
+              Leave it as it is
+            </button>
+            <button
+              type="button"
+              className="holdfast-button"
+              data-tone="alert"
+              disabled={isSaving}
+              onClick={() => void save('mine')}
+            >
+              Do it all the same
+            </button>
+          </>
+        )}
+      </div>
+      {problem === null ? null : (
+        <p className="holdfast-item-reason" role="alert">
+          {problem}
+        </p>
+      )}
+    </form>
+  );
+}
+
+/** Paths may hold any character; JSON keeps them apart. */
+function keyOf(path: Path): string {
+  return JSON.stringify(path);
+}
+
+function explain({ theirs, fields }: OpenConflictView): string {
+  if (theirs === null)
+    return 'Somebody has deleted this while you changed it. A change of what is gone is not accepted.';
+  if (fields.length === 0) return 'Somebody has changed this while you wanted to delete it.';
+  return 'You and somebody else have changed the same. What only one of you has changed is kept in any case.';
+}
+
+function describeConflict({ entity, type }: OpenConflictView): string {
+  return entity === null ? type : `${entity.table} ${entity.id}`;
+}
+
+function describeJson(value: Json | undefined): string {
+  if (value === undefined || value === null || value === '') return '–';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
