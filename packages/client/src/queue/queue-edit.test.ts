@@ -305,6 +305,7 @@ describe('amending from a tab that does not deliver', () => {
     expect(await editing).toMatchObject({ kind: 'edited' });
 
     expect(await child.settled).toMatchObject({ status: 'failed', error: { code: 'PARENT_FAILED' } });
+    await device.clock.settle();
     expect(shown).toEqual([{ b: 'edited' }, {}]);
   });
 

@@ -117,6 +117,28 @@ describe('what does not read', () => {
     expect(again.peekStatus(id)).toMatchObject({ status: 'failed', lastError: { code: 'BUSY' } });
   });
 
+  test('S10 · what another tab has set aside, not knowing what it was, a tab that knows it makes a dead letter that can be retried', async () => {
+    const device = new TestDevice();
+    await device.goOffline();
+    const queue = await device.open();
+    const { id, settled } = await queue.add(note('a'));
+    await rewrite(device, { [`p/${number(1)}`]: 'torn' });
+    // It does not hear of the first, and takes the lead.
+    const other = await device.open({ tabs: new BrowserSimulator().openTabs });
+    expect(await other.listQuarantine()).toMatchObject([{ text: 'torn' }]);
+
+    await other.close();
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect(await settled).toMatchObject({ status: 'failed', error: { code: 'UNREADABLE_RECORD' } });
+    expect(await queue.listQuarantine()).toMatchObject([{ id }]);
+    await queue.retry(id);
+    await device.clock.pass(60_000);
+    expect(await queue.listQuarantine()).toEqual([]);
+    expect(device.server.effects).toEqual([id]);
+  });
+
   test('S10 · without a tab that delivers, what nobody knows is set aside all the same', async () => {
     const device = new TestDevice();
     await leaveDamaged(device, ['a'], { [`p/${number(1)}`]: 'torn' });

@@ -30,7 +30,18 @@ import { type ImportResult, planImport } from './importer.ts';
 import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
 import type { Identity } from './options.ts';
 import { SignOutMark } from './sign-out-mark.ts';
-import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, seqKey, seqOfKey } from './record-keys.ts';
+import {
+  BODY,
+  COMPLETED,
+  DISCARDED,
+  FAILED,
+  META,
+  OWN_ID,
+  PENDING,
+  QUARANTINE,
+  seqKey,
+  seqOfKey,
+} from './record-keys.ts';
 
 /** In place of an edit's hybrid time until it is stored. */
 export const TIME_TO_COME = '';
@@ -616,6 +627,26 @@ export class QueueStore {
     const result = await this.storage.commit({
       expect: [{ key, value: text }],
       changes: [{ kind: 'put', key, value: sealRecord(deadLetter) }],
+    });
+    return result.kind === 'committed';
+  }
+
+  /**
+   * Writes what a tab knows of one that another tab, which knew nothing of it, has set aside; false when it is not there (any more).
+   * Its payload stands there, and may be well.
+   */
+  async reclaim(deadLetter: DeadLetter): Promise<boolean> {
+    const { seq } = deadLetter.header;
+    const [found] = await this.quarantine.find([QUARANTINE + seqKey(PENDING, seq)]);
+    if (found === undefined) return false;
+    const { key, text, record } = found;
+    const result = await this.storage.commit({
+      expect: [{ key, value: text }],
+      changes: [
+        { kind: 'delete', key },
+        { kind: 'put', key: seqKey(FAILED, seq), value: sealRecord(deadLetter) },
+        ...(record.bodyText === null ? [] : [{ kind: 'put', key: seqKey(BODY, seq), value: record.bodyText } as const]),
+      ],
     });
     return result.kind === 'committed';
   }

@@ -313,14 +313,15 @@ export class StoreWatch {
 
   /** This tab is the last to know what they were; their bodies may be well, so that they can be retried. */
   private async bury(damaged: readonly MutationHeader[]): Promise<void> {
-    const failedAtMs = this.ports.clock.wallMs();
-    const settlements = damaged.map((header) => {
-      const holdsLane = this.ports.engine.mutations.mayHoldLane(header.type);
-      return { kind: 'failed', deadLetter: { header, error: UNREADABLE, failedAtMs, holdsLane } } as const;
-    });
+    const settlements = damaged.map((header) => ({ kind: 'failed', deadLetter: this.deadLetterOf(header) }) as const);
     if (!(await this.ports.store.settle(settlements, false))) return;
     this.settledElsewhere(settlements);
     for (const { seq } of damaged) this.unreadable.delete(seq);
+  }
+
+  private deadLetterOf(header: MutationHeader): DeadLetter {
+    const holdsLane = this.ports.engine.mutations.mayHoldLane(header.type);
+    return { header, error: UNREADABLE, failedAtMs: this.ports.clock.wallMs(), holdsLane };
   }
 
   /** Compares the dead letters that this tab believes in with the store: what people do to them is done in any tab. */
@@ -444,18 +445,28 @@ export class StoreWatch {
     const { store } = this.ports;
     const { id, seq } = entry.header;
     // It may have died since the dead letters were read.
-    const deadLetter = entry.phase.kind === 'failed' ? null : await store.deadLetterAt(seq);
+    const stored = entry.phase.kind === 'failed' ? null : await store.deadLetterAt(seq);
     const record = await store.completed(id);
     const [ending = null] = record === null ? await store.endings([id]) : [];
     // Retried while this was read: it is pending again, under a new number.
     if (look.isOver || this.ports.engine.mutations.get(id) !== entry) return;
-    if (deadLetter !== null) {
-      if (entry.phase.kind !== 'failed') this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+    if (stored !== null) {
+      if (entry.phase.kind !== 'failed') this.settledElsewhere([{ kind: 'failed', deadLetter: stored }]);
       return;
     }
     if (record !== null) {
       this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
       return;
+    }
+    if (ending === null && entry.phase.kind !== 'failed') {
+      // Another tab may have set it aside, which did not know what it was.
+      const deadLetter = this.deadLetterOf(entry.header);
+      const isReclaimed = await store.reclaim(deadLetter);
+      if (look.isOver || this.ports.engine.mutations.get(id) !== entry) return;
+      if (isReclaimed) {
+        this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+        return;
+      }
     }
     this.discarded([id]);
     if (ending !== null) this.ports.discarded([id], ending);
