@@ -154,6 +154,13 @@ export type {
 } from './protocol/wire.ts';
 export type { ConflictChoice, OpenConflictView } from './queue/conflict-desk.ts';
 export { createQueue } from './queue/create-queue.ts';
+export {
+  importLegacy,
+  type LegacyImport,
+  type LegacyImportOptions,
+  type LegacyRecord,
+  type LegacyRefusal,
+} from './queue/import-legacy.ts';
 export { type Defaults, defaults } from './queue/defaults.ts';
 export type { ActOptions, ActResult, MutationFilter } from './queue/acts.ts';
 export type { LogExport } from './queue/log-export.ts';
