@@ -1,12 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { PageServer } from './testing-tabs/page-server.ts';
-import {
-  type ChromiumTab,
-  type RealBrowser,
-  type RealTab,
-  startChromium,
-  startFirefox,
-} from './testing-tabs/real-browsers.ts';
+import { type RealBrowser, type RealTab, startChromium, startFirefox } from './testing-tabs/real-browsers.ts';
 
 const CLOSED_MS_MAX = 2_000;
 const FROZEN_MS_MAX = 15_000;
@@ -18,18 +12,18 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
-function inBrowser<Tab extends RealTab>(start: () => Promise<RealBrowser<Tab>>) {
-  let browser: RealBrowser<Tab>;
+function inBrowser(start: () => Promise<RealBrowser>) {
+  let browser: RealBrowser;
   beforeAll(async () => {
     browser = await start();
   });
   afterEach(() => browser.closeTabs());
   afterAll(() => browser.close());
-  const open = (tab: string, ...faults: readonly string[]): Promise<Tab> => browser.open(addressOf(tab, faults));
+  const open = (tab: string, ...faults: readonly string[]): Promise<RealTab> => browser.open(addressOf(tab, faults));
   return {
     open,
     /** The first to open leads. */
-    async openLeader(tab: string, ...faults: readonly string[]): Promise<Tab> {
+    async openLeader(tab: string, ...faults: readonly string[]): Promise<RealTab> {
       const leader = await open(tab, ...faults);
       await leader.call('until', { isLeader: true });
       return leader;
@@ -144,11 +138,6 @@ function describeTabs(browser: ReturnType<typeof inBrowser>): void {
 
     expect(server.effects).toHaveLength(2);
   });
-}
-
-describe('in Chromium', () => {
-  const browser = inBrowser<ChromiumTab>(startChromium);
-  describeTabs(browser);
 
   test('Q19 · the tab that delivers crashes: another goes on within 2 s', async () => {
     const a = await browser.openLeader('A');
@@ -217,6 +206,10 @@ describe('in Chromium', () => {
     await a.call('until', { isLeader: false, pendingCount: 0 });
     expect(server.effects).toHaveLength(1);
   });
+}
+
+describe('in Chromium', () => {
+  describeTabs(inBrowser(startChromium));
 });
 
 const firefox = inject('firefox');

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chromium, type BrowserContext, type Page } from 'playwright-core';
 import puppeteer, { type Browser as Firefox, type Page as FirefoxPage } from 'puppeteer-core';
 import { inject } from 'vitest';
@@ -23,25 +24,22 @@ export interface RealTab {
   close(): Promise<void>;
   /** To another page, from which it may come back out of the back/forward cache. */
   leave(url: string): Promise<void>;
-}
-
-/** What only Chromium lets a test do: each of its tabs has a process of its own. */
-export interface ChromiumTab extends RealTab {
+  /** Ends its process, which no other tab is in. Resolves when it has ended. */
   crash(): Promise<void>;
-  /** Stops its process, so that no code of the page runs. Chromium's own freezing needs hidden tabs, which it lacks without a screen. */
+  /** Stops its process, so that no code of the page runs. A browser's own freezing needs hidden tabs, which it lacks without a screen. */
   stop(): void;
   goOn(): void;
 }
 
 /** One profile, which its tabs share. */
-export interface RealBrowser<Tab extends RealTab = RealTab> {
-  open(url: string): Promise<Tab>;
+export interface RealBrowser {
+  open(url: string): Promise<RealTab>;
   /** All that is open. */
   closeTabs(): Promise<void>;
   close(): Promise<void>;
 }
 
-export async function startChromium(): Promise<RealBrowser<ChromiumTab>> {
+export async function startChromium(): Promise<RealBrowser> {
   const { executablePath, args, env } = inject('chromium');
   const browser = await chromium.launch({
     executablePath,
@@ -54,7 +52,7 @@ export async function startChromium(): Promise<RealBrowser<ChromiumTab>> {
     const { processInfo } = await ofBrowser.send('SystemInfo.getProcessInfo');
     return processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
   };
-  const tabs: ChromiumTab[] = [];
+  const tabs: RealTab[] = [];
   return {
     open: async (url) => {
       const before = await rendererIds();
@@ -73,18 +71,9 @@ export async function startChromium(): Promise<RealBrowser<ChromiumTab>> {
   };
 }
 
-async function chromiumTab(context: BrowserContext, page: Page, processIds: readonly number[]): Promise<ChromiumTab> {
+async function chromiumTab(context: BrowserContext, page: Page, processIds: readonly number[]): Promise<RealTab> {
   const session = await context.newCDPSession(page);
-  const signal = (name: 'SIGSTOP' | 'SIGCONT'): void => {
-    for (const id of processIds) {
-      try {
-        process.kill(id, name);
-      } catch {
-        // It has ended.
-      }
-    }
-  };
-  const tab: ChromiumTab = {
+  const tab: RealTab = {
     call: (name, ...args) => page.evaluate(invoke, { name, args }) as never,
     close: () => page.close(),
     leave: async (other) => void (await page.goto(other)),
@@ -94,34 +83,80 @@ async function chromiumTab(context: BrowserContext, page: Page, processIds: read
       session.send('Page.crash').catch(() => {});
       await crashed;
     },
-    stop: () => signal('SIGSTOP'),
-    goOn: () => signal('SIGCONT'),
+    stop: () => signal(processIds, 'SIGSTOP'),
+    goOn: () => signal(processIds, 'SIGCONT'),
   };
   await tab.call('ready');
   return tab;
 }
 
+function signal(processIds: readonly number[], name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
+  for (const id of processIds) {
+    try {
+      process.kill(id, name);
+    } catch {
+      // It has ended.
+    }
+  }
+}
+
 export async function startFirefox(executablePath: string): Promise<RealBrowser> {
-  const browser: Firefox = await puppeteer.launch({ browser: 'firefox', executablePath, headless: true });
-  const open: FirefoxPage[] = [];
+  const browser: Firefox = await puppeteer.launch({
+    browser: 'firefox',
+    executablePath,
+    headless: true,
+    // A process for each tab, also of one origin, begun when it is needed and not before.
+    extraPrefsFirefox: {
+      'dom.ipc.processCount': 100,
+      'dom.ipc.processPrelaunch.enabled': false,
+      'dom.ipc.keepProcessesAlive.web': 0,
+    },
+  });
+  const contentIds = (): readonly number[] => contentProcessesOf(browser.process()?.pid ?? 0);
+  const open: { readonly page: FirefoxPage; readonly tab: RealTab }[] = [];
   return {
     open: async (url) => {
+      const before = contentIds();
       const page = await browser.newPage();
-      open.push(page);
       await page.goto(url);
+      const own = contentIds().filter((id) => !before.includes(id));
       const tab: RealTab = {
         call: (name, ...args) => page.evaluate(invoke, { name, args }) as never,
         close: () => page.close(),
         leave: async (other) => void (await page.goto(other)),
+        crash: async () => {
+          signal(own, 'SIGKILL');
+          while (contentIds().some((id) => own.includes(id))) await new Promise((next) => setTimeout(next, 5));
+        },
+        stop: () => signal(own, 'SIGSTOP'),
+        goOn: () => signal(own, 'SIGCONT'),
       };
+      open.push({ page, tab });
       await tab.call('ready');
       return tab;
     },
     closeTabs: async () => {
-      for (const page of open.splice(0)) if (!page.isClosed()) await page.close();
+      const tabs = open.splice(0);
+      for (const { tab } of tabs) tab.goOn();
+      // One that has crashed is gone already.
+      for (const { page } of tabs) if (!page.isClosed()) await page.close().catch(() => {});
     },
     close: () => browser.close(),
   };
+}
+
+/** Ids of the processes that Firefox runs pages in. It begins them itself, or has another one do it. */
+function contentProcessesOf(firefoxId: number): readonly number[] {
+  const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' }).trim().split('\n');
+  const rows = lines.map((line) => {
+    const [id, parentId, state = '', ...words] = line.trim().split(/\s+/);
+    return { id: Number(id), parentId: Number(parentId), isEnded: state.startsWith('Z'), kind: words.at(-1) };
+  });
+  const begunBy = (parents: readonly number[]): readonly number[] =>
+    rows.flatMap(({ id, parentId }) => (parents.includes(parentId) ? [id] : []));
+  const children = begunBy([firefoxId]);
+  const all = [...children, ...begunBy(children)];
+  return rows.flatMap(({ id, isEnded, kind }) => (all.includes(id) && !isEnded && kind === 'tab' ? [id] : []));
 }
 
 /** Runs in the page. */
