@@ -161,6 +161,23 @@ begin
 end
 $$;
 
+-- As in 0009: these have to go one by one.
+create or replace function holdfast.is_handled_apart(mutations jsonb[])
+returns boolean
+language sql
+stable
+set search_path = ''
+return exists (
+    select
+    from holdfast.near_events as tolerant
+    join holdfast.registered_tables as named on named.target = tolerant.target
+    where named.entity_type in (select each.value #>> '{entity,table}' from unnest(mutations) as each (value))
+) or exists (
+    select
+    from holdfast.handlers as handled
+    where handled.type in (select each.value ->> 'type' from unnest(mutations) as each (value))
+);
+
 revoke all on function
     holdfast.register_near_events(regclass, text[], jsonb), holdfast.same_event(jsonb), holdfast.perform_mutation(jsonb)
 from public;

@@ -53,6 +53,22 @@ describeOnEachDatabase((world) => {
     ).toEqual(['rejected ROW_NOT_FOUND', 'rejected P0001', 'applied']);
   });
 
+  test('P3 · creations of a type with a handler go to it too when several come together', async () => {
+    await install();
+    const device = createDevice(world.database);
+    const account = randomUUID();
+    await device.send([device.next(change('create', { table: 'accounts', id: account }, { name: 'x', beds: 1 }))]);
+    const add = () => ({
+      ...change('create', { table: 'accounts', id: randomUUID() }, { account, amount: 1 }),
+      type: 'beds.add',
+    });
+
+    expect(await device.send([device.next(add()), device.next(add())])).toMatchObject([
+      { kind: 'applied', result: { beds: 2 } },
+      { kind: 'applied', result: { beds: 3 } },
+    ]);
+  });
+
   test('P3 · a handler takes its type from the table handlers too, also in the middle of a batch and within an atomic one', async () => {
     await install();
     const device = createDevice(world.database);
