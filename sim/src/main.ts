@@ -165,9 +165,10 @@ async function showShrunk(seed: number): Promise<void> {
 /** The exit code: 1 when one of them is not found. */
 async function showPlants(): Promise<number> {
   const first = wholeNumber('first', values.first);
-  const show = ({ name, seedsNeeded, invariant, choiceCount }: Finding): void => {
+  const show = ({ name, isKept, seedsNeeded, invariant, choiceCount }: Finding): void => {
     const choices = choiceCount === null ? '' : `  ${choiceCount} choices`;
-    print(`${name.padEnd(36)} ${String(seedsNeeded ?? 'not found').padStart(9)}  ${invariant ?? ''}${choices}`);
+    const where = isKept ? 'kept' : String(seedsNeeded ?? 'not found');
+    print(`${name.padEnd(36)} ${where.padStart(9)}  ${invariant ?? ''}${choices}`);
   };
   const findings = await findPlants(
     PLANTS.filter(({ name }) => values.plant === undefined || name === values.plant),
@@ -179,11 +180,16 @@ async function showPlants(): Promise<number> {
   );
   const needed = findings.flatMap(({ seedsNeeded }) => seedsNeeded ?? []);
   const choices = findings.flatMap(({ choiceCount }) => choiceCount ?? []);
-  if (values.json) print(JSON.stringify({ plants: findings.length, found: needed.length, findings }));
-  else print(`${needed.length} of ${findings.length} found, after ${median(needed)} seeds (median).`);
+  const keptCount = findings.filter(({ isKept }) => isKept).length;
+  const found = needed.length + keptCount;
+  if (values.json) print(JSON.stringify({ plants: findings.length, found, keptCount, findings }));
+  else
+    print(
+      `${found} of ${findings.length} found: ${needed.length} after ${median(needed)} seeds (median; at most ${Math.max(0, ...needed)}), ${keptCount} in the worlds that are kept for them.`,
+    );
   if (values.shrink && !values.json)
     print(`Shrunk to ${median(choices)} choices (median), at most ${Math.max(...choices)}.`);
-  return needed.length < findings.length ? 1 : 0;
+  return found < findings.length ? 1 : 0;
 }
 
 function replay(seed: number): string {

@@ -5,8 +5,8 @@ export const SHOWING_PLANTS: readonly Plant[] = [
   {
     name: 'overlay-removed-at-answer',
     file: `${CLIENT}/optimistic/optimistic-store.ts`,
-    find: 'shown.containedFrom ??= this.refreshNumber + 1;',
-    replace: 'this.shown = this.shown.filter((each) => each !== shown); this.replay();',
+    find: 'this.shown[index] = { ...shown, containedFrom: shown.containedFrom ?? containedFrom };',
+    replace: 'this.shown.splice(index, 1); this.replay();',
     suffering: 'What the user typed disappears for a moment after it was confirmed.',
   },
   {
@@ -19,7 +19,7 @@ export const SHOWING_PLANTS: readonly Plant[] = [
   {
     name: 'failed-stays-in-view',
     file: `${CLIENT}/optimistic/optimistic-store.ts`,
-    find: 'this.shown = this.shown.filter((each) => each !== shown);',
+    find: 'else this.shown.splice(index, 1);',
     replace: '',
     suffering: 'What the server refused goes on being shown as if it were saved.',
   },
