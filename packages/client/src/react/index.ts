@@ -44,3 +44,16 @@ export { type LongOfflineOptions, useLongOffline } from './use-long-offline.ts';
 export type { Path, Side } from './conflicts/chosen-payload.ts';
 export { ConflictChooser, type ConflictChooserProps } from './conflicts/conflict-chooser.tsx';
 export { useConflicts, type UseConflictsOptions } from './conflicts/use-conflicts.ts';
+export {
+  createEntityHooks,
+  type EntityHook,
+  type EntityHooks,
+  type EntityHooksOptions,
+} from './entities/create-entity-hooks.ts';
+export type { EntityDefinitions, UndoAnswer } from './entities/undo-mutation.ts';
+export type { EntityMutation, EntityMutationState, MutateOptions } from './entities/use-entity-mutation.ts';
+export { createToasts, type MutationToasts, type ToastChange, type ToastsOptions } from './toasts/mutation-toasts.ts';
+export { type SonnerLike, sonnerToasts } from './toasts/sonner-toasts.ts';
+export { useToasts } from './toasts/toast-context.ts';
+export type { Toast, ToastAction, ToastPort } from './toasts/toast-port.ts';
+export type { CommonWords, ToastTexts, ToastWords, TypeTexts } from './toasts/toast-texts.ts';

@@ -1,0 +1,68 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { AnyMutationDefinition, ResultOfType } from '../../mutation/definition.ts';
+import type { WithSlots } from '../../mutation/slots.ts';
+import type { EntityDefinitions } from './undo-mutation.ts';
+import { type EntityMutation, useEntityMutation } from './use-entity-mutation.ts';
+
+/** The hook of one of the definitions. */
+export type EntityHook<Definition extends AnyMutationDefinition> = () => EntityMutation<
+  WithSlots<StandardSchemaV1.InferInput<Definition['payload']>>,
+  ResultOfType<Definition>
+>;
+
+/** `useCreateAccount`, `useUpdateAccount`, `useDeleteAccount`, as far as their types are given. */
+export type EntityHooks<Name extends string, Definitions extends EntityDefinitions> = {
+  readonly [Verb in keyof Definitions &
+    ('create' | 'update' | 'delete') as `use${Capitalize<Verb>}${Capitalize<Name>}`]: EntityHook<
+    Extract<Definitions[Verb], AnyMutationDefinition>
+  >;
+};
+
+export interface EntityHooksOptions<Name extends string> {
+  /** What one of them is called: `account` gives `useCreateAccount`. */
+  readonly name: Name;
+  /**
+   * How long a deletion waits before it is sent, so that "undo" surely cancels it, in milliseconds; 0 sends at once, and undoing
+   * then restores the row. @default 5_000
+   */
+  readonly undoWindowMs?: number;
+}
+
+/**
+ * Hooks for the rows of a table: each adds a mutation, tells how far it is, shows its toast, and can take it back. They are typed by
+ * the definitions.
+ *
+ * ```ts
+ * export const { useCreateAccount, useDeleteAccount } = createEntityHooks({
+ *   name: 'account',
+ *   create: createAccount,
+ *   delete: deleteAccount,
+ *   restore: restoreAccount,
+ * });
+ * ```
+ */
+export function createEntityHooks<const Name extends string, const Definitions extends EntityDefinitions>({
+  name,
+  undoWindowMs = 5_000,
+  ...definitions
+}: EntityHooksOptions<Name> & Definitions): EntityHooks<Name, Definitions> {
+  const capitalized = `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+  const types = definitions as EntityDefinitions;
+  const hookOf = (definition: AnyMutationDefinition, defaults: EntityDefaults) => () =>
+    useEntityMutation({ definition, definitions: types, ...defaults });
+  const hooks = {
+    [`useCreate${capitalized}`]: types.create && hookOf(types.create, { maxRetries: 2, delayMs: 0 }),
+    [`useUpdate${capitalized}`]: types.update && hookOf(types.update, { maxRetries: 2, delayMs: 0 }),
+    [`useDelete${capitalized}`]: types.delete && hookOf(types.delete, { maxRetries: 1, delayMs: undoWindowMs }),
+  };
+  return Object.fromEntries(Object.entries(hooks).filter(([, hook]) => hook !== undefined)) as EntityHooks<
+    Name,
+    Definitions
+  >;
+}
+
+/** How one of them is sent, where its type does not say. */
+export interface EntityDefaults {
+  readonly maxRetries: number;
+  readonly delayMs: number;
+}

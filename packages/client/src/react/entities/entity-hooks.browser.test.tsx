@@ -1,0 +1,246 @@
+import { QueryClient, QueryClientProvider, useQuery } from '@tanstack/react-query';
+import { act, cleanup, render, screen } from '@testing-library/react';
+import { StrictMode } from 'react';
+import { Toaster, toast } from 'sonner';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { connectQueries } from '../../optimistic/connect-queries.ts';
+import { optimisticQuery } from '../../optimistic/optimistic-query.ts';
+import type { AuditSource } from '../../ports/audit-source.ts';
+import type { AuditEntry } from '../../protocol/audit.ts';
+import { HoldfastProvider } from '../holdfast-provider.tsx';
+import {
+  type AccountApp,
+  createAccount,
+  deleteAccount,
+  openAccounts,
+  restoreAccount,
+  updateAccount,
+} from '../testing-accounts/accounts.ts';
+import { createToasts } from '../toasts/mutation-toasts.ts';
+import { sonnerToasts } from '../toasts/sonner-toasts.ts';
+import { createEntityHooks } from './create-entity-hooks.ts';
+
+const { useCreateAccount, useUpdateAccount, useDeleteAccount } = createEntityHooks({
+  name: 'account',
+  create: createAccount,
+  update: updateAccount,
+  delete: deleteAccount,
+  restore: restoreAccount,
+});
+
+interface Account {
+  readonly id: string;
+  readonly name: string;
+}
+
+afterEach(cleanup);
+
+/** The hooks of the component on the screen. */
+type Hooks = {
+  create: ReturnType<typeof useCreateAccount>;
+  update: ReturnType<typeof useUpdateAccount>;
+  remove: ReturnType<typeof useDeleteAccount>;
+};
+
+async function open(accounts: readonly Account[] = [], audit?: (app: AccountApp) => AuditSource) {
+  const app = await openAccounts();
+  app.server.insert('accounts', ...accounts.map((each) => ({ ...each })));
+  const queryClient = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  const connection = connectQueries({ queue: app.queue, queryClient });
+  const toasts = createToasts({
+    queue: app.queue,
+    port: sonnerToasts(toast),
+    clock: app.clock,
+    texts: { 'account.create': { item: ({ name }) => name }, 'account.update': { item: ({ name }) => name } },
+  });
+  const query = optimisticQuery(
+    {
+      queryKey: ['accounts'],
+      queryFn: async () => [...app.server.rows('accounts')] as unknown as Account[],
+    },
+    { table: 'accounts', placeNew: 'end' },
+  );
+  const current: Partial<Hooks> = {};
+  function Accounts() {
+    Object.assign(current, { create: useCreateAccount(), update: useUpdateAccount(), remove: useDeleteAccount() });
+    const { data = [] } = useQuery(query);
+    return <p data-testid="names">{data.map(({ name }) => name).join(', ')}</p>;
+  }
+  render(
+    <StrictMode>
+      <QueryClientProvider client={queryClient}>
+        <HoldfastProvider queue={app.queue} toasts={toasts} {...(audit === undefined ? {} : { audit: audit(app) })}>
+          <Accounts />
+        </HoldfastProvider>
+      </QueryClientProvider>
+      <Toaster />
+    </StrictMode>,
+  );
+  onTestFinished(() => {
+    connection.close();
+    queryClient.clear();
+    toast.dismiss();
+  });
+  const settle = () => act(() => app.settle());
+  await settle();
+  return {
+    app,
+    hooks: current as Hooks,
+    settle,
+    drain: () => act(() => app.drain()),
+    names: () => screen.getByTestId('names').textContent,
+    toasts: () =>
+      [...document.querySelectorAll('[data-sonner-toast]:not([data-removed="true"])')].map(
+        (each) => `${each.getAttribute('data-type')}: ${each.querySelector('[data-title]')?.textContent}`,
+      ),
+    press: async (label: string) => {
+      await act(async () => {
+        screen.getByRole('button', { name: label }).click();
+        await app.settle();
+      });
+    },
+  };
+}
+
+describe('making, editing, deleting', () => {
+  test('E3, E2 · a new one is in the list at once, and one toast of sonner goes from saved here to created', async () => {
+    const { app, hooks, names, toasts, settle, drain } = await open([{ id: '1', name: 'Acme' }]);
+    app.network.setOffline();
+
+    act(() => hooks.create.mutate({ id: '2', name: 'Bolt' }));
+    await settle();
+    expect([names(), toasts(), hooks.create.status]).toEqual([
+      'Acme, Bolt',
+      ['info: Bolt saved on this device'],
+      'stored',
+    ]);
+    app.network.setOnline();
+    await drain();
+
+    expect([names(), toasts(), hooks.create.status]).toEqual(['Acme, Bolt', ['success: Bolt created'], 'confirmed']);
+  });
+
+  test('E3 · refused, the row is taken back, the hook says why, and the toast tries again', async () => {
+    const { hooks, names, toasts, drain } = await open([{ id: '1', name: 'Acme' }]);
+    act(() => hooks.update.mutate({ id: '1', name: 'bad' }));
+    await drain();
+
+    expect([names(), toasts()]).toEqual(['Acme', ['error: bad could not be saved']]);
+    expect(hooks.update).toMatchObject({ status: 'failed', error: { message: 'A name must not be bad.' } });
+    act(() => hooks.update.reset());
+    expect(hooks.update.status).toBe('idle');
+  });
+
+  test('E3 · what cannot be stored is said so: mutateAsync rejects, mutate does not throw, and the toast offers another try', async () => {
+    const { app, hooks, names, toasts, settle, press, drain } = await open();
+    app.storage.setFull(true);
+    act(() => hooks.create.mutate({ id: '1', name: 'Acme' }));
+    await settle();
+    expect([names(), toasts(), hooks.create.status]).toEqual(['', ['error: Acme could not be created'], 'notStored']);
+    await act(() =>
+      expect(hooks.create.mutateAsync({ id: '1', name: 'Acme' })).rejects.toMatchObject({ code: 'STORAGE_FULL' }),
+    );
+
+    app.storage.setFull(false);
+    await act(async () => {
+      screen.getAllByRole('button', { name: 'Try again' })[0]?.click();
+      await app.settle();
+    });
+    await drain();
+    expect(names()).toBe('Acme');
+    expect(press).toBeDefined();
+  });
+
+  test.each([
+    ['create', 3],
+    ['delete', 2],
+  ] as const)('E3 · %s is tried %i times in all', async (verb, count) => {
+    const { app, hooks, drain } = await open([{ id: '1', name: 'Acme' }]);
+    app.server.setErrorMode('busy');
+    const [make, options] =
+      verb === 'create'
+        ? [hooks.create.mutateAsync({ id: '2', name: 'Bolt' }), {}]
+        : [hooks.remove.mutateAsync({ id: '1' }, { skipUndo: true }), {}];
+    const { id } = await act(() => make);
+    await drain();
+
+    expect([app.queue.peekStatus(id)?.attemptCount, options]).toEqual([count, {}]);
+  });
+});
+
+describe('undo', () => {
+  test('E3, Q15 · a deletion waits five seconds; taken back meanwhile, it never was sent', async () => {
+    const { app, hooks, names, press, settle, drain, toasts } = await open([{ id: '1', name: 'Acme' }]);
+    act(() => hooks.remove.mutate({ id: '1' }));
+    await settle();
+    expect(names()).toBe('');
+
+    await press('Undo');
+    await drain();
+
+    expect([names(), toasts()]).toEqual(['Acme', ['success: 1: taken back']]);
+    expect([hooks.remove.status, app.server.row('accounts', '1')]).toEqual(['cancelled', { id: '1', name: 'Acme' }]);
+  });
+
+  test('E3 · a deletion that was sent is restored from the audit log', async () => {
+    const { app, hooks, names, drain } = await open([{ id: '1', name: 'Acme' }]);
+    await act(() => hooks.remove.mutateAsync({ id: '1' }, { delayMs: 0 }));
+    await drain();
+    expect([names(), app.server.row('accounts', '1')]).toEqual(['', undefined]);
+
+    expect(await act(() => app.clock.until(hooks.remove.undo()))).toBe('undone');
+    await drain();
+
+    expect([names(), app.server.row('accounts', '1')]).toEqual(['Acme', { id: '1', name: 'Acme' }]);
+  });
+
+  test('E3 · a creation that was sent is deleted, and an edit is put back to what the audit log says was before', async () => {
+    const entries: AuditEntry[] = [];
+    const { app, hooks, names, drain } = await open([{ id: '1', name: 'Acme' }], () => ({
+      readPage: async () => ({ entries, nextBefore: null }),
+    }));
+    const { id } = await act(() => hooks.update.mutateAsync({ id: '1', name: 'Zenith' }));
+    await act(() => hooks.create.mutateAsync({ id: '2', name: 'Bolt' }));
+    await drain();
+    expect(names()).toBe('Zenith, Bolt');
+    entries.push({
+      id: '7',
+      occurredAt: '2026-01-01T00:00:00.000Z',
+      actor: 'ada',
+      action: 'update',
+      entityType: 'accounts',
+      entityId: '1',
+      oldValues: { name: 'Acme' },
+      newValues: { name: 'Zenith' },
+      changedFields: ['name'],
+      mutationId: id,
+      clientId: null,
+      ip: null,
+      userAgent: null,
+    });
+
+    expect(await act(() => app.clock.until(hooks.update.undo()))).toBe('undone');
+    expect(await act(() => app.clock.until(hooks.create.undo()))).toBe('undone');
+    await drain();
+
+    expect(names()).toBe('Acme');
+  });
+
+  test('E3 · with skipUndo nothing waits, and no undo is offered; after five seconds it is not offered any more either', async () => {
+    const { app, hooks, settle } = await open([
+      { id: '1', name: 'Acme' },
+      { id: '2', name: 'Bolt' },
+    ]);
+    app.server.hold();
+    act(() => hooks.remove.mutate({ id: '1' }, { skipUndo: true }));
+    await settle();
+    expect(screen.queryByRole('button', { name: 'Undo' })).toBeNull();
+    act(() => hooks.create.mutate({ id: '3', name: 'Corp' }));
+    await settle();
+    expect(screen.getByRole('button', { name: 'Undo' })).toBeDefined();
+
+    await act(() => app.clock.advance(5_000));
+
+    expect(screen.queryByRole('button', { name: 'Undo' })).toBeNull();
+  });
+});

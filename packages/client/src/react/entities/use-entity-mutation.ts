@@ -1,0 +1,136 @@
+import { useCallback, useContext, useMemo, useRef, useState } from 'react';
+import type { AnyMutationDefinition, MutationOptions } from '../../mutation/definition.ts';
+import { HoldfastError, toHoldfastError } from '../../mutation/holdfast-error.ts';
+import type { JsonObject } from '../../protocol/wire.ts';
+import type { MutationHandle } from '../../queue/mutation-handle.ts';
+import type { Settled } from '../../queue/queue-events.ts';
+import { AuditContext } from '../audit-context.ts';
+import { useQueue } from '../queue-context.ts';
+import { useToasts } from '../toasts/toast-context.ts';
+import type { EntityDefaults } from './create-entity-hooks.ts';
+import { type EntityDefinitions, type UndoAnswer, undoMutation } from './undo-mutation.ts';
+
+export interface MutateOptions extends MutationOptions {
+  /** No "undo" is offered, and nothing waits for it. @default false */
+  readonly skipUndo?: boolean;
+}
+
+/** How far the last one is that this component has made. */
+export type EntityMutationState =
+  | { readonly status: 'idle'; readonly id: null; readonly error: null }
+  | { readonly status: 'storing'; readonly id: null; readonly error: null }
+  | { readonly status: 'stored' | 'confirmed' | 'cancelled'; readonly id: string; readonly error: null }
+  /** It was refused, and is a dead letter. */
+  | { readonly status: 'failed'; readonly id: string; readonly error: HoldfastError }
+  /** It was not stored: nothing has happened. */
+  | { readonly status: 'notStored'; readonly id: null; readonly error: HoldfastError };
+
+interface EntityMutationActs<Payload, Result> {
+  /** Adds the mutation. Never throws: what goes wrong is in `error`, on the toast, and an event of the queue. */
+  readonly mutate: (payload: Payload, options?: MutateOptions) => void;
+  /** The same; resolves when it is safe on this device (its `settled` is the server's verdict), rejects when it was not stored. */
+  readonly mutateAsync: (payload: Payload, options?: MutateOptions) => Promise<MutationHandle<Result>>;
+  /** Takes the last one back: cancelled if it was never sent, else undone by another mutation. */
+  readonly undo: () => Promise<UndoAnswer>;
+  /** Forgets the last one; it goes its way all the same. */
+  readonly reset: () => void;
+}
+
+export type EntityMutation<Payload, Result = never> = EntityMutationState & EntityMutationActs<Payload, Result>;
+
+const IDLE: EntityMutationState = { status: 'idle', id: null, error: null };
+/** Before the first retry; doubling from there. */
+const RETRY_DELAY_MS = 1_000;
+
+interface EntityMutationOptions extends EntityDefaults {
+  readonly definition: AnyMutationDefinition;
+  readonly definitions: EntityDefinitions;
+}
+
+export function useEntityMutation<Payload, Result>({
+  definition,
+  definitions,
+  maxRetries,
+  delayMs,
+}: EntityMutationOptions): EntityMutation<Payload, Result> {
+  const queue = useQueue();
+  const toasts = useToasts();
+  const audit = useContext(AuditContext);
+  const [state, setState] = useState(IDLE);
+  /** The last one: what comes of the ones before it is not shown here any more. */
+  const last = useRef<{ undo: () => Promise<UndoAnswer> } | null>(null);
+
+  const mutateAsync = useCallback(
+    async function add(
+      payload: Payload,
+      { skipUndo = false, ...options }: MutateOptions = {},
+    ): Promise<MutationHandle<Result>> {
+      const about = { type: definition.type, payload: payload as object };
+      const toastId = toasts?.begin(about.type, about.payload) ?? null;
+      const one = { undo: (): Promise<UndoAnswer> => Promise.resolve('notPossible') };
+      last.current = one;
+      const show = (next: EntityMutationState): void => {
+        if (last.current === one) setState(next);
+      };
+      show({ status: 'storing', id: null, error: null });
+      try {
+        const retries = definition.retry === undefined ? { maxRetries, retryDelayMs: RETRY_DELAY_MS } : {};
+        const handle = await queue.add({
+          ...retries,
+          ...(skipUndo || delayMs === 0 ? {} : { delayMs }),
+          ...options,
+          type: definition.type,
+          payload: payload as never,
+        });
+        const mutation = { id: handle.id, type: about.type, payload: about.payload as JsonObject };
+        one.undo = async () => {
+          const answer = await undoMutation({ queue, definitions, audit, mutation });
+          toasts?.takenBack(handle.id, answer !== 'notPossible');
+          return answer;
+        };
+        const undo = (): void => {
+          one.undo().catch((error: unknown) => {
+            toasts?.takenBack(handle.id, false);
+            queue.report(error);
+          });
+        };
+        if (skipUndo) toasts?.follow(toastId, mutation);
+        else toasts?.follow(toastId, mutation, undo);
+        show({ status: 'stored', id: handle.id, error: null });
+        void handle.settled.then((settled) => show(stateOf(settled)));
+        return handle as unknown as MutationHandle<Result>;
+      } catch (cause) {
+        const error = toHoldfastError(cause);
+        const again = (): void => {
+          add(payload, { skipUndo, ...options }).catch(() => {});
+        };
+        toasts?.notStored(toastId, about, error, again);
+        show({ status: 'notStored', id: null, error });
+        throw error;
+      }
+    },
+    [queue, toasts, audit, definition, definitions, maxRetries, delayMs],
+  );
+
+  const acts = useMemo(
+    (): EntityMutationActs<Payload, Result> => ({
+      mutate: (payload, options) => {
+        mutateAsync(payload, options).catch((error: unknown) => queue.report(error));
+      },
+      mutateAsync,
+      undo: () => last.current?.undo() ?? Promise.resolve('notPossible'),
+      reset: () => {
+        last.current = null;
+        setState(IDLE);
+      },
+    }),
+    [mutateAsync, queue],
+  );
+  return useMemo(() => ({ ...state, ...acts }), [state, acts]);
+}
+
+function stateOf(settled: Settled): EntityMutationState {
+  const { id, status } = settled;
+  if (status === 'failed') return { status, id, error: new HoldfastError(settled.error) };
+  return { status: status === 'completed' ? 'confirmed' : 'cancelled', id, error: null };
+}
