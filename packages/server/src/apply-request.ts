@@ -1,8 +1,10 @@
 import {
   type ApplyRequest,
   LIMITS,
+  type MutationSource,
   type OriginalMutation,
   PROTOCOL_VERSION,
+  type Telemetry,
   type WireMutation,
 } from 'holdfast/protocol';
 import { z } from 'zod';
@@ -14,10 +16,14 @@ export interface ParsedApplyRequest {
   readonly protocol: number;
   readonly client: ApplyRequest['client'];
   readonly acknowledgedFloor: number;
-  readonly mutations: readonly (Omit<WireMutation, 'payload' | 'createdAt' | 'original'> & {
+  readonly mutations: readonly (Omit<WireMutation, 'payload' | 'createdAt' | 'source' | 'original'> & {
     readonly payload: object;
+    readonly createdAt?: string | undefined;
+    readonly source?: MutationSource | undefined;
     readonly original?: (Omit<OriginalMutation, 'payload'> & { readonly payload: object }) | undefined;
   })[];
+  readonly epoch?: string | undefined;
+  readonly telemetry?: Telemetry | undefined;
 }
 
 const textSchema: z.ZodType<string> = z
@@ -40,6 +46,14 @@ const payloadSchema: z.ZodType<object> = z.custom<object>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   'must be an object',
 );
+
+// where in the app it was made: for logs, so what is odd about it is left out and refuses nothing
+const sourceSchema: z.ZodType<MutationSource> = z.object({
+  screen: textSchema.optional().catch(undefined),
+  action: textSchema.optional().catch(undefined),
+  component: textSchema.optional().catch(undefined),
+  userFlow: textSchema.optional().catch(undefined),
+});
 
 // unknown fields are ignored: a newer client may send more
 const applyRequestSchema: z.ZodType<ParsedApplyRequest> = z.object({
@@ -77,8 +91,17 @@ const applyRequestSchema: z.ZodType<ParsedApplyRequest> = z.object({
       // what else it may say is nothing
       awaitsCreation: z.literal(true).optional().catch(undefined),
       replaces: z.guid().optional().catch(undefined),
+      attempt: z.int().positive().optional().catch(undefined),
+      createdAt: textSchema.optional().catch(undefined),
+      source: sourceSchema.optional().catch(undefined),
     }),
   ),
+  epoch: z.guid().optional().catch(undefined),
+  // the database looks at it closely; what it cannot even hold is left out
+  telemetry: z
+    .custom<Telemetry>((value) => typeof value === 'object' && value !== null && isStorable(value))
+    .optional()
+    .catch(undefined),
 });
 
 /** @throws Refusal `UPGRADE_REQUIRED`, `BATCH_TOO_LARGE` or `INVALID_REQUEST`. */

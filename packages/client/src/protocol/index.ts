@@ -16,6 +16,8 @@ export {
   type Operation,
   type PatchEncoding,
   PROTOCOL_VERSION,
+  type Telemetry,
+  type TypeTelemetry,
   type WireConflict,
   type WireError,
   type OriginalMutation,

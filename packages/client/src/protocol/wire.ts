@@ -119,6 +119,8 @@ export interface WireMutation {
    * the answer; else it is `rejected` (`OUTDATED`), and that is remembered. Left out for all others.
    */
   readonly outdated?: true | undefined;
+  /** Which attempt this is, counted by answers about the mutation itself; left out for the first. For the server's retry log. */
+  readonly attempt?: number | undefined;
 }
 
 /** The first form of a mutation that was migrated. */
@@ -137,6 +139,39 @@ export interface ApplyRequest {
   /** Every `seq` up to and including this one is settled, and the client has stored that durably. */
   readonly acknowledgedFloor: number;
   readonly mutations: readonly WireMutation[];
+  /**
+   * The epoch of the server that this client has heard last. A server of another epoch was restored or failed over, and may have
+   * forgotten what it confirmed: it carries out nothing of the batch, believes no floor, and answers with its own epoch.
+   */
+  readonly epoch?: string | undefined;
+  /** What happened on the device since the last report, for the server's logs. It decides nothing. */
+  readonly telemetry?: Telemetry | undefined;
+}
+
+/** Sent again under the same id until it was taken; the server counts it once. */
+export interface Telemetry {
+  /** UUID of this report. */
+  readonly id: string;
+  readonly queue: {
+    readonly pending: number;
+    readonly failed: number;
+    /** When the oldest that waits was added, by the device's clock (ISO 8601); null when nothing waits. */
+    readonly oldestAt: string | null;
+  };
+  /** Verdicts heard since the report before, by type. */
+  readonly types: readonly TypeTelemetry[];
+}
+
+export interface TypeTelemetry {
+  readonly type: string;
+  readonly completed: number;
+  readonly failed: number;
+  readonly cancelled: number;
+  /** Attempts after the first, of those that came to a verdict. */
+  readonly retries: number;
+  /** From adding to the confirmation, by the device's clock, in milliseconds. */
+  readonly processingMsTotal: number;
+  readonly processingMsMax: number;
 }
 
 export interface WireError {
@@ -200,6 +235,8 @@ export interface ApplyResponse {
   readonly outcomes: readonly WireOutcome[];
   /** The server's clock (ISO 8601). */
   readonly serverTime: string;
+  /** Another one than before says that the server was restored or failed over. A server of before 0.1 says none. */
+  readonly epoch?: string | undefined;
 }
 
 /** Body of every answer that is not 2xx. */

@@ -18,6 +18,7 @@ import { DebugLog, type DebugOption, errorData } from '../telemetry/debug-log.ts
 import type { JsonObject } from '../protocol/wire.ts';
 import { Emitter, listenerFailed } from '../telemetry/emitter.ts';
 import { MetricsBook, type QueueMetrics } from '../telemetry/queue-metrics.ts';
+import { ReportBook } from '../telemetry/report-book.ts';
 import { type ActOptions, type ActResult, Acts, matching, type MutationFilter } from './acts.ts';
 import { Adder } from './adder.ts';
 import type { CancelAnswer } from './ask-leader.ts';
@@ -119,6 +120,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   /** Whoever creates a queue says that its user is signed in; said once, so that no restart undoes a sign-out. */
   private isSignedIn = false;
   private readonly metrics: MetricsBook;
+  private readonly reports: ReportBook = new ReportBook();
   private readonly monitors = new Set<() => void>();
   /** Grows with every change, so that lists can be cached. */
   version = 0;
@@ -788,6 +790,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         definitions: this.definitions,
         policyOf: this.options.policyOf,
         newId: () => newId(clock.wallMs()),
+        reports: this.reports,
         log,
       },
       {
@@ -958,6 +961,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     // A verdict may be heard of more than once.
     const isNews = settlement.kind !== 'completed' || this.verdicts.recent(settlement.record.id) === undefined;
     if (isNews) this.metrics.settled(settlement, engine.mutations.counts.pending, this.options.clock.nowMs());
+    // The others hear of it too; one of them tells.
+    if (isNews && engine.isLeader) this.reports.settled(settlement);
     this.bases.take(settlement);
     this.verdicts.take(settlement);
     if (settlement.kind === 'failed') this.askAbout(settlement.deadLetter.header.id);

@@ -13,6 +13,7 @@ import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Json, WireError } from '../protocol/wire.ts';
 import type { DebugLog } from '../telemetry/debug-log.ts';
+import type { ReportBook } from '../telemetry/report-book.ts';
 import { Alarms } from './alarms.ts';
 import { Amender } from './amender.ts';
 import { AskLeader, type CancelAnswer, type StopReason } from './ask-leader.ts';
@@ -45,6 +46,7 @@ export interface RunnerPorts {
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
   readonly newId: () => string;
+  readonly reports: ReportBook;
   readonly log: DebugLog;
 }
 

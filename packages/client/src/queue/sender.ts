@@ -12,9 +12,11 @@ import {
   type JsonObject,
   type Operation,
   PROTOCOL_VERSION,
+  type Telemetry,
   type WireError,
   type WireMutation,
 } from '../protocol/wire.ts';
+import type { ReportBook } from '../telemetry/report-book.ts';
 import type { Alarms } from './alarms.ts';
 import { refusalOfStored } from './check-stored.ts';
 import { type Claim, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
@@ -36,6 +38,7 @@ export interface SenderPorts {
   readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
   readonly workspaceId: string;
   readonly attemptTimeoutMs: number;
+  readonly reports: ReportBook;
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   /** The lowest number of what is pending and does not read; null for none. */
   readonly firstUnreadableSeq: () => number | null;
@@ -116,15 +119,18 @@ export class Sender {
       if (abort.signal.aborted || this.ports.engine.gates.isStopped) return CALLED_OFF;
       if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
       const client = { id: store.clientId, workspaceId: this.ports.workspaceId };
+      const telemetry = this.ports.reports.next(this.queueNow());
       const request = {
         protocol: PROTOCOL_VERSION,
         client,
         acknowledgedFloor: this.floorOnDisk(this.belowUnreadable(effect.acknowledgedFloor)),
         mutations,
+        ...(telemetry === null ? {} : { telemetry }),
       };
       const startedAtMs = this.ports.clock.nowMs();
       wasHandedOver = true;
       const answer = await transport.send(request, { token, signal: abort.signal });
+      if (telemetry !== null && answer.kind === 'answered') this.ports.reports.taken();
       if (abort.signal.aborted) return answer;
       if (answer.kind === 'answered' && answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
       this.ports.network.observe(answer, this.ports.clock.nowMs() - startedAtMs);
@@ -136,6 +142,16 @@ export class Sender {
       if (!wasHandedOver && this.ports.noticedLock(error)) return CALLED_OFF;
       return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(error) };
     }
+  }
+
+  private queueNow(): Telemetry['queue'] {
+    const { counts, oldestPending } = this.ports.engine.mutations;
+    const oldestAtMs = oldestPending?.header.createdAtMs ?? null;
+    return {
+      pending: counts.pending,
+      failed: counts.failed,
+      oldestAt: oldestAtMs === null ? null : new Date(oldestAtMs).toISOString(),
+    };
   }
 
   /** Read anew when it took long: a tab that was frozen meanwhile would send upon what stood in the store long ago. */
@@ -284,6 +300,7 @@ function toWire({ header, after, awaitsCreation, isOutdated }: BatchItem, body: 
     createdAt: new Date(createdAtMs).toISOString(),
     ...(awaitsCreation === undefined ? {} : { awaitsCreation }),
     ...(replaces === null || operation !== 'create' ? {} : { replaces }),
+    ...(header.attempts.length === 0 ? {} : { attempt: header.attempts.length + 1 }),
     ...more,
     ...(edit === undefined ? { payload } : editOnWire(edit, operation, payload, editBody)),
     ...(original === undefined ? {} : { original: originalOnWire(original, edit, editBody) }),

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { note, TestDevice } from './testing-queue/test-device.ts';
+
+test('P6 · what became of mutations rides on the next batch, counted by type', async () => {
+  const device = new TestDevice();
+  const queue = await device.open();
+  device.server.judge = ({ payload }) => (payload['id'] === 'bad' ? 'rejected' : 'applied');
+  await queue.add(note('a'));
+  await queue.add(note('bad'));
+  await device.clock.pass(2_000);
+  await queue.add({ type: 'log.write', payload: { line: 'x' } });
+  await device.clock.pass(2_000);
+  await queue.add(note('b'));
+  await device.clock.pass(2_000);
+
+  const told = device.server.requests.map(({ request }) => request.telemetry ?? null);
+  const [first] = told;
+  expect(first).toBeNull();
+  const types = told.flatMap((report) => report?.types ?? []);
+  const sum = (type: string, field: 'completed' | 'failed') =>
+    types.filter((each) => each.type === type).reduce((total, each) => total + each[field], 0);
+  expect([sum('note.save', 'completed'), sum('note.save', 'failed'), sum('log.write', 'completed')]).toEqual([1, 1, 1]);
+  const ids = told.flatMap((report) => (report === null ? [] : [report.id]));
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+test('P6 · a report whose answer was lost is sent again under its id, with nothing added to it', async () => {
+  const device = new TestDevice();
+  const queue = await device.open();
+  await queue.add(note('a'));
+  await device.clock.pass(1_000);
+  device.server.isLosingAnswers = true;
+  await queue.add(note('b'));
+  await device.clock.pass(10_000);
+  device.server.isLosingAnswers = false;
+  await device.clock.pass(60_000);
+  await queue.add(note('c'));
+  await device.clock.pass(1_000);
+
+  const told = device.server.requests.flatMap(({ request }) => request.telemetry ?? []);
+  const [first] = told;
+  const again = told.filter(({ id }) => id === first?.id);
+  expect(again.length).toBeGreaterThan(1);
+  for (const report of again) expect(report.types).toEqual(first?.types);
+  expect(new Set(told.map(({ id }) => id)).size).toBe(2);
+});
+
+test('P6 · which attempt it is travels along, but for the first', async () => {
+  const device = new TestDevice();
+  const queue = await device.open();
+  let refusals = 2;
+  device.server.judge = () => {
+    refusals -= 1;
+    return refusals >= 0 ? 'refused' : 'applied';
+  };
+  await queue.add(note('a'));
+  await device.clock.pass(60_000);
+  expect(device.server.requests.flatMap(({ request }) => request.mutations.map(({ attempt }) => attempt))).toEqual([
+    undefined,
+    2,
+    3,
+  ]);
+});

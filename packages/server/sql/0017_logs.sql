@@ -1,0 +1,458 @@
+-- What operators read: retries, admin actions, where mutations come from, figures of users, and the queue as the server knows it.
+-- Filled by what rides on apply. Needs 0001 to 0016. Running it twice changes nothing.
+
+set role holdfast_owner;
+
+create or replace function holdfast.is_admin()
+returns boolean
+language sql
+stable
+set search_path = ''
+return coalesce(
+    holdfast.claims() ->> 'holdfast_role',
+    holdfast.claims() #>> '{app_metadata,holdfast_role}'
+) is not distinct from 'admin';
+
+comment on function holdfast.is_admin() is
+    'Whether the caller is an admin of their workspace: claim "holdfast_role", or "app_metadata.holdfast_role", is "admin". '
+    'Never in user_metadata, which users may set themselves.';
+
+create sequence if not exists holdfast.log_ids as bigint;
+
+-- One row for each attempt that failed, and for the one that then succeeded.
+create table if not exists holdfast.mutation_retry_logs (
+    id             bigint      not null default nextval('holdfast.log_ids'),
+    workspace_id   text        not null,
+    actor          text        not null,
+    client_id      uuid        not null,
+    mutation_id    uuid        not null,
+    type           text        not null,
+    -- one higher each time a person retries it after a refusal
+    generation     integer     not null,
+    attempt_number integer     not null,
+    outcome        text        not null,
+    error_category text,
+    error_code     text,
+    error_message  text,
+    -- who forced it, when an operator did
+    admin          text,
+    occurred_at    timestamptz not null default now(),
+    primary key (id, occurred_at),
+    constraint mutation_retry_logs_outcome_known check (outcome in ('success', 'failure')),
+    constraint mutation_retry_logs_error_iff_failure check ((error_code is null) = (outcome = 'success'))
+) partition by range (occurred_at);
+-- serves the attempts of one mutation
+create index if not exists mutation_retry_logs_by_mutation on holdfast.mutation_retry_logs (workspace_id, mutation_id);
+-- serves the latest failures of a workspace
+create index if not exists mutation_retry_logs_by_time on holdfast.mutation_retry_logs (workspace_id, occurred_at);
+
+create table if not exists holdfast.admin_action_logs (
+    id           bigint      not null default nextval('holdfast.log_ids'),
+    workspace_id text        not null,
+    admin        text        not null,
+    action       text        not null,
+    mutation_id  uuid,
+    details      jsonb       not null default '{}',
+    reason       text,
+    occurred_at  timestamptz not null default now(),
+    primary key (id, occurred_at),
+    constraint admin_action_logs_action_length check (length(action) between 1 and 100),
+    constraint admin_action_logs_reason_length check (length(reason) <= 2000)
+) partition by range (occurred_at);
+create index if not exists admin_action_logs_by_time on holdfast.admin_action_logs (workspace_id, occurred_at);
+
+-- Where in the app mutations were made; only of those that say so.
+create table if not exists holdfast.mutation_sources (
+    id           bigint      not null default nextval('holdfast.log_ids'),
+    workspace_id text        not null,
+    actor        text        not null,
+    mutation_id  uuid        not null,
+    type         text        not null,
+    screen       text,
+    action       text,
+    component    text,
+    user_flow    text,
+    outcome      text        not null,
+    occurred_at  timestamptz not null default now(),
+    primary key (id, occurred_at)
+) partition by range (occurred_at);
+create index if not exists mutation_sources_by_time on holdfast.mutation_sources (workspace_id, occurred_at);
+
+-- As devices count them; a day, a user and a type to a row.
+create table if not exists holdfast.user_mutation_metrics (
+    workspace_id        text    not null,
+    actor               text    not null,
+    -- UTC
+    day                 date    not null,
+    type                text    not null,
+    completed_count     bigint  not null default 0,
+    failed_count        bigint  not null default 0,
+    cancelled_count     bigint  not null default 0,
+    retry_count         bigint  not null default 0,
+    -- from adding to the confirmation, by the device's clock, in milliseconds
+    processing_ms_total bigint  not null default 0,
+    processing_ms_max   bigint  not null default 0,
+    primary key (workspace_id, actor, day, type)
+);
+-- serves maintain
+create index if not exists user_mutation_metrics_by_day on holdfast.user_mutation_metrics (day);
+
+-- What waits on a device, as it said last.
+create table if not exists holdfast.client_reports (
+    client_id     uuid        primary key references holdfast.clients,
+    workspace_id  text        not null,
+    actor         text        not null,
+    -- of the last report; the same one sent again is not counted again
+    report_id     uuid        not null,
+    pending_count bigint      not null,
+    failed_count  bigint      not null,
+    -- when the oldest that waits was added, by the device's clock
+    oldest_at     timestamptz,
+    reported_at   timestamptz not null default now()
+);
+
+-- Mutations that failed at least once, with what became of them.
+create table if not exists holdfast.mutation_reports (
+    client_id      uuid        not null,
+    mutation_id    uuid        not null,
+    workspace_id   text        not null,
+    actor          text        not null,
+    type           text        not null,
+    payload        jsonb,
+    status         text        not null,
+    -- attempts after the first
+    retry_count    integer     not null,
+    error_category text,
+    error_code     text,
+    error_message  text,
+    -- by the device's clock
+    created_at     timestamptz not null,
+    updated_at     timestamptz not null default now(),
+    primary key (client_id, mutation_id),
+    constraint mutation_reports_status_known check (status in ('pending', 'completed', 'failed'))
+);
+create index if not exists mutation_reports_by_status on holdfast.mutation_reports (status, created_at);
+create index if not exists mutation_reports_by_type on holdfast.mutation_reports (type, status);
+-- serves maintain
+create index if not exists mutation_reports_by_age on holdfast.mutation_reports (updated_at);
+
+insert into holdfast.partitioned_tables (table_name, time_column, keep) values
+    ('mutation_retry_logs', 'occurred_at', interval '90 days'),
+    ('admin_action_logs', 'occurred_at', interval '365 days'),
+    ('mutation_sources', 'occurred_at', interval '90 days')
+on conflict do nothing;
+do $$ begin perform holdfast.ensure_partitions(); end $$;
+
+do $$
+declare
+    named text;
+begin
+    foreach named in array array['mutation_retry_logs', 'admin_action_logs', 'mutation_sources', 'user_mutation_metrics',
+                                 'client_reports', 'mutation_reports'] loop
+        execute format('alter table holdfast.%I enable row level security', named);
+        execute format('revoke all on holdfast.%I from public', named);
+        execute format('grant select on holdfast.%I to authenticated', named);
+        execute format('drop policy if exists %I on holdfast.%I', named || '_own_or_admin', named);
+        execute format(
+            'create policy %I on holdfast.%I for select to authenticated using (workspace_id = (select holdfast.workspace()) '
+            'and (%s (select holdfast.is_admin())))',
+            named || '_own_or_admin', named,
+            case when named = 'admin_action_logs' then '' else 'actor = (select holdfast.actor()) or' end);
+    end loop;
+end
+$$;
+grant delete on holdfast.mutation_reports to authenticated;
+drop policy if exists mutation_reports_admin_deletes on holdfast.mutation_reports;
+create policy mutation_reports_admin_deletes on holdfast.mutation_reports for delete to authenticated
+    using (workspace_id = (select holdfast.workspace()) and (select holdfast.is_admin()));
+
+-- Security definer: the ledger belongs to the owner. It tells of one's own workspace only.
+create or replace function holdfast.verdict_of(of_mutation uuid)
+returns text
+language sql
+stable
+security definer
+set search_path = ''
+return (
+    select settled.verdict
+    from holdfast.ledger as settled
+    where settled.mutation_id = of_mutation and settled.workspace_id = holdfast.workspace()
+    order by settled.verdict = 'applied' desc
+    limit 1
+);
+
+create or replace view holdfast.mutation_queue with (security_invoker = true) as
+select report.mutation_id as id, report.type, report.payload, report.status, report.retry_count, report.created_at,
+       report.updated_at, report.workspace_id, report.actor, report.client_id, report.error_category, report.error_code,
+       report.error_message, holdfast.verdict_of(report.mutation_id) as verdict
+from holdfast.mutation_reports as report;
+
+comment on view holdfast.mutation_queue is
+    'Mutations that failed at least once: what waits for its next attempt ("pending"), what was given up ("failed"), what went '
+    'through in the end ("completed"). Readable by whoever made them and by admins of the workspace, who may also delete.';
+
+revoke all on holdfast.mutation_queue from public;
+grant select, delete on holdfast.mutation_queue to authenticated;
+
+-- Security definer: nobody else writes the log. The claims say who the admin is.
+create or replace function holdfast.log_admin_action(
+    action text, mutation_id uuid default null, details jsonb default '{}', reason text default null
+)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    if holdfast.actor() is null then
+        perform holdfast.refuse('TOKEN_MISSING', 'Nobody is signed in.', 'Sign in and try again.');
+    end if;
+    if holdfast.workspace() is null or not holdfast.is_admin() then
+        raise exception using errcode = '42501', message = 'Only an admin of the workspace may do this.';
+    end if;
+    insert into holdfast.admin_action_logs (workspace_id, admin, action, mutation_id, details, reason)
+    values (holdfast.workspace(), holdfast.actor(), action, mutation_id, coalesce(details, '{}'), reason);
+end
+$$;
+
+comment on function holdfast.log_admin_action(text, uuid, jsonb, text) is
+    'Records what an admin did, in the transaction in which it is done. The reason may also be said before with '
+    'set_config(''holdfast.reason'', …, true).';
+
+create or replace function holdfast.log_deleted_reports()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    -- the daily round deletes as the owner, for nobody
+    if holdfast.actor() is not null then
+        insert into holdfast.admin_action_logs (workspace_id, admin, action, mutation_id, details, reason)
+        select gone.workspace_id, holdfast.actor(), 'delete', gone.mutation_id,
+               jsonb_build_object('type', gone.type, 'status', gone.status, 'actor', gone.actor),
+               nullif(current_setting('holdfast.reason', true), '')
+        from holdfast_gone as gone;
+    end if;
+    return null;
+end
+$$;
+drop trigger if exists log_deleted_reports on holdfast.mutation_reports;
+create trigger log_deleted_reports after delete on holdfast.mutation_reports referencing old table as holdfast_gone
+    for each statement execute function holdfast.log_deleted_reports();
+
+create or replace function holdfast.timestamp_of(value jsonb)
+returns timestamptz
+language sql
+immutable
+set search_path = ''
+-- a device may send anything; what is no moment of this age is none
+return case when value #>> '{}' ~ '^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z$'
+        or value #>> '{}' ~ '^20[0-9]{2}-(0[13-9]|1[0-2])-(29|30)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z$'
+        or value #>> '{}' ~ '^20[0-9]{2}-(0[13578]|1[02])-31T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z$'
+    then (value #>> '{}')::timestamp at time zone 'UTC' end;
+
+-- Security definer: nobody else writes the logs. It writes about the client that this transaction has begun a batch for, as the
+-- caller who owns it: all that can be forged with it are notes on one's own mutations.
+create or replace function holdfast.take_notes(batch jsonb, outcomes jsonb)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    batch_client constant uuid := (batch #>> '{client,id}')::uuid;
+    caller constant text := holdfast.actor();
+    caller_workspace constant text := holdfast.workspace();
+    type_count_max constant integer := 200;
+    report constant jsonb := batch -> 'telemetry';
+begin
+    if not exists (
+        select from holdfast.clients as own
+        where own.client_id = batch_client and own.workspace_id = caller_workspace and own.actor = caller
+          and own.transaction_id = pg_current_xact_id()
+    ) then
+        perform holdfast.refuse('FOREIGN_CLIENT', 'No batch of this client was begun in this transaction.',
+            'Call holdfast.apply, which begins the batch and takes its notes.');
+    end if;
+
+    with answered as (
+        select mutation.value as mutation, outcome.value as outcome,
+               outcome.value ->> 'kind' in ('refused', 'rejected', 'conflict') as has_failed,
+               case when holdfast.is_counter(mutation.value -> 'attempt', 1)
+                   then least((mutation.value -> 'attempt')::numeric, 1000000)::integer else 1 end as attempt_number,
+               coalesce((mutation.value ->> 'generation')::numeric::integer, 0) as generation
+        from jsonb_array_elements(batch -> 'mutations') with ordinality as mutation (value, place)
+        join jsonb_array_elements(outcomes) with ordinality as outcome (value, place) using (place)
+    ), told as (
+        -- what went well at the first attempt leaves no note
+        select answered.* from answered
+        where answered.has_failed
+           or ((answered.attempt_number > 1 or answered.generation > 0) and (
+               answered.outcome ->> 'kind' = 'applied'
+               or (answered.outcome ->> 'kind' = 'duplicate' and answered.outcome ->> 'verdict' = 'applied')))
+    ), logged as (
+        insert into holdfast.mutation_retry_logs
+            (workspace_id, actor, client_id, mutation_id, type, generation, attempt_number, outcome,
+             error_category, error_code, error_message)
+        select caller_workspace, caller, batch_client, (told.mutation ->> 'id')::uuid, told.mutation ->> 'type',
+               told.generation, told.attempt_number, case when told.has_failed then 'failure' else 'success' end,
+               told.outcome #>> '{error,category}', told.outcome #>> '{error,code}',
+               left(told.outcome #>> '{error,message}', 1000)
+        from told
+    )
+    insert into holdfast.mutation_reports as known
+        (client_id, mutation_id, workspace_id, actor, type, payload, status, retry_count, error_category, error_code,
+         error_message, created_at)
+    select batch_client, (told.mutation ->> 'id')::uuid, caller_workspace, caller, told.mutation ->> 'type',
+           told.mutation -> 'payload',
+           case told.outcome ->> 'kind' when 'rejected' then 'failed' when 'refused' then 'pending'
+               when 'conflict' then 'pending' else 'completed' end,
+           told.attempt_number - 1, told.outcome #>> '{error,category}', told.outcome #>> '{error,code}',
+           left(told.outcome #>> '{error,message}', 1000),
+           coalesce(holdfast.timestamp_of(told.mutation -> 'createdAt'), now())
+    from told
+    on conflict on constraint mutation_reports_pkey do update
+        set status = excluded.status, retry_count = greatest(known.retry_count, excluded.retry_count),
+            error_category = excluded.error_category, error_code = excluded.error_code,
+            error_message = excluded.error_message, payload = excluded.payload, updated_at = now();
+
+    insert into holdfast.mutation_sources
+        (workspace_id, actor, mutation_id, type, screen, action, component, user_flow, outcome)
+    select caller_workspace, caller, (mutation.value ->> 'id')::uuid, mutation.value ->> 'type',
+           left(mutation.value #>> '{source,screen}', 200), left(mutation.value #>> '{source,action}', 200),
+           left(mutation.value #>> '{source,component}', 200), left(mutation.value #>> '{source,userFlow}', 200),
+           outcome.value ->> 'kind'
+    from jsonb_array_elements(batch -> 'mutations') with ordinality as mutation (value, place)
+    join jsonb_array_elements(outcomes) with ordinality as outcome (value, place) using (place)
+    where jsonb_typeof(mutation.value -> 'source') = 'object' and outcome.value ->> 'kind' in ('applied', 'rejected');
+
+    if not holdfast.is_uuid(report -> 'id') then
+        return;
+    end if;
+    insert into holdfast.client_reports as former
+        (client_id, workspace_id, actor, report_id, pending_count, failed_count, oldest_at)
+    values (batch_client, caller_workspace, caller, (report ->> 'id')::uuid,
+            holdfast.count_of(report #> '{queue,pending}'), holdfast.count_of(report #> '{queue,failed}'),
+            holdfast.timestamp_of(report #> '{queue,oldestAt}'))
+    on conflict on constraint client_reports_pkey do update
+        set report_id = excluded.report_id, pending_count = excluded.pending_count, failed_count = excluded.failed_count,
+            oldest_at = excluded.oldest_at, reported_at = now()
+        where former.report_id <> excluded.report_id;
+    -- the same report sent again is not counted again
+    if not found or jsonb_typeof(report -> 'types') is distinct from 'array' then
+        return;
+    end if;
+    insert into holdfast.user_mutation_metrics as former
+        (workspace_id, actor, day, type, completed_count, failed_count, cancelled_count, retry_count,
+         processing_ms_total, processing_ms_max)
+    select caller_workspace, caller, (now() at time zone 'UTC')::date, left(told.value ->> 'type', 200),
+           sum(holdfast.count_of(told.value -> 'completed')), sum(holdfast.count_of(told.value -> 'failed')),
+           sum(holdfast.count_of(told.value -> 'cancelled')), sum(holdfast.count_of(told.value -> 'retries')),
+           sum(holdfast.count_of(told.value -> 'processingMsTotal')), max(holdfast.count_of(told.value -> 'processingMsMax'))
+    from jsonb_array_elements(report -> 'types') with ordinality as told (value, place)
+    where told.place <= type_count_max and jsonb_typeof(told.value -> 'type') = 'string' and told.value ->> 'type' <> ''
+    group by left(told.value ->> 'type', 200)
+    on conflict on constraint user_mutation_metrics_pkey do update
+        set completed_count = former.completed_count + excluded.completed_count,
+            failed_count = former.failed_count + excluded.failed_count,
+            cancelled_count = former.cancelled_count + excluded.cancelled_count,
+            retry_count = former.retry_count + excluded.retry_count,
+            processing_ms_total = former.processing_ms_total + excluded.processing_ms_total,
+            processing_ms_max = greatest(former.processing_ms_max, excluded.processing_ms_max);
+end
+$$;
+
+-- What a device counted: whole, and no more than a sum of many can hold.
+create or replace function holdfast.count_of(value jsonb)
+returns bigint
+language sql
+immutable
+set search_path = ''
+return case when holdfast.is_counter(value, 0) then least((value)::numeric, 1000000000000)::bigint else 0 end;
+
+-- The batch, and what rides on it. A server that was rewound carries out nothing for a client that does not know yet: the client
+-- first sends again what this server may have forgotten (see 0012).
+create or replace function holdfast.apply(batch jsonb)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    epoch constant text := holdfast.current_epoch();
+    answer jsonb;
+begin
+    if batch ? 'epoch' and batch ->> 'epoch' is distinct from epoch then
+        -- whose it is, and whether it is well formed; but its floor speaks of what may be forgotten here
+        answer := holdfast.apply_batch(batch || '{"mutations": [], "acknowledgedFloor": 0}');
+        return answer || jsonb_build_object('epoch', epoch, 'outcomes', coalesce((
+            select jsonb_agg(jsonb_build_object('seq', mutation.value -> 'seq', 'id', mutation.value -> 'id', 'kind', 'deferred')
+                order by mutation.place)
+            from jsonb_array_elements(batch -> 'mutations') with ordinality as mutation (value, place)
+        ), '[]'));
+    end if;
+    answer := holdfast.apply_batch(batch);
+    if batch ? 'telemetry'
+        or answer @? '$.outcomes[*] ? (@.kind == "refused" || @.kind == "rejected" || @.kind == "conflict")'
+        or batch @? '$.mutations[*] ? (exists(@.source) || @.attempt > 1 || @.generation > 0)'
+    then
+        begin
+            perform holdfast.take_notes(batch, answer -> 'outcomes');
+        exception
+            -- notes are not worth a batch
+            when query_canceled or others then
+                raise log 'holdfast: no notes were taken of a batch: %', sqlstate;
+        end;
+    end if;
+    return answer || jsonb_build_object('epoch', epoch);
+end
+$$;
+
+comment on function holdfast.apply(jsonb) is
+    'Applies a batch (an ApplyRequest of the protocol) and answers an ApplyResponse: an outcome for each mutation, in '
+    'the order sent. Each mutation takes effect at most once whatever is repeated, cut or reordered on the way.';
+
+-- As in 0014, and with the logs that are not split by month.
+create or replace function holdfast.maintain(at timestamptz default now())
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    done jsonb;
+begin
+    done := jsonb_build_object(
+        'monthsMade', holdfast.ensure_partitions(3, at),
+        'auditRowsSealed', holdfast.seal_audit(),
+        'ledgerRowsTrimmed', holdfast.trim_ledger(at => at));
+    -- one mark an hour is near enough for whoever comes back after a day
+    delete from holdfast.feed_marks as mark
+    where mark.marked_at < at - interval '1 day' and exists (
+        select from holdfast.feed_marks as earlier
+        where earlier.transaction_id < mark.transaction_id
+          and earlier.marked_at > date_trunc('hour', mark.marked_at)
+          and earlier.marked_at < mark.marked_at
+    );
+    delete from holdfast.mutation_reports as old where old.updated_at < at - interval '30 days';
+    delete from holdfast.user_mutation_metrics as old where old.day < (at - interval '400 days')::date;
+    return done || jsonb_build_object('monthsDropped', holdfast.enforce_retention(at));
+end
+$$;
+
+revoke all on function
+    holdfast.is_admin(), holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text),
+    holdfast.log_deleted_reports(), holdfast.timestamp_of(jsonb), holdfast.take_notes(jsonb, jsonb),
+    holdfast.count_of(jsonb), holdfast.apply(jsonb)
+from public;
+grant execute on function
+    holdfast.is_admin(), holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text),
+    holdfast.take_notes(jsonb, jsonb), holdfast.apply(jsonb)
+to authenticated;
+
+reset role;

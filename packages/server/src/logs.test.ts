@@ -1,0 +1,249 @@
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { type CallerClaims, withCaller } from './caller.ts';
+import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
+import { applyBatch, change, createDevice, type TestDevice } from './testing-databases/test-device.ts';
+
+describeOnEachDatabase((world) => {
+  test('P6 · each attempt that failed is in the retry log, and the one that then succeeded', async () => {
+    await world.database.query(`insert into public.fault_states values ('55P03') on conflict do nothing`);
+    const device = createDevice(world.database);
+    const busy = device.next(change('create', { table: 'fault', id: randomUUID() }, { state: '55P03' }));
+    await device.send([busy, device.next()]);
+    await device.send([{ ...busy, attempt: 2 }]);
+    await world.database.query(`delete from public.fault_states`);
+    await device.send([{ ...busy, attempt: 3 }]);
+    // told again, since the answer was lost: no attempt of its own
+    await device.send([{ ...busy, attempt: 3 }]);
+
+    const rows = await asCaller(device, RETRIES);
+    expect(rows).toMatchObject([
+      {
+        mutation_id: busy.id,
+        attempt_number: 1,
+        outcome: 'failure',
+        error_code: '55P03',
+        error_category: 'SERVER_ERROR',
+      },
+      { mutation_id: busy.id, attempt_number: 2, outcome: 'failure' },
+      { mutation_id: busy.id, attempt_number: 3, outcome: 'success', error_code: null },
+      { mutation_id: busy.id, attempt_number: 3, outcome: 'success' },
+    ]);
+    expect(await asCaller(device, QUEUE)).toMatchObject([
+      { id: busy.id, type: 'account.change', status: 'completed', retry_count: 2, verdict: 'applied' },
+    ]);
+  });
+
+  test('P13 · the queue shows its owner what failed, why, and with what; a retry by a person completes it', async () => {
+    const device = createDevice(world.database);
+    const bad = device.next({ payload: { name: 'too big', beds: 5000 }, createdAt: '2026-02-03T04:05:06.789Z' });
+    await device.send([bad]);
+    expect(await asCaller(device, QUEUE)).toMatchObject([
+      {
+        id: bad.id,
+        status: 'failed',
+        payload: { name: 'too big', beds: 5000 },
+        error_code: '23514',
+        created_at: new Date('2026-02-03T04:05:06.789Z'),
+        verdict: 'rejected',
+      },
+    ]);
+    await world.database.query('alter table public.accounts drop constraint accounts_beds_sane');
+    const [again] = await device.send([device.next({ ...bad, seq: 2, generation: 1 })]);
+    await world.database.query(
+      'alter table public.accounts add constraint accounts_beds_sane check (beds between 0 and 1000) not valid',
+    );
+    expect(again).toMatchObject({ kind: 'applied' });
+    expect(await asCaller(device, QUEUE)).toMatchObject([{ id: bad.id, status: 'completed', verdict: 'applied' }]);
+  });
+
+  test('P13, P6 · only an admin of the workspace sees what is others, and deletes; which is logged with its reason', async () => {
+    const device = createDevice(world.database);
+    const bad = device.next({ payload: { beds: -1 } });
+    await device.send([bad]);
+    const colleague = createDevice(world.database, { workspaceId: device.workspaceId });
+    const admin: CallerClaims = { ...colleague.claims, app_metadata: { holdfast_role: 'admin' } };
+    const stranger = createDevice(world.database);
+    const REMOVE = 'delete from holdfast.mutation_queue where id = $1 returning id';
+
+    expect(await asCaller(colleague, QUEUE)).toEqual([]);
+    expect(await asCaller(device, REMOVE, [bad.id])).toEqual([]);
+    expect(await asCaller({ claims: { ...stranger.claims, holdfast_role: 'admin' } }, QUEUE)).toEqual([]);
+    // what users may set themselves makes nobody an admin
+    expect(
+      await asCaller({ claims: { ...colleague.claims, user_metadata: { holdfast_role: 'admin' } } }, QUEUE),
+    ).toEqual([]);
+    expect(await asCaller({ claims: admin }, QUEUE)).toMatchObject([{ id: bad.id }]);
+    await withCaller(world.database, admin, async (session) => {
+      await session.query(`select set_config('holdfast.reason', 'asked for by phone', true)`);
+      expect(await session.query(REMOVE, [bad.id])).toEqual([{ id: bad.id }]);
+      await session.query(`select holdfast.log_admin_action('pause', null, '{"lane": "x"}', 'maintenance')`);
+    });
+
+    expect(await asCaller(device, ACTIONS)).toEqual([]);
+    expect(await asCaller({ claims: admin }, ACTIONS)).toMatchObject([
+      {
+        action: 'delete',
+        mutation_id: bad.id,
+        admin: admin.sub,
+        reason: 'asked for by phone',
+        details: { status: 'failed' },
+      },
+      { action: 'pause', mutation_id: null, details: { lane: 'x' }, reason: 'maintenance' },
+    ]);
+    await expect(asCaller(device, `select holdfast.log_admin_action('pause')`)).rejects.toMatchObject({
+      code: '42501',
+    });
+  });
+
+  test('P6 · where in the app a mutation was made is kept, once it is settled', async () => {
+    const device = createDevice(world.database);
+    const mutation = device.next({ source: { screen: 'Accounts', action: 'save', userFlow: 'onboarding' } });
+    await device.send([mutation, device.next()]);
+    await device.send([mutation]);
+    expect(await asCaller(device, 'select * from holdfast.mutation_sources')).toMatchObject([
+      {
+        mutation_id: mutation.id,
+        screen: 'Accounts',
+        action: 'save',
+        component: null,
+        user_flow: 'onboarding',
+        outcome: 'applied',
+      },
+    ]);
+  });
+
+  test('P6 · what a device counted is added to the figures of its user, and a report sent twice only once', async () => {
+    const device = createDevice(world.database);
+    const report = (id: string, completed: number) => ({
+      id,
+      queue: { pending: 3, failed: 1, oldestAt: '2026-02-03T04:05:06.789Z' },
+      types: [
+        {
+          type: 'account.change',
+          completed,
+          failed: 1,
+          cancelled: 2,
+          retries: 4,
+          processingMsTotal: 500,
+          processingMsMax: 90,
+        },
+      ],
+    });
+    const first = randomUUID();
+    await sendReport(device, report(first, 10));
+    await sendReport(device, report(first, 10));
+    await sendReport(device, report(randomUUID(), 1));
+
+    expect(await asCaller(device, METRICS)).toMatchObject([
+      { type: 'account.change', completed: 11, failed: 2, cancelled: 4, retries: 8, total: 1000, max: 90 },
+    ]);
+    expect(await asCaller(device, 'select pending_count::int, oldest_at from holdfast.client_reports')).toEqual([
+      { pending_count: 3, oldest_at: new Date('2026-02-03T04:05:06.789Z') },
+    ]);
+  });
+
+  test.each([
+    ['text', 'nonsense'],
+    [
+      'numbers that are none',
+      {
+        id: randomUUID(),
+        queue: { pending: -1, failed: 1e300, oldestAt: 'x' },
+        types: [{ type: 'a', completed: 1e300 }],
+      },
+    ],
+    ['no types', { id: randomUUID(), types: 'none' }],
+    ['types without a name', { id: randomUUID(), types: [{ type: null }, { type: '' }, 7, null] }],
+    ['a moment that is none', { id: randomUUID(), queue: { oldestAt: '2026-02-31T00:00:00Z' } }],
+    [
+      'an endless list',
+      { id: randomUUID(), types: Array.from({ length: 1000 }, (_, index) => ({ type: `t${index}`, completed: 1 })) },
+    ],
+  ])('P6 · a report of %s costs no mutation', async (_, telemetry) => {
+    const device = createDevice(world.database);
+    const mutation = { ...device.next({ createdAt: 'long ago', source: { screen: 'x'.repeat(500) } }), attempt: 1e300 };
+    expect(await sendReport(device, telemetry, [mutation])).toMatchObject([{ kind: 'applied' }]);
+    expect(await asCaller(device, 'select 1 from holdfast.mutation_sources')).toHaveLength(1);
+    const [count] = await world.database.query<{ count: number }>(
+      'select count(*)::int as count from holdfast.user_mutation_metrics where actor = $1',
+      [device.claims.sub],
+    );
+    expect(count?.count).toBeLessThanOrEqual(200);
+  });
+
+  test('P6 · notes are taken of no one else, and of no batch that was not begun', async () => {
+    const [mine, theirs] = [createDevice(world.database), createDevice(world.database)];
+    await theirs.send([theirs.next()]);
+    const batch = { client: { id: theirs.clientId }, mutations: [], telemetry: { id: randomUUID() } };
+    await expect(asCaller(mine, `select holdfast.take_notes($1, '[]')`, [JSON.stringify(batch)])).rejects.toMatchObject(
+      { code: 'HF011' },
+    );
+  });
+
+  test('P6 · the daily round drops logs that are old, by the month, and reports and figures by the row', async () => {
+    const device = createDevice(world.database);
+    await world.database.query(`select holdfast.ensure_partitions(0, '2018-03-15Z')`);
+    await world.database.query(
+      `insert into holdfast.mutation_sources (workspace_id, actor, mutation_id, type, outcome, occurred_at)
+       values ($1, $2, gen_random_uuid(), 'x', 'applied', '2018-03-10Z')`,
+      [device.workspaceId, device.claims.sub],
+    );
+    await world.database.query(
+      `insert into holdfast.user_mutation_metrics (workspace_id, actor, day, type) values ($1, $2, '2018-03-10', 'x')`,
+      [device.workspaceId, device.claims.sub],
+    );
+    await device.send([device.next({ payload: { beds: -1 } })]);
+    const [done] = await world.database.query<{ done: { monthsDropped: string[] } }>(
+      'select holdfast.maintain() as done',
+    );
+    expect(done?.done.monthsDropped).toContain('mutation_sources_201803');
+    expect(await asCaller(device, METRICS)).toEqual([]);
+    expect(await asCaller(device, QUEUE)).toHaveLength(1);
+    await world.database.query(`update holdfast.mutation_reports set updated_at = now() - interval '31 days'`);
+    await world.database.query('select holdfast.maintain()');
+    expect(await asCaller(device, QUEUE)).toEqual([]);
+  });
+
+  test('P12 · a client of before a rewind is told so: nothing of it is carried out, and its floor is not believed', async () => {
+    const device = createDevice(world.database);
+    const { epoch } = await sendWhole(device, [device.next()]);
+    expect(epoch).toMatch(/^[0-9a-f-]{36}$/);
+    await world.database.query(`select holdfast.begin_epoch('test')`);
+    const [first, second] = [device.next(), device.next()];
+    const late = await sendWhole(device, [first, second], { epoch, acknowledgedFloor: 99 });
+    expect(late.epoch).not.toBe(epoch);
+    expect(late.outcomes).toEqual([first, second].map(({ seq, id }) => ({ seq, id, kind: 'deferred' })));
+
+    const known = await sendWhole(device, [first, second], { epoch: late.epoch });
+    expect(known.outcomes.map(({ kind }) => kind)).toEqual(['applied', 'applied']);
+    // nor is anyone told anything for whom it is not
+    const stranger = createDevice(world.database, { clientId: device.clientId });
+    await expect(sendWhole(stranger, [], { epoch })).rejects.toMatchObject({ code: 'HF011' });
+  });
+
+  const QUEUE = 'select * from holdfast.mutation_queue order by updated_at';
+  const RETRIES = 'select * from holdfast.mutation_retry_logs order by id';
+  const ACTIONS = 'select * from holdfast.admin_action_logs order by id';
+  const METRICS = `select type, completed_count::int as completed, failed_count::int as failed, cancelled_count::int as cancelled,
+    retry_count::int as retries, processing_ms_total::int as total, processing_ms_max::int as max
+    from holdfast.user_mutation_metrics`;
+
+  function asCaller({ claims }: Pick<TestDevice, 'claims'>, sql: string, parameters?: readonly unknown[]) {
+    return withCaller(world.database, claims, (session) => session.query(sql, parameters));
+  }
+
+  async function sendReport(device: TestDevice, telemetry: unknown, mutations: readonly unknown[] = []) {
+    return (await sendWhole(device, mutations, { telemetry })).outcomes;
+  }
+
+  function sendWhole(device: TestDevice, mutations: readonly unknown[], more: object = {}) {
+    return applyBatch(world.database, device.claims, {
+      protocol: 1,
+      client: { id: device.clientId, workspaceId: device.workspaceId },
+      acknowledgedFloor: 0,
+      mutations,
+      ...more,
+    });
+  }
+});
