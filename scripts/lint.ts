@@ -47,7 +47,7 @@ type PackageJson = Readonly<
 >;
 
 function manifestOf(path: string): Manifest {
-  const folder = /^((?:packages|examples)\/[^/]+|sim)\//.exec(path)?.[1] ?? '.';
+  const folder = /^((?:packages|examples)\/[^/]+|sim|bench\/peers)\//.exec(path)?.[1] ?? '.';
   const own = readManifest(folder);
   const outer = readManifest('.');
   const declared = [own.dependencies, own.peerDependencies, own.optionalDependencies].flatMap((list) =>

@@ -41,5 +41,5 @@ test('B1 · a store or a size that it does not know is refused with the reason',
   );
 
   expect(status).toBe(2);
-  expect(stderr).toContain('--worlds takes some of sqlite,memory,indexeddb,opfs');
+  expect(stderr).toContain('--worlds takes some of sqlite,memory,indexeddb,opfs,peers');
 });

@@ -8,19 +8,40 @@ import { bundle } from '../../scripts/bundle.ts';
 import { findChromium } from '../../scripts/chromium.ts';
 import type { Measurement } from '../measurement.ts';
 
-/**
- * Measures a store of the browser in a page of a real Chromium, with a fresh profile on the disk: a private window, which a page
- * of a new context is, keeps its stores in memory, and flushes nothing.
- */
+/** What the page under measurement can be. */
+interface Page {
+  readonly script: string;
+  /** Other files it asks for, by path. */
+  readonly files?: ReadonlyMap<string, string>;
+  /** What to measure, as the page knows it. */
+  readonly subject: string;
+}
+
+export interface Told {
+  readonly report: (measurement: Measurement) => void;
+  readonly stopped: (what: string) => void;
+}
+
+/** Measures a store of the browser, in a page of a real Chromium. */
 export async function measureChromium(
   world: 'indexeddb' | 'opfs',
   n: number,
   report: (measurement: Measurement) => void,
 ): Promise<void> {
-  const scripts = new Map([
-    ['/page.js', await bundle(join(import.meta.dirname, 'page.ts'), 'page')],
-    ['/opfs-worker.js', await bundle(join(import.meta.dirname, 'opfs-worker.ts'), 'page')],
-  ]);
+  const files = new Map([['/opfs-worker.js', await bundle(join(import.meta.dirname, 'opfs-worker.ts'), 'page')]]);
+  const script = await bundle(join(import.meta.dirname, 'page.ts'), 'page');
+  await measurePage({ script, files, subject: world }, n, { report, stopped: () => {} });
+}
+
+/** Measures a library that people might pick instead. */
+export async function measureLibrary(library: string, n: number, told: Told): Promise<void> {
+  const script = await bundle(join(import.meta.dirname, '..', 'peers', 'page.ts'), 'page');
+  await measurePage({ script, subject: library }, n, told);
+}
+
+/** With a fresh profile on the disk: a private window, which a page of a new context is, keeps its stores in memory, and flushes nothing. */
+async function measurePage({ script, files = new Map(), subject }: Page, n: number, told: Told): Promise<void> {
+  const scripts = new Map([...files, ['/page.js', script]]);
   const server = createServer((request, response) => {
     const script = scripts.get(request.url ?? '');
     response
@@ -38,17 +59,22 @@ export async function measureChromium(
   try {
     const page = await browser.newPage();
     const session = await browser.newCDPSession(page);
-    await page.exposeFunction('report', report);
+    await page.exposeFunction('report', told.report);
+    await page.exposeFunction('stopped', told.stopped);
     await page.exposeFunction('heapBytes', async () => {
       await session.send('HeapProfiler.collectGarbage');
       const { usedSize } = await session.send('Runtime.getHeapUsage');
       return usedSize;
     });
+    const failed = new Promise<never>((_, reject) => page.on('pageerror', reject));
     await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);
     await page.addScriptTag({ url: '/page.js', type: 'module' });
     page.setDefaultTimeout(0);
-    await page.waitForFunction('globalThis.measure !== undefined');
-    await page.evaluate(`globalThis.measure('${world}', ${n})`);
+    const measured = (async () => {
+      await page.waitForFunction('globalThis.measure !== undefined');
+      await page.evaluate(`globalThis.measure('${subject}', ${n})`);
+    })();
+    await Promise.race([measured, failed]);
   } finally {
     await browser.close();
     server.close();

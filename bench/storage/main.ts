@@ -1,13 +1,25 @@
-// npm run bench:storage [-- --json] [--sizes 1000,10000,100000] [--worlds sqlite,memory,indexeddb,opfs]
+// npm run bench:storage [-- --json] [--sizes 1000,10000,100000] [--worlds sqlite,memory,indexeddb,opfs,peers]
 //
-// What a queue costs beside the raw store that it stands on, in one run on one machine. Each size of each store is measured in
-// a process of its own. A line for each measurement: a table, or JSON.
-import { fork } from 'node:child_process';
+// What a queue costs beside the raw store that it stands on, and what libraries that people might pick instead take for the same work,
+// in one run on one machine. Each size of each store is measured in a process of its own. A line for each measurement: a table, or
+// JSON. The libraries are installed into bench/peers when they are asked for and missing.
+import { fork, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatMeasurement, type Measurement } from '../measurement.ts';
 
-const WORLDS = ['sqlite', 'memory', 'indexeddb', 'opfs'];
+const WORLDS = ['sqlite', 'memory', 'indexeddb', 'opfs', 'peers'];
+/** As bench/peers/page.ts calls them. */
+const PEERS = [
+  'dexie',
+  'pouchdb',
+  'rxdb, dexie storage',
+  'workbox',
+  '@tanstack/offline-transactions',
+  '@tanstack/query, persisted',
+  'array in idb-keyval',
+];
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
@@ -22,7 +34,12 @@ if (worlds.some((world) => !WORLDS.includes(world)) || sizes.some((size) => !(si
   process.exit(2);
 }
 
-const jobs = [['compression', 0] as const, ...worlds.flatMap((world) => sizes.map((size) => [world, size] as const))];
+if (worlds.includes('peers')) installPeers();
+const subjects = worlds.flatMap((world) => (world === 'peers' ? PEERS : [world]));
+const jobs = [
+  ['compression', 0] as const,
+  ...subjects.flatMap((subject) => sizes.map((size) => [subject, size] as const)),
+];
 for (const [world, size] of jobs) {
   const code = await new Promise<number | null>((resolve) => {
     const child = fork(join(import.meta.dirname, 'run-one.ts'), [world, String(size)], {
@@ -37,4 +54,13 @@ for (const [world, size] of jobs) {
     console.error(`${world} with ${size} could not be measured.`);
     process.exitCode = 1;
   }
+}
+function installPeers(): void {
+  const folder = join(import.meta.dirname, '..', 'peers');
+  if (existsSync(join(folder, 'node_modules', '.package-lock.json'))) return;
+  console.error('Installing the libraries to compare with into bench/peers …');
+  const { status } = spawnSync('npm', ['ci', '--ignore-scripts'], { cwd: folder, stdio: ['ignore', 2, 2] });
+  if (status === 0) return;
+  console.error('They could not be installed: go without them by --worlds sqlite,memory,indexeddb,opfs.');
+  process.exit(2);
 }

@@ -1,5 +1,5 @@
 // Measures one size of one store, in this process, and tells it to the one that started it.
-import { measureChromium } from './chromium-world.ts';
+import { measureChromium, measureLibrary } from './chromium-world.ts';
 import { measureCompression } from './measure-compression.ts';
 import { measureStore } from './measure-store.ts';
 import type { Measurement } from '../measurement.ts';
@@ -7,6 +7,7 @@ import { memoryWorld, sqliteWorld } from './node-worlds.ts';
 
 const [world = '', size = ''] = process.argv.slice(2);
 const report = (measurement: Measurement): void => void process.send?.(measurement);
+const stopped = (what: string): void => console.error(`${what}.`);
 
 switch (world) {
   case 'compression':
@@ -21,7 +22,11 @@ switch (world) {
     end();
     break;
   }
+  case 'indexeddb':
+  case 'opfs':
+    await measureChromium(world, Number(size), report);
+    break;
   default:
-    await measureChromium(world === 'opfs' ? 'opfs' : 'indexeddb', Number(size), report);
+    await measureLibrary(world, Number(size), { report, stopped });
 }
 process.disconnect();
