@@ -16,6 +16,8 @@ export interface AppState {
 export const TABLE = 'sim_items';
 /** The type of changes that are merged into the one before them, or dropped as a duplicate of it. */
 export const MERGING_TYPE = 'item.merge';
+/** What the next version of the app puts into payloads of this one. */
+export const MIGRATED = 'migrated';
 /** Between the tags of changes that were merged. */
 export const MERGED = '+';
 
@@ -23,6 +25,7 @@ export const MERGED = '+';
 export function defineMutations(
   { maxRetries, areLanesHeld }: Pick<Plan, 'maxRetries' | 'areLanesHeld'>,
   laneOf: (entityId: string) => string,
+  appVersion: 1 | 2 = 1,
 ): readonly AnyMutationDefinition[] {
   const define = (type: string, operation: Operation, conflict?: 'merge' | 'server-wins'): AnyMutationDefinition =>
     defineMutation({
@@ -35,6 +38,9 @@ export function defineMutations(
       retry: { maxRetries },
       onDeadLetter: areLanesHeld ? 'hold' : 'continue',
       ...(conflict === undefined ? {} : { conflict, encoding: 'smallest' }),
+      ...(appVersion === 1
+        ? {}
+        : { version: 2, migrate: { 1: (payload: Payload) => ({ ...payload, gamma: MIGRATED }) } }),
       optimistic: (draft: AppState, { id, tag }) => {
         const tags = draft.items[id] ?? [];
         if (!tags.includes(tag)) draft.items[id] = [...tags, tag];

@@ -53,11 +53,15 @@ export class AppTab {
     this.process = process;
     const { plan, history, dice, scheduler } = world;
     const jitter = dice.of(`jitter of ${process.name}`);
-    process.calls('createQueue');
+    process.appVersion = appVersionNow(world);
+    process.calls(process.appVersion === 1 ? 'createQueue' : 'createQueue of the next version');
     this.queue = createQueue({
       name: 'sim',
       identity: { userId: device.userId, workspaceId: device.workspaceId },
-      mutations: [...defineMutations(plan, (entityId) => laneOf(world, entityId)), ...(world.story?.mutations ?? [])],
+      mutations: [
+        ...defineMutations(plan, (entityId) => laneOf(world, entityId), process.appVersion),
+        ...(world.story?.mutations ?? []),
+      ],
       ...world.story?.options,
       transport: httpTransport({
         url: '/v1/apply',
@@ -107,6 +111,12 @@ export class AppTab {
       if (this.queue.getSnapshot().failedCount > failedCount) this.showDeadLetters();
       ({ failedCount } = this.queue.getSnapshot());
     });
+    if (plan.updateAtMs > 0 && process.appVersion === 1) {
+      this.queue.on('change', () => {
+        const isUpgradeNeeded = this.queue.listUnconfirmed(20).some(({ waitingFor }) => waitingFor === 'upgrade');
+        if (isUpgradeNeeded) this.world.facts.reached('an older app leaves alone what a newer one has stored');
+      });
+    }
     this.queue.on('error', ({ code }) => {
       if (code === 'UNREADABLE_RECORD') device.unreadableCount += 1;
     });
@@ -528,6 +538,12 @@ export class AppTab {
       this.world.history.violated('inv-I8', `${tag} is not in view in ${this.process.name}, which has added it`);
     }
   }
+}
+
+/** Once there is an update, some pages still come out of a cache, as long as things go wrong. */
+function appVersionNow({ plan, scheduler, faults, dice }: World): 1 | 2 {
+  if (plan.updateAtMs === 0 || scheduler.nowMs < plan.updateAtMs) return 1;
+  return faults.isActive && dice.of('cached app').chance(0.2) ? 1 : 2;
 }
 
 function optionsOf(by: OperatorAct | null): { readonly actor?: string; readonly reason?: string } {

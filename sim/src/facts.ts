@@ -20,6 +20,8 @@ export const FACTS = [
   'a tab cannot open',
   'a tab is closed while work is unsettled',
   // at once
+  'a newer app delivers what an older one has stored',
+  'an older app leaves alone what a newer one has stored',
   'two operators act on the same mutation at once',
   'of two operators one comes too late',
   'a request meets a server that is being replaced',

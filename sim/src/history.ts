@@ -1,5 +1,5 @@
 import type { MutationHandle } from 'holdfast';
-import { MERGED } from './app-mutations.ts';
+import { MERGED, MIGRATED } from './app-mutations.ts';
 import type { Facts } from './facts.ts';
 import type { ApplyRequest, WireOutcome } from '../../packages/client/src/protocol/wire.ts';
 import type { Settled } from '../../packages/client/src/queue/queue-events.ts';
@@ -378,8 +378,19 @@ export class History {
     if (request.client.workspaceId !== device.workspaceId) {
       this.violated('inv-I19', `${process.name} sends into ${request.client.workspaceId}`);
     }
-    for (const { id, seq, generation, payload, rebases = 0 } of request.mutations) {
+    for (const mutation of request.mutations) {
+      const { id, seq, generation, payload, rebases = 0, version, original } = mutation;
       const made = this.byId.get(id);
+      if (version !== process.appVersion)
+        this.violated(
+          'inv-I18',
+          `${process.name}, of version ${process.appVersion}, sends ${made?.tag ?? id} of version ${version}`,
+        );
+      if (original !== undefined && payload['gamma'] !== MIGRATED)
+        this.violated(
+          'inv-I18',
+          `${process.name} sends ${made?.tag ?? id} as of the next version, and it was not migrated`,
+        );
       if (made !== undefined && made.places.length === 1) made.wasSent = true;
       const { slotOf = null } = made ?? {};
       // An edit brings a payload of its own; one that was merged after a conflict may leave the field to the other side.
@@ -389,7 +400,8 @@ export class History {
           `${process.name} sends ${made?.tag} with ${JSON.stringify(payload['mood'])}, not the id of ${slotOf.tag}`,
         );
       this.generations.set(`${id} ${seq}`, generation);
-      const sent = JSON.stringify(payload);
+      // What a newer app makes of it has its first form beside it.
+      const sent = JSON.stringify(original?.payload ?? payload);
       if (made !== undefined) made.sentStep ??= step;
       // After a conflict it is made anew, and the server is told so.
       const form = `${id} ${rebases}`;
@@ -467,6 +479,8 @@ export class History {
     if (newer !== undefined)
       this.violated('inv-I26', `${made.tag} took effect as ${effect.tag}, although it was edited to ${newer.tag}`);
     if (edit?.answer === 'refused') this.violated('inv-I1', `${effect.tag} took effect although that edit was refused`);
+    if (effect.changed.some(({ to }) => to === MIGRATED))
+      this.facts.reached('a newer app delivers what an older one has stored');
     made.appliedTag = effect.tag;
     made.effectCount += 1;
     made.appliedStep ??= this.nextStep();

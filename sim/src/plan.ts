@@ -96,6 +96,8 @@ export interface Plan {
   readonly editRate: number;
   /** Two people with names act on the same mutations at the same moment, in whichever tabs, so often per minute. */
   readonly operatorsPerMinute: number;
+  /** From then on the app that opens is the next version, in which mutations have other payloads; 0 for never. */
+  readonly updateAtMs: number;
   /** The servers are replaced one after the other, so often per minute. */
   readonly rolloutsPerMinute: number;
   readonly maxRetries: number;
@@ -147,6 +149,7 @@ export const SIMPLEST: Plan = {
   rejectedRate: 0,
   editRate: 0,
   operatorsPerMinute: 0,
+  updateAtMs: 0,
   rolloutsPerMinute: 0,
   maxRetries: 0,
   areLanesHeld: false,
@@ -216,12 +219,14 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     editRate: hasEdits ? (EDIT_RATES[seed % EDIT_RATES.length] ?? 0) : 0,
     operatorsPerMinute: 0,
     rolloutsPerMinute: 0,
+    updateAtMs: 0,
+    ...(seed % 11 === 1 ? { updateAtMs: Math.ceil((durationMs * (10 + (seed % 71))) / 100), editRate: 0 } : {}),
     ...SPECIAL[seed % 11],
   };
 }
 
 /**
- * Of eleven seeds two have what the others have not. Of the seed too: all other worlds are what they were.
+ * Of eleven seeds two have what the others have not, and another an update. Of the seed too: all other worlds are what they were.
  */
 const SPECIAL: Readonly<Record<number, Partial<Plan>>> = {
   6: { operatorsPerMinute: 4, rejectedRate: 0.1 },

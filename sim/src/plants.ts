@@ -8,6 +8,7 @@ import { SHOWING_PLANTS } from './plants/showing.ts';
 import { STEERING_PLANTS } from './plants/steering.ts';
 import { STORING_PLANTS } from './plants/storing.ts';
 import { TABS_PLANTS } from './plants/tabs.ts';
+import { VERSION_PLANTS } from './plants/versions.ts';
 import { WAITING_PLANTS } from './plants/waiting.ts';
 
 /** Each of them must be found by the simulation; `npm run sim -- --plants` shows after how many seeds. */
@@ -22,4 +23,5 @@ export const PLANTS: readonly Plant[] = [
   ...SERVER_PLANTS,
   ...STEERING_PLANTS,
   ...CONFLICT_PLANTS,
+  ...VERSION_PLANTS,
 ];

@@ -198,6 +198,8 @@ function heal(world: World, devices: readonly Device[]): void {
       for (const { process, queue } of device.liveTabs) if (queue.getSnapshot().isLeader) process.forsake();
     }
     device.anyTab(dice);
+    // What the next version has stored waits for it.
+    if (plan.updateAtMs > 0) device.openTab();
     resumeSomewhere(world, device);
     signInSomewhere(world, device);
     // A pause whose commit was still under way may come after the first.

@@ -16,6 +16,8 @@ export class TabProcess {
   readonly startedAtMs: number;
   isAlive = true;
   /** Its queue has opened. */
+  /** Of the app that runs in it. */
+  appVersion: 1 | 2 = 1;
   isReady = false;
   /** Requests that have not come back to it. */
   sendingCount = 0;

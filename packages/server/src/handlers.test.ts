@@ -25,6 +25,13 @@ const HANDLERS = `
   end $$;
   grant execute on function public.add_up(jsonb) to authenticated;
   select holdfast.register_handler('beds.add', 'public.add_up(jsonb)');
+  create or replace function public.shout(mutation jsonb) returns jsonb language sql set search_path = '' as $$
+      insert into public.accounts (id, workspace_id, name)
+      values ((mutation #>> '{entity,id}')::uuid, holdfast.workspace(), upper(mutation #>> '{payload,name}'))
+      returning jsonb_build_object('name', name)
+  $$;
+  grant execute on function public.shout(jsonb) to authenticated;
+  select holdfast.register_handler('account.shout', 'public.shout(jsonb)');
   create or replace function public.as_owner(mutation jsonb) returns jsonb language sql security definer as 'select mutation';
   create or replace function public.of_text(mutation text) returns text language sql as 'select mutation';
 `;
@@ -56,16 +63,14 @@ describeOnEachDatabase((world) => {
   test('P3 · creations of a type with a handler go to it too when several come together', async () => {
     await install();
     const device = createDevice(world.database);
-    const account = randomUUID();
-    await device.send([device.next(change('create', { table: 'accounts', id: account }, { name: 'x', beds: 1 }))]);
-    const add = () => ({
-      ...change('create', { table: 'accounts', id: randomUUID() }, { account, amount: 1 }),
-      type: 'beds.add',
+    const shout = (name: string) => ({
+      ...change('create', { table: 'accounts', id: randomUUID() }, { name }),
+      type: 'account.shout',
     });
 
-    expect(await device.send([device.next(add()), device.next(add())])).toMatchObject([
-      { kind: 'applied', result: { beds: 2 } },
-      { kind: 'applied', result: { beds: 3 } },
+    expect(await device.send([device.next(shout('a')), device.next(shout('b'))])).toMatchObject([
+      { kind: 'applied', result: { name: 'A' } },
+      { kind: 'applied', result: { name: 'B' } },
     ]);
   });
 

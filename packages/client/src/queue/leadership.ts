@@ -59,6 +59,8 @@ export class Leadership {
   private silenceCount = 0;
   private lastWordAtMs = Number.NEGATIVE_INFINITY;
   private highestEpoch = 0;
+  /** Until then this tab leaves the lead to others. */
+  private waivedUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(ports: LeadershipPorts) {
     this.ports = ports;
@@ -106,8 +108,10 @@ export class Leadership {
     this.joinLater();
   }
 
-  /** Another tab may do better: it leads if it wants to, else this one does again. */
+  /** Another tab may do better: it leads if it wants to, else this one does again, when others have had the time to find out. */
   giveWay(): void {
+    if (!this.ports.isLeader()) return;
+    this.waivedUntilMs = this.ports.clock.nowMs() + LEAD_AGAIN_MS;
     this.fenced();
   }
 
@@ -143,7 +147,8 @@ export class Leadership {
 
   private check(sinceMs: number): void {
     this.cancelCheck = null;
-    this.silenceCount = this.lastWordAtMs >= sinceMs ? 0 : this.silenceCount + 1;
+    const isWaived = this.ports.clock.nowMs() < this.waivedUntilMs;
+    this.silenceCount = isWaived || this.lastWordAtMs >= sinceMs ? 0 : this.silenceCount + 1;
     if (this.silenceCount >= SILENCES_MAX) {
       this.join(true);
       // Without waiting for the lock, which may be what is broken.

@@ -313,6 +313,24 @@ describe('an app that is older than what waits', () => {
     expect(newer.getSnapshot().isLeader).toBe(true);
   });
 
+  test('Q17 · also where there are no locks: it does not come back before the other had the time', async () => {
+    const device = new TestDevice();
+    device.browser.hasLock = false;
+    const old = await device.openWith([first]);
+    await device.clock.pass(2_000);
+    const newer = await device.openWith([second]);
+    device.server.hold();
+    await old.add(save('a'));
+    await device.clock.settle();
+    const { settled } = await newer.add({ type: 'contact.save', payload: { id: 'b', given: 'Bo', family: 'Ek' } });
+    device.server.release();
+
+    for (let second = 0; second < 15; second += 1) await device.clock.pass(1_000);
+
+    expect(newer.getSnapshot().isLeader).toBe(true);
+    expect((await settled).status).toBe('completed');
+  });
+
   test('Q17 · opened meanwhile by a version with a newer format, a tab sends nothing more, and goes on storing', async () => {
     const device = new TestDevice();
     const queue = await device.openWith([first]);
