@@ -24,7 +24,6 @@ export const MERGING_PLANTS: readonly Plant[] = [
     find: 'const isLoose = isLast || additions.every(({ mayMerge }) => !mayMerge);',
     replace: 'const isLoose = isLast || additions.length > 0;',
     suffering: 'An edit made after that of another tab is merged into one before it, and the older value wins.',
-    isRare: true,
   },
   {
     name: 'earlier-leader-forgotten',

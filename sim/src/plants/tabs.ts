@@ -73,7 +73,6 @@ export const TABS_PLANTS: readonly Plant[] = [
     find: 'const earlierSeq = await this.ports.store.takeOver();\n    await this.watch.takeOver();',
     replace: 'const earlierSeq = await this.ports.store.takeOver();',
     suffering: 'The next tab sends again what was taken back.',
-    isRare: true,
   },
   {
     name: 'messages-answered-with-messages',
