@@ -153,6 +153,15 @@ export type {
   WireOutcome,
 } from './protocol/wire.ts';
 export type { ConflictChoice, OpenConflictView } from './queue/conflict-desk.ts';
+export {
+  addMany,
+  type BulkFailure,
+  type BulkOptions,
+  type BulkProgress,
+  type BulkReport,
+  type BulkRun,
+  type BulkState,
+} from './queue/bulk.ts';
 export { createQueue } from './queue/create-queue.ts';
 export {
   importLegacy,

@@ -57,3 +57,4 @@ export { type SonnerLike, sonnerToasts } from './toasts/sonner-toasts.ts';
 export { useToasts } from './toasts/toast-context.ts';
 export type { Toast, ToastAction, ToastPort } from './toasts/toast-port.ts';
 export type { CommonWords, ToastTexts, ToastWords, TypeTexts } from './toasts/toast-texts.ts';
+export { useBulkMutation, type UseBulkMutation } from './use-bulk-mutation.ts';

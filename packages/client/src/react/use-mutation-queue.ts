@@ -1,8 +1,9 @@
 import { useMemo, useSyncExternalStore } from 'react';
-import type { AnyMutationDefinition } from '../mutation/definition.ts';
+import type { AnyMutationDefinition, MutationInput } from '../mutation/definition.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
 import type { QueueSnapshot } from '../queue/queue-reader.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
+import { useBulkMutation, type UseBulkMutation } from './use-bulk-mutation.ts';
 
 /** The queue's live counts and what can be done with it. */
 export interface UseMutationQueue<Definitions extends readonly AnyMutationDefinition[]> extends QueueSnapshot {
@@ -38,11 +39,12 @@ export function useMutationQueue<
   return useMemo(() => ({ ...snapshot, ...actions }), [snapshot, actions]);
 }
 
-/** Hooks typed by the app's definitions: `export const { useMutationQueue } = createQueueHooks<typeof mutations>()`. */
+/** Hooks typed by the app's definitions: `export const { useMutationQueue, useBulkMutation } = createQueueHooks<typeof mutations>()`. */
 export function createQueueHooks<Definitions extends readonly AnyMutationDefinition[]>(): {
   readonly useMutationQueue: (queue?: MutationQueue<Definitions>) => UseMutationQueue<Definitions>;
+  readonly useBulkMutation: (queue?: MutationQueue<Definitions>) => UseBulkMutation<MutationInput<Definitions[number]>>;
 } {
-  return { useMutationQueue };
+  return { useMutationQueue, useBulkMutation };
 }
 
 /** On a server nothing is stored and nothing pending. */

@@ -9,6 +9,7 @@ import type { AuditSource } from '../../ports/audit-source.ts';
 import type { AuditEntry } from '../../protocol/audit.ts';
 import { HoldfastProvider } from '../holdfast-provider.tsx';
 import {
+  ACCOUNT_MUTATIONS,
   type AccountApp,
   createAccount,
   deleteAccount,
@@ -18,6 +19,7 @@ import {
 } from '../testing-accounts/accounts.ts';
 import { createToasts } from '../toasts/mutation-toasts.ts';
 import { sonnerToasts } from '../toasts/sonner-toasts.ts';
+import { useBulkMutation } from '../use-bulk-mutation.ts';
 import { createEntityHooks } from './create-entity-hooks.ts';
 
 const { useCreateAccount, useUpdateAccount, useDeleteAccount } = createEntityHooks({
@@ -40,6 +42,7 @@ type Hooks = {
   create: ReturnType<typeof useCreateAccount>;
   update: ReturnType<typeof useUpdateAccount>;
   remove: ReturnType<typeof useDeleteAccount>;
+  bulk: ReturnType<typeof useBulkMutation<typeof ACCOUNT_MUTATIONS>>;
 };
 
 async function open(accounts: readonly Account[] = [], audit?: (app: AccountApp) => AuditSource) {
@@ -62,7 +65,12 @@ async function open(accounts: readonly Account[] = [], audit?: (app: AccountApp)
   );
   const current: Partial<Hooks> = {};
   function Accounts() {
-    Object.assign(current, { create: useCreateAccount(), update: useUpdateAccount(), remove: useDeleteAccount() });
+    Object.assign(current, {
+      create: useCreateAccount(),
+      update: useUpdateAccount(),
+      remove: useDeleteAccount(),
+      bulk: useBulkMutation(app.queue),
+    });
     const { data = [] } = useQuery(query);
     return <p data-testid="names">{data.map(({ name }) => name).join(', ')}</p>;
   }
@@ -242,5 +250,57 @@ describe('undo', () => {
     await act(() => app.clock.advance(5_000));
 
     expect(screen.queryByRole('button', { name: 'Undo' })).toBeNull();
+  });
+});
+
+describe('many at once', () => {
+  test('E4 · useBulkMutation shows the rows at once and how far they are, says what failed, and tries it again', async () => {
+    const { app, hooks, names, toasts, drain, settle } = await open();
+    app.network.setOffline();
+    app.server.setErrorMode('validation', { when: ({ payload }) => payload['id'] === '7' });
+    const inputs = Array.from({ length: 300 }, (_, at) => ({
+      type: 'account.create' as const,
+      payload: { id: String(at), name: `N${at}` },
+    }));
+    let report: Awaited<ReturnType<typeof hooks.bulk.run>> | null = null;
+    act(() => {
+      void hooks.bulk.run(inputs).then((done) => {
+        report = done;
+      });
+    });
+    await settle();
+    expect(hooks.bulk).toMatchObject({ isRunning: true, progress: { state: 'delivering', storedCount: 300 } });
+    expect(names()?.split(', ').length).toBe(300);
+    await act(() => app.clock.advance(100));
+    expect(toasts()).toContain('info: 297 changes saved on this device');
+
+    app.network.setOnline();
+    await drain();
+    expect(hooks.bulk).toMatchObject({ isRunning: false, progress: { confirmedCount: 299, failedCount: 1 } });
+    expect(names()?.split(', ').length).toBe(299);
+
+    app.server.setErrorMode(null);
+    if (report === null) throw new Error('It is done.');
+    const done = report;
+    expect(await act(() => app.clock.until(hooks.bulk.retryFailed(done)))).toBe(1);
+    await drain();
+    expect(app.server.rows('accounts').length).toBe(300);
+  });
+
+  test('E4 · stopped by its button, the rows that were not sent leave the list', async () => {
+    const { app, hooks, names, settle } = await open();
+    app.network.setOffline();
+    const inputs = [1, 2, 3].map((at) => ({
+      type: 'account.create' as const,
+      payload: { id: String(at), name: `N${at}` },
+    }));
+    act(() => void hooks.bulk.run(inputs));
+    await settle();
+    expect(names()).toBe('N1, N2, N3');
+
+    act(() => hooks.bulk.cancel());
+    await settle();
+
+    expect([names(), hooks.bulk.progress?.state]).toEqual(['', 'cancelled']);
   });
 });

@@ -124,6 +124,7 @@ describe('many changes', () => {
     const { app, create, screen, ids } = await open();
     app.network.setOffline();
     for (let id = 1; id <= 103; id += 1) await create(String(id), id % 50 === 0 ? `bad ${id}` : `Account ${id}`);
+    await app.clock.advance(100);
     expect(ids()).toBe(4);
     expect(screen().at(-1)).toBe('info: 100 changes saved on this device');
 

@@ -35,6 +35,8 @@ export interface ToastsOptions<Definitions extends readonly AnyMutationDefinitio
 
 /** How long something good is said, in milliseconds. */
 const DONE_MS = 4_000;
+/** The shared toast counts at most this often, in milliseconds. */
+const GROUP_MS = 100;
 
 /** One change and its toast. */
 interface Followed {
@@ -68,6 +70,7 @@ export class MutationToasts {
   private stops: (() => void)[] = [];
   private startCount = 0;
   private toastCount = 0;
+  private isLookDue = false;
 
   constructor(options: ToastsOptions<readonly AnyMutationDefinition[]>) {
     this.queue = options.queue;
@@ -270,8 +273,16 @@ export class MutationToasts {
     this.lookAtGroup();
   }
 
+  /** At once, and then at most every so often: each look paints. */
   private lookAtGroup(): void {
+    if (this.isLookDue) return;
     this.group.look(this.queue.getSnapshot().processingCount > 0);
+    if (!this.group.isOpen) return;
+    this.isLookDue = true;
+    this.clock.schedule(GROUP_MS, () => {
+      this.isLookDue = false;
+      this.group.look(this.queue.getSnapshot().processingCount > 0);
+    });
   }
 
   /** The truth about one that has no verdict yet. */
