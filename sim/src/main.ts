@@ -4,7 +4,7 @@
 // npm run sim -- --seeds 500 --shrink                 makes the first failing seed as small as it can; --record FILE keeps it
 // npm run sim -- --replay TOKEN|FILE|SEED             replays a tape of choices, or a seed
 // npm run sim -- --seeds 500 --plant NAME             with a planted bug; stops at the first seed that finds it
-// npm run sim -- --crashes [--double] [--json]        small stories, with a crash at every call of a port
+// npm run sim -- --crashes [--double [--pairs 200]]   small stories, with a crash at every call of a port
 // npm run sim -- --plants [--seeds 3000] [--json]     each planted bug in turn, and how many seeds it took to find it
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     shrink: { type: 'boolean', default: false },
     crashes: { type: 'boolean', default: false },
     double: { type: 'boolean', default: false },
+    pairs: { type: 'string' },
     scenario: { type: 'string' },
     at: { type: 'string' },
   },
@@ -137,8 +138,9 @@ function report({
 
 async function crashAll(): Promise<number> {
   const { runCrashes } = await import('./crashes/crash-command.ts');
-  const { double: isDouble, json: isJson, plant = null, scenario = null, at = null } = values;
-  return runCrashes({ isDouble, isJson, plant, scenario, at });
+  const { double: isDouble, pairs, json: isJson, plant = null, scenario = null, at = null } = values;
+  const pairCountMax = !isDouble ? 0 : pairs === undefined ? Number.POSITIVE_INFINITY : wholeNumber('pairs', pairs);
+  return runCrashes({ pairCountMax, isJson, plant, scenario, at });
 }
 
 async function showShrunk(seed: number): Promise<void> {

@@ -6,7 +6,8 @@ import type { CrashPoint, Position } from '../crasher.ts';
 import type { CrashFailure, CrashTally } from './crash-suite.ts';
 
 export interface CrashOptions {
-  readonly isDouble: boolean;
+  /** So many second crashes in each story at most; 0 for none. */
+  readonly pairCountMax: number;
   readonly isJson: boolean;
   readonly plant: string | null;
   /** Part of a scenario's name; null for all. */
@@ -18,7 +19,7 @@ export interface CrashOptions {
 const TOLD_COUNT = 10;
 
 /** Crashes at every point of every scenario, or tells one story with the given crashes. The exit code. */
-export async function runCrashes({ isDouble, isJson, plant, scenario, at }: CrashOptions): Promise<number> {
+export async function runCrashes({ pairCountMax, isJson, plant, scenario, at }: CrashOptions): Promise<number> {
   const { addCrashTallies, tell } = await import('./crash-suite.ts');
   const { SCENARIOS } = await import('./scenarios.ts');
   const chosen = SCENARIOS.filter(({ name }) => scenario === null || name.includes(scenario));
@@ -34,7 +35,7 @@ export async function runCrashes({ isDouble, isJson, plant, scenario, at }: Cras
   const threadCount = Math.min(2, availableParallelism());
   const tallies = Array.from({ length: threadCount }, (_, share) => {
     const names = chosen.flatMap(({ name }, index) => (index % threadCount === share ? [name] : []));
-    return crashInThread(names, isDouble, plant);
+    return crashInThread(names, pairCountMax, plant);
   });
   const { scenarios, portCalls, crashes, runs, failures } = addCrashTallies(await Promise.all(tallies));
   const seconds = Math.round((performance.now() - startedAtMs) / 100) / 10;
@@ -43,7 +44,7 @@ export async function runCrashes({ isDouble, isJson, plant, scenario, at }: Cras
   else {
     for (const failure of failures.slice(0, TOLD_COUNT)) print(...tellFailure(failure, plant));
     print(
-      `${scenarios} scenarios with ${portCalls} port calls, ${crashes} ${isDouble ? 'single and double crashes' : 'crashes'} ` +
+      `${scenarios} scenarios with ${portCalls} port calls, ${crashes} ${pairCountMax > 0 ? 'single and double crashes' : 'crashes'} ` +
         `in ${runs} runs: ${failures.length} broke a promise, ${seconds} s.`,
     );
   }
@@ -70,10 +71,14 @@ function pointsOf(text: string): readonly CrashPoint[] {
 }
 
 /** In a thread of its own, since a planted bug is in what that loads. */
-export function crashInThread(names: readonly string[], isDouble: boolean, plant: string | null): Promise<CrashTally> {
+export function crashInThread(
+  names: readonly string[],
+  pairCountMax: number,
+  plant: string | null,
+): Promise<CrashTally> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('crash-worker.ts', import.meta.url), {
-      workerData: { names, isDouble, plant },
+      workerData: { names, pairCountMax, plant },
       execArgv: ['--disable-warning=ExperimentalWarning', '--conditions=@holdfast/source'],
     });
     worker.once('message', resolve);

@@ -1,5 +1,6 @@
 import { type CrashPoint, POSITIONS } from '../crasher.ts';
 import { replayingDice } from '../choice-tape.ts';
+import { Dice } from '../dice.ts';
 import { type Plan, SIMPLEST, WAKE_SIGNS } from '../plan.ts';
 import { run, type SimulationResult } from '../simulate.ts';
 import { Trace } from '../trace.ts';
@@ -48,9 +49,10 @@ export function tell(scenario: Scenario, points: readonly CrashPoint[]): Promise
 
 /**
  * Tells the story once to the end, and then once for each call of a port and each position around its effect, with a
- * crash there. With `isDouble` it crashes again at each point of the recovery.
+ * crash there. With a second crash it crashes again at points of the recovery: at each, or at so many as `pairCountMax` says, thrown
+ * over all recoveries of the story, and the same ones each time.
  */
-export async function crashEverywhere(scenario: Scenario, isDouble = false): Promise<CrashTally> {
+export async function crashEverywhere(scenario: Scenario, pairCountMax = 0): Promise<CrashTally> {
   const failures: CrashFailure[] = [];
   let runs = 0;
   let crashes = 0;
@@ -63,11 +65,15 @@ export async function crashEverywhere(scenario: Scenario, isDouble = false): Pro
     return result;
   };
   const { portCalls } = await attempt([]);
+  const pairs: (readonly [CrashPoint, CrashPoint])[] = [];
   for (const first of pointsFrom(1, portCalls.length)) {
     const { portCalls: recovered, crashCount } = await attempt([first]);
-    if (!isDouble || crashCount === 0) continue;
-    for (const second of pointsFrom(first.call + 1, recovered.length)) await attempt([first, second]);
+    if (pairCountMax === 0 || crashCount === 0) continue;
+    for (const second of pointsFrom(first.call + 1, recovered.length)) pairs.push([first, second]);
   }
+  const dice = new Dice(pairs.length);
+  const chosen = pairs.length <= pairCountMax ? pairs : Array.from({ length: pairCountMax }, () => dice.pick(pairs));
+  for (const pair of chosen) await attempt(pair);
   return { scenarios: 1, portCalls: portCalls.length, crashes, runs, failures };
 }
 

@@ -2,9 +2,9 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { plantBug } from '../plant-bug.ts';
 
 // One of the threads that share the scenarios.
-const { names, isDouble, plant } = workerData as {
+const { names, pairCountMax, plant } = workerData as {
   readonly names: readonly string[];
-  readonly isDouble: boolean;
+  readonly pairCountMax: number;
   readonly plant: string | null;
 };
 if (plant !== null) plantBug(plant);
@@ -13,6 +13,6 @@ const { addCrashTallies, crashEverywhere } = await import('./crash-suite.ts');
 const { SCENARIOS } = await import('./scenarios.ts');
 const tallies = [];
 for (const scenario of SCENARIOS.filter(({ name }) => names.includes(name))) {
-  tallies.push(await crashEverywhere(scenario, isDouble));
+  tallies.push(await crashEverywhere(scenario, pairCountMax));
 }
 parentPort?.postMessage(addCrashTallies(tallies));

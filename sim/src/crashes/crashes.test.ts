@@ -24,7 +24,7 @@ test('sim · a story is small: at most 2 tabs, 6 changes and 100 port calls', as
 });
 
 test('sim · a bug that only a crash shows is found, and told with the command that shows it', async () => {
-  const { failures } = await crashInThread(['Q1 one change'], false, 'delete-before-answer');
+  const { failures } = await crashInThread(['Q1 one change'], 0, 'delete-before-answer');
   const [failure] = failures;
   expect(failures.flatMap(({ violations }) => violations)).toContain(
     'inv-I1 · a was promised, and the device does not know it',
@@ -51,7 +51,7 @@ test.each([
 ])(
   'sim · the planted bug %s is found in the story "%s"',
   async (plant, story) => {
-    const { scenarios, failures } = await crashInThread([story], false, plant);
+    const { scenarios, failures } = await crashInThread([story], 0, plant);
     expect(scenarios).toBe(1);
     expect(failures).not.toEqual([]);
   },
