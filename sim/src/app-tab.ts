@@ -202,6 +202,58 @@ export class AppTab {
     );
   }
 
+  /** Updates of several rows, which take effect together or not at all. */
+  addTogether(
+    changes: readonly { readonly entityId: string; readonly tag: string; readonly more: JsonObject }[],
+  ): void {
+    const { history, plan, scheduler } = this.world;
+    const members = changes.map(({ entityId, tag, more }) => ({
+      type: 'item.update',
+      payload: { id: entityId, tag, ...more },
+    }));
+    const adding = this.queue.addAtomic(members, { maxRetries: plan.maxRetries });
+    const all = changes.map(({ entityId, tag }) =>
+      history.invoked({
+        tag,
+        id: this.lastNewId,
+        deviceIndex: this.device.index,
+        process: this.process,
+        lane: laneOf(this.world, entityId),
+        entityId,
+        isCreate: false,
+        isMerging: false,
+        delayMs: 0,
+        invokedAtMs: scheduler.nowMs,
+        parents: [],
+        slotOf: null,
+        mayExpire: false,
+        edit: null,
+      }),
+    );
+    history.madeTogether(all);
+    this.own.push(...all);
+    const [head] = all;
+    if (head === undefined) return;
+    const names = all.map(({ tag }) => tag).join();
+    this.process.calls(`add ${names} together`);
+    adding.then(
+      this.told((handle) => {
+        history.acknowledged(head, handle);
+        this.process.calls(`added ${names}`);
+        this.checkView();
+        handle.settled.then(
+          (settled) => history.onSettled(this.device, this.process, settled, 0, plan.maxRetries),
+          this.told((error: unknown) =>
+            history.violated('inv-I22', `settled of ${names} was rejected: ${codeOf(error)}`),
+          ),
+        );
+      }),
+      (error: unknown) => {
+        for (const made of all) history.refused(made, codeOf(error));
+      },
+    );
+  }
+
   /** A pending one keeps its place; a page that is just opening shows neither. */
   forceRetry(made: Made): void {
     const status = this.queue.peekStatus(made.id)?.status;

@@ -19,7 +19,9 @@ export const FACTS = [
   'an answer comes to a frozen tab',
   'a tab cannot open',
   'a tab is closed while work is unsettled',
-  // at once
+  // together, and at once
+  'changes made together take effect',
+  'changes made together are refused together',
   'a newer app delivers what an older one has stored',
   'an older app leaves alone what a newer one has stored',
   'two operators act on the same mutation at once',

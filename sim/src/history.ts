@@ -79,8 +79,10 @@ export interface Made {
   isToldCompleted: boolean;
   /** It was there when a sign-out discarded what was pending. */
   mayBeDiscarded: boolean;
-  /** What it was merged into, or was a duplicate of; null while it stands for itself. */
+  /** What it was merged into, or was a duplicate of, or the first of those that it was made together with; null while it stands for itself. */
   keptIn: Made | null;
+  /** All that were made together with it, itself too; they take effect together or not at all. Empty for most. */
+  together: readonly Made[];
   /** It was a duplicate, and is in nothing that is sent. */
   isDropped: boolean;
   /** When a tab first began to send it. */
@@ -267,6 +269,7 @@ export class History {
       | 'mayBeDiscarded'
       | 'wasSent'
       | 'keptIn'
+      | 'together'
       | 'isDropped'
       | 'sentStep'
     >,
@@ -293,15 +296,29 @@ export class History {
       mayBeDiscarded: false,
       wasSent: false,
       keptIn: null,
+      together: [],
       isDropped: false,
       sentStep: null,
     };
     this.made.push(record);
     this.byTag.set(record.tag, record);
-    this.byId.set(record.id, record);
+    // Of those that are made together the first stands for all.
+    if (!this.byId.has(record.id)) this.byId.set(record.id, record);
     const lane = `${record.deviceIndex} ${record.lane}`;
     this.byLane.set(lane, [...(this.byLane.get(lane) ?? []), record]);
     return record;
+  }
+
+  /** One call has made all of these: they have one id, one place in each of their lanes, and one end. */
+  madeTogether(all: readonly Made[]): void {
+    const [head] = all;
+    for (const made of all) {
+      made.together = all;
+      if (made === head || head === undefined) continue;
+      made.keptIn = head;
+      made.places.splice(0, 1);
+      Object.assign(made, { places: head.places });
+    }
   }
 
   acknowledged(made: Made, { id, deduplicated, coalesced }: Acknowledgement): void {
@@ -431,11 +448,24 @@ export class History {
     for (const { kind, id } of outcomes) {
       const made = this.byId.get(id);
       const mutation = request.mutations.find((each) => each.id === id);
+      if (made !== undefined) this.checkTogether(made, kind);
       if (kind === 'conflict' && made !== undefined && mutation !== undefined)
         this.conflicts.checkConflict(mutation, made);
     }
     const { length } = request.mutations;
     if (outcomes.length !== length) this.violated('model', `${length} mutations got ${outcomes.length} outcomes`);
+  }
+
+  private checkTogether({ tag, together }: Made, kind: WireOutcome['kind']): void {
+    if (together.length === 0) return;
+    const effectCount = together.filter((each) => each.effectCount > 0).length;
+    if (effectCount > 0 && effectCount < together.length)
+      this.violated(
+        'inv-I3',
+        `of what was made together with ${tag}, ${effectCount} of ${together.length} took effect`,
+      );
+    if (effectCount > 0) this.facts.reached('changes made together take effect');
+    if (kind === 'rejected') this.facts.reached('changes made together are refused together');
   }
 
   /** An answer that reached someone a second time. */
@@ -465,7 +495,13 @@ export class History {
     }
     for (const each of mergedTags) this.onMergedEffect(made, each, effect);
     for (const other of this.byLane.get(`${made.deviceIndex} ${made.lane}`) ?? []) {
-      if (other.keptIn === made && !other.isDropped && other.effectCount === 0 && !made.isDamaged)
+      if (
+        other.keptIn === made &&
+        !other.isDropped &&
+        other.together.length === 0 &&
+        other.effectCount === 0 &&
+        !made.isDamaged
+      )
         this.violated('inv-I1', `${other.tag} was merged into ${made.tag}, which took effect without it`);
     }
     // A late copy of an edit that gave way meets the version it was made on only in a row that was deleted and made again.
@@ -488,7 +524,7 @@ export class History {
     if (effect.generation > 0) this.facts.reached('a retried dead letter takes effect');
     else if (made.toldFailedStep !== null) this.facts.reached('a dead letter takes effect after all');
     if (made.effectCount > 1) this.violated('inv-I2', `${made.tag} took effect ${made.effectCount} times`);
-    else if (made.toldFailedStep === null && isAcknowledged(made)) this.settledCount += 1;
+    else if (made.toldFailedStep === null && isAcknowledged(made) && made.keptIn === null) this.settledCount += 1;
     // Who retries a child although its parent was disposed of, wants it without.
     for (const parent of made.parents)
       if (parent.effectCount === 0 && !parent.isDamaged && !(parent.isDiscardAsked && made.places.length > 1))
@@ -581,7 +617,8 @@ export class History {
     }
     if (this.isPlaceUnknown(made)) return;
     // Given up, and yet under way: what was sent before cannot be unsent, whatever has been applied since.
-    const isLeftover = made.toldFailedStep !== null && this.servingSentStep < made.toldFailedStep;
+    const { toldFailedStep } = headOf(made);
+    const isLeftover = toldFailedStep !== null && this.servingSentStep < toldFailedStep;
     for (const other of this.byLane.get(`${made.deviceIndex} ${made.lane}`) ?? []) {
       if (other === made || other.isRefused || this.isPlaceUnknown(other)) continue;
       if ((other.keptIn ?? other) === (made.keptIn ?? made)) continue;
@@ -640,7 +677,9 @@ export class History {
     return made.places.length > 1 && (!this.holdsLane(made) || this.hasDeadParent(made));
   }
 
-  private holdsLane({ deviceIndex, lane, places }: Made): boolean {
+  private holdsLane({ deviceIndex, lane, places, together }: Made): boolean {
+    // What is made together has a type of its own, which holds no lane.
+    if (together.length > 0) return false;
     const releasedStep = this.releases.get(`${deviceIndex} ${lane}`) ?? 0;
     return this.areLanesHeld && releasedStep < (places[0]?.invokedStep ?? 0);
   }
@@ -663,8 +702,9 @@ export class History {
 
   /** One that it depends on, or the creation of its row before it, did not take effect. */
   private hasDeadParent(made: Made): boolean {
+    const rows = new Set([made, ...made.together].map(({ entityId }) => entityId));
     const creations = this.made.filter(
-      (other) => other.isCreate && other.deviceIndex === made.deviceIndex && other.entityId === made.entityId,
+      (other) => other.isCreate && other.deviceIndex === made.deviceIndex && rows.has(other.entityId),
     );
     const parents = [...made.parents, ...creations.filter((other) => other !== made)];
     return parents.some((parent) => wasDead(parent, this.serverModel, this.maxRetries));
@@ -752,6 +792,11 @@ export class History {
           this.violated('inv-I26', `${process.name} says that ${made.tag} was cancelled; it took effect`);
     }
   }
+}
+
+/** The one that the queue knows: itself, or the first of those that it was made together with. */
+function headOf(made: Made): Made {
+  return made.together[0] ?? made;
 }
 
 /** Whether it was ever refused for good, given up, taken back, or an orphan itself. */

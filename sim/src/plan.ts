@@ -94,6 +94,8 @@ export interface Plan {
   readonly rejectedRate: number;
   /** Share of the updates that are edits of a row as their user saw it. */
   readonly editRate: number;
+  /** Share of the changes that are made together with others, and take effect with them or not at all. */
+  readonly atomicRate: number;
   /** Two people with names act on the same mutations at the same moment, in whichever tabs, so often per minute. */
   readonly operatorsPerMinute: number;
   /** From then on the app that opens is the next version, in which mutations have other payloads; 0 for never. */
@@ -148,6 +150,7 @@ export const SIMPLEST: Plan = {
   burstRate: 0,
   rejectedRate: 0,
   editRate: 0,
+  atomicRate: 0,
   operatorsPerMinute: 0,
   updateAtMs: 0,
   rolloutsPerMinute: 0,
@@ -174,6 +177,7 @@ const ONLY_FOR_DICE: readonly string[] = [
   'burstRate',
   'rejectedRate',
   'editRate',
+  'atomicRate',
   'operatorsPerMinute',
   'rolloutsPerMinute',
   'actionsPerMinute',
@@ -217,6 +221,7 @@ export function drawPlan(seed: number, dice: Dice): Plan {
   return {
     ...plan,
     editRate: hasEdits ? (EDIT_RATES[seed % EDIT_RATES.length] ?? 0) : 0,
+    atomicRate: 0,
     operatorsPerMinute: 0,
     rolloutsPerMinute: 0,
     updateAtMs: 0,
@@ -226,9 +231,10 @@ export function drawPlan(seed: number, dice: Dice): Plan {
 }
 
 /**
- * Of eleven seeds two have what the others have not, and another an update. Of the seed too: all other worlds are what they were.
+ * Of eleven seeds three have what the others have not, and another an update. Of the seed too: all other worlds are what they were.
  */
 const SPECIAL: Readonly<Record<number, Partial<Plan>>> = {
+  3: { atomicRate: 0.4, editRate: 0 },
   6: { operatorsPerMinute: 4, rejectedRate: 0.1 },
   9: { rolloutsPerMinute: 2 },
 };

@@ -5,12 +5,14 @@ import {
   type PerformEffect,
   type Performed,
 } from '../../packages/client/src/testing/ledger.ts';
-import type {
-  ApplyRequest,
-  JsonObject,
-  WireError,
-  WireMutation,
-  WireOutcome,
+import {
+  ATOMIC_TYPE,
+  type ApplyRequest,
+  type Json,
+  type JsonObject,
+  type WireError,
+  type WireMutation,
+  type WireOutcome,
 } from '../../packages/client/src/protocol/wire.ts';
 
 /** One change of a row, in the order in which the server made them. */
@@ -82,10 +84,39 @@ export class ServerModel {
     return this.ledger.apply(caller, request);
   }
 
+  /** All members, or none: what one that fails has left of the others is undone, and nobody has seen it. */
+  private performAll(
+    mutation: WireMutation,
+    caller: { readonly workspaceId: string; readonly clientId: string },
+  ): Performed {
+    const { members } = mutation.payload as unknown as { readonly members: readonly Partial<WireMutation>[] };
+    const before = new Map(this.rows);
+    const effects: Effect[] = [];
+    const results: Json[] = [];
+    for (const member of members) {
+      const performed = this.perform({ ...mutation, ...member }, caller, (effect) => effects.push(effect));
+      if (performed.kind !== 'done') {
+        this.rows.clear();
+        for (const [id, row] of before) this.rows.set(id, row);
+        return performed;
+      }
+      results.push(performed.result);
+    }
+    for (const effect of effects) this.tell(effect);
+    return { kind: 'done', result: results };
+  }
+
+  private tell(effect: Effect): void {
+    this.effects.push(effect);
+    this.onEffect(effect);
+  }
+
   private perform(
     mutation: WireMutation,
     { workspaceId, clientId }: { readonly workspaceId: string; readonly clientId: string },
+    tell: (effect: Effect) => void = (effect) => this.tell(effect),
   ): Performed {
+    if (mutation.type === ATOMIC_TYPE) return this.performAll(mutation, { workspaceId, clientId });
     const { entity, base, replaces } = mutation;
     const payload = decoded(mutation);
     const entityId = entity?.id ?? '';
@@ -133,8 +164,7 @@ export class ServerModel {
       changed,
       rowVersion: version,
     };
-    this.effects.push(effect);
-    this.onEffect(effect);
+    tell(effect);
     if (operation === 'delete') return { kind: 'done', result: null };
     return { kind: 'done', result: rowAsJson(entityId, written), rowVersion: version };
   }

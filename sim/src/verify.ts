@@ -257,7 +257,9 @@ async function look({ queue }: AppTab, all: readonly Made[]): Promise<Looked> {
 function withoutDamaged({ history }: World, { queue }: AppTab, items: AppState['items']): AppState['items'] {
   const isPending = ({ id }: Made): boolean =>
     ['pending', 'processing'].includes(queue.peekStatus(id)?.status ?? 'unknown');
-  const damaged = new Set(history.made.filter((made) => made.isDamaged && isPending(made)).map(({ tag }) => tag));
+  const damaged = new Set(
+    history.made.filter((made) => (made.keptIn ?? made).isDamaged && isPending(made)).map(({ tag }) => tag),
+  );
   if (damaged.size === 0) return items;
   const kept = Object.entries(items).map(
     ([id, tags]) => [id, tags.filter((tag) => !tag.split(MERGED).some((part) => damaged.has(part)))] as const,

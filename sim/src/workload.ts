@@ -104,8 +104,25 @@ function makeChange(world: World, device: Device, sharedEntity: string, number: 
     return;
   }
   const more = fieldsOf(world, type, dice);
+  if (type === 'item.update' && kind.chance(plan.atomicRate)) {
+    const others = rowsBeside(world, device, entityId);
+    const second = others.length === 0 ? [] : [kind.pick(others)];
+    const members = [entityId, ...second].map((id, index) => ({
+      entityId: id,
+      tag: index === 0 ? tag : `${tag}b`,
+      more: index === 0 ? more : fieldsOf(world, type, kind),
+    }));
+    tab.process.enter(`user makes ${tag} together with another`, () => tab.addTogether(members));
+    return;
+  }
   const options = type === MERGING_TYPE ? mergingOptionsOf(dice) : optionsOf(world, device, dice);
   tab.process.enter(`user makes ${tag}`, () => tab.add(type, entityId, tag, more, options));
+}
+
+/** Other rows that this device has changed. */
+function rowsBeside({ history }: World, device: Device, entityId: string): readonly string[] {
+  const own = history.made.filter((made) => made.deviceIndex === device.index && made.entityId !== entityId);
+  return [...new Set(own.map((made) => made.entityId))];
 }
 
 /** Some fields of a row as its user saw it are set; the payload has those alone, or the others too, as they were. */
@@ -193,7 +210,9 @@ function act(world: World, device: Device, dice: Dice): void {
   // What stands for another one waits the same undo window anew, which must be over before the world is healed.
   const msLeft = world.plan.durationMs - world.scheduler.nowMs;
   // What others are merged into is not edited as well: the edit would take their place.
-  const editable = own.slice(-10).filter((made) => !made.isMerging && history.edits.firstOf(made).delayMs < msLeft);
+  const editable = own
+    .slice(-10)
+    .filter((made) => !made.isMerging && made.together.length === 0 && history.edits.firstOf(made).delayMs < msLeft);
   tab.process.enter('user acts', () => {
     switch (dice.below(14)) {
       case 0:

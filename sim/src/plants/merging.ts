@@ -32,4 +32,11 @@ export const MERGING_PLANTS: readonly Plant[] = [
     replace: 'return generation > 0 && seq > 0;',
     suffering: 'After a tab has died, what it sent last is changed by the one that takes over.',
   },
+  {
+    name: 'only-the-first-of-those-made-together',
+    file: `${CLIENT}/queue/prepare-mutation.ts`,
+    find: 'members: described.map(({ type,',
+    replace: 'members: described.slice(0, 1).map(({ type,',
+    suffering: 'Money leaves one account and never comes to the other.',
+  },
 ];
