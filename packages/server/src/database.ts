@@ -9,6 +9,11 @@ export interface Session {
   query<Row>(sql: string, parameters?: readonly unknown[]): Promise<readonly Row[]>;
   /** Runs any number of statements, without parameters and without results. */
   runScript(sql: string): Promise<void>;
+  /**
+   * What a `copy … to stdout` says, piece by piece, as fast as it is read: a server holds no more of it than a piece (PGlite
+   * makes the whole first). Reading no further ends the transaction.
+   */
+  copyOut(sql: string): AsyncIterable<Uint8Array>;
 }
 
 export interface Database {

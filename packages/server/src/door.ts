@@ -1,11 +1,16 @@
 import { type ErrorBody, type HealthResponse, PROTOCOL_VERSION } from 'holdfast/protocol';
-import { Hono, type MiddlewareHandler } from 'hono';
-import { parseApplyRequest, toBatchText } from './apply-request.ts';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import { applyRequest, type MutationHandlers } from './apply-handled.ts';
+import { parseApplyRequest } from './apply-request.ts';
 import { parseAuditQuery, readAudit } from './audit-query.ts';
-import { type AuthOptions, createTokenVerifier } from './auth.ts';
-import { withCaller, workspaceOf } from './caller.ts';
+import { type AuthOptions, createTokenVerifier, type TokenVerifier } from './auth.ts';
+import { type CallerClaims, type CallerOrigin, withCaller, workspaceOf } from './caller.ts';
 import { type Database, sqlStateOf } from './database.ts';
+import { type Export, exportAuditLogs, exportRows, parseExportFormat, parseLogsQuery } from './export.ts';
+import type { LiveChannel } from './live-channel.ts';
+import { liveEvents } from './live-events.ts';
 import { createPostgrestDoor } from './postgrest-door.ts';
+import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import { readJsonBody } from './request-body.ts';
 
@@ -17,6 +22,16 @@ export interface DoorOptions {
   readonly logger?: DoorLogger;
   /** Longest one statement may take, in milliseconds. PGlite ignores it. @default 10_000 */
   readonly statementTimeoutMs?: number;
+  /** Code that carries out mutations of a type, by type, inside the transaction of the batch. */
+  readonly handlers?: MutationHandlers;
+  /** Offers `GET /v1/live`, and is told when a batch came in. */
+  readonly live?: LiveChannel;
+  /** How often one user may ask; `false` for no limit. @default 600 requests a minute */
+  readonly rateLimit?: RateLimit | false;
+  /** Most requests in work at a time; the next one is told to come again (503). @default 200 */
+  readonly inFlightCountMax?: number;
+  /** Longest an export may take, in milliseconds. PGlite ignores it. @default 300_000 */
+  readonly exportTimeoutMs?: number;
 }
 
 /** Where the door writes its log. It hands over no payload, no token and no text that could quote either. */
@@ -40,15 +55,40 @@ export interface DoorLogEntry {
 }
 
 /**
- * The HTTP door to `holdfast.apply`: `POST /v1/apply`, `GET /v1/audit`, `GET /v1/health`, and `POST /rest/v1/rpc/apply`
- * for `supabase-js`, which answers as PostgREST does. Mount it into an app (`app.route('/', door)`) or serve it alone.
+ * The HTTP door to `holdfast.apply`: `POST /v1/apply`, `GET /v1/audit`, `GET /v1/export/…`, `GET /v1/live`, `GET /v1/health`, and
+ * `POST /rest/v1/rpc/apply` for `supabase-js`, which answers as PostgREST does. Mount it into an app (`app.route('/', door)`) or serve it alone.
  * Every other refusal is JSON: `{error: {category, code, message, hint}}`.
  */
 export function createDoor(options: DoorOptions): Hono {
   const { database, logger } = options;
   const verifyToken = createTokenVerifier(options.auth);
   const limits = options.statementTimeoutMs === undefined ? {} : { statementTimeoutMs: options.statementTimeoutMs };
+  const { live, handlers = {}, inFlightCountMax = 200 } = options;
+  const countRequest =
+    options.rateLimit === false ? () => undefined : createRateLimit(options.rateLimit ?? {}, () => performance.now());
+  const exporting = new Set<string>();
   const door = new Hono();
+  let inFlightCount = 0;
+
+  const admit: MiddlewareHandler = async (context, next) => {
+    // a line that stays open is counted by the channel, and health is asked by those who decide where requests go
+    if (/\/v1\/(live|health)$/.test(context.req.path)) return next();
+    if (inFlightCount >= inFlightCountMax) {
+      throw new Refusal('SERVER_UNAVAILABLE', 'The server has too much to do.', 'Try again in a moment.');
+    }
+    inFlightCount += 1;
+    try {
+      return await next();
+    } finally {
+      inFlightCount -= 1;
+    }
+  };
+
+  const identify: TokenVerifier = async (authorization) => {
+    const claims = await verifyToken(authorization);
+    countRequest(`${workspaceOf(claims)}\n${claims.sub}`);
+    return claims;
+  };
 
   const log: MiddlewareHandler = async (context, next) => {
     const startedAtMs = performance.now();
@@ -68,9 +108,11 @@ export function createDoor(options: DoorOptions): Hono {
   };
   door.use('/v1/*', log);
   door.use('/rest/v1/*', log);
+  door.use('/v1/*', admit);
+  door.use('/rest/v1/*', admit);
 
   door.post('/v1/apply', async (context) => {
-    const claims = await verifyToken(context.req.header('authorization'));
+    const claims = await identify(context.req.header('authorization'));
     const request = parseApplyRequest(await readJsonBody(context.req.raw));
     if (workspaceOf(claims) !== request.client.workspaceId) {
       throw new Refusal(
@@ -79,19 +121,66 @@ export function createDoor(options: DoorOptions): Hono {
         'Sign in to the workspace in which the changes were made.',
       );
     }
-    const answer = await withCaller(
-      database,
-      claims,
-      // as text: results then reach the device digit for digit
-      (session) =>
-        session.query<{ answer: string }>('select holdfast.apply($1::jsonb)::text as answer', [toBatchText(request)]),
-      limits,
-    );
-    return context.body(answer[0]?.answer ?? '', 200, { 'content-type': 'application/json; charset=utf-8' });
+    const answer = await withCaller(database, claims, (session) => applyRequest(session, claims, request, handlers), {
+      ...limits,
+      origin: originOf(context),
+    });
+    live?.nudge();
+    return context.body(answer, 200, { 'content-type': 'application/json; charset=utf-8' });
   });
 
+  /** One at a time for each user: an export keeps a connection for as long as it takes to read. */
+  const sendExport = async (claims: CallerClaims, open: () => Promise<Export>): Promise<Response> => {
+    const user = `${workspaceOf(claims)}\n${claims.sub}`;
+    if (exporting.has(user)) {
+      throw new Refusal('TOO_MANY_REQUESTS', 'An export of yours is still running.', 'Wait for it, or cancel it.');
+    }
+    exporting.add(user);
+    try {
+      const { body, contentType, fileName } = await open();
+      const done = new TransformStream<Uint8Array, Uint8Array>();
+      body
+        .pipeTo(done.writable)
+        .catch(() => undefined)
+        .finally(() => exporting.delete(user));
+      return new Response(done.readable, {
+        headers: {
+          'content-type': contentType,
+          'content-disposition': `attachment; filename="${fileName}"`,
+          'x-accel-buffering': 'no',
+        },
+      });
+    } catch (error) {
+      exporting.delete(user);
+      throw error;
+    }
+  };
+  const exportOptions = {
+    nowMs: () => Date.now(),
+    ...(options.exportTimeoutMs === undefined ? {} : { exportTimeoutMs: options.exportTimeoutMs }),
+  };
+
+  door.get('/v1/export/logs', async (context) => {
+    const claims = await identify(context.req.header('authorization'));
+    const query = parseLogsQuery(context.req.query());
+    return sendExport(claims, () => exportAuditLogs(database, claims, query, exportOptions));
+  });
+
+  door.get('/v1/export/rows/:entityType', async (context) => {
+    const claims = await identify(context.req.header('authorization'));
+    const request = { entityType: context.req.param('entityType'), format: parseExportFormat(context.req.query()) };
+    return sendExport(claims, () => exportRows(database, claims, request, exportOptions));
+  });
+
+  if (live !== undefined) {
+    door.get('/v1/live', async (context) => {
+      const claims = await identify(context.req.header('authorization'));
+      return liveEvents(live, claims, context.req.header('last-event-id') ?? context.req.query('cursor') ?? null);
+    });
+  }
+
   door.get('/v1/audit', async (context) => {
-    const claims = await verifyToken(context.req.header('authorization'));
+    const claims = await identify(context.req.header('authorization'));
     const query = parseAuditQuery(context.req.query());
     return context.json(await withCaller(database, claims, (session) => readAudit(session, query), limits));
   });
@@ -112,13 +201,16 @@ export function createDoor(options: DoorOptions): Hono {
     }
   });
 
-  door.route('/', createPostgrestDoor({ database, verifyToken, limits }));
+  door.route(
+    '/',
+    createPostgrestDoor({ database, verifyToken: identify, limits, onApplied: () => live?.nudge(), originOf }),
+  );
 
   const notFound = (): Response =>
     new Refusal(
       'NOT_FOUND',
       'There is nothing at this address.',
-      'Use POST /v1/apply, GET /v1/audit or GET /v1/health.',
+      'Use POST /v1/apply, GET /v1/audit, GET /v1/export/logs, GET /v1/export/rows/…, GET /v1/live or GET /v1/health.',
     ).toResponse();
   door.all('/v1/*', notFound);
   door.notFound(notFound);
@@ -131,4 +223,14 @@ function describeCause(cause: unknown): { readonly cause?: string; readonly sqlS
   if (!(cause instanceof Error)) return {};
   const sqlState = sqlStateOf(cause);
   return { cause: cause.name, ...(sqlState === null ? {} : { sqlState }) };
+}
+
+/** On Node the socket is at hand; elsewhere only what headers say. */
+function originOf({ req, env }: Context): CallerOrigin {
+  const incoming: unknown = typeof env === 'object' && env !== null ? Reflect.get(env, 'incoming') : undefined;
+  const peerAddress =
+    typeof incoming === 'object' && incoming !== null
+      ? (incoming as { readonly socket?: { readonly remoteAddress?: string } }).socket?.remoteAddress
+      : undefined;
+  return { peerAddress, forwardedFor: req.header('x-forwarded-for'), userAgent: req.header('user-agent') };
 }

@@ -1,5 +1,12 @@
 /** `@holdfast/server`: the Postgres half of Holdfast. SQL that applies each mutation exactly once, and a door to it. */
 export type { AuditAction, AuditEntry, AuditResponse } from 'holdfast/protocol';
+export {
+  type HandledMutation,
+  type HandlerContext,
+  type MutationHandler,
+  type MutationHandlers,
+  Rejection,
+} from './apply-handled.ts';
 export { type AuthOptions, createTokenVerifier, type TokenVerifier } from './auth.ts';
 export {
   type CallerClaims,
@@ -12,7 +19,24 @@ export {
 export { type Change, type ChangePage, readChanges, type ReadChangesOptions } from './change-feed.ts';
 export { type Database, DatabaseUnavailableError, type Session } from './database.ts';
 export { createDoor, type DoorLogEntry, type DoorLogger, type DoorOptions } from './door.ts';
+export {
+  type Export,
+  exportAuditLogs,
+  type ExportFormat,
+  type ExportOptions,
+  exportRows,
+  type LogsQuery,
+} from './export.ts';
+export {
+  createLiveChannel,
+  type LiveChannel,
+  type LiveChannelOptions,
+  type LiveMessage,
+  type LiveSink,
+} from './live-channel.ts';
+export { attachLiveSocket, type LiveSocketOptions } from './live-socket.ts';
 export { migrate, MigrationError, type MigrateOptions, type MigrationReport } from './migrate.ts';
 export { openPg, type OpenPgOptions } from './pg-database.ts';
 export { openPglite, type OpenPgliteOptions } from './pglite-database.ts';
+export type { RateLimit } from './rate-limit.ts';
 export { Refusal, type RefusalCode, refusalOf } from './refusal.ts';

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
 import { type Database, DatabaseUnavailableError, fieldOf, type Session, sqlStateOf } from './database.ts';
 
 export interface OpenPgOptions {
@@ -43,11 +44,13 @@ export function openPg(options: OpenPgOptions): Database {
         await session.query('commit');
         return result;
       } catch (error) {
-        // a connection that cannot even roll back must not serve anyone else
-        isBroken = await session.query('rollback').then(
-          () => false,
-          () => true,
-        );
+        // one that was left in the middle of a copy would go on sending; one that cannot even roll back must not serve anyone else
+        isBroken =
+          session.isCopying() ||
+          (await session.query('rollback').then(
+            () => false,
+            () => true,
+          ));
         throw error;
       } finally {
         client.release(isBroken);
@@ -65,8 +68,21 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
   }
 }
 
-function sessionOf(client: pg.PoolClient): Session {
+function sessionOf(client: pg.PoolClient): Session & { isCopying(): boolean } {
+  let isCopying = false;
   return {
+    isCopying: () => isCopying,
+    async *copyOut(sql: string): AsyncGenerator<Uint8Array> {
+      isCopying = true;
+      try {
+        for await (const piece of client.query(copyTo(sql))) yield piece as Uint8Array;
+        isCopying = false;
+      } catch (error) {
+        // Postgres itself said no, and waits for the rollback
+        if (sqlStateOf(error) !== null) isCopying = false;
+        throw error;
+      }
+    },
     async query<Row>(sql: string, parameters?: readonly unknown[]): Promise<readonly Row[]> {
       try {
         // the driver checks no row shapes; each caller names those of its own statement

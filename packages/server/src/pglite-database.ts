@@ -53,6 +53,9 @@ export async function openPglite(options: OpenPgliteOptions = {}): Promise<Datab
             runScript: async (sql) => {
               await transaction.exec(sql);
             },
+            async *copyOut(sql) {
+              yield* copied((await engine.execProtocol(simpleQuery(sql))).data);
+            },
           }),
         ),
       ),
@@ -82,5 +85,25 @@ async function importPglite(): Promise<{ readonly PGlite: typeof PGlite }> {
     return await import('@electric-sql/pglite');
   } catch (cause) {
     throw new Error('The embedded database is not installed. Run: npm install @electric-sql/pglite@0.5.14', { cause });
+  }
+}
+
+/** The message `Q` of Postgres' protocol: `copy … to stdout` answers in messages that the engine's own `query` drops. */
+function simpleQuery(sql: string): Uint8Array {
+  const text = new TextEncoder().encode(sql);
+  const message = new Uint8Array(text.byteLength + 6);
+  message[0] = 'Q'.charCodeAt(0);
+  new DataView(message.buffer).setInt32(1, text.byteLength + 5);
+  message.set(text, 5);
+  return message;
+}
+
+/** What the messages `d` (CopyData) among these hold. */
+function* copied(messages: Uint8Array): Generator<Uint8Array> {
+  const view = new DataView(messages.buffer, messages.byteOffset, messages.byteLength);
+  for (let at = 0; at < messages.byteLength; ) {
+    const length = view.getInt32(at + 1);
+    if (messages[at] === 'd'.charCodeAt(0)) yield messages.subarray(at + 5, at + 1 + length);
+    at += 1 + length;
   }
 }

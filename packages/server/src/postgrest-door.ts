@@ -1,6 +1,6 @@
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import type { TokenVerifier } from './auth.ts';
-import { withCaller, type WithCallerOptions } from './caller.ts';
+import { type CallerOrigin, withCaller, type WithCallerOptions } from './caller.ts';
 import { type Database, DatabaseUnavailableError, fieldOf, sqlStateOf } from './database.ts';
 import { Refusal } from './refusal.ts';
 import { readJsonBody } from './request-body.ts';
@@ -9,6 +9,8 @@ export interface PostgrestDoorOptions {
   readonly database: Database;
   readonly verifyToken: TokenVerifier;
   readonly limits: WithCallerOptions;
+  readonly originOf: (context: Context) => CallerOrigin;
+  readonly onApplied: () => void;
 }
 
 /** What PostgREST answers when something is wrong. */
@@ -24,7 +26,8 @@ interface PostgrestError {
  * `Content-Profile`, answered as PostgREST documents it (https://docs.postgrest.org/en/v13/references/errors.html). It
  * offers one function, `holdfast.apply`; hosted Supabase offers the same through its own PostgREST.
  */
-export function createPostgrestDoor({ database, verifyToken, limits }: PostgrestDoorOptions): Hono {
+export function createPostgrestDoor(options: PostgrestDoorOptions): Hono {
+  const { database, verifyToken, limits } = options;
   const door = new Hono();
 
   door.post('/rest/v1/rpc/apply', async (context) => {
@@ -38,24 +41,33 @@ export function createPostgrestDoor({ database, verifyToken, limits }: Postgrest
       claims,
       (session) =>
         session.query<{ answer: string }>('select holdfast.apply($1::jsonb)::text as answer', [JSON.stringify(batch)]),
-      limits,
+      { ...limits, origin: options.originOf(context) },
     );
+    options.onApplied();
     return context.body(rows[0]?.answer ?? '', 200, { 'content-type': 'application/json; charset=utf-8' });
   });
 
   door.post('/rest/v1/rpc/:name', ({ req }) => refuse(404, noFunction(req.param('name'))));
   door.onError((error) => {
-    const { status, body } = describe(error);
-    return refuse(status, body);
+    const { status, body, retryAfterSeconds } = describe(error);
+    return refuse(status, body, retryAfterSeconds ?? null);
   });
   return door;
 }
 
-function describe(error: unknown): { readonly status: number; readonly body: PostgrestError } {
+interface Description {
+  readonly status: number;
+  readonly body: PostgrestError;
+  readonly retryAfterSeconds?: number | null;
+}
+
+function describe(error: unknown): Description {
   if (error instanceof Refusal) {
-    const code = error.status === 401 ? 'PGRST301' : 'PGRST102';
+    const code = error.status === 401 ? 'PGRST301' : error.status === 503 ? 'PGRST001' : 'PGRST102';
     return {
-      status: error.status === 401 ? 401 : 400,
+      // a gateway before PostgREST answers 429 itself, and nothing else of ours is among its answers
+      status: [401, 429, 503].includes(error.status) ? error.status : 400,
+      retryAfterSeconds: error.retryAfterSeconds,
       body: { code, details: error.code, hint: error.hint, message: error.message },
     };
   }
@@ -121,7 +133,11 @@ function noFunction(name: string): PostgrestError {
   };
 }
 
-function refuse(status: number, body: PostgrestError): Response {
-  const headers = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' };
+function refuse(status: number, body: PostgrestError, retryAfterSeconds: number | null = null): Response {
+  const headers = {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+    ...(retryAfterSeconds === null ? {} : { 'retry-after': String(retryAfterSeconds) }),
+  };
   return new Response(JSON.stringify(body), { status, headers });
 }

@@ -14,6 +14,7 @@ export type RefusalCode = Extract<
   | 'BODY_TOO_LARGE'
   | 'BATCH_TOO_LARGE'
   | 'UPGRADE_REQUIRED'
+  | 'TOO_MANY_REQUESTS'
   | 'INTERNAL'
   | 'SERVER_UNAVAILABLE'
 >;
@@ -29,11 +30,12 @@ const STATUS_BY_CODE: Readonly<Record<RefusalCode, number>> = {
   BODY_TOO_LARGE: 413,
   BATCH_TOO_LARGE: 413,
   UPGRADE_REQUIRED: 426,
+  TOO_MANY_REQUESTS: 429,
   INTERNAL: 500,
   SERVER_UNAVAILABLE: 503,
 };
 
-/** How long a client is told to wait when the database is away or busy, in seconds. */
+/** How long a client is told to wait when the database is away or busy, or it asks too often, in seconds. */
 const RETRY_AFTER_SECONDS = 2;
 
 /** Thrown by a route to answer the whole request with an error. Its text is for the person at the device. */
@@ -42,10 +44,19 @@ export class Refusal extends Error {
   readonly code: RefusalCode;
   readonly hint: string;
 
-  constructor(code: RefusalCode, message: string, hint: string, cause?: unknown) {
+  /** How long the client is told to wait, in whole seconds; null when coming again is of no use. */
+  readonly retryAfterSeconds: number | null;
+
+  constructor(code: RefusalCode, message: string, hint: string, cause?: unknown, retryAfterMs?: number) {
     super(message, { cause });
     this.code = code;
     this.hint = hint;
+    this.retryAfterSeconds =
+      retryAfterMs !== undefined
+        ? Math.max(1, Math.ceil(retryAfterMs / 1_000))
+        : code === 'SERVER_UNAVAILABLE' || code === 'TOO_MANY_REQUESTS'
+          ? RETRY_AFTER_SECONDS
+          : null;
   }
 
   get status(): number {
@@ -58,7 +69,7 @@ export class Refusal extends Error {
 
   toResponse(): Response {
     const body: ErrorBody = { error: this.toWireError() };
-    return new Response(JSON.stringify(body), { status: this.status, headers: refusalHeaders(this.code) });
+    return new Response(JSON.stringify(body), { status: this.status, headers: refusalHeaders(this) });
   }
 }
 
@@ -94,10 +105,10 @@ function isRefusalCode(word: string): word is RefusalCode {
   return Object.hasOwn(STATUS_BY_CODE, word);
 }
 
-function refusalHeaders(code: RefusalCode): Record<string, string> {
+function refusalHeaders({ retryAfterSeconds, status }: Refusal): Record<string, string> {
   return {
     'content-type': 'application/json; charset=utf-8',
-    ...(code === 'SERVER_UNAVAILABLE' ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {}),
-    ...(STATUS_BY_CODE[code] === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+    ...(retryAfterSeconds === null ? {} : { 'retry-after': String(retryAfterSeconds) }),
+    ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
   };
 }

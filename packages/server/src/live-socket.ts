@@ -1,0 +1,123 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { z } from 'zod';
+import type { TokenVerifier } from './auth.ts';
+import type { LiveChannel, LiveMessage, LiveSink } from './live-channel.ts';
+import { Refusal, refusalOf } from './refusal.ts';
+
+export interface LiveSocketOptions {
+  readonly live: LiveChannel;
+  readonly verifyToken: TokenVerifier;
+  /** @default '/v1/live' */
+  readonly path?: string;
+  /** A line on which nothing came back for two of these is cut, in milliseconds. @default 25_000 */
+  readonly heartbeatMs?: number;
+}
+
+const subscribeSchema = z.object({
+  kind: z.literal('subscribe'),
+  token: z.string().min(1),
+  cursor: z.string().nullable().default(null),
+});
+
+/** The first message must come within this time, in milliseconds. */
+const SUBSCRIBE_MS_MAX = 10_000;
+const MESSAGE_BYTES_MAX = 64 * 1_024;
+/** More than this on its way to one subscriber, and nothing more is read for it until it has gone. */
+const BUFFERED_BYTES_MAX = 256 * 1_024;
+const DRAIN_LOOK_MS = 50;
+/** Closed for a reason that the last message told. */
+const REFUSED = 4_400;
+
+/**
+ * Takes WebSockets at `/v1/live` of a Node server. A browser cannot send headers with one, so the token comes as the first
+ * message: `{"kind": "subscribe", "token": "…", "cursor": null}`. Answers are `LiveMessage`s.
+ *
+ * @returns what stops it; lines that are open stay until `live.close()`.
+ */
+export function attachLiveSocket(server: Server, options: LiveSocketOptions): () => void {
+  const { live, verifyToken, path = '/v1/live', heartbeatMs = 25_000 } = options;
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX, perMessageDeflate: false });
+  const upgrade = (request: IncomingMessage, line: Duplex, head: Buffer): void => {
+    if (new URL(request.url ?? '/', 'http://localhost').pathname !== path) return;
+    sockets.handleUpgrade(request, line, head, (socket) => accept(socket));
+  };
+
+  const accept = (socket: WebSocket): void => {
+    let unsubscribe = (): void => undefined;
+    let isAlive = true;
+    const heartbeat = setInterval(() => {
+      if (!isAlive) {
+        socket.terminate();
+        return;
+      }
+      isAlive = false;
+      socket.ping();
+    }, heartbeatMs);
+    const tooLate = setTimeout(() => socket.close(REFUSED, 'No subscription came.'), SUBSCRIBE_MS_MAX);
+    socket.on('pong', () => {
+      isAlive = true;
+    });
+    socket.on('error', () => socket.terminate());
+    socket.once('close', () => {
+      clearInterval(heartbeat);
+      clearTimeout(tooLate);
+      unsubscribe();
+    });
+    socket.once('message', (data) => {
+      clearTimeout(tooLate);
+      void (async () => {
+        const sink = sinkOf(socket);
+        try {
+          const { token, cursor } = subscribeSchema.parse(JSON.parse(String(data)));
+          const claims = await verifyToken(`Bearer ${token}`);
+          if (socket.readyState === socket.OPEN) unsubscribe = live.subscribe(claims, cursor, sink);
+        } catch (error) {
+          const refusal = refusalOf(
+            error instanceof z.ZodError || error instanceof SyntaxError ? notASubscription() : error,
+          );
+          await sink.send({ kind: 'refused', error: refusal.toWireError(), retryAfterMs: null });
+          sink.close();
+        }
+      })();
+    });
+  };
+
+  server.on('upgrade', upgrade);
+  return () => {
+    server.off('upgrade', upgrade);
+    sockets.close();
+  };
+}
+
+function notASubscription(): Refusal {
+  return new Refusal(
+    'INVALID_REQUEST',
+    'The first message is no subscription.',
+    'Send {"kind": "subscribe", "token": "…", "cursor": null}.',
+  );
+}
+
+function sinkOf(socket: WebSocket): LiveSink {
+  return {
+    send: (message: LiveMessage) =>
+      new Promise((resolve, reject) => {
+        if (socket.readyState !== socket.OPEN) {
+          reject(new Error('The line is closed.'));
+          return;
+        }
+        socket.send(JSON.stringify(message), (error) => {
+          if (error != null) reject(error);
+          else void drained(socket).then(resolve, reject);
+        });
+      }),
+    close: () => socket.close(REFUSED),
+  };
+}
+
+async function drained(socket: WebSocket): Promise<void> {
+  while (socket.readyState === socket.OPEN && socket.bufferedAmount > BUFFERED_BYTES_MAX) {
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+  }
+}
