@@ -181,7 +181,7 @@ async function askSimulator(
 ): Promise<readonly WireOutcome[]> {
   const headers = new Headers({ authorization: `Bearer ${simulator.issueToken(login)}` });
   const body = JSON.stringify(request);
-  const answer = await simulator.receive({ method: 'POST', path: '/v1/apply', headers, body });
+  const answer = await simulator.receive({ method: 'POST', url: '/v1/apply', path: '/v1/apply', headers, body });
   return (JSON.parse(answer?.body ?? '') as ApplyResponse).outcomes;
 }
 

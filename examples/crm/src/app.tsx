@@ -1,5 +1,5 @@
 import { Center, Loader } from '@mantine/core';
-import { HoldfastProvider } from 'holdfast/react';
+import { HoldfastProvider, ProductionMonitoringProvider } from 'holdfast/react';
 import { type ReactNode, useSyncExternalStore } from 'react';
 import { AccountsScreen } from './screens/accounts-screen.tsx';
 import { SignInScreen } from './screens/sign-in-screen.tsx';
@@ -29,12 +29,14 @@ export function App({ session, workspaces }: AppProps): ReactNode {
       return (
         <WorkspaceContext value={state.workspace} key={state.workspace.user.id}>
           <HoldfastProvider queue={state.workspace.queue}>
-            <NoticeRegion>
-              <div className="app">
-                <AppHeader onSignOut={session.signOut} />
-                <AccountsScreen />
-              </div>
-            </NoticeRegion>
+            <ProductionMonitoringProvider>
+              <NoticeRegion>
+                <div className="app">
+                  <AppHeader onSignOut={session.signOut} />
+                  <AccountsScreen />
+                </div>
+              </NoticeRegion>
+            </ProductionMonitoringProvider>
           </HoldfastProvider>
         </WorkspaceContext>
       );

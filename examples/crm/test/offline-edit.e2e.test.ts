@@ -101,3 +101,40 @@ test('E8 · the list can be used with the keyboard alone', async () => {
   expect(await crm.page.getByRole('grid').getAttribute('aria-activedescendant')).toMatch(/^account-/);
   await crm.page.close();
 });
+
+test('K1 · a bad day that is simulated on the page is told as such, and what was changed in it arrives once', async () => {
+  const crm = crmPage(await browser.newPage());
+  // another tab would send for it
+  for (const page of browser.context.pages()) if (page !== crm.page) await page.close();
+  await crm.page.goto(world.line.url);
+  await crm.untilPill(/^All changes confirmed$/);
+  const [account] = await world.query<{ id: string }>(
+    "select id from accounts where iata = 'OSL' and workspace_id = 'meridian-world'",
+  );
+  const id = account?.id ?? '';
+  const effectsOf = () => world.query('select 1 from holdfast.audit_log where entity_id = $1', [id]);
+
+  await crm.page.getByRole('button', { name: 'Signed in as Amara Okafor' }).click();
+  await crm.page.getByRole('menuitem', { name: /Simulate/ }).click();
+  const drawer = crm.page.getByRole('dialog', { name: 'Simulate a bad day' });
+  await drawer.getByRole('switch', { name: 'Offline' }).click();
+  await drawer.getByRole('radio', { name: /after it has done the work/ }).click();
+  await crm.page.keyboard.press('Escape');
+  const notice = crm.page.getByRole('status').filter({ hasText: 'Simulating:' });
+  await notice.getByText('Simulating: offline, 500 · after it has done the work').waitFor();
+  await crm.writeNotes(id, 'Written on a bad day');
+  await crm.untilPill(/^Offline · 1 change saved on this device$/);
+  expect(await effectsOf()).toEqual([]);
+
+  // now it arrives, and the page is told that it failed
+  await notice.getByRole('button', { name: 'Change' }).click();
+  await drawer.getByRole('switch', { name: 'Offline' }).click();
+  await crm.page.keyboard.press('Escape');
+  await expect.poll(effectsOf).toHaveLength(1);
+  await crm.untilPill(/^(Server unavailable · )?1 change saved on this device$/);
+  await notice.getByRole('button', { name: 'Stop' }).click();
+  await crm.untilPill(/^All changes confirmed$/);
+  expect(await effectsOf()).toHaveLength(1);
+  await notice.waitFor({ state: 'detached' });
+  await crm.page.close();
+});

@@ -197,6 +197,7 @@ export type { StorageHealth } from './queue/storage-keeper.ts';
 export type { QuarantinedMutation } from './queue/quarantine.ts';
 export type { RecoveryAction, RecoveryResult } from './queue/recovery.ts';
 export { asyncStorage, type AsyncStorageLike } from './storage/async-storage.ts';
+export { browserPointer } from './storage/browser-pointer.ts';
 export { browserKeys, type BrowserKeys, type BrowserKeysOptions } from './storage/browser-keys.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { journaledStorage, type JournaledStorageOptions } from './storage/journal/journaled-storage.ts';

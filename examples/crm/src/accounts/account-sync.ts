@@ -27,6 +27,7 @@ interface SyncParts {
   readonly store: OptimisticStore<CrmState>;
   readonly cache: AccountCache;
   readonly getToken: GetToken;
+  readonly fetch: typeof fetch;
   readonly hasList: boolean;
 }
 
@@ -40,7 +41,7 @@ const GATHER_MS = 100;
  * Keeps the confirmed accounts up to date: at once, when the page comes to the fore, when the network comes back, after
  * confirmations, and every few seconds while someone looks.
  */
-export function startAccountSync({ queue, store, cache, getToken, hasList }: SyncParts): AccountSync {
+export function startAccountSync({ queue, store, cache, getToken, fetch, hasList }: SyncParts): AccountSync {
   const listeners = new Set<() => void>();
   let snapshot: SyncSnapshot = { hasList, answeredAtMs: null, problem: null };
   let running: Promise<void> | null = null;
@@ -59,7 +60,7 @@ export function startAccountSync({ queue, store, cache, getToken, hasList }: Syn
   const ask = async (): Promise<void> => {
     try {
       await store.refresh(async (base) => {
-        const changes = await fetchAccounts(base.cursor, getToken);
+        const changes = await fetchAccounts(base.cursor, getToken, fetch);
         const after = withChanges(base, changes);
         keeping = keeping.then(() => cache.keep(changes, after));
         return after;

@@ -25,10 +25,14 @@ export class FetchAccountsError extends Error {
 }
 
 /** All accounts without a cursor, else what changed since it. Rejects with a `FetchAccountsError`. */
-export async function fetchAccounts(cursor: string | null, getToken: GetToken): Promise<AccountChanges> {
+export async function fetchAccounts(
+  cursor: string | null,
+  getToken: GetToken,
+  fetch: typeof globalThis.fetch,
+): Promise<AccountChanges> {
   const url = cursor === null ? '/api/accounts' : `/api/accounts?since=${encodeURIComponent(cursor)}`;
-  let response = await fetchAs(url, await tokenFor(getToken, false));
-  if (response.status === 401) response = await fetchAs(url, await tokenFor(getToken, true));
+  let response = await fetchAs(url, await tokenFor(getToken, false), fetch);
+  if (response.status === 401) response = await fetchAs(url, await tokenFor(getToken, true), fetch);
   if (response.status === 401) throw new FetchAccountsError('signedOut', 'The sign-in is not valid any more.');
   if (response.status >= 500) throw new FetchAccountsError('serverFailed', 'The server could not answer.');
   const answer = v.safeParse(answerSchema, response.ok ? await readJson(response) : null);
@@ -56,7 +60,7 @@ async function tokenFor(getToken: GetToken, refresh: boolean): Promise<string> {
   return token;
 }
 
-async function fetchAs(url: string, token: string): Promise<Response> {
+async function fetchAs(url: string, token: string, fetch: typeof globalThis.fetch): Promise<Response> {
   try {
     return await fetch(url, {
       headers: { authorization: `Bearer ${token}` },

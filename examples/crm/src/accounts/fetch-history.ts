@@ -8,7 +8,7 @@ const answerSchema = v.object({
       id: v.string(),
       occurredAt: v.string(),
       actor: v.nullable(v.string()),
-      action: v.picklist(['create', 'update', 'delete']),
+      action: v.picklist(['create', 'update', 'delete', 'restore']),
       oldValues: valuesSchema,
       newValues: valuesSchema,
     }),
@@ -22,7 +22,11 @@ const PAGE_COUNT = 30;
 const TIMEOUT_MS = 15_000;
 
 /** One page of what happened to an account, newest first, from the audit log. */
-export async function fetchHistory(accountId: string, before: string | null, getToken: GetToken): Promise<HistoryPage> {
+export async function fetchHistory(
+  accountId: string,
+  before: string | null,
+  { getToken, fetch }: { readonly getToken: GetToken; readonly fetch: typeof globalThis.fetch },
+): Promise<HistoryPage> {
   const query = new URLSearchParams({ entityType: 'accounts', entityId: accountId, limit: String(PAGE_COUNT) });
   if (before !== null) query.set('before', before);
   const ask = async (refresh: boolean): Promise<Response> =>

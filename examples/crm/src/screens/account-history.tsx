@@ -7,7 +7,7 @@ import { findDemoUser } from '../session/demo-users.ts';
 import { useSync, useWorkspace } from '../workspace/workspace-context.ts';
 import classes from './account-detail.module.css';
 
-const ACTION_WORDS = { create: 'Created', update: 'Changed', delete: 'Deleted' } as const;
+const ACTION_WORDS = { create: 'Created', update: 'Changed', delete: 'Deleted', restore: 'Restored' } as const;
 
 interface Loaded {
   readonly entries: readonly HistoryEntry[];
@@ -16,7 +16,7 @@ interface Loaded {
 
 /** Who changed what, when, and from what to what: as the server's audit log has it. */
 export function AccountHistory({ accountId }: { readonly accountId: string }): ReactNode {
-  const { getToken, store } = useWorkspace();
+  const { getToken, simulation, store } = useWorkspace();
   const { answeredAtMs } = useSync();
   const [loaded, setLoaded] = useState<Loaded | null>(null);
   const [isFailed, setFailed] = useState(false);
@@ -26,7 +26,7 @@ export function AccountHistory({ accountId }: { readonly accountId: string }): R
   const load = useCallback(
     async (before: string | null, isWanted: () => boolean = () => true): Promise<void> => {
       try {
-        const page = await fetchHistory(accountId, before, getToken);
+        const page = await fetchHistory(accountId, before, { getToken, fetch: simulation.fetch });
         if (!isWanted()) return;
         setFailed(false);
         setLoaded((known) => ({
@@ -37,7 +37,7 @@ export function AccountHistory({ accountId }: { readonly accountId: string }): R
         if (isWanted()) setFailed(true);
       }
     },
-    [accountId, getToken],
+    [accountId, getToken, simulation],
   );
   useEffect(() => {
     let isWanted = true;

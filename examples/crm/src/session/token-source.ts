@@ -19,7 +19,7 @@ export class NotOurServerError extends Error {
 }
 
 /** Signs in when a token is needed, keeps the token in memory only, and asks once for callers at the same time. */
-export function createTokenSource(userId: string): GetToken {
+export function createTokenSource(userId: string, fetch: typeof globalThis.fetch): GetToken {
   let token: { readonly text: string; readonly endsAtMs: number } | null = null;
   let asking: Promise<string | null> | null = null;
 

@@ -11,9 +11,17 @@ import {
 } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import type { MutationStatus } from 'holdfast';
-import { PendingList, StatusPill, StorageBanner, useMutationQueue } from 'holdfast/react';
+import {
+  HealthPanel,
+  LongOfflineNotice,
+  PendingList,
+  StatusPill,
+  StorageBanner,
+  useMutationQueue,
+} from 'holdfast/react';
 import type { ReactNode } from 'react';
 import { MUTATION_WORDS } from '../accounts/account-mutations.ts';
+import { SimulationDrawer, SimulationNotice } from '../simulate/simulation-drawer.tsx';
 import { useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
 import classes from './app-header.module.css';
 import { BrandMark } from './brand-mark.tsx';
@@ -23,6 +31,8 @@ import { Icon } from './icons.tsx';
 export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): ReactNode {
   const { user } = useWorkspace();
   const [isListOpen, list] = useDisclosure(false);
+  const [isSimulationOpen, simulation] = useDisclosure(false);
+  const [isHealthOpen, health] = useDisclosure(false);
   return (
     <>
       <StorageBanner />
@@ -41,7 +51,7 @@ export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): Re
         <div className={classes.actions}>
           <StatusPill onClick={list.open} className={classes.pill ?? ''} />
           <ThemeSwitch />
-          <UserMenu onSignOut={onSignOut} />
+          <UserMenu onSignOut={onSignOut} onSimulate={simulation.open} onHealth={health.open} />
         </div>
         <Modal
           opened={isListOpen}
@@ -51,7 +61,13 @@ export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): Re
         >
           <ChangesList />
         </Modal>
+        <Modal opened={isHealthOpen} onClose={health.close} title={<Text fw={650}>This device</Text>}>
+          <HealthPanel />
+        </Modal>
+        <SimulationDrawer opened={isSimulationOpen} onClose={simulation.close} />
       </header>
+      <SimulationNotice onOpen={simulation.open} />
+      <LongOfflineNotice />
     </>
   );
 }
@@ -110,7 +126,13 @@ function ThemeSwitch(): ReactNode {
   );
 }
 
-function UserMenu({ onSignOut }: { readonly onSignOut: () => void }): ReactNode {
+interface UserMenuProps {
+  readonly onSignOut: () => void;
+  readonly onSimulate: () => void;
+  readonly onHealth: () => void;
+}
+
+function UserMenu({ onSignOut, onSimulate, onHealth }: UserMenuProps): ReactNode {
   const { user } = useWorkspace();
   const { pendingCount } = useMutationQueue();
   return (
@@ -130,6 +152,9 @@ function UserMenu({ onSignOut }: { readonly onSignOut: () => void }): ReactNode 
         {pendingCount > 0 ? (
           <Menu.Label>{pendingCount} not sent yet. They stay on this device and are sent when you are back.</Menu.Label>
         ) : null}
+        <Menu.Divider />
+        <Menu.Item onClick={onHealth}>Health of this device …</Menu.Item>
+        <Menu.Item onClick={onSimulate}>Simulate a bad day …</Menu.Item>
         <Menu.Divider />
         <Menu.Item onClick={onSignOut}>Sign out</Menu.Item>
       </Menu.Dropdown>

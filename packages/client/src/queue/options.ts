@@ -84,7 +84,7 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    * opened under a second name as well.
    * @default `localStorage` for the store of the browser, none where `storage` is given
    */
-  readonly storagePointer?: StoragePointer;
+  readonly storagePointer?: StoragePointer | null;
   /** Values longer than this are stored compressed where that pays, in characters; `Infinity` for none. @default 1_024 */
   readonly compressOverLength?: number;
   /**

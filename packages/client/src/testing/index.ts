@@ -1,6 +1,7 @@
 export { BrowserSimulator } from './browser-simulator.ts';
 export type { ErrorMode, SimulatedAnswer } from './error-modes.ts';
 export { FakeClock } from './fake-clock.ts';
+export { FaultyServer, type RequestErrorMode } from './faulty-server.ts';
 export { type Caller, type LedgerRow } from './ledger.ts';
 export {
   type LossRates,
@@ -18,6 +19,8 @@ export {
   type SimulatedRequest,
 } from './server-simulator.ts';
 export type { Row, ServerHandler, ServerHandlerContext, TableRules } from './server-tables.ts';
+export type { SimulatedTime } from './simulated-time.ts';
+export { realTime } from './system-real-time.ts';
 export { type FailingWrites, StorageSimulator, type StorageSimulatorOptions } from './storage-simulator.ts';
 export { SupabaseSimulator } from './supabase-simulator.ts';
 export {

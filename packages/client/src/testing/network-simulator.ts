@@ -2,13 +2,14 @@ import type { ProbeResult } from '../engine/probe-result.ts';
 import type { Random } from '../ports/clock.ts';
 import type { Connection, NetworkHint, NetworkSource } from '../ports/network-source.ts';
 import { html, type SimulatedAnswer } from './error-modes.ts';
-import type { FakeClock } from './fake-clock.ts';
 import type { SimulatedRequest } from './server-simulator.ts';
+import type { SimulatedTime } from './simulated-time.ts';
 
 export interface NetworkSimulatorOptions {
-  readonly clock: FakeClock;
+  /** A `FakeClock`, or `realTime`. */
+  readonly clock: SimulatedTime;
   readonly random: Random;
-  /** Whoever answers at the other end; null for never. A `ServerSimulator` is one. */
+  /** Whoever answers at the other end; null for never. A `ServerSimulator` is one, and so is a `FaultyServer`. */
   readonly server: { readonly receive: (request: SimulatedRequest) => Promise<SimulatedAnswer | null> };
 }
 
@@ -26,7 +27,7 @@ export type SimulatedFetch = (input: string | URL | Request, init?: RequestInit)
 export class NetworkSimulator implements NetworkSource {
   /** Requests that left the device, whether they arrived or not. */
   requestCount = 0;
-  private readonly clock: FakeClock;
+  private readonly clock: SimulatedTime;
   private readonly random: Random;
   private readonly server: NetworkSimulatorOptions['server'];
   private readonly listeners = new Set<(hint: NetworkHint) => void>();
@@ -122,6 +123,7 @@ export class NetworkSimulator implements NetworkSource {
       signal?.addEventListener('abort', abort, { once: true });
       const request: SimulatedRequest = {
         method: init.method ?? 'GET',
+        url,
         path: new URL(url, 'http://localhost').pathname,
         headers: new Headers(init.headers),
         body: typeof init.body === 'string' ? init.body : '',

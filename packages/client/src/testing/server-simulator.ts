@@ -38,6 +38,8 @@ export interface RateLimitResponse {
 
 /** A request as it arrived at the simulated server. */
 export interface SimulatedRequest {
+  /** As it was asked for. */
+  readonly url: string;
   readonly method: string;
   /** Without host and query. */
   readonly path: string;

@@ -1,12 +1,15 @@
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { Durability, OpenStorage, Storage, StorageBatch } from '../ports/storage.ts';
 import { memoryStorage } from '../storage/memory-storage.ts';
-import type { FakeClock } from './fake-clock.ts';
+import type { SimulatedTime } from './simulated-time.ts';
 
 export interface StorageSimulatorOptions {
-  readonly clock: FakeClock;
-  /** What the store says of itself. @default 'strict' */
+  /** A `FakeClock`, or `realTime`. */
+  readonly clock: SimulatedTime;
+  /** What the store says of itself. @default 'strict', or what the store that is given says */
   readonly durability?: Durability;
+  /** A real store that the faults come before. Its commits are not kept. @default a store in memory that outlives the app */
+  readonly open?: OpenStorage;
 }
 
 export interface FailingWrites {
@@ -28,16 +31,19 @@ export class StorageSimulator {
   delayMs = 0;
   /** Called when the app dies at a write. */
   onCrash: () => void = () => {};
-  private readonly clock: FakeClock;
-  private readonly durability: Durability;
-  private readonly openMemory = memoryStorage();
+  private readonly clock: SimulatedTime;
+  private readonly durability: Durability | undefined;
+  private readonly openStore: OpenStorage;
+  private readonly keepsCommits: boolean;
   private failing: { afterCount: number; count: number } | null = null;
   private crash: { afterCount: number; readonly when: 'before' | 'after' } | null = null;
   private readonly names = new Set<string>();
 
-  constructor({ clock, durability = 'strict' }: StorageSimulatorOptions) {
+  constructor({ clock, durability, open }: StorageSimulatorOptions) {
     this.clock = clock;
-    this.durability = durability;
+    this.durability = durability ?? (open === undefined ? 'strict' : undefined);
+    this.openStore = open ?? memoryStorage();
+    this.keepsCommits = open === undefined;
   }
 
   /** From now on nothing can be stored any more, or everything again. */
@@ -66,13 +72,13 @@ export class StorageSimulator {
   readonly open: OpenStorage = async (name) => {
     await this.clock.delay(this.delayMs);
     this.names.add(name);
-    const storage = await this.openMemory(name);
+    const storage = await this.openStore(name);
     const call = async <Result>(work: () => Promise<Result>): Promise<Result> => {
       await this.clock.delay(this.delayMs);
       return work();
     };
     return {
-      durability: this.durability,
+      durability: this.durability ?? storage.durability,
       commit: (batch) => call(() => this.commit(storage, batch)),
       read: (keys) => call(() => this.readable(keys, () => storage.read(keys))),
       scan: (query) => call(() => this.readable([query.prefix], () => storage.scan(query))),
@@ -85,7 +91,7 @@ export class StorageSimulator {
   async dump(): Promise<Record<string, Record<string, string>>> {
     const dumps: Record<string, Record<string, string>> = {};
     for (const name of this.names) {
-      const entries = await (await this.openMemory(name)).scan({ prefix: '', limit: Number.MAX_SAFE_INTEGER });
+      const entries = await (await this.openStore(name)).scan({ prefix: '', limit: Number.MAX_SAFE_INTEGER });
       dumps[name] = Object.fromEntries(entries.map(({ key, value }) => [key, value]));
     }
     return dumps;
@@ -94,7 +100,7 @@ export class StorageSimulator {
   /** Changes what stands in the stores behind the app's back: gets each text with its key, and returns it changed (null deletes). */
   async rewrite(change: (text: string, key: string) => string | null): Promise<void> {
     for (const [name, texts] of Object.entries(await this.dump())) {
-      const storage = await this.openMemory(name);
+      const storage = await this.openStore(name);
       for (const [key, text] of Object.entries(texts)) {
         const value = change(text, key);
         if (value === text) continue;
@@ -114,7 +120,7 @@ export class StorageSimulator {
     const when = this.dies();
     if (when === 'before') return this.die();
     const result = await storage.commit(batch);
-    if (result.kind === 'committed') this.commits.push(batch);
+    if (result.kind === 'committed' && this.keepsCommits) this.commits.push(batch);
     return when === 'after' ? this.die() : result;
   }
 

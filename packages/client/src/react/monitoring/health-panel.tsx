@@ -1,6 +1,7 @@
 import { type ReactNode, useState } from 'react';
 import type { DrainResult } from '../../queue/drain.ts';
 import type { HealthStatus } from '../../telemetry/health.ts';
+import type { MemoryUsage } from '../resources/memory-usage.ts';
 import type { MonitoringMetrics } from './production-monitor.ts';
 import { useProductionMonitoring } from './production-monitoring-provider.tsx';
 
@@ -106,9 +107,13 @@ function figuresOf({
     ['Waiting to be sent', String(syncQueueCount)],
     ['Not accepted', String(failedRequestsCount)],
     ['Errors', String(errorCount)],
-    ['Memory', memoryUsage === null ? 'Not measured here' : `${Math.round(memoryUsage.usagePercent)} %`],
+    ['Memory', memoryUsage === null ? 'Not measured here' : describeMemory(memoryUsage)],
     ['Running for', describeSpan(uptimeMs)],
   ];
+}
+
+function describeMemory({ usedJSHeapSize, usagePercent }: MemoryUsage): string {
+  return `${Math.round(usedJSHeapSize / 1e6)} MB, ${Math.round(usagePercent)} %`;
 }
 
 function describeSpan(spanMs: number): string {

@@ -193,7 +193,7 @@ export class ProductionMonitor {
     const successRate = metrics?.successRate ?? null;
     const systemHealth = assessHealth(
       {
-        isStorageDegraded: waitingFor === 'storage',
+        isStorageDegraded: waitingFor === 'storage' || this.queue.getStorageHealth().kind !== 'well',
         oldestPendingAgeMs: status?.oldestPendingAgeMs ?? null,
         verdictCount: metrics?.verdictCount ?? 0,
         failureRate: successRate === null ? null : 1 - successRate,
