@@ -55,6 +55,36 @@ describe('adding', () => {
     ).toBe(4);
   });
 
+  test('Q1 · from two tabs at once, with something on its way, each is stored whole, and each verdict comes in either tab', async () => {
+    const device = new TestDevice();
+    const one = await device.open();
+    const other = await device.open();
+    device.server.hold();
+    await one.add(note('a', 'on its way'));
+    const full = { isFull: false };
+    device.storage.isFull = () => full.isFull;
+
+    const handles = await Promise.all(
+      [1, 2, 3, 4, 5, 6].map((number) => (number % 2 === 0 ? one : other).add(note('b', `${number}`))),
+    );
+    full.isFull = true;
+    const refused = await Promise.allSettled([one, other].map((tab) => tab.add(note('b', 'no room'))));
+    full.isFull = false;
+    const before = await device.storage.dump();
+
+    expect(refused.map((each) => each.status === 'rejected' && (each.reason as { code?: string }).code)).toEqual([
+      'STORAGE_FULL',
+      'STORAGE_FULL',
+    ]);
+    expect(Object.values(before).some((text) => text.includes('no room'))).toBe(false);
+    device.server.release();
+    for (const tab of [one, other])
+      expect(await Promise.all(handles.map(async ({ id }) => (await tab.settled(id)).status))).toEqual(
+        handles.map(() => 'completed'),
+      );
+    expect(device.server.effects).toHaveLength(7);
+  });
+
   test('Q1 · one whose checks take longer is not overtaken by calls made after it', async () => {
     const device = new TestDevice();
     const queue = await device.open();
