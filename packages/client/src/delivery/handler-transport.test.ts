@@ -340,6 +340,18 @@ describe('in a queue', () => {
     await queue.close();
   });
 
+  test('Q17 · what an earlier version of the app may have sent, and this one cannot migrate, does not reach its handler', async () => {
+    const handler = () => {
+      throw new Error('It has the form of another version.');
+    };
+    const outdated: WireMutation = { ...mutation(1, 'note.save'), outdated: true };
+    const answer = await handlerTransport({ 'note.save': handler }).send(batch(outdated), {
+      token: 't',
+      signal: new AbortController().signal,
+    });
+    expect(answer).toMatchObject({ outcomes: [{ kind: 'rejected', error: { code: 'OUTDATED' } }] });
+  });
+
   test('R9 · a rejection is a dead letter with the words of the backend, and the next of its lane goes on', async () => {
     const device = new TestDevice();
     const queue = await device.open({

@@ -82,10 +82,7 @@ export class Unconfirmed {
   /** Whether a dead letter of this type holds its lane, as the app says now. */
   readonly mayHoldLane: (type: string) => boolean;
 
-  constructor(
-    mayHoldLane: (type: string) => boolean,
-    standingOf: (header: MutationHeader) => Standing = () => 'current',
-  ) {
+  constructor(mayHoldLane: (type: string) => boolean, standingOf: (header: MutationHeader) => Standing) {
     this.mayHoldLane = mayHoldLane;
     this.versions = new Versions(standingOf);
   }

@@ -16,8 +16,8 @@ export interface EngineRules {
   readonly keepsResult: (type: string) => boolean;
   /** What a type says of its lane; the default for one that is not declared. */
   readonly onDeadLetter: (type: string) => DeadLetterPolicy;
-  /** How a stored mutation stands to this version of the app. @default 'current' */
-  readonly standingOf?: (header: MutationHeader) => Standing;
+  /** How a stored mutation stands to this version of the app. */
+  readonly standingOf: (header: MutationHeader) => Standing;
   /** What holds mutations of a type back; null for nothing. */
   readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
 }

@@ -1,6 +1,7 @@
 import { type DeadLetterPolicy, RETRY_DEFAULTS, type RetryRules } from '../../mutation/definition.ts';
 import type { DeliveryPolicy } from '../../mutation/delivery-policy.ts';
 import type { Act, MutationHeader } from '../../mutation/record.ts';
+import type { Standing } from '../../mutation/versions.ts';
 import type { WireError, WireOutcome } from '../../protocol/wire.ts';
 import { Engine } from '../engine.ts';
 import type { BatchItem, EngineEffect, EngineInput, Moment, Settlement, Waiting } from '../engine-io.ts';
@@ -28,6 +29,7 @@ export interface HeaderOptions {
   readonly generation?: number;
   readonly operation?: MutationHeader['operation'];
   readonly entity?: MutationHeader['entity'];
+  readonly version?: number;
 }
 
 /** What a batch was, once it left the engine. */
@@ -51,6 +53,8 @@ export class EngineRig {
   readonly batches: Sent[] = [];
   readonly settlements: Settlement[] = [];
   onDeadLetter: DeadLetterPolicy = 'continue';
+  /** How what is stored stands to this version of the app. */
+  standingOf: (header: MutationHeader) => Standing = () => 'current';
   probeCount = 0;
   refreshCount = 0;
   wakeAtMs: number | null = null;
@@ -67,6 +71,7 @@ export class EngineRig {
       keepsResult: () => this.keepsResult,
       onDeadLetter: () => this.onDeadLetter,
       policyOf,
+      standingOf: (header) => this.standingOf(header),
     });
   }
 
@@ -103,7 +108,7 @@ export class EngineRig {
       id: options.id ?? `m${seq}`,
       generation: options.generation ?? 0,
       type: options.type ?? 'note.save',
-      version: 1,
+      version: options.version ?? 1,
       lane: options.lane ?? `lane ${seq}`,
       alsoLanes: options.alsoLanes ?? [],
       place: options.place ?? null,
