@@ -24,9 +24,9 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'delete-before-answer',
     file: `${CLIENT}/queue/sender.ts`,
-    find: 'const answer = await transport.send(',
+    find: 'const given = await transport.send(',
     replace:
-      "await store['storage'].commit({ expect: [], changes: headers.map(({ seq }) => ({ kind: 'delete' as const, key: `p/${seq.toString(36).padStart(11, '0')}` })) });\n      const answer = await transport.send(",
+      "await store['storage'].commit({ expect: [], changes: headers.map(({ seq }) => ({ kind: 'delete' as const, key: `p/${seq.toString(36).padStart(11, '0')}` })) });\n      const given = await transport.send(",
     suffering: 'A crash while sending loses what was on its way.',
   },
   {

@@ -19,8 +19,8 @@ export const VERSION_PLANTS: readonly Plant[] = [
   {
     name: 'first-form-forgotten',
     file: `${CLIENT}/queue/migrator.ts`,
-    find: 'original: original ?? first });',
-    replace: 'original: undefined });',
+    find: 'original: original ?? first,',
+    replace: 'original: undefined,',
     suffering: 'What was on its way when the app was updated is refused for ever, as if it were another change.',
   },
   {

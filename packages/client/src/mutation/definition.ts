@@ -38,6 +38,13 @@ export interface MutationDefinition<
   /** Checked when a mutation is added; what it returns is what is stored and sent. */
   readonly payload: Schema;
   /**
+   * Fields of the payload that never stand on the device in the clear, nor in logs, events, exports, or the words of an error
+   * that the server repeats: they are sealed (`encryption`, for all of the queue or for these alone), sent, and shown to
+   * nobody but the view of the app (`optimistic`, `readPending`). Name them for each type that carries them. Two alike
+   * are no duplicates, unless `dedupe` gives a key without them.
+   */
+  readonly sensitive?: readonly (keyof Payload<Schema> & string)[];
+  /**
    * What its handler returns (the row, for table handlers): with it, later mutations may use a value of that before it is
    * known, see `MutationHandle.slot`. Only its type counts, nothing is checked against it. What is returned is kept with the
    * confirmed mutation for 7 days: up to 4 KiB of JSON, of a larger one the texts and numbers at its top.

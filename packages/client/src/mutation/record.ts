@@ -127,6 +127,8 @@ export interface MutationBody {
   readonly isOneWay?: true;
   /** What it was before it was migrated for the first time. */
   readonly original?: OriginalForm;
+  /** Its type says that it holds what never stands in the clear. */
+  readonly isSensitive?: true;
 }
 
 /**
@@ -491,17 +493,30 @@ export function sealRecord(
 type BodyParts = { readonly [Part in keyof Omit<MutationBody, 'payload'>]: MutationBody[Part] | undefined };
 
 /** A body's text. `payloadText` is the payload's canonical JSON, which is not written twice. */
-export function writeBody(payloadText: string, { metadata, source, edit, isOneWay, original }: BodyParts): string {
+export function writeBody(
+  payloadText: string,
+  { metadata, source, edit, isOneWay, original, isSensitive }: BodyParts,
+): string {
   const more = JSON.stringify({ metadata, source, edit, isOneWay, original });
-  return more === '{}' ? `{"payload":${payloadText}}` : `{"payload":${payloadText},${more.slice(1)}`;
+  const body = more === '{}' ? `{"payload":${payloadText}}` : `{"payload":${payloadText},${more.slice(1)}`;
+  return isSensitive === true ? SENSITIVE_MARK + body : body;
+}
+
+/** Before, or within, a value that is always stored sealed. No record begins so, and JSON leaves it as it is. */
+export const SENSITIVE_MARK = '!sensitive!';
+
+export function isMarkedSensitive(value: string): boolean {
+  return value.includes(SENSITIVE_MARK);
 }
 
 /** A body whose checksum is the one its header names. */
 export function parseBody(text: string, expectedChecksum: number): Parsed<MutationBody> {
   if (checksum(text) !== expectedChecksum) return { kind: 'unreadable', text };
   try {
-    const result = v.safeParse(body, JSON.parse(text));
-    return result.success ? { kind: 'record', record: result.output } : { kind: 'unreadable', text };
+    const isSensitive = text.startsWith(SENSITIVE_MARK);
+    const result = v.safeParse(body, JSON.parse(isSensitive ? text.slice(SENSITIVE_MARK.length) : text));
+    if (!result.success) return { kind: 'unreadable', text };
+    return { kind: 'record', record: isSensitive ? { ...result.output, isSensitive } : result.output };
   } catch {
     return { kind: 'unreadable', text };
   }

@@ -25,8 +25,7 @@ export class PendingMutations {
   constructor(queue: MutationQueue<readonly AnyMutationDefinition[]>) {
     this.queue = queue;
     this.stops = [
-      queue.on('stored', (stored) => this.tell(stored)),
-      queue.on('amended', (stored) => this.tell(stored)),
+      queue.onPayload((stored) => this.tell(stored)),
       queue.on('change', ({ ids }) => void this.find(ids)),
       queue.on('settled', ({ id, status }) => this.settled(id, status === 'completed')),
     ];

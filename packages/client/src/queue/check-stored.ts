@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { MutationBody, MutationHeader } from '../mutation/record.ts';
+import { sensitiveFieldsOf } from '../mutation/sensitive.ts';
 import { ATOMIC_TYPE, type WireError } from '../protocol/wire.ts';
 
 /**
@@ -21,7 +22,7 @@ export function refusalOfStored(
   return {
     category: 'CORRUPTED',
     code: 'PAYLOAD_REFUSED',
-    message: `The payload of ${type}, as it stands on this device, is not what its schema asks for: ${issue}.`,
+    message: `The payload of ${type}, as it stands on this device, is not what its schema asks for${sensitiveFieldsOf(definition).length > 0 ? '' : `: ${issue}`}.`,
     hint: 'It is kept as it is (`listQuarantine`) and was not sent. Correct it with `edit`, or send it all the same with `retry`.',
   };
 }

@@ -1,9 +1,10 @@
 import type { EngineEffect, EngineInput, Settlement } from '../engine/engine-io.ts';
 import { canonicalJson } from '../mutation/canonical-json.ts';
 import { checksum } from '../mutation/checksum.ts';
-import type { ConflictStrategy } from '../mutation/definition.ts';
+import type { AnyMutationDefinition, ConflictStrategy } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import { type Act, type EditHeader, type MutationBody, type MutationHeader, writeBody } from '../mutation/record.ts';
+import { withoutSensitive } from '../mutation/sensitive.ts';
 import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import { type Resolution, resolveConflict } from '../delivery/conflicts/resolve-conflict.ts';
 import { mergeThreeWay } from '../delivery/conflicts/three-way-merge.ts';
@@ -16,6 +17,7 @@ export interface ConflictDeskPorts {
   readonly store: QueueStore;
   readonly alarms: Alarms;
   readonly dispatch: (input: EngineInput) => void;
+  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   readonly conflictStrategy: (type: string) => ConflictStrategy | undefined;
   readonly report: (error: unknown) => void;
 }
@@ -71,8 +73,13 @@ export class ConflictDesk {
     }
     const theirs = { row: conflict.current, rowVersion: conflict.rowVersion };
     const decided = this.apply(this.resolutionOf(header, body, theirs.row), { header, body }, theirs, wallMs);
-    if (decided === 'superseded') dispatch({ kind: 'superseded', id: header.id, payload: body.payload });
+    if (decided === 'superseded') dispatch({ kind: 'superseded', id: header.id, payload: this.shown(header, body) });
     else dispatch({ kind: 'resolved', ...decided });
+  }
+
+  /** As it is kept with the note of it. */
+  private shown({ type }: MutationHeader, { payload }: MutationBody): JsonObject {
+    return withoutSensitive(this.ports.definitions, type, payload);
   }
 
   /** What the type declares; where its own function fails, a person is asked. */
@@ -144,7 +151,7 @@ export class ConflictDesk {
       const body = (await store.bodies([header])).get(seq);
       if (body === undefined) return null;
       if (choice === 'theirs') {
-        if (await store.giveWay(stored, body.payload, act)) return { kind: 'gaveWay' };
+        if (await store.giveWay(stored, this.shown(header, body), act)) return { kind: 'gaveWay' };
         continue;
       }
       const theirs = body.edit?.theirs ?? { row: null, rowVersion: null };
@@ -189,7 +196,7 @@ function rewritten(
   header: MutationHeader,
   {
     payload,
-    body: { metadata, source, edit: editBody },
+    body: { metadata, source, edit: editBody, isSensitive },
     edit,
   }: { readonly payload: JsonObject; readonly body: MutationBody; readonly edit: EditHeader },
 ): { readonly header: MutationHeader; readonly body: string } {
@@ -200,6 +207,7 @@ function rewritten(
     ...(editBody === undefined ? {} : { edit: editBody }),
     // Made of what others have written, which no schema here has seen.
     isOneWay: true,
+    ...(isSensitive === undefined ? {} : { isSensitive }),
   });
   const { revision } = header;
   return {

@@ -3,6 +3,7 @@ import { outdated } from '../engine/versions.ts';
 import { checksum } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { lanesOf, type MutationBody, type MutationHeader, type VersionedType, writeBody } from '../mutation/record.ts';
+import { isSensitive } from '../mutation/sensitive.ts';
 import { membersOf, migratePayload, type Standing, versionsOfMembers } from '../mutation/versions.ts';
 import { ATOMIC_TYPE, type WireError } from '../protocol/wire.ts';
 import { type CheckedPayload, checkGiven, describeAtomic, payloadText } from './prepare-mutation.ts';
@@ -50,7 +51,10 @@ export class Migrator {
       try {
         amendments.push({ stored, ...(await this.migrated(header, body)) });
       } catch (cause) {
-        const reason = cause instanceof Error ? cause.message : String(cause);
+        const words = cause instanceof Error ? cause.message : String(cause);
+        // It stays with the dead letter, and may tell what came instead of what was asked for.
+        const isSecret = body.isSensitive === true || isSensitive(this.ports.definitions, header.type, body.payload);
+        const reason = isSecret ? 'a step of `migrate` or the schema refused it' : words;
         failures.push({ seq: header.seq, error: outdated(header.type, header.version, reason) });
       }
     }
@@ -92,6 +96,7 @@ export class Migrator {
       bytes,
       dedupe: { dedupeKey, dedupeNear },
       isOneWay: false,
+      isSensitive: isSensitive(definitions, ATOMIC_TYPE, whole.payload),
     });
   }
 
@@ -106,11 +111,16 @@ const NO_LANES: readonly string[] = [];
 function asCurrent(
   header: MutationHeader,
   { payload, original, ...more }: MutationBody,
-  { described, text, bytes, dedupe, isOneWay }: Omit<CheckedPayload, 'slots'>,
+  { described, text, bytes, dedupe, isOneWay, isSensitive: isNowSensitive }: Omit<CheckedPayload, 'slots'>,
 ): Omit<Amendment, 'stored'> {
   const { version, operation, entity, lane, alsoLanes, members } = described;
   const first = { version: header.version, operation: header.operation, entity: header.entity, payload };
-  const body = writeBody(text, { ...more, isOneWay: isOneWay || undefined, original: original ?? first });
+  const body = writeBody(text, {
+    ...more,
+    isOneWay: isOneWay || undefined,
+    isSensitive: isNowSensitive || more.isSensitive,
+    original: original ?? first,
+  });
   const size = { payloadBytes: bytes, bodyChecksum: checksum(body) };
   const migrated = { ...header, ...dedupe, version, operation, entity, lane, alsoLanes, ...size };
   return { header: members === undefined ? migrated : { ...migrated, members }, body };

@@ -10,7 +10,8 @@ import type {
   ResultOfType,
 } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { ActRecord, MutationHeader } from '../mutation/record.ts';
+import { type ActRecord, isMarkedSensitive, type MutationHeader } from '../mutation/record.ts';
+import { withoutSensitive } from '../mutation/sensitive.ts';
 import type { SlotKind } from '../mutation/slots.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Durability, Storage } from '../ports/storage.ts';
@@ -84,6 +85,12 @@ const WELL: StorageHealth = {
 
 type Listeners = { readonly [Name in keyof QueueEvents]: Emitter<QueueEvents[Name]> };
 
+/** Whether an export may hold sensitive fields. */
+export interface SensitiveOptions {
+  /** @default false */
+  readonly includeSensitive?: boolean;
+}
+
 /** What a queue has once its store is open; made anew by `restart`. */
 interface Parts {
   readonly runner: Runner;
@@ -102,6 +109,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private readonly options: ResolvedOptions;
   private readonly log: DebugLog;
   private readonly listeners: Listeners;
+  private readonly payloads: Emitter<StoredEvent>;
   private parts: Parts | null = null;
   private readonly verdicts: VerdictBook;
   private readonly adder: Adder;
@@ -133,6 +141,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.log = new DebugLog(this.options.clock);
     this.log.watch(this.options.debug);
     const onThrow = (error: unknown): void => this.fail(listenerFailed(error));
+    this.payloads = new Emitter(onThrow);
     this.listeners = {
       stored: new Emitter(onThrow),
       amended: new Emitter(onThrow),
@@ -200,7 +209,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       added: (stored, { input }) => {
         const { id } = stored.header;
         if (input?.onRetry !== undefined) this.verdicts.onRetry(id, input.onRetry);
-        this.listeners.stored.emit({ ...eventOf(stored), ...ownEffectOf(input) });
+        this.tellPayload('stored', { ...eventOf(stored), ...ownEffectOf(input) });
         return this.handleOf(id, stored.durability);
       },
       merged: ({ header: { id }, durability }, { input }, kind) => {
@@ -301,6 +310,19 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   on<Name extends keyof QueueEvents>(name: Name, listener: (event: QueueEvents[Name]) => void): () => void {
     if (!Object.hasOwn(this.listeners, name)) throw unknownEvent(name, Object.keys(this.listeners));
     return this.listeners[name].on(listener);
+  }
+
+  /**
+   * For views of what is pending: like `stored` and `amended`, with the payload whole. Those events come without the sensitive fields
+   * of their types.
+   */
+  onPayload(listener: (event: StoredEvent) => void): () => void {
+    return this.payloads.on(listener);
+  }
+
+  private tellPayload(name: 'stored' | 'amended', event: StoredEvent): void {
+    this.payloads.emit(event);
+    this.listeners[name].emit({ ...event, payload: withoutSensitive(this.definitions, event.type, event.payload) });
   }
 
   onRetryComplete(listener: (event: QueueEvents['retryComplete']) => void): () => void {
@@ -539,20 +561,23 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return this.acts.list(limit);
   }
 
-  /** A dead letter with every answer about it, and its payload; undefined for what is none. */
-  async readDeadLetter(id: string): Promise<DeadLetterDetails | undefined> {
-    return (await this.opened()).reader.deadLetter(id);
+  /** A dead letter with every answer about it, and its payload, without sensitive fields unless asked for; undefined for what is none. */
+  async readDeadLetter(
+    id: string,
+    { includeSensitive = false }: SensitiveOptions = {},
+  ): Promise<DeadLetterDetails | undefined> {
+    return (await this.opened()).reader.deadLetter(id, includeSensitive);
   }
 
   /**
    * The dead letters (all, or those that the filter means) as JSON, with payloads and every answer, and a checksum over
-   * `deadLetters`. They stay; that they were exported is recorded.
+   * `deadLetters`. They stay; that they were exported is recorded. Sensitive fields are left out unless `includeSensitive`.
    */
-  async exportDeadLetters(filter: MutationFilter = {}, options: ActOptions = {}): Promise<string> {
+  async exportDeadLetters(filter: MutationFilter = {}, options: ActOptions & SensitiveOptions = {}): Promise<string> {
     const { runner, store, reader } = await this.opened();
     const act = this.acts.act('export', options);
     const failed = matching(runner, filter).filter(({ phase }) => phase.kind === 'failed');
-    const deadLetters = await reader.deadLetters(failed);
+    const deadLetters = await reader.deadLetters(failed, options.includeSensitive === true);
     const ids = deadLetters.map(({ id }) => id);
     await store.record(act, ids);
     return exportOf(deadLetters, this.identity, act);
@@ -607,12 +632,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /**
    * All of this queue as one file: pending mutations, dead letters, quarantine, history and acts, with a version and a checksum.
-   * It stays as it is. What is sealed on the device is in the clear in the file: keep it accordingly.
+   * It stays as it is. What is sealed on the device is in the clear in the file: keep it accordingly. Rejects with `INVALID_OPTION`
+   * where that would be sensitive fields, unless `includeSensitive`.
    */
-  async exportQueue(options: ActOptions = {}): Promise<string> {
+  async exportQueue(options: ActOptions & SensitiveOptions = {}): Promise<string> {
     const { store } = await this.opened();
     const act = this.acts.act('export', options);
     const file = await store.backup(this.identity, this.options.clock.wallMs());
+    if (options.includeSensitive !== true && isMarkedSensitive(file)) throw sensitiveInFile();
     await store.record(act, []);
     return file;
   }
@@ -677,7 +704,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const { id, revision } = stored.header;
     const isOver = this.peekStatus(id)?.status === 'failed';
     const standing = this.parts?.runner.engine.mutations.get(id)?.header.revision;
-    if (!isOver && standing === revision) this.listeners.amended.emit(eventOf(stored));
+    if (!isOver && standing === revision) this.tellPayload('amended', eventOf(stored));
   }
 
   /** A payload that may stand for the one of this mutation. */
@@ -981,6 +1008,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
 function eventOf({ header: { id, seq, type, revision }, payload }: Pick<Stored, 'header' | 'payload'>): StoredEvent {
   return { id, seq, type, payload, revision };
+}
+
+function sensitiveInFile(): HoldfastError {
+  return new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: 'Nothing was exported: the queue holds sensitive fields, and they would be in the clear in the file.',
+    hint: 'Give `includeSensitive: true`, and keep the file where nobody else reads it; or wait until they are delivered.',
+  });
 }
 
 function unknownEvent(name: string, names: readonly string[]): HoldfastError {

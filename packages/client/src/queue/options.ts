@@ -31,6 +31,7 @@ import type { DebugOption } from '../telemetry/debug-log.ts';
 import { browserTabs } from '../tabs/browser-tabs.ts';
 import { ATOMIC_TYPE } from '../protocol/wire.ts';
 import { systemClock, systemRandom } from '../ports/system-clock.ts';
+import { isMarkedSensitive } from '../mutation/record.ts';
 import { isClearKey } from './record-keys.ts';
 
 /** Whose mutations a queue holds. They are stored apart from every other login's, and sent only under this one. */
@@ -69,9 +70,10 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    * Seals what is stored: payloads, and everything else that is about a person or their work. While the keys are away, `add`
    * and the others reject with `STORAGE_LOCKED`, nothing is sent, and all is kept; it goes on when they are back. A store that
    * was written without keys is sealed by and by once they are given. See `browserKeys`.
+   * `scope: 'sensitive'` seals only mutations of types with `sensitive` fields, each whole; such types need keys in any case.
    * @default nothing is sealed
    */
-  readonly encryption?: { readonly keys: OpenKeys };
+  readonly encryption?: { readonly keys: OpenKeys; readonly scope?: 'all' | 'sensitive' };
   /**
    * What becomes of the queue when its store cannot be opened, or breaks and does not come back by being opened again.
    * `memory`: it goes on in another database where there can be one, else in memory, with `durability: 'volatile'`, the event
@@ -194,7 +196,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
   return {
     name: options.name,
     identity: options.identity,
-    definitions: byType(options.mutations, options.undeclared ?? 'refuse'),
+    definitions: byType(options.mutations, options.undeclared ?? 'refuse', options.encryption !== undefined),
     policyOf: policiesOf(options),
     transport: options.transport,
     getToken: options.auth === undefined ? null : (ask) => options.auth?.getToken(ask) ?? Promise.resolve(null),
@@ -234,9 +236,12 @@ function layersOn(
     compressOverLength = COMPRESS_OVER_LENGTH,
   }: Pick<QueueOptions<readonly AnyMutationDefinition[]>, 'encryption' | 'compressOverLength'>,
 ): OpenStorage {
-  const sealed =
-    encryption === undefined ? unsealedStorage(open) : sealedStorage(open, { ...encryption, isClear: isClearKey });
-  return compressedStorage(sealed, compressOverLength);
+  if (encryption === undefined) return compressedStorage(unsealedStorage(open), compressOverLength);
+  const { keys, scope = 'all' } = encryption;
+  // Whether a value is one of those that are sealed can be seen only before it is compressed.
+  return scope === 'sensitive'
+    ? sealedStorage(compressedStorage(open, compressOverLength), { keys, isSealed: isMarkedSensitive })
+    : compressedStorage(sealedStorage(open, { keys, isClear: isClearKey }), compressOverLength);
 }
 
 /** Types with a policy of their own, and the queue's for the others. The same data is the same policy. */
@@ -273,6 +278,7 @@ export function onDeadLetterOf(definition: AnyMutationDefinition | undefined): D
 function byType(
   definitions: readonly AnyMutationDefinition[],
   undeclared: 'refuse' | 'allow',
+  hasKeys: boolean,
 ): ReadonlyMap<string, AnyMutationDefinition> {
   const map = undeclared === 'allow' ? new OpenTypes() : new Map<string, AnyMutationDefinition>();
   for (const definition of definitions) {
@@ -281,10 +287,24 @@ function byType(
     if (!DEAD_LETTER_POLICIES.includes(policy))
       throw invalid(`${definition.type}.onDeadLetter`, "'continue', 'hold' or 'ask'", policy);
     checkVersions(definition);
+    checkSensitive(definition, hasKeys);
     map.set(definition.type, definition);
   }
   map.set(ATOMIC_TYPE, atomicDefinition(map));
   return map;
+}
+
+function checkSensitive({ type, sensitive }: AnyMutationDefinition, hasKeys: boolean): void {
+  if (sensitive === undefined) return;
+  const isList: boolean =
+    Array.isArray(sensitive) && sensitive.every((field) => typeof field === 'string' && field !== '');
+  if (!isList) throw invalid(`${type}.sensitive`, 'names of fields of its payload', sensitive);
+  if (sensitive.length > 0 && !hasKeys)
+    throw invalid(
+      'encryption',
+      `given, with keys such as browserKeys(), since ${type} has sensitive fields`,
+      undefined,
+    );
 }
 
 function checkVersions({ type, version = 1, migrate = {} }: AnyMutationDefinition): void {

@@ -11,8 +11,9 @@ import {
 } from '../mutation/definition.ts';
 import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
 import { fingerprint } from '../mutation/fingerprint.ts';
-import { type MutationHeader, type RecordPriority, writeBody } from '../mutation/record.ts';
+import { type MutationHeader, type RecordPriority, SENSITIVE_MARK, writeBody } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
+import { REDACTED, sensitiveFieldsOf, sensitiveTexts } from '../mutation/sensitive.ts';
 import { versionsOfMembers } from '../mutation/versions.ts';
 import { ATOMIC_TYPE, type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import { isOneWay } from './check-stored.ts';
@@ -40,6 +41,8 @@ export interface CheckedPayload {
   readonly slots: readonly OpenSlot[];
   /** See `MutationBody`. */
   readonly isOneWay: boolean;
+  /** Whether it holds what never stands in the clear. */
+  readonly isSensitive: boolean;
 }
 
 /** Checks a payload by the definition of its type. Throws what is wrong with it. */
@@ -70,18 +73,27 @@ export async function checkGiven(
   const { text, bytes } = payloadText(definition.type, payload);
   const dedupe = dedupeOf(definition, payload, text);
   const described = describe(definition, payload);
-  return { text, bytes, described, dedupe, isOneWay: isOneWay(definition, payload) };
+  const isSensitive = sensitiveFieldsOf(definition).length > 0;
+  if (isSensitive) checkNames(definition, described);
+  return { text, bytes, described, dedupe, isOneWay: isOneWay(definition, payload), isSensitive };
+}
+
+/** Rows and lanes are stored in the clear, for everybody who schedules. */
+function checkNames(definition: AnyMutationDefinition, { type, payload, entity, lane }: DescribedMutation): void {
+  const texts = sensitiveTexts(new Map([[type, definition]]), type, payload);
+  if (texts.some((text) => lane.includes(text) || entity?.id.includes(text) === true))
+    throw undescribable(type, '`entity` or `lane` holds a value of a sensitive field');
 }
 
 /** What a stored mutation becomes with another payload, all else being as it was. */
 export function withPayload(
   stored: MutationHeader,
-  { described, text, bytes, dedupe, slots, isOneWay }: CheckedPayload,
+  { described, text, bytes, dedupe, slots, isOneWay, isSensitive }: CheckedPayload,
   { metadata, source, edit }: MutationOrigin,
 ): Omit<Amendment, 'stored'> {
   const { version, operation, entity } = described;
   // Never sent, nobody knows it by a first form that it may have had.
-  const body = writeBody(text, { metadata, source, edit, ...(isOneWay ? { isOneWay } : {}) });
+  const body = writeBody(text, { metadata, source, edit, ...flags({ isOneWay, isSensitive }) });
   const header = {
     ...stored,
     ...dedupe,
@@ -94,6 +106,10 @@ export function withPayload(
     dependsOn: dependsOnOf(stored.dependsOn, slots),
   };
   return { header, body };
+}
+
+function flags({ isOneWay, isSensitive }: Pick<CheckedPayload, 'isOneWay' | 'isSensitive'>): MutationOrigin {
+  return { ...(isOneWay ? { isOneWay } : {}), ...(isSensitive ? { isSensitive } : {}) };
 }
 
 /** What `add` is called with, whatever the type. */
@@ -145,6 +161,7 @@ export async function prepareAtomic(
     dedupe: NO_DEDUPE,
     slots: [...slots.values()],
     isOneWay: false,
+    isSensitive: checked.some((each) => each.isSensitive),
   };
   return recordOf(atomic, { ...options, priority: options.priority ?? priority }, { id, wallMs, edit: null });
 }
@@ -168,7 +185,7 @@ export function describeAtomic(described: readonly DescribedMutation[]): Describ
 const PRIORITIES = ['high', 'normal', 'low'] as const;
 
 function recordOf(
-  { described, text, bytes, dedupe, slots, isOneWay }: CheckedPayload,
+  { described, text, bytes, dedupe, slots, isOneWay, isSensitive }: CheckedPayload,
   input: MutationOptions & { readonly priority: Priority },
   { id, wallMs, edit }: { readonly id: string; readonly wallMs: number; readonly edit: EditParts | null },
 ): PreparedMutation {
@@ -177,13 +194,14 @@ function recordOf(
   const origin: MutationOrigin = {
     ...originOf(input),
     ...(edit === null ? {} : { edit: edit.body }),
-    ...(isOneWay ? { isOneWay } : {}),
+    ...flags({ isOneWay, isSensitive }),
   };
   const body = writeBody(text, origin);
   return {
     payload: described.payload,
     origin,
-    contentMark: () => fingerprint(`${type} ${text}`),
+    // Whoever can read it could try what it was made from.
+    contentMark: () => (isSensitive ? SENSITIVE_MARK : '') + fingerprint(`${type} ${text}`),
     body,
     header: {
       id,
@@ -223,7 +241,8 @@ function dedupeOf(
   text: string,
 ): Pick<MutationHeader, 'dedupeKey' | 'dedupeNear'> {
   const { type, dedupe } = definition;
-  if (dedupe === false) return NO_DEDUPE;
+  // The mark of a payload could be tried against what it may have been made from.
+  if (dedupe === false || (dedupe === undefined && sensitiveFieldsOf(definition).length > 0)) return NO_DEDUPE;
   if (dedupe === undefined) return { dedupeKey: fingerprint(`= ${text}`), dedupeNear: null };
   let key: unknown;
   let near: readonly unknown[] | null;
@@ -235,6 +254,9 @@ function dedupeOf(
   }
   if (typeof key !== 'string') throw undescribable(type, '`dedupe` did not return a text');
   if (near !== null && !near.every(isFinite)) throw undescribable(type, '`near` of `dedupe` did not return a number');
+  const texts = sensitiveTexts(new Map([[type, definition]]), type, payload as JsonObject);
+  if (texts.some((secret) => (key as string).includes(secret)))
+    throw undescribable(type, '`dedupe` returned a value of a sensitive field');
   return { dedupeKey: fingerprint(`: ${key}`), dedupeNear: near };
 }
 
@@ -332,7 +354,7 @@ function undescribable(type: string, reason: string, cause?: unknown): HoldfastE
 async function validate(definition: AnyMutationDefinition, payload: unknown): Promise<object> {
   const schema = definition.payload as StandardSchemaV1<unknown, object>;
   const result = await schema['~standard'].validate(payload);
-  if (result.issues !== undefined) throw invalidPayload(definition.type, result.issues);
+  if (result.issues !== undefined) throw invalidPayload(definition, result.issues);
   const value: unknown = result.value;
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw notJson(definition.type, [], 'not an object');
@@ -347,9 +369,12 @@ function undeclared(type: string, declared: readonly string[]): HoldfastError {
   });
 }
 
-function invalidPayload(type: string, issues: readonly StandardSchemaV1.Issue[]): HoldfastError {
+function invalidPayload(definition: AnyMutationDefinition, issues: readonly StandardSchemaV1.Issue[]): HoldfastError {
+  const { type } = definition;
+  const isSensitive = sensitiveFieldsOf(definition).length > 0;
   const plain: ErrorIssue[] = issues.map(({ message, path }) => ({
-    message,
+    // Schemas tell what came instead.
+    message: isSensitive ? REDACTED : message,
     path: (path ?? []).map((segment) => {
       const part = typeof segment === 'object' ? segment.key : segment;
       return typeof part === 'number' ? part : String(part);

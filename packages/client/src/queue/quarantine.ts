@@ -1,6 +1,8 @@
 import { checksum } from '../mutation/checksum.ts';
+import { REDACTED } from '../mutation/sensitive.ts';
 import {
   type Act,
+  isMarkedSensitive,
   type MutationHeader,
   parseBody,
   parseDeadLetter,
@@ -180,7 +182,13 @@ export interface QuarantinedMutation {
 export function viewOf({ key, record }: InQuarantine): QuarantinedMutation {
   const { text, bodyText, foundAtMs } = record;
   const part = record.key.startsWith(FAILED) ? 'deadLetter' : 'header';
-  return { key, seq: seqOfKey(record.key), part, id: null, type: null, foundAtMs, text, bodyText };
+  const about = { key, seq: seqOfKey(record.key), part, id: null, type: null, foundAtMs } as const;
+  return { ...about, text: shownText(text) ?? '', bodyText: shownText(bodyText) };
+}
+
+/** The bytes of what never is shown stay where they are. */
+export function shownText(text: string | null): string | null {
+  return text !== null && isMarkedSensitive(text) ? REDACTED : text;
 }
 
 /** A file for people and programs; `checksum` is over the JSON text of `quarantine`. */

@@ -4,6 +4,7 @@ import { checksum } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { Act, AttemptRecord } from '../mutation/record.ts';
+import { withoutSensitive } from '../mutation/sensitive.ts';
 import { payloadToShow } from '../mutation/versions.ts';
 import type { EntityRef, JsonObject, Operation, WireError } from '../protocol/wire.ts';
 import {
@@ -16,7 +17,7 @@ import {
 import type { Identity } from './options.ts';
 import { isLocked } from './lock-watch.ts';
 import type { QueueStore } from './queue-store.ts';
-import { type QuarantinedMutation, viewOf } from './quarantine.ts';
+import { type QuarantinedMutation, shownText, viewOf } from './quarantine.ts';
 import { BODY, seqKey, seqOfKey } from './record-keys.ts';
 import { actionsOf, type RecoveryAction } from './recovery.ts';
 import type { Runner } from './runner.ts';
@@ -232,19 +233,21 @@ export class QueueReader {
     };
   }
 
-  async deadLetter(id: string): Promise<DeadLetterDetails | undefined> {
+  async deadLetter(id: string, includeSensitive: boolean): Promise<DeadLetterDetails | undefined> {
     const entry = this.runner.engine.mutations.get(id);
     if (entry?.phase.kind !== 'failed') return undefined;
-    return (await this.deadLetters([entry]))[0];
+    return (await this.deadLetters([entry], includeSensitive))[0];
   }
 
-  async deadLetters(entries: readonly Entry[]): Promise<readonly DeadLetterDetails[]> {
+  async deadLetters(entries: readonly Entry[], includeSensitive: boolean): Promise<readonly DeadLetterDetails[]> {
     const bodies = await this.store.bodies(entries.map(({ header }) => header));
     return entries.flatMap(({ header, phase }) => {
       if (phase.kind !== 'failed') return [];
       const { id, seq, generation, type, version, lane, operation, entity, createdAtMs, attempts } = header;
       const { error, failedAtMs, holdsLane } = phase;
-      const { payload = null, metadata = null } = bodies.get(seq) ?? {};
+      const { payload: stored = null, metadata = null } = bodies.get(seq) ?? {};
+      const isWhole = stored === null || includeSensitive;
+      const payload = isWhole ? stored : withoutSensitive(this.definitions, type, stored);
       const about = { id, type, version, lane, operation, entity, generation, createdAtMs };
       return [{ ...about, failedAtMs, error, attempts, holdsLane, payload, metadata }];
     });
@@ -282,7 +285,17 @@ export class QueueReader {
       const { seq, id, type } = header;
       const foundAtMs = phase.kind === 'failed' ? phase.failedAtMs : 0;
       const bodyText = texts[index] ?? null;
-      found.push({ key: seqKey(BODY, seq), seq, part: 'payload', id, type, foundAtMs, text: bodyText ?? '', bodyText });
+      const text = shownText(bodyText);
+      found.push({
+        key: seqKey(BODY, seq),
+        seq,
+        part: 'payload',
+        id,
+        type,
+        foundAtMs,
+        text: text ?? '',
+        bodyText: text,
+      });
     });
     return found;
   }

@@ -20,6 +20,7 @@ import type { ReportBook } from '../telemetry/report-book.ts';
 import type { Alarms } from './alarms.ts';
 import { refusalOfStored } from './check-stored.ts';
 import { type Claim, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
+import { redactAnswer, redactThrown, textsOf } from './redact-answer.ts';
 import { UNREADABLE } from './store-watch.ts';
 
 type Send = Extract<EngineEffect, { kind: 'send' }>;
@@ -88,9 +89,10 @@ export class Sender {
 
   /** Null when nothing was sent because this tab may not send. */
   private async attempt(effect: Send, abort: AbortController): Promise<TransportAnswer | null> {
-    const { store, transport } = this.ports;
+    const { store, transport, definitions } = this.ports;
     const headers = effect.items.map(({ header }) => header);
     let wasHandedOver = false;
+    let sent: readonly WireMutation[] = [];
     try {
       const token = await this.token();
       const claim = await this.claim(headers, abort.signal);
@@ -129,7 +131,9 @@ export class Sender {
       };
       const startedAtMs = this.ports.clock.nowMs();
       wasHandedOver = true;
-      const answer = await transport.send(request, { token, signal: abort.signal });
+      sent = mutations;
+      const given = await transport.send(request, { token, signal: abort.signal });
+      const answer = redactAnswer(given, mutations, definitions);
       if (telemetry !== null && answer.kind === 'answered') this.ports.reports.taken();
       if (abort.signal.aborted) return answer;
       if (answer.kind === 'answered' && answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
@@ -138,9 +142,10 @@ export class Sender {
     } catch (error) {
       // No token could be fetched or the storage not read, so nothing was sent; or the transport broke its word, and then
       // nobody knows.
-      this.ports.report(error);
+      const told = redactThrown(error, textsOf(definitions, sent));
+      this.ports.report(told);
       if (!wasHandedOver && this.ports.noticedLock(error)) return CALLED_OFF;
-      return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(error) };
+      return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(told) };
     }
   }
 
@@ -287,7 +292,7 @@ function noTokenFetched(cause: unknown): HoldfastError {
 
 function toWire({ header, after, awaitsCreation, isOutdated }: BatchItem, body: MutationBody): WireMutation {
   const { id, seq, generation, type, version, operation, entity, createdAtMs, edit, replaces } = header;
-  const { payload, edit: editBody, original, isOneWay: _, ...more } = body;
+  const { payload, edit: editBody, original, isOneWay: _, isSensitive: __, ...more } = body;
   return {
     id,
     seq,

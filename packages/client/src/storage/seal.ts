@@ -27,7 +27,7 @@ export interface Seal {
 export interface SealSearch {
   readonly storage: Storage;
   readonly name: string;
-  readonly isClear: (key: string) => boolean;
+  readonly isClear: (entry: Entry) => boolean;
   readonly find: (id: string) => Promise<SealingKey | null>;
   readonly current: () => Promise<SealingKey>;
 }
@@ -95,7 +95,7 @@ async function openSeal(search: SealSearch, text: string): Promise<Seal | null> 
 /** Entries that are sealed, or would be. */
 async function sampleOf({ storage, isClear }: SealSearch): Promise<readonly Entry[]> {
   const page = await storage.scan({ prefix: '', limit: SAMPLE_COUNT });
-  return page.filter(({ key }) => !isClear(key));
+  return page.filter((entry) => !isClear(entry));
 }
 
 /** The ids of all keys in the sample; rejects when one of them is missing, or opens nothing. */

@@ -8,7 +8,9 @@ import { keyIsMissing, locked, unlocked } from './storage-locked.ts';
 export interface SealedOptions {
   readonly keys: OpenKeys;
   /** Whether what stands under this key may be read by anybody: numbers and ids that say nothing about a person. */
-  readonly isClear: (key: string) => boolean;
+  readonly isClear?: (key: string) => boolean;
+  /** Only values for which this holds are sealed; what is not sealed counts as it stands. @default all that is not clear */
+  readonly isSealed?: (value: string) => boolean;
 }
 
 /** Before a value in the clear where none may stand any more: somebody else put it there, and it must not read as a record. */
@@ -76,6 +78,8 @@ class SealedStorage implements Storage {
   private readonly name: string;
   private readonly keys: KeyProvider;
   private readonly isClear: (key: string) => boolean;
+  /** Null where all is sealed that is not clear. */
+  private readonly isSealed: ((value: string) => boolean) | null;
   private readonly coding: Coding;
   private seal: Seal | null = null;
   private isClosed = false;
@@ -87,14 +91,16 @@ class SealedStorage implements Storage {
     readonly storage: Storage;
     readonly name: string;
     readonly keys: KeyProvider;
-    readonly isClear: (key: string) => boolean;
+    readonly isClear?: (key: string) => boolean;
+    readonly isSealed?: (value: string) => boolean;
   }) {
     this.storage = parts.storage;
     this.name = parts.name;
     this.keys = parts.keys;
-    this.isClear = (key) => key === SEAL_KEY || parts.isClear(key);
+    this.isClear = (key) => key === SEAL_KEY || parts.isClear?.(key) === true;
+    this.isSealed = parts.isSealed ?? null;
     this.coding = {
-      storedForm: (key, value) => (this.isClear(key) ? value : null),
+      storedForm: (key, value) => (this.mayStandClear(key, value) ? value : null),
       decode: (entries) => this.openAll(entries),
     };
   }
@@ -110,8 +116,27 @@ class SealedStorage implements Storage {
     return this.storage.durability;
   }
 
+  /** Whether this value may be written as it is. */
+  private mayStandClear(key: string, value: string): boolean {
+    return this.isClear(key) || this.isSealed?.(value) === false;
+  }
+
+  /** Whether this value, as it stands in the store, is not sealed and need not be. */
+  private standsClear({ key, value }: Entry): boolean {
+    return this.isClear(key) || (this.isSealed !== null && keyIdOf(value) === null);
+  }
+
   commit({ expect, changes }: StorageBatch): Promise<CommitResult> {
     const before = this.last;
+    // With nothing to seal no key is asked for. An empty batch asks whether the keys are there.
+    const isAllClear = changes.every(
+      (change) => change.kind === 'delete' || this.mayStandClear(change.key, change.value),
+    );
+    if (this.isSealed !== null && changes.length > 0 && isAllClear) {
+      const committed = before.then(() => commitCoded(this.storage, this.coding, { expect, changes }));
+      this.last = committed.catch(() => {});
+      return committed;
+    }
     const first = this.sealAll(changes);
     const committed = (async () => {
       await before;
@@ -170,7 +195,7 @@ class SealedStorage implements Storage {
     const sealed = await unlocked(() =>
       Promise.all(
         changes.map(async (change): Promise<Change> => {
-          if (change.kind === 'delete' || this.isClear(change.key)) return change;
+          if (change.kind === 'delete' || this.mayStandClear(change.key, change.value)) return change;
           return { ...change, value: await sealValue(key, this.placeOf(change.key), change.value) };
         }),
       ),
@@ -189,7 +214,7 @@ class SealedStorage implements Storage {
     found: Map<string, Promise<SealingKey | null>>,
     isSecondLook = false,
   ): Promise<string> {
-    if (this.isClear(key)) return value;
+    if (this.standsClear({ key, value })) return value;
     const seal = await this.knownSeal();
     const keyId = keyIdOf(value);
     if (keyId === null) return seal.mayBeClear ? value : NOT_SEALED + value;
@@ -260,7 +285,7 @@ class SealedStorage implements Storage {
       if (this.isClosed || seal.isDone) return;
       const from = after === undefined ? {} : { after };
       const page = await this.storage.scan({ prefix: '', ...from, limit: RESEAL_COUNT });
-      const old = page.filter((entry) => !this.isClear(entry.key) && keyIdOf(entry.value) !== seal.keyId);
+      const old = page.filter((entry) => !this.standsClear(entry) && keyIdOf(entry.value) !== seal.keyId);
       const outcome = await this.resealPage(old, seal, key, leftIds);
       if (outcome === 'overtaken') return;
       if (outcome === 'again') continue;
@@ -326,7 +351,7 @@ class SealedStorage implements Storage {
     return {
       storage: this.storage,
       name: this.name,
-      isClear: this.isClear,
+      isClear: (entry) => this.standsClear(entry),
       find: (id) => this.find(id),
       current: () => unlocked(() => this.keys.current()),
     };

@@ -20,6 +20,8 @@ export class FakeServer {
   judge: Judge = () => 'applied';
   /** What a handler returns for a mutation that takes effect. */
   resultOf: (mutation: WireMutation) => Json = ({ id }) => ({ id });
+  /** What it says to what it does not take. */
+  error: WireError = SERVER_ERROR;
   /** Effects take place, and the answer is lost on the way. */
   isLosingAnswers = false;
   private readonly results = new Map<string, Json>();
@@ -63,7 +65,7 @@ export class FakeServer {
     const outcomes: WireOutcome[] = [];
     for (const mutation of request.mutations) {
       const { id, seq } = mutation;
-      const error = SERVER_ERROR;
+      const { error } = this;
       const verdict = this.judge(mutation);
       switch (verdict) {
         case 'applied':
