@@ -9,7 +9,7 @@ import type { AuditSource } from '../../ports/audit-source.ts';
 import type { AuditEntry } from '../../protocol/audit.ts';
 import { HoldfastProvider } from '../holdfast-provider.tsx';
 import {
-  ACCOUNT_MUTATIONS,
+  type ACCOUNT_MUTATIONS,
   type AccountApp,
   createAccount,
   deleteAccount,
