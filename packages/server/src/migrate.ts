@@ -23,7 +23,7 @@ export interface MigrationReport {
   readonly applied: readonly string[];
 }
 
-interface Script {
+export interface Script {
   readonly name: string;
   readonly sql: string;
   readonly sha256: string;
@@ -50,21 +50,24 @@ export class MigrationError extends Error {
   override readonly name: string = 'MigrationError';
 }
 
+/** Where it is kept which files have run; each set keeps its own. */
+const MIGRATIONS_TABLE = `
+create schema if not exists holdfast;
+create table if not exists holdfast.migrations (
+    set_name   text        not null,
+    name       text        not null,
+    sha256     text        not null,
+    applied_at timestamptz not null default now(),
+    primary key (set_name, name)
+);
+alter table holdfast.migrations enable row level security;
+revoke all on holdfast.migrations from public;
+`;
+
 async function runNext(session: Session, set: string, scripts: readonly Script[]): Promise<string | null> {
   // one lock for all sets, held until the transaction ends; the number is arbitrary and must never change
   await session.query('select pg_advisory_xact_lock(4856201973)');
-  await session.runScript(`
-    create schema if not exists holdfast;
-    create table if not exists holdfast.migrations (
-        set_name   text        not null,
-        name       text        not null,
-        sha256     text        not null,
-        applied_at timestamptz not null default now(),
-        primary key (set_name, name)
-    );
-    alter table holdfast.migrations enable row level security;
-    revoke all on holdfast.migrations from public;
-  `);
+  await session.runScript(MIGRATIONS_TABLE);
   const known = await session.query<{ name: string; sha256: string }>(
     'select name, sha256 from holdfast.migrations where set_name = $1',
     [set],
@@ -108,7 +111,8 @@ function assertSameHistory(
   }
 }
 
-async function readScripts(folder: URL | string): Promise<readonly Script[]> {
+/** The numbered files of a folder, in their order. */
+export async function readScripts(folder: URL | string = HOLDFAST_SCRIPTS): Promise<readonly Script[]> {
   const path = typeof folder === 'string' ? folder : fileURLToPath(folder);
   const names = (await readdir(path)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();
   return Promise.all(
@@ -118,4 +122,49 @@ async function readScripts(folder: URL | string): Promise<readonly Script[]> {
       return { name, sql, sha256: createHash('sha256').update(sql).digest('hex') };
     }),
   );
+}
+
+export interface MigrationState {
+  readonly applied: readonly string[];
+  /** Not run yet, in order. */
+  readonly pending: readonly string[];
+  /** Run there, and not known here: the database is newer. */
+  readonly unknown: readonly string[];
+  /** Edited after they ran. */
+  readonly edited: readonly string[];
+}
+
+/** What `migrate` would do, without doing it. */
+export async function readMigrationState(session: Session): Promise<MigrationState> {
+  const scripts = await readScripts();
+  const [table] = await session.query<{ is_there: boolean }>(
+    `select to_regclass('holdfast.migrations') is not null as is_there`,
+  );
+  const known =
+    table?.is_there === true
+      ? await session.query<{ name: string; sha256: string }>(
+          `select name, sha256 from holdfast.migrations where set_name = 'holdfast' order by name`,
+        )
+      : [];
+  const find = (name: string): Script | undefined => scripts.find((script) => script.name === name);
+  return {
+    applied: known.map(({ name }) => name),
+    pending: scripts.filter(({ name }) => !known.some((row) => row.name === name)).map(({ name }) => name),
+    unknown: known.filter(({ name }) => find(name) === undefined).map(({ name }) => name),
+    edited: known.filter(({ name, sha256 }) => (find(name)?.sha256 ?? sha256) !== sha256).map(({ name }) => name),
+  };
+}
+
+/**
+ * The files as the Supabase CLI takes them, named by a time that is made of their number and so never changes. Each notes that it
+ * ran, as `migrate` does: the two may follow each other on one database.
+ */
+export async function exportMigrations(): Promise<readonly { readonly name: string; readonly sql: string }[]> {
+  return (await readScripts()).map(({ name, sql, sha256 }) => ({
+    name: `2026010100${name.slice(0, 4)}_holdfast_${name.slice(5)}`,
+    sql: `${sql.trimEnd()}\n\n-- Noted for "holdfast migrate" and "holdfast status".\n${MIGRATIONS_TABLE.trim()}
+insert into holdfast.migrations (set_name, name, sha256)
+values ('holdfast', '${name}', '${sha256}')
+on conflict do nothing;\n`,
+  }));
 }

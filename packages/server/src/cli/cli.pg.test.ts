@@ -1,0 +1,144 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { type RealPostgres, startRealPostgres } from '../testing-databases/real-postgres.ts';
+import { TEST_TABLES } from '../testing-databases/test-tables.ts';
+import type { Finding } from './examine.ts';
+import { parseCommand, UsageError } from './parse-command.ts';
+
+let server: RealPostgres;
+beforeAll(async () => {
+  server = await startRealPostgres({ isDurable: true });
+});
+afterAll(() => server.stop());
+
+function holdfast(args: readonly string[], databaseUrl?: string) {
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    [
+      '--disable-warning=ExperimentalWarning',
+      '--conditions=@holdfast/source',
+      join(import.meta.dirname, 'main.ts'),
+      ...args,
+    ],
+    { encoding: 'utf8', env: { ...process.env, DATABASE_URL: databaseUrl ?? '' } },
+  );
+  return { stdout, stderr, status };
+}
+
+test('K3 · migrate brings a database up to date, a second time does nothing, and status and doctor say how it stands', async () => {
+  const url = await server.createDatabase();
+  expect(holdfast(['status'], url)).toMatchObject({ status: 3 });
+
+  const first = holdfast(['migrate'], url);
+  expect(first.stderr).toBe('');
+  expect(first.stdout).toMatch(/^ran 0001_schema_roles_claims\.sql\n[^]*The database is up to date\.\n$/);
+  expect(holdfast(['migrate', '--json'], url)).toMatchObject({ status: 0, stdout: '{\n  "applied": []\n}\n' });
+
+  const status = holdfast(['status', '--json'], url);
+  expect(status.status).toBe(0);
+  expect(JSON.parse(status.stdout)).toMatchObject({
+    migrations: { pending: [], unknown: [], edited: [] },
+    counts: { clients: 0 },
+  });
+  // nothing is registered yet, which is a warning
+  const doctor = holdfast(['doctor'], url);
+  expect(doctor.stdout).toContain('ok      test insert');
+  expect(doctor.stdout).toContain('0 problems, 1 warning.');
+  expect(doctor.status).toBe(0);
+});
+
+test('K3 · doctor finds what was planted: grant, policy, audit, durability, months, an edited and an unknown migration', async () => {
+  const url = await server.createDatabase();
+  holdfast(['migrate'], url);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  onTestFinished(() => client.end());
+  await client.query(TEST_TABLES);
+  const find = (state: Finding['state']): readonly string[] => {
+    const { stdout, status, stderr } = holdfast(['doctor', '--json'], url);
+    expect(stderr).toBe('');
+    const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] };
+    expect(status).toBe(findings.some((finding) => finding.state === 'problem') ? 3 : 0);
+    for (const { state: found, hint } of findings) expect(hint === null).toBe(found === 'ok');
+    return findings.filter((finding) => finding.state === state).map(({ check, message }) => `${check}: ${message}`);
+  };
+  expect(find('problem')).toEqual([]);
+  expect(find('warning')).toContain('table accounts: Its policies do not bind its owner.');
+
+  await client.query(`
+    revoke update on public.accounts from authenticated;
+    drop policy by_workspace on public.lists;
+    alter table public.notes disable row level security;
+    select holdfast.disable_audit('public.calls');
+    select set_config('plant.name', current_database(), false);
+    do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$;
+    do $$ declare part record; begin
+        for part in select partition_name from holdfast.partitions('audit_log') where from_at > now() loop
+            execute format('drop table holdfast.%I', part.partition_name);
+        end loop;
+    end $$;
+  `);
+  expect(find('problem')).toEqual([
+    'synchronous_commit: synchronous_commit is off: what was confirmed to a device is lost when the server crashes.',
+    'table accounts: "authenticated" may not update.',
+    'table lists: No policy is for "authenticated", so callers see nothing and change nothing.',
+    'table notes: Row-level security is off: everybody reads and changes everything.',
+    'partitions of audit_log: No month is made ahead.',
+  ]);
+  expect(find('warning')).toContain('table calls: Changes are not recorded: no history, no undo, no live updates.');
+
+  await client.query(`update holdfast.migrations set sha256 = 'edited' where name like '0003%'`);
+  expect(find('problem')).toContain('migrations: 0003_audit.sql was edited after it ran.');
+  await client.query(
+    `insert into holdfast.migrations (set_name, name, sha256) values ('holdfast', '9999_from_the_future.sql', 'x')`,
+  );
+  expect(holdfast(['migrate'], url)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('was edited after it ran on this database.') as unknown,
+  });
+});
+
+test('K3, P10 · the files for the Supabase CLI run as they are, and migrate then finds nothing to do', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-export-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  expect(holdfast(['migrate', '--export', folder]).status).toBe(0);
+  const names = readdirSync(folder).toSorted();
+  expect(names[0]).toBe('20260101000001_holdfast_schema_roles_claims.sql');
+
+  const url = await server.createDatabase();
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  for (const name of names) await client.query(readFileSync(join(folder, name), 'utf8'));
+  await client.end();
+
+  expect(holdfast(['migrate', '--json'], url).stdout).toBe('{\n  "applied": []\n}\n');
+});
+
+test.each([
+  [['fly'], 'There is no command "fly". Commands are migrate, status, doctor; see holdfast --help.'],
+  [['status'], 'Which database? Set DATABASE_URL, or give --database-url postgres://user:password@host:port/name.'],
+  [
+    ['status', '--database-url', 'mysql://x'],
+    'The address of the database must begin with postgres:// or postgresql://.',
+  ],
+  [['status', '--export', 'x'], '--export belongs to migrate, not to status.'],
+  [['status', 'now'], '"now" is one word too many; see holdfast status --help.'],
+  [['--colour'], `Unknown option '--colour'`],
+])('K3 · %j is not understood, and says what would be', (args, message) => {
+  const parse = (): unknown => parseCommand(args, {});
+  expect(parse).toThrow(UsageError);
+  expect(parse).toThrow(message);
+});
+
+test('K3 · help names the commands, their options and the exit codes; a database that is away is a failure in a sentence', () => {
+  expect(holdfast(['--help']).stdout).toContain('holdfast doctor      what is wrong');
+  expect(holdfast(['help', 'migrate']).stdout).toContain('--export FOLDER');
+  expect(holdfast(['fly'])).toMatchObject({ status: 2, stdout: '' });
+  const away = holdfast(['status'], 'postgres://nobody@127.0.0.1:9/none');
+  expect(away).toMatchObject({ status: 1, stdout: '' });
+  expect(away.stderr).toMatch(/^No connection to the database\..*\n$/);
+});

@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+// The command `holdfast`. This file only reads what was typed and says how it ended.
+import manifest from '../../package.json' with { type: 'json' };
+import { parseCommand, UsageError } from './parse-command.ts';
+import { runCommand } from './run-command.ts';
+
+try {
+  const command = parseCommand(process.argv.slice(2), process.env);
+  const { text, exitCode } = await runCommand(command, { version: manifest.version, nowMs: () => Date.now() });
+  process.stdout.write(text);
+  process.exitCode = exitCode;
+} catch (error) {
+  process.stderr.write(`${sentenceOf(error)}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}
+
+/** The innermost cause says what happened; what is around it, where. */
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error && error.cause.message !== '' ? ` ${error.cause.message}` : '';
+  return `${error.message}${cause}`;
+}

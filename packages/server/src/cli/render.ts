@@ -1,0 +1,81 @@
+import type { MigrationReport } from '../migrate.ts';
+import type { Finding } from './examine.ts';
+import type { CommandName } from './parse-command.ts';
+import type { Status } from './read-status.ts';
+
+const OPTIONS = `Options
+  --database-url URL   the database, as postgres://user:password@host:port/name; else DATABASE_URL
+  --json               one JSON document on standard output
+  --help               this text, or that of a command
+  --version            the version
+
+Exit codes
+  0  done, and nothing is wrong
+  1  it failed; standard error says why
+  2  it was not understood; standard error says what would be
+  3  done, and something is wrong: a migration has not run (status), or a problem was found (doctor)`;
+
+const ABOUT: Readonly<Record<CommandName, string>> = {
+  migrate: `holdfast migrate [--export FOLDER]
+
+Brings the schema "holdfast" up to date: runs each numbered SQL file that has not run, in order, each in a transaction. Safe to run
+at every start and by several servers at once. Refuses a database that is newer than this version, and a file edited after it ran.
+
+  --export FOLDER      runs nothing, and writes the files as the Supabase CLI takes them (FOLDER: supabase/migrations)`,
+  status: `holdfast status
+
+Says which migrations have run, which tables mutations may change, and how much is there. Changes nothing.`,
+  doctor: `holdfast doctor
+
+Looks for what loses, leaks or stops changes: settings of the server, its clock, migrations, policies, grants, audit triggers and keys
+of registered tables, months not made ahead, and a test insert that is rolled back. Changes nothing.`,
+};
+
+export function renderHelp(about: CommandName | null): string {
+  if (about !== null) return `${ABOUT[about]}\n\n${OPTIONS}\n`;
+  return `holdfast: the Postgres half of Holdfast
+
+  holdfast migrate     bring the database up to date
+  holdfast status      what is there
+  holdfast doctor      what is wrong
+
+${OPTIONS}\n`;
+}
+
+export function renderMigration({ applied }: MigrationReport): string {
+  if (applied.length === 0) return 'The database is up to date.\n';
+  return `${applied.map((name) => `ran ${name}`).join('\n')}\nThe database is up to date.\n`;
+}
+
+export function renderExport(names: readonly string[], folder: string): string {
+  return `${names.map((name) => `wrote ${folder}/${name}`).join('\n')}\nRun them with: supabase db push\n`;
+}
+
+export function renderStatus({ serverVersion, migrations, counts, registeredTables }: Status): string {
+  const lines = [`Postgres      ${serverVersion}`, `Migrations    ${migrations.applied.length} have run`];
+  for (const name of migrations.pending) lines.push(`              ${name} has not`);
+  for (const name of migrations.unknown) lines.push(`              ${name} is not known here: the database is newer`);
+  for (const name of migrations.edited) lines.push(`              ${name} was edited after it ran`);
+  if (counts !== null) {
+    lines.push(
+      `Tables        ${registeredTables.length === 0 ? 'none registered' : registeredTables.join(', ')}`,
+      `Clients       ${counts.clients}, ${counts.clientsSeenInLastDay} of them seen in the last day`,
+      `Ledger        about ${counts.ledgerRowsEstimated} rows`,
+      `Audit log     about ${counts.auditRowsEstimated} rows`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const MARKS = { ok: 'ok      ', warning: 'warning ', problem: 'PROBLEM ' } as const;
+
+export function renderFindings(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  const lines = findings.flatMap(({ check, state, message, hint }) => [
+    `${MARKS[state]}${check.padEnd(width)}  ${message}`,
+    ...(hint === null ? [] : [`${' '.repeat(8 + width)}  → ${hint}`]),
+  ]);
+  const count = (state: Finding['state']): number => findings.filter((finding) => finding.state === state).length;
+  const [problems, warnings] = [count('problem'), count('warning')];
+  return `${lines.join('\n')}\n\n${problems} ${problems === 1 ? 'problem' : 'problems'}, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}.\n`;
+}
