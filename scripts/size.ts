@@ -95,7 +95,8 @@ async function sizeOf(source: string): Promise<number> {
   const code = outputs.flatMap((chunk) => (chunk.type === 'chunk' ? [chunk.code] : [])).join('\n');
   const file = join(folder, `bundle-${sizes.size}.js`);
   writeFileSync(file, code);
-  const [result] = await sizeLimit([filePlugin], [file]);
+  // Its types say `object`.
+  const [result] = (await sizeLimit([filePlugin], [file])) as readonly { readonly size?: number }[];
   if (result?.size === undefined) throw new Error(`size-limit gave no size for ${file}.`);
   sizes.set(source, result.size);
   return result.size;
