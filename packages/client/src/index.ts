@@ -134,6 +134,7 @@ export type {
   Storage,
   StorageBatch,
 } from './ports/storage.ts';
+export type { ClientAnchor } from './ports/client-anchor.ts';
 export type { StoragePointer } from './ports/storage-pointer.ts';
 export type { Lead, LeadOptions, OpenTabs, Tabs } from './ports/tabs.ts';
 export type { WakeReason, Wakeups } from './ports/wakeups.ts';
@@ -145,6 +146,7 @@ export type {
   ErrorCategory,
   Json,
   JsonObject,
+  LostChanges,
   MutationMetadata,
   MutationSource,
   Operation,
@@ -219,6 +221,7 @@ export {
   sqliteWasmDriver,
 } from './storage/sqlite-drivers.ts';
 export { type SqliteDriver, type SqliteOptions, sqliteStorage, type SqliteValue } from './storage/sqlite-storage.ts';
+export { secureStoreAnchor, type SecureStoreLike } from './storage/secure-store-anchor.ts';
 export { aesGcmKey } from './storage/system-aes-gcm.ts';
 export { serveStorage } from './storage/worker/browser-serve-storage.ts';
 export { workerStorage, type WorkerStorageOptions } from './storage/worker/browser-worker-storage.ts';

@@ -58,7 +58,23 @@ const sourceSchema: z.ZodType<MutationSource> = z.object({
 // unknown fields are ignored: a newer client may send more
 const applyRequestSchema: z.ZodType<ParsedApplyRequest> = z.object({
   protocol: z.literal(PROTOCOL_VERSION),
-  client: z.object({ id: z.guid(), workspaceId: textSchema }),
+  client: z.object({
+    id: z.guid(),
+    workspaceId: textSchema,
+    // what is none of these is not said
+    lastSeq: z.int().nonnegative().optional().catch(undefined),
+    unsentCount: z.int().nonnegative().optional().catch(undefined),
+    queue: textSchema.optional().catch(undefined),
+    forkedFrom: z
+      .object({
+        id: z.guid(),
+        reason: z.enum(['wiped', 'behind']),
+        lastSeq: z.int().nonnegative().optional().catch(undefined),
+        unsentCount: z.int().nonnegative().optional().catch(undefined),
+      })
+      .optional()
+      .catch(undefined),
+  }),
   acknowledgedFloor: z.int().nonnegative(),
   mutations: z.array(
     z.object({

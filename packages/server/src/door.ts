@@ -1,10 +1,11 @@
 import { type ErrorBody, type HealthResponse, PROTOCOL_VERSION } from 'holdfast/protocol';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { applyRequest, type MutationHandlers } from './apply-handled.ts';
-import { parseApplyRequest } from './apply-request.ts';
+import { parseApplyRequest, type ParsedApplyRequest } from './apply-request.ts';
 import { parseAuditQuery, readAudit } from './audit-query.ts';
 import { type AuthOptions, createTokenVerifier, type TokenVerifier } from './auth.ts';
 import { type CallerClaims, type CallerOrigin, withCaller, workspaceOf } from './caller.ts';
+import { clientCookie, clientCookieName, clientInCookie } from './client-cookie.ts';
 import { type Database, sqlStateOf } from './database.ts';
 import { type Export, exportAuditLogs, exportRows, parseExportFormat, parseLogsQuery } from './export.ts';
 import type { LiveChannel } from './live-channel.ts';
@@ -121,11 +122,20 @@ export function createDoor(options: DoorOptions): Hono {
         'Sign in to the workspace in which the changes were made.',
       );
     }
-    const answer = await withCaller(database, claims, (session) => applyRequest(session, claims, request, handlers), {
+    const cookieName = clientCookieName(claims.sub, request.client);
+    const known = clientInCookie(context.req.header('cookie'), cookieName);
+    const batch = known === null ? request : withAnchor(request, known);
+    const answer = await withCaller(database, claims, (session) => applyRequest(session, claims, batch, handlers), {
       ...limits,
       origin: originOf(context),
     });
     live?.nudge();
+    if (known !== request.client.id) {
+      const isSecure = (context.req.header('x-forwarded-proto') ?? new URL(context.req.url).protocol).startsWith(
+        'https',
+      );
+      context.header('set-cookie', clientCookie(cookieName, request.client.id, isSecure));
+    }
     return context.body(answer, 200, { 'content-type': 'application/json; charset=utf-8' });
   });
 
@@ -216,6 +226,13 @@ export function createDoor(options: DoorOptions): Hono {
   door.notFound(notFound);
   door.onError((error) => refusalOf(error).toResponse());
   return door;
+}
+
+/** A client that has another id than the cookie says, and does not say why, came back empty: a page cannot clear the cookie. */
+function withAnchor(request: ParsedApplyRequest, knownId: string): ParsedApplyRequest {
+  const { client } = request;
+  if (client.id === knownId || client.forkedFrom !== undefined) return request;
+  return { ...request, client: { ...client, forkedFrom: { id: knownId, reason: 'wiped' } } };
 }
 
 /** The message is left out: a database quotes the values it chokes on. */

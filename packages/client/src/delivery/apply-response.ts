@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import {
   type ApplyResponse,
+  type ClientNotice,
   ERROR_CATEGORIES,
   type Json,
   type JsonObject,
@@ -18,6 +19,11 @@ export function parseApplyResponse(body: unknown): ApplyResponse | null {
 export function serverTimeOf({ serverTime }: ApplyResponse): { readonly serverTimeMs?: number } {
   const serverTimeMs = Date.parse(serverTime);
   return Number.isFinite(serverTimeMs) ? { serverTimeMs } : {};
+}
+
+/** What it says of the client; nothing for nothing. */
+export function noticeOf({ client }: ApplyResponse): { readonly client?: ClientNotice } {
+  return client === undefined ? {} : { client };
 }
 
 /** An answer that nobody but another server would give. */
@@ -62,8 +68,16 @@ const outcome: v.GenericSchema<WireOutcome> = v.union([
   }),
   v.object({ ...key, kind: v.literal('deferred') }),
 ]);
+const notice: v.GenericSchema<ClientNotice> = v.object({
+  behind: v.optional(v.object({ reason: v.picklist(['behind', 'reused']), highSeq: v.number() })),
+  lost: v.optional(
+    v.object({ clientId: v.string(), reason: v.picklist(['wiped', 'behind']), unsentCount: v.number() }),
+  ),
+});
 const applyResponse: v.GenericSchema<ApplyResponse> = v.object({
   protocol: v.number(),
   outcomes: v.array(outcome),
   serverTime: v.string(),
+  // What does not read is not said: it is about the client, and not about what was sent.
+  client: v.optional(v.fallback(v.optional(notice), undefined)),
 });

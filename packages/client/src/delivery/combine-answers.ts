@@ -1,5 +1,5 @@
 import type { RestAnswer, TransportAnswer } from '../engine/transport-answer.ts';
-import type { WireMutation, WireOutcome } from '../protocol/wire.ts';
+import type { ClientNotice, WireMutation, WireOutcome } from '../protocol/wire.ts';
 import { tightest } from './pace.ts';
 
 /** What became of a part of a batch that went its own way: to a handler, or by another transport. */
@@ -28,7 +28,15 @@ export function combineAnswers(parts: readonly PartAnswer[]): TransportAnswer {
     outcomes: [...outcomes, ...deferred],
     ...(pace === null ? {} : { pace }),
     ...(rest === undefined ? {} : { rest }),
+    ...noticeOfParts(parts),
   };
+}
+
+/** The first thing that any server says of the client; being behind comes before all. */
+function noticeOfParts(parts: readonly PartAnswer[]): { readonly client?: ClientNotice } {
+  const notices = parts.flatMap(({ answer }) => (answer.kind === 'answered' ? (answer.client ?? []) : []));
+  const client = notices.find(({ behind }) => behind !== undefined) ?? notices[0];
+  return client === undefined ? {} : { client };
 }
 
 function outcomesOf({ mutations, answer }: PartAnswer): readonly WireOutcome[] {

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { ErrorBody, WireError } from '../protocol/wire.ts';
-import { NOT_OURS, parseApplyResponse, serverTimeOf, wireErrorSchema } from './apply-response.ts';
+import { NOT_OURS, noticeOf, parseApplyResponse, serverTimeOf, wireErrorSchema } from './apply-response.ts';
 import { classifyFailure, classifyStatus } from './classify-failure.ts';
 import { type Fetch, platformFetch } from './http-fetch.ts';
 import { parseAskedDelayMs, parsePace } from './pace.ts';
@@ -33,7 +33,8 @@ export function httpTransport(options: HttpTransportOptions): Transport {
           },
           body: JSON.stringify(request),
           redirect: 'manual',
-          credentials: 'omit',
+          // The server's own cookie is an anchor that outlives a page's storage.
+          credentials: 'same-origin',
           cache: 'no-store',
           signal,
         });
@@ -60,7 +61,13 @@ function parseAnswer(response: Response, text: string): TransportAnswer {
     const answer = parseApplyResponse(body);
     if (answer === null) return { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null };
     const pace = parsePace(headers);
-    return { kind: 'answered', outcomes: answer.outcomes, ...serverTimeOf(answer), ...(pace === null ? {} : { pace }) };
+    return {
+      kind: 'answered',
+      outcomes: answer.outcomes,
+      ...serverTimeOf(answer),
+      ...noticeOf(answer),
+      ...(pace === null ? {} : { pace }),
+    };
   }
   const ours = v.safeParse(errorBody, body);
   const ownError = ours.success ? ours.output.error : null;

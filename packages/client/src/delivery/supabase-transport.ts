@@ -1,7 +1,7 @@
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { WireError } from '../protocol/wire.ts';
-import { NOT_OURS, parseApplyResponse, serverTimeOf } from './apply-response.ts';
+import { NOT_OURS, noticeOf, parseApplyResponse, serverTimeOf } from './apply-response.ts';
 import { type ClassifiedFailure, classifyFailure } from './classify-failure.ts';
 import type { SupabaseFetch } from './http-supabase-fetch.ts';
 import { parseAskedDelayMs, parsePace } from './pace.ts';
@@ -57,7 +57,13 @@ function answerOf({ data, error, status }: SupabaseResult, headers: AnswerHeader
     const answer = parseApplyResponse(data);
     if (answer === null) return { kind: 'unavailable', error: NOT_OURS, retryAfterMs: null };
     const pace = headers === null ? null : parsePace(headers);
-    return { kind: 'answered', outcomes: answer.outcomes, ...serverTimeOf(answer), ...(pace === null ? {} : { pace }) };
+    return {
+      kind: 'answered',
+      outcomes: answer.outcomes,
+      ...serverTimeOf(answer),
+      ...noticeOf(answer),
+      ...(pace === null ? {} : { pace }),
+    };
   }
   const failure = classifyFailure({ error, status });
   if (failure.wasSent === 'no') return { kind: 'unreachable', error: failure.error };

@@ -1,4 +1,4 @@
-import type { WireError, WireOutcome } from '../protocol/wire.ts';
+import type { ClientNotice, WireError, WireOutcome } from '../protocol/wire.ts';
 
 /** How one call to the server ended, before it is known what that means for each mutation. */
 export type TransportAnswer =
@@ -11,6 +11,8 @@ export type TransportAnswer =
       readonly rest?: RestAnswer;
       /** The server's clock (epoch milliseconds), where it told it. */
       readonly serverTimeMs?: number;
+      /** What the server said of this client, where it did. */
+      readonly client?: ClientNotice;
     }
   /** Surely not sent. */
   | { readonly kind: 'unreachable'; readonly error: WireError }

@@ -135,6 +135,14 @@ export interface ApplyRequest {
     readonly id: string;
     /** The workspace the mutations were made in; refused when the login's is another. */
     readonly workspaceId: string;
+    /** The last number it has given out. One that is lower than the server once heard was put back to an earlier state. */
+    readonly lastSeq?: number | undefined;
+    /** How many changes stay on the device besides those of this request. */
+    readonly unsentCount?: number | undefined;
+    /** Which of an app's queues it is: two on one device are no reason to think that one was lost. */
+    readonly queue?: string | undefined;
+    /** The client that it has taken the place of, until the server has answered. */
+    readonly forkedFrom?: ForkedFrom | undefined;
   };
   /** Every `seq` up to and including this one is settled, and the client has stored that durably. */
   readonly acknowledgedFloor: number;
@@ -172,6 +180,34 @@ export interface TypeTelemetry {
   /** From adding to the confirmation, by the device's clock, in milliseconds. */
   readonly processingMsTotal: number;
   readonly processingMsMax: number;
+}
+
+/** Why a client has another id than before: its store came back empty, or as it was earlier. */
+export interface ForkedFrom {
+  readonly id: string;
+  readonly reason: 'wiped' | 'behind';
+  /** How far its numbers had come in the state that it was put back to, or as an anchor beside the store says. */
+  readonly lastSeq?: number | undefined;
+  /** How many changes were unsent, as far as the anchor says. */
+  readonly unsentCount?: number | undefined;
+}
+
+/** What the server says of the client, beside the outcomes. */
+export interface ClientNotice {
+  /**
+   * Its numbers are lower than they once were, or one of them was used by another change: nothing was looked at. It must take
+   * another id, or a new change would pass for an old one.
+   */
+  readonly behind?: { readonly reason: 'behind' | 'reused'; readonly highSeq: number } | undefined;
+  /** What was lost with the store of the client that it has taken the place of. */
+  readonly lost?: LostChanges | undefined;
+}
+
+export interface LostChanges {
+  readonly clientId: string;
+  readonly reason: 'wiped' | 'behind';
+  /** As far as can be known. */
+  readonly unsentCount: number;
 }
 
 export interface WireError {
@@ -237,6 +273,8 @@ export interface ApplyResponse {
   readonly serverTime: string;
   /** Another one than before says that the server was restored or failed over. A server of before 0.1 says none. */
   readonly epoch?: string | undefined;
+  /** Left out where there is nothing to say. */
+  readonly client?: ClientNotice | undefined;
 }
 
 /** Body of every answer that is not 2xx. */

@@ -16,12 +16,13 @@ import type { SlotKind } from '../mutation/slots.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Durability, Storage } from '../ports/storage.ts';
 import { DebugLog, type DebugOption, errorData } from '../telemetry/debug-log.ts';
-import type { JsonObject } from '../protocol/wire.ts';
+import type { ClientNotice, JsonObject } from '../protocol/wire.ts';
 import { Emitter, listenerFailed } from '../telemetry/emitter.ts';
 import { MetricsBook, type QueueMetrics } from '../telemetry/queue-metrics.ts';
 import { ReportBook } from '../telemetry/report-book.ts';
 import { type ActOptions, type ActResult, Acts, matching, type MutationFilter } from './acts.ts';
 import { Adder } from './adder.ts';
+import { AnchorKeeper, type ClientMark } from './anchor-keeper.ts';
 import type { CancelAnswer } from './ask-leader.ts';
 import { Capacity, type Load } from './capacity.ts';
 import type { ConflictChoice, OpenConflictView } from './conflict-desk.ts';
@@ -81,6 +82,7 @@ const WELL: StorageHealth = {
   sinceMs: null,
   reopenCount: 0,
   leftBehindCount: 0,
+  lost: null,
 };
 
 type Listeners = { readonly [Name in keyof QueueEvents]: Emitter<QueueEvents[Name]> };
@@ -120,6 +122,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   /** Null where the queue rejects when its store fails. */
   private readonly keeper: StorageKeeper | null;
   private readonly ownTabId: string;
+  /** The client of which the app was told last that changes were lost with it. */
+  private lostClientId: string | null = null;
+  private readonly anchorKeeper: AnchorKeeper | null;
+  private noteAnchor: () => ClientMark | null = () => null;
   private storageHealth: StorageHealth = WELL;
   private snapshot: QueueSnapshot;
   private opening: Opening;
@@ -155,6 +161,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       progress: new Emitter(onThrow),
       storageDegraded: new Emitter(onThrow),
       storageRestored: new Emitter(onThrow),
+      changesLost: new Emitter(onThrow),
       conflict: new Emitter(onThrow),
     };
     this.network = new NetworkMonitor(this.options.network, this.options.clock, onThrow);
@@ -195,6 +202,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       clock: this.options.clock,
       report: (error) => this.fail(toHoldfastError(error)),
     });
+    const { anchor, clock } = this.options;
+    const report = (error: HoldfastError): void => this.fail(error);
+    this.anchorKeeper = anchor === null ? null : new AnchorKeeper({ anchor, clock, report });
     this.keeper = this.makeKeeper();
     this.ownTabId = this.keeper === null ? '' : this.options.newId(this.options.clock.wallMs());
     this.snapshot = snapshotOf(null, false);
@@ -766,6 +776,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     await this.adder.whenFlushed;
     await this.parts?.runner.close();
     await this.keeper?.close();
+    this.anchorKeeper?.end();
   }
 
   private beginOpening(before: () => Promise<void> = () => Promise.resolve()): Opening {
@@ -797,7 +808,12 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       this.storageHealth = { ...WELL, durability: storage.durability };
     const tabsName = keeper === null ? storeName : keeper.tabsNameOf(storeName, this.ownTabId);
     const { random, readPageCount } = this.options;
-    const store = await QueueStore.open(storage, () => newId(clock.wallMs()), random, readPageCount).catch(
+    // One in memory, or that has taken a broken one's place, is new for another reason than that the old one was lost.
+    const isOwn = storage.durability !== 'volatile' && this.storageHealth.leftBehindCount === 0;
+    const anchorKeeper = isOwn ? this.anchorKeeper : null;
+    const anchor = (await anchorKeeper?.read(storeName)) ?? null;
+    const makeId = (): string => newId(clock.wallMs());
+    const store = await QueueStore.open(storage, makeId, random, readPageCount, anchor).catch(
       async (error: unknown) => {
         await storage.close();
         throw error;
@@ -813,6 +829,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         transport: loggedTransport(this.options.transport, log, clock),
         getToken: this.options.getToken,
         workspaceId: identity.workspaceId,
+        queueName: keeper?.queueNameOf(name) ?? name,
         attemptTimeoutMs: this.options.attemptTimeoutMs,
         definitions: this.definitions,
         policyOf: this.options.policyOf,
@@ -825,8 +842,21 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         settled: (settlement) => this.settledBy(settlement, runner),
         discarded: (ids, ending) => this.verdicts.discarded(ids, ending),
         failed: (error) => this.fail(error),
+        heardOfClient: (notice, forked) => {
+          this.heardOfClient(store, notice, forked).catch((error: unknown) => this.fail(toHoldfastError(error)));
+        },
       },
     );
+    this.noteAnchor = () => {
+      const mark = {
+        clientId: store.clientId,
+        lastSeq: runner.watch.seen,
+        unsentCount: runner.engine.mutations.counts.pending,
+      };
+      anchorKeeper?.note(storeName, mark);
+      return mark;
+    };
+    if (anchorKeeper !== null) anchorKeeper.latest = this.noteAnchor;
     const { verdicts, definitions } = this;
     this.parts = { runner, store, reader: new QueueReader({ runner, store, verdicts, identity, definitions }) };
     try {
@@ -845,6 +875,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       parentsOf(() => runner.engine.mutations.all()),
     );
     this.isRead = true;
+    const mark = this.noteAnchor();
+    if (mark !== null) anchorKeeper?.note(storeName, mark, true);
+    if (await store.isForkUntold()) runner.tellOfFork();
     this.changed([]);
     for (const { deadLetterId } of this.listBlockedLanes()) this.askAbout(deadLetterId);
   }
@@ -927,7 +960,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       clock,
       moveAll: (from, into) => this.moveAll(from, into),
       changed: () => {
-        this.storageHealth = keeper.health;
+        this.storageHealth = { ...keeper.health, lost: this.storageHealth.lost };
         this.changed([]);
       },
       degraded: (error) => {
@@ -961,6 +994,30 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const act = this.acts.act('import', { reason: 'The store of this device was replaced' });
     const { pendingCount, deadLetterCount } = await target.moveIn(content, act);
     return pendingCount + deadLetterCount;
+  }
+
+  /** The server knows more of this client than its store: it takes another id, and what was lost is told. */
+  private async heardOfClient(store: QueueStore, { behind, lost }: ClientNotice, forked: string | null): Promise<void> {
+    if (behind !== undefined) {
+      const { newId, clock } = this.options;
+      const hasForked = await store.fork(() => newId(clock.wallMs()), behind.reason, behind.highSeq);
+      this.log.note('queue', 'behind', { hasForked, highSeq: behind.highSeq });
+      if (hasForked) this.reopen();
+      return;
+    }
+    if (forked !== null) await store.forkIsTold(forked);
+    // Asked with a report and with a batch, it may be told twice.
+    if (lost === undefined || lost.clientId === this.lostClientId) return;
+    this.lostClientId = lost.clientId;
+    this.storageHealth = { ...this.storageHealth, lost };
+    this.listeners.changesLost.emit(lost);
+    this.changed([]);
+  }
+
+  /** The user has been told of changes that were lost. */
+  dismissLost(): void {
+    this.storageHealth = { ...this.storageHealth, lost: null };
+    this.changed([]);
   }
 
   /** How the place where mutations are kept does; the same object until something changes. `subscribe` tells when. */
@@ -997,6 +1054,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   private changed(ids: readonly string[]): void {
     this.version += 1;
+    if (this.isRead) this.noteAnchor();
     this.metrics.changed(this.parts?.runner.engine.mutations.counts.pending ?? 0, this.options.clock.nowMs());
     const isVolatile = this.storageHealth.kind === 'degraded';
     const snapshot = snapshotOf(this.parts?.runner ?? null, this.isRead, this.opening.lockedBy, isVolatile);

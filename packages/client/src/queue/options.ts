@@ -17,6 +17,7 @@ import { OpenTypes } from '../mutation/undeclared.ts';
 import { browserNetwork } from '../network/browser-network.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { NetworkSource } from '../ports/network-source.ts';
+import type { ClientAnchor } from '../ports/client-anchor.ts';
 import type { OpenKeys } from '../ports/keys.ts';
 import type { OpenStorage } from '../ports/storage.ts';
 import type { StoragePointer } from '../ports/storage-pointer.ts';
@@ -87,6 +88,13 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    * @default `localStorage` for the store of the browser, none where `storage` is given
    */
   readonly storagePointer?: StoragePointer | null;
+  readonly storagePointer?: StoragePointer;
+  /**
+   * A place beside the store that outlives it, such as the keychain (`secureStoreAnchor`): a store that came back empty, or as it was
+   * earlier, is then known at once. In a browser the server keeps one by itself, in a cookie that only it reads.
+   * @default none
+   */
+  readonly anchor?: ClientAnchor;
   /** Values longer than this are stored compressed where that pays, in characters; `Infinity` for none. @default 1_024 */
   readonly compressOverLength?: number;
   /**
@@ -146,6 +154,7 @@ export interface ResolvedOptions {
   /** Null where the queue is to reject when its store fails. */
   readonly fallback: { readonly openMemory: OpenStorage; readonly pointer: StoragePointer | null } | null;
   readonly readPageCount: number;
+  readonly anchor: ClientAnchor | null;
   readonly network: NetworkSource;
   readonly openTabs: OpenTabs;
   readonly attemptTimeoutMs: number;
@@ -202,6 +211,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     getToken: options.auth === undefined ? null : (ask) => options.auth?.getToken(ask) ?? Promise.resolve(null),
     openStorage: layersOn(options.storage ?? indexedDbStorage(), options),
     fallback: fallbackOf(options),
+    anchor: options.anchor ?? null,
     readPageCount,
     network: options.network ?? browserNetwork({ probeUrl: options.probeUrl ?? '/v1/health' }),
     openTabs: options.tabs ?? browserTabs,

@@ -1,7 +1,7 @@
 import type { OwnEffect } from '../mutation/definition.ts';
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { BlockedLane } from './queue-reader.ts';
-import type { EntityRef, Json, JsonObject, WireError } from '../protocol/wire.ts';
+import type { EntityRef, LostChanges, Json, JsonObject, WireError } from '../protocol/wire.ts';
 import type { CapacityEvent } from './capacity.ts';
 
 /** The server's verdict on a mutation, or that someone disposed of it. */
@@ -60,6 +60,12 @@ export interface QueueEvents {
    * Say so. `storageRestored` tells when all is on the device again.
    */
   readonly storageDegraded: { readonly error: HoldfastError; readonly durability: 'volatile' };
+  /**
+   * This device has lost changes that the server never got: its store was cleared (`wiped`), or put back to an earlier state
+   * (`behind`). `unsentCount` is how many, as far as can be known. Tell the user; `getStorageHealth().lost` keeps it until
+   * `dismissLost()`.
+   */
+  readonly changesLost: LostChanges;
   /** The store can be used again; so many mutations were brought along, from memory or from a database left behind. */
   readonly storageRestored: { readonly movedCount: number };
   /** While a drain is under way: how many of those that were pending when it began are settled. */

@@ -23,7 +23,8 @@ import {
 } from '../mutation/record.ts';
 import type { Random } from '../ports/clock.ts';
 import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
-import type { JsonObject, WireError } from '../protocol/wire.ts';
+import type { ForkedFrom, JsonObject, WireError } from '../protocol/wire.ts';
+import type { ClientMark } from './anchor-keeper.ts';
 import { ActLog, changeOfAct } from './act-log.ts';
 import { type BackupContent, writeBackup } from './backup.ts';
 import { type ImportResult, planImport } from './importer.ts';
@@ -123,6 +124,10 @@ export interface Claim {
   readonly isSignedOut: boolean;
   /** A newer version of the app has opened the store. */
   readonly isOutdated: boolean;
+  /** How far numbers have come. */
+  readonly lastSeq: number;
+  /** What stands there of the client that this one has taken the place of; null for nothing. */
+  readonly forked: string | null;
   readonly bodies: ReadonlyMap<number, Parsed<MutationBody>>;
 }
 
@@ -143,7 +148,7 @@ const RELAXED_GAP_COUNT = { min: 10_000, max: 2 ** 30 } as const;
 
 /** The queue's records in a store: what is written together, under which keys, and on which condition. */
 export class QueueStore {
-  readonly clientId: string;
+  private ownClientId: string;
   /** The last number that was given out when this tab opened the store. */
   readonly openedAtSeq: number;
   readonly acts: ActLog;
@@ -173,7 +178,7 @@ export class QueueStore {
     this.acts = new ActLog(storage);
     this.quarantine = new Quarantine(storage);
     this.signOut = new SignOutMark(storage);
-    this.clientId = clientId;
+    this.ownClientId = clientId;
     this.lastSeq = lastSeq;
     this.openedAtSeq = Number(lastSeq ?? 0);
     this.gapCount = gapCount;
@@ -188,6 +193,7 @@ export class QueueStore {
     newClientId: () => string,
     random: Random,
     pageCount: number,
+    anchor: ClientMark | null = null,
   ): Promise<QueueStore> {
     const { min, max } = RELAXED_GAP_COUNT;
     for (let isNew = false; ; isNew = true) {
@@ -197,15 +203,36 @@ export class QueueStore {
       if (format !== null && Number(format) < RECORD_FORMAT) await raiseFormat(storage, format);
       const hasGap = storage.durability === 'relaxed' && !isNew;
       const gapCount = hasGap ? min + Math.floor(random() * (max - min)) : 0;
-      if (clientId !== null) return new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount });
+      if (clientId !== null) {
+        const store = new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount });
+        if (anchor?.clientId === clientId && anchor.lastSeq > Number(seq ?? 0)) await store.fork(newClientId, 'behind');
+        return store;
+      }
+      const forked =
+        anchor === null
+          ? []
+          : [
+              forkedMark({
+                id: anchor.clientId,
+                reason: 'wiped',
+                lastSeq: anchor.lastSeq,
+                unsentCount: anchor.unsentCount,
+              }),
+            ];
       await storage.commit({
         expect: [{ key: META.client, value: null }],
         changes: [
           { kind: 'put', key: META.format, value: String(RECORD_FORMAT) },
           { kind: 'put', key: META.client, value: newClientId() },
+          ...forked,
         ],
       });
     }
+  }
+
+  /** Another tab may have given this client another id: known from the next claim on. */
+  get clientId(): string {
+    return this.ownClientId;
   }
 
   get durability(): Durability {
@@ -416,18 +443,24 @@ export class QueueStore {
   /** Bodies for a batch, and whether it may be sent at all. */
   async claim(headers: readonly MutationHeader[]): Promise<Claim> {
     const keys = headers.map(({ seq }) => seqKey(BODY, seq));
-    const [epoch, paused, signedOut, format, ...texts] = await this.storage.read([
+    const [epoch, paused, signedOut, format, client, seq, forked, ...texts] = await this.storage.read([
       META.epoch,
       META.paused,
       META.signedOut,
       META.format,
+      META.client,
+      META.seq,
+      META.forked,
       ...keys,
     ]);
+    this.ownClientId = client ?? this.ownClientId;
     return {
       isLeader: epoch === this.ownEpoch,
       isPaused: paused !== null,
       isSignedOut: signedOut !== null,
       isOutdated: Number(format) > RECORD_FORMAT,
+      lastSeq: Number(seq ?? 0),
+      forked: forked ?? null,
       bodies: new Map(headers.map((header, index) => [header.seq, parseBody(texts[index] ?? '', header.bodyChecksum)])),
     };
   }
@@ -716,6 +749,54 @@ export class QueueStore {
     }
   }
 
+  /**
+   * Gives this client another id, since its store is as it was earlier: under the old one a new mutation would pass for one that was
+   * applied. `highSeq`: false, and nothing is done, where numbers have come so far by now (the word was late).
+   */
+  async fork(
+    newClientId: () => string,
+    reason: 'behind' | 'reused',
+    highSeq: number = Number.POSITIVE_INFINITY,
+  ): Promise<boolean> {
+    for (;;) {
+      const [client = null, seq = null] = await this.storage.read([META.client, META.seq]);
+      const lastSeq = Number(seq ?? 0);
+      // Another tab has done it, or more was added since than the server had heard of.
+      if (client !== this.ownClientId || (reason === 'behind' && lastSeq >= highSeq)) {
+        this.ownClientId = client ?? this.ownClientId;
+        return false;
+      }
+      const next = newClientId();
+      const result = await this.storage.commit({
+        expect: [
+          { key: META.client, value: client },
+          { key: META.seq, value: seq },
+        ],
+        changes: [
+          { kind: 'put', key: META.client, value: next },
+          forkedMark({ id: client, reason: 'behind', lastSeq }),
+        ],
+      });
+      if (result.kind === 'mismatch') continue;
+      this.ownClientId = next;
+      return true;
+    }
+  }
+
+  /** The server has answered to what stands there. */
+  async forkIsTold(forked: string): Promise<void> {
+    await this.storage.commit({
+      expect: [{ key: META.forked, value: forked }],
+      changes: [{ kind: 'delete', key: META.forked }],
+    });
+  }
+
+  /** Whether the server has yet to hear of the client that this one has taken the place of. */
+  async isForkUntold(): Promise<boolean> {
+    const [forked = null] = await this.storage.read([META.forked]);
+    return forked !== null;
+  }
+
   /** Disposes of dead letters for good, keeping who did it and why; says of which: those that were still there. */
   async discard(deadLetters: readonly DeadLetter[], act: Act): Promise<readonly string[]> {
     return this.changeDead(deadLetters, act, ({ key, record: { header, error } }) => [
@@ -876,6 +957,10 @@ export class QueueStore {
       after = entries.at(-1)?.key ?? after;
     }
   }
+}
+
+function forkedMark(forkedFrom: ForkedFrom): Change {
+  return { kind: 'put', key: META.forked, value: JSON.stringify(forkedFrom) };
 }
 
 function retriedMark(seq: number): Change {

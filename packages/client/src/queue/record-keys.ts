@@ -5,6 +5,8 @@
 export const META = {
   format: 'meta/format',
   client: 'meta/client',
+  /** The client that this one has taken the place of, until the server has answered. */
+  forked: 'meta/forked',
   /** The last number given out. */
   seq: 'meta/seq',
   /** The last number given to one that was retried, or stands in another's stead: it may go before some with lower numbers. */
@@ -26,6 +28,7 @@ export function isClearKey(key: string): boolean {
 const CLEAR_KEYS: ReadonlySet<string> = new Set([
   META.format,
   META.client,
+  META.forked,
   META.seq,
   META.retried,
   META.epoch,

@@ -11,7 +11,7 @@ import type { NetworkMonitor, NetworkStatus } from '../network/network-monitor.t
 import type { Clock, Random } from '../ports/clock.ts';
 import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
-import type { Json, WireError } from '../protocol/wire.ts';
+import type { ClientNotice, Json, WireError } from '../protocol/wire.ts';
 import type { DebugLog } from '../telemetry/debug-log.ts';
 import type { ReportBook } from '../telemetry/report-book.ts';
 import { Alarms } from './alarms.ts';
@@ -42,6 +42,8 @@ export interface RunnerPorts {
   /** Null when the server asks for no login. */
   readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
   readonly workspaceId: string;
+  /** Which of the app's queues this is. */
+  readonly queueName: string;
   readonly attemptTimeoutMs: number;
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
@@ -58,6 +60,8 @@ export interface RunnerEvents {
   readonly settled: (settlement: Settlement) => void;
   readonly discarded: (ids: readonly string[], ending: Ending) => void;
   readonly failed: (error: HoldfastError) => void;
+  /** What the server says of this client, and what it was told of a fork, if it was. */
+  readonly heardOfClient: (notice: ClientNotice, forked: string | null) => void;
 }
 
 /** Longest wait for an answer beyond the time that answering takes, in milliseconds. */
@@ -132,6 +136,7 @@ export class Runner {
       ...shared,
       reconcile: () => this.reconcile(),
       noticedLock: (error) => this.lock.noticed(error),
+      heardOfClient: events.heardOfClient,
       firstUnreadableSeq: () => this.watch.firstUnreadableSeq,
     });
     this.writer = new SettlementWriter({ ...shared, watch: this.watch, post: (message) => this.post(message) });
@@ -438,6 +443,11 @@ export class Runner {
 
   get isEnded(): boolean {
     return this.isClosing;
+  }
+
+  tellOfFork(): void {
+    // It is told with the next batch otherwise.
+    this.sender.tellOfFork().catch((error: unknown) => this.report(error));
   }
 
   /** Closes the gate of this run only: nothing more is begun. */

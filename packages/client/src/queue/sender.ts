@@ -9,6 +9,9 @@ import type { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../ports/transport.ts';
 import {
+  type ApplyRequest,
+  type ClientNotice,
+  type ForkedFrom,
   type JsonObject,
   type Operation,
   PROTOCOL_VERSION,
@@ -41,6 +44,10 @@ export interface SenderPorts {
   readonly attemptTimeoutMs: number;
   readonly reports: ReportBook;
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
+  /** Which of the app's queues this is. */
+  readonly queueName: string;
+  /** Called with what the server says of this client, and with what it was told of a fork, if it was. */
+  readonly heardOfClient: (notice: ClientNotice, forked: string | null) => void;
   /** The lowest number of what is pending and does not read; null for none. */
   readonly firstUnreadableSeq: () => number | null;
   readonly dispatch: (input: EngineInput) => void;
@@ -120,7 +127,7 @@ export class Sender {
       // Closed, paused, signed out or replaced while that was found out.
       if (abort.signal.aborted || this.ports.engine.gates.isStopped) return CALLED_OFF;
       if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
-      const client = { id: store.clientId, workspaceId: this.ports.workspaceId };
+      const client = this.clientOf(claim, mutations.length);
       const telemetry = this.ports.reports.next(this.queueNow());
       const request = {
         protocol: PROTOCOL_VERSION,
@@ -137,6 +144,8 @@ export class Sender {
       if (telemetry !== null && answer.kind === 'answered') this.ports.reports.taken();
       if (abort.signal.aborted) return answer;
       if (answer.kind === 'answered' && answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
+      if (answer.kind === 'answered' && (answer.client !== undefined || claim.forked !== null))
+        this.ports.heardOfClient(answer.client ?? {}, claim.forked);
       this.ports.network.observe(answer, this.ports.clock.nowMs() - startedAtMs);
       return answer;
     } catch (error) {
@@ -167,6 +176,29 @@ export class Sender {
       const claim = await store.claim(headers);
       if (clock.nowMs() - startedAtMs <= CLAIM_MS_MAX || signal.aborted) return claim;
     }
+  }
+
+  /** Tells the server of the client that this one has taken the place of, although there is nothing to send. */
+  async tellOfFork(): Promise<void> {
+    const { store, transport, getToken, attemptTimeoutMs } = this.ports;
+    const token = await this.token();
+    const claim = await store.claim([]);
+    if ((token === null && getToken !== null) || claim.forked === null || claim.isSignedOut) return;
+    const abort = new AbortController();
+    const cancel = this.ports.alarms.after(attemptTimeoutMs, () => abort.abort(TIMED_OUT));
+    const client = this.clientOf(claim, 0);
+    const request = { protocol: PROTOCOL_VERSION, client, acknowledgedFloor: 0, mutations: [] };
+    const answer = await transport.send(request, { token, signal: abort.signal });
+    cancel();
+    if (answer.kind === 'answered') this.ports.heardOfClient(answer.client ?? {}, claim.forked);
+  }
+
+  private clientOf({ lastSeq, forked }: Claim, sentCount: number): ApplyRequest['client'] {
+    const { store, workspaceId, queueName, engine } = this.ports;
+    const unsentCount = Math.max(0, engine.mutations.counts.pending - sentCount);
+    const about = { id: store.clientId, workspaceId, queue: queueName, lastSeq, unsentCount };
+    // Written by this same code; what the server does not understand of it, it ignores.
+    return forked === null ? about : { ...about, forkedFrom: JSON.parse(forked) as ForkedFrom };
   }
 
   /** What this run has stored was checked then. */

@@ -2,7 +2,7 @@ import { HoldfastError, isHoldfastError, toHoldfastError } from '../mutation/hol
 import type { Clock } from '../ports/clock.ts';
 import type { CommitResult, Durability, OpenStorage, Storage, StorageBatch } from '../ports/storage.ts';
 import type { StoragePointer } from '../ports/storage-pointer.ts';
-import type { WireError } from '../protocol/wire.ts';
+import type { LostChanges, WireError } from '../protocol/wire.ts';
 
 /** How the place where mutations are kept does. The object stays the same until something in it changes. */
 export interface StorageHealth {
@@ -18,6 +18,8 @@ export interface StorageHealth {
   readonly reopenCount: number;
   /** Databases that could not be used any more, and of which it is not known yet what is in them. */
   readonly leftBehindCount: number;
+  /** Changes that were lost with an earlier state of the store; null for none, or after `dismissLost`. */
+  readonly lost: LostChanges | null;
 }
 
 export interface StorageKeeperPorts {
@@ -86,6 +88,7 @@ export class StorageKeeper {
     sinceMs: null,
     reopenCount: 0,
     leftBehindCount: 0,
+    lost: null,
   };
 
   constructor(ports: StorageKeeperPorts) {
@@ -94,6 +97,12 @@ export class StorageKeeper {
 
   get health(): StorageHealth {
     return this.current;
+  }
+
+  /** What is the same store for the server: one that is in memory, or has taken another one's place, is not. */
+  queueNameOf(name: string): string {
+    if (this.isInMemory) return `${name}~memory`;
+    return nameOf(name, this.generations().current);
   }
 
   /** Under which name the tabs that share the store meet: one that is in memory is of one tab. */

@@ -9,6 +9,7 @@ const ON_A_SERVER: StorageHealth = {
   sinceMs: null,
   reopenCount: 0,
   leftBehindCount: 0,
+  lost: null,
 };
 
 /** Whether what is added survives this tab; live. `degraded`: it is kept in memory only. */

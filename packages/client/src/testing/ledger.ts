@@ -81,7 +81,7 @@ export class Ledger {
       const isTwin = seenSeqs.has(mutation.seq) || seenIds.has(mutation.id);
       seenSeqs.add(mutation.seq);
       seenIds.add(mutation.id);
-      return isTwin ? null : this.find(client, request.client.id, mutation);
+      return isTwin ? null : this.find(client, mutation);
     });
     const wasSettled = request.mutations.map(
       ({ after }) => after === null || after <= client.floor || client.ledger.has(after),
@@ -113,16 +113,16 @@ export class Ledger {
     return client;
   }
 
-  private find(client: Client, clientId: string, mutation: WireMutation): Finding {
+  private find(client: Client, mutation: WireMutation): Finding {
     const { seq, id } = mutation;
     const sameSeq = client.ledger.get(seq);
     if (sameSeq === undefined && seq <= client.floor) {
       return { kind: 'known', outcome: { seq, id, kind: 'duplicate', verdict: 'applied', result: null } };
     }
     if (sameSeq !== undefined && sameSeq.mutationId !== id) return known(mutation, SEQ_REUSED);
-    const seen = mostTelling(this.rowsOf(id), clientId, seq);
+    const seen = mostTelling(this.rowsOf(id), (row) => this.isOwn(client, row), seq);
     if (seen === undefined) return { kind: 'new' };
-    if (seen.clientId !== clientId) return known(mutation, ID_REUSED);
+    if (!this.isOwn(client, seen)) return known(mutation, ID_REUSED);
     const rebases = mutation.rebases ?? 0;
     if (seen.hash !== hashOf(mutation)) {
       // A late copy of a form before the one that was settled is told of that one; a form after one that was refused for
@@ -134,6 +134,12 @@ export class Ledger {
       return { kind: 'new' };
     }
     return repeat(mutation, seen);
+  }
+
+  /** A user's other devices count as this one. */
+  private isOwn({ workspaceId, actor }: Client, { clientId }: LedgerRow): boolean {
+    const theirs = this.clients.get(clientId);
+    return theirs?.workspaceId === workspaceId && theirs.actor === actor;
   }
 
   private carryOut(client: Client, clientId: string, mutation: WireMutation, settled: Set<number>): WireOutcome {
@@ -170,9 +176,13 @@ export class Ledger {
 }
 
 /** Someone else's above all, then the row of this very number, then an effect, then the latest refusal. */
-function mostTelling(rows: readonly LedgerRow[], clientId: string, seq: number): LedgerRow | undefined {
+function mostTelling(
+  rows: readonly LedgerRow[],
+  isOwn: (row: LedgerRow) => boolean,
+  seq: number,
+): LedgerRow | undefined {
   const rank = (row: LedgerRow): readonly number[] => [
-    row.clientId === clientId ? 1 : 0,
+    isOwn(row) ? 1 : 0,
     row.seq === seq ? 0 : 1,
     row.verdict === 'applied' ? 0 : 1,
     -row.generation,

@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto';
+import type { ApplyRequest, ApplyResponse, WireMutation } from 'holdfast/protocol';
+import { describe, expect, test } from 'vitest';
+import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
+import { applyBatch, countTraces, createDevice, kindOf, type TestDevice } from './testing-databases/test-device.ts';
+
+describeOnEachDatabase((world) => {
+  /** Another client of the same user. */
+  function another(device: TestDevice): TestDevice {
+    return createDevice(world.database, { workspaceId: device.workspaceId, user: String(device.claims.sub) });
+  }
+
+  function send(
+    device: TestDevice,
+    mutations: readonly WireMutation[],
+    client: Partial<ApplyRequest['client']> = {},
+    acknowledgedFloor = 0,
+  ): Promise<ApplyResponse> {
+    return applyBatch(world.database, device.claims, {
+      protocol: 1,
+      client: { id: device.clientId, workspaceId: device.workspaceId, ...client },
+      acknowledgedFloor,
+      mutations,
+    });
+  }
+
+  const kinds = ({ outcomes }: ApplyResponse): readonly string[] => outcomes.map(kindOf);
+
+  async function lost(silentFor = '7 days', at = 'now()') {
+    return world.database.query<{
+      client_id: string;
+      reason: string;
+      unsent_count: number;
+      replaced_by: string | null;
+    }>(`select client_id, reason, unsent_count, replaced_by from holdfast.lost_clients($1::interval, ${at})`, [
+      silentFor,
+    ]);
+  }
+
+  describe('a client that was put back to an earlier state', () => {
+    test('S14 · is told so, nothing of it is looked at, and under another id all of it takes effect once', async () => {
+      const device = createDevice(world.database);
+      const earlier = [device.next(), device.next(), device.next()];
+      expect(kinds(await send(device, earlier, { lastSeq: 3, unsentCount: 0 }, 0))).toEqual(Array(3).fill('applied'));
+      await send(device, [], { lastSeq: 5, unsentCount: 2 }, 3);
+
+      // Put back to when it had given out two numbers: the second is pending there, and a new change gets the third again.
+      const [, second] = earlier as [WireMutation, WireMutation];
+      const anew = device.next({ seq: 3 });
+      const answer = await send(device, [second, anew], { lastSeq: 3, unsentCount: 0 }, 1);
+
+      expect(kinds(answer)).toEqual(['deferred', 'deferred']);
+      expect(answer.client).toEqual({ behind: { reason: 'behind', highSeq: 5 } });
+      expect(await countTraces(world.database, device.workspaceId)).toMatchObject({ accounts: 3 });
+
+      const fork = another(device);
+      const forkedFrom = { id: device.clientId, reason: 'behind' as const, lastSeq: 3 };
+      const again = await send(fork, [second, anew], { lastSeq: 3, unsentCount: 0, forkedFrom }, 1);
+
+      expect(kinds(again)).toEqual(['duplicate applied', 'applied']);
+      expect(again.client).toEqual({ lost: { clientId: device.clientId, reason: 'behind', unsentCount: 2 } });
+      expect(await countTraces(world.database, device.workspaceId)).toMatchObject({ accounts: 4 });
+      expect(await lost()).toContainEqual({
+        client_id: device.clientId,
+        reason: 'behind',
+        unsent_count: 2,
+        replaced_by: fork.clientId,
+      });
+      // Told again when the answer was lost.
+      expect((await send(fork, [second], { lastSeq: 3, forkedFrom }, 1)).client).toEqual(again.client);
+    });
+
+    test('S14 · control: without its marks, a new change under an old number would pass for the one that was applied', async () => {
+      const device = createDevice(world.database);
+      await send(device, [device.next(), device.next()], {}, 0);
+      await send(device, [], {}, 2);
+      await world.database.query('delete from holdfast.ledger where client_id = $1', [device.clientId]);
+
+      expect(kinds(await send(device, [device.next({ seq: 2 })], {}, 0))).toEqual(['duplicate applied']);
+    });
+
+    test('S14 · a number that was used by another change is found out even when the numbers have come further', async () => {
+      const device = createDevice(world.database);
+      await send(device, [device.next(), device.next()], { lastSeq: 2 });
+
+      const answer = await send(device, [device.next({ seq: 2 }), device.next({ seq: 3 })], { lastSeq: 3 });
+
+      expect(kinds(answer)).toEqual(['deferred', 'deferred']);
+      expect(answer.client).toEqual({ behind: { reason: 'reused', highSeq: 2 } });
+    });
+
+    test('S14 · a late copy of an earlier request changes nothing', async () => {
+      const device = createDevice(world.database);
+      const first = device.next();
+      await send(device, [first], { lastSeq: 1 });
+      await send(device, [device.next()], { lastSeq: 2, unsentCount: 0 }, 1);
+
+      const late = await send(device, [first], { lastSeq: 1, unsentCount: 9 });
+
+      expect(kinds(late)).toEqual(['deferred']);
+      expect(
+        await world.database.query(
+          'select high_seq::int, unsent_count, floor::int from holdfast.clients where client_id = $1',
+          [device.clientId],
+        ),
+      ).toEqual([{ high_seq: 2, unsent_count: 0, floor: 1 }]);
+    });
+  });
+
+  describe('a client that came back empty, or did not come back', () => {
+    test('S14 · user and operator learn how much was lost with it', async () => {
+      const device = createDevice(world.database);
+      await send(device, [device.next()], { lastSeq: 4, unsentCount: 3 });
+      const fork = another(device);
+
+      const answer = await send(fork, [], {
+        lastSeq: 0,
+        forkedFrom: { id: device.clientId, reason: 'wiped', unsentCount: 5 },
+      });
+
+      expect(answer.client).toEqual({ lost: { clientId: device.clientId, reason: 'wiped', unsentCount: 5 } });
+      expect(await lost()).toContainEqual({
+        client_id: device.clientId,
+        reason: 'wiped',
+        unsent_count: 5,
+        replaced_by: fork.clientId,
+      });
+    });
+
+    test('S14 · nobody can say that of a client of someone else', async () => {
+      const device = createDevice(world.database);
+      await send(device, [device.next()], { lastSeq: 1, unsentCount: 3 });
+      const stranger = createDevice(world.database, { workspaceId: device.workspaceId });
+
+      const answer = await send(stranger, [stranger.next()], {
+        lastSeq: 1,
+        forkedFrom: { id: device.clientId, reason: 'wiped' },
+      });
+
+      expect(answer.client).toBeUndefined();
+      expect((await lost()).map((each) => each.client_id)).not.toContain(device.clientId);
+    });
+
+    test('S14 · one that is silent with changes unsent is listed, until it is heard of again', async () => {
+      const device = createDevice(world.database);
+      await send(device, [device.next()], { lastSeq: 4, unsentCount: 3 });
+      const later = `now() + interval '8 days'`;
+
+      expect(await lost('7 days', later)).toContainEqual({
+        client_id: device.clientId,
+        reason: 'silent',
+        unsent_count: 3,
+        replaced_by: null,
+      });
+      expect((await lost()).map((each) => each.client_id)).not.toContain(device.clientId);
+      await send(device, [], { lastSeq: 4, unsentCount: 0 });
+      expect((await lost('7 days', later)).map((each) => each.client_id)).not.toContain(device.clientId);
+    });
+  });
+
+  describe('ids of a user', () => {
+    test('S9 · a change that came from another device of the same user is known by its id, with its verdict', async () => {
+      const device = createDevice(world.database);
+      const good = device.next();
+      const bad = device.next({ payload: { name: 'too big', beds: 5000 } });
+      expect(kinds(await send(device, [good, bad]))).toEqual(['applied', 'rejected 23514']);
+      const phone = another(device);
+
+      const copies = [good, bad].map((each, index) => ({ ...each, seq: 11 + index, generation: 1 }));
+      expect(kinds(await send(phone, copies))).toEqual(['duplicate applied', 'rejected 23514']);
+      expect(kinds(await send(phone, [{ ...good, seq: 13, payload: { name: 'else' } }]))).toEqual([
+        'rejected ID_REUSED',
+      ]);
+      expect(await countTraces(world.database, device.workspaceId)).toMatchObject({ accounts: 1 });
+    });
+
+    test('S9 · two devices that send one change at once let it take effect once', async () => {
+      const device = createDevice(world.database);
+      const phone = another(device);
+      const mutation = device.next();
+
+      const answers = await Promise.all([send(device, [mutation]), send(phone, [{ ...mutation, generation: 1 }])]);
+
+      expect(await countTraces(world.database, device.workspaceId)).toMatchObject({ accounts: 1 });
+      expect(answers.flatMap(kinds)).toContain('applied');
+    });
+
+    test('S9 · the id of someone else stays theirs', async () => {
+      const device = createDevice(world.database);
+      const mutation = device.next();
+      await send(device, [mutation]);
+      const stranger = createDevice(world.database, { workspaceId: device.workspaceId });
+
+      expect(kinds(await send(stranger, [{ ...mutation, seq: 1 }]))).toEqual(['rejected ID_REUSED']);
+      expect(randomUUID()).not.toBe(mutation.id);
+    });
+  });
+});
