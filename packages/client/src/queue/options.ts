@@ -88,7 +88,6 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    * @default `localStorage` for the store of the browser, none where `storage` is given
    */
   readonly storagePointer?: StoragePointer | null;
-  readonly storagePointer?: StoragePointer;
   /**
    * A place beside the store that outlives it, such as the keychain (`secureStoreAnchor`): a store that came back empty, or as it was
    * earlier, is then known at once. In a browser the server keeps one by itself, in a cookie that only it reads.
