@@ -14,6 +14,7 @@ describe('metrics', () => {
         normal: { pending: 0, processing: 0, completed: 0, failed: 0 },
         low: { pending: 0, processing: 0, completed: 0, failed: 0 },
       },
+      verdictCount: 0,
       averageRetries: null,
       successRate: null,
       firstAttemptSuccessRate: null,
