@@ -79,7 +79,7 @@ export class AppTab {
       clock: {
         wallMs: () => this.wallMs(),
         nowMs: () => scheduler.nowMs - process.startedAtMs,
-        schedule: (delayMs, callback) => process.later(delayMs, 'timer', callback),
+        schedule: (delayMs, callback) => process.timer(delayMs, callback),
       },
       random: () => jitter.next(0.5),
       newId: (wallMs) => {

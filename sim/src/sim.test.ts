@@ -34,6 +34,7 @@ const INVARIANTS = {
   'inv-I11': 'no send begins after pause was acknowledged',
   'inv-I14': 'once faults stop, everything settles in bounded time',
   'inv-I15': 'outages, refusals and messages cost a bounded number of calls',
+  'inv-I16': 'with nothing left to do, a tab keeps a few timers and no more',
   'inv-I18': 'an app sends only what it understands, and what an older one has stored as migrated',
   'inv-I19': 'a mutation travels only under its own login',
   'inv-I20': 'trouble on the line or with the login uses no attempt and makes no dead letter',

@@ -16,9 +16,11 @@ export class TabProcess {
   readonly startedAtMs: number;
   isAlive = true;
   /** Its queue has opened. */
+  isReady = false;
   /** Of the app that runs in it. */
   appVersion: 1 | 2 = 1;
-  isReady = false;
+  /** Timers that it has set, and that have neither come nor been called off. */
+  timerCount = 0;
   /** Requests that have not come back to it. */
   sendingCount = 0;
   /** Step of the history at which its last read of the store took effect. */
@@ -50,6 +52,23 @@ export class TabProcess {
     });
     return () => {
       isOff = true;
+      cancel();
+    };
+  }
+
+  timer(delayMs: number, run: () => void): () => void {
+    this.timerCount += 1;
+    let isOpen = true;
+    const end = (): void => {
+      if (isOpen) this.timerCount -= 1;
+      isOpen = false;
+    };
+    const cancel = this.later(delayMs, 'timer', () => {
+      end();
+      run();
+    });
+    return () => {
+      end();
       cancel();
     };
   }

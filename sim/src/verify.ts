@@ -91,6 +91,8 @@ async function checkFullSpeed(world: World, device: Device): Promise<void> {
     history.violated('inv-I14', `with all well, ${count} changes take ${sendCount} requests`);
 }
 
+/** With nothing left to do a tab looks around now and then, each sort of look with a timer of its own. */
+const TIMERS_MAX = 6;
 const PACED_MS_MAX = 300_000;
 const CALM_COUNT = 40;
 /** In small stories, which are told thousands of times. */
@@ -111,6 +113,10 @@ async function checkDevice(world: World, device: Device): Promise<void> {
   const open = device.liveTabs;
   const refreshed = await finish(world, Promise.all(open.map((each) => each.refresh())));
   if (refreshed === null) history.violated('inv-I14', 'a tab cannot be refreshed');
+  for (const { process } of open) {
+    if (process.timerCount > TIMERS_MAX)
+      history.violated('inv-I16', `${process.name} keeps ${process.timerCount} timers although nothing is left to do`);
+  }
   for (const each of open) {
     if (each.view === null) continue;
     const shown = JSON.stringify(sorted(withoutDamaged(world, each, each.view.getSnapshot().items)));

@@ -72,4 +72,11 @@ export const WAITING_PLANTS: readonly Plant[] = [
         this.dispatch({ kind: 'hint', hint: 'nudge' });`,
     suffering: '"Sync now" in one tab undoes the pause that someone had asked for.',
   },
+  {
+    name: 'one-more-look-for-each-sign',
+    file: `${CLIENT}/queue/runner.ts`,
+    find: 'this.lock.check();',
+    replace: 'this.lock.check();\n        this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());',
+    suffering: 'An app that was put away a hundred times reads its store a hundred times a minute, for ever.',
+  },
 ];
