@@ -1,6 +1,14 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { createDoor, createTokenVerifier, type Database, Refusal, refusalOf, withCaller } from '@holdfast/server';
+import {
+  createDoor,
+  createTokenVerifier,
+  type Database,
+  type LiveChannel,
+  Refusal,
+  refusalOf,
+  withCaller,
+} from '@holdfast/server';
 import { Hono } from 'hono';
 import * as v from 'valibot';
 import { findDemoUser } from '../src/session/demo-users.ts';
@@ -20,6 +28,8 @@ export interface AppOptions {
   /** Signs and checks the tokens of this demonstration. */
   readonly secret: Uint8Array;
   readonly pageFiles: PageFiles;
+  /** Without it nobody is told of changes at once, and pages ask now and then. */
+  readonly live?: LiveChannel;
 }
 
 const signInSchema = v.object({ userId: v.string() });
@@ -30,7 +40,10 @@ export function createApp(options: AppOptions): Hono {
   const verifyToken = createTokenVerifier({ secret });
   const app = new Hono();
 
-  app.route('/', createDoor({ database, auth: { secret } }));
+  app.route(
+    '/',
+    createDoor({ database, auth: { secret }, ...(options.live === undefined ? {} : { live: options.live }) }),
+  );
 
   app.post('/api/sign-in', async (context) => {
     const body = v.safeParse(signInSchema, await context.req.json().catch(() => null));

@@ -3,7 +3,15 @@
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
-import { type Database, openPg, openPglite } from '@holdfast/server';
+import {
+  attachLiveSocket,
+  createLiveChannel,
+  createTokenVerifier,
+  type Database,
+  type LiveChannel,
+  openPg,
+  openPglite,
+} from '@holdfast/server';
 import type { Hono } from 'hono';
 import { createApp } from './app.ts';
 import { readOrMakeSecret } from './development-secret.ts';
@@ -32,7 +40,8 @@ async function start(): Promise<void> {
   const port = await listen(server, settings);
   const secret = readOrMakeSecret(settings.dataFolder);
   const database = await openDatabase(settings);
-  stopOnSignal(server, database);
+  const live = createLiveChannel({ database, onError: (error) => console.error('Live updates:', error) });
+  stopOnSignal(server, database, live);
 
   const startedAtMs = performance.now();
   const { databaseId, seededCount } = await prepareDatabase(database);
@@ -40,7 +49,8 @@ async function start(): Promise<void> {
     console.error(`Filled ${seededCount} accounts in ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s.`);
   }
   const pageFiles = readPageFiles(join(import.meta.dirname, '..', 'dist'));
-  app.resolve(createApp({ database, databaseId, secret, pageFiles }));
+  app.resolve(createApp({ database, databaseId, secret, pageFiles, live }));
+  attachLiveSocket(server, { live, verifyToken: createTokenVerifier({ secret }) });
   console.log(`http://${settings.host}:${port}`);
 }
 
@@ -66,12 +76,13 @@ async function openDatabase(settings: Settings): Promise<Database> {
 }
 
 /** The first signal lets requests finish and closes the database; a second one ends at once. */
-function stopOnSignal(server: Server, database: Database): void {
+function stopOnSignal(server: Server, database: Database, live: LiveChannel): void {
   let isStopping = false;
   const stop = async (): Promise<void> => {
     if (isStopping) process.exit(1);
     isStopping = true;
     const tooLong = setTimeout(() => server.closeAllConnections(), FINISH_MS_MAX);
+    await live.close();
     await new Promise((resolve) => {
       server.close(resolve);
       server.closeIdleConnections();

@@ -1,3 +1,5 @@
+export type { LiveSocket, OpenSocket } from './delivery/browser-socket.ts';
+export { followChanges, type LiveChanges, type LiveChangesOptions, type LiveState } from './delivery/live-changes.ts';
 export { type ClassifiedFailure, classifyFailure } from './delivery/classify-failure.ts';
 export {
   applyJsonPatch,

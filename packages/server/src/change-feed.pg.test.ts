@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { withCaller } from './caller.ts';
-import { type Change, readChanges } from './change-feed.ts';
+import type { Change } from 'holdfast/protocol';
+import { readChanges } from './change-feed.ts';
 import type { Session } from './database.ts';
 import { randomFrom } from './testing-databases/random-from.ts';
 import { describeOnPostgres } from './testing-databases/test-databases.ts';

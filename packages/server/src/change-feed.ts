@@ -1,30 +1,5 @@
-import type { Json } from 'holdfast/protocol';
+import type { Change } from 'holdfast/protocol';
 import type { Session } from './database.ts';
-
-/** One change of one row, as a reader of the feed is told of it. */
-export interface Change {
-  /** Of the audit log. Grows with time for one row; of two rows it says nothing. */
-  readonly id: string;
-  /** When its transaction began, ISO 8601. */
-  readonly at: string;
-  /** Changes with the same one were committed together. */
-  readonly transactionId: string;
-  /** The user who made it; null when no signed-in user did. */
-  readonly actor: string | null;
-  readonly action: 'create' | 'update' | 'delete' | 'restore';
-  readonly entityType: string;
-  readonly entityId: string;
-  /** Update: the changed fields before. Null otherwise, and when hidden. */
-  readonly oldValues: { readonly [field: string]: Json } | null;
-  /** Create and restore: the row. Update: the changed fields after. Null otherwise, and when hidden. */
-  readonly newValues: { readonly [field: string]: Json } | null;
-  readonly changedFields: readonly string[] | null;
-  /** The reader may not see the row now, or it is gone by now: drop what you hold of it. */
-  readonly isHidden: boolean;
-  /** Null when the change was not made by a mutation. */
-  readonly mutationId: string | null;
-  readonly clientId: string | null;
-}
 
 export interface ChangePage {
   readonly changes: readonly Change[];

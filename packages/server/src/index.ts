@@ -1,5 +1,5 @@
 /** `@holdfast/server`: the Postgres half of Holdfast. SQL that applies each mutation exactly once, and a door to it. */
-export type { AuditAction, AuditEntry, AuditResponse } from 'holdfast/protocol';
+export type { AuditAction, AuditEntry, AuditResponse, Change, LiveMessage } from 'holdfast/protocol';
 export {
   type HandledMutation,
   type HandlerContext,
@@ -16,7 +16,7 @@ export {
   type WithCallerOptions,
   workspaceOf,
 } from './caller.ts';
-export { type Change, type ChangePage, readChanges, type ReadChangesOptions } from './change-feed.ts';
+export { type ChangePage, readChanges, type ReadChangesOptions } from './change-feed.ts';
 export { type Database, DatabaseUnavailableError, type Session } from './database.ts';
 export { createDoor, type DoorLogEntry, type DoorLogger, type DoorOptions } from './door.ts';
 export {
@@ -31,7 +31,6 @@ export {
   createLiveChannel,
   type LiveChannel,
   type LiveChannelOptions,
-  type LiveMessage,
   type LiveSink,
 } from './live-channel.ts';
 export { attachLiveSocket, type LiveSocketOptions } from './live-socket.ts';

@@ -1,10 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
+import type { LiveMessage } from 'holdfast/protocol';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { createTokenVerifier } from './auth.ts';
 import { createDoor } from './door.ts';
-import { createLiveChannel, type LiveMessage } from './live-channel.ts';
+import { createLiveChannel } from './live-channel.ts';
 import { attachLiveSocket } from './live-socket.ts';
 import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
 import { change, createDevice } from './testing-databases/test-device.ts';

@@ -1,27 +1,8 @@
+import type { LiveMessage } from 'holdfast/protocol';
 import { type CallerClaims, withCaller, workspaceOf } from './caller.ts';
-import { type Change, type ChangePage, readChanges } from './change-feed.ts';
+import { type ChangePage, readChanges } from './change-feed.ts';
 import type { Database } from './database.ts';
 import { Refusal, refusalOf } from './refusal.ts';
-
-/** What a subscriber is told, over WebSocket as JSON, over SSE as the data of an event of the same name. */
-export type LiveMessage =
-  /** First of all: from here on nothing is left out. */
-  | { readonly kind: 'ready'; readonly cursor: string }
-  /** In the order of their commits. `hasMore`: the rest follows at once. */
-  | {
-      readonly kind: 'changes';
-      readonly changes: readonly Change[];
-      readonly cursor: string;
-      readonly hasMore: boolean;
-    }
-  /** What came after the cursor may be gone: read everything anew, and go on from this one. */
-  | { readonly kind: 'resync'; readonly cursor: string }
-  /** The last one: why the channel closes, and whether to come again. */
-  | {
-      readonly kind: 'refused';
-      readonly error: ReturnType<Refusal['toWireError']>;
-      readonly retryAfterMs: number | null;
-    };
 
 /** Where messages of one subscriber go. */
 export interface LiveSink {

@@ -1,5 +1,6 @@
+import type { LiveMessage } from 'holdfast/protocol';
 import type { CallerClaims } from './caller.ts';
-import type { LiveChannel, LiveMessage } from './live-channel.ts';
+import type { LiveChannel } from './live-channel.ts';
 
 /** A comment line now and then tells proxies that the line is in use. */
 const HEARTBEAT_MS = 15_000;

@@ -1,9 +1,10 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { LiveMessage } from 'holdfast/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import type { TokenVerifier } from './auth.ts';
-import type { LiveChannel, LiveMessage, LiveSink } from './live-channel.ts';
+import type { LiveChannel, LiveSink } from './live-channel.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 
 export interface LiveSocketOptions {

@@ -1,4 +1,4 @@
-import type { MutationQueue, OptimisticStore } from 'holdfast';
+import { followChanges, type MutationQueue, type OptimisticStore } from 'holdfast';
 import type { GetToken } from '../session/token-source.ts';
 import type { AccountCache } from './account-cache.ts';
 import type { CrmState } from './crm-state.ts';
@@ -34,12 +34,14 @@ interface SyncParts {
 /** Between two questions while the page is visible, in milliseconds; doubled after each failure up to the maximum. */
 const POLL_MS = 4_000;
 const POLL_MS_MAX = 60_000;
+/** The same while the server tells of changes by itself: only in case it does not. */
+const POLL_MS_LIVE = 60_000;
 /** Confirmations come in bursts; one refresh serves those of this time, in milliseconds. */
 const GATHER_MS = 100;
 
 /**
  * Keeps the confirmed accounts up to date: at once, when the page comes to the fore, when the network comes back, after
- * confirmations, and every few seconds while someone looks.
+ * confirmations, as soon as the server tells of a change, and, while it does not, every few seconds while someone looks.
  */
 export function startAccountSync({ queue, store, cache, getToken, fetch, hasList }: SyncParts): AccountSync {
   const listeners = new Set<() => void>();
@@ -92,7 +94,9 @@ export function startAccountSync({ queue, store, cache, getToken, fetch, hasList
         await ask();
       } while (isAskedAgain && !isStopped && failureCount === 0);
       running = null;
-      if (document.visibilityState === 'visible') schedule(Math.min(POLL_MS_MAX, POLL_MS * 2 ** failureCount));
+      if (document.visibilityState === 'visible') {
+        schedule(live.state === 'live' ? POLL_MS_LIVE : Math.min(POLL_MS_MAX, POLL_MS * 2 ** failureCount));
+      }
     })();
     return running;
   };
@@ -105,6 +109,18 @@ export function startAccountSync({ queue, store, cache, getToken, fetch, hasList
   addEventListener('online', onVisible);
   const stopSettled = queue.on('settled', () => schedule(GATHER_MS));
   const stopNetwork = queue.network.onChange(() => schedule(0));
+  const live = followChanges({
+    url: '/v1/live',
+    getToken,
+    fetch,
+    onChanges: refresh,
+    onRefresh: refresh,
+    onState: (state) => {
+      document.documentElement.dataset['live'] = state;
+      // without it, asking now and then is all there is
+      if (state !== 'live') schedule(POLL_MS);
+    },
+  });
   void refresh();
 
   return {
@@ -116,6 +132,7 @@ export function startAccountSync({ queue, store, cache, getToken, fetch, hasList
     refresh,
     stop: () => {
       isStopped = true;
+      live.stop();
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', onVisible);
       removeEventListener('focus', onVisible);

@@ -11,6 +11,8 @@ import { type ServerProcess, startServer } from './server-process.ts';
 
 /** Everything but the browser: a real Postgres, the example's own server as a process, and a line that can fail. */
 export interface World {
+  /** Straight to the server, past the line. */
+  readonly serverUrl: string;
   readonly line: Line;
   readonly query: <Row extends object>(sql: string, parameters?: readonly unknown[]) => Promise<readonly Row[]>;
   readonly dataFolder: string;
@@ -28,6 +30,7 @@ export async function openWorld(): Promise<World> {
   pool.on('connect', (client) => client.on('error', () => undefined));
   pool.on('error', () => undefined);
   return {
+    serverUrl: `http://localhost:${server.port}`,
     line,
     dataFolder,
     query: async <Row extends object>(sql: string, parameters: readonly unknown[] = []): Promise<readonly Row[]> =>

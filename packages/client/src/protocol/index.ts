@@ -1,5 +1,6 @@
 export type { AuditAction, AuditEntry, AuditResponse } from './audit.ts';
 export { ERROR_CODES, type ErrorCode } from './error-codes.ts';
+export type { Change, LiveMessage } from './live.ts';
 export {
   type ApplyRequest,
   type ApplyResponse,
