@@ -162,7 +162,7 @@ function aMember(dice: Dice): Pick<WireMutation, 'type' | 'operation' | 'entity'
       payload['title'] = dice.chance(0.9)
         ? dice.pick(['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'])
         : null;
-    if (dice.chance(0.4)) payload['stars'] = dice.pick([0, 5, 6, 7, null]);
+    if (dice.chance(0.7)) payload['stars'] = dice.pick([0, 5, 6, 7, null]);
     if (dice.chance(0.1)) payload['colour'] = 'red';
     if (dice.chance(0.2)) payload['id'] = dice.chance(0.8) ? id : 'another';
   }

@@ -4,6 +4,13 @@ import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
 import { change, countTraces, createDevice } from './testing-databases/test-device.ts';
 
 describeOnEachDatabase((world) => {
+  test('Q17 · among creations that come together, one that is only asked about is not carried out', async () => {
+    const device = createDevice(world.database);
+    const mutations = [device.next(), device.next({ outdated: true }), device.next()];
+    expect(await device.sendForKinds(mutations)).toEqual(['applied', 'rejected OUTDATED', 'applied']);
+    expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 2, ledger: 3, audit: 2 });
+  });
+
   test('P1 · creations that come together are one statement, and each keeps its own result, audit row and mutation', async () => {
     const device = createDevice(world.database);
     const mutations = Array.from({ length: 40 }, (_, index) =>

