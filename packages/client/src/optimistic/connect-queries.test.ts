@@ -257,6 +257,16 @@ describe('fresh data', () => {
     };
   }
 
+  /** One task that the server has, and one that is pending, offline. */
+  async function withPending() {
+    const screen = await open([task('1', 'a')]);
+    const slow = await watchSlowly(screen);
+    await slow.answers[0]?.();
+    screen.app.network.setOffline();
+    await screen.app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+    return { screen, ...slow };
+  }
+
   test('O4 · a fetch that began before the confirmation does not take the effect away; one that began after is made', async () => {
     const screen = await open([task('1', 'a')]);
     const { app, queryClient } = screen;
@@ -328,11 +338,7 @@ describe('fresh data', () => {
   });
 
   test('O4 · what the app itself writes into the cache is confirmed data, and what is pending stays on top', async () => {
-    const screen = await open([task('1', 'a')]);
-    const { titles, answers } = await watchSlowly(screen);
-    await answers[0]?.();
-    screen.app.network.setOffline();
-    await screen.app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+    const { screen, titles } = await withPending();
 
     screen.queryClient.setQueryData(['slow'], [task('9', 'x')]);
 
@@ -340,11 +346,7 @@ describe('fresh data', () => {
   });
 
   test('O4 · a cache that is kept can leave out what the queue keeps', async () => {
-    const screen = await open([task('1', 'a')]);
-    const { titles, answers } = await watchSlowly(screen);
-    await answers[0]?.();
-    screen.app.network.setOffline();
-    await screen.app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+    const { screen, titles } = await withPending();
     expect(titles()).toEqual(['a', 'b']);
 
     const shown = screen.queryClient.getQueryData(['slow']);
@@ -353,11 +355,7 @@ describe('fresh data', () => {
   });
 
   test('O4 · closed, it leaves confirmed data alone behind', async () => {
-    const screen = await open([task('1', 'a')]);
-    const { titles, answers } = await watchSlowly(screen);
-    await answers[0]?.();
-    screen.app.network.setOffline();
-    await screen.app.queue.add({ type: 'task.create', payload: task('2', 'b') });
+    const { screen, titles } = await withPending();
 
     screen.connection.close();
 

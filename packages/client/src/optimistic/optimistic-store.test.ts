@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Notes, note, TestDevice, type TestQueue } from '../queue/testing-queue/test-device.ts';
 import { createOptimisticStore, type OptimisticStore } from './optimistic-store.ts';
@@ -255,73 +254,5 @@ describe('effects of one mutation alone', () => {
     await app.device.clock.settle();
 
     expect(shown(app)).toEqual({ a: 'bad' });
-  });
-});
-
-describe('any history', () => {
-  test('O2 · the view is the base with every effect that it lacks replayed in order', async () => {
-    const step = fc.oneof(
-      fc.record({ kind: fc.constant('add' as const), id: fc.constantFrom('a', 'b'), isBad: fc.boolean() }),
-      fc.record({
-        kind: fc.constantFrom('deliver' as const, 'beginRefresh' as const, 'endRefresh' as const, 'offline' as const),
-      }),
-    );
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
-        const app = await openApp();
-        await app.device.goOffline();
-        let textNumber = 0;
-        // The model: what was added, and what the server has.
-        const added: {
-          readonly queueId: string;
-          readonly id: string;
-          readonly text: string;
-          state: 'pending' | 'confirmed' | 'gone';
-        }[] = [];
-        const serverNotes: Record<string, string> = {};
-        const refreshes: { readonly finish: () => void; readonly done: Promise<void> }[] = [];
-        for (const each of steps) {
-          if (each.kind === 'add') {
-            textNumber += 1;
-            const text = `${each.isBad ? '!' : ''}<${textNumber}>`;
-            const { id: queueId } = await app.queue.add(note(each.id, text));
-            added.push({ queueId, id: each.id, text, state: 'pending' });
-          } else if (each.kind === 'deliver') {
-            await app.device.goOnline(({ payload }) =>
-              String(payload['text']).startsWith('!') ? 'rejected' : 'applied',
-            );
-            await app.device.goOffline();
-            for (const one of added) {
-              if (one.state !== 'pending') continue;
-              one.state = one.text.startsWith('!') ? 'gone' : 'confirmed';
-              if (one.state === 'confirmed') serverNotes[one.id] = `${serverNotes[one.id] ?? ''}${one.text}`;
-            }
-          } else if (each.kind === 'beginRefresh') {
-            const seen = { notes: { ...serverNotes } };
-            let finish = (): void => {};
-            const done = app.store.refresh(
-              () =>
-                new Promise((resolve) => {
-                  finish = () => resolve(seen);
-                }),
-            );
-            refreshes.push({ finish: () => finish(), done });
-          } else if (each.kind === 'endRefresh') {
-            const refresh = refreshes.shift();
-            refresh?.finish();
-            await refresh?.done;
-          }
-          await app.device.clock.settle();
-          const expected: Record<string, string> = { ...app.store.getBase().notes };
-          for (const { id, text, state } of added) {
-            const isContained = (expected[id] ?? '').includes(text);
-            if (state !== 'gone' && !isContained) expected[id] = `${expected[id] ?? ''}${text}`;
-          }
-          expect(shown(app)).toEqual(expected);
-        }
-        await app.queue.close();
-      }),
-      { numRuns: 60 },
-    );
   });
 });
