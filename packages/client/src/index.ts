@@ -167,6 +167,7 @@ export {
   type BulkState,
 } from './queue/bulk.ts';
 export { createQueue } from './queue/create-queue.ts';
+export type { ListedStatus, ListQuery, ListSort, MutationPage } from './queue/list-query.ts';
 export {
   importLegacy,
   type LegacyImport,
@@ -192,8 +193,6 @@ export type {
   PendingMutation,
   QueueSnapshot,
   CorruptedMutation,
-  ListQuery,
-  MutationPage,
   QueueStatus,
 } from './queue/queue-reader.ts';
 export type { ImportResult } from './queue/importer.ts';

@@ -48,9 +48,6 @@ import {
   type DeadLetterDetails,
   exportOf,
   isSameSnapshot,
-  type ListQuery,
-  type MutationPage,
-  PAGE_COUNT,
   type PendingMutation,
   QueueReader,
   type QueueSnapshot,
@@ -63,6 +60,7 @@ import type { ImportResult } from './importer.ts';
 import { exportOfQuarantine, type QuarantinedMutation } from './quarantine.ts';
 import { QueueStore } from './queue-store.ts';
 import type { RecoveryResult } from './recovery.ts';
+import { type ListQuery, type MutationPage, PAGE_COUNT } from './list-query.ts';
 import { Opening } from './opening.ts';
 import { Runner } from './runner.ts';
 import { isMoved, type StorageHealth, StorageKeeper } from './storage-keeper.ts';
@@ -381,8 +379,12 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return (await this.opened()).reader.counts();
   }
 
-  /** Unconfirmed mutations of one status, page by page, in the order they were added. */
-  async listMutations(query: ListQuery): Promise<MutationPage> {
+  /**
+   * Mutations by status, type, lane, priority and age, sorted, page by page; without a query those that are not confirmed, in the
+   * order they were added. However long the queue, no more objects are made than one page has. What is settled or added between two
+   * pages is neither shown twice nor makes others be left out. Rejects with `INVALID_OPTION` for a query that makes no sense.
+   */
+  async listMutations(query: ListQuery<Definitions[number]['type']> = {}): Promise<MutationPage> {
     return (await this.opened()).reader.page(query);
   }
 

@@ -3,7 +3,7 @@ import type { Entry } from '../engine/entry.ts';
 import { checksum } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import type { Act, AttemptRecord } from '../mutation/record.ts';
+import type { Act, AttemptRecord, CompletedRecord } from '../mutation/record.ts';
 import { withoutSensitive } from '../mutation/sensitive.ts';
 import { payloadToShow } from '../mutation/versions.ts';
 import type { EntityRef, JsonObject, Operation, WireError } from '../protocol/wire.ts';
@@ -16,6 +16,14 @@ import {
 } from './mutation-status.ts';
 import type { Identity } from './options.ts';
 import { isLocked } from './lock-watch.ts';
+import {
+  firstInOrder,
+  type ListQuery,
+  type MutationPage,
+  PAGE_COUNT,
+  type ReadyQuery,
+  readyQuery,
+} from './list-query.ts';
 import type { QueueStore } from './queue-store.ts';
 import { type QuarantinedMutation, shownText, viewOf } from './quarantine.ts';
 import { BODY, seqKey, seqOfKey } from './record-keys.ts';
@@ -83,22 +91,6 @@ export interface CorruptedMutation {
   readonly textStart: string;
 }
 
-/** Which mutations `listMutations` gives. */
-export interface ListQuery {
-  readonly status: 'pending' | 'processing' | 'failed';
-  /** `next` of the page before. @default the beginning */
-  readonly after?: number;
-  /** @default 100 */
-  readonly limit?: number;
-}
-
-/** A page of mutations in the order they were added. */
-export interface MutationPage {
-  readonly mutations: readonly MutationStatus[];
-  /** For `after`; null when there are no more. */
-  readonly next: number | null;
-}
-
 /** A lane in which nothing goes until a person has decided on a dead letter. */
 export interface BlockedLane {
   readonly lane: string;
@@ -155,9 +147,6 @@ export interface PendingMutation {
   /** How often it was rewritten before it was ever sent. */
   readonly revision: number;
 }
-
-/** Summaries on one page. */
-export const PAGE_COUNT = 100;
 
 /** Looks at a queue and changes nothing: where each mutation stands, why, and how many there are. */
 export class QueueReader {
@@ -355,21 +344,34 @@ export class QueueReader {
     return this.verdicts.newest(limit).map(({ record, isObserved }) => statusOfCompleted(record, isObserved));
   }
 
-  /** Looks at each mutation's number once, and makes objects of one page only. */
-  page({ status, after = 0, limit = PAGE_COUNT }: ListQuery): MutationPage {
+  /** Looks at each mutation once, and makes objects of one page only. */
+  async page(query: ListQuery): Promise<MutationPage> {
     const { engine } = this.runner;
     const moment = this.runner.moment();
-    const kind = PHASES[status];
-    const wanted = lowestOf(
-      engine.mutations.all(),
-      limit + 1,
-      ({ header, phase }) => phase.kind === kind && header.seq > after,
-    );
-    const entries = wanted.slice(0, limit);
+    const ready = readyQuery(query, moment.wallMs);
+    if (ready.isOfCompleted) return this.completedPage(ready);
+    const wanted = firstInOrder(engine.mutations.all(), ready.limit + 1, ready);
+    const entries = wanted.slice(0, ready.limit);
+    const last = entries.at(-1);
     return {
       mutations: entries.map((entry) => statusOfEntry(engine, entry, moment)),
-      next: wanted.length > limit ? (entries.at(-1)?.header.seq ?? null) : null,
+      next: wanted.length > ready.limit && last !== undefined ? ready.cursorOf(last) : null,
     };
+  }
+
+  private async completedPage({ limit, after, isWantedCompleted }: ReadyQuery): Promise<MutationPage> {
+    const found: CompletedRecord[] = [];
+    for (let from = after; ; ) {
+      const { records, next } = await this.store.completedAfter(from);
+      for (const record of records) {
+        // There is one more: the page ends with the one before it.
+        if (found.length === limit && isWantedCompleted(record))
+          return { mutations: found.map((each) => statusOfCompleted(each, false)), next: found.at(-1)?.id ?? null };
+        if (isWantedCompleted(record)) found.push(record);
+      }
+      if (next === null) return { mutations: found.map((each) => statusOfCompleted(each, false)), next: null };
+      from = next;
+    }
   }
 
   /** Payloads of pending mutations (all, or those of these ids), in the order they were added; for views that show them. */
@@ -420,23 +422,6 @@ export function snapshotOf(
     waitingFor: lockedBy === null ? (closed?.waitingFor ?? 'nothing') : 'locked',
     error: lockedBy ?? closed?.error ?? null,
   };
-}
-
-const PHASES = { pending: 'waiting', processing: 'sending', failed: 'failed' } as const;
-
-/** The wanted ones with the lowest numbers, in order. */
-function lowestOf(entries: Iterable<Entry>, count: number, isWanted: (entry: Entry) => boolean): Entry[] {
-  const lowest: Entry[] = [];
-  for (const entry of entries) {
-    const last = lowest.at(-1);
-    if (!isWanted(entry) || (lowest.length === count && last !== undefined && last.header.seq < entry.header.seq))
-      continue;
-    let index = lowest.length;
-    while (index > 0 && (lowest[index - 1] as Entry).header.seq > entry.header.seq) index -= 1;
-    lowest.splice(index, 0, entry);
-    if (lowest.length > count) lowest.pop();
-  }
-  return lowest;
 }
 
 function firstOf<Item>(

@@ -58,7 +58,7 @@ test('Q4 · a long queue is listed page by page, in order, without gap or repeti
   const handles = await Promise.all(Array.from({ length: 25 }, (_, index) => queue.add(note(`n${index}`))));
 
   const pages: string[][] = [];
-  for (let after: number | null = 0; after !== null; ) {
+  for (let after: string | null | undefined; after !== null; ) {
     const page = await queue.listMutations({ status: 'pending', after, limit: 10 });
     pages.push(page.mutations.map(({ id }) => id));
     after = page.next;

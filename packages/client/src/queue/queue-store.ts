@@ -360,6 +360,20 @@ export class QueueStore {
     return parsed.kind === 'record' ? parsed.record : null;
   }
 
+  /** Confirmed ones, by id from the one after this; an id is a UUIDv7, so the oldest come first. What does not read is left out. */
+  async completedAfter(
+    id: string | null,
+  ): Promise<{ readonly records: readonly CompletedRecord[]; readonly next: string | null }> {
+    const from = id === null ? {} : { after: COMPLETED + id };
+    const entries = await this.storage.scan({ prefix: COMPLETED, ...from, limit: PAGE });
+    const records = entries.flatMap(({ value }) => {
+      const parsed = parseCompleted(value);
+      return parsed.kind === 'record' ? [parsed.record] : [];
+    });
+    const last = entries.at(-1);
+    return { records, next: entries.length < PAGE || last === undefined ? null : last.key.slice(COMPLETED.length) };
+  }
+
   async wasDiscarded(id: string): Promise<boolean> {
     const [was = false] = await this.wereDiscarded([id]);
     return was;
