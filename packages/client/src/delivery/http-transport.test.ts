@@ -111,6 +111,11 @@ describe('what an answer means', () => {
       expect(await answerOf(current)).toMatchObject({ kind: 'unavailable', error: { code: 'NOT_OUR_SERVER' } });
   });
 
+  test('S14 · what the server says of this client comes with the outcomes', async () => {
+    const client = { behind: { reason: 'reused', highSeq: 9 } };
+    expect(await answerTo(answerWith(200, { ...ANSWER, client }))).toMatchObject({ kind: 'answered', client });
+  });
+
   test('C1 · a server that does not tell the time is believed in all else', async () => {
     expect(await answerTo(answerWith(200, { ...ANSWER, serverTime: 'noon' }))).toEqual({
       kind: 'answered',

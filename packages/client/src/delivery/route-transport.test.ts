@@ -155,3 +155,16 @@ describe('when one way fails', () => {
     expect(await transport.send(mixed, options)).toMatchObject({ pace: { remaining: 0, resetMs: 1_000 } });
   });
 });
+
+test('S14 · what any of the servers says of this client is heard; being behind comes before all', async () => {
+  const { mail, main, transport } = rig();
+  const lost = { lost: { clientId: 'former', reason: 'wiped', unsentCount: 2 } } as const;
+  const behind = { behind: { reason: 'behind', highSeq: 9 } } as const;
+  const batch = request({ seq: 1, type: 'mail.send' }, { seq: 2, type: 'other' });
+  mail.answer = { kind: 'answered', outcomes: [], client: lost };
+  expect(await transport.send(batch, options)).toMatchObject({ client: lost });
+
+  main.answer = { kind: 'answered', outcomes: [], client: behind };
+
+  expect(await transport.send(batch, options)).toMatchObject({ client: behind });
+});
