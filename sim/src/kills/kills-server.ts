@@ -17,7 +17,15 @@ const TABLES = `
   create function public.note_effect() returns trigger language plpgsql security definer set search_path = '' as $$
   begin
       insert into public.effects (workspace_id, mutation_id, row_id, tag)
-      values (new.workspace_id, nullif(current_setting('holdfast.mutation_id', true), '')::uuid, new.id, new.tag);
+      values (
+          new.workspace_id,
+          -- creations that came together are one statement, and stand in a map by row
+          coalesce(
+              nullif(current_setting('holdfast.mutation_id', true), '')::uuid,
+              (nullif(current_setting('holdfast.mutation_ids', true), '')::jsonb ->> new.id::text)::uuid
+          ),
+          new.id, new.tag
+      );
       return null;
   end $$;
   create trigger note_effect after insert or update on public.lines for each row execute function public.note_effect();
