@@ -136,6 +136,7 @@ export type {
   Storage,
   StorageBatch,
 } from './ports/storage.ts';
+export type { Persistence } from './ports/persistence.ts';
 export type { ClientAnchor } from './ports/client-anchor.ts';
 export type { StoragePointer } from './ports/storage-pointer.ts';
 export type { Lead, LeadOptions, OpenTabs, Tabs } from './ports/tabs.ts';
@@ -196,6 +197,7 @@ export type {
   QueueStatus,
 } from './queue/queue-reader.ts';
 export type { ImportResult } from './queue/importer.ts';
+export type { StorageCapacityEvent, StorageUsage } from './queue/storage-watch.ts';
 export type { StorageHealth } from './queue/storage-keeper.ts';
 export type { QuarantinedMutation } from './queue/quarantine.ts';
 export type { RecoveryAction, RecoveryResult } from './queue/recovery.ts';
@@ -205,6 +207,7 @@ export { browserKeys, type BrowserKeys, type BrowserKeysOptions } from './storag
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { journaledStorage, type JournaledStorageOptions } from './storage/journal/journaled-storage.ts';
 export type { JournalLimits, KeyValueStore } from './storage/journal/key-value-store.ts';
+export { mirroredStorage, type MirroredStorageOptions } from './storage/mirrored-storage.ts';
 export { memoryStorage } from './storage/memory-storage.ts';
 export { type MmkvLike, mmkvStorage } from './storage/mmkv-storage.ts';
 export { opfsStorage } from './storage/opfs/browser-opfs-storage.ts';

@@ -63,6 +63,7 @@ import type { RecoveryResult } from './recovery.ts';
 import { type ListQuery, type MutationPage, PAGE_COUNT } from './list-query.ts';
 import { Opening } from './opening.ts';
 import { Runner } from './runner.ts';
+import { type StorageUsage, StorageWatch } from './storage-watch.ts';
 import { isMoved, type StorageHealth, StorageKeeper } from './storage-keeper.ts';
 import { SignOut, type SignOutChoice, type SignOutResult } from './sign-out.ts';
 import { VerdictBook } from './verdict-book.ts';
@@ -123,6 +124,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   /** The client of which the app was told last that changes were lost with it. */
   private lostClientId: string | null = null;
   private readonly anchorKeeper: AnchorKeeper | null;
+  private readonly storageWatch: StorageWatch;
   private noteAnchor: () => ClientMark | null = () => null;
   private storageHealth: StorageHealth = WELL;
   private snapshot: QueueSnapshot;
@@ -160,6 +162,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       storageDegraded: new Emitter(onThrow),
       storageRestored: new Emitter(onThrow),
       changesLost: new Emitter(onThrow),
+      storageCapacity: new Emitter(onThrow),
       conflict: new Emitter(onThrow),
     };
     this.network = new NetworkMonitor(this.options.network, this.options.clock, onThrow);
@@ -200,7 +203,17 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       clock: this.options.clock,
       report: (error) => this.fail(toHoldfastError(error)),
     });
-    const { anchor, clock } = this.options;
+    const { anchor, clock, persistence } = this.options;
+    this.storageWatch = new StorageWatch({
+      estimate: async () => (await this.opened()).store.estimate(),
+      persistence,
+      clock,
+      reached: (event) => this.listeners.storageCapacity.emit(event),
+    });
+    this.on('stored', () => {
+      this.lookAtRoom();
+      if (this.options.persistsOnFirstAdd) void this.storageWatch.askToPersist();
+    });
     const report = (error: HoldfastError): void => this.fail(error);
     this.anchorKeeper = anchor === null ? null : new AnchorKeeper({ anchor, clock, report });
     this.keeper = this.makeKeeper();
@@ -879,6 +892,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.isRead = true;
     const mark = this.noteAnchor();
     if (mark !== null) anchorKeeper?.note(storeName, mark, true);
+    this.lookAtRoom();
     if (await store.isForkUntold()) runner.tellOfFork();
     this.changed([]);
     for (const { deadLetterId } of this.listBlockedLanes()) this.askAbout(deadLetterId);
@@ -930,6 +944,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 
   private refused(error: unknown): never {
+    this.storageWatch.refused(error);
     this.log.note('queue', 'notStored', errorData(error));
     throw error;
   }
@@ -1016,6 +1031,41 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.changed([]);
   }
 
+  /** How much room the device's storage has, as far as the platform says, and whether what is stored is kept when it needs room. */
+  async getStorageUsage(): Promise<StorageUsage> {
+    return this.storageWatch.usage();
+  }
+
+  /** Asks the platform to keep what is stored when it needs room; null where it cannot be asked. Some browsers ask the person. */
+  async requestPersistence(): Promise<boolean | null> {
+    return this.options.persistence.request();
+  }
+
+  /**
+   * Frees room: forgets history of what was confirmed or disposed of longer than `olderThanMs` ago (@default 7 days, as each opening does for
+   * some of it). Never touches what is pending, dead letters, quarantine, or what something still depends on.
+   */
+  async cleanup({ olderThanMs = HISTORY_MS }: { readonly olderThanMs?: number } = {}): Promise<{
+    readonly removedCount: number;
+  }> {
+    if (!(olderThanMs >= 0)) throw invalidAge(olderThanMs);
+    const { runner, store } = await this.opened();
+    const beforeMs = this.options.clock.wallMs() - olderThanMs;
+    const isParent = parentsOf(() => runner.engine.mutations.all());
+    let removedCount = 0;
+    for (let count = 1; count > 0; ) {
+      count = await store.sweepHistory(beforeMs, isParent);
+      removedCount += count;
+    }
+    this.lookAtRoom();
+    return { removedCount };
+  }
+
+  /** Information only: whatever goes wrong there, goes wrong there. */
+  private lookAtRoom(): void {
+    this.storageWatch.look().catch(() => {});
+  }
+
   /** The user has been told of changes that were lost. */
   dismissLost(): void {
     this.storageHealth = { ...this.storageHealth, lost: null };
@@ -1039,6 +1089,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 
   private fail(error: HoldfastError): void {
+    this.storageWatch.refused(error);
     this.log.note('queue', 'error', errorData(error));
     this.listeners.error.emit(error);
   }
@@ -1095,6 +1146,14 @@ function ownEffectOf(input: MutationOptions | null): Pick<StoredEvent, 'own'> {
       ...(rollback === undefined ? {} : { rollback }),
     },
   };
+}
+
+function invalidAge(olderThanMs: number): HoldfastError {
+  return new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `cleanup: \`olderThanMs\` must be a number of milliseconds from 0; it is ${olderThanMs}.`,
+    hint: 'Correct `olderThanMs`, or leave it out.',
+  });
 }
 
 function invalidInterval(intervalMs: number): HoldfastError {

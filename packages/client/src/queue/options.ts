@@ -19,6 +19,8 @@ import type { Clock, Random } from '../ports/clock.ts';
 import type { NetworkSource } from '../ports/network-source.ts';
 import type { ClientAnchor } from '../ports/client-anchor.ts';
 import type { OpenKeys } from '../ports/keys.ts';
+import type { Persistence } from '../ports/persistence.ts';
+import { browserPersistence } from '../storage/browser-persistence.ts';
 import type { OpenStorage } from '../ports/storage.ts';
 import type { StoragePointer } from '../ports/storage-pointer.ts';
 import { browserPointer } from '../storage/browser-pointer.ts';
@@ -94,6 +96,14 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    * @default none
    */
   readonly anchor?: ClientAnchor;
+  /**
+   * Asks the platform, once in a run and when the first mutation is added, to keep what is stored when it needs room; `never` leaves
+   * that to `requestPersistence()`. Some browsers ask the person.
+   * @default 'onFirstAdd' for the store of the browser, 'never' where `storage` is given
+   */
+  readonly persist?: 'onFirstAdd' | 'never';
+  /** Whether what is stored is kept, and how to ask for it. @default `navigator.storage` */
+  readonly persistence?: Persistence;
   /** Values longer than this are stored compressed where that pays, in characters; `Infinity` for none. @default 1_024 */
   readonly compressOverLength?: number;
   /**
@@ -154,6 +164,8 @@ export interface ResolvedOptions {
   readonly fallback: { readonly openMemory: OpenStorage; readonly pointer: StoragePointer | null } | null;
   readonly readPageCount: number;
   readonly anchor: ClientAnchor | null;
+  readonly persistence: Persistence;
+  readonly persistsOnFirstAdd: boolean;
   readonly network: NetworkSource;
   readonly openTabs: OpenTabs;
   readonly attemptTimeoutMs: number;
@@ -211,6 +223,8 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     openStorage: layersOn(options.storage ?? indexedDbStorage(), options),
     fallback: fallbackOf(options),
     anchor: options.anchor ?? null,
+    persistence: options.persistence ?? browserPersistence,
+    persistsOnFirstAdd: (options.persist ?? (options.storage === undefined ? 'onFirstAdd' : 'never')) === 'onFirstAdd',
     readPageCount,
     network: options.network ?? browserNetwork({ probeUrl: options.probeUrl ?? '/v1/health' }),
     openTabs: options.tabs ?? browserTabs,

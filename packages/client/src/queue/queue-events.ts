@@ -3,6 +3,7 @@ import type { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { BlockedLane } from './queue-reader.ts';
 import type { EntityRef, LostChanges, Json, JsonObject, WireError } from '../protocol/wire.ts';
 import type { CapacityEvent } from './capacity.ts';
+import type { StorageCapacityEvent } from './storage-watch.ts';
 
 /** The server's verdict on a mutation, or that someone disposed of it. */
 export type Settled =
@@ -53,6 +54,8 @@ export interface QueueEvents {
   };
   /** Anything that `getSnapshot` shows, or the status of these mutations, whichever tab they were added in. */
   readonly change: { readonly ids: readonly string[] };
+  /** The device's storage has come to 80 or 100 % of what the platform allows, or has refused for want of room; told again only after it has been below. */
+  readonly storageCapacity: StorageCapacityEvent;
   /** What is pending has come to 80 or 100 % of a cap; told again only after it has been below. */
   readonly capacity: CapacityEvent;
   /**

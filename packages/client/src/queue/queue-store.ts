@@ -197,7 +197,12 @@ export class QueueStore {
   ): Promise<QueueStore> {
     const { min, max } = RELAXED_GAP_COUNT;
     for (let isNew = false; ; isNew = true) {
-      const [format = null, clientId = null, seq = null] = await storage.read([META.format, META.client, META.seq]);
+      const [format = null, clientId = null, seq = null, rewound = null] = await storage.read([
+        META.format,
+        META.client,
+        META.seq,
+        META.rewound,
+      ]);
       // Also what is no number: another layer of the store, which this version does not have.
       if (format !== null && !(Number(format) <= RECORD_FORMAT)) throw tooNew(format);
       if (format !== null && Number(format) < RECORD_FORMAT) await raiseFormat(storage, format);
@@ -205,7 +210,8 @@ export class QueueStore {
       const gapCount = hasGap ? min + Math.floor(random() * (max - min)) : 0;
       if (clientId !== null) {
         const store = new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount });
-        if (anchor?.clientId === clientId && anchor.lastSeq > Number(seq ?? 0)) await store.fork(newClientId, 'behind');
+        const isBehind = anchor?.clientId === clientId && anchor.lastSeq > Number(seq ?? 0);
+        if (isBehind || rewound !== null) await store.fork(newClientId, 'behind');
         return store;
       }
       const forked =
@@ -789,6 +795,7 @@ export class QueueStore {
         changes: [
           { kind: 'put', key: META.client, value: next },
           forkedMark({ id: client, reason: 'behind', lastSeq }),
+          { kind: 'delete', key: META.rewound },
         ],
       });
       if (result.kind === 'mismatch') continue;
@@ -892,7 +899,7 @@ export class QueueStore {
    * Forgets history from before the given time, at most a page of each sort; but not what became of something that others depend
    * on: a tab that has heard nothing of it for long would take it for disposed of, and the value that it returned may be wanted.
    */
-  async sweepHistory(beforeMs: number, isParent: (id: string) => boolean): Promise<void> {
+  async sweepHistory(beforeMs: number, isParent: (id: string) => boolean): Promise<number> {
     const changes: Change[] = [];
     const sweep = (key: string, id: string, atMs: number): void => {
       if (atMs < beforeMs && !isParent(id)) changes.push({ kind: 'delete', key }, { kind: 'delete', key: OWN_ID + id });
@@ -907,6 +914,11 @@ export class QueueStore {
     }
     if (changes.length > 0) await this.storage.commit({ expect: [], changes });
     await this.acts.sweep();
+    return changes.length / 2;
+  }
+
+  estimate(): ReturnType<Storage['estimate']> {
+    return this.storage.estimate();
   }
 
   /** Rejects with `STORAGE_LOCKED` while the keys are away. */

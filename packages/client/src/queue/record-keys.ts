@@ -7,6 +7,10 @@ export const META = {
   client: 'meta/client',
   /** The client that this one has taken the place of, until the server has answered. */
   forked: 'meta/forked',
+  /** Written by whoever has put the store back from a copy, which may be a little older. */
+  rewound: 'meta/rewound',
+  /** Written by a store with a mirror, while it has only one of the two. */
+  alone: 'meta/alone',
   /** The last number given out. */
   seq: 'meta/seq',
   /** The last number given to one that was retried, or stands in another's stead: it may go before some with lower numbers. */
@@ -29,6 +33,8 @@ const CLEAR_KEYS: ReadonlySet<string> = new Set([
   META.format,
   META.client,
   META.forked,
+  META.rewound,
+  META.alone,
   META.seq,
   META.retried,
   META.epoch,

@@ -1,0 +1,79 @@
+import { isHoldfastError } from '../mutation/holdfast-error.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Persistence } from '../ports/persistence.ts';
+
+/** Room on the device, as far as the platform says. */
+export interface StorageUsage {
+  readonly usedBytes: number | null;
+  readonly quotaBytes: number | null;
+  /** Of the quota, from 0 to 1. */
+  readonly usedShare: number | null;
+  /** Whether the platform keeps what is stored when it needs room. */
+  readonly isPersisted: boolean | null;
+}
+
+/** How full the device's storage is, told when it has come this far. */
+export interface StorageCapacityEvent {
+  /** 100 also when the store has refused a commit for want of room, whatever the platform says of its quota. */
+  readonly percent: 80 | 100;
+  readonly usedBytes: number | null;
+  readonly quotaBytes: number | null;
+}
+
+export interface StorageWatchPorts {
+  readonly estimate: () => Promise<{ readonly usedBytes: number | null; readonly quotaBytes: number | null }>;
+  readonly persistence: Persistence | null;
+  readonly clock: Clock;
+  readonly reached: (event: StorageCapacityEvent) => void;
+}
+
+/** The platform is asked at most so often, in milliseconds: the answer takes a while, and is a rough one. */
+const ESTIMATE_MS = 60_000;
+
+/** Looks how much room there is, and never stands in the way: what the platform says of its quota is often wrong. */
+export class StorageWatch {
+  private readonly ports: StorageWatchPorts;
+  private toldPercent: 0 | 80 | 100 = 0;
+  private nextAtMs = Number.NEGATIVE_INFINITY;
+  private hasAsked = false;
+
+  constructor(ports: StorageWatchPorts) {
+    this.ports = ports;
+  }
+
+  async usage(): Promise<StorageUsage> {
+    const { estimate, persistence } = this.ports;
+    const { usedBytes, quotaBytes } = await estimate();
+    const usedShare = usedBytes === null || quotaBytes === null || quotaBytes <= 0 ? null : usedBytes / quotaBytes;
+    return { usedBytes, quotaBytes, usedShare, isPersisted: (await persistence?.isPersisted()) ?? null };
+  }
+
+  /** To be called when something may have been stored. */
+  async look(): Promise<void> {
+    const { clock } = this.ports;
+    if (clock.nowMs() < this.nextAtMs) return;
+    this.nextAtMs = clock.nowMs() + ESTIMATE_MS;
+    const usage = await this.usage();
+    const share = usage.usedShare ?? 0;
+    this.tell(share >= 1 ? 100 : share >= 0.8 ? 80 : 0, usage);
+  }
+
+  /** A commit was refused: there is no room, whatever the platform believes. */
+  refused(error: unknown): void {
+    if (isHoldfastError(error) && error.code === 'STORAGE_FULL') this.tell(100, { usedBytes: null, quotaBytes: null });
+  }
+
+  /** Once in a run: asks the platform to keep what is stored. */
+  async askToPersist(): Promise<boolean | null> {
+    const { persistence } = this.ports;
+    if (persistence === null || this.hasAsked) return null;
+    this.hasAsked = true;
+    return (await persistence.isPersisted()) === true ? true : persistence.request();
+  }
+
+  private tell(percent: 0 | 80 | 100, { usedBytes, quotaBytes }: Pick<StorageUsage, 'usedBytes' | 'quotaBytes'>): void {
+    const wasTold = this.toldPercent;
+    this.toldPercent = percent;
+    if (percent !== 0 && percent > wasTold) this.ports.reached({ percent, usedBytes, quotaBytes });
+  }
+}

@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest';
+import type { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { OpenStorage } from '../ports/storage.ts';
+import { note, TestDevice, type TestQueue } from '../queue/testing-queue/test-device.ts';
+import { BreakableStorage } from '../queue/testing-queue/breakable-storage.ts';
+import { memoryStorage } from './memory-storage.ts';
+import { mirroredStorage } from './mirrored-storage.ts';
+import { storageContract } from './storage-contract.ts';
+
+describe('the contract of a mirrored store', () => {
+  const cases = storageContract({
+    open: mirroredStorage(memoryStorage(), memoryStorage()),
+    capabilities: { durability: 'volatile', keepsAfterClose: true, hasSeveralWriters: true },
+    namePrefix: 'mirrored',
+  });
+  for (const { name, skip, run } of cases) test.skipIf(skip !== null)(name, run);
+});
+
+/** All that stands in a store. */
+async function dump(open: OpenStorage, name: string): Promise<Readonly<Record<string, string>>> {
+  const entries = await (await open(name)).scan({ prefix: '', limit: 100_000 });
+  return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+}
+
+const NAME = 'holdfast/notes/home/ann';
+
+describe('a queue on a store with a mirror', () => {
+  test('S9 · after each confirmed call the mirror holds what the store holds', async () => {
+    const device = new TestDevice();
+    const [first, copy] = [memoryStorage(), memoryStorage()];
+    const queue = await device.open({ storage: mirroredStorage(first, copy) });
+    await queue.add(note('a'));
+    await device.goOffline();
+    await Promise.all([queue.add(note('b')), queue.add(note('c'))]);
+    await device.clock.settle();
+
+    expect(await dump(copy, NAME)).toEqual(await dump(first, NAME));
+  });
+
+  test('S9 · two tabs that write at once leave one truth in the mirror', async () => {
+    const device = new TestDevice();
+    const [first, copy] = [memoryStorage(), memoryStorage()];
+    const storage = mirroredStorage(first, copy);
+    await device.goOffline();
+    const tabs = [await device.open({ storage }), await device.open({ storage })];
+    await Promise.all(Array.from({ length: 30 }, (_, index) => (tabs[index % 2] as TestQueue).add(note(`n${index}`))));
+    await device.goOnline();
+    await device.clock.settle();
+
+    expect(device.server.effects).toHaveLength(30);
+    expect(await dump(copy, NAME)).toEqual(await dump(first, NAME));
+  });
+
+  test('S9 · a store that came back empty is put back from the mirror by itself, under another client id', async () => {
+    const device = new TestDevice();
+    const copy = memoryStorage();
+    const queue = await device.open({ storage: mirroredStorage(memoryStorage(), copy) });
+    await queue.add(note('done'));
+    await device.clock.settle();
+    await device.goOffline();
+    const ids = [(await queue.add(note('a', '1'))).id, (await queue.add(note('a', '2'))).id];
+    await queue.close();
+    const restored: number[] = [];
+    const emptied = memoryStorage();
+    const onRestore = (count: number): number => restored.push(count);
+    await device.goOnline();
+
+    const again = await device.open({ storage: mirroredStorage(emptied, copy, { onRestore }) });
+
+    expect(restored).toHaveLength(1);
+    expect(device.server.effects.slice(1)).toEqual(ids);
+    const clients = new Set(device.server.requests.map(({ request }) => request.client.id));
+    expect(clients.size).toBe(2);
+    expect(await again.settled(ids[0] ?? '')).toMatchObject({ status: 'completed' });
+    await again.close();
+    await device.open({ storage: mirroredStorage(emptied, copy, { onRestore }) });
+    expect(restored).toHaveLength(1);
+    expect(await dump(copy, NAME)).toEqual(await dump(emptied, NAME));
+  });
+
+  test('S9 · one that cannot be opened: the other goes on, and says so; both are alike again when it is back', async () => {
+    for (const which of ['first', 'mirror'] as const) {
+      const device = new TestDevice();
+      const stores = { first: new BreakableStorage(), mirror: new BreakableStorage() };
+      const told: string[] = [];
+      const onError = (error: HoldfastError, broken: string): number => told.push(`${broken} ${error.code}`);
+      const storage = mirroredStorage(stores.first.open, stores.mirror.open, { onError });
+      await device.goOffline();
+      const queue = await device.open({ storage });
+      await queue.add(note('a'));
+      await queue.close();
+      stores[which].breakAll();
+
+      const second = await device.open({ storage });
+      await second.add(note('b'));
+      expect(told).toEqual([`${which} STORAGE_UNAVAILABLE`]);
+      expect(second.getSnapshot()).toMatchObject({ pendingCount: 2 });
+      await second.close();
+      stores[which].mend();
+      const third = await device.open({ storage });
+      expect(third.getSnapshot(), which).toMatchObject({ pendingCount: 2 });
+      await third.add(note('c'));
+      expect(await dump(stores.mirror.open, NAME)).toEqual(await dump(stores.first.open, NAME));
+    }
+  });
+
+  test('S9 · a mirror that fails in the middle costs no add, and is made alike with the next one', async () => {
+    const device = new TestDevice();
+    const [first, copy] = [memoryStorage(), new BreakableStorage()];
+    const told: string[] = [];
+    await device.goOffline();
+    const queue = await device.open({
+      storage: mirroredStorage(first, copy.open, { onError: (_error, which) => told.push(which) }),
+    });
+    copy.isReadOnly = true;
+    await queue.add(note('a'));
+    expect(told).toEqual(['mirror']);
+
+    copy.isReadOnly = false;
+    await queue.add(note('b'));
+
+    expect(await dump(copy.open, NAME)).toEqual(await dump(first, NAME));
+  });
+});
