@@ -14,7 +14,17 @@ function run(...args: readonly string[]): {
 }
 
 test('B2 · each measurement is one line, ours beside plain SQL in the same run', { timeout: 120_000 }, () => {
-  const { stdout, stderr, status } = run('--json', '--batches', '2', '--seconds', '0.1', '--ledger-rows', '1000');
+  const { stdout, stderr, status } = run(
+    '--json',
+    '--batches',
+    '2',
+    '--seconds',
+    '0.1',
+    '--ledger-rows',
+    '1000',
+    '--export-rows',
+    '2000',
+  );
 
   expect(status, stderr).toBe(0);
   const all = stdout
@@ -27,12 +37,14 @@ test('B2 · each measurement is one line, ours beside plain SQL in the same run'
     'batch-p50',
     'batch-p99',
     'batch-rate',
+    'export-memory',
+    'export-speed',
     'ledger-growth',
   ]);
   for (const { subject, value, ratioToRaw, measure } of all) {
     expect(subject).toMatch(/^(holdfast|raw)\//);
-    expect(value).toBeGreaterThan(0);
-    if (!measure.startsWith('batch')) expect(ratioToRaw).toBeGreaterThan(0);
+    expect(value).toBeGreaterThanOrEqual(0);
+    if (!/^(batch|export)/.test(measure)) expect(ratioToRaw).toBeGreaterThan(0);
   }
 });
 
@@ -40,5 +52,5 @@ test('B2 · what it does not measure is refused with the reason', () => {
   const { stderr, status } = run('--measures', 'luck');
 
   expect(status).toBe(2);
-  expect(stderr).toContain('--measures takes some of apply, latency, ledger');
+  expect(stderr).toContain('--measures takes some of apply, latency, ledger, export');
 });

@@ -1,4 +1,4 @@
-// npm run bench:server [-- --json] [--measures apply,latency,ledger] [--batches 100] [--seconds 10] [--ledger-rows 200000]
+// npm run bench:server [-- --json] [--measures apply,latency,ledger,export] [--batches 100] [--seconds 10] [--ledger-rows 200000] [--export-rows 200000]
 //
 // What exactly-once with an audit log costs beside the same rows written plainly, in one run on one real Postgres that
 // waits for its disk. A line for each measurement: a table, or JSON.
@@ -6,10 +6,11 @@ import { parseArgs } from 'node:util';
 import { formatMeasurement, type Measurement } from '../measurement.ts';
 import { openBenchWorld } from './bench-world.ts';
 import { measureApply } from './measure-apply.ts';
+import { measureExport } from './measure-export.ts';
 import { measureLatency } from './measure-latency.ts';
 import { measureLedger } from './measure-ledger.ts';
 
-const MEASURES = ['apply', 'latency', 'ledger'];
+const MEASURES = ['apply', 'latency', 'ledger', 'export'];
 const RATE = 2_000;
 const SENDER_COUNTS = [1, 4];
 
@@ -20,15 +21,20 @@ const { values } = parseArgs({
     batches: { type: 'string', default: '100' },
     seconds: { type: 'string', default: '10' },
     'ledger-rows': { type: 'string', default: '200000' },
+    'export-rows': { type: 'string', default: '200000' },
   },
 });
 const measures = values.measures.split(',');
 const batchCount = Number(values.batches);
 const seconds = Number(values.seconds);
 const ledgerRows = Number(values['ledger-rows']);
-if (measures.some((measure) => !MEASURES.includes(measure)) || !(batchCount >= 1 && seconds > 0 && ledgerRows >= 1)) {
+const exportRowCount = Number(values['export-rows']);
+if (
+  measures.some((measure) => !MEASURES.includes(measure)) ||
+  !(batchCount >= 1 && seconds > 0 && ledgerRows >= 1 && exportRowCount >= 1)
+) {
   console.error(
-    `--measures takes some of ${MEASURES.join(', ')}; --batches, --seconds and --ledger-rows take numbers above 0.`,
+    `--measures takes some of ${MEASURES.join(', ')}; --batches, --seconds, --ledger-rows and --export-rows take numbers above 0.`,
   );
   process.exit(2);
 }
@@ -41,6 +47,7 @@ try {
     for (const senderCount of SENDER_COUNTS) await measureApply(world, { batchCount, senderCount }, report);
   }
   if (measures.includes('latency')) await measureLatency(world, { seconds, mutationsPerSecond: RATE }, report);
+  if (measures.includes('export')) await measureExport(world, { rows: exportRowCount }, report);
   if (measures.includes('ledger')) await measureLedger(world, { ledgerRows, batchCount }, report);
 } finally {
   await world.end();

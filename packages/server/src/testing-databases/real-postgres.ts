@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,10 @@ export interface RealPostgres {
   createDatabase(): Promise<string>;
   /** What the server has written to its log. */
   log(): string;
+  /** Ends it with SIGKILL in the middle of whatever it does, as the kernel does when memory runs out. */
+  kill(): Promise<void>;
+  /** Starts it again after `kill`, on the same files. Resolves when it takes connections. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -56,6 +60,17 @@ export async function startRealPostgres(options: RealPostgresOptions = {}): Prom
       return `postgres://postgres:postgres@127.0.0.1:${port}/${name}`;
     },
     log: () => log,
+    async kill() {
+      const postmaster = Number((await readFile(join(folder, 'data', 'postmaster.pid'), 'utf8')).split('\n')[0]);
+      const workers = await childrenOf(postmaster);
+      // all of them at once, or the last words of one would be written by another
+      for (const pid of [postmaster, ...workers]) endProcess(pid);
+      for (const pid of [postmaster, ...workers]) await untilGone(pid);
+      await rm(join(folder, 'data', 'postmaster.pid'), { force: true });
+    },
+    async restart() {
+      await server.start();
+    },
     async stop() {
       await server.stop();
       await rm(folder, { recursive: true, force: true });
@@ -75,4 +90,27 @@ function findFreePort(): Promise<number> {
       });
     });
   });
+}
+
+/** As Linux tells it; elsewhere the workers notice by themselves that their parent has gone. */
+async function childrenOf(pid: number): Promise<readonly number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return text.split(' ').filter(Boolean).map(Number);
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // it has gone by itself
+  }
+}
+
+async function untilGone(pid: number): Promise<void> {
+  const isThere = async (): Promise<boolean> => {
+    const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
+    // one that waits to be counted by its parent is gone
+    return status !== null && !/\) [ZX] /.test(status);
+  };
+  while (await isThere()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
