@@ -1,109 +1,106 @@
 import { describe, expect, test } from 'vitest';
-import type { AuditEntry } from '../protocol/audit.ts';
-import type { Fetch } from './http-fetch.ts';
+import type { AuditPageQuery } from '../ports/audit-source.ts';
 import { httpAuditLog } from './http-audit-log.ts';
 
-const ENTRY: AuditEntry = {
-  id: '7',
-  occurredAt: '2026-01-01T00:00:00.000Z',
-  actor: 'ann',
+const QUERY: AuditPageQuery = {
+  workspaceId: 'north',
+  entityType: 'accounts',
   action: 'update',
-  entityType: 'notes',
-  entityId: 'a',
-  oldValues: { text: 'old' },
-  newValues: { text: 'new' },
-  changedFields: ['text'],
-  mutationId: null,
-  clientId: null,
-  ip: null,
-  userAgent: null,
+  startDate: new Date('2026-01-01T00:00:00Z'),
+  limit: 2,
+  before: '9',
+};
+const PAGE = {
+  entries: [
+    {
+      id: '8',
+      occurredAt: '2026-01-02T00:00:00.000Z',
+      actor: 'ada',
+      action: 'update',
+      entityType: 'accounts',
+      entityId: '1',
+      oldValues: { name: 'Acme' },
+      newValues: { name: 'Bolt' },
+      changedFields: ['name'],
+      mutationId: null,
+      clientId: null,
+      ip: null,
+      userAgent: null,
+    },
+  ],
+  nextBefore: null,
 };
 
-interface Call {
-  readonly url: string;
-  readonly headers: Record<string, string>;
+/** A server that gives these answers in turn, and what it was asked. */
+function open(...answers: readonly (() => Response | Promise<Response>)[]) {
+  const asked: { readonly url: string; readonly token: string | null; readonly signal: AbortSignal | null }[] = [];
+  const log = httpAuditLog({
+    getToken: async ({ refresh }) => (refresh ? 'fresh' : 'old'),
+    fetch: async (url, { headers, signal = null }) => {
+      asked.push({ url, token: new Headers(headers).get('authorization'), signal });
+      const answer = answers[asked.length - 1];
+      if (answer === undefined) throw new Error('Asked too often.');
+      return answer();
+    },
+  });
+  return { asked, read: (signal = new AbortController().signal) => log.readPage(QUERY, signal) };
 }
 
-/** A server that gives these answers in turn. */
-function logOver(...answers: readonly (() => Response | Promise<Response>)[]) {
-  const calls: Call[] = [];
-  const fetch: Fetch = async (url, init) => {
-    calls.push({ url: String(url), headers: { ...(init?.headers as Record<string, string>) } });
-    init?.signal?.throwIfAborted();
-    return (answers[calls.length - 1] ?? answers[0] ?? (() => Response.json({})))();
-  };
-  return { calls, fetch };
-}
-
-const page = () => Response.json({ entries: [ENTRY], nextBefore: '6' });
-const query = { workspaceId: 'home', limit: 10, before: null } as const;
-const never = new AbortController().signal;
+const error = (status: number, code: string, message: string) => () =>
+  Response.json({ error: { category: 'FORBIDDEN', code, message } }, { status });
 
 describe('the audit log over HTTP', () => {
-  test('P5 · a page is read with the token and the filters of the query', async () => {
-    const { calls, fetch } = logOver(page);
-    const log = httpAuditLog({ fetch, getToken: async () => 'fresh' });
+  test('E1 · asks for one page with what is wanted, and gives what came', async () => {
+    const { asked, read } = open(() => Response.json(PAGE));
 
-    const read = await log.readPage(
+    expect(await read()).toEqual(PAGE);
+    const { pathname, searchParams } = new URL(asked[0]?.url ?? '', 'https://app.test');
+    expect([pathname, Object.fromEntries(searchParams), asked[0]?.token]).toEqual([
+      '/v1/audit',
       {
-        workspaceId: 'home',
-        limit: 10,
+        limit: '2',
         before: '9',
-        startDate: new Date(0),
-        endDate: '2026-01-02',
-        entityType: 'notes',
+        workspaceId: 'north',
+        entityType: 'accounts',
+        action: 'update',
+        startDate: '2026-01-01T00:00:00.000Z',
       },
-      never,
-    );
-
-    expect(read).toEqual({ entries: [ENTRY], nextBefore: '6' });
-    expect(calls).toEqual([
-      {
-        url: '/v1/audit?limit=10&workspaceId=home&entityType=notes&startDate=1970-01-01T00%3A00%3A00.000Z&endDate=2026-01-02&before=9',
-        headers: { authorization: 'Bearer fresh' },
-      },
+      'Bearer old',
     ]);
-    expect(log).not.toHaveProperty('onNews');
   });
 
-  test('P5 · a token that is refused is refreshed once; without one the server decides', async () => {
-    const { calls, fetch } = logOver(() => new Response(null, { status: 401 }), page);
-    const onNews = () => () => {};
-    const log = httpAuditLog({ fetch, onNews, getToken: async ({ refresh }) => (refresh ? 'new' : null) });
-    expect(await log.readPage(query, never)).toMatchObject({ nextBefore: '6' });
-    expect(calls.map(({ headers }) => headers)).toEqual([{}, { authorization: 'Bearer new' }]);
-    expect(log.onNews).toBe(onNews);
+  test('E1 · an expired login is refreshed once', async () => {
+    const { asked, read } = open(error(401, 'TOKEN_EXPIRED', 'Over.'), () => Response.json(PAGE));
+
+    expect(await read()).toEqual(PAGE);
+    expect(asked.map(({ token }) => token)).toEqual(['Bearer old', 'Bearer fresh']);
   });
 
   test.each([
-    ['a refusal', () => new Response(null, { status: 503 }), 'SERVER_ERROR'],
-    ['a page of somebody else', () => new Response('<html>'), 'SERVER_ERROR'],
-    ['an answer without entries', () => Response.json({ entries: [{}] }), 'SERVER_ERROR'],
-    ['no line', () => Promise.reject(new TypeError('fetch failed')), 'NETWORK_ERROR'],
-  ])('P5 · %s is told as a typed error', async (_name, answer, category) => {
-    const { fetch } = logOver(answer);
-    const log = httpAuditLog({ fetch, getToken: async () => 'fresh' });
-    await expect(log.readPage(query, never)).rejects.toMatchObject({ category });
+    ['refuses', error(403, 'FOREIGN_WORKSPACE', 'Not yours.'), { category: 'FORBIDDEN' }],
+    ['is another', () => new Response('<h1>Sign in to the Wi-Fi</h1>'), { code: 'NOT_OUR_SERVER' }],
+    ['answers something else', () => Response.json({ entries: 'none' }), { code: 'NOT_OUR_SERVER' }],
+    ['cannot be reached', () => Promise.reject(new TypeError('Failed to fetch')), { category: 'NETWORK_ERROR' }],
+  ])('E1 · a server that %s is told as an error that says what to do', async (_, answer, expected) => {
+    const { read } = open(answer);
+
+    await expect(read()).rejects.toMatchObject({ ...expected, hint: expect.stringMatching(/\S/) });
   });
 
-  test('P5 · one who stops waiting is told so, and not that the line is down', async () => {
-    const stopping = new AbortController();
-    const { fetch } = logOver(page);
-    const log = httpAuditLog({ fetch, getToken: async () => 'fresh' });
-    stopping.abort(new Error('The page was left.'));
-    await expect(log.readPage(query, stopping.signal)).rejects.toThrow('The page was left.');
-  });
-
-  test('P5 · one who stops waiting while it is asked ends the call', async () => {
-    const stopping = new AbortController();
-    const log = httpAuditLog({
-      getToken: async () => 'fresh',
-      fetch: (_url, init) =>
-        new Promise((_resolve, reject) => {
-          init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error));
-          queueMicrotask(() => stopping.abort(new Error('The page was left.')));
+  test('E1 · called off, the request is too', async () => {
+    const controller = new AbortController();
+    const { asked, read } = open(
+      () =>
+        new Promise((_, reject) => {
+          const { signal } = asked[0] ?? {};
+          signal?.addEventListener('abort', () => reject(new DOMException('Called off.', 'AbortError')));
         }),
-    });
-    await expect(log.readPage(query, stopping.signal)).rejects.toThrow('The page was left.');
+    );
+    const reading = read(controller.signal);
+    await Promise.resolve();
+    await Promise.resolve();
+    controller.abort();
+
+    await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
   });
 });
