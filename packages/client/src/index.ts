@@ -204,6 +204,12 @@ export type { RecoveryAction, RecoveryResult } from './queue/recovery.ts';
 export { asyncStorage, type AsyncStorageLike } from './storage/async-storage.ts';
 export { browserPointer } from './storage/browser-pointer.ts';
 export { browserKeys, type BrowserKeys, type BrowserKeysOptions } from './storage/browser-keys.ts';
+export {
+  type SecureStore,
+  secureStoreKeys,
+  type SecureStoreKeys,
+  type SecureStoreKeysOptions,
+} from './storage/secure-store-keys.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { journaledStorage, type JournaledStorageOptions } from './storage/journal/journaled-storage.ts';
 export type { JournalLimits, KeyValueStore } from './storage/journal/key-value-store.ts';
