@@ -123,7 +123,7 @@ describe('history', () => {
 
 /** Longer than a slice of React's: a render in a transition is interrupted between two components. */
 function takeTime(): void {
-  const until = performance.now() + 3;
+  const until = performance.now() + 2;
   while (performance.now() < until);
 }
 
@@ -142,7 +142,7 @@ describe('no tearing', () => {
     function Screen() {
       const [count, setCount] = useState(1);
       useEffect(() => {
-        grow.current = () => startTransition(() => setCount((before) => before + 10));
+        grow.current = () => startTransition(() => setCount((before) => before + 5));
       }, []);
       return Array.from({ length: count }, (_, name) => <Count key={name} name={String(name)} />);
     }
