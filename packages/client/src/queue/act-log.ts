@@ -1,11 +1,10 @@
 import { type Act, type ActRecord, parseAct, sealRecord } from '../mutation/record.ts';
+import { scanAll } from '../ports/scan-all.ts';
 import type { Change, Storage } from '../ports/storage.ts';
 import { ACTS } from './record-keys.ts';
 
 /** So many commits' worth of acts are kept, the newest: one of a bulk act holds up to a hundred mutations. */
 export const ACT_RECORDS_MAX = 1_000;
-
-const PAGE = 1_000;
 
 /**
  * What people and the app did to mutations: who, when and why. Written in the same commit as what was done, so that
@@ -21,7 +20,7 @@ export class ActLog {
   /** The newest first; commits of one act count as one. Those that no longer read are left out. */
   async list(limit: number): Promise<readonly ActRecord[]> {
     const byId = new Map<string, ActRecord>();
-    for await (const { value } of this.entries()) {
+    for await (const { value } of scanAll(this.storage, ACTS)) {
       const parsed = parseAct(value);
       if (parsed.kind !== 'record') continue;
       const { record } = parsed;
@@ -35,22 +34,10 @@ export class ActLog {
   /** Forgets the oldest beyond those that are kept. */
   async sweep(): Promise<void> {
     const keys: string[] = [];
-    for await (const { key } of this.entries()) keys.push(key);
+    for await (const { key } of scanAll(this.storage, ACTS)) keys.push(key);
     const surplus = keys.slice(0, Math.max(0, keys.length - ACT_RECORDS_MAX));
     if (surplus.length > 0)
       await this.storage.commit({ expect: [], changes: surplus.map((key) => ({ kind: 'delete', key })) });
-  }
-
-  private async *entries(): AsyncIterable<{ readonly key: string; readonly value: string }> {
-    for (let after: string | null = ''; after !== null; ) {
-      const page: readonly { readonly key: string; readonly value: string }[] = await this.storage.scan({
-        prefix: ACTS,
-        ...(after === '' ? {} : { after }),
-        limit: PAGE,
-      });
-      yield* page;
-      after = page.length === PAGE ? (page.at(-1)?.key ?? null) : null;
-    }
   }
 }
 

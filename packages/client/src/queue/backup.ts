@@ -11,6 +11,7 @@ import {
   type Parsed,
   placeOf,
 } from '../mutation/record.ts';
+import { scanAll } from '../ports/scan-all.ts';
 import type { Entry, Storage } from '../ports/storage.ts';
 import type { Identity } from './options.ts';
 import {
@@ -28,7 +29,6 @@ import {
 
 /** Version of the file. One of a higher version is refused, and left untouched. */
 const BACKUP_FORMAT = 1;
-const PAGE = 1_000;
 
 /** A mutation with its payload's text, whether that reads or not; null where none stands. */
 interface WithBody<Record> {
@@ -90,18 +90,6 @@ export async function writeBackup(
     entries: list,
   };
   return JSON.stringify(file);
-}
-
-async function* scanAll(storage: Storage, prefix: string): AsyncIterable<Entry> {
-  for (let after: string | null = ''; after !== null; ) {
-    const page: readonly Entry[] = await storage.scan({
-      prefix,
-      ...(after === '' ? {} : { after }),
-      limit: PAGE,
-    });
-    yield* page;
-    after = page.length === PAGE ? (page.at(-1)?.key ?? null) : null;
-  }
 }
 
 function sumOf(entries: BackupFile['entries']): string {

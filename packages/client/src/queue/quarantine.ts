@@ -11,6 +11,7 @@ import {
   type QuarantinedRecord,
   sealRecord,
 } from '../mutation/record.ts';
+import { scanAll } from '../ports/scan-all.ts';
 import type { Change, Storage } from '../ports/storage.ts';
 import { changeOfAct } from './act-log.ts';
 import type { Identity } from './options.ts';
@@ -40,7 +41,6 @@ export interface InQuarantine {
   readonly record: QuarantinedRecord;
 }
 
-const PAGE = 1_000;
 /** Records of one commit. */
 const MOVE_COUNT = 100;
 /** Version of what `exportQuarantine` gives. */
@@ -92,21 +92,7 @@ export class Quarantine {
 
   /** All that stands here, page by page. What does not read even here is shown as it stands. */
   async *all(): AsyncIterable<InQuarantine> {
-    for (let after: string | null = ''; after !== null; ) {
-      const page: readonly { readonly key: string; readonly value: string }[] = await this.storage.scan({
-        prefix: QUARANTINE,
-        ...(after === '' ? {} : { after }),
-        limit: PAGE,
-      });
-      for (const { key, value } of page) yield inQuarantine(key, value);
-      after = page.length === PAGE ? (page.at(-1)?.key ?? null) : null;
-    }
-  }
-
-  async count(): Promise<number> {
-    let count = 0;
-    for await (const _ of this.all()) count += 1;
-    return count;
+    for await (const { key, value } of scanAll(this.storage, QUARANTINE)) yield inQuarantine(key, value);
   }
 
   /** Those of these keys that stand here. */

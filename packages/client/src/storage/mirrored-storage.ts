@@ -1,4 +1,5 @@
 import { type HoldfastError, isHoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import { scanAll } from '../ports/scan-all.ts';
 import type { Change, CommitResult, Entry, OpenStorage, ScanQuery, Storage, StorageBatch } from '../ports/storage.ts';
 
 export interface MirroredStorageOptions {
@@ -8,7 +9,6 @@ export interface MirroredStorageOptions {
   readonly onRestore?: (recordCount: number) => void;
 }
 
-const PAGE = 1_000;
 /** Every store that a queue has written has it, and an empty one has not. */
 const WITNESS = 'meta/client';
 /** In a store that was used without the other one. */
@@ -65,25 +65,13 @@ async function restore(own: Storage, copy: Storage, { onRestore }: MirroredStora
   ]);
   if (witness === null) return;
   const changes = new Map<string, Change>();
-  for await (const { key } of all(own)) changes.set(key, { kind: 'delete', key });
-  for await (const { key, value } of all(copy)) changes.set(key, { kind: 'put', key, value });
+  for await (const { key } of scanAll(own, '')) changes.set(key, { kind: 'delete', key });
+  for await (const { key, value } of scanAll(copy, '')) changes.set(key, { kind: 'put', key, value });
   if (seen !== null) changes.set(ALONE, { kind: 'delete', key: ALONE });
   changes.set(REWOUND, { kind: 'put', key: REWOUND, value: '1' });
   // Another tab may have done it.
   const result = await own.commit({ expect: [{ key: WITNESS, value: before }], changes: [...changes.values()] });
   if (result.kind === 'committed') onRestore?.(changes.size - 1);
-}
-
-async function* all(storage: Storage): AsyncIterable<Entry> {
-  for (let after: string | null = ''; after !== null; ) {
-    const page: readonly Entry[] = await storage.scan({
-      prefix: '',
-      ...(after === '' ? {} : { after }),
-      limit: PAGE,
-    });
-    yield* page;
-    after = page.length === PAGE ? (page.at(-1)?.key ?? null) : null;
-  }
 }
 
 class MirroredStorage implements Storage {
@@ -129,8 +117,8 @@ class MirroredStorage implements Storage {
   /** Makes the mirror hold what the first holds, and nothing else. */
   async copyAll(): Promise<void> {
     await this.guarded(async () => {
-      for await (const { key } of all(this.copy)) await this.bring([key]);
-      for await (const { key } of all(this.own)) await this.bring([key]);
+      for await (const { key } of scanAll(this.copy, '')) await this.bring([key]);
+      for await (const { key } of scanAll(this.own, '')) await this.bring([key]);
       this.isBehind = false;
     });
   }
