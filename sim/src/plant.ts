@@ -7,8 +7,6 @@ export interface Plant {
   readonly find: string;
   readonly replace: string;
   readonly suffering: string;
-  /** Only a rare world shows it: until one is kept, only `--plants` looks for it. @default false */
-  readonly isRare?: boolean;
 }
 
 export const CLIENT = 'packages/client/src';

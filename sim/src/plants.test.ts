@@ -9,11 +9,11 @@ const root = resolve(import.meta.dirname, '../..');
 /** A planted bug is found within so many seeds; the figures of a run are those of `npm run sim -- --plants`. */
 const SEED_COUNT_MAX = 600;
 
-/** Of some the smallest world that shows it is kept; the others are found by fresh seeds, rare ones by `--plants` alone. */
+/** Of some the smallest world that shows it is kept; the others are found by fresh seeds. */
 const keptNames = readKeptTapes().map(({ name }) => name);
 
 describe.concurrent('sim · each planted bug is found', () => {
-  test.each(PLANTS.filter(({ name, isRare }) => isRare !== true && !keptNames.includes(name)))(
+  test.each(PLANTS.filter(({ name }) => !keptNames.includes(name)))(
     '$name',
     async (plant) => {
       const { seedsNeeded } = await findPlant(plant, 1, SEED_COUNT_MAX);

@@ -50,7 +50,6 @@ export const TABS_PLANTS: readonly Plant[] = [
     find: 'this.gone.set(id, {',
     replace: 'this.gone.set(`${id} `, {',
     suffering: 'A change that was confirmed comes back, and ends as a dead letter nobody made.',
-    isRare: true,
   },
   {
     name: 'epoch-not-raised',
