@@ -209,6 +209,7 @@ describeOnEachDatabase((world) => {
       'begin_batch',
       'begin_handler',
       'claims',
+      'client_notice',
       'csv_text',
       'current_epoch',
       'describe_failure',
