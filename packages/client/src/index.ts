@@ -209,7 +209,7 @@ export {
   secureStoreKeys,
   type SecureStoreKeys,
   type SecureStoreKeysOptions,
-} from './storage/secure-store-keys.ts';
+} from './storage/system-secure-store-keys.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { journaledStorage, type JournaledStorageOptions } from './storage/journal/journaled-storage.ts';
 export type { JournalLimits, KeyValueStore } from './storage/journal/key-value-store.ts';

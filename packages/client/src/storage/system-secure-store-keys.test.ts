@@ -3,7 +3,7 @@ import type { Storage } from '../ports/storage.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { StorageSimulator } from '../testing/storage-simulator.ts';
 import { sealedStorage } from './sealed-storage.ts';
-import { type SecureStore, secureStoreKeys } from './secure-store-keys.ts';
+import { type SecureStore, secureStoreKeys } from './system-secure-store-keys.ts';
 
 /** What expo-secure-store promises; can be locked, and can end at any call. */
 class FakeSecureStore implements SecureStore {

@@ -64,7 +64,7 @@ class SecureRing<Options> implements KeyProvider {
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(name: string, store: SecureStore<Options>, options: SecureStoreKeysOptions<Options>) {
-    this.name = [...name].map(inName).join('');
+    this.name = Array.from(name, inName).join('');
     this.store = store;
     this.options = options;
   }
