@@ -9,7 +9,7 @@ interface Problem {
 }
 
 describeOnEachDatabase((world) => {
-  test('sec-W20, P5 · an audit log that nobody touched verifies, however often and by how many it was sealed', async () => {
+  test('P5 · an audit log that nobody touched verifies, however often and by how many it was sealed', async () => {
     const { workspaceId, ids } = await sealedWorkspace(7);
     const other = await sealedWorkspace(2);
     expect(await verify(workspaceId)).toEqual([]);
@@ -21,7 +21,7 @@ describeOnEachDatabase((world) => {
     expect((await chainOf(workspaceId)).length).toBe(7);
   });
 
-  test('sec-W20, P5 · sealing goes on where it stopped, a few rows at a time', async () => {
+  test('P5 · sealing goes on where it stopped, a few rows at a time', async () => {
     const device = createDevice(world.database);
     await device.send(Array.from({ length: 5 }, () => device.next()));
     let rounds = 0;
@@ -53,14 +53,14 @@ describeOnEachDatabase((world) => {
       'the row, or the chain at it, was changed',
     ],
     ['cut out of the chain', 'delete from holdfast.audit_chain where audit_id = $1', 'the row was put in later'],
-  ])('sec-W20, P5 · a row that was %s is found, and named', async (_, statement, problem) => {
+  ])('P5 · a row that was %s is found, and named', async (_, statement, problem) => {
     const { workspaceId, ids } = await sealedWorkspace(5);
     const [, , victim] = ids;
     await world.database.query(statement, [victim]);
     expect(await verify(workspaceId)).toContainEqual({ audit_id: victim, problem });
   });
 
-  test('sec-W20, P5 · a row put in with a number of the past, and an end that was cut off, are found', async () => {
+  test('P5 · a row put in with a number of the past, and an end that was cut off, are found', async () => {
     const { workspaceId, ids } = await sealedWorkspace(4);
     const other = await sealedWorkspace(1);
     await world.database.query(
@@ -75,7 +75,7 @@ describeOnEachDatabase((world) => {
     expect(await verify(other.workspaceId)).toEqual([]);
   });
 
-  test('sec-W20, P5 · a chain that was written anew does not match the anchor that was kept elsewhere', async () => {
+  test('P5 · a chain that was written anew does not match the anchor that was kept elsewhere', async () => {
     const { workspaceId } = await sealedWorkspace(3);
     const [anchor] = await world.database.query<{ place: string; hash: Uint8Array }>(
       'select place, hash from holdfast.audit_heads where workspace_id = $1',
@@ -101,7 +101,7 @@ describeOnEachDatabase((world) => {
     expect(await verifyAnchored()).toEqual([{ problem: 'the chain is not the one that was anchored' }]);
   });
 
-  test('sec-W20, P5 · what goes with its month is no gap, and neither is a rewind of the server', async () => {
+  test('P5 · what goes with its month is no gap, and neither is a rewind of the server', async () => {
     const workspaceId = `workspace-${randomUUID()}`;
     await world.database.query(`select holdfast.ensure_partitions(0, '2019-03-15Z')`);
     await world.database.query(

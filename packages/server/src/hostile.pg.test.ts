@@ -40,7 +40,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test('sec-W7, P4 · hostile names as tables, columns, ids, types and values are refused, or stored letter for letter', async () => {
+test('P4 · hostile names as tables, columns, ids, types and values are refused, or stored letter for letter', async () => {
   const device = createDevice(database);
   const before = await catalogue();
   const names = hostileNames(NAME_COUNT);

@@ -66,7 +66,7 @@ describe('tenants on one connection', () => {
     await server.stop();
   });
 
-  test('sec-W1, P4 · whatever a caller may read shows rows of its own workspace only, and each has some', async () => {
+  test('P4 · whatever a caller may read shows rows of its own workspace only, and each has some', async () => {
     // generated from the catalogue, so that a table that is added is asked about too
     expect(relations.map(({ name }) => name)).toEqual(
       expect.arrayContaining([
@@ -93,7 +93,7 @@ describe('tenants on one connection', () => {
     }
   });
 
-  test('sec-W1, P4 · nothing of another workspace is changed or deleted, whatever may be written', async () => {
+  test('P4 · nothing of another workspace is changed or deleted, whatever may be written', async () => {
     const before = await everything();
     const [mine, theirs] = tenants as [TestDevice, TestDevice];
     for (const { name, workspaceColumn, verbs } of relations) {
@@ -121,7 +121,7 @@ describe('tenants on one connection', () => {
     ['ones without a workspace', '{"sub": "someone"}'],
     ['an empty workspace', '{"sub": "someone", "workspace_id": ""}'],
     ['a workspace set by the user', '{"sub": "someone", "user_metadata": {"workspace_id": "tenant-0"}}'],
-  ])('sec-W1, P4 · with claims that are %s nothing is seen, and nothing written', async (_, claims) => {
+  ])('P4 · with claims that are %s nothing is seen, and nothing written', async (_, claims) => {
     await tenants[0]?.send([]);
     const seen = await database.transaction(async (session) => {
       if (claims !== null) await session.query(`select set_config('request.jwt.claims', $1, true)`, [claims]);
@@ -142,7 +142,7 @@ describe('tenants on one connection', () => {
     ).rejects.toMatchObject({ code: '42501' });
   });
 
-  test('sec-W1, P4 · audit pages and the change feed show the caller the same on a connection that others have just used', async () => {
+  test('P4 · audit pages and the change feed show the caller the same on a connection that others have just used', async () => {
     const cursors = await Promise.all(
       tenants.map((tenant) => withCaller(database, tenant.claims, (session) => readChanges(session, { cursor: null }))),
     );
@@ -161,7 +161,7 @@ describe('tenants on one connection', () => {
     }
   });
 
-  test('sec-W3, P4 · a captured batch sent with the token of another tenant has no effect and tells nothing, also after 31 days', async () => {
+  test('P4 · a captured batch sent with the token of another tenant has no effect and tells nothing, also after 31 days', async () => {
     const [victim, thief] = tenants as [TestDevice, TestDevice];
     const secret = victim.next({ payload: { name: 'secret', code: 'secret-code' } });
     const captured = {
