@@ -1,36 +1,21 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeProfile, startBrowser, type TestBrowser } from './support/browser.ts';
+import { expect, test } from 'vitest';
 import { crmPage } from './support/crm-page.ts';
-import { openWorld, type World } from './support/world.ts';
+import { useTwoBrowsers } from './support/two-browsers.ts';
 
-let world: World;
-let mine: TestBrowser;
-let other: TestBrowser;
-let profiles: readonly Awaited<ReturnType<typeof makeProfile>>[];
-
-beforeAll(async () => {
-  world = await openWorld();
-  profiles = [await makeProfile(), await makeProfile()];
-  [mine, other] = [await startBrowser(profiles[0]?.folder ?? ''), await startBrowser(profiles[1]?.folder ?? '')];
-});
-afterAll(async () => {
-  await Promise.all([mine.close(), other.close()]);
-  for (const profile of profiles) await profile.remove();
-  await world.close();
-});
+const open = useTwoBrowsers();
 
 test('P8 · what one browser saves, and what a script changes, the other browser shows without asking', async () => {
-  const accounts = await world.query<{ id: string }>(
+  const accounts = await open.world.query<{ id: string }>(
     "select id from accounts where workspace_id = 'meridian-world' and kind = 'large_airport' order by name limit 2",
   );
   const [first, second] = accounts.map(({ id }) => id);
-  const a = crmPage(await mine.newPage());
-  await a.page.goto(world.serverUrl);
+  const a = crmPage(await open.mine.newPage());
+  await a.page.goto(open.world.serverUrl);
   await a.signIn('Amara Okafor');
-  const b = crmPage(await other.newPage());
+  const b = crmPage(await open.other.newPage());
   const told: string[] = [];
   b.page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => told.push(String(payload))));
-  await b.page.goto(world.serverUrl);
+  await b.page.goto(open.world.serverUrl);
   await b.signIn('Amara Okafor');
   // from here on the page asks by itself once a minute only
   await b.page.locator('html[data-live="live"]').waitFor();
@@ -39,7 +24,7 @@ test('P8 · what one browser saves, and what a script changes, the other browser
   await a.writeNotes(first ?? '', 'saved in the other browser');
   await b.page.locator('[data-notes]', { hasText: 'saved in the other browser' }).waitFor();
   await b.openAccount(second ?? '');
-  await world.query("update accounts set notes = 'changed by a script' where id = $1", [second]);
+  await open.world.query("update accounts set notes = 'changed by a script' where id = $1", [second]);
   await b.page.locator('[data-notes]', { hasText: 'changed by a script' }).waitFor();
 
   const changes = told.filter((text) => text.startsWith('{"kind":"changes"'));

@@ -1,37 +1,22 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeProfile, startBrowser, type TestBrowser } from './support/browser.ts';
+import { expect, test } from 'vitest';
 import { crmPage } from './support/crm-page.ts';
-import { openWorld, type World } from './support/world.ts';
+import { useTwoBrowsers } from './support/two-browsers.ts';
 
-let world: World;
-let mine: TestBrowser;
-let other: TestBrowser;
-let profiles: readonly Awaited<ReturnType<typeof makeProfile>>[];
-
-beforeAll(async () => {
-  world = await openWorld();
-  profiles = [await makeProfile(), await makeProfile()];
-  [mine, other] = [await startBrowser(profiles[0]?.folder ?? ''), await startBrowser(profiles[1]?.folder ?? '')];
-});
-afterAll(async () => {
-  await Promise.all([mine.close(), other.close()]);
-  for (const profile of profiles) await profile.remove();
-  await world.close();
-});
+const open = useTwoBrowsers();
 
 test('Q19 · two tabs deliver each change once, and whoever else is signed in sees it', async () => {
-  const accounts = await world.query<{ id: string }>(
+  const accounts = await open.world.query<{ id: string }>(
     "select id from accounts where workspace_id = 'meridian-world' and kind = 'large_airport' order by name limit 10",
   );
   const ids = accounts.map(({ id }) => id);
-  const a = crmPage(await mine.newPage());
-  await a.page.goto(world.line.url);
+  const a = crmPage(await open.mine.newPage());
+  await a.page.goto(open.world.line.url);
   await a.signIn('Amara Okafor');
-  const b = crmPage(await mine.newPage());
-  await b.page.goto(world.line.url);
+  const b = crmPage(await open.mine.newPage());
+  await b.page.goto(open.world.line.url);
   await b.untilPill(/^All changes confirmed$/);
-  const c = crmPage(await other.newPage());
-  await c.page.goto(world.line.url);
+  const c = crmPage(await open.other.newPage());
+  await c.page.goto(open.world.line.url);
   await c.signIn('Amara Okafor');
   await c.openAccount(ids[0] ?? '');
 
@@ -42,10 +27,10 @@ test('Q19 · two tabs deliver each change once, and whoever else is signed in se
   await Promise.all([edit(a, 'A'), edit(b, 'B')]);
   await Promise.all([a, b].map((crm) => crm.untilPill(/^All changes confirmed$/)));
 
-  expect(world.line.sent.size).toBe(20);
-  expect([...world.line.sent.values()]).toEqual(Array.from({ length: 20 }, () => 1));
-  expect(await world.query('select count(*)::int as count from holdfast.ledger')).toEqual([{ count: 20 }]);
-  expect(await world.query('select count(distinct client_id)::int as count from holdfast.ledger')).toEqual([
+  expect(open.world.line.sent.size).toBe(20);
+  expect([...open.world.line.sent.values()]).toEqual(Array.from({ length: 20 }, () => 1));
+  expect(await open.world.query('select count(*)::int as count from holdfast.ledger')).toEqual([{ count: 20 }]);
+  expect(await open.world.query('select count(distinct client_id)::int as count from holdfast.ledger')).toEqual([
     { count: 1 },
   ]);
   // the browser of someone else, who did nothing
@@ -53,49 +38,50 @@ test('Q19 · two tabs deliver each change once, and whoever else is signed in se
 });
 
 test('when the tab that delivers is closed, the other one goes on', async () => {
-  const [account] = await world.query<{ id: string }>(
+  const [account] = await open.world.query<{ id: string }>(
     "select id from accounts where iata = 'LHR' and workspace_id = 'meridian-world'",
   );
   const id = account?.id ?? '';
-  const [first, second] = mine.context.pages().filter((page) => page.url().startsWith(world.line.url));
+  const [first, second] = open.mine.context.pages().filter((page) => page.url().startsWith(open.world.line.url));
   await first?.close();
   if (second === undefined) throw new Error('There is no second tab.');
 
   await crmPage(second).writeNotes(id, 'after the leader has gone');
   await crmPage(second).untilPill(/^All changes confirmed$/);
 
-  expect(await world.query('select notes from accounts where id = $1', [id])).toEqual([
+  expect(await open.world.query('select notes from accounts where id = $1', [id])).toEqual([
     { notes: 'after the leader has gone' },
   ]);
 });
 
 test("5 · another user on the same device neither sees nor sends the first one's changes", async () => {
   const crm = crmPage(
-    mine.context.pages().filter((page) => page.url().startsWith(world.line.url))[0] ?? (await mine.newPage()),
+    open.mine.context.pages().filter((page) => page.url().startsWith(open.world.line.url))[0] ??
+      (await open.mine.newPage()),
   );
-  const [account] = await world.query<{ id: string }>(
+  const [account] = await open.world.query<{ id: string }>(
     "select id from accounts where iata = 'JFK' and workspace_id = 'meridian-world'",
   );
   const id = account?.id ?? '';
-  await mine.context.setOffline(true);
+  await open.mine.context.setOffline(true);
   await crm.writeNotes(id, "Amara's, made offline");
   const signOut = async (name: string): Promise<void> => {
     await crm.page.getByRole('button', { name: `Signed in as ${name}` }).click();
     await crm.page.getByRole('menuitem', { name: 'Sign out' }).click();
   };
   await signOut('Amara Okafor');
-  await mine.context.setOffline(false);
+  await open.mine.context.setOffline(false);
 
-  await crm.page.goto(world.line.url);
+  await crm.page.goto(open.world.line.url);
   await crm.signIn('Jonas Lindqvist');
   await crm.untilPill(/^All changes confirmed$/);
   expect(await crm.page.getByText(/^2,8\d\d accounts$/).count()).toBe(1);
-  expect(await world.query('select notes from accounts where id = $1', [id])).toEqual([{ notes: null }]);
+  expect(await open.world.query('select notes from accounts where id = $1', [id])).toEqual([{ notes: null }]);
 
   await signOut('Jonas Lindqvist');
   await crm.signIn('Amara Okafor');
   await crm.untilPill(/^All changes confirmed$/);
-  expect(await world.query('select notes from accounts where id = $1', [id])).toEqual([
+  expect(await open.world.query('select notes from accounts where id = $1', [id])).toEqual([
     { notes: "Amara's, made offline" },
   ]);
 });
