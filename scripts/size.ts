@@ -37,8 +37,8 @@ const CASES: readonly Case[] = [
     name: 'TanStack Query adapter',
     source: `${MAIN}export * from 'holdfast/tanstack-query';`,
     onTopOf: MAIN,
-    limitBytes: 11_000,
-    targetBytes: 11_000,
+    limitBytes: 12_000,
+    targetBytes: 12_000,
   },
 ];
 
