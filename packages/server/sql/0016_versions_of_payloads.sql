@@ -33,22 +33,19 @@ begin atomic
 end;
 
 -- As in 0005, but a mutation is known by its first form, whatever was made of it since.
+-- One expression without settings, as since 0009, so that it is inlined.
 create or replace function holdfast.payload_hash(mutation jsonb)
 returns bytea
 language sql
-immutable
-set search_path = ''
-return (
-    -- the text of a jsonb value is canonical: one spelling whatever the order of keys or the blanks were
-    select sha256(convert_to((jsonb_build_array(
-        mutation -> 'type', first_form.value -> 'operation',
-        first_form.value #> '{entity,table}', first_form.value #> '{entity,id}',
-        first_form.value -> 'payload'
-    ) || case when first_form.value ? 'encoding' then jsonb_build_array(first_form.value -> 'encoding') else '[]' end)::text,
-    'UTF8'))
-    from (select case when jsonb_typeof(mutation -> 'original') = 'object' then mutation -> 'original' else mutation end)
-        as first_form (value)
-);
+stable
+-- the text of a jsonb value is canonical: one spelling whatever the order of keys or the blanks were
+return sha256(convert_to((jsonb_build_array(
+    mutation -> 'type', coalesce(mutation -> 'original', mutation) -> 'operation',
+    coalesce(mutation -> 'original', mutation) #> '{entity,table}',
+    coalesce(mutation -> 'original', mutation) #> '{entity,id}',
+    coalesce(mutation -> 'original', mutation) -> 'payload'
+) || case when coalesce(mutation -> 'original', mutation) ? 'encoding'
+    then jsonb_build_array(coalesce(mutation -> 'original', mutation) -> 'encoding') else '[]' end)::text, 'UTF8'));
 
 -- As in 0013, but for what is only asked about: where it is not known it has had no effect, and will have none.
 create or replace function holdfast.perform_one(mutation jsonb)
