@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { crmPage } from './support/crm-page.ts';
-import { useTwoBrowsers } from './support/two-browsers.ts';
+import { withTwoBrowsers } from './support/two-browsers.ts';
 
-const open = useTwoBrowsers();
+const open = withTwoBrowsers();
 
 test('P8 · what one browser saves, and what a script changes, the other browser shows without asking', async () => {
   const accounts = await open.world.query<{ id: string }>(

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { crmPage } from './support/crm-page.ts';
-import { useTwoBrowsers } from './support/two-browsers.ts';
+import { withTwoBrowsers } from './support/two-browsers.ts';
 
-const open = useTwoBrowsers();
+const open = withTwoBrowsers();
 
 test('Q19 · two tabs deliver each change once, and whoever else is signed in sees it', async () => {
   const accounts = await open.world.query<{ id: string }>(

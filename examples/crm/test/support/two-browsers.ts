@@ -3,7 +3,7 @@ import { makeProfile, startBrowser, type TestBrowser } from './browser.ts';
 import { openWorld, type World } from './world.ts';
 
 /** A world with two browsers of two people, for all tests of a file. What it holds is there once the tests run. */
-export function useTwoBrowsers(): { readonly world: World; readonly mine: TestBrowser; readonly other: TestBrowser } {
+export function withTwoBrowsers(): { readonly world: World; readonly mine: TestBrowser; readonly other: TestBrowser } {
   const opened: { world?: World; mine?: TestBrowser; other?: TestBrowser } = {};
   let profiles: readonly Awaited<ReturnType<typeof makeProfile>>[] = [];
   beforeAll(async () => {
