@@ -286,3 +286,27 @@ test('O1 · what a tab has added is not shown any more once it has failed, altho
 function fail(error: unknown): never {
   throw error;
 }
+
+test('Q14 · one that died and was retried unheard is found behind others by the tab that takes over page by page, and is sent', async () => {
+  const device = new TestDevice();
+  const leader = await device.open();
+  const other = await device.open({ readPageCount: 1 });
+  await device.goOffline();
+  const { id } = await leader.add(note('a'));
+  await device.clock.settle();
+  device.browser.isLosingMessages = true;
+  await device.goOnline(() => 'rejected');
+  await device.goOffline();
+  const between = await leader.add(note('b'));
+  await leader.retry(id);
+  expect(other.peekStatus(id)).toMatchObject({ status: 'pending' });
+
+  await leader.close();
+  await device.clock.settle();
+  expect(other.peekStatus(id)).toMatchObject({ status: 'pending' });
+  await device.goOnline();
+  await device.clock.pass(5_000);
+
+  expect(device.server.effects).toEqual([between.id, id]);
+  await other.close();
+});

@@ -224,14 +224,16 @@ export class StoreWatch {
     );
     const unreadable = new Set(deadLetters.unreadable);
     let comparedCount = 0;
+    let missingSoFar: readonly Entry[] = [];
     const end = await this.findPending(0, comparison, async (page) => {
       const onPageFrom = comparedCount;
       while ((pending[comparedCount]?.header.seq ?? Number.NaN) <= page.upToSeq) comparedCount += 1;
-      await this.comparePending(pending.slice(onPageFrom, comparedCount), page, comparison);
-      if (comparison.isOver) return;
-      for (const seq of page.unreadable) unreadable.add(seq);
       // One that was retried may go before others that were read long before it.
       const isSure = page.upToSeq >= page.retriedSeq;
+      const believedHere = [...missingSoFar, ...pending.slice(onPageFrom, comparedCount)];
+      missingSoFar = await this.comparePending(believedHere, page, comparison);
+      if (comparison.isOver) return;
+      for (const seq of page.unreadable) unreadable.add(seq);
       if (isTakingOver && isSure && page.hasMore) dispatch({ kind: 'reading', upToSeq: page.upToSeq });
       if (page.hasMore) onPage();
     });
@@ -265,17 +267,28 @@ export class StoreWatch {
     });
   }
 
-  /** Those of one page that were believed pending: settled, damaged, or pending as before. */
-  private async comparePending(believed: readonly Entry[], page: Seen, comparison: Comparison): Promise<void> {
+  /**
+   * Those of one page that were believed pending: settled, damaged, or pending as before. Says which are not there, while it is not
+   * known whether they have died and were retried, and stand on a page to come.
+   */
+  private async comparePending(
+    believed: readonly Entry[],
+    page: PendingPage,
+    comparison: Comparison,
+  ): Promise<readonly Entry[]> {
+    const isSure = page.upToSeq >= page.retriedSeq;
     const damaged: MutationHeader[] = [];
+    const missing: Entry[] = [];
     for (const entry of believed) {
       const { id, seq } = entry.header;
       const isStill = this.ports.engine.mutations.get(id) === entry && entry.phase.kind !== 'failed';
       if (!isStill || page.seqs.has(seq)) continue;
       if (page.unreadable.has(seq)) damaged.push(entry.header);
-      else await this.settleMissing(entry, comparison);
+      else if (isSure) await this.settleMissing(entry, comparison);
+      else missing.push(entry);
     }
     if (comparison.isTakingOver && damaged.length > 0) await this.bury(damaged);
+    return missing;
   }
 
   /** A parent that was disposed of after the tab that delivered had ended: its children are still pending. */
