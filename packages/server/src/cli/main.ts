@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 // The command `holdfast`. This file only reads what was typed and says how it ended.
-import manifest from '../../package.json' with { type: 'json' };
+import { createRequire } from 'node:module';
 import { parseCommand, UsageError } from './parse-command.ts';
 import { runCommand } from './run-command.ts';
+
+/** The package by its own name, so that it is found from `src` and from `dist`. */
+const manifest = createRequire(import.meta.url)('@holdfast/server/package.json') as { readonly version: string };
 
 try {
   const command = parseCommand(process.argv.slice(2), process.env);
