@@ -46,9 +46,8 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'client-id-new-each-run',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'if (clientId !== null) return new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount });',
-    replace:
-      'if (clientId !== null) return new QueueStore(storage, pageCount, { clientId: newClientId(), lastSeq: seq, gapCount });',
+    find: 'const store = new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount });',
+    replace: 'const store = new QueueStore(storage, pageCount, { clientId: newClientId(), lastSeq: seq, gapCount });',
     suffering: 'After a reload the server takes the device for another one, and refuses what it has seen before.',
   },
   {
