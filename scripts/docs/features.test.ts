@@ -28,7 +28,9 @@ const testNames = globSync('{packages,sim,examples,scripts,bench}/**/*.{test,tes
 })
   .map((path) => readFileSync(join(root, path), 'utf8'))
   .flatMap((text) =>
-    [...text.matchAll(/(['"`])((?:(?:(?:sec|inv|rival)-)?[A-Z]\d+(?:, )?)+ · (?:(?!\1).)+)\1/g)].map((match) => match[2] ?? ''),
+    [...text.matchAll(/(['"`])((?:(?:(?:sec|inv|rival)-)?[A-Z]\d+(?:, )?)+ · (?:(?!\1).)+)\1/g)].map(
+      (match) => match[2] ?? '',
+    ),
   );
 
 test('house · docs/features.md has each id of the specification once, in order', () => {

@@ -14,7 +14,7 @@ const CLIENT = 'packages/client/src';
 const client = (...folders: readonly string[]): readonly string[] => folders.map((folder) => `${CLIENT}/${folder}`);
 const inner = client('protocol', 'mutation', 'engine', 'ports');
 const adapting = [...inner, ...client('telemetry')];
-const wired = [...adapting, ...client('delivery', 'network', 'tabs', 'tasks', 'storage')];
+const wired = [...adapting, ...client('delivery', 'reading', 'network', 'tabs', 'tasks', 'storage')];
 const bound = client('protocol', 'mutation', 'queue', 'network', 'optimistic', 'ports', 'telemetry');
 
 /** The directions of the design: imports point inwards, and client and server meet only in `protocol`. */
@@ -30,6 +30,13 @@ export const IMPORT_TABLE: readonly Part[] = [
   { path: `${CLIENT}/ports`, files: client('protocol', 'mutation', 'engine'), packages: [], hasNode: false },
   { path: `${CLIENT}/telemetry`, files: inner, packages: ['declared'], hasNode: false },
   { path: `${CLIENT}/delivery`, files: adapting, packages: ['declared'], hasNode: false },
+  // What the server tells by itself and of the past. Delivery knows nothing of it.
+  {
+    path: `${CLIENT}/reading`,
+    files: [...adapting, ...client('delivery')],
+    packages: ['declared'],
+    hasNode: false,
+  },
   { path: `${CLIENT}/network`, files: adapting, packages: ['declared'], hasNode: false },
   { path: `${CLIENT}/tabs`, files: adapting, packages: ['declared'], hasNode: false },
   // A task that fails is tried again by the code that retries everything else.
@@ -40,12 +47,17 @@ export const IMPORT_TABLE: readonly Part[] = [
   // Shown state is made of what a queue tells everybody; the queue knows nothing of it.
   { path: `${CLIENT}/optimistic`, files: [...adapting, ...client('queue')], packages: ['declared'], hasNode: false },
   // Bindings adapt what the main entry offers too, and bring React.
-  { path: `${CLIENT}/react`, files: bound, packages: ['react'], hasNode: false },
+  { path: `${CLIENT}/react`, files: bound, packages: ['react', '@standard-schema/spec'], hasNode: false },
   { path: `${CLIENT}/native`, files: bound, packages: ['declared', 'react'], hasNode: false },
   { path: `${CLIENT}/testing`, files: [CLIENT], packages: ['declared'], hasNode: false },
   // The main entry and what stands beside it.
   { path: CLIENT, files: [...wired, ...client('queue', 'optimistic')], packages: ['declared'], hasNode: false },
-  { path: 'packages/server/src', files: [], packages: ['holdfast/protocol', 'declared'], hasNode: true },
+  {
+    path: 'packages/server/src',
+    files: ['packages/server/package.json'],
+    packages: ['holdfast/protocol', 'declared'],
+    hasNode: true,
+  },
   {
     path: 'sim',
     files: [...wired, ...client('queue', 'testing'), 'scripts/chromium.ts', 'scripts/bundle.ts'],

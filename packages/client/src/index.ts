@@ -1,5 +1,5 @@
-export type { LiveSocket, OpenSocket } from './delivery/browser-socket.ts';
-export { followChanges, type LiveChanges, type LiveChangesOptions, type LiveState } from './delivery/live-changes.ts';
+export type { LiveSocket, OpenSocket } from './reading/browser-socket.ts';
+export { followChanges, type LiveChanges, type LiveChangesOptions, type LiveState } from './reading/live-changes.ts';
 export { type ClassifiedFailure, classifyFailure } from './delivery/classify-failure.ts';
 export {
   applyJsonPatch,
@@ -24,7 +24,7 @@ export {
   type MutationHandlers,
 } from './delivery/handler-transport.ts';
 export type { Fetch } from './delivery/http-fetch.ts';
-export { httpAuditLog, type HttpAuditLogOptions } from './delivery/http-audit-log.ts';
+export { httpAuditLog, type HttpAuditLogOptions } from './reading/http-audit-log.ts';
 export { httpTransport, type HttpTransportOptions } from './delivery/http-transport.ts';
 export { routeTransport, type RouteTransportOptions } from './delivery/route-transport.ts';
 export {

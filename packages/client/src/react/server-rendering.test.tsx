@@ -1,6 +1,6 @@
 import { renderToString } from 'react-dom/server';
 import { expect, it, vi } from 'vitest';
-import { httpAuditLog } from '../delivery/http-audit-log.ts';
+import { httpAuditLog } from '../reading/http-audit-log.ts';
 import { createQueue } from '../queue/create-queue.ts';
 import { memoryStorage } from '../storage/memory-storage.ts';
 import { soloTabs } from '../tabs/solo-tabs.ts';

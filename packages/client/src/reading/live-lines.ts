@@ -1,5 +1,5 @@
 import type { OpenSocket } from './browser-socket.ts';
-import type { Fetch } from './http-fetch.ts';
+import type { Fetch } from '../delivery/http-fetch.ts';
 
 export interface LiveLine {
   readonly url: string;

@@ -2,9 +2,9 @@ import * as v from 'valibot';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { AuditPageQuery, AuditSource } from '../ports/audit-source.ts';
 import type { AuditEntry, AuditResponse } from '../protocol/audit.ts';
-import { NOT_OURS } from './apply-response.ts';
-import { classifyFailure } from './classify-failure.ts';
-import { type Fetch, platformFetch } from './http-fetch.ts';
+import { NOT_OURS } from '../delivery/apply-response.ts';
+import { classifyFailure } from '../delivery/classify-failure.ts';
+import { type Fetch, platformFetch } from '../delivery/http-fetch.ts';
 
 export interface HttpAuditLogOptions {
   /** Address of the server's audit log. @default '/v1/audit' */

@@ -3,9 +3,9 @@ import type { Clock, Random } from '../ports/clock.ts';
 import { systemClock, systemRandom } from '../ports/system-clock.ts';
 import type { Change, LiveMessage } from '../protocol/live.ts';
 import { type OpenSocket, platformSocket } from './browser-socket.ts';
-import { type Fetch, platformFetch } from './http-fetch.ts';
+import { type Fetch, platformFetch } from '../delivery/http-fetch.ts';
 import { readLiveEvents, readLiveSocket } from './live-lines.ts';
-import { wait } from './wait.ts';
+import { wait } from '../delivery/wait.ts';
 
 /** `offline`: not connected, and trying again by itself. `stopped`: by `stop`, or because the server will never let this login in. */
 export type LiveState = 'connecting' | 'live' | 'offline' | 'stopped';
