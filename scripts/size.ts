@@ -62,7 +62,7 @@ for (const { name, source, onTopOf, limitBytes, targetBytes } of CASES) {
 }
 
 function note(bytes: number, targetBytes: number): string {
-  return bytes > targetBytes ? ` (meant to be ${kilobytes(targetBytes).trim()}; see docs/decisions/0054)` : '';
+  return bytes > targetBytes ? ` (meant to be ${kilobytes(targetBytes).trim()}; see docs/decisions/0041)` : '';
 }
 
 function kilobytes(bytes: number): string {

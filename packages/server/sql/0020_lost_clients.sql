@@ -1,4 +1,4 @@
--- Clients that were put back to an earlier state, came back empty, or went away with changes unsent. Needs 0001 to 0020.
+-- Clients that were put back to an earlier state, came back empty, or went away with changes unsent. Needs 0001 to 0019.
 -- Running it twice changes nothing.
 --
 -- Each request says how far the numbers of its client have come, and how many changes stay behind on the device. A client whose
