@@ -14,6 +14,8 @@ export interface Session {
    * makes the whole first). Reading no further ends the transaction.
    */
   copyOut(sql: string): AsyncIterable<Uint8Array>;
+  /** Whether a copy is whole in memory before its first piece: then nothing is gained by keeping the connection until it is read. */
+  readonly copiesWhole: boolean;
 }
 
 export interface Database {

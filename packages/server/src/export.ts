@@ -155,10 +155,13 @@ async function stream(
   const begun = Promise.withResolvers<ReadableStream<Uint8Array>>();
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
-  const write = async (piece: Uint8Array): Promise<void> => {
+  const write = async (piece: Uint8Array, { copiesWhole }: Session): Promise<void> => {
     begun.resolve(readable);
     // waits for whoever reads, and fails when nobody does any more
-    await writer.write(piece);
+    const written = writer.write(piece);
+    // the embedded database has one connection: an app must not stand still because somebody does not read a download
+    if (copiesWhole) written.catch(() => undefined);
+    else await written;
   };
   withCaller(
     database,
@@ -168,12 +171,12 @@ async function stream(
       await session.query(`select set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO', true)`);
       if (format === 'csv') {
         for await (const piece of session.copyOut(`copy (${select}) to stdout (format csv, header, force_quote *)`))
-          await write(piece);
+          await write(piece, session);
       } else {
         // JSON text holds neither of the two, so every line is one value as it is
         const lines = session.copyOut(`copy (${select}) to stdout (format csv, quote e'\\x01', delimiter e'\\x02')`);
         for await (const piece of asJsonFile({ exportedAt, format, workspaceId: workspaceOf(claims), ...head }, lines))
-          await write(piece);
+          await write(piece, session);
       }
     },
     { statementTimeoutMs: exportTimeoutMs },

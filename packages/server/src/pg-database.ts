@@ -72,6 +72,7 @@ function sessionOf(client: pg.PoolClient): Session & { isCopying(): boolean } {
   let isCopying = false;
   return {
     isCopying: () => isCopying,
+    copiesWhole: false,
     async *copyOut(sql: string): AsyncGenerator<Uint8Array> {
       isCopying = true;
       try {

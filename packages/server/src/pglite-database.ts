@@ -53,6 +53,7 @@ export async function openPglite(options: OpenPgliteOptions = {}): Promise<Datab
             runScript: async (sql) => {
               await transaction.exec(sql);
             },
+            copiesWhole: true,
             async *copyOut(sql) {
               yield* copied((await engine.execProtocol(simpleQuery(sql))).data);
             },
