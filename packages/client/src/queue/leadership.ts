@@ -101,18 +101,23 @@ export class Leadership {
   /** Another tab's epoch stands in the store. */
   fenced(): void {
     // A send, a write and a message may all find out; the lead must be asked for once, or this tab would keep a lock for ever.
-    if (!this.ports.isLeader()) return;
+    if (this.ports.isLeader()) this.leaveTheLine();
+  }
+
+  /**
+   * Another tab may do better: it leads if it wants to, else this one does again, when others have had the time to find out. One
+   * that only waits for the lead steps out of the line too, or it would get it before the one that does better.
+   */
+  giveWay(): void {
+    this.waivedUntilMs = this.ports.clock.nowMs() + LEAD_AGAIN_MS;
+    if (this.ports.isLeader() || this.isInLine) this.leaveTheLine();
+  }
+
+  private leaveTheLine(): void {
     this.stopLeading();
     this.isInLine = false;
     this.lose();
     this.joinLater();
-  }
-
-  /** Another tab may do better: it leads if it wants to, else this one does again, when others have had the time to find out. */
-  giveWay(): void {
-    if (!this.ports.isLeader()) return;
-    this.waivedUntilMs = this.ports.clock.nowMs() + LEAD_AGAIN_MS;
-    this.fenced();
   }
 
   /** This tab must not lead any more. False when it knew. */

@@ -313,6 +313,23 @@ describe('an app that is older than what waits', () => {
     expect(newer.getSnapshot().isLeader).toBe(true);
   });
 
+  test('Q17 · with several tabs of the old app the lead goes straight to the one of the new app', async () => {
+    const device = new TestDevice();
+    const [first1, first2, first3] = [
+      await device.openWith([first]),
+      await device.openWith([first]),
+      await device.openWith([first]),
+    ];
+    const newer = await device.openWith([second]);
+    expect([first1, first2, first3].map((tab) => tab.getSnapshot().isLeader)).toEqual([true, false, false]);
+
+    const { id } = await newer.add({ type: 'contact.save', payload: { id: 'a', given: 'Ann', family: 'Lee' } });
+    await device.clock.pass(1_000);
+
+    expect(device.server.effects).toEqual([id]);
+    expect(newer.getSnapshot().isLeader).toBe(true);
+  });
+
   test('Q17 · also where there are no locks: it does not come back before the other had the time', async () => {
     const device = new TestDevice();
     device.browser.hasLock = false;

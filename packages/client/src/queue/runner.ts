@@ -87,6 +87,9 @@ export class Runner {
   private readonly ports: RunnerPorts;
   private readonly events: RunnerEvents;
   private isClosing = false;
+  /** What is found from now on was not there when this tab was opened. */
+  private hasReadAll = false;
+  private newestNewerSeq = 0;
   private isClosed = false;
   private readonly sender: Sender;
   private readonly writer: SettlementWriter;
@@ -234,6 +237,7 @@ export class Runner {
       if (isFirstPage) this.leadership.start();
       isFirstPage = false;
     });
+    this.hasReadAll = true;
     this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 
@@ -252,7 +256,7 @@ export class Runner {
 
   /** What a newer version of the app has stored is left to it, and reported, each of its kind once. */
   private noticeNewer(headers: readonly MutationHeader[]): void {
-    const { isLeader, mutations } = this.engine;
+    const { mutations } = this.engine;
     const isNewer = (entry: Entry | undefined): boolean => entry !== undefined && mutations.versions.isNewer(entry);
     const newer = headers.filter(({ seq }) => isNewer(mutations.at(seq)));
     if (newer.length === 0) return;
@@ -262,8 +266,11 @@ export class Runner {
       this.reportedNewer.add(kind);
       this.report(new HoldfastError(fromNewerApp(header)));
     }
-    // Stored just now: a tab of that version is there, and can deliver it.
-    if (isLeader) this.leadership.giveWay();
+    const newestSeq = Math.max(...newer.map(({ seq }) => seq));
+    const isStoredJustNow = this.hasReadAll && newestSeq > this.newestNewerSeq;
+    this.newestNewerSeq = Math.max(this.newestNewerSeq, newestSeq);
+    // A tab of that version is there, and can deliver it.
+    if (this.engine.isLeader || isStoredJustNow) this.leadership.giveWay();
   }
 
   private noteConditions({ type, appState }: NetworkStatus): void {
