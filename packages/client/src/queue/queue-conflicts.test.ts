@@ -122,6 +122,29 @@ describe('what becomes of an edit whose row was changed meanwhile', () => {
     await again.close();
   });
 
+  test('C1, S10 · one whose record was damaged while it waited becomes a dead letter, and its lane goes on', async () => {
+    const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
+    const queue = await device.openWith(edits('merge'));
+    const handle = await queue.add(edit('mine'));
+    const behind = await queue.add({ type: 'note.remove', payload: { id: 'a' } });
+    await device.clock.settle();
+    const storage = await device.storage.peek();
+    const [header] = await storage.scan({ prefix: 'p/', limit: 1 });
+    const value = `${header?.value.slice(0, 20)}?${header?.value.slice(21)}`;
+    await storage.commit({ expect: [], changes: [{ kind: 'put', key: header?.key ?? '', value }] });
+
+    await queue.resolveConflict(handle.id, 'mine', { actor: 'ann' });
+    await device.clock.pass(120_000);
+
+    expect(await queue.getMutationStatus(handle.id)).toMatchObject({
+      status: 'failed',
+      lastError: { code: 'UNREADABLE_RECORD' },
+    });
+    // it has come to its turn, and is asked about now
+    expect(await queue.getMutationStatus(behind.id)).toMatchObject({ waitingFor: 'conflict' });
+    await queue.close();
+  });
+
   test.each([
     ['mine', { title: 'mine', version: 5 }, 'completed'],
     ['theirs', { title: 'theirs', version: 4 }, 'cancelled'],

@@ -287,7 +287,12 @@ export class StoreWatch {
       else if (isSure) await this.settleMissing(entry, comparison);
       else missing.push(entry);
     }
-    if (comparison.isTakingOver && damaged.length > 0) await this.bury(damaged);
+    // One that is on its way or waits its turn is sent from memory; one that waits for a choice must be read to be chosen about.
+    const { engine } = this.ports;
+    const isPastReading = ({ edit }: MutationHeader): boolean =>
+      comparison.isTakingOver || (engine.isLeader && (edit?.conflict ?? null) !== null);
+    const past = damaged.filter(isPastReading);
+    if (past.length > 0) await this.bury(past);
     return missing;
   }
 
