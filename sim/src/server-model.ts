@@ -1,6 +1,7 @@
 import {
   type Caller,
   Ledger,
+  type LedgerAnswer,
   type LedgerRow,
   type PerformEffect,
   type Performed,
@@ -12,7 +13,6 @@ import {
   type JsonObject,
   type WireError,
   type WireMutation,
-  type WireOutcome,
 } from '../../packages/client/src/protocol/wire.ts';
 
 /** One change of a row, in the order in which the server made them. */
@@ -80,7 +80,7 @@ export class ServerModel {
   }
 
   /** Throws `BatchRefusal`; then nothing has happened. */
-  apply(caller: Caller, request: ApplyRequest): readonly WireOutcome[] {
+  apply(caller: Caller, request: ApplyRequest): LedgerAnswer {
     return this.ledger.apply(caller, request);
   }
 

@@ -49,11 +49,12 @@ export class SimServer {
     const failingMoods = [...this.model.failingMoods];
     this.history.servingSentStep = sentStep;
     try {
-      const outcomes = this.model.apply(caller, request);
+      const answer = this.model.apply(caller, request);
+      const { outcomes } = answer;
       this.tape.push({ caller, failingMoods, request, outcomes });
       this.history.onOutcomes(request, outcomes);
       this.noteFacts(request, outcomes);
-      return json(200, { protocol: PROTOCOL_VERSION, outcomes, serverTime: '2026-01-01T00:00:00.000Z' });
+      return json(200, { protocol: PROTOCOL_VERSION, ...answer, serverTime: '2026-01-01T00:00:00.000Z' });
     } catch (error) {
       if (error instanceof BatchRefusal) return refusal(403, 'FORBIDDEN', error.code);
       throw error;

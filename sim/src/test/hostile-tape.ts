@@ -35,7 +35,7 @@ export function recordHostileTape(seed: number, callCount: number): HostileTape 
       mutations: Array.from({ length: 1 + dice.below(6) }, () => mutation(dice, call, ids, entityIds)),
     };
     const failingMoods = [...model.failingMoods];
-    const outcomes = outcomesOf(() => model.apply(caller, request));
+    const outcomes = outcomesOf(() => model.apply(caller, request).outcomes);
     if (outcomes !== null) entries.push({ caller, failingMoods, request, outcomes });
   }
   return { entries, model };

@@ -1,4 +1,14 @@
-import type { ApplyRequest, Json, JsonObject, WireError, WireMutation, WireOutcome } from '../protocol/wire.ts';
+import type {
+  ApplyRequest,
+  ClientNotice,
+  ForkedFrom,
+  Json,
+  JsonObject,
+  LostChanges,
+  WireError,
+  WireMutation,
+  WireOutcome,
+} from '../protocol/wire.ts';
 
 /** Whose token a request carried. */
 export interface Caller {
@@ -47,6 +57,18 @@ interface Client {
   readonly actor: string;
   readonly ledger: Map<number, LedgerRow>;
   floor: number;
+  /** How far its numbers had come, and how many changes stayed with it, when it was last heard of. */
+  highSeq: number;
+  unsentCount: number;
+  /** Its store was lost or put back, and another client has taken its place. */
+  lost: { readonly answer: LostChanges; readonly replacedBy: string } | null;
+}
+
+/** What `apply` answers. */
+export interface LedgerAnswer {
+  readonly outcomes: readonly WireOutcome[];
+  /** Left out where there is nothing to say of the client. */
+  readonly client?: ClientNotice;
 }
 
 type Finding = { readonly kind: 'new' } | { readonly kind: 'known'; readonly outcome: WireOutcome };
@@ -72,8 +94,22 @@ export class Ledger {
   }
 
   /** Throws `BatchRefusal`; then nothing has happened. */
-  apply(caller: Caller, request: ApplyRequest): readonly WireOutcome[] {
+  apply(caller: Caller, request: ApplyRequest): LedgerAnswer {
     const client = this.clientOf(caller, request);
+    const behind = whyBehind(client, request);
+    if (behind !== null) {
+      const outcomes = request.mutations.map(({ seq, id }) => ({ seq, id, kind: 'deferred' as const }));
+      return { outcomes, client: { behind: { reason: behind, highSeq: client.highSeq } } };
+    }
+    const { lastSeq = 0, unsentCount = client.unsentCount, forkedFrom } = request.client;
+    client.highSeq = Math.max(client.highSeq, lastSeq);
+    client.unsentCount = unsentCount;
+    const lost = forkedFrom === undefined ? null : this.noteFork(client, request.client.id, forkedFrom);
+    const outcomes = this.settle(client, request);
+    return lost === null ? { outcomes } : { outcomes, client: { lost } };
+  }
+
+  private settle(client: Client, request: ApplyRequest): readonly WireOutcome[] {
     client.floor = Math.max(client.floor, request.acknowledgedFloor);
     const seenSeqs = new Set<number>();
     const seenIds = new Set<string>();
@@ -104,13 +140,35 @@ export class Ledger {
     if (caller.workspaceId !== request.client.workspaceId) throw new BatchRefusal('FOREIGN_WORKSPACE');
     let client = this.clients.get(request.client.id);
     if (client === undefined) {
-      client = { workspaceId: caller.workspaceId, actor: caller.sub, ledger: new Map(), floor: 0 };
+      client = {
+        workspaceId: caller.workspaceId,
+        actor: caller.sub,
+        ledger: new Map(),
+        floor: 0,
+        highSeq: 0,
+        unsentCount: 0,
+        lost: null,
+      };
       this.clients.set(request.client.id, client);
     }
     if (client.workspaceId !== caller.workspaceId || client.actor !== caller.sub) {
       throw new BatchRefusal('FOREIGN_CLIENT');
     }
     return client;
+  }
+
+  /** Another client has taken the place of one of the same user; told twice, it answers the same. */
+  private noteFork(client: Client, clientId: string, fork: ForkedFrom): LostChanges | null {
+    const former = this.clients.get(fork.id);
+    if (former === undefined || former === client) return null;
+    if (former.workspaceId !== client.workspaceId || former.actor !== client.actor) return null;
+    if (former.lost === null) {
+      const { reason } = fork;
+      const unsentCount =
+        reason === 'wiped' ? Math.max(former.unsentCount, fork.unsentCount ?? 0) : lostSince(former, fork.lastSeq ?? 0);
+      former.lost = { answer: { clientId: fork.id, reason, unsentCount }, replacedBy: clientId };
+    }
+    return former.lost.replacedBy === clientId ? former.lost.answer : null;
   }
 
   private find(client: Client, mutation: WireMutation): Finding {
@@ -173,6 +231,24 @@ export class Ledger {
     client.ledger.set(row.seq, row);
     this.byMutation.set(row.mutationId, [...this.rowsOf(row.mutationId), row]);
   }
+}
+
+/**
+ * Numbers only go up: a client that has given out fewer than it once said, or gives one out again, was put back to an earlier
+ * state, and nothing of it is looked at. A late copy of a request looks the same; nobody hears that answer.
+ */
+function whyBehind(client: Client, { client: { lastSeq }, mutations }: ApplyRequest): 'behind' | 'reused' | null {
+  if (lastSeq === undefined) return null;
+  if (lastSeq < client.highSeq) return 'behind';
+  const isReused = mutations.some(({ seq, id }) => (client.ledger.get(seq)?.mutationId ?? id) !== id);
+  return isReused ? 'reused' : null;
+}
+
+/** Numbers given out after the state that it was put back to, of which no change has come. */
+function lostSince({ floor, highSeq, ledger, unsentCount }: Client, restoredSeq: number): number {
+  const fromSeq = Math.max(floor, restoredSeq);
+  const settledCount = [...ledger.keys()].filter((seq) => seq > fromSeq).length;
+  return Math.min(unsentCount, Math.max(0, highSeq - fromSeq - settledCount));
 }
 
 /** Someone else's above all, then the row of this very number, then an effect, then the latest refusal. */

@@ -203,8 +203,8 @@ export class ServerSimulator {
     const caller = this.callerOf(token);
     if (caller === null) return refusal(401, token === null ? 'TOKEN_MISSING' : 'TOKEN_EXPIRED');
     try {
-      const outcomes = this.ledger.apply(caller, batch);
-      return json(200, { protocol: PROTOCOL_VERSION, outcomes, serverTime: this.serverTime() });
+      const answer = this.ledger.apply(caller, batch);
+      return json(200, { protocol: PROTOCOL_VERSION, ...answer, serverTime: this.serverTime() });
     } catch (error) {
       if (error instanceof BatchRefusal) return refusal(403, error.code);
       throw error;
