@@ -25,6 +25,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'pause-acknowledged-too-early',
+    isRare: true,
     file: `${CLIENT}/queue/runner.ts`,
     find: "await this.askLeader.ask({ kind: 'stop', reason }, PAUSE_GRACE_MS + ANSWER_MS);",
     replace: '',
@@ -32,6 +33,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'discard-believed-too-early',
+    firstSeed: 500,
     file: `${CLIENT}/queue/sign-out.ts`,
     find: 'if (ids.length === 0 && !(await hasPendingUpTo(record.discardUpToSeq, store))) return true;',
     replace: 'if (ids.length === 0) return true;',

@@ -44,13 +44,6 @@ export const STORING_PLANTS: readonly Plant[] = [
     suffering: 'Paused, and after a reload it sends all the same.',
   },
   {
-    name: 'client-id-new-each-run',
-    file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'const store = new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount });',
-    replace: 'const store = new QueueStore(storage, pageCount, { clientId: newClientId(), lastSeq: seq, gapCount });',
-    suffering: 'After a reload the server takes the device for another one, and refuses what it has seen before.',
-  },
-  {
     name: 'dead-letters-in-a-ring',
     file: `${CLIENT}/queue/queue-store.ts`,
     find: "{ kind: 'put', key: seqKey(FAILED, deadLetter.header.seq), value: sealRecord(deadLetter) },",

@@ -4,6 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'pause-not-read-before-sending',
+    firstSeed: 100,
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'isPaused: paused !== null,',
     replace: 'isPaused: false,',
@@ -11,6 +12,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'epoch-not-compared',
+    firstSeed: 180,
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'expect: [isOwn, ...expect],',
     replace: 'expect: [...expect],',
@@ -32,6 +34,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'put-away-while-taking-over',
+    firstSeed: 300,
     file: `${CLIENT}/queue/leadership.ts`,
     find: 'this.takingSinceMs = null;\n    if (this.ports.isLeader()) this.ports.standDown();',
     replace: 'if (this.ports.isLeader()) this.ports.standDown();',
