@@ -140,6 +140,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'numbers-given-out-again',
+    isRare: true,
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'hasGap ? min + Math.floor(random() * (max - min)) : 0;',
     replace: '0;',

@@ -26,7 +26,7 @@ export const VERSION_PLANTS: readonly Plant[] = [
   {
     name: 'older-app-keeps-the-lead',
     file: `${CLIENT}/queue/leadership.ts`,
-    find: 'this.waivedUntilMs = this.ports.clock.nowMs() + LEAD_AGAIN_MS;\n    this.fenced();',
+    find: 'if (this.ports.isLeader() || this.isInLine) this.leaveTheLine();',
     replace: '',
     suffering: 'With the old page open beside the new one, what the new one has saved is never sent.',
   },
