@@ -10,6 +10,17 @@ const deaf =
   (openTabs: OpenTabs): OpenTabs =>
   (name) => ({ ...openTabs(name), post: () => {}, onMessage: () => () => {} });
 
+/** A tab to which a broken lock manager gives the lead whoever else has it. */
+const granted =
+  (openTabs: OpenTabs): OpenTabs =>
+  (name) => ({
+    ...openTabs(name),
+    lead: ({ onGranted }) => {
+      queueMicrotask(onGranted);
+      return () => {};
+    },
+  });
+
 test('Q19 · a dead leader that still holds the lock is replaced within 15 s', async () => {
   const device = new TestDevice();
   device.browser.openTabs(STORE).lead({ onGranted: () => {}, onLost: () => {} });
@@ -67,6 +78,20 @@ test('Q19 · one that was replaced while its request was on its way sends no mor
   expect(frozen.getSnapshot().isLeader).toBe(false);
   expect(device.server.effects).toEqual([before, onItsWay]);
   expect(device.server.sentIds).toEqual([[before], [onItsWay], [onItsWay]]);
+});
+
+test('inv-I26 · of two tabs that both believe to deliver, one says that it took a change back', async () => {
+  const device = new TestDevice();
+  const replaced = await device.open({ tabs: deaf(device.browser.openTabs) });
+  const { id } = await replaced.add({ ...note('a'), delayMs: 600 * SECOND_MS });
+  const other = await device.open({ tabs: granted(device.browser.openTabs) });
+  expect([replaced, other].map((queue) => queue.getSnapshot().isLeader)).toEqual([true, true]);
+
+  const both = [replaced.cancel(id, { actor: 'ann' }), other.cancel(id, { actor: 'bob' })];
+  await device.clock.settle();
+
+  expect(await Promise.all(both)).toEqual(['unknown', 'cancelled']);
+  expect(await other.listActs()).toMatchObject([{ kind: 'cancel', actor: 'bob', ids: [id] }]);
 });
 
 test('Q19 · a page that is put away gives up the lead and what is on its way; another goes on at once', async () => {

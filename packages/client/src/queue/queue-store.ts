@@ -396,6 +396,16 @@ export class QueueStore {
     });
   }
 
+  /** The ids of the acts by which these were disposed of; null where there is none. */
+  async actsOfDisposals(ids: readonly string[]): Promise<readonly (string | null)[]> {
+    if (ids.length === 0) return [];
+    const texts = await this.storage.read(ids.map((id) => DISCARDED + id));
+    return texts.map((text) => {
+      const parsed = text === null ? null : parseDisposed(text);
+      return parsed?.kind === 'record' ? (parsed.record.act?.id ?? null) : null;
+    });
+  }
+
   async wereDiscarded(ids: readonly string[]): Promise<readonly boolean[]> {
     return (await this.endings(ids)).map((ending) => ending !== null);
   }

@@ -365,8 +365,9 @@ export class Runner {
     this.dispatch({ kind: 'cancel', ids: free, act, ...(evenIfSent === true ? { evenIfSent } : {}) });
     await this.writer.whenWritten;
     // Another tab may have taken over, or the write may have failed: only what stands in the store holds.
-    const gone = await ports.store.wereDiscarded(free);
-    const cancelled = new Set(free.filter((_, index) => gone[index]));
+    // So does who it says took it back: one that believes it still delivers may be asked for the same in the same moment.
+    const actIds = await ports.store.actsOfDisposals(free);
+    const cancelled = new Set(free.filter((_, index) => actIds[index] === act.id));
     const tooLate = new Set(known.filter((id) => !free.includes(id)));
     return ids.map((id) => (cancelled.has(id) ? 'cancelled' : tooLate.has(id) ? 'tooLate' : 'unknown'));
   }
