@@ -93,6 +93,8 @@ export type GateInput =
   /** Whether the app had a fresh token to give. */
   | { readonly kind: 'tokenRefreshed'; readonly isThere: boolean }
   | { readonly kind: 'loginChanged' }
+  /** What the server said to a question that carried no mutation: the wait that it asks for is everybody's. */
+  | { readonly kind: 'rateLimited'; readonly error: WireError; readonly retryAfterMs: number | null }
   /** A newer version of the app has opened the store. */
   | { readonly kind: 'upgradeRequired'; readonly error: WireError }
   /** How the device is connected and the app used, for the policies. */

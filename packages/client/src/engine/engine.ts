@@ -365,6 +365,9 @@ export class Engine {
       case 'loginChanged':
         gates.loginChanged();
         return;
+      case 'rateLimited':
+        gates.rateLimited(input.error, input.retryAfterMs, moment);
+        return;
       case 'upgradeRequired':
         gates.needsUpgrade(input.error);
         return;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { OpenStorage } from '../ports/storage.ts';
+import { StorageSimulator } from '../testing/storage-simulator.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
 
 describe('where a mutation stands', () => {
@@ -313,6 +314,31 @@ describe('delivery', () => {
     queue.loginChanged();
 
     expect(await settled).toMatchObject({ status: 'completed' });
+  });
+
+  test('inv-I15 · a pause that the server asks for is kept also when it answered a question that carried nothing', async () => {
+    const device = new TestDevice();
+    const { error } = device.server;
+    const anchored = JSON.stringify({ clientId: 'lost', lastSeq: 3, unsentCount: 1 });
+    const queue = await device.open({
+      storage: new StorageSimulator({ clock: device.clock }).open,
+      anchor: { read: async () => anchored, write: async () => {} },
+      transport: {
+        send: async (request, options) => {
+          const answer = await device.server.transport.send(request, options);
+          return request.mutations.length > 0 ? answer : { kind: 'rateLimited', error, retryAfterMs: 30_000 };
+        },
+      },
+    });
+    expect(device.server.sentIds).toEqual([[]]);
+
+    const { id } = await queue.add(note('a'));
+    await device.clock.pass(29_999);
+    expect(queue.getSnapshot().waitingFor).toBe('rateLimit');
+    expect(device.server.effects).toEqual([]);
+    await device.clock.pass(1);
+
+    expect(device.server.effects).toEqual([id]);
   });
 
   test('S12 · verdicts that cannot be stored are told, kept, and stored when there is room; nothing is sent twice meanwhile', async () => {

@@ -191,6 +191,7 @@ export class Sender {
     const answer = await transport.send(request, { token, signal: abort.signal });
     cancel();
     if (answer.kind === 'answered') this.ports.heardOfClient(answer.client ?? {}, claim.forked);
+    if (answer.kind === 'rateLimited') this.ports.dispatch(answer);
   }
 
   private clientOf({ lastSeq, forked }: Claim, sentCount: number): ApplyRequest['client'] {
