@@ -99,6 +99,23 @@ describe('order', () => {
     }
   });
 
+  test.each([
+    { verdict: 'an effect', answer: repeated },
+    { verdict: 'a refusal', answer: repeatedRejection },
+  ])(
+    'P12 · `after` does not name one of which the server repeats $verdict: it may know it of another client only',
+    ({ answer }) => {
+      const rig = EngineRig.leading();
+      rig.addAll([{ lane: 'a' }, { lane: 'a' }, { lane: 'a' }]);
+
+      rig.answerAll(answer);
+      expect(rig.lastBatch.items.map(({ header, after }) => [header.seq, after])).toEqual([[2, null]]);
+      rig.answerAll(applied);
+
+      expect(rig.lastBatch.items.map(({ header, after }) => [header.seq, after])).toEqual([[3, 2]]);
+    },
+  );
+
   test('P12 · `after` names one that the server has rejected', () => {
     const rig = EngineRig.leading();
     rig.addAll([{ lane: 'a' }, { lane: 'a' }]);

@@ -440,7 +440,7 @@ export class Engine {
       settlement.kind === 'completed' ? mutations.get(settlement.record.id) : mutations.at(settlement.header.seq);
     if (entry === undefined) return;
     if (settlement.kind === 'completed') {
-      mutations.forget(entry, moment.nowMs, true);
+      mutations.forget(entry, moment.nowMs, !settlement.wasRepeat);
       mutations.release(entry.header.id, moment.nowMs);
       return;
     }
@@ -521,7 +521,7 @@ export class Engine {
   /** What cannot be migrated, and surely was never sent. */
   private buryOutdated(moment: Moment): void {
     for (const { entry, error } of this.mutations.versions.lost)
-      this.settle(this.verdicts.failed(entry, error, moment, false));
+      this.settle(this.verdicts.failed(entry, error, moment, 'device'));
   }
 
   /** What its parents returned is filled in before a mutation is sent. */
@@ -550,7 +550,7 @@ export class Engine {
   private takeGivenUp(seqs: readonly number[], error: WireError, moment: Moment): void {
     const entries = seqs.map((seq) => this.mutations.at(seq)).filter((entry) => entry !== undefined);
     const pending = entries.filter(({ phase }) => phase.kind !== 'failed');
-    this.settle(pending.flatMap((entry) => this.verdicts.failed(entry, error, moment, false)));
+    this.settle(pending.flatMap((entry) => this.verdicts.failed(entry, error, moment, 'device')));
   }
 
   private takeAnswer(batch: Batch, answer: TransportAnswer, moment: Moment): void {
@@ -647,13 +647,13 @@ export class Engine {
     if (only.suspicionCount > 0 && only.suspectedAtAnswer === this.answerCount) return;
     only.suspicionCount += 1;
     only.suspectedAtAnswer = this.answerCount;
-    if (only.suspicionCount > SUSPICIONS_MAX) this.settle(this.verdicts.failed(only, suspect(error), moment, false));
+    if (only.suspicionCount > SUSPICIONS_MAX) this.settle(this.verdicts.failed(only, suspect(error), moment, 'device'));
   }
 
   /** The batch as it is cannot be taken: smaller ones go, and one that is refused alone is itself the reason. */
   private takeBatchRefusal(entries: readonly Entry[], error: WireError, moment: Moment): void {
     const [only] = entries;
-    if (entries.length === 1 && only !== undefined) this.settle(this.verdicts.rejected(only, error, moment, false));
+    if (entries.length === 1 && only !== undefined) this.settle(this.verdicts.rejected(only, error, moment, 'device'));
     else this.shrinkBatches(entries.length);
   }
 

@@ -20,7 +20,7 @@ export class Lane {
   listing: Listing | null = null;
   /** When the schedule looks at it again (monotonic), while its head is not due. */
   alarmAtMs: number | null = null;
-  /** The last one in its order that the server is known to have settled; null when none is known. */
+  /** The last one in its order that the server is known to have settled under its number; null when none is known. */
   settled: { readonly seq: number; readonly place: number } | null = null;
   private entries: Entry[] = NO_ENTRIES;
   private first = 0;

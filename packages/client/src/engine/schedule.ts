@@ -123,15 +123,15 @@ export class Schedule {
       .find((head) => head !== entry);
   }
 
-  /** Takes out a settled entry; the next of its lane may go. */
-  remove(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
+  /** Takes out a settled entry; the next of its lane may go. `isLedgered`: the server surely keeps the verdict under its number. */
+  remove(entry: Entry, nowMs: number, isLedgered: boolean): void {
     const lanes = this.lanesWith(entry);
     const place = placeOf(entry.header);
     // Of one that was retried the server may have told the verdict on an earlier number, and have no row for this one.
     const { seq, generation } = entry.header;
     const settled = generation === 0 ? { seq, place } : null;
     for (const lane of lanes) {
-      if (isServersVerdict && place >= (lane.settled?.place ?? 0)) lane.settled = settled;
+      if (isLedgered && place >= (lane.settled?.place ?? 0)) lane.settled = settled;
       lane.remove(entry);
       if (lane.size === 0) this.lanes.delete(lane.name);
     }

@@ -365,23 +365,23 @@ export class Unconfirmed {
   }
 
   /** Confirmed, or gone: keeps nothing of it. */
-  forget(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
+  forget(entry: Entry, nowMs: number, isLedgered: boolean): void {
     if (this.deadLetters.delete(entry)) {
       this.counts.failed -= 1;
       this.schedule.unblock(entry, nowMs);
-    } else this.leavePending(entry, nowMs, isServersVerdict);
+    } else this.leavePending(entry, nowMs, isLedgered);
     this.byId.delete(entry.header.id);
     this.bySeq.delete(entry.header.seq);
     this.suspectedOrphans.delete(entry);
   }
 
   /** Makes a pending one a dead letter. */
-  bury({ header, error, failedAtMs, holdsLane }: DeadLetter, nowMs: number, isServersVerdict: boolean): void {
+  bury({ header, error, failedAtMs, holdsLane }: DeadLetter, nowMs: number, isLedgered: boolean): void {
     const entry = this.bySeq.get(header.seq);
     if (entry === undefined || entry.phase.kind === 'failed') return;
     if (this.settling.has(header.seq)) this.buried.set(header.seq, entry.header);
     entry.header = header;
-    this.leavePending(entry, nowMs, isServersVerdict);
+    this.leavePending(entry, nowMs, isLedgered);
     entry.phase = { kind: 'failed', error, failedAtMs, holdsLane };
     entry.lastError = error;
     if (this.holdsLane(entry)) this.schedule.block(entry);
@@ -605,11 +605,11 @@ export class Unconfirmed {
     return entry.phase.kind === 'failed' && !this.holdsLane(entry);
   }
 
-  private leavePending(entry: Entry, nowMs: number, isServersVerdict: boolean): void {
+  private leavePending(entry: Entry, nowMs: number, isLedgered: boolean): void {
     this.setWaiting(entry);
     this.counts.pending -= 1;
     this.counts.pendingBytes -= entry.header.payloadBytes;
-    this.schedule.remove(entry, nowMs, isServersVerdict);
+    this.schedule.remove(entry, nowMs, isLedgered);
     this.unindexEdit(entry);
     this.kept.delete(entry);
     entry.amendId = null;

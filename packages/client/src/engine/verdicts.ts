@@ -22,6 +22,12 @@ export interface EngineRules {
   readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
 }
 
+/**
+ * Whose verdict it is. What the server says for the first time it keeps under this number, so that the next of the lane may name
+ * it as the one before; what it repeats it may know under another number, or of another client.
+ */
+type Judge = 'server' | 'repeated' | 'device';
+
 /** Why something that has had no effect will have none. */
 type CancelReason = Pick<Extract<Settlement, { kind: 'cancelled' }>, 'reason' | 'payload' | 'act'>;
 
@@ -49,9 +55,9 @@ export class Verdicts {
         return this.confirmed(entry, outcome, false, moment);
       case 'duplicate':
         if (outcome.verdict === 'applied') return this.confirmed(entry, outcome, true, moment);
-        return this.rejected(entry, outcome.error, moment, true);
+        return this.rejected(entry, outcome.error, moment, 'repeated');
       case 'rejected':
-        return this.rejected(entry, outcome.error, moment, true);
+        return this.rejected(entry, outcome.error, moment, 'server');
       case 'refused':
         if (entry.mayAwaitRow && outcome.error.code === NO_PARENT_ROW)
           return this.awaitRow(entry, outcome.error, moment);
@@ -145,7 +151,7 @@ export class Verdicts {
   ): Extract<Settlement, { kind: 'completed' }> {
     const { id, seq, type, entity, priority, createdAtMs, attempts } = entry.header;
     const waitedFor = this.mutations.slotsOf(id).map(({ from }) => from);
-    this.mutations.forget(entry, moment.nowMs, true);
+    this.mutations.forget(entry, moment.nowMs, !wasRepeat);
     this.mutations.confirmationBegun(seq, id);
     this.mutations.release(id, moment.nowMs);
     const record = {
@@ -168,9 +174,8 @@ export class Verdicts {
     return waitedFor.length > 0 || this.rules.keepsResult(type) ? { result: keptResult(result, waitedFor) } : {};
   }
 
-  /** `isLedgered`: the server keeps this verdict, so that the next of the lane may name it as the one before. */
-  rejected(entry: Entry, error: WireError, moment: Moment, isLedgered: boolean): readonly Settlement[] {
-    return this.failed(entry, error, moment, isLedgered, false, withAttempt(entry.header, error, moment));
+  rejected(entry: Entry, error: WireError, moment: Moment, by: Judge): readonly Settlement[] {
+    return this.failed(entry, error, moment, by, false, withAttempt(entry.header, error, moment));
   }
 
   /** Counted on the answer, not on sending: a lost answer says nothing about the mutation, only about the line. */
@@ -179,7 +184,7 @@ export class Verdicts {
     const { type, maxRetries, retryDelayMs: ownDelayMs, attempts } = header;
     const rules = this.rules.retryRules(type);
     if (attempts.length > (maxRetries ?? rules.maxRetries))
-      return this.failed(entry, error, moment, false, false, header);
+      return this.failed(entry, error, moment, 'device', false, header);
     entry.header = header;
     entry.lastError = error;
     const own = { ...rules, backoffMsBase: ownDelayMs ?? rules.backoffMsBase };
@@ -199,7 +204,7 @@ export class Verdicts {
     entry: Entry,
     error: WireError,
     moment: Moment,
-    isLedgered: boolean,
+    by: Judge,
     isDecided: boolean = false,
     header: MutationHeader = entry.header,
   ): readonly Settlement[] {
@@ -207,11 +212,11 @@ export class Verdicts {
     // Where the lane is held, so is all that stands on it: it lives if someone retries this one with success.
     const orphans = holdsLane ? [] : this.mutations.dependants(entry);
     if (!holdsLane) this.mutations.noteLostRow(entry);
-    if (isLedgered) this.mutations.settlementBegun(entry.header.seq);
+    if (by !== 'device') this.mutations.settlementBegun(entry.header.seq);
     else this.mutations.ownSettlementBegun(entry.header);
     const deadLetter = { header, error, failedAtMs: moment.wallMs, holdsLane };
-    this.mutations.bury(deadLetter, moment.nowMs, isLedgered);
-    const settlement = { kind: 'failed', deadLetter, ...(isLedgered ? {} : { isOwn: true as const }) } as const;
+    this.mutations.bury(deadLetter, moment.nowMs, by === 'server');
+    const settlement = { kind: 'failed', deadLetter, ...(by === 'device' ? { isOwn: true as const } : {}) } as const;
     return [
       settlement,
       ...this.passOnBase(entry.header),
@@ -231,12 +236,12 @@ export class Verdicts {
 
   /** One that cannot have been sent, and is not to be sent any more. */
   expired(entry: Entry, moment: Moment): readonly Settlement[] {
-    return this.failed(entry, EXPIRED, moment, false);
+    return this.failed(entry, EXPIRED, moment, 'device');
   }
 
   /** One that cannot have been sent, and makes room for another. */
   evicted(entry: Entry, moment: Moment): readonly Settlement[] {
-    return this.failed(entry, EVICTED, moment, false);
+    return this.failed(entry, EVICTED, moment, 'device');
   }
 
   /** What cannot stand without its parent is not sent. */
@@ -245,7 +250,7 @@ export class Verdicts {
     return orphans.flatMap((child) => {
       if (child.phase.kind !== 'waiting') return [];
       if (child.amendId === null && !this.mutations.isUnsure(child))
-        return this.failed(child, error, moment, false, isDecided);
+        return this.failed(child, error, moment, 'device', isDecided);
       // Buried when it is let go, or known to be there still.
       addOpenParent(child, parentId);
       this.mutations.suspectOrphans([child]);
