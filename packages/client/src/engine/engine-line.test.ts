@@ -87,6 +87,16 @@ describe('R4: the line is not the mutation', () => {
     expect(rig.entry(header).lastError).toEqual(ERROR);
     if (waitingFor !== 'nothing') expect(rig.waiting(header).error).toEqual(ERROR);
   });
+
+  test('R3 · a wait that the server asks for in answer to a question is everybody’s', () => {
+    const rig = EngineRig.leading();
+    rig.input({ kind: 'rateLimited', error: ERROR, retryAfterMs: 30_000 });
+
+    const header = rig.add();
+
+    expect(rig.waiting(header)).toMatchObject({ waitingFor: 'rateLimit', error: ERROR });
+    expect(rig.batches).toEqual([]);
+  });
 });
 
 describe('the breaker', () => {
