@@ -117,6 +117,18 @@ describe('slots', () => {
     expect(rig.settlements).toMatchObject([{ kind: 'cancelled' }]);
   });
 
+  test('Q21 · found in a store that may forget, it may have been sent, whole as it was, before the power failed', () => {
+    const rig = new EngineRig(undefined, undefined, true);
+    const child = rig.header({ dependsOn: ['confirmed'], slots: [slotOf('confirmed')] });
+    rig.input({ kind: 'found', headers: [child], deadLetters: [] });
+    expect(rig.entry(child).mayHaveBeenSent).toBe(true);
+
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 1 });
+
+    expect(rig.effect('fillSlots')?.headers).toEqual([child]);
+    expect(rig.entry(child).mayHaveBeenSent).toBe(true);
+  });
+
   test('Q8 · a value that is not to be had makes it a dead letter; a parent that dies as well', () => {
     const missing = withChild();
     missing.rig.answerAll(applied);

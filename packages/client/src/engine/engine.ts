@@ -60,7 +60,7 @@ export class Engine {
   private gatesTouchedAtMs = 0;
 
   constructor(rules: EngineRules) {
-    this.mutations = new Unconfirmed((type) => rules.onDeadLetter(type) !== 'continue', rules.standingOf);
+    this.mutations = new Unconfirmed(rules);
     this.verdicts = new Verdicts(this.mutations, rules);
     this.policies = new PolicyGate(rules.policyOf);
     const { schedule } = this.mutations;
@@ -387,7 +387,9 @@ export class Engine {
       this.mutations.holdBack(moment.nowMs);
       for (const entry of this.mutations.all()) {
         entry.mayHaveBeenSent =
-          this.isEarlier(entry.header) && entry.heldUntilMs <= moment.nowMs && entry.header.slots.length === 0;
+          this.isEarlier(entry.header) &&
+          entry.heldUntilMs <= moment.nowMs &&
+          !this.mutations.wasNeverWhole(entry.header);
         // As one that did not deliver, this tab could not know.
         if (entry.phase.kind !== 'failed') this.mutations.expiries.watch(entry);
       }

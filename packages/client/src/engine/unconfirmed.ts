@@ -17,7 +17,7 @@ import { ParentRows } from './parent-rows.ts';
 import { Schedule } from './schedule.ts';
 import { SlotWaiters } from './slot-waiters.ts';
 import { Versions } from './versions.ts';
-import type { Standing } from '../mutation/versions.ts';
+import type { EngineRules } from './verdicts.ts';
 
 /** Every mutation that is not confirmed: who they are, how many of each phase, and up to where all is settled. */
 export class Unconfirmed {
@@ -82,9 +82,12 @@ export class Unconfirmed {
   /** Whether a dead letter of this type holds its lane, as the app says now. */
   readonly mayHoldLane: (type: string) => boolean;
 
-  constructor(mayHoldLane: (type: string) => boolean, standingOf: (header: MutationHeader) => Standing) {
-    this.mayHoldLane = mayHoldLane;
+  private readonly mayForget: boolean;
+
+  constructor({ onDeadLetter, standingOf, mayForget }: Pick<EngineRules, 'onDeadLetter' | 'standingOf' | 'mayForget'>) {
+    this.mayHoldLane = (type) => onDeadLetter(type) !== 'continue';
     this.versions = new Versions(standingOf);
+    this.mayForget = mayForget;
   }
 
   /** Until when nothing is sent, since what is about to be rewritten may belong elsewhere then (monotonic); null for now. */
@@ -157,6 +160,11 @@ export class Unconfirmed {
     return undefined;
   }
 
+  /** What lacks a value cannot have been sent; but it may have been whole before the store lost that with the power. */
+  wasNeverWhole({ slots }: MutationHeader): boolean {
+    return slots.length > 0 && !this.mayForget;
+  }
+
   /** `heldUntilMs` is when its undo window ends (monotonic); one that still has a part of it before it was never sent. */
   insert(header: MutationHeader, mayHaveBeenSent: boolean, nowMs: number, heldUntilMs: number): void {
     const known = this.bySeq.get(header.seq);
@@ -178,8 +186,7 @@ export class Unconfirmed {
     const entry: Entry = {
       header,
       phase: WAITING,
-      // What lacks a value cannot have been sent.
-      mayHaveBeenSent: mayHaveBeenSent && heldUntilMs <= nowMs && header.slots.length === 0,
+      mayHaveBeenSent: mayHaveBeenSent && heldUntilMs <= nowMs && !this.wasNeverWhole(header),
       lastError,
       deferralCount: 0,
       waitingSinceMs: nowMs,

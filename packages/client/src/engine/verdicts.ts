@@ -16,6 +16,8 @@ export interface EngineRules {
   readonly keepsResult: (type: string) => boolean;
   /** What a type says of its lane; the default for one that is not declared. */
   readonly onDeadLetter: (type: string) => DeadLetterPolicy;
+  /** Whether the store may lose its last commits with the power. */
+  readonly mayForget: boolean;
   /** How a stored mutation stands to this version of the app. */
   readonly standingOf: (header: MutationHeader) => Standing;
   /** What holds mutations of a type back; null for nothing. */

@@ -115,6 +115,7 @@ export class Runner {
       retryRules: (type) => retryRulesOf(ports.definitions.get(type)),
       onDeadLetter: (type) => onDeadLetterOf(ports.definitions.get(type)),
       policyOf: ports.policyOf,
+      mayForget: ports.store.durability === 'relaxed',
       keepsResult: (type) => ports.definitions.get(type)?.result !== undefined,
     });
     this.alarms = new Alarms(ports.clock);

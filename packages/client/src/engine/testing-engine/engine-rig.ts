@@ -64,6 +64,7 @@ export class EngineRig {
   constructor(
     rules: Partial<RetryRules> = { jitter: 'none' },
     policyOf: (type: string) => Required<DeliveryPolicy> | null = () => null,
+    mayForget = false,
   ) {
     this.rules = rules;
     this.engine = new Engine({
@@ -72,6 +73,7 @@ export class EngineRig {
       onDeadLetter: () => this.onDeadLetter,
       policyOf,
       standingOf: (header) => this.standingOf(header),
+      mayForget,
     });
   }
 
