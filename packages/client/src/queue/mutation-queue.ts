@@ -74,6 +74,9 @@ export type ResumeResult =
   | { readonly kind: 'nothingDue' }
   | { readonly kind: 'waiting'; readonly waitingFor: WaitingFor };
 
+/** An opening that nobody waits for, and that failed, is tried again after this. */
+const REOPEN_AFTER_MS = 2_000;
+
 const WELL: StorageHealth = {
   kind: 'well',
   durability: null,
@@ -885,10 +888,11 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       void this.signOuts.signIn({ runner, store }).then((isSignedIn) => {
         this.isSignedIn ||= isSignedIn;
       });
-    await store.sweepHistory(
-      clock.wallMs() - HISTORY_MS,
-      parentsOf(() => runner.engine.mutations.all()),
-    );
+    const isParent = parentsOf(() => runner.engine.mutations.all());
+    // What is not swept now is swept by the next opening.
+    await store
+      .sweepHistory(clock.wallMs() - HISTORY_MS, isParent)
+      .catch((error: unknown) => this.fail(toHoldfastError(error)));
     this.isRead = true;
     const mark = this.noteAnchor();
     if (mark !== null) anchorKeeper?.note(storeName, mark, true);
@@ -994,12 +998,19 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return keeper;
   }
 
-  /** As `restart`, from within. */
+  /** As `restart`, from within: nobody waits for it, so what goes wrong is told, and it is tried again. */
   private reopen(): void {
     if (this.isClosed) return;
     const runner = this.parts?.runner;
     this.isRead = false;
-    this.opening = this.beginOpening(async () => runner?.close());
+    const opening = this.beginOpening(async () => runner?.close());
+    this.opening = opening;
+    opening.done.catch((error: unknown) => {
+      this.fail(toHoldfastError(error));
+      this.options.clock.schedule(REOPEN_AFTER_MS, () => {
+        if (this.opening === opening) this.reopen();
+      });
+    });
   }
 
   private async moveAll(from: Storage, into: Storage): Promise<number> {

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { defineMutation } from '../mutation/definition.ts';
-import type { OpenStorage } from '../ports/storage.ts';
+import type { OpenStorage, Storage } from '../ports/storage.ts';
+import type { Transport } from '../ports/transport.ts';
 import { createQueue } from './create-queue.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
 
@@ -245,4 +246,47 @@ describe('S3 · opening a long queue', () => {
     const device = new TestDevice();
     expect(() => device.create({ readPageCount: 0.5 })).toThrow('`readPageCount` must be a whole number above 0');
   });
+});
+
+test('S14, S13 · a queue that opens anew by itself, and finds that its store does not read, says so and tries again', async () => {
+  const device = new TestDevice();
+  let isBroken = false;
+  const storage: OpenStorage = (name) =>
+    isBroken ? Promise.reject(new Error('The disk does not answer.')) : device.storage.open(name);
+  const behind = { kind: 'answered', outcomes: [], client: { behind: { reason: 'behind', highSeq: 9 } } } as const;
+  const transport: Transport = {
+    send: (request, call) => (isBroken ? Promise.resolve(behind) : device.server.transport.send(request, call)),
+  };
+  const queue = await device.open({ storage, transport });
+  const errors: string[] = [];
+  queue.onError(({ message }) => errors.push(message));
+
+  // The server knows more of this client than its store: it takes another id, and opens anew.
+  isBroken = true;
+  const { id } = await queue.add(note('a'));
+  await device.clock.settle();
+  expect(queue.getSnapshot().isReady).toBe(false);
+  expect(errors).toContain('The disk does not answer.');
+
+  isBroken = false;
+  await device.clock.pass(2_000);
+  expect(queue.getSnapshot()).toMatchObject({ isReady: true, pendingCount: 0 });
+  expect(device.server.effects).toEqual([id]);
+});
+
+test('S8 · history that cannot be swept when a queue opens does not keep it from opening', async () => {
+  const device = new TestDevice();
+  const storage: OpenStorage = async (name) => {
+    const opened = await device.storage.open(name);
+    const scan: Storage['scan'] = (query) =>
+      query.prefix === 'd/' ? Promise.reject(new Error('This page does not come.')) : opened.scan(query);
+    return { ...opened, scan };
+  };
+  const errors: string[] = [];
+  const queue = device.create({ storage });
+  queue.onError(({ message }) => errors.push(message));
+  await queue.ready;
+
+  expect(queue.getSnapshot().isReady).toBe(true);
+  expect(errors).toEqual(['This page does not come.']);
 });
