@@ -23,7 +23,7 @@ export interface Finding {
 
 /** Runs the seeds with the bug planted, up to the first that shows it. In a thread of its own: the bug is in what that loads. */
 export function findPlant(
-  { name }: Plant,
+  { name, shape = {} }: Plant,
   firstSeed: number,
   seedCountMax: number,
   isShrunk = false,
@@ -31,7 +31,7 @@ export function findPlant(
   const seeds = Array.from({ length: seedCountMax }, (_, index) => firstSeed + index);
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('system-worker.ts', import.meta.url), {
-      workerData: { seeds, plant: name, isShrunk },
+      workerData: { seeds, shape, plant: name, isShrunk },
       // Whoever runs this, the packages are loaded from their sources, where the bug is.
       execArgv: ['--disable-warning=ExperimentalWarning', '--conditions=@holdfast/source'],
     });

@@ -376,17 +376,17 @@ export class History {
   onSendStart(device: Device, process: TabProcess, bodyText: string): number {
     const step = this.nextStep();
     this.sendCount += 1;
+    const request = JSON.parse(bodyText) as ApplyRequest;
+    // It carries nothing out: a client that has taken another id hears by it what was lost, whoever delivers and what is paused.
+    const isQuestion = request.mutations.length === 0;
     const { pause } = device;
-    if (pause !== null && (pause.process === process || process.lastReadStep > pause.step)) {
+    if (!isQuestion && pause !== null && (pause.process === process || process.lastReadStep > pause.step)) {
       this.violated(
         'inv-I11',
         `${process.name} begins to send although ${pause.process.name} was told that it is paused`,
       );
     }
-    const request = JSON.parse(bodyText) as ApplyRequest;
     const { lead } = device.disk;
-    // A client that has taken another id asks, with nothing to carry out, what was lost; whichever tab does.
-    const isQuestion = request.mutations.length === 0;
     if (!isQuestion && lead !== null && lead.process !== process && process.lastEpochReadStep > lead.step) {
       this.violated(
         'inv-I12',

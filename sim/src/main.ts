@@ -4,6 +4,7 @@
 // npm run sim -- --seeds 500 --shrink                 makes the first failing seed as small as it can; --record FILE keeps it
 // npm run sim -- --replay TOKEN|FILE|SEED             replays a tape of choices, or a seed
 // npm run sim -- --seeds 500 --plant NAME             with a planted bug; stops at the first seed that finds it
+// npm run sim -- --seeds 500 --shape NAME             worlds in which that planted bug is looked for, without the bug
 // npm run sim -- --crashes [--double [--pairs 200]]   small stories, with a crash at every call of a port
 // npm run sim -- --plants [--seeds 3000] [--json]     each planted bug in turn, and how many seeds it took to find it
 import { writeFileSync } from 'node:fs';
@@ -12,7 +13,8 @@ import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { type Finding, findPlants } from './find-plants.ts';
-import { plantBug } from './plant-bug.ts';
+import type { Shape } from './plan.ts';
+import { plantBug, plantNamed } from './plant-bug.ts';
 import { PLANTS } from './plants.ts';
 import type { Tally } from './run-seeds.ts';
 
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
     plant: { type: 'string' },
+    shape: { type: 'string' },
     plants: { type: 'boolean', default: false },
     replay: { type: 'string' },
     record: { type: 'string' },
@@ -35,6 +38,8 @@ const { values } = parseArgs({
     at: { type: 'string' },
   },
 });
+const shaped = values.shape ?? values.plant;
+const shape: Shape = shaped === undefined ? {} : (orComplain(() => plantNamed(shaped)).shape ?? {});
 if (values.plants) process.exit(await showPlants());
 if (values.plant !== undefined) plantBug(values.plant);
 if (values.crashes) process.exit(await crashAll());
@@ -70,7 +75,7 @@ async function writeTrace(seed: number, file: string): Promise<never> {
   const { simulate } = await import('./simulate.ts');
   const { Trace } = await import('./trace.ts');
   const trace = new Trace(Number.POSITIVE_INFINITY);
-  const { violations } = await simulate(seed, trace);
+  const { violations } = await simulate(seed, shape, trace);
   const lines = trace.last(Number.POSITIVE_INFINITY);
   writeFileSync(file, `${lines.join('\n')}\n`);
   for (const { invariant, message } of violations) print(`${invariant} · ${message}`);
@@ -81,7 +86,7 @@ async function writeTrace(seed: number, file: string): Promise<never> {
 async function recordTape(seed: number, file: string): Promise<never> {
   const { writeTapeFile } = await import('./tape-files.ts');
   const { record } = await import('./simulate.ts');
-  const { result, tape } = await record(seed);
+  const { result, tape } = await record(seed, shape);
   const story = result.violations.map(({ invariant, message }) => `${invariant} · ${message}`).join('; ');
   writeTapeFile(file, { story: story || `The world of seed ${seed}.`, tape });
   print(`Written. Replay it: npm run sim -- --replay ${file}`);
@@ -89,9 +94,10 @@ async function recordTape(seed: number, file: string): Promise<never> {
 }
 
 async function run(): Promise<Tally> {
-  if (values.plant !== undefined || seedCount < 100) return runSeeds(seeds, values.plant !== undefined);
+  if (values.plant !== undefined || seedCount < 100)
+    return runSeeds(seeds, { shape, isFirstFailureEnough: values.plant !== undefined });
   const { runInThreads } = await import('./run-in-threads.ts');
-  return runInThreads(seeds);
+  return runInThreads(seeds, shape);
 }
 
 function report({
@@ -146,7 +152,7 @@ async function crashAll(): Promise<number> {
 async function showShrunk(seed: number): Promise<void> {
   const { shrinkSeed } = await import('./shrink-command.ts');
   const { tellTape } = await import('./replay-command.ts');
-  const shrunk = await shrinkSeed(seed);
+  const shrunk = await shrinkSeed(seed, shape);
   if (shrunk === null) {
     print(`Seed ${seed} cannot be shrunk: its tape does not fail.`);
     return;
@@ -199,7 +205,8 @@ function replay(seed: number): string {
 }
 
 function withPlant(): string {
-  return values.plant === undefined ? '' : ` --plant ${values.plant}`;
+  const plant = values.plant === undefined ? '' : ` --plant ${values.plant}`;
+  return values.shape === undefined ? plant : `${plant} --shape ${values.shape}`;
 }
 
 function print(...lines: readonly string[]): void {

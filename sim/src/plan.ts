@@ -130,6 +130,9 @@ export interface Plan {
   readonly rates: FaultRates;
 }
 
+/** What a world is given instead of what its seed draws: worlds of one kind, to look for what shows in few others. */
+export type Shape = Partial<Omit<Plan, 'seed' | 'rates'>> & { readonly rates?: Partial<FaultRates> };
+
 /** Under all but the first something waits, on a cellular network; never longer than everything may take to settle. */
 export const POLICIES: readonly DeliveryPolicy[] = [
   {},
@@ -185,7 +188,7 @@ const ONLY_FOR_DICE: readonly string[] = [
 
 const EDIT_RATES: readonly number[] = [0.9, 0.5, 0.9, 0];
 
-export function drawPlan(seed: number, dice: Dice): Plan {
+export function drawPlan(seed: number, dice: Dice, { rates, ...shape }: Shape = {}): Plan {
   const mutationCount = 20 + dice.below(131);
   const durationMs = dice.chance(0.15) ? dice.logBetween(900_000, 5_400_000) : dice.logBetween(20_000, 900_000);
   const plan = {
@@ -227,6 +230,8 @@ export function drawPlan(seed: number, dice: Dice): Plan {
     updateAtMs: 0,
     ...(seed % 11 === 1 ? { updateAtMs: Math.ceil((durationMs * (10 + (seed % 71))) / 100), editRate: 0 } : {}),
     ...SPECIAL[seed % 11],
+    ...shape,
+    rates: { ...plan.rates, ...rates },
   };
 }
 

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { registerHooks } from 'node:module';
+import type { Plant } from './plant.ts';
 import { CRASHING_PLANTS } from './plants/crashing.ts';
 import { PLANTS } from './plants.ts';
 
@@ -9,10 +10,7 @@ import { PLANTS } from './plants.ts';
  * not there exactly once, since the code has then moved on and the plant must follow.
  */
 export function plantBug(name: string): void {
-  const all = [...PLANTS, ...CRASHING_PLANTS];
-  const plant = all.find((each) => each.name === name);
-  if (plant === undefined)
-    throw new Error(`No plant is called ${name}. There are: ${all.map((each) => each.name).join(', ')}.`);
+  const plant = plantNamed(name);
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context);
@@ -25,4 +23,13 @@ export function plantBug(name: string): void {
       return { ...loaded, source: parts.join(plant.replace) };
     },
   });
+}
+
+/** Throws when there is no such plant. */
+export function plantNamed(name: string): Plant {
+  const all = [...PLANTS, ...CRASHING_PLANTS];
+  const plant = all.find((each) => each.name === name);
+  if (plant === undefined)
+    throw new Error(`No plant is called ${name}. There are: ${all.map((each) => each.name).join(', ')}.`);
+  return plant;
 }

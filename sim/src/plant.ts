@@ -1,3 +1,5 @@
+import type { Shape } from './plan.ts';
+
 /** A bug on purpose: one change to production code, and what users would suffer from it. */
 export interface Plant {
   readonly name: string;
@@ -9,8 +11,8 @@ export interface Plant {
   readonly suffering: string;
   /** Where the search begins for one that shows rarely, so that it takes seconds. @default 1 */
   readonly firstSeed?: number;
-  /** Shows in fewer than one of 1,500 worlds, and in none that is kept: only `--plants` with many seeds looks for it. */
-  readonly isRare?: true;
+  /** The worlds it is looked for in, where it shows in fewer than one of 1,500 of all. @default of every shape */
+  readonly shape?: Shape;
 }
 
 export const CLIENT = 'packages/client/src';

@@ -1,3 +1,4 @@
+import type { Shape } from './plan.ts';
 import { type SimulationResult, simulate } from './simulate.ts';
 
 /** What a run over many seeds came to. */
@@ -27,23 +28,29 @@ export interface Failure {
 const TWICE_EVERY = 20;
 const TRACE_COUNT = 40;
 
-/**
- * Runs the seeds one after the other. With `isFirstFailureEnough` it stops at the first one that fails. `failed`: told of each at
- * once, since a long run is long.
- */
+/** How seeds are run. */
+export interface SeedsOptions {
+  /** Given to every world. @default {} */
+  readonly shape?: Shape;
+  /** Whether to stop at the first seed that fails. @default false */
+  readonly isFirstFailureEnough?: boolean;
+  /** Told of each failure at once, since a long run is long. */
+  readonly failed?: (failure: Failure) => void;
+}
+
+/** Runs the seeds one after the other. */
 export async function runSeeds(
   seeds: readonly number[],
-  isFirstFailureEnough: boolean,
-  failed: (failure: Failure) => void = () => {},
+  { shape = {}, isFirstFailureEnough = false, failed = () => {} }: SeedsOptions = {},
 ): Promise<Tally> {
   const results: SimulationResult[] = [];
   const failures: Failure[] = [];
   const faultsByClass: Record<string, number> = {};
   const facts: Record<string, number> = {};
   for (const seed of seeds) {
-    const result = await simulate(seed);
+    const result = await simulate(seed, shape);
     const violations = result.violations.map(({ invariant, message }) => `${invariant} · ${message}`);
-    if (violations.length === 0 && seed % TWICE_EVERY === 0 && (await simulate(seed)).hash !== result.hash) {
+    if (violations.length === 0 && seed % TWICE_EVERY === 0 && (await simulate(seed, shape)).hash !== result.hash) {
       violations.push('determinism · a second run of the same seed made other calls');
     }
     results.push({ ...result, tape: [], trace: [], effects: [], rows: new Map() });

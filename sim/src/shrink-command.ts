@@ -1,4 +1,5 @@
 import { type ChoiceTape, countChoices } from './choice-tape.ts';
+import type { Shape } from './plan.ts';
 import { shrink } from './shrink.ts';
 import { shrinkPlan } from './shrink-plan.ts';
 import { record, recordPlan, replay, type SimulationResult } from './simulate.ts';
@@ -15,8 +16,8 @@ export interface ShrunkCase {
 }
 
 /** Null for a seed that breaks nothing, or that does not break it again when it is replayed. */
-export async function shrinkSeed(seed: number): Promise<ShrunkCase | null> {
-  const recorded = await record(seed);
+export async function shrinkSeed(seed: number, shape: Shape): Promise<ShrunkCase | null> {
+  const recorded = await record(seed, shape);
   const invariant = recorded.result.violations[0]?.invariant;
   if (invariant === undefined) return null;
   const isFailure = ({ violations }: SimulationResult): boolean => violations[0]?.invariant === invariant;

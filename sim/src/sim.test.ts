@@ -48,7 +48,7 @@ let tally: Tally;
 
 beforeAll(async () => {
   const fresh = Array.from({ length: SEED_COUNT }, (_, index) => FIRST_SEED + index);
-  tally = await runInThreads([...REGRESSIONS.map(({ seed }) => seed), ...fresh]);
+  tally = await runInThreads([...REGRESSIONS.map(({ seed }) => seed), ...fresh], {});
 }, 600_000);
 
 test.each(Object.entries(INVARIANTS))('%s · %s', (invariant) => {

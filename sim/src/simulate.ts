@@ -7,7 +7,16 @@ import { Dice } from './dice.ts';
 import { type Fact, Facts } from './facts.ts';
 import { Faults } from './faults.ts';
 import { History, type Violation } from './history.ts';
-import { choicesOfPlan, drawPlan, type FaultClass, NO_SIGN, type Plan, planOfTape, WAKE_SIGNS } from './plan.ts';
+import {
+  choicesOfPlan,
+  drawPlan,
+  type FaultClass,
+  NO_SIGN,
+  type Plan,
+  planOfTape,
+  type Shape,
+  WAKE_SIGNS,
+} from './plan.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Effect, ItemRow } from './server-model.ts';
 import { SimServer, type TapeEntry } from './sim-server.ts';
@@ -59,10 +68,10 @@ function healingMsMax({ wakeSign, rates }: Plan, { countByClass }: Faults): numb
   return ATTEMPT_TIMEOUT_MS + (wakeSign !== NO_SIGN && !mayBePaced ? HEALING_MS_MAX.woken : HEALING_MS_MAX.alone);
 }
 
-/** The world of a seed. */
-export function simulate(seed: number, trace: Trace = new Trace()): Promise<SimulationResult> {
+/** The world of a seed, of the given shape. */
+export function simulate(seed: number, shape: Shape = {}, trace: Trace = new Trace()): Promise<SimulationResult> {
   const dice = new Dice(seed);
-  return run(dice, drawPlan(seed, dice), trace);
+  return run(dice, drawPlan(seed, dice, shape), trace);
 }
 
 /** A world, and the tape that replays it. */
@@ -72,9 +81,9 @@ export interface Recorded {
 }
 
 /** The world of a seed, written down. Ids are those of a tape: only they differ from `simulate`. */
-export function record(seed: number): Promise<Recorded> {
+export function record(seed: number, shape: Shape = {}): Promise<Recorded> {
   const dice = new Dice(seed);
-  return recordPlan(drawPlan(seed, dice), dice);
+  return recordPlan(drawPlan(seed, dice, shape), dice);
 }
 
 /** A world of this plan, written down. */

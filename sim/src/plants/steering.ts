@@ -25,7 +25,15 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'pause-acknowledged-too-early',
-    isRare: true,
+    shape: {
+      durationMs: 40_000,
+      tabCountMax: 2,
+      laneCount: 2,
+      editRate: 0,
+      actionsPerMinute: 60,
+      hasLock: false,
+      rates: { storageSlow: 0.6, messageLost: 0.5, messageLate: 0.5, recordDamaged: 0 },
+    },
     file: `${CLIENT}/queue/runner.ts`,
     find: "await this.askLeader.ask({ kind: 'stop', reason }, PAUSE_GRACE_MS + ANSWER_MS);",
     replace: '',

@@ -140,7 +140,14 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'numbers-given-out-again',
-    isRare: true,
+    shape: {
+      durationMs: 40_000,
+      laneCount: 2,
+      editRate: 0,
+      actionsPerMinute: 20,
+      isStoreRelaxed: true,
+      rates: { powerLoss: 8, responseLost: 0.5, requestDuplicated: 0.5, delayed: 0.4 },
+    },
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'hasGap ? min + Math.floor(random() * (max - min)) : 0;',
     replace: '0;',
