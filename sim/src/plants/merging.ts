@@ -21,8 +21,8 @@ export const MERGING_PLANTS: readonly Plant[] = [
   {
     name: 'merged-past-the-newest',
     file: `${CLIENT}/queue/placer.ts`,
-    find: 'const isLoose = isLast || additions.every(({ mayMerge }) => !mayMerge);',
-    replace: 'const isLoose = isLast || additions.length > 0;',
+    find: 'const isLoose = additions.every(({ mayMerge }) => !mayMerge);',
+    replace: 'const isLoose = additions.length > 0;',
     suffering: 'An edit made after that of another tab is merged into one before it, and the older value wins.',
   },
   {

@@ -652,5 +652,5 @@ function isOnTopOf({ edit }: MutationHeader, seq: number): boolean {
 
 /** Mutations of one row in one lane share it. */
 export function rowKey({ lane, entity }: Pick<MutationHeader, 'lane' | 'entity'>): string {
-  return JSON.stringify([lane, entity?.table, entity?.id]);
+  return entity === null ? ` ${lane}` : `${lane.length} ${entity.table.length} ${lane}${entity.table}${entity.id}`;
 }

@@ -1,6 +1,7 @@
 import { deadLetterOf } from '../engine/entry.ts';
 import type { EditBase, MutationOptions } from '../mutation/definition.ts';
 import { fromNewerApp } from '../engine/versions.ts';
+import { type MaybeLater, whenKnown } from '../mutation/maybe-later.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationBody, MutationHeader } from '../mutation/record.ts';
 import { ATOMIC_TYPE, type Json } from '../protocol/wire.ts';
@@ -50,20 +51,18 @@ export class Adder {
     return this.commits.whenFlushed();
   }
 
-  async add(input: AddInput): Promise<MutationHandle> {
+  add(input: AddInput): Promise<MutationHandle> {
     const { definitions, newId, wallMs, editOf } = this.ports;
     const nowMs = wallMs();
     const newOne = newId(nowMs);
-    return this.store(async () => {
+    return this.store(() => {
       const ownId = ownIdOf(input.id);
-      const prepared = await prepareMutation(definitions, input, {
-        id: ownId ?? newOne,
-        wallMs: nowMs,
-        resultOf: this.resultOf,
-        editOf,
+      const context = { id: ownId ?? newOne, wallMs: nowMs, resultOf: this.resultOf, editOf };
+      return whenKnown(prepareMutation(definitions, input, context), (prepared) => {
+        const { header, body, payload, origin } = prepared;
+        const ownMark = ownId === null ? null : prepared.contentMark();
+        return { header, body, payload, origin, ownMark, mayMerge: ownId === null, input };
       });
-      const ownMark = ownId === null ? null : prepared.contentMark();
-      return { ...prepared, ownMark, mayMerge: ownId === null, input };
     });
   }
 
@@ -188,13 +187,17 @@ export class Adder {
   }
 
   /** The place in the order of calls is taken here, before anything is awaited. */
-  private store(prepare: () => Promise<Addition>): Promise<MutationHandle> {
-    return this.commits.add(async () => {
-      const addition = await prepare();
-      await this.ports.opened();
-      const dependsOn = await this.openParentsOf(addition.header.dependsOn);
-      return { ...addition, header: { ...addition.header, dependsOn } };
-    });
+  private store(prepare: () => MaybeLater<Addition>): Promise<MutationHandle> {
+    return this.commits.add(() =>
+      whenKnown(prepare(), (addition) =>
+        addition.header.dependsOn.length === 0 ? addition : this.behindParents(addition),
+      ),
+    );
+  }
+
+  private async behindParents(addition: Addition): Promise<Addition> {
+    const dependsOn = await this.openParentsOf(addition.header.dependsOn);
+    return { ...addition, header: { ...addition.header, dependsOn } };
   }
 
   private readonly resultOf = async (id: string): Promise<Json | undefined> => {

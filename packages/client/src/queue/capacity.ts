@@ -1,4 +1,5 @@
 import { HoldfastError } from '../mutation/holdfast-error.ts';
+import type { MaybeLater } from '../mutation/maybe-later.ts';
 
 export interface Load {
   readonly count: number;
@@ -36,15 +37,18 @@ export class Capacity {
   }
 
   /** Like `claim`, and makes room first where that is allowed. Rejects with `QUEUE_FULL`. */
-  async claimOrEvict(more: Load): Promise<() => void> {
+  claimOrEvict(more: Load): MaybeLater<() => void> {
     const missing = this.missing(more);
-    if (missing !== null) await this.ports.evict(missing);
-    return this.claim(more);
+    return missing === null ? this.take(more) : this.ports.evict(missing).then(() => this.claim(more));
   }
 
   /** Room for more, also against what is being stored at this moment; returns what gives it back. Throws `QUEUE_FULL`. */
   claim(more: Load): () => void {
     if (this.missing(more) !== null) throw queueFull(this.load);
+    return this.take(more);
+  }
+
+  private take(more: Load): () => void {
     this.adding = { count: this.adding.count + more.count, bytes: this.adding.bytes + more.bytes };
     return () => {
       this.adding = { count: this.adding.count - more.count, bytes: this.adding.bytes - more.bytes };
@@ -70,8 +74,9 @@ export class Capacity {
   /** What must go before there is room for more; null for nothing. */
   private missing(more: Load): Load | null {
     const { cap } = this.ports;
-    const count = Math.max(0, this.load.count + more.count - cap.count);
-    const bytes = Math.max(0, this.load.bytes + more.bytes - cap.bytes);
+    const { load } = this;
+    const count = Math.max(0, load.count + more.count - cap.count);
+    const bytes = Math.max(0, load.bytes + more.bytes - cap.bytes);
     return count === 0 && bytes === 0 ? null : { count, bytes };
   }
 }

@@ -27,9 +27,12 @@ export function refusalOfStored(
   };
 }
 
-/** Whether the schema takes what it returned itself, at once. */
-export function isOneWay(definition: AnyMutationDefinition, payload: object): boolean {
-  return firstIssue(definition, payload) !== null;
+/**
+ * Whether the schema does not take what it returned itself, or not at once. One that answered at once with what it was `given` has
+ * just taken it.
+ */
+export function isOneWay(definition: AnyMutationDefinition, payload: object, given: unknown): boolean {
+  return payload !== given && firstIssue(definition, payload) !== null;
 }
 
 function firstIssue({ payload: schema }: AnyMutationDefinition, payload: object): string | null {

@@ -5,6 +5,7 @@ import type { RowLeft } from '../engine/entry.ts';
 import { canonicalJson } from '../mutation/canonical-json.ts';
 import { checksum } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition, DescribedMutation, EditBase } from '../mutation/definition.ts';
+import type { MaybeLater } from '../mutation/maybe-later.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import {
   type EditBody,
@@ -122,12 +123,19 @@ export class EditBases {
   }
 
   /** The version its app gives, or what this device's edits before it have left or will leave. Null for no edit. */
-  async of(
+  of(
+    definition: AnyMutationDefinition,
+    described: DescribedMutation,
+    base: EditBase | undefined,
+  ): MaybeLater<EditParts | null> {
+    return definition.conflict === undefined && base === undefined ? null : this.find(definition, described, base);
+  }
+
+  private async find(
     definition: AnyMutationDefinition,
     described: DescribedMutation,
     base: EditBase | undefined,
   ): Promise<EditParts | null> {
-    if (definition.conflict === undefined && base === undefined) return null;
     const { runner, store } = await this.opened();
     const header = predecessorOf(runner.engine, described);
     // All that its tab has seen so far, also what has been confirmed or deletes the row; and what it has just stored itself.

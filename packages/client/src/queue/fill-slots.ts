@@ -9,6 +9,7 @@ import {
   valuesIn,
   withoutSlots,
 } from '../mutation/slots.ts';
+import type { MaybeLater } from '../mutation/maybe-later.ts';
 import type { Json, WireError } from '../protocol/wire.ts';
 
 /** What a confirmed mutation returned; undefined for one that is not confirmed. */
@@ -21,9 +22,12 @@ export interface FilledPayload {
 }
 
 /** Puts the real value in the place of a slot whose mutation is confirmed, and a placeholder in that of any other. */
-export async function fillSlots(payload: unknown, resultOf: ResultOf): Promise<FilledPayload> {
+export function fillSlots(payload: unknown, resultOf: ResultOf): MaybeLater<FilledPayload> {
   const given = slotsIn(payload);
-  if (given.length === 0) return { payload, slots: [] };
+  return given.length === 0 ? { payload, slots: [] } : fill(payload, given, resultOf);
+}
+
+async function fill(payload: unknown, given: readonly Slot[], resultOf: ResultOf): Promise<FilledPayload> {
   const values = new Map<Slot, SlotValue>();
   const open = new Map<SlotValue, OpenSlot>();
   for (const slot of given) {

@@ -1,3 +1,5 @@
+import { type MaybeLater, whenKnown } from '../mutation/maybe-later.ts';
+
 /** A place in the order of calls, taken at the call; what is to be stored comes when it has been checked. */
 interface Place<Item, Result> {
   item: Item | null;
@@ -29,22 +31,25 @@ export class GroupCommit<Item, Result> {
   }
 
   /** Takes a place now; stores what `prepare` brings, or gives the place up when that rejects. */
-  async add(prepare: () => Promise<Item>): Promise<Result> {
-    const place: Place<Item, Result> = { item: null, isGivenUp: false, resolve: () => {}, reject: () => {} };
-    const stored = new Promise<Result>((resolve, reject) => {
-      place.resolve = resolve;
-      place.reject = reject;
+  add(prepare: () => MaybeLater<Item>): Promise<Result> {
+    return new Promise<Result>((resolve, reject) => {
+      const place: Place<Item, Result> = { item: null, isGivenUp: false, resolve, reject };
+      this.places.push(place);
+      const giveUp = (error: unknown): void => {
+        place.isGivenUp = true;
+        this.begin();
+        reject(error as Error);
+      };
+      try {
+        const prepared = whenKnown(prepare(), (item) => {
+          place.item = item;
+          this.begin();
+        });
+        prepared?.catch(giveUp);
+      } catch (error) {
+        giveUp(error);
+      }
     });
-    this.places.push(place);
-    try {
-      place.item = await prepare();
-    } catch (error) {
-      place.isGivenUp = true;
-      this.begin();
-      throw error;
-    }
-    this.begin();
-    return stored;
   }
 
   /** Resolves once everything that is ready to be stored is stored or refused. */

@@ -2,6 +2,8 @@ import { NearIndex } from '../engine/near-index.ts';
 import { nearKey, rowKey, type Unconfirmed } from '../engine/unconfirmed.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { type MaybeLater, whenKnown } from '../mutation/maybe-later.ts';
+import { lanesOf } from '../mutation/record.ts';
 import { slotsLeftIn } from '../mutation/slots.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import type { Capacity } from './capacity.ts';
@@ -88,7 +90,8 @@ export class MergePlan {
     for (const each of standing.values()) this.listNear(each, each.stored?.header.seq ?? 0);
     for (const [index, addition] of additions.entries()) {
       try {
-        this.ends.push(await this.decide(addition, index));
+        const end = this.decide(addition, index);
+        this.ends.push(end instanceof Promise ? await end : end);
       } catch (error) {
         if (!(error instanceof Error)) throw error;
         this.ends.push(error);
@@ -114,7 +117,7 @@ export class MergePlan {
     for (const release of this.release.splice(0)) release();
   }
 
-  private async decide(addition: Addition, index: number): Promise<End> {
+  private decide(addition: Addition, index: number): MaybeLater<End> {
     const { header, ownMark } = addition;
     if (ownMark !== null) {
       const known = this.ports.known.get(header.id);
@@ -124,16 +127,23 @@ export class MergePlan {
         return own.ownMark === ownMark ? { kind: 'deduplicated', standing: own.standing } : idReused(header.id);
     }
     const behind = this.behindOwn(addition);
-    const merged = addition.mayMerge ? await this.merge(behind) : null;
-    if (merged !== null) return merged;
-    this.release.push(await this.ports.capacity.claimOrEvict({ count: 1, bytes: header.payloadBytes }));
-    const standing = standingOf(behind);
-    this.added.push(standing);
-    if (header.entity !== null) this.lastOfRow.set(rowKey(header), { before: standing, seq: 0 });
-    for (const lane of [header.lane, ...header.alsoLanes]) this.newest.set(lane, standing);
-    this.listNear(standing, AFTER_STORED + index);
-    if (ownMark !== null) this.own.set(header.id, { ownMark, standing });
-    return { kind: 'added', standing };
+    const merged = addition.mayMerge ? this.merge(behind) : null;
+    return whenKnown(merged, (end) => end ?? this.add(behind, index));
+  }
+
+  private add(addition: Addition, index: number): MaybeLater<End> {
+    const { header, ownMark } = addition;
+    const room = this.ports.capacity.claimOrEvict({ count: 1, bytes: header.payloadBytes });
+    return whenKnown(room, (release) => {
+      this.release.push(release);
+      const standing = standingOf(addition);
+      this.added.push(standing);
+      if (header.entity !== null) this.lastOfRow.set(rowKey(header), { before: standing, seq: 0 });
+      for (const lane of lanesOf(header)) this.newest.set(lane, standing);
+      this.listNear(standing, AFTER_STORED + index);
+      if (ownMark !== null) this.own.set(header.id, { ownMark, standing });
+      return { kind: 'added', standing };
+    });
   }
 
   /** Its app knew what it had called before, though it was not stored yet when this one was checked. */
@@ -147,7 +157,7 @@ export class MergePlan {
     return isKnown ? addition : this.ports.madeBehind(definition, addition, own);
   }
 
-  private async merge(addition: Addition): Promise<End | null> {
+  private merge(addition: Addition): MaybeLater<End | null> {
     const { header } = addition;
     const definition = this.ports.definitions.get(header.type);
     const isAlike = (standing: Standing): boolean => this.isAlike(standing, header);
@@ -163,7 +173,9 @@ export class MergePlan {
       return { kind: 'deduplicated', standing: duplicate };
     }
     if (newest === null || definition?.coalesce === undefined || !isAlike(newest)) return null;
-    return (await this.coalesce(newest, addition, definition)) ? { kind: 'coalesced', standing: newest } : null;
+    return this.coalesce(newest, addition, definition).then((isMerged) =>
+      isMerged ? { kind: 'coalesced', standing: newest } : null,
+    );
   }
 
   /** The type's own function decides; what it makes is checked like any payload. */

@@ -263,10 +263,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * Rejects with a `HoldfastError`, and then nothing is stored: `UNDECLARED_TYPE`, `INVALID_PAYLOAD`, `PAYLOAD_NOT_JSON`,
    * `PAYLOAD_TOO_LARGE`, `INVALID_OPTION`, `SLOT_UNFILLED`, `ID_REUSED`, `QUEUE_FULL`, `PARENT_FAILED`, `UNKNOWN_MUTATION`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `STORAGE_FAILED`, `STORAGE_LOCKED`, `QUEUE_CLOSED`.
    */
-  async add<Type extends Definitions[number]['type']>(
+  add<Type extends Definitions[number]['type']>(
     input: InputOfType<Definitions[number], Type>,
   ): Promise<MutationHandle<ResultOfType<DefinitionOf<Definitions[number], Type>>>> {
-    return this.onStore(() => this.adder.add(input)).catch((error: unknown) => this.refused(error));
+    return this.onStore(() => this.adder.add(input));
   }
 
   /**
@@ -274,11 +274,11 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * them stands. It waits for what is before any of them in its lane, and holds up what comes behind. Delivered by the
    * Holdfast server; `handlerTransport` needs a handler for the type `holdfast.atomic`. Rejects as `add` does.
    */
-  async addAtomic(
+  addAtomic(
     members: readonly AtomicMember<Definitions[number]>[],
     options: MutationOptions = {},
   ): Promise<MutationHandle> {
-    return this.onStore(() => this.adder.addAtomic(members, options)).catch((error: unknown) => this.refused(error));
+    return this.onStore(() => this.adder.addAtomic(members, options));
   }
 
   /**
@@ -943,7 +943,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private verdictOn(id: string): Promise<Settled> {
     return new Promise((resolve) => {
       this.verdicts.waitFor(id, resolve);
-      this.settled(id).then(resolve, () => {});
+      // Of one that is pending here the verdict is yet to come.
+      const phase = this.parts?.runner.engine.mutations.get(id)?.phase.kind;
+      if (phase === undefined || phase === 'failed') this.settled(id).then(resolve, () => {});
     });
   }
 
@@ -966,10 +968,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     try {
       return await work();
     } catch (error) {
-      if (!isMoved(error)) throw error;
+      if (!isMoved(error)) this.refused(error);
     }
-    await this.opening.done;
-    return work();
+    try {
+      await this.opening.done;
+      return await work();
+    } catch (error) {
+      this.refused(error);
+    }
   }
 
   private makeKeeper(): StorageKeeper | null {

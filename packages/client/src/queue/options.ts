@@ -1,4 +1,3 @@
-import { v7 } from 'uuid';
 import { atomicDefinition } from '../mutation/atomic.ts';
 import {
   type AnyMutationDefinition,
@@ -36,6 +35,7 @@ import { ATOMIC_TYPE } from '../protocol/wire.ts';
 import { systemClock, systemRandom } from '../ports/system-clock.ts';
 import { isMarkedSensitive } from '../mutation/record.ts';
 import { isClearKey } from './record-keys.ts';
+import { systemIds } from './system-ids.ts';
 
 /** Whose mutations a queue holds. They are stored apart from every other login's, and sent only under this one. */
 export interface Identity {
@@ -234,7 +234,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     evict: options.evict ?? 'never',
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
-    newId: options.newId ?? ((wallMs) => v7({ msecs: wallMs })),
+    newId: options.newId ?? systemIds(),
     debug: options.debug ?? false,
   };
 }

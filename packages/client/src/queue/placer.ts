@@ -68,8 +68,10 @@ export class Placer {
     const parts = await this.ports.opened();
     let mayMerge = true;
     for (let attempt = 1; ; attempt += 1) {
+      // Whatever this tab hears of from here on was not asked for to be kept back: then it is looked at anew.
+      const seenSeq = parts.runner.watch.seen;
       const kept = mayMerge ? await this.keepBack(additions, parts.runner) : null;
-      const ends = await this.attempt(additions, parts, kept, !mayMerge);
+      const ends = await this.attempt(additions, parts, kept, mayMerge ? seenSeq : null);
       if (ends !== null) return ends;
       if (kept !== null) parts.runner.amender.letGo(kept);
       // Adding must not wait for a store that is slow to look at.
@@ -83,12 +85,10 @@ export class Placer {
     additions: readonly Addition[],
     { runner, store }: { readonly runner: Runner; readonly store: QueueStore },
     kept: KeptBack | null,
-    isLast: boolean,
+    seenSeq: number | null,
   ): Promise<readonly (MutationHandle | Error)[] | null> {
     const known = await this.known(additions, runner, store);
     const standing = await keptStandings(kept, store);
-    // From here to the first `await` of the plan nothing comes in between: the newest of each lane, and up to where that is known.
-    const seenSeq = runner.watch.seen;
     const plan = new MergePlan({
       ...this.ports,
       mutations: runner.engine.mutations,
@@ -99,7 +99,7 @@ export class Placer {
     try {
       await plan.make(additions);
       // What another tab has just added may be what one of these is a duplicate of.
-      const isLoose = isLast || additions.every(({ mayMerge }) => !mayMerge);
+      const isLoose = additions.every(({ mayMerge }) => !mayMerge);
       const placement = plan.placement(kept?.epoch ?? null, isLoose ? null : seenSeq);
       const isNothing = placement.additions.length === 0 && placement.merges === null;
       const placed = isNothing ? NOTHING : await store.place(placement);
@@ -160,7 +160,8 @@ export class Placer {
     const ids = new Set<string>();
     for (const addition of additions) {
       for (const entry of this.candidates(addition, runner)) {
-        const isOpen = engine.isLeader ? engine.canAmend(entry) : entry.phase.kind === 'waiting';
+        // One that someone else is rewriting is waited for.
+        const isOpen = engine.isLeader ? engine.canCancel(entry.header.id) : entry.phase.kind === 'waiting';
         if (isOpen) ids.add(entry.header.id);
       }
     }

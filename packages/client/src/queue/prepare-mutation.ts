@@ -13,6 +13,7 @@ import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
 import { fingerprint } from '../mutation/fingerprint.ts';
 import { type MutationHeader, type RecordPriority, SENSITIVE_MARK, writeBody } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
+import { type MaybeLater, whenKnown } from '../mutation/maybe-later.ts';
 import { REDACTED, sensitiveFieldsOf, sensitiveTexts } from '../mutation/sensitive.ts';
 import { versionsOfMembers } from '../mutation/versions.ts';
 import { ATOMIC_TYPE, type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
@@ -46,36 +47,36 @@ export interface CheckedPayload {
 }
 
 /** Checks a payload by the definition of its type. Throws what is wrong with it. */
-export async function checkPayload(
+export function checkPayload(
   definitions: ReadonlyMap<string, AnyMutationDefinition>,
   type: string,
   input: unknown,
   resultOf: ResultOf,
-): Promise<CheckedPayload> {
+): MaybeLater<CheckedPayload> {
   const definition = definitions.get(type);
   if (definition === undefined)
     throw undeclared(
       type,
       [...definitions.keys()].filter((each) => each !== ATOMIC_TYPE),
     );
-  const { payload: given, slots } = await fillSlots(input, resultOf);
-  return { ...(await checkGiven(definition, given, slots)), slots };
+  return whenKnown(fillSlots(input, resultOf), ({ payload, slots }) => checkGiven(definition, payload, slots));
 }
 
 /** The same for a payload whose slots are what the app gave, or what stands in their places in storage. */
-export async function checkGiven(
+export function checkGiven(
   definition: AnyMutationDefinition,
   given: unknown,
   slots: readonly OpenSlot[] = [],
-): Promise<Omit<CheckedPayload, 'slots'>> {
-  const payload = await validate(definition, given);
-  checkPlaceholders(definition.type, payload, slots);
-  const { text, bytes } = payloadText(definition.type, payload);
-  const dedupe = dedupeOf(definition, payload, text);
-  const described = describe(definition, payload);
-  const isSensitive = sensitiveFieldsOf(definition).length > 0;
-  if (isSensitive) checkNames(definition, described);
-  return { text, bytes, described, dedupe, isOneWay: isOneWay(definition, payload), isSensitive };
+): MaybeLater<CheckedPayload> {
+  return whenKnown(validate(definition, given), ({ payload, isOneWay }) => {
+    checkPlaceholders(definition.type, payload, slots);
+    const { text, bytes } = payloadText(definition.type, payload);
+    const dedupe = dedupeOf(definition, payload, text);
+    const described = describe(definition, payload);
+    const isSensitive = sensitiveFieldsOf(definition).length > 0;
+    if (isSensitive) checkNames(definition, described);
+    return { text, bytes, described, dedupe, slots, isOneWay, isSensitive };
+  });
 }
 
 /** Rows and lanes are stored in the clear, for everybody who schedules. */
@@ -124,20 +125,21 @@ export interface PrepareContext {
     definition: AnyMutationDefinition,
     described: DescribedMutation,
     base: EditBase | undefined,
-  ) => Promise<EditParts | null>;
+  ) => MaybeLater<EditParts | null>;
 }
 
 /** Checks a payload and makes the record of it. Throws what is wrong with it, before anything is stored. */
-export async function prepareMutation(
+export function prepareMutation(
   definitions: ReadonlyMap<string, AnyMutationDefinition>,
   input: AddInput,
   { id, wallMs, resultOf, editOf }: PrepareContext,
-): Promise<PreparedMutation> {
-  const checked = await checkPayload(definitions, input.type, input.payload, resultOf);
-  const priority = input.priority ?? definitions.get(input.type)?.priority ?? 'normal';
-  const definition = definitions.get(input.type);
-  const edit = definition === undefined ? null : await editOf(definition, checked.described, input.base);
-  return recordOf(checked, { ...input, priority }, { id, wallMs, edit });
+): MaybeLater<PreparedMutation> {
+  return whenKnown(checkPayload(definitions, input.type, input.payload, resultOf), (checked) => {
+    const definition = definitions.get(input.type);
+    const priority = input.priority ?? definition?.priority ?? 'normal';
+    const made = definition === undefined ? null : editOf(definition, checked.described, input.base);
+    return whenKnown(made, (edit) => recordOf(checked, input, { id, wallMs, edit, priority }));
+  });
 }
 
 /** The same for several that take effect together or not at all: one mutation, in the lanes of all of them. */
@@ -149,7 +151,7 @@ export async function prepareAtomic(
 ): Promise<PreparedMutation> {
   if (members.length === 0 || members.length > LIMITS.batchCount) throw wrongMemberCount(members.length);
   const checked = await Promise.all(
-    members.map(({ type, payload }) => checkPayload(definitions, type, payload, resultOf)),
+    members.map(async ({ type, payload }) => checkPayload(definitions, type, payload, resultOf)),
   );
   const priorities = members.map(({ type }) => priorityOf(definitions.get(type)?.priority ?? 'normal'));
   const priority = PRIORITIES.find((level) => priorities.includes(level)) ?? 'normal';
@@ -163,7 +165,7 @@ export async function prepareAtomic(
     isOneWay: false,
     isSensitive: checked.some((each) => each.isSensitive),
   };
-  return recordOf(atomic, { ...options, priority: options.priority ?? priority }, { id, wallMs, edit: null });
+  return recordOf(atomic, options, { id, wallMs, edit: null, priority: options.priority ?? priority });
 }
 
 /** One mutation of several: in the lanes of all of them. */
@@ -184,10 +186,17 @@ export function describeAtomic(described: readonly DescribedMutation[]): Describ
 
 const PRIORITIES = ['high', 'normal', 'low'] as const;
 
+interface MadeWith {
+  readonly id: string;
+  readonly wallMs: number;
+  readonly edit: EditParts | null;
+  readonly priority: Priority;
+}
+
 function recordOf(
   { described, text, bytes, dedupe, slots, isOneWay, isSensitive }: CheckedPayload,
-  input: MutationOptions & { readonly priority: Priority },
-  { id, wallMs, edit }: { readonly id: string; readonly wallMs: number; readonly edit: EditParts | null },
+  input: MutationOptions,
+  { id, wallMs, edit, priority }: MadeWith,
 ): PreparedMutation {
   const { type, version, operation, entity, lane, alsoLanes, members } = described;
   const retries = retryOptionsOf(input);
@@ -213,7 +222,7 @@ function recordOf(
       place: null,
       operation,
       entity,
-      priority: priorityOf(input.priority),
+      priority: priorityOf(priority),
       ...retries,
       delayMs: countOption('delayMs', input.delayMs) ?? 0,
       expiresAtMs: expiresAtMsOf(input.expiresAt, wallMs),
@@ -351,14 +360,21 @@ function undescribable(type: string, reason: string, cause?: unknown): HoldfastE
   });
 }
 
-async function validate(definition: AnyMutationDefinition, payload: unknown): Promise<object> {
+/** What the schema makes of it, and whether it would not take that again. */
+function validate(
+  definition: AnyMutationDefinition,
+  given: unknown,
+): MaybeLater<{ readonly payload: object; readonly isOneWay: boolean }> {
   const schema = definition.payload as StandardSchemaV1<unknown, object>;
-  const result = await schema['~standard'].validate(payload);
-  if (result.issues !== undefined) throw invalidPayload(definition, result.issues);
-  const value: unknown = result.value;
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw notJson(definition.type, [], 'not an object');
-  return value;
+  const answer = schema['~standard'].validate(given);
+  const isLater = 'then' in answer;
+  return whenKnown(isLater ? Promise.resolve(answer) : answer, (result) => {
+    if (result.issues !== undefined) throw invalidPayload(definition, result.issues);
+    const value: unknown = result.value;
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw notJson(definition.type, [], 'not an object');
+    return { payload: value, isOneWay: isLater || isOneWay(definition, value, given) };
+  });
 }
 
 function undeclared(type: string, declared: readonly string[]): HoldfastError {

@@ -37,6 +37,41 @@ describe('adding', () => {
     await expect(again.settled('nobody')).rejects.toMatchObject({ code: 'UNKNOWN_MUTATION' });
   });
 
+  test('Q1 · what is stored is what the payload was at the call, whatever its object is used for afterwards', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    const payload = { id: 'a', text: 'at the call' };
+
+    const adding = queue.add({ type: 'note.save', payload });
+    payload.text = 'later';
+    const { settled } = await adding;
+    await settled;
+
+    expect(device.server.requests.map(({ request }) => request.mutations.map((each) => each.payload))).toEqual([
+      [{ id: 'a', text: 'at the call' }],
+    ]);
+  });
+
+  test('Q1 · a schema that returns what it was given is asked once', async () => {
+    let askedCount = 0;
+    const count = defineMutation({
+      type: 'count',
+      payload: v.pipe(
+        v.custom<{ readonly by: number }>(() => true),
+        v.check(() => {
+          askedCount += 1;
+          return true;
+        }),
+      ),
+      operation: 'custom',
+    });
+    const queue = await new TestDevice().openWith([count]);
+
+    await queue.add({ type: 'count', payload: { by: 1 } });
+
+    expect(askedCount).toBe(1);
+  });
+
   test('Q1 · offline, paused and while a batch is on its way it is the same', async () => {
     const device = new TestDevice();
     const queue = await device.open();

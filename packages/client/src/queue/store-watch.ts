@@ -114,7 +114,8 @@ export class StoreWatch {
 
   /** Just stored by this tab. Those that other tabs have stored in between are looked at first, so that order holds. */
   added(headers: readonly MutationHeader[]): void {
-    for (const { id, seq } of headers) this.noteGone(id, seq - 1, seq - 1);
+    // Nobody ever had one that is new under another number.
+    for (const { id, seq, generation } of headers) if (generation > 0) this.noteGone(id, seq - 1, seq - 1);
     if (headers[0]?.seq === this.seenSeq + 1) {
       this.seenSeq = headers.at(-1)?.seq ?? this.seenSeq;
       this.ports.dispatch({ kind: 'added', headers });
