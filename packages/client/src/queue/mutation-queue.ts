@@ -213,10 +213,11 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       clock,
       reached: (event) => this.listeners.storageCapacity.emit(event),
     });
-    this.on('stored', () => {
-      this.lookAtRoom();
+    const stopAsking = this.on('stored', () => {
       if (this.options.persistsOnFirstAdd) void this.storageWatch.askToPersist();
+      stopAsking();
     });
+    this.on('stored', () => this.storageWatch.look());
     const report = (error: HoldfastError): void => this.fail(error);
     this.anchorKeeper = anchor === null ? null : new AnchorKeeper({ anchor, clock, report });
     this.keeper = this.makeKeeper();
@@ -896,7 +897,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.isRead = true;
     const mark = this.noteAnchor();
     if (mark !== null) anchorKeeper?.note(storeName, mark, true);
-    this.lookAtRoom();
+    this.storageWatch.look();
     if (await store.isForkUntold()) runner.tellOfFork();
     this.changed([]);
     for (const { deadLetterId } of this.listBlockedLanes()) this.askAbout(deadLetterId);
@@ -1074,13 +1075,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       count = await store.sweepHistory(beforeMs, isParent);
       removedCount += count;
     }
-    this.lookAtRoom();
+    this.storageWatch.look();
     return { removedCount };
-  }
-
-  /** Information only: whatever goes wrong there, goes wrong there. */
-  private lookAtRoom(): void {
-    this.storageWatch.look().catch(() => {});
   }
 
   /** The user has been told of changes that were lost. */

@@ -49,10 +49,15 @@ export class StorageWatch {
   }
 
   /** To be called when something may have been stored. */
-  async look(): Promise<void> {
-    const { clock } = this.ports;
-    if (clock.nowMs() < this.nextAtMs) return;
-    this.nextAtMs = clock.nowMs() + ESTIMATE_MS;
+  look(): void {
+    const nowMs = this.ports.clock.nowMs();
+    if (nowMs < this.nextAtMs) return;
+    this.nextAtMs = nowMs + ESTIMATE_MS;
+    // Information only: whatever goes wrong there, goes wrong there.
+    this.ask().catch(() => {});
+  }
+
+  private async ask(): Promise<void> {
     const usage = await this.usage();
     const share = usage.usedShare ?? 0;
     this.tell(share >= 1 ? 100 : share >= 0.8 ? 80 : 0, usage);

@@ -29,10 +29,11 @@ class CompressedStorage implements Storage {
   }
 
   commit({ expect, changes }: StorageBatch): Promise<CommitResult> {
-    const compressed = changes.map(
-      (change): Change =>
-        change.kind === 'put' ? { ...change, value: compressText(change.value, this.overLength) } : change,
-    );
+    const compressed = changes.map((change): Change => {
+      if (change.kind === 'delete') return change;
+      const value = compressText(change.value, this.overLength);
+      return value === change.value ? change : { ...change, value };
+    });
     return commitCoded(this.storage, this.coding, { expect, changes: compressed });
   }
 

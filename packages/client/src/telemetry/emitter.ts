@@ -19,6 +19,7 @@ export class Emitter<Event> {
   }
 
   emit(event: Event): void {
+    if (this.listeners.size === 0) return;
     for (const listener of [...this.listeners]) {
       try {
         const returned = listener(event);
