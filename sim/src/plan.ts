@@ -240,8 +240,7 @@ export function drawPlan(seed: number, dice: Dice, { rates, ...shape }: Shape = 
  */
 const SPECIAL: Readonly<Record<number, Partial<Plan>>> = {
   3: { atomicRate: 0.4, editRate: 0 },
-  // Without edits that are held to a version: with acts on them the view and what an edit is made on may differ (see docs/simulation.md).
-  6: { operatorsPerMinute: 4, rejectedRate: 0.1, editRate: 0 },
+  6: { operatorsPerMinute: 4, rejectedRate: 0.1 },
   9: { rolloutsPerMinute: 2 },
 };
 

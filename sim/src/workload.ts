@@ -138,7 +138,7 @@ function makeEdit(
   const isAllSeen = world.history.made.every((made) => {
     if (made.deviceIndex !== device.index || made.entityId !== entityId) return true;
     const kept = made.keptIn ?? made;
-    return seenTags.includes(kept.tag) || isDead(kept) || (hasGivenWay(kept) && tab.hasForgotten(kept));
+    return seenTags.includes(kept.tag) || isDead(kept) || (mayBeGone(kept) && tab.hasForgotten(kept));
   });
   // On a screen that shows changes which the row has not, the user would keep those too.
   const kept = isAllSeen && dice.chance(0.9) ? row.fields : {};
@@ -148,9 +148,13 @@ function makeEdit(
   tab.process.enter(`user edits ${tag}`, () => tab.add(type, entityId, tag, fields, options));
 }
 
-function isDead(made: Made): boolean {
-  const { toldFailedStep, isDiscarded, isDiscardAsked, isRefused } = made;
-  return toldFailedStep !== null || isDiscarded || isDiscardAsked || isRefused;
+function isDead({ toldFailedStep, isDiscarded, isRefused }: Made): boolean {
+  return toldFailedStep !== null || isDiscarded || isRefused;
+}
+
+/** It gave way, perhaps unheard, or somebody has asked for it to be disposed of, perhaps too late; then it is still shown. */
+function mayBeGone(made: Made): boolean {
+  return hasGivenWay(made) || (made.isDiscardAsked && made.effectCount === 0);
 }
 
 /** Creations of new rows in one tab, each in a lane of its own where lanes are; nothing about them can be refused. */
