@@ -108,7 +108,7 @@ export {
   type OptimisticStore,
   type OptimisticStoreOptions,
 } from './optimistic/optimistic-store.ts';
-export type { AuditFilter, AuditPageQuery, AuditSource } from './ports/audit-source.ts';
+export type { AuditExport, AuditExportQuery, AuditFilter, AuditPageQuery, AuditSource } from './ports/audit-source.ts';
 export type { Clock, Random } from './ports/clock.ts';
 export type {
   AppNotification,

@@ -8,6 +8,8 @@ export interface AuditQuery {
   readonly entityType?: string | undefined;
   readonly entityId?: string | undefined;
   readonly action?: AuditAction | undefined;
+  /** The user who made it. */
+  readonly actor?: string | undefined;
   /** Only entries of this time or later: ISO 8601. */
   readonly startDate?: string | undefined;
   /** Only entries of before this time: ISO 8601. */
@@ -35,6 +37,7 @@ const auditQuerySchema: z.ZodType<AuditQuery> = z
     entityType: wordSchema.optional(),
     entityId: wordSchema.optional(),
     action: z.enum(['create', 'update', 'delete', 'restore']).optional(),
+    actor: wordSchema.optional(),
     startDate: dateSchema.optional(),
     endDate: dateSchema.optional(),
     workspaceId: wordSchema.optional(),
@@ -57,7 +60,7 @@ export function parseAuditQuery(parameters: Readonly<Record<string, string>>): A
   throw new Refusal(
     'INVALID_REQUEST',
     `${issue?.path.join('.') ?? 'The query'}: ${issue?.message ?? 'not understood'}.`,
-    'Ask with entityType, entityId, action, startDate, endDate, workspaceId, limit (1 to 200) and before.',
+    'Ask with entityType, entityId, action, actor, startDate, endDate, workspaceId, limit (1 to 200) and before.',
   );
 }
 
@@ -86,6 +89,7 @@ export async function readAudit(session: Session, query: AuditQuery): Promise<Au
        and ($5::text is null or action = $5)
        and ($6::timestamptz is null or occurred_at >= $6)
        and ($7::timestamptz is null or occurred_at < $7)
+       and ($8::text is null or actor = $8)
      -- the column, not the text of it selected above: '9' would come after '10'
      order by audit_log.id desc
      limit $4`,
@@ -97,6 +101,7 @@ export async function readAudit(session: Session, query: AuditQuery): Promise<Au
       query.action ?? null,
       query.startDate ?? null,
       query.endDate ?? null,
+      query.actor ?? null,
     ],
   );
   const entries = rows.slice(0, query.limit);

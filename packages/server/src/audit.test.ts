@@ -6,7 +6,7 @@ import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
 import { change, createDevice, type TestDevice } from './testing-databases/test-device.ts';
 
 describeOnEachDatabase((world) => {
-  test('P5 · the log is read by action and by time', async () => {
+  test('P5 · the log is read by action, by actor and by time', async () => {
     const device = createDevice(world.database);
     const entity = { table: 'accounts', id: randomUUID() };
     await device.send([
@@ -20,6 +20,8 @@ describeOnEachDatabase((world) => {
     const at = (ms: number): string => new Date(Date.now() + ms).toISOString();
 
     expect(await actions({ action: 'update' })).toEqual(['update']);
+    expect(await actions({ actor: device.claims.sub, action: 'create' })).toEqual(['create']);
+    expect(await actions({ actor: 'somebody else' })).toEqual([]);
     expect(await actions({ startDate: at(-hourMs), endDate: at(hourMs) })).toEqual(['update', 'create']);
     expect(await actions({ startDate: at(hourMs) })).toEqual([]);
     expect(await actions({ endDate: at(-hourMs) })).toEqual([]);

@@ -1,4 +1,11 @@
 export { HoldfastProvider, type HoldfastProviderProps } from './holdfast-provider.tsx';
+export type { AuditWords } from './audit/audit-entry-view.tsx';
+export type { AuditOption } from './audit/audit-filters.tsx';
+export { AuditLogViewer, type AuditLogViewerProps } from './audit/audit-log-viewer.tsx';
+export type { Question } from './controls/confirm-dialog.tsx';
+export { QueueControls, type QueueControlsProps } from './controls/queue-controls.tsx';
+export { MutationTimeline, type MutationTimelineProps } from './timeline/mutation-timeline.tsx';
+export { type TimelineStep, timelineOf } from './timeline/timeline-steps.ts';
 export { PendingList, type PendingListProps } from './pending-list.tsx';
 export { type AnyQueue, useQueue } from './queue-context.ts';
 export { StorageBanner, type StorageBannerProps } from './storage-banner.tsx';

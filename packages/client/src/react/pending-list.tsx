@@ -1,7 +1,11 @@
-import { type ReactNode, useMemo } from 'react';
+import { type ReactNode, useMemo, useRef, useState } from 'react';
 import type { MutationStatus } from '../queue/mutation-status.ts';
+import { adviceOf } from './advice-of.ts';
+import { canTryNow } from './controls/can-try-now.ts';
+import { useConfirm } from './controls/confirm-dialog.tsx';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 import { describeStage } from './status-text.ts';
+import { timeText } from './time-text.ts';
 import { useQueueVersion } from './use-queue-version.ts';
 
 export interface PendingListProps {
@@ -13,20 +17,29 @@ export interface PendingListProps {
   readonly limit?: number;
   /** Last confirmed ones that are shown below. @default 5 */
   readonly confirmedLimit?: number;
-  /** Asked before a dead letter is discarded. @default the platform's confirm dialogue */
+  /** Asked before a dead letter is discarded. @default a dialogue of the page's own */
   readonly confirmDiscard?: (status: MutationStatus) => boolean | Promise<boolean>;
+  /** Makes the name of each a button, for instance to show its `MutationTimeline`. */
+  readonly onChoose?: (status: MutationStatus) => void;
 }
 
-/** What is not confirmed yet, why, and what can be done; and the last confirmed ones. */
+/**
+ * What is not confirmed yet, why, and what can be done about it: cancel, try now, try again, discard; and the last confirmed ones. What
+ * cannot be taken back any more says so when it is tried.
+ */
 export function PendingList({
   queue,
   describe = describeMutation,
   limit = 50,
   confirmedLimit = 5,
-  confirmDiscard = askDiscard,
+  confirmDiscard,
+  onChoose,
 }: PendingListProps): ReactNode {
   const found = useQueue(queue);
   const version = useQueueVersion(found);
+  const { ask, dialog } = useConfirm();
+  const [said, setSaid] = useState('');
+  const list = useRef<HTMLUListElement>(null);
   const { rows, moreCount } = useMemo(() => {
     const unconfirmed = found.listUnconfirmed(limit);
     const { pendingCount, failedCount } = found.getSnapshot();
@@ -37,59 +50,120 @@ export function PendingList({
     // oxlint-disable-next-line react/exhaustive-deps -- the version stands for the queue's state
   }, [found, version, limit, confirmedLimit]);
 
-  const discard = async (status: MutationStatus): Promise<void> => {
-    if (await confirmDiscard(status)) await found.discard(status.id, 'Discarded in the pending list');
+  const act = async (work: () => Promise<string>): Promise<void> => {
+    try {
+      setSaid(await work());
+    } catch (error) {
+      setSaid(adviceOf(error));
+    }
+    // The row may be gone, and its buttons with it.
+    if (document.activeElement === document.body) list.current?.focus();
   };
+  const cancel = (status: MutationStatus): Promise<void> =>
+    act(async () => {
+      const answer = await found.cancel(status.id, { reason: 'Cancelled in the pending list' });
+      if (answer === 'cancelled') return 'Cancelled: it was never sent.';
+      return answer === 'tooLate'
+        ? 'Too late to cancel: it may have been sent already.'
+        : 'It cannot be told now whether it was sent: try again shortly.';
+    });
+  const tryNow = (status: MutationStatus): Promise<void> =>
+    act(async () => {
+      const { touchedCount } = await found.forceRetry(status.id, { reason: 'Tried now in the pending list' });
+      return touchedCount > 0 ? 'It is sent as soon as the server can be asked.' : 'It is on its way already.';
+    });
+  const discard = (status: MutationStatus): Promise<void> =>
+    act(async () => {
+      const isConfirmed = await (confirmDiscard?.(status) ?? ask(DISCARD));
+      if (isConfirmed) await found.discard(status.id, 'Discarded in the pending list');
+      return isConfirmed ? 'Discarded.' : '';
+    });
 
-  if (rows.length === 0) {
-    const { isReady } = found.getSnapshot();
-    return (
-      <p className="holdfast-empty">
-        {isReady ? 'Nothing is waiting. All changes are confirmed.' : 'Opening what is stored on this device.'}
-      </p>
-    );
-  }
-  const { isVolatile } = found.getSnapshot();
+  const { isReady, isVolatile } = found.getSnapshot();
   return (
-    <ul className="holdfast-list">
-      {rows.map((status) => (
-        <li key={status.id} className="holdfast-item" data-status={status.status}>
-          <div className="holdfast-item-head">
-            <span className="holdfast-item-name">{describe(status)}</span>
-            <span className="holdfast-pill" data-tone={describeStage(status, isVolatile).tone}>
-              <span className="holdfast-dot" aria-hidden="true" />
-              {describeStage(status, isVolatile).text}
-            </span>
-          </div>
-          {status.status === 'completed' ? null : <p className="holdfast-item-reason">{reasonOf(status)}</p>}
-          {status.status === 'failed' ? (
-            <div className="holdfast-item-actions">
-              <button type="button" className="holdfast-button" onClick={() => void found.retry(status.id)}>
-                Try again
-              </button>
-              <button type="button" className="holdfast-button" data-tone="alert" onClick={() => void discard(status)}>
-                Discard
-              </button>
-            </div>
-          ) : null}
-        </li>
-      ))}
-      {moreCount > 0 ? <li className="holdfast-more">and {moreCount} more</li> : null}
-    </ul>
+    <>
+      <p className="holdfast-item-reason" aria-live="polite">
+        {said}
+      </p>
+      {rows.length === 0 ? (
+        <p className="holdfast-empty">
+          {isReady ? 'Nothing is waiting. All changes are confirmed.' : 'Opening what is stored on this device.'}
+        </p>
+      ) : (
+        <ul className="holdfast-list" ref={list} tabIndex={-1} aria-label="Changes">
+          {rows.map((status) => (
+            <li key={status.id} className="holdfast-item" data-status={status.status}>
+              <div className="holdfast-item-head">
+                {onChoose === undefined ? (
+                  <span className="holdfast-item-name">{describe(status)}</span>
+                ) : (
+                  <button type="button" className="holdfast-item-name holdfast-link" onClick={() => onChoose(status)}>
+                    {describe(status)}
+                  </button>
+                )}
+                <span className="holdfast-pill" data-tone={describeStage(status, isVolatile).tone}>
+                  <span className="holdfast-dot" aria-hidden="true" />
+                  {describeStage(status, isVolatile).text}
+                </span>
+              </div>
+              {status.status === 'completed' ? null : <p className="holdfast-item-reason">{reasonOf(status)}</p>}
+              <Actions status={status} onCancel={cancel} onTryNow={tryNow} onDiscard={discard} />
+            </li>
+          ))}
+          {moreCount > 0 ? <li className="holdfast-more">and {moreCount} more</li> : null}
+        </ul>
+      )}
+      {dialog}
+    </>
   );
 }
 
-function reasonOf({ status, sentence, waitingFor, lastError }: MutationStatus): string {
+type Act = (status: MutationStatus) => Promise<void>;
+
+interface ActionsProps {
+  readonly status: MutationStatus;
+  readonly onCancel: Act;
+  readonly onTryNow: Act;
+  readonly onDiscard: Act;
+}
+
+function Actions({ status, onCancel, onTryNow, onDiscard }: ActionsProps): ReactNode {
+  const isFailed = status.status === 'failed';
+  if (!isFailed && status.status !== 'pending') return null;
+  return (
+    <div className="holdfast-item-actions">
+      {canTryNow(status) ? (
+        <button type="button" className="holdfast-button" onClick={() => void onTryNow(status)}>
+          {isFailed ? 'Try again' : 'Try now'}
+        </button>
+      ) : null}
+      {isFailed ? (
+        <button type="button" className="holdfast-button" data-tone="alert" onClick={() => void onDiscard(status)}>
+          Discard
+        </button>
+      ) : (
+        <button type="button" className="holdfast-button" onClick={() => void onCancel(status)}>
+          Cancel
+        </button>
+      )}
+    </div>
+  );
+}
+
+const DISCARD = {
+  title: 'Discard this change?',
+  text: 'It was not accepted, and is deleted from this device for good.',
+  confirmLabel: 'Discard',
+};
+
+function reasonOf({ status, sentence, waitingFor, lastError, nextAttemptAtMs }: MutationStatus): string {
   if (status === 'failed') return [sentence, lastError?.hint].filter(Boolean).join(' ');
   // What the server said about this one; what stops all of them is the same for every row, and the pill says it.
   const isSaid = waitingFor === 'backoff' && lastError !== null;
-  return isSaid ? [sentence, lastError.message, lastError.hint].filter(Boolean).join(' ') : sentence;
+  const next = nextAttemptAtMs === null ? '' : `Next try: ${timeText(nextAttemptAtMs)}.`;
+  return [sentence, ...(isSaid ? [lastError.message, lastError.hint] : []), next].filter(Boolean).join(' ');
 }
 
 function describeMutation({ type, entity }: MutationStatus): string {
   return entity === null ? type : `${type} ${entity.id}`;
-}
-
-function askDiscard(): boolean {
-  return globalThis.confirm('Discard this change for good?');
 }

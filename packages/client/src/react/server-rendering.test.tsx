@@ -5,12 +5,15 @@ import { createQueue } from '../queue/create-queue.ts';
 import { memoryStorage } from '../storage/memory-storage.ts';
 import { soloTabs } from '../tabs/solo-tabs.ts';
 import { createEntityHooks } from './entities/create-entity-hooks.ts';
+import { AuditLogViewer } from './audit/audit-log-viewer.tsx';
+import { QueueControls } from './controls/queue-controls.tsx';
 import { HoldfastProvider } from './holdfast-provider.tsx';
 import { PendingList } from './pending-list.tsx';
 import { StorageBanner } from './storage-banner.tsx';
 import { StatusPill } from './status-pill.tsx';
 import { createAccount } from './testing-accounts/accounts.ts';
 import { createToasts } from './toasts/mutation-toasts.ts';
+import { MutationTimeline } from './timeline/mutation-timeline.tsx';
 import { useToasts } from './toasts/toast-context.ts';
 import { useAdminQueueControls } from './use-admin-queue-controls.ts';
 import { useAuditLogs } from './use-audit-logs.ts';
@@ -51,6 +54,9 @@ it('E1 · hooks and components render on a server, without a warning', () => {
       <StorageBanner />
       <StatusPill />
       <PendingList />
+      <AuditLogViewer />
+      <QueueControls />
+      <MutationTimeline id="unknown" />
       <Hooks />
     </HoldfastProvider>,
   );

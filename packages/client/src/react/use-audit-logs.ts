@@ -31,19 +31,25 @@ export function useAuditLogs(
   { limit = 50, source: own, queue }: UseAuditLogsOptions = {},
 ): UseAuditLogs {
   const found = useQueue(queue);
-  const provided = useContext(AuditContext);
-  const source = own ?? provided;
-  if (source === null) throw noSource();
-  const { entityType, entityId, action, startDate, endDate } = filter;
+  const source = useAuditSource(own);
+  const { entityType, entityId, action, actor, startDate, endDate } = filter;
   const [start, end] = [timeOf(startDate), timeOf(endDate)];
   const pages = useMemo(() => {
-    const texts = { entityType, entityId, action, startDate: start, endDate: end };
+    const texts = { entityType, entityId, action, actor, startDate: start, endDate: end };
     // What is left out is not asked for.
     const given = Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined)) as AuditFilter;
     return new AuditPages({ source, queue: found, workspaceId, filter: given, limit });
-  }, [source, found, workspaceId, entityType, entityId, action, start, end, limit]);
+  }, [source, found, workspaceId, entityType, entityId, action, actor, start, end, limit]);
   const snapshot = useSyncExternalStore(pages.subscribe, pages.getSnapshot, () => NOTHING_READ);
   return useMemo(() => ({ ...snapshot, loadMore: pages.loadMore, refresh: pages.refresh }), [snapshot, pages]);
+}
+
+/** The source that was handed in, or else the provider's. */
+export function useAuditSource(own?: AuditSource): AuditSource {
+  const provided = useContext(AuditContext);
+  const source = own ?? provided;
+  if (source === null) throw noSource();
+  return source;
 }
 
 /** The same time is the same filter, though each rendering makes its own `Date`. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { AuditPageQuery } from '../ports/audit-source.ts';
+import type { AuditExport, AuditPageQuery } from '../ports/audit-source.ts';
 import { httpAuditLog } from './http-audit-log.ts';
 
 const QUERY: AuditPageQuery = {
@@ -43,7 +43,12 @@ function open(...answers: readonly (() => Response | Promise<Response>)[]) {
       return answer();
     },
   });
-  return { asked, read: (signal = new AbortController().signal) => log.readPage(QUERY, signal) };
+  const exportLogs = (onBytes: (byteCount: number) => void): Promise<AuditExport> =>
+    log.exportAuditLogs?.(
+      { startDate: new Date('2026-01-01T00:00:00Z'), endDate: '2026-02-01', format: 'csv' },
+      { signal: new AbortController().signal, onBytes },
+    ) ?? Promise.reject(new Error('It exports nothing.'));
+  return { asked, exportLogs, read: (signal = new AbortController().signal) => log.readPage(QUERY, signal) };
 }
 
 const error = (status: number, code: string, message: string) => () =>
@@ -85,6 +90,34 @@ describe('the audit log over HTTP', () => {
     const { read } = open(answer);
 
     await expect(read()).rejects.toMatchObject({ ...expected, hint: expect.stringMatching(/\S/) as string });
+  });
+
+  test('P7 · an export is asked for by days and format, told as it comes, and is a file under the name that the server gives', async () => {
+    const headers = { 'content-disposition': 'attachment; filename="audit-logs.csv"', 'content-type': 'text/csv' };
+    const { asked, exportLogs } = open(error(401, 'TOKEN_EXPIRED', 'Over.'), () => new Response('a,b', { headers }));
+    const told: number[] = [];
+
+    const { fileName, content } = await exportLogs((byteCount) => told.push(byteCount));
+    expect([fileName, content.type, await content.text(), told]).toEqual(['audit-logs.csv', 'text/csv', 'a,b', [3]]);
+    expect(asked.map(({ url, token }) => [url, token])).toEqual([
+      ['/v1/export/logs?startDate=2026-01-01T00%3A00%3A00.000Z&endDate=2026-02-01&format=csv', 'Bearer old'],
+      ['/v1/export/logs?startDate=2026-01-01T00%3A00%3A00.000Z&endDate=2026-02-01&format=csv', 'Bearer fresh'],
+    ]);
+  });
+
+  test('P7 · a page of somebody else, and a file that is cut short, are no export', async () => {
+    const cut = new ReadableStream({
+      start: (controller) => {
+        controller.enqueue(new TextEncoder().encode('a,'));
+        controller.error(new TypeError('network error'));
+      },
+    });
+    const { exportLogs } = open(
+      () => new Response('<h1>Sign in to the Wi-Fi</h1>'),
+      () => new Response(cut, { headers: { 'content-disposition': 'attachment; filename="a.csv"' } }),
+    );
+    await expect(exportLogs(() => {})).rejects.toMatchObject({ code: 'NOT_OUR_SERVER' });
+    await expect(exportLogs(() => {})).rejects.toMatchObject({ category: 'NETWORK_ERROR' });
   });
 
   test('E1 · called off, the request is too', async () => {

@@ -1,6 +1,8 @@
 import { type FormEvent, type ReactNode, useId, useState } from 'react';
 import type { Json } from '../../protocol/wire.ts';
 import type { ConflictChoice, OpenConflictView } from '../../queue/conflict-desk.ts';
+import { adviceOf } from '../advice-of.ts';
+import { describeJson } from '../audit/audit-entry-view.tsx';
 import { type AnyQueue, useQueue } from '../queue-context.ts';
 import { choiceOf, type Path, type Side, valueAt } from './chosen-payload.ts';
 import { useConflicts } from './use-conflicts.ts';
@@ -67,7 +69,7 @@ function ConflictForm({
       await queue.resolveConflict(conflict.id, choice, { actor });
       onChosen?.(conflict, choice);
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
+      setProblem(adviceOf(error));
     } finally {
       setIsSaving(false);
     }
@@ -161,9 +163,4 @@ function explain({ theirs, fields }: OpenConflictView): string {
 
 function describeConflict({ entity, type }: OpenConflictView): string {
   return entity === null ? type : `${entity.table} ${entity.id}`;
-}
-
-function describeJson(value: Json | undefined): string {
-  if (value === undefined || value === null || value === '') return '–';
-  return typeof value === 'string' ? value : JSON.stringify(value);
 }

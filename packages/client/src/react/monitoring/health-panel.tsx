@@ -1,6 +1,7 @@
 import { type ReactNode, useState } from 'react';
 import type { DrainResult } from '../../queue/drain.ts';
 import type { HealthStatus } from '../../telemetry/health.ts';
+import { adviceOf } from '../advice-of.ts';
 import type { MemoryUsage } from '../resources/memory-usage.ts';
 import type { MonitoringMetrics } from './production-monitor.ts';
 import { useProductionMonitoring } from './production-monitoring-provider.tsx';
@@ -31,7 +32,7 @@ export function HealthPanel({ title = 'Health', className = '' }: HealthPanelPro
       setSaid(describeDrain(result));
       await refreshMetrics();
     } catch (error) {
-      setSaid(error instanceof Error ? error.message : String(error));
+      setSaid(adviceOf(error));
     } finally {
       setProgress(null);
     }

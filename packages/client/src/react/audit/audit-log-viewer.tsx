@@ -1,0 +1,153 @@
+import { type ReactNode, useState } from 'react';
+import type { AuditExport, AuditFilter, AuditSource } from '../../ports/audit-source.ts';
+import { systemClock } from '../../ports/system-clock.ts';
+import { type AnyQueue, useQueue } from '../queue-context.ts';
+import { useAuditLogs, useAuditSource } from '../use-audit-logs.ts';
+import { AuditEntryView, type AuditWords } from './audit-entry-view.tsx';
+import { ANY, AuditFilters, type AuditForm, type AuditOption, filterOf, midnight } from './audit-filters.tsx';
+import { saveFile as saveDownload } from './browser-save-file.ts';
+import { useAuditExport } from './use-audit-export.ts';
+
+export interface AuditLogViewerProps extends AuditWords {
+  /** @default that of the queue's login */
+  readonly workspaceId?: string;
+  /** What is looked at in any case, such as one row; people choose among that. @default all */
+  readonly filter?: Pick<AuditFilter, 'entityType' | 'entityId'>;
+  /** Whether people may filter and export. @default true unless it is about one row */
+  readonly hasFilters?: boolean;
+  /** Tables to choose among. @default typed by name */
+  readonly entityTypes?: readonly AuditOption[];
+  /** People to choose among. @default typed by id */
+  readonly actors?: readonly AuditOption[];
+  /** Entries of a page. @default 50 */
+  readonly limit?: number;
+  /** @default the provider's `audit` */
+  readonly source?: AuditSource;
+  /** @default the provider's */
+  readonly queue?: AnyQueue;
+  /** What becomes of an exported file. @default the browser's download */
+  readonly saveFile?: (file: AuditExport) => void;
+  /** @default 'Audit log' */
+  readonly title?: string;
+  readonly className?: string;
+}
+
+/**
+ * Who changed what, when, and from what to what: the audit log, newest first and live, page by page, with filters, and exports of its
+ * days as CSV and JSON. Rows out of sight cost no layout.
+ */
+export function AuditLogViewer({
+  workspaceId,
+  filter = {},
+  hasFilters = filter.entityId === undefined,
+  entityTypes,
+  actors,
+  limit = 50,
+  source,
+  queue,
+  saveFile = saveDownload,
+  title = 'Audit log',
+  className = '',
+  ...words
+}: AuditLogViewerProps): ReactNode {
+  const found = useQueue(queue);
+  const reads = useAuditSource(source);
+  const [form, setForm] = useState(ANY);
+  const { entries, isLoading, hasMore, error, loadMore, refresh } = useAuditLogs(
+    workspaceId ?? found.identity.workspaceId,
+    { ...filterOf(form), ...filter },
+    { limit, source: reads, queue: found },
+  );
+  const isFiltered = Object.values(form).some((value) => value !== '');
+  const { exportAuditLogs } = reads;
+
+  return (
+    <section className={`holdfast-panel ${className}`} aria-label={title} aria-busy={isLoading}>
+      <header className="holdfast-panel-head">
+        <h2 className="holdfast-panel-title">{title}</h2>
+        {hasFilters && exportAuditLogs !== undefined ? (
+          <ExportActions exportAuditLogs={exportAuditLogs} form={form} saveFile={saveFile} />
+        ) : null}
+      </header>
+      {hasFilters ? <AuditFilters form={form} onForm={setForm} entityTypes={entityTypes} actors={actors} /> : null}
+      {error === null ? null : (
+        <div className="holdfast-notice" role="alert">
+          <p className="holdfast-notice-text">
+            The log could not be read: {error.message} {error.hint}
+          </p>
+          <button type="button" className="holdfast-button" onClick={refresh}>
+            Try again
+          </button>
+        </div>
+      )}
+      <div className="holdfast-audit-entries">
+        {entries.map((entry) => (
+          <AuditEntryView key={entry.id} entry={entry} isEntityShown={filter.entityId === undefined} {...words} />
+        ))}
+      </div>
+      <p className="holdfast-empty" role="status">
+        {isLoading ? 'Reading the log…' : entries.length > 0 || error !== null ? '' : nothing(isFiltered)}
+      </p>
+      {hasMore ? (
+        <div className="holdfast-item-actions">
+          <button type="button" className="holdfast-button" aria-disabled={isLoading} onClick={loadMore}>
+            Show older entries
+          </button>
+        </div>
+      ) : null}
+    </section>
+  );
+}
+
+function nothing(isFiltered: boolean): string {
+  return isFiltered ? 'No entry matches. Clear the filters to see all.' : 'Nobody has changed anything yet.';
+}
+
+interface ExportActionsProps {
+  readonly exportAuditLogs: NonNullable<AuditSource['exportAuditLogs']>;
+  readonly form: AuditForm;
+  readonly saveFile: (file: AuditExport) => void;
+}
+
+/** Without days of one's own, as long as the log is kept unless someone says otherwise. */
+const EXPORT_DAYS = 90;
+const DAY_MS = 86_400_000;
+
+function ExportActions({ exportAuditLogs, form, saveFile }: ExportActionsProps): ReactNode {
+  const { state, run, cancel } = useAuditExport(exportAuditLogs, saveFile);
+  const start = (format: 'csv' | 'json'): void => {
+    const now = systemClock.wallMs();
+    run({
+      startDate: form.fromDay === '' ? new Date(now - EXPORT_DAYS * DAY_MS).toISOString() : midnight(form.fromDay),
+      endDate: form.toDay === '' ? new Date(now + DAY_MS).toISOString() : midnight(form.toDay, 1),
+      format,
+    });
+  };
+  return (
+    <div className="holdfast-item-actions" role="group" aria-label="Export all logs of these days">
+      <span className="holdfast-item-reason" role={state.kind === 'failed' ? 'alert' : 'status'}>
+        {textOf(state)}
+      </span>
+      {state.kind === 'running' ? (
+        <button type="button" className="holdfast-button" onClick={cancel}>
+          Stop
+        </button>
+      ) : (
+        <>
+          <button type="button" className="holdfast-button" onClick={() => start('csv')}>
+            Export CSV
+          </button>
+          <button type="button" className="holdfast-button" onClick={() => start('json')}>
+            Export JSON
+          </button>
+        </>
+      )}
+    </div>
+  );
+}
+
+function textOf(state: ReturnType<typeof useAuditExport>['state']): string {
+  if (state.kind === 'running') return `Exporting: ${(state.byteCount / 1e6).toFixed(1)} MB`;
+  if (state.kind === 'done') return `Saved ${state.fileName}`;
+  return state.kind === 'failed' ? `Not exported: ${state.text}` : '';
+}
