@@ -326,6 +326,8 @@ export interface DescribedMutation {
 }
 
 /** Applies a definition's functions to a payload that its schema has accepted. */
+const NO_LANES: readonly string[] = [];
+
 export function describeMutation(definition: AnyMutationDefinition, payload: object): DescribedMutation {
   const entity: EntityRef | null = definition.entity?.(payload) ?? null;
   const lane = definition.lane?.(payload) ?? (entity === null ? definition.type : `${entity.table}:${entity.id}`);
@@ -335,7 +337,7 @@ export function describeMutation(definition: AnyMutationDefinition, payload: obj
     operation: definition.operation,
     entity,
     lane,
-    alsoLanes: [],
+    alsoLanes: NO_LANES,
     // The caller has shown it to be JSON (`canonicalJson`).
     payload: payload as JsonObject,
   };

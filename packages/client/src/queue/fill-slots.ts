@@ -24,7 +24,7 @@ export interface FilledPayload {
 /** Puts the real value in the place of a slot whose mutation is confirmed, and a placeholder in that of any other. */
 export function fillSlots(payload: unknown, resultOf: ResultOf): MaybeLater<FilledPayload> {
   const given = slotsIn(payload);
-  return given.length === 0 ? { payload, slots: [] } : fill(payload, given, resultOf);
+  return given.length === 0 ? { payload, slots: NO_SLOTS } : fill(payload, given, resultOf);
 }
 
 async function fill(payload: unknown, given: readonly Slot[], resultOf: ResultOf): Promise<FilledPayload> {
@@ -46,6 +46,8 @@ async function fill(payload: unknown, given: readonly Slot[], resultOf: ResultOf
   // Each slot that stands there was found above.
   return { payload: withoutSlots(payload, (slot) => values.get(slot) as SlotValue), slots: [...open.values()] };
 }
+
+const NO_SLOTS: readonly OpenSlot[] = [];
 
 /** Throws when the schema has made something else of a value that is not known yet. */
 export function checkPlaceholders(type: string, payload: object, slots: readonly OpenSlot[]): void {

@@ -18,11 +18,14 @@ const WHO_FIELDS = ['userId', 'deviceId', 'appVersion'] as const;
 const METADATA_DEPTH = 8;
 
 export function originOf({ metadata, source }: Pick<MutationOptions, 'metadata' | 'source'>): MutationOrigin {
+  if (metadata === undefined && source === undefined) return NOWHERE;
   return {
     ...(metadata === undefined ? {} : { metadata: checkMetadata(metadata) }),
     ...(source === undefined ? {} : { source: checkSource(source) }),
   };
 }
+
+const NOWHERE: MutationOrigin = {};
 
 function checkMetadata(metadata: object): JsonObject {
   if (!isPlain(metadata)) throw invalid('metadata', 'an object');

@@ -199,48 +199,55 @@ function recordOf(
   { id, wallMs, edit, priority }: MadeWith,
 ): PreparedMutation {
   const { type, version, operation, entity, lane, alsoLanes, members } = described;
-  const retries = retryOptionsOf(input);
-  const origin: MutationOrigin = {
-    ...originOf(input),
-    ...(edit === null ? {} : { edit: edit.body }),
-    ...flags({ isOneWay, isSensitive }),
-  };
+  const { maxRetries, retryDelayMs } = retryOptionsOf(input);
+  const given = originOf(input);
+  const isPlain = edit === null && !isOneWay && !isSensitive;
+  const origin: MutationOrigin = isPlain
+    ? given
+    : { ...given, ...(edit === null ? {} : { edit: edit.body }), ...flags({ isOneWay, isSensitive }) };
   const body = writeBody(text, origin);
+  // Field by field, as copies of parts would take longer than all the rest.
+  const header: PreparedMutation['header'] = {
+    id,
+    generation: 0,
+    type,
+    version,
+    lane,
+    alsoLanes,
+    place: null,
+    operation,
+    entity,
+    priority: priorityOf(priority),
+    maxRetries,
+    retryDelayMs,
+    delayMs: countOption('delayMs', input.delayMs) ?? 0,
+    expiresAtMs: expiresAtMsOf(input.expiresAt, wallMs),
+    dependsOn: dependsOnOf(input.dependsOn ?? [], slots),
+    slots,
+    createdAtMs: wallMs,
+    payloadBytes: bytes,
+    bodyChecksum: checksum(body),
+    attempts: NO_ATTEMPTS,
+    revision: 0,
+    replaces: null,
+    dedupeKey: dedupe.dedupeKey,
+    dedupeNear: dedupe.dedupeNear,
+  };
+  const isUsual = edit === null && members === undefined;
   return {
     payload: described.payload,
     origin,
     // Whoever can read it could try what it was made from.
     contentMark: () => (isSensitive ? SENSITIVE_MARK : '') + fingerprint(`${type} ${text}`),
     body,
-    header: {
-      id,
-      generation: 0,
-      type,
-      version,
-      lane,
-      alsoLanes,
-      place: null,
-      operation,
-      entity,
-      priority: priorityOf(priority),
-      ...retries,
-      delayMs: countOption('delayMs', input.delayMs) ?? 0,
-      expiresAtMs: expiresAtMsOf(input.expiresAt, wallMs),
-      dependsOn: dependsOnOf(input.dependsOn ?? [], slots),
-      slots,
-      createdAtMs: wallMs,
-      payloadBytes: bytes,
-      bodyChecksum: checksum(body),
-      attempts: [],
-      revision: 0,
-      replaces: null,
-      ...dedupe,
-      ...(edit === null ? {} : { edit: edit.header }),
-      ...(members === undefined ? {} : { members }),
-    },
+    header: isUsual
+      ? header
+      : { ...header, ...(edit === null ? {} : { edit: edit.header }), ...(members === undefined ? {} : { members }) },
   };
 }
 
+const NO_PARENTS: readonly string[] = [];
+const NO_ATTEMPTS: readonly never[] = [];
 const NO_DEDUPE = { dedupeKey: null, dedupeNear: null } as const;
 
 /** What duplicates of it share, and what in them may differ a little. Only a mark of the key is kept: it may be long, or secret. */
@@ -282,6 +289,7 @@ export function payloadText(type: string, payload: object): { readonly text: str
 }
 
 function dependsOnOf(given: NonNullable<MutationOptions['dependsOn']>, slots: readonly OpenSlot[]): readonly string[] {
+  if (given.length === 0 && slots.length === 0) return NO_PARENTS;
   const ids = given.map((parent) => (typeof parent === 'string' ? parent : parent.id));
   return [...new Set([...ids, ...slots.map(({ parentId }) => parentId)])];
 }
