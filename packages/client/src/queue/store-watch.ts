@@ -450,7 +450,20 @@ export class StoreWatch {
     else {
       const [ending = null] = await store.endings([header.id]);
       if (ending !== null) this.ports.discarded([header.id], ending);
+      else if (!this.isKnown(header)) await this.settleDamaged(header);
     }
+  }
+
+  /** Stored by this tab, and not to be found: its record was damaged before anyone had seen it, so that only this tab knows what it was. */
+  private async settleDamaged(header: MutationHeader): Promise<void> {
+    const { store, engine, dispatch } = this.ports;
+    const deadLetter = this.deadLetterOf(header);
+    if (await store.reclaim(deadLetter)) this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+    else if (this.unreadable.get(header.seq)?.key.startsWith(PENDING) !== true) return;
+    // It is not sent late: what stands behind it in its lane may have gone.
+    else if (engine.isLeader) await this.bury([header]);
+    // The tab that delivers may have read it before. Known as pending, it goes the way of all those that do not read any more.
+    else dispatch({ kind: 'found', headers: [header], deadLetters: [] });
   }
 
   /** Pending in the store, and dead only here: this tab gave it up, and lost the lead before that was stored. */
