@@ -366,9 +366,17 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return this.on('progress', listener);
   }
 
-  /** Where a mutation stands; undefined for an id that this device does not know (any more). */
+  /**
+   * Where a mutation stands; undefined for an id that this device does not know (any more). Rejects with `QUEUE_CLOSED`, also
+   * where the queue was closed before it had looked everywhere.
+   */
   async getMutationStatus(id: string): Promise<MutationStatus | undefined> {
-    return (await this.opened()).reader.status(id);
+    const { reader } = await this.opened();
+    const status = await reader.status(id).catch((error: unknown) => {
+      throw this.isClosed ? queueClosed() : error;
+    });
+    if (status === undefined && this.isClosed) throw queueClosed();
+    return status;
   }
 
   /** The same for mutations that are in memory: unconfirmed, or among the last confirmed. */
@@ -913,13 +921,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private async opened(): Promise<Parts> {
     await this.opening.now();
     const { parts } = this;
-    if (this.isClosed || parts === null) {
-      throw new HoldfastError({
-        code: 'QUEUE_CLOSED',
-        message: 'This queue is closed.',
-        hint: 'Use the queue of the current login.',
-      });
-    }
+    if (this.isClosed || parts === null) throw queueClosed();
     return parts;
   }
 
@@ -1139,6 +1141,14 @@ function sensitiveInFile(): HoldfastError {
     code: 'INVALID_OPTION',
     message: 'Nothing was exported: the queue holds sensitive fields, and they would be in the clear in the file.',
     hint: 'Give `includeSensitive: true`, and keep the file where nobody else reads it; or wait until they are delivered.',
+  });
+}
+
+function queueClosed(): HoldfastError {
+  return new HoldfastError({
+    code: 'QUEUE_CLOSED',
+    message: 'This queue is closed.',
+    hint: 'Use the queue of the current login.',
   });
 }
 

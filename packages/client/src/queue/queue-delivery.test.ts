@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { OpenStorage } from '../ports/storage.ts';
+import type { OpenStorage, Storage } from '../ports/storage.ts';
 import { StorageSimulator } from '../testing/storage-simulator.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
 
@@ -25,6 +25,43 @@ describe('where a mutation stands', () => {
     });
     await expect(queue.explain('nobody')).rejects.toMatchObject({ code: 'UNKNOWN_MUTATION' });
   });
+
+  test.each([
+    { store: 'refuses reads', close: (storage: Storage) => storage.close() },
+    { store: 'still reads', close: async () => {} },
+  ])(
+    'Q3 · a queue that is closed while it looks for a mutation does not call it unknown; its store $store',
+    async ({ close }) => {
+      const device = new TestDevice();
+      const held: (() => void)[] = [];
+      let isHolding = false;
+      const slow: OpenStorage = async (name) => {
+        const storage = await device.storage.open(name);
+        return {
+          ...storage,
+          scan: async (range) => {
+            if (isHolding) await new Promise<void>((resolve) => held.push(resolve));
+            return storage.scan(range);
+          },
+          close: () => close(storage),
+        };
+      };
+      const queue = await device.open({ storage: slow });
+      const other = await device.open();
+      await device.goOffline();
+      isHolding = true;
+      const { id } = await other.add(note('a'));
+      const asked = queue.getMutationStatus(id);
+      await device.clock.settle();
+
+      const closing = queue.close();
+      isHolding = false;
+      for (const release of held) release();
+
+      await expect(asked).rejects.toMatchObject({ code: 'QUEUE_CLOSED' });
+      await closing;
+    },
+  );
 
   test('Q3 · from stored to sent to confirmed to observed', async () => {
     const device = new TestDevice();

@@ -143,7 +143,8 @@ class SqliteStorage implements Storage {
     if (expected !== undefined) return { kind: 'mismatch', key: expected.key, actual: actual[wrong] ?? null };
     for (const change of changes) {
       const key = sortable(change.key);
-      const done = change.kind === 'put' ? this.driver.query(PUT, [key, change.value]) : this.driver.query(DELETE, [key]);
+      const done =
+        change.kind === 'put' ? this.driver.query(PUT, [key, change.value]) : this.driver.query(DELETE, [key]);
       // An engine that answers at once is not waited for: a burst is a thousand of these.
       if (!Array.isArray(done)) await done;
     }
