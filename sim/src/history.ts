@@ -19,7 +19,7 @@ export interface Violation {
 }
 
 /** A place in its lane: when someone asked for it, and when the queue said that it has it (steps; null: never said). */
-interface Place {
+export interface Place {
   readonly invokedStep: number;
   acknowledgedStep: number | null;
 }
