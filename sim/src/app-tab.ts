@@ -263,7 +263,7 @@ export class AppTab {
 
   retry(made: Made, isForced = false, by: OperatorAct | null = null): void {
     const { history } = this.world;
-    const place = history.retryInvoked(made);
+    const place = history.retryInvoked(made, isForced);
     this.process.calls(`retry ${made.tag}`);
     const nothingHappened = this.told(() => void made.places.splice(made.places.indexOf(place), 1));
     const options = optionsOf(by);

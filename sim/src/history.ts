@@ -22,6 +22,8 @@ export interface Violation {
 export interface Place {
   readonly invokedStep: number;
   acknowledgedStep: number | null;
+  /** What another had retried meanwhile was only sent at once. */
+  readonly mayBeHurry?: true;
 }
 
 /** One `add`, from the outside: what was asked, what was promised, what became of it. */
@@ -358,8 +360,12 @@ export class History {
     }
   }
 
-  retryInvoked(made: Made): Place {
-    const place = { invokedStep: this.nextStep(), acknowledgedStep: null };
+  retryInvoked(made: Made, isForced = false): Place {
+    const place = {
+      invokedStep: this.nextStep(),
+      acknowledgedStep: null,
+      ...(isForced ? { mayBeHurry: true as const } : {}),
+    };
     made.places.push(place);
     return place;
   }
@@ -819,6 +825,21 @@ function isOpen(made: Made): boolean {
   if (made.isDamaged) return true;
   if (made.isToldCompleted) return false;
   return made.toldFailedStep === null || made.toldFailedStep < (made.places.at(-1)?.invokedStep ?? 0);
+}
+
+/**
+ * Whether nobody outside can say how often it was retried: a call was not answered, or a forced one met another, and may have found
+ * pending what that had retried.
+ */
+export function areRetriesUnknown({ places }: Made): boolean {
+  const isWhile = (one: Place, other: Place): boolean =>
+    (one.acknowledgedStep ?? Number.POSITIVE_INFINITY) > other.invokedStep;
+  return places.some(
+    (place) =>
+      place.acknowledgedStep === null ||
+      (place.mayBeHurry === true &&
+        places.some((other) => other !== place && isWhile(place, other) && isWhile(other, place))),
+  );
 }
 
 export function isAcknowledged(made: Made): boolean {

@@ -5,7 +5,7 @@ import { hasUnreadable } from './damage.ts';
 import type { Device } from './device.ts';
 import { hasGivenWay } from './conflict-checks.ts';
 import { finish } from './finish.ts';
-import type { History, Made } from './history.ts';
+import { areRetriesUnknown, type History, type Made } from './history.ts';
 import type { LedgerRow } from '../../packages/client/src/testing/ledger.ts';
 import { checkActs } from './operators.ts';
 import { makeCalmChanges } from './workload.ts';
@@ -224,7 +224,7 @@ function checkEnd({ history, server }: World, made: Made, settled: Settled | 'pe
 
 /** A retry is a new beginning: the server is asked again, and all attempts are there again. */
 function checkRetries(history: History, made: Made, code: string, ledger: readonly LedgerRow[]): void {
-  if (made.places.some(({ acknowledgedStep }) => acknowledgedStep === null)) return;
+  if (areRetriesUnknown(made)) return;
   const generation = made.places.length - 1;
   const refusedCount = made.refusedOfGeneration[generation] ?? 0;
   if (code === '40001') {
