@@ -12,7 +12,7 @@ import { type AppState, defineMutations, MERGED, MERGING_TYPE } from './app-muta
 import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
 import { hasGivenWay } from './conflict-checks.ts';
-import type { Made, Place } from './history.ts';
+import type { Made } from './history.ts';
 import { type Field, FIELDS, type ItemRow, rowAsJson } from './server-model.ts';
 import { openSimStorage } from './sim-storage.ts';
 import type { OperatorAct } from './operators.ts';
@@ -271,9 +271,7 @@ export class AppTab {
       this.told(({ touchedCount, ids }) => {
         if (by !== null) by.touchedIds = ids;
         if (touchedCount > 0) history.retried(made, place);
-        // Retried by another tab in the same moment, it was pending again, and only hurried.
-        const mayBeHurried = isForced && made.places.some((other) => isUnheardBefore(other, place));
-        if (touchedCount === 0 || mayBeHurried) nothingHappened(null);
+        else nothingHappened(null);
       }),
       nothingHappened,
     );
@@ -598,11 +596,6 @@ export class AppTab {
 function appVersionNow({ plan, scheduler, faults, dice }: World): 1 | 2 {
   if (plan.updateAtMs === 0 || scheduler.nowMs < plan.updateAtMs) return 1;
   return faults.isActive && dice.of('cached app').chance(0.2) ? 1 : 2;
-}
-
-/** Whether a retry that had been asked for was not over when this one was asked for. */
-function isUnheardBefore({ invokedStep, acknowledgedStep }: Place, other: Place): boolean {
-  return invokedStep < other.invokedStep && (acknowledgedStep ?? Number.POSITIVE_INFINITY) > other.invokedStep;
 }
 
 function optionsOf(by: OperatorAct | null): { readonly actor?: string; readonly reason?: string } {

@@ -19,7 +19,7 @@ export interface Violation {
 }
 
 /** A place in its lane: when someone asked for it, and when the queue said that it has it (steps; null: never said). */
-export interface Place {
+interface Place {
   readonly invokedStep: number;
   acknowledgedStep: number | null;
   /** What another had retried meanwhile was only sent at once. */
