@@ -71,7 +71,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'order-by-wall-clock',
-    file: `${CLIENT}/engine/lane.ts`,
+    file: `${CLIENT}/engine/long-lane.ts`,
     find: 'placeOf((entries[index - 1] as Entry).header) > place)',
     replace: '(entries[index - 1] as Entry).header.createdAtMs > entry.header.createdAtMs && place > 0)',
     suffering: 'Setting the clock back makes an older value win.',
@@ -92,7 +92,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'lane-head-skipped',
-    file: `${CLIENT}/engine/lane.ts`,
+    file: `${CLIENT}/engine/long-lane.ts`,
     find: `return this.entries[this.first];
   }
 

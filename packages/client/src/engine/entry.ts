@@ -13,38 +13,148 @@ export type Phase =
   | { readonly kind: 'sending'; readonly batchId: number | null } // null: another tab is sending it
   | { readonly kind: 'failed'; readonly error: WireError; readonly failedAtMs: number; readonly holdsLane: boolean };
 
+/** What only a few have met: the others share one of these. */
+interface Trouble {
+  lastError: WireError | null;
+  deferralCount: number;
+  backoffUntilMs: number;
+  suspicionCount: number;
+  suspectedAtAnswer: number;
+  rowWaitCount: number;
+  awaitsRow: boolean;
+  mayAwaitRow: boolean;
+  amendId: string | null;
+  leftBefore: RowLeft | null;
+}
+
+/** Never changed: whoever meets trouble gets a copy. */
+const NO_TROUBLE: Trouble = {
+  lastError: null,
+  deferralCount: 0,
+  backoffUntilMs: 0,
+  suspicionCount: 0,
+  suspectedAtAnswer: 0,
+  rowWaitCount: 0,
+  awaitsRow: false,
+  mayAwaitRow: false,
+  amendId: null,
+  leftBefore: null,
+};
+
 /** A mutation that is not yet confirmed, as the engine holds it in memory. */
-export interface Entry {
+export class Entry {
   header: MutationHeader;
-  phase: Phase;
+  phase: Phase = WAITING;
   /** Once true it is never changed: found at open, or sent without a clear "not sent". */
   mayHaveBeenSent: boolean;
-  /** What the line or the last answer said, for the one who asks why it waits. */
-  lastError: WireError | null;
-  /** How often in a row the server has put it off. */
-  deferralCount: number;
   /** Since when it waits, for its lane's turn (monotonic). */
   readonly waitingSinceMs: number;
   /** Not sent before (monotonic), whatever anyone asks: the undo window of its own. */
   heldUntilMs: number;
-  /** Not sent before (monotonic), unless someone asks to hurry: a backoff, or a deferral. */
-  backoffUntilMs: number;
-  /** How often it got no answer alone, with answers to others in between: it may be what kills its server. */
-  suspicionCount: number;
-  /** How many batches had been answered when it last got none alone. */
-  suspectedAtAnswer: number;
-  /** How often the server has said that a row it refers to is not there, while creations before it were pending. */
-  rowWaitCount: number;
-  /** It waits for these creations. */
-  awaitsRow: boolean;
-  /** Whether it was last sent as one that may wait so. */
-  mayAwaitRow: boolean;
   /** Mutations that must be confirmed first. See `addOpenParent`. */
-  openParents: ReadonlySet<string>;
+  openParents: ReadonlySet<string> = NO_PARENTS;
+  private trouble: Trouble = NO_TROUBLE;
+
+  constructor(header: MutationHeader, { mayHaveBeenSent, waitingSinceMs, heldUntilMs }: EntryBeginning) {
+    this.header = header;
+    this.mayHaveBeenSent = mayHaveBeenSent;
+    // Whole numbers, which take no room of their own.
+    this.waitingSinceMs = Math.floor(waitingSinceMs);
+    this.heldUntilMs = heldUntilMs > waitingSinceMs ? heldUntilMs : 0;
+  }
+
+  /** What the line or the last answer said, for the one who asks why it waits. */
+  get lastError(): WireError | null {
+    return this.trouble.lastError;
+  }
+  set lastError(error: WireError | null) {
+    this.meet('lastError', error);
+  }
+
+  /** How often in a row the server has put it off. */
+  get deferralCount(): number {
+    return this.trouble.deferralCount;
+  }
+  set deferralCount(count: number) {
+    this.meet('deferralCount', count);
+  }
+
+  /** Not sent before (monotonic), unless someone asks to hurry: a backoff, or a deferral. */
+  get backoffUntilMs(): number {
+    return this.trouble.backoffUntilMs;
+  }
+  set backoffUntilMs(untilMs: number) {
+    this.meet('backoffUntilMs', untilMs);
+  }
+
+  /** How often it got no answer alone, with answers to others in between: it may be what kills its server. */
+  get suspicionCount(): number {
+    return this.trouble.suspicionCount;
+  }
+  set suspicionCount(count: number) {
+    this.meet('suspicionCount', count);
+  }
+
+  /** How many batches had been answered when it last got none alone. */
+  get suspectedAtAnswer(): number {
+    return this.trouble.suspectedAtAnswer;
+  }
+  set suspectedAtAnswer(count: number) {
+    this.meet('suspectedAtAnswer', count);
+  }
+
+  /** How often the server has said that a row it refers to is not there, while creations before it were pending. */
+  get rowWaitCount(): number {
+    return this.trouble.rowWaitCount;
+  }
+  set rowWaitCount(count: number) {
+    this.meet('rowWaitCount', count);
+  }
+
+  /** It waits for these creations. */
+  get awaitsRow(): boolean {
+    return this.trouble.awaitsRow;
+  }
+  set awaitsRow(awaitsRow: boolean) {
+    this.meet('awaitsRow', awaitsRow);
+  }
+
+  /** Whether it was last sent as one that may wait so. */
+  get mayAwaitRow(): boolean {
+    return this.trouble.mayAwaitRow;
+  }
+  set mayAwaitRow(mayAwaitRow: boolean) {
+    this.meet('mayAwaitRow', mayAwaitRow);
+  }
+
   /** Someone is rewriting it, under this id: it is neither sent nor settled meanwhile. Null when nobody is. */
-  amendId: string | null;
+  get amendId(): string | null {
+    return this.trouble.amendId;
+  }
+  set amendId(amendId: string | null) {
+    this.meet('amendId', amendId);
+  }
+
   /** What the edit before it of the same row left, while this one has not taken note of it. */
-  leftBefore: RowLeft | null;
+  get leftBefore(): RowLeft | null {
+    return this.trouble.leftBefore;
+  }
+  set leftBefore(left: RowLeft | null) {
+    this.meet('leftBefore', left);
+  }
+
+  private meet<Part extends keyof Trouble>(part: Part, value: Trouble[Part]): void {
+    if (this.trouble[part] === value) return;
+    if (this.trouble === NO_TROUBLE) this.trouble = { ...NO_TROUBLE };
+    this.trouble[part] = value;
+  }
+}
+
+/** How it begins; times are monotonic. */
+export interface EntryBeginning {
+  readonly mayHaveBeenSent: boolean;
+  readonly waitingSinceMs: number;
+  readonly heldUntilMs: number;
 }
 
 /** What an edit left of its row: made on `untilVersion`, it left `rowVersion`, and since `sinceVersion` nobody else has changed the row. */

@@ -1,20 +1,13 @@
 import { type DeadLetter, type EditHeader, lanesOf, type MutationHeader, placeOf } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
-import {
-  addOpenParent,
-  type Entry,
-  isInConflict,
-  NO_PARENTS,
-  removeOpenParent,
-  type RowLeft,
-  WAITING,
-} from './entry.ts';
+import { addOpenParent, Entry, isInConflict, removeOpenParent, type RowLeft, WAITING } from './entry.ts';
 import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
 import { NearIndex } from './near-index.ts';
 import { Lane } from './lane.ts';
 import { ParentRows } from './parent-rows.ts';
 import { Schedule } from './schedule.ts';
+import { SeqMap } from './seq-map.ts';
 import { SlotWaiters } from './slot-waiters.ts';
 import { Versions } from './versions.ts';
 import type { EngineRules } from './verdicts.ts';
@@ -41,7 +34,7 @@ export class Unconfirmed {
   readonly deadLetters: Set<Entry> = new Set();
   private changedIds = new Set<string>();
   private readonly byId = new Map<string, Entry>();
-  private readonly bySeq = new Map<number, Entry>();
+  private readonly bySeq = new SeqMap<Entry>();
   /** Those that wait for a mutation, by its id. */
   private readonly childrenOf = new Map<string, Set<Entry>>();
   /** Those whose parent may be dead already; the tab that delivers looks. */
@@ -182,25 +175,13 @@ export class Unconfirmed {
       this.suspectOrphans(this.childrenOf.get(replaced.header.id) ?? []);
       this.forget(replaced, nowMs, false);
     }
-    const lastError = header.attempts.at(-1)?.error ?? null;
-    const entry: Entry = {
-      header,
-      phase: WAITING,
+    const entry = new Entry(header, {
+      // What lacks a value cannot have been sent.
       mayHaveBeenSent: mayHaveBeenSent && heldUntilMs <= nowMs && !this.wasNeverWhole(header),
-      lastError,
-      deferralCount: 0,
       waitingSinceMs: nowMs,
       heldUntilMs,
-      backoffUntilMs: 0,
-      suspicionCount: 0,
-      suspectedAtAnswer: 0,
-      rowWaitCount: 0,
-      awaitsRow: false,
-      mayAwaitRow: false,
-      openParents: NO_PARENTS,
-      amendId: null,
-      leftBefore: null,
-    };
+    });
+    entry.lastError = header.attempts.at(-1)?.error ?? null;
     this.dependOn(entry, header.dependsOn);
     if (this.lostRows.size > 0) this.standOnLostRow(entry);
     for (const child of this.childrenOf.get(header.id) ?? []) {

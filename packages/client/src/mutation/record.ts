@@ -352,7 +352,7 @@ function inOrder(read: MutationHeader): MutationHeader {
     alsoLanes: orNone(read.alsoLanes),
     place: read.place ?? null,
     operation: read.operation,
-    entity: read.entity === null ? null : { table: shared(read.entity.table), id: read.entity.id },
+    entity: read.entity === null ? null : entityIn(read.lane, read.entity),
     priority: read.priority,
     maxRetries: read.maxRetries,
     retryDelayMs: read.retryDelayMs,
@@ -375,6 +375,12 @@ function inOrder(read: MutationHeader): MutationHeader {
     ...(read.edit === undefined ? {} : { edit: read.edit }),
     ...(read.members === undefined ? {} : { members: read.members }),
   };
+}
+
+/** The usual lane names its row: then the id is a part of that text, and takes little room of its own. */
+function entityIn(lane: string, { table, id }: EntityRef): EntityRef {
+  const isNamed = lane.length === table.length + 1 + id.length && lane.endsWith(id);
+  return { table: shared(table), id: isNamed ? lane.slice(table.length + 1) : id };
 }
 
 const NONE: readonly never[] = [];

@@ -5,7 +5,7 @@ import type { Standing } from '../../mutation/versions.ts';
 import type { WireError, WireOutcome } from '../../protocol/wire.ts';
 import { Engine } from '../engine.ts';
 import type { BatchItem, EngineEffect, EngineInput, Moment, Settlement, Waiting } from '../engine-io.ts';
-import type { Entry } from '../entry.ts';
+import { Entry } from '../entry.ts';
 import type { TransportAnswer } from '../transport-answer.ts';
 
 export interface HeaderOptions {
@@ -206,24 +206,7 @@ function isOutcomes(answer: TransportAnswer | readonly WireOutcome[]): answer is
 
 /** An entry that waits, for tests of the parts below the engine. */
 export function entryOf(header: MutationHeader, waitingSinceMs = 0): Entry {
-  return {
-    header,
-    phase: { kind: 'waiting' },
-    mayHaveBeenSent: false,
-    lastError: null,
-    deferralCount: 0,
-    waitingSinceMs,
-    heldUntilMs: 0,
-    backoffUntilMs: 0,
-    suspicionCount: 0,
-    suspectedAtAnswer: 0,
-    rowWaitCount: 0,
-    awaitsRow: false,
-    mayAwaitRow: false,
-    openParents: new Set(),
-    amendId: null,
-    leftBefore: null,
-  };
+  return new Entry(header, { mayHaveBeenSent: false, waitingSinceMs, heldUntilMs: 0 });
 }
 
 export function seqOf(settlement: Settlement): number {
