@@ -21,6 +21,11 @@ export function serverTimeOf({ serverTime }: ApplyResponse): { readonly serverTi
   return Number.isFinite(serverTimeMs) ? { serverTimeMs } : {};
 }
 
+/** Which server this is: another one after a restore or a fail-over. */
+export function epochOf({ epoch }: ApplyResponse): { readonly epoch?: string } {
+  return epoch === undefined ? {} : { epoch };
+}
+
 /** What it says of the client; nothing for nothing. */
 export function noticeOf({ client }: ApplyResponse): { readonly client?: ClientNotice } {
   return client === undefined ? {} : { client };
@@ -78,6 +83,7 @@ const applyResponse: v.GenericSchema<ApplyResponse> = v.object({
   protocol: v.number(),
   outcomes: v.array(outcome),
   serverTime: v.string(),
+  epoch: v.optional(v.string()),
   // What does not read is not said: it is about the client, and not about what was sent.
   client: v.optional(v.fallback(v.optional(notice), undefined)),
 });

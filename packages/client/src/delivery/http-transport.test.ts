@@ -85,11 +85,16 @@ describe('what an answer means', () => {
       error: { category: 'NEW_SORT', code: 'X', message: 'y' },
     };
 
-    expect(await answerTo(answerWith(200, { ...ANSWER, epoch: 'e', outcomes: [outcome] }))).toEqual({
+    expect(await answerTo(answerWith(200, { ...ANSWER, mood: 'e', outcomes: [outcome] }))).toEqual({
       kind: 'answered',
       serverTimeMs: SERVER_TIME_MS,
       outcomes: [{ seq: 1, id: 'm', kind: 'rejected', error: { category: 'UNKNOWN_ERROR', code: 'X', message: 'y' } }],
     });
+  });
+
+  test('P12 · the epoch of the server comes with the outcomes', async () => {
+    const answer = await answerTo(answerWith(200, { ...ANSWER, epoch: 'e', outcomes: [] }));
+    expect(answer).toMatchObject({ kind: 'answered', epoch: 'e' });
   });
 
   test('C1 · a conflict brings the row as it is; an answer whose row is none is not that of our server', async () => {

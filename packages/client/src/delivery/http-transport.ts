@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { ErrorBody, WireError } from '../protocol/wire.ts';
-import { NOT_OURS, noticeOf, parseApplyResponse, serverTimeOf, wireErrorSchema } from './apply-response.ts';
+import { epochOf, NOT_OURS, noticeOf, parseApplyResponse, serverTimeOf, wireErrorSchema } from './apply-response.ts';
 import { classifyFailure, classifyStatus } from './classify-failure.ts';
 import { type Fetch, platformFetch } from './http-fetch.ts';
 import { parseAskedDelayMs, parsePace } from './pace.ts';
@@ -65,6 +65,7 @@ function parseAnswer(response: Response, text: string): TransportAnswer {
       kind: 'answered',
       outcomes: answer.outcomes,
       ...serverTimeOf(answer),
+      ...epochOf(answer),
       ...noticeOf(answer),
       ...(pace === null ? {} : { pace }),
     };

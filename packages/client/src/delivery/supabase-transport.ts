@@ -1,7 +1,7 @@
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { WireError } from '../protocol/wire.ts';
-import { NOT_OURS, noticeOf, parseApplyResponse, serverTimeOf } from './apply-response.ts';
+import { epochOf, NOT_OURS, noticeOf, parseApplyResponse, serverTimeOf } from './apply-response.ts';
 import { type ClassifiedFailure, classifyFailure } from './classify-failure.ts';
 import type { SupabaseFetch } from './http-supabase-fetch.ts';
 import { parseAskedDelayMs, parsePace } from './pace.ts';
@@ -61,6 +61,7 @@ function answerOf({ data, error, status }: SupabaseResult, headers: AnswerHeader
       kind: 'answered',
       outcomes: answer.outcomes,
       ...serverTimeOf(answer),
+      ...epochOf(answer),
       ...noticeOf(answer),
       ...(pace === null ? {} : { pace }),
     };

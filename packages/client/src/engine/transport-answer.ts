@@ -11,6 +11,8 @@ export type TransportAnswer =
       readonly rest?: RestAnswer;
       /** The server's clock (epoch milliseconds), where it told it. */
       readonly serverTimeMs?: number;
+      /** The server's epoch, where it told it. */
+      readonly epoch?: string;
       /** What the server said of this client, where it did. */
       readonly client?: ClientNotice;
     }

@@ -6,7 +6,15 @@ import { LATENCY_VALID_MS, PROBE_TIMEOUT_MS } from '../network/network-monitor.t
 import { LIMITS } from '../protocol/wire.ts';
 import { COMPRESS_OVER_LENGTH } from '../storage/compressed-storage.ts';
 import { LOG_ENTRY_COUNT } from '../telemetry/debug-log.ts';
-import { ATTEMPT_TIMEOUT_MS, HISTORY_MS, PAUSE_GRACE_MS, QUEUE_CAP_BYTES, QUEUE_CAP_COUNT } from './options.ts';
+import {
+  ATTEMPT_TIMEOUT_MS,
+  CONFIRMED_TAIL_BYTES,
+  CONFIRMED_TAIL_MS,
+  HISTORY_MS,
+  PAUSE_GRACE_MS,
+  QUEUE_CAP_BYTES,
+  QUEUE_CAP_COUNT,
+} from './options.ts';
 
 /** Every default of a queue, and every figure that it keeps to, in one place. The queue reads the same constants. */
 export interface Defaults {
@@ -39,6 +47,10 @@ export interface Defaults {
   readonly rateLimitMsMax: number;
   /** History of confirmed mutations is kept this long, in milliseconds. */
   readonly historyMs: number;
+  /** `confirmedTailMs` of `createQueue`. */
+  readonly confirmedTailMs: number;
+  /** `confirmedTailBytes` of `createQueue`. */
+  readonly confirmedTailBytes: number;
   /** A measured latency counts this long, in milliseconds. */
   readonly latencyValidMs: number;
   /** Entries that the log keeps. */
@@ -63,6 +75,8 @@ export const defaults: Defaults = Object.freeze({
   priorityLevelMs: LEVEL_MS,
   rateLimitMsMax: RATE_LIMIT_MS_MAX,
   historyMs: HISTORY_MS,
+  confirmedTailMs: CONFIRMED_TAIL_MS,
+  confirmedTailBytes: CONFIRMED_TAIL_BYTES,
   latencyValidMs: LATENCY_VALID_MS,
   logEntryCount: LOG_ENTRY_COUNT,
   limits: Object.freeze(LIMITS),

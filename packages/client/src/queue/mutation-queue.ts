@@ -834,13 +834,13 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     if (keeper === null && this.storageHealth.durability === null)
       this.storageHealth = { ...WELL, durability: storage.durability };
     const tabsName = keeper === null ? storeName : keeper.tabsNameOf(storeName, this.ownTabId);
-    const { random, readPageCount } = this.options;
+    const { random, readPageCount, tail } = this.options;
     // One in memory, or that has taken a broken one's place, is new for another reason than that the old one was lost.
     const isOwn = storage.durability !== 'volatile' && this.storageHealth.leftBehindCount === 0;
     const anchorKeeper = isOwn ? this.anchorKeeper : null;
     const anchor = (await anchorKeeper?.read(storeName)) ?? null;
     const makeId = (): string => newId(clock.wallMs());
-    const store = await QueueStore.open(storage, makeId, random, readPageCount, anchor).catch(
+    const store = await QueueStore.open(storage, makeId, random, readPageCount, anchor, tail).catch(
       async (error: unknown) => {
         await storage.close();
         throw error;

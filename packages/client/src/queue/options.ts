@@ -34,6 +34,7 @@ import { browserTabs } from '../tabs/browser-tabs.ts';
 import { ATOMIC_TYPE } from '../protocol/wire.ts';
 import { systemClock, systemRandom } from '../ports/system-clock.ts';
 import { isMarkedSensitive } from '../mutation/record.ts';
+import type { TailLimits } from './confirmed-tail.ts';
 import { isClearKey } from './record-keys.ts';
 import { systemIds } from './system-ids.ts';
 
@@ -137,6 +138,14 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
   readonly evict?: 'never' | 'lowPriority';
   /** Most payload bytes of what is pending. @default 10_000_000 */
   readonly queueCapBytes?: number;
+  /**
+   * What the server has confirmed is kept with its payload for this long, in milliseconds, so that it can be sent again to a
+   * server that was restored, or failed over to one that was behind; 0 for not at all. It stays with what else is stored, sealed as that is.
+   * @default 3_600_000 (an hour)
+   */
+  readonly confirmedTailMs?: number;
+  /** The same by size: most bytes of what is kept so, headers and payloads. @default 1_000_000 */
+  readonly confirmedTailBytes?: number;
   /** @default the platform's */
   readonly clock?: Clock;
   /** @default the platform's */
@@ -172,6 +181,7 @@ export interface ResolvedOptions {
   readonly queueCapCount: number;
   readonly queueCapBytes: number;
   readonly evict: 'never' | 'lowPriority';
+  readonly tail: TailLimits;
   readonly clock: Clock;
   readonly random: Random;
   readonly newId: (wallMs: number) => string;
@@ -183,6 +193,9 @@ export const ATTEMPT_TIMEOUT_MS = 30_000;
 export const QUEUE_CAP_COUNT = 1_000;
 export const READ_PAGE_COUNT = 1_000;
 export const QUEUE_CAP_BYTES = 10_000_000;
+/** What is confirmed is kept with its payload this long, in milliseconds, and up to so many bytes. */
+export const CONFIRMED_TAIL_MS = 3_600_000;
+export const CONFIRMED_TAIL_BYTES = 1_000_000;
 /** What is on its way when the queue is paused is given this long to end, in milliseconds. */
 export const PAUSE_GRACE_MS = 5_000;
 /** History of confirmed mutations is kept this long, in milliseconds. */
@@ -196,6 +209,11 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
   if (options.evict !== undefined && options.evict !== 'never' && options.evict !== 'lowPriority')
     throw invalid('evict', "'never' or 'lowPriority'", options.evict);
   if (!(queueCapBytes > 0)) throw invalid('queueCapBytes', 'a number of bytes above 0', queueCapBytes);
+  const { confirmedTailMs = CONFIRMED_TAIL_MS, confirmedTailBytes = CONFIRMED_TAIL_BYTES } = options;
+  if (!(confirmedTailMs >= 0))
+    throw invalid('confirmedTailMs', 'a number of milliseconds, 0 or above', confirmedTailMs);
+  if (!(confirmedTailBytes >= 0))
+    throw invalid('confirmedTailBytes', 'a number of bytes, 0 or above', confirmedTailBytes);
   expectText('name', options.name);
   expectText('identity.userId', options.identity?.userId);
   expectText('identity.workspaceId', options.identity?.workspaceId);
@@ -232,6 +250,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     queueCapCount,
     queueCapBytes,
     evict: options.evict ?? 'never',
+    tail: { tailMs: confirmedTailMs, tailBytes: confirmedTailBytes },
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     newId: options.newId ?? systemIds(),

@@ -26,6 +26,7 @@ import type { Change, Durability, Expectation, Storage, StorageBatch } from '../
 import type { ForkedFrom, JsonObject, WireError } from '../protocol/wire.ts';
 import type { ClientMark } from './anchor-keeper.ts';
 import { ActLog, changeOfAct } from './act-log.ts';
+import { ConfirmedTail, type ConfirmedText, type TailLimits } from './confirmed-tail.ts';
 import { type BackupContent, writeBackup } from './backup.ts';
 import { type ImportResult, planImport } from './importer.ts';
 import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
@@ -128,6 +129,8 @@ export interface Claim {
   readonly lastSeq: number;
   /** What stands there of the client that this one has taken the place of; null for nothing. */
   readonly forked: string | null;
+  /** The epoch of the server that was heard last; null for none. */
+  readonly serverEpoch: string | null;
   readonly bodies: ReadonlyMap<number, Parsed<MutationBody>>;
 }
 
@@ -139,6 +142,7 @@ interface StoredDeadLetter {
 }
 
 const PAGE = 1_000;
+const NO_TAIL: TailLimits = { tailMs: 0, tailBytes: 0 };
 /**
  * Power loss may take the last commits of a relaxed store, and the server may have seen their mutations. So as not to give
  * out one of their numbers again, each run leaves out more than can have been lost, and never the same amount: the gap
@@ -154,6 +158,7 @@ export class QueueStore {
   readonly acts: ActLog;
   readonly quarantine: Quarantine;
   readonly signOut: SignOutMark;
+  readonly tail: ConfirmedTail;
   /** How many pending mutations are read at a time. */
   readonly pageCount: number;
   private readonly storage: Storage;
@@ -163,6 +168,8 @@ export class QueueStore {
   /** Under which this tab delivers, or last did. */
   private ownEpoch = '0';
   private serverTimeMs = 0;
+  /** As it stood at the last claim. */
+  private serverEpoch: string | null = null;
 
   private constructor(
     storage: Storage,
@@ -171,13 +178,20 @@ export class QueueStore {
       clientId,
       lastSeq,
       gapCount,
-    }: { readonly clientId: string; readonly lastSeq: string | null; readonly gapCount: number },
+      tail,
+    }: {
+      readonly clientId: string;
+      readonly lastSeq: string | null;
+      readonly gapCount: number;
+      readonly tail: TailLimits;
+    },
   ) {
     this.storage = storage;
     this.pageCount = pageCount;
     this.acts = new ActLog(storage);
     this.quarantine = new Quarantine(storage);
     this.signOut = new SignOutMark(storage);
+    this.tail = new ConfirmedTail(storage, tail);
     this.ownClientId = clientId;
     this.lastSeq = lastSeq;
     this.openedAtSeq = Number(lastSeq ?? 0);
@@ -194,6 +208,7 @@ export class QueueStore {
     random: Random,
     pageCount: number,
     anchor: ClientMark | null = null,
+    tail: TailLimits = NO_TAIL,
   ): Promise<QueueStore> {
     const { min, max } = RELAXED_GAP_COUNT;
     for (let isNew = false; ; isNew = true) {
@@ -209,7 +224,7 @@ export class QueueStore {
       const hasGap = storage.durability === 'relaxed' && !isNew;
       const gapCount = hasGap ? min + Math.floor(random() * (max - min)) : 0;
       if (clientId !== null) {
-        const store = new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount });
+        const store = new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount, tail });
         const isBehind = anchor?.clientId === clientId && anchor.lastSeq > Number(seq ?? 0);
         if (isBehind || rewound !== null) await store.fork(newClientId, 'behind');
         return store;
@@ -464,6 +479,7 @@ export class QueueStore {
         changes: [{ kind: 'put', key: META.epoch, value: next }],
       });
       if (result.kind === 'mismatch') continue;
+      this.tail.forget();
       // Asked for twice, the answers may come in either order.
       if (Number(next) > this.epochNumber) this.ownEpoch = next;
       return epoch === null ? 0 : Number(seq ?? 0);
@@ -473,7 +489,7 @@ export class QueueStore {
   /** Bodies for a batch, and whether it may be sent at all. */
   async claim(headers: readonly MutationHeader[]): Promise<Claim> {
     const keys = headers.map(({ seq }) => seqKey(BODY, seq));
-    const [epoch, paused, signedOut, format, client, seq, forked, ...texts] = await this.storage.read([
+    const [epoch, paused, signedOut, format, client, seq, forked, serverEpoch, ...texts] = await this.storage.read([
       META.epoch,
       META.paused,
       META.signedOut,
@@ -481,9 +497,11 @@ export class QueueStore {
       META.client,
       META.seq,
       META.forked,
+      META.serverEpoch,
       ...keys,
     ]);
     this.ownClientId = client ?? this.ownClientId;
+    this.serverEpoch = serverEpoch ?? null;
     return {
       isLeader: epoch === this.ownEpoch,
       isPaused: paused !== null,
@@ -491,6 +509,7 @@ export class QueueStore {
       isOutdated: Number(format) > RECORD_FORMAT,
       lastSeq: Number(seq ?? 0),
       forked: forked ?? null,
+      serverEpoch: this.serverEpoch,
       bodies: new Map(headers.map((header, index) => [header.seq, parseBody(texts[index] ?? '', header.bodyChecksum)])),
     };
   }
@@ -565,11 +584,20 @@ export class QueueStore {
         ? await this.withoutOvertaken(await this.withoutStoredFailures(settlements))
         : { left: settlements, expect: [] };
       const counter = await this.countCompleted(left);
+      const tail = await this.tailOf(left, isRepeat);
       const result = await this.storage.commit({
         expect: [isOwn, ...expect],
-        changes: [...left.flatMap(changesOfSettlement), ...actsOf(left), ...counter],
+        changes: [
+          ...left.flatMap((each) => changesOfSettlement(each, tail.seqs)),
+          ...tail.changes,
+          ...actsOf(left),
+          ...counter,
+        ],
       });
-      if (result.kind === 'committed') return true;
+      if (result.kind === 'committed') {
+        tail.committed();
+        return true;
+      }
       if (result.key === META.epoch) return false;
       // Someone has chosen between two versions just now.
     }
@@ -605,6 +633,73 @@ export class QueueStore {
     const pending = await this.arePending(seqs);
     const stored = new Set(seqs.filter((_, index) => pending[index] !== true));
     return settlements.filter((each) => !stored.has(failedSeq(each) ?? 0));
+  }
+
+  /** What of these stays with its payload, for a server that may forget it; nothing where the server has no epochs. */
+  private async tailOf(
+    settlements: readonly Settlement[],
+    isRepeat: boolean,
+  ): Promise<{
+    readonly seqs: ReadonlySet<number>;
+    readonly changes: readonly Change[];
+    readonly committed: () => void;
+  }> {
+    const completed = settlements.flatMap((settlement) => (settlement.kind === 'completed' ? [settlement.record] : []));
+    if (completed.length === 0 || this.serverEpoch === null || !this.tail.isKept)
+      return { seqs: new Set(), changes: [], committed: () => {} };
+    if (isRepeat) this.tail.forget();
+    // Rewritten in this very commit, it was sent so.
+    const rewritten = new Map(
+      settlements.flatMap((each) => (each.kind === 'rebased' ? [[each.header.seq, sealRecord(each.header)]] : [])),
+    );
+    const texts = await this.storage.read(completed.map(({ seq }) => seqKey(PENDING, seq)));
+    const confirmed = completed.flatMap(({ seq }, index): readonly ConfirmedText[] => {
+      const text = texts[index] ?? null;
+      return text === null ? [] : [{ seq, text: rewritten.get(seq) ?? text }];
+    });
+    const atMs = Math.max(...completed.map(({ confirmedAtMs }) => confirmedAtMs));
+    const { changes, committed } = await this.tail.append(confirmed, atMs);
+    // One that is pending no more was stored by a commit that failed only for us, and belongs to the tail already.
+    return { seqs: new Set(completed.map(({ seq }) => seq)), changes, committed };
+  }
+
+  /**
+   * From now on this is the server's epoch, under which all that is kept of what was confirmed stands. False when another tab
+   * delivers now, or has said so before.
+   */
+  async noteServerEpoch(epoch: string, before: string | null): Promise<boolean> {
+    const result = await this.storage.commit({
+      expect: [
+        { key: META.epoch, value: this.ownEpoch },
+        { key: META.serverEpoch, value: before },
+      ],
+      changes: [{ kind: 'put', key: META.serverEpoch, value: epoch }],
+    });
+    if (result.kind === 'committed') this.serverEpoch = epoch;
+    return result.kind === 'committed';
+  }
+
+  /**
+   * A server that has forgotten a confirmed one does not take it any more: it is a dead letter now. False when another tab
+   * delivers, or it is not confirmed (any more).
+   */
+  async forgottenFailed(deadLetter: DeadLetter): Promise<boolean> {
+    const { id, seq } = deadLetter.header;
+    const [count = null, text = null] = await this.storage.read([META.completedCount, COMPLETED + id]);
+    if (text === null) return false;
+    const result = await this.storage.commit({
+      expect: [
+        { key: META.epoch, value: this.ownEpoch },
+        { key: COMPLETED + id, value: text },
+      ],
+      changes: [
+        { kind: 'delete', key: COMPLETED + id },
+        { kind: 'put', key: seqKey(FAILED, seq), value: sealRecord(deadLetter) },
+        { kind: 'put', key: META.completedCount, value: String(Number(count ?? 0) - 1) },
+        ...(await this.tail.without(seq)),
+      ],
+    });
+    return result.kind === 'committed';
   }
 
   /** The counter as it will stand; one whose verdict is stored already (a commit that failed only for us) counts once. */
@@ -1021,13 +1116,14 @@ function batchOfAmendments(
   return { expect, changes, headers };
 }
 
-function changesOfSettlement(settlement: Settlement): Change[] {
+/** `kept`: numbers of those whose payload stays where it is. */
+function changesOfSettlement(settlement: Settlement, kept: ReadonlySet<number>): Change[] {
   switch (settlement.kind) {
     case 'completed': {
       const { record } = settlement;
       return [
         { kind: 'delete', key: seqKey(PENDING, record.seq) },
-        { kind: 'delete', key: seqKey(BODY, record.seq) },
+        ...(kept.has(record.seq) ? [] : [{ kind: 'delete', key: seqKey(BODY, record.seq) } as const]),
         { kind: 'put', key: COMPLETED + record.id, value: sealRecord(record) },
       ];
     }

@@ -19,6 +19,8 @@ export const META = {
   epoch: 'meta/epoch',
   /** The latest hybrid time given out. */
   time: 'meta/time',
+  /** The epoch of the server under which the tail of what is confirmed was confirmed. */
+  serverEpoch: 'meta/server-epoch',
   paused: 'meta/paused',
   signedOut: 'meta/signed-out',
   completedCount: 'meta/completed',
@@ -39,6 +41,7 @@ const CLEAR_KEYS: ReadonlySet<string> = new Set([
   META.retried,
   META.epoch,
   META.time,
+  META.serverEpoch,
   META.completedCount,
 ]);
 
@@ -50,6 +53,8 @@ export const FAILED = 'f/';
 export const BODY = 'b/';
 /** History of confirmed mutations, by id; an id is a UUIDv7, so the oldest come first. */
 export const COMPLETED = 'd/';
+/** What was confirmed last, as it was sent, for a server that has forgotten it: the headers of one answer each. */
+export const TAIL = 't/';
 /** What ids of the app's own were added with, by id: a mark of the content, and not the content. */
 export const OWN_ID = 'i/';
 /** What someone disposed of: who, when and why; by id. */

@@ -142,6 +142,15 @@ export class Runner {
       noticedLock: (error) => this.lock.noticed(error),
       heardOfClient: events.heardOfClient,
       firstUnreadableSeq: () => this.watch.firstUnreadableSeq,
+      allStored: async () => {
+        await this.writer.whenWritten;
+        return this.writer.isAllStored;
+      },
+      forgottenFailed: (deadLetter) => {
+        const settlements = [{ kind: 'failed', deadLetter }] as const;
+        this.watch.settledElsewhere(settlements);
+        this.post({ kind: 'settled', settlements });
+      },
     });
     this.writer = new SettlementWriter({ ...shared, watch: this.watch, post: (message) => this.post(message) });
     this.askLeader = new AskLeader({

@@ -1,10 +1,9 @@
 import type { Engine } from '../engine/engine.ts';
-import type { BatchItem, EngineEffect, EngineInput } from '../engine/engine-io.ts';
+import type { EngineEffect, EngineInput } from '../engine/engine-io.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
-import { smallestPayload } from '../delivery/conflicts/wire-payload.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { EditBody, EditHeader, MutationBody, MutationHeader, OriginalForm } from '../mutation/record.ts';
+import type { DeadLetter, MutationBody, MutationHeader } from '../mutation/record.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../ports/transport.ts';
@@ -12,8 +11,6 @@ import {
   type ApplyRequest,
   type ClientNotice,
   type ForkedFrom,
-  type JsonObject,
-  type Operation,
   PROTOCOL_VERSION,
   type Telemetry,
   type WireError,
@@ -25,6 +22,8 @@ import { refusalOfStored } from './check-stored.ts';
 import { type Claim, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
 import { redactAnswer, redactThrown, textsOf } from './redact-answer.ts';
 import { UNREADABLE } from './store-watch.ts';
+import { TailSender } from './tail-sender.ts';
+import { toWire } from './to-wire.ts';
 
 type Send = Extract<EngineEffect, { kind: 'send' }>;
 
@@ -46,6 +45,10 @@ export interface SenderPorts {
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   /** Which of the app's queues this is. */
   readonly queueName: string;
+  /** Resolves when what is settled is stored; says whether all of it is. */
+  readonly allStored: () => Promise<boolean>;
+  /** What the server had confirmed and has forgotten, and does not take again. */
+  readonly forgottenFailed: (deadLetter: DeadLetter) => void;
   /** Called with what the server says of this client, and with what it was told of a fork, if it was. */
   readonly heardOfClient: (notice: ClientNotice, forked: string | null) => void;
   /** The lowest number of what is pending and does not read; null for none. */
@@ -69,6 +72,7 @@ const CLAIM_MS_MAX = 5_000;
  */
 export class Sender {
   private readonly ports: SenderPorts;
+  private readonly tailSender: TailSender;
   private sending: { readonly batchId: number; readonly abort: AbortController; readonly done: Promise<void> } | null =
     null;
 
@@ -78,6 +82,7 @@ export class Sender {
 
   constructor(ports: SenderPorts) {
     this.ports = ports;
+    this.tailSender = new TailSender({ ...ports, clientOf: (claim) => this.clientOf(claim, 0) });
   }
 
   send(effect: Send): void {
@@ -134,6 +139,7 @@ export class Sender {
         client,
         acknowledgedFloor: this.floorOnDisk(this.belowUnreadable(effect.acknowledgedFloor)),
         mutations,
+        ...(claim.serverEpoch === null ? {} : { epoch: claim.serverEpoch }),
         ...(telemetry === null ? {} : { telemetry }),
       };
       const startedAtMs = this.ports.clock.nowMs();
@@ -147,6 +153,12 @@ export class Sender {
       if (answer.kind === 'answered' && (answer.client !== undefined || claim.forked !== null))
         this.ports.heardOfClient(answer.client ?? {}, claim.forked);
       this.ports.network.observe(answer, this.ports.clock.nowMs() - startedAtMs);
+      if (answer.kind !== 'answered' || answer.epoch === undefined || answer.epoch === claim.serverEpoch) return answer;
+      if (claim.serverEpoch !== null)
+        return (
+          (await this.tailSender.sendAll(answer.epoch, claim.serverEpoch, { token, signal: abort.signal })) ?? answer
+        );
+      await store.noteServerEpoch(answer.epoch, null).catch((error: unknown) => this.ports.report(error));
       return answer;
     } catch (error) {
       // No token could be fetched or the storage not read, so nothing was sent; or the transport broke its word, and then
@@ -321,56 +333,6 @@ function noTokenFetched(cause: unknown): HoldfastError {
     hint: 'Nothing to do: it is asked again. For "nobody is signed in", let `getToken` resolve to null.',
     cause,
   });
-}
-
-function toWire({ header, after, awaitsCreation, isOutdated }: BatchItem, body: MutationBody): WireMutation {
-  const { id, seq, generation, type, version, operation, entity, createdAtMs, edit, replaces } = header;
-  const { payload, edit: editBody, original, isOneWay: _, isSensitive: __, ...more } = body;
-  return {
-    id,
-    seq,
-    after,
-    generation,
-    type,
-    version,
-    operation,
-    entity,
-    createdAt: new Date(createdAtMs).toISOString(),
-    ...(awaitsCreation === undefined ? {} : { awaitsCreation }),
-    ...(replaces === null || operation !== 'create' ? {} : { replaces }),
-    ...(header.attempts.length === 0 ? {} : { attempt: header.attempts.length + 1 }),
-    ...more,
-    ...(edit === undefined ? { payload } : editOnWire(edit, operation, payload, editBody)),
-    ...(original === undefined ? {} : { original: originalOnWire(original, edit, editBody) }),
-    ...(isOutdated === undefined ? {} : { outdated: true }),
-  };
-}
-
-/** As it was sent before it was migrated. */
-function originalOnWire(
-  { version, operation, entity, payload }: OriginalForm,
-  edit: EditHeader | undefined,
-  body: EditBody | undefined,
-): NonNullable<WireMutation['original']> {
-  if (edit === undefined) return { version, operation, entity, payload };
-  const { payload: sent, encoding } = editOnWire(edit, operation, payload, body);
-  return { version, operation, entity, payload: sent, ...(encoding === undefined ? {} : { encoding }) };
-}
-
-function editOnWire(
-  { baseRowVersion, rebases, hlc, isPatch }: EditHeader,
-  operation: Operation,
-  payload: JsonObject,
-  body: EditBody | undefined,
-): Pick<WireMutation, 'payload' | 'base' | 'rebases' | 'hlc' | 'encoding'> {
-  // What it was made on is known to be the row at the base only where no edit of this device came before.
-  const row = isPatch && operation === 'update' && baseRowVersion !== null && body?.before === null ? body.base : null;
-  return {
-    ...(row === null ? { payload } : smallestPayload(row, payload)),
-    ...(baseRowVersion === null ? {} : { base: { rowVersion: baseRowVersion } }),
-    ...(rebases === 0 ? {} : { rebases }),
-    ...(hlc === null ? {} : { hlc }),
-  };
 }
 
 function toWireError(error: unknown): WireError {

@@ -40,6 +40,11 @@ export class SettlementWriter {
     return this.writing;
   }
 
+  /** Whether nothing that has been settled waits to be stored. */
+  get isAllStored(): boolean {
+    return this.unstored.length === 0;
+  }
+
   /** The lead is lost: what is not stored is the next leader's to settle again. */
   drop(): void {
     this.ports.watch.lost(this.unstored);

@@ -105,6 +105,7 @@ export class SignOut {
       begun: (ids) => ids.forEach((id) => begun.add(id)),
     });
     if (isDone) await store.signOut.discarded(mark);
+    if (choice === 'discard') await store.tail.clear();
     // What stands in the store counts: an answer may have been lost, or have come before it was stored.
     const endings = await store.endings([...begun]);
     const { pendingCount: keptCount } = this.left;

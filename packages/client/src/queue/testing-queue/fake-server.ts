@@ -24,6 +24,8 @@ export class FakeServer {
   error: WireError = SERVER_ERROR;
   /** Effects take place, and the answer is lost on the way. */
   isLosingAnswers = false;
+  /** What it says that it is; null for a server that knows no epochs. */
+  epoch: string | null = null;
   private readonly results = new Map<string, Json>();
   private isHolding = false;
   private releases: (() => void)[] = [];
@@ -57,11 +59,25 @@ export class FakeServer {
     this.releases = [];
   }
 
+  /** It is as it was after so many effects, and says so. */
+  rewind(effectCount: number, epoch: string): void {
+    this.effects.length = effectCount;
+    this.epoch = epoch;
+  }
+
   get sentIds(): readonly (readonly string[])[] {
     return this.requests.map(({ request }) => request.mutations.map(({ id }) => id));
   }
 
   private answer(request: ApplyRequest): TransportAnswer {
+    const { epoch } = this;
+    if (epoch === null) return this.judged(request);
+    const isForeign = request.epoch !== undefined && request.epoch !== epoch;
+    const outcomes = request.mutations.map(({ seq, id }) => ({ seq, id, kind: 'deferred' as const }));
+    return { ...(isForeign ? { kind: 'answered', outcomes } : this.judged(request)), epoch } as TransportAnswer;
+  }
+
+  private judged(request: ApplyRequest): TransportAnswer {
     const outcomes: WireOutcome[] = [];
     for (const mutation of request.mutations) {
       const { id, seq } = mutation;
