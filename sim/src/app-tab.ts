@@ -454,7 +454,7 @@ export class AppTab {
     const mustKnow = made.process === this.process && made.places[0]?.acknowledgedStep != null;
     this.queue.getMutationStatus(made.id).then(
       this.told((status) => {
-        if (status?.status === 'completed' && made.effectCount === 0) {
+        if (status?.status === 'completed' && made.effectCount === 0 && !made.isForgotten) {
           history.violated(
             'inv-I22',
             `${this.process.name} shows ${made.tag} as completed; the server has not applied it`,

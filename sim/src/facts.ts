@@ -28,6 +28,9 @@ export const FACTS = [
   'of two operators one comes too late',
   'a request meets a server that is being replaced',
   'a server is replaced before it has answered what it did',
+  // the server
+  'a server is put back to an earlier state',
+  'what a server has forgotten takes effect again',
   // adding
   'added while paused',
   'added before the queue had opened',

@@ -70,6 +70,8 @@ export interface Made {
   readonly refusedOfGeneration: number[];
   /** Its place when it took effect. */
   appliedPlace: Place | null;
+  /** The server was put back to a state without its effect, which has not come back since. */
+  isForgotten: boolean;
   /** It was made a dead letter because of another. */
   isOrphan: boolean;
   /** What was stored of it was damaged, or lost with the power: it may be gone, and nothing else. */
@@ -205,6 +207,23 @@ export class History {
     }
   }
 
+  /** The server is as it was before these took effect. */
+  serverRewound(undone: readonly Effect[]): void {
+    this.facts.reached('a server is put back to an earlier state');
+    for (const effect of undone) {
+      const [tag = '', ...mergedTags] = effect.tag.split(MERGED);
+      for (const each of [tag, ...mergedTags]) {
+        const made = this.byTag.get(each);
+        if (made === undefined || made.effectCount === 0) continue;
+        if (made.toldFailedStep === null && isAcknowledged(made) && made.keptIn === null) this.settledCount -= 1;
+        made.effectCount -= 1;
+        made.appliedStep = null;
+        made.appliedPlace = null;
+        made.isForgotten = true;
+      }
+    }
+  }
+
   /** When something was last asked or promised about it, or about what is a part of it. */
   private lastStepOf(made: Made): number {
     const parts = [made, ...this.made.filter(({ keptIn }) => keptIn === made)];
@@ -262,6 +281,7 @@ export class History {
       | 'refusedCount'
       | 'refusedOfGeneration'
       | 'appliedPlace'
+      | 'isForgotten'
       | 'appliedStep'
       | 'isOrphan'
       | 'isDamaged'
@@ -289,6 +309,7 @@ export class History {
       refusedCount: 0,
       refusedOfGeneration: [],
       appliedPlace: null,
+      isForgotten: false,
       appliedStep: null,
       isOrphan: false,
       isDamaged: false,
@@ -527,6 +548,7 @@ export class History {
       this.facts.reached('a newer app delivers what an older one has stored');
     made.appliedTag = effect.tag;
     made.effectCount += 1;
+    this.remembered(made);
     made.appliedStep ??= this.nextStep();
     if (!isAcknowledged(made)) this.facts.reached('an add that nobody heard of took effect');
     if (effect.generation > 0) this.facts.reached('a retried dead letter takes effect');
@@ -596,6 +618,11 @@ export class History {
     }
   }
 
+  private remembered(made: Made): void {
+    if (made.isForgotten) this.facts.reached('what a server has forgotten takes effect again');
+    made.isForgotten = false;
+  }
+
   /** It took effect as a part of another. */
   private onMergedEffect(kept: Made, tag: string, effect: Effect): void {
     const made = this.byTag.get(tag);
@@ -606,6 +633,7 @@ export class History {
     if (made.isRefused) this.violated('inv-I1', `${tag} took effect in ${kept.tag} although its add was refused`);
     made.keptIn = kept;
     made.effectCount += 1;
+    this.remembered(made);
     made.appliedStep ??= this.nextStep();
     if (made.effectCount > 1) this.violated('inv-I2', `${tag} took effect ${made.effectCount} times`);
     // Retried, it has the place of the one that it is a part of.
@@ -704,7 +732,7 @@ export class History {
       hasGivenWay(made) ||
       this.hasDeadParent(made) ||
       made.toldFailedStep !== null ||
-      (this.serverModel?.ledgerRows(made.id).some(({ generation }) => generation >= made.places.length - 1) ?? false)
+      (this.serverModel?.everRecorded(made.id).some(({ generation }) => generation >= made.places.length - 1) ?? false)
     );
   }
 
@@ -736,14 +764,14 @@ export class History {
     attemptCount: number,
     maxRetries: number,
   ): void {
-    const ledger = this.serverModel?.ledgerRows(made.id) ?? [];
+    const ledger = this.serverModel?.everRecorded(made.id) ?? [];
     switch (settled.status) {
       case 'completed': {
         made.isToldCompleted = true;
-        const applied = ledger.find(({ verdict }) => verdict === 'applied');
-        if (applied === undefined || made.effectCount === 0) {
+        const applied = ledger.filter(({ verdict }) => verdict === 'applied');
+        if (applied.length === 0 || (made.effectCount === 0 && !made.isForgotten)) {
           this.violated('inv-I22', `${process.name} says that ${made.tag} is completed; the server has not applied it`);
-        } else if (settled.result !== null && JSON.stringify(settled.result) !== JSON.stringify(applied.result)) {
+        } else if (settled.result !== null && !applied.some(({ result }) => isSame(result, settled.result))) {
           this.violated('inv-I4', `${process.name} got another result for ${made.tag} than the server recorded`);
         }
         return;
@@ -802,6 +830,10 @@ export class History {
   }
 }
 
+function isSame(left: unknown, right: unknown): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
+}
+
 /** The one that the queue knows: itself, or the first of those that it was made together with. */
 function headOf(made: Made): Made {
   return made.together[0] ?? made;
@@ -809,7 +841,7 @@ function headOf(made: Made): Made {
 
 /** Whether it was ever refused for good, given up, taken back, or an orphan itself. */
 function wasDead(made: Made, server: ServerModel | null, maxRetries: number): boolean {
-  const isRejected = server?.ledgerRows(made.id).some(({ verdict }) => verdict === 'rejected') ?? false;
+  const isRejected = server?.everRecorded(made.id).some(({ verdict }) => verdict === 'rejected') ?? false;
   return (
     isRejected ||
     made.refusedCount > maxRetries ||

@@ -102,6 +102,8 @@ export interface Plan {
   readonly updateAtMs: number;
   /** The servers are replaced one after the other, so often per minute. */
   readonly rolloutsPerMinute: number;
+  /** The server is put back to an earlier state, so often per minute, and says so; 0 for one that knows no epochs. */
+  readonly rewindsPerMinute: number;
   readonly maxRetries: number;
   /** Every type holds its lane when it is a dead letter. */
   readonly areLanesHeld: boolean;
@@ -157,6 +159,7 @@ export const SIMPLEST: Plan = {
   operatorsPerMinute: 0,
   updateAtMs: 0,
   rolloutsPerMinute: 0,
+  rewindsPerMinute: 0,
   maxRetries: 0,
   areLanesHeld: false,
   hasWideLanes: false,
@@ -220,6 +223,7 @@ export function drawPlan(seed: number, dice: Dice, { rates, ...shape }: Shape = 
   // Of the seed and not of the dice, so that the other worlds are what they were before there were edits. Not yet together
   // with what people do to mutations, nor where a store forgets or is shared: what is then nobody's fault is not known.
   const { actionsPerMinute, areLanesHeld, isBrowserShared, isStoreRelaxed } = plan;
+  const isRewound = seed % 97 === REWOUND_SEED && Object.keys(shape).length === 0 && rates === undefined;
   const hasEdits = actionsPerMinute === 0 && !areLanesHeld && !isBrowserShared && !isStoreRelaxed;
   return {
     ...plan,
@@ -227,13 +231,38 @@ export function drawPlan(seed: number, dice: Dice, { rates, ...shape }: Shape = 
     atomicRate: 0,
     operatorsPerMinute: 0,
     rolloutsPerMinute: 0,
+    rewindsPerMinute: 0,
     updateAtMs: 0,
     ...(seed % 11 === 1 ? { updateAtMs: Math.ceil((durationMs * (10 + (seed % 71))) / 100), editRate: 0 } : {}),
     ...SPECIAL[seed % 11],
+    ...(isRewound ? REWOUND : {}),
     ...shape,
-    rates: { ...plan.rates, ...rates },
+    rates: { ...plan.rates, ...(isRewound ? UNFORGETTING : {}), ...rates },
   };
 }
+
+/** Of ninety-seven seeds one has a server that is put back now and then. */
+const REWOUND_SEED = 40;
+
+/**
+ * Nobody decides anything about mutations, no two users share rows, and no store loses or forgets what it had: what is sent again
+ * and what is refused then has one reason only. No view either: an app that reads from a server that was put back sees that.
+ */
+const REWOUND: Partial<Plan> = {
+  rewindsPerMinute: 1,
+  durationMs: 300_000,
+  editRate: 0,
+  atomicRate: 0,
+  operatorsPerMinute: 0,
+  updateAtMs: 0,
+  actionsPerMinute: 0,
+  areLanesHeld: false,
+  isWorkspaceShared: false,
+  isStoreRelaxed: false,
+  hasView: false,
+  rejectedRate: 0,
+};
+const UNFORGETTING: Partial<FaultRates> = { clockJump: 0, recordDamaged: 0, powerLoss: 0, signOut: 0 };
 
 /**
  * Of eleven seeds three have what the others have not, and another an update. Of the seed too: all other worlds are what they were.

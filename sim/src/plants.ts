@@ -3,6 +3,7 @@ import { CONFLICT_PLANTS } from './plants/conflicts.ts';
 import { DELIVERING_PLANTS } from './plants/delivering.ts';
 import { FILLING_PLANTS } from './plants/filling.ts';
 import { MERGING_PLANTS } from './plants/merging.ts';
+import { REWINDING_PLANTS } from './plants/rewinding.ts';
 import { SERVER_PLANTS } from './plants/server.ts';
 import { SHOWING_PLANTS } from './plants/showing.ts';
 import { STEERING_PLANTS } from './plants/steering.ts';
@@ -24,4 +25,5 @@ export const PLANTS: readonly Plant[] = [
   ...STEERING_PLANTS,
   ...CONFLICT_PLANTS,
   ...VERSION_PLANTS,
+  ...REWINDING_PLANTS,
 ];

@@ -62,6 +62,8 @@ export class ServerModel {
   readonly effects: Effect[] = [];
   /** A mutation in one of these moods is refused for now. */
   readonly failingMoods = new Set<string>();
+  private readonly recordedIds = new Set<string>();
+  private readonly forgotten = new Map<string, readonly LedgerRow[]>();
   private readonly ledger: Ledger;
   private readonly onEffect: (effect: Effect) => void;
 
@@ -79,8 +81,34 @@ export class ServerModel {
     return this.ledger.rowsOf(mutationId);
   }
 
+  /** Ever recorded, also what a server that was put back has forgotten. */
+  everRecorded(mutationId: string): readonly LedgerRow[] {
+    return [...this.ledger.rowsOf(mutationId), ...(this.forgotten.get(mutationId) ?? [])];
+  }
+
+  /** It tells its clients which server it is. */
+  beginEpoch(epoch: string): void {
+    this.ledger.epoch = epoch;
+  }
+
+  /** Keeps all that is there now. The function puts it back, and answers the effects that are undone by that. */
+  save(): (epoch: string) => readonly Effect[] {
+    const rows = new Map(this.rows);
+    const effectCount = this.effects.length;
+    const restoreLedger = this.ledger.save();
+    return (epoch) => {
+      for (const id of this.recordedIds) this.forgotten.set(id, this.everRecorded(id));
+      restoreLedger();
+      this.beginEpoch(epoch);
+      this.rows.clear();
+      for (const [id, row] of rows) this.rows.set(id, row);
+      return this.effects.splice(effectCount);
+    };
+  }
+
   /** Throws `BatchRefusal`; then nothing has happened. */
   apply(caller: Caller, request: ApplyRequest): LedgerAnswer {
+    for (const { id } of request.mutations) this.recordedIds.add(id);
     return this.ledger.apply(caller, request);
   }
 

@@ -63,6 +63,7 @@ const STEPS: readonly ((plan: Plan) => Plan | null)[] = [
   (plan) => (plan.atomicRate === 0 ? null : { ...plan, atomicRate: 0 }),
   (plan) => (plan.operatorsPerMinute === 0 ? null : { ...plan, operatorsPerMinute: 0 }),
   (plan) => (plan.rolloutsPerMinute === 0 ? null : { ...plan, rolloutsPerMinute: 0 }),
+  (plan) => (plan.rewindsPerMinute === 0 ? null : { ...plan, rewindsPerMinute: 0 }),
   (plan) => (plan.updateAtMs === 0 ? null : { ...plan, updateAtMs: 0 }),
   (plan) => (plan.tabCountMax === 1 ? null : { ...plan, tabCountMax: 1 }),
   (plan) => (plan.tabCountMax <= 2 ? null : { ...plan, tabCountMax: 2 }),

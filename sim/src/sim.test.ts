@@ -41,6 +41,7 @@ const INVARIANTS = {
   'inv-I21': 'damage costs what was damaged, which is reported and not sent, and nothing else',
   'inv-I22': 'completed is said only of what the server has applied',
   'inv-I23': 'who did what stands in the log once, and nothing that nobody did',
+  'inv-I25': 'a server that was put back to an earlier state gets again what it had confirmed',
   'inv-I26': 'what was discarded is not sent',
 } as const;
 

@@ -215,6 +215,8 @@ function heal(world: World, devices: readonly Device[]): void {
     scheduler.at(11_000, () => resumeSomewhere(world, device));
     if (plan.areLanesHeld) decideUntilRest(world, device, dice);
     scheduler.at(100, () => wake(world, device));
+    // A device with nothing to say does not hear that the server was put back.
+    if (plan.rewindsPerMinute > 0) scheduler.at(200, () => makeCalmChanges(world, device, 1));
     // People who are at work go on: a request that the last fault has swallowed may end only now.
     if (WAKE_SIGNS[plan.wakeSign] === 'add') scheduler.at(35_000, () => wake(world, device));
   }

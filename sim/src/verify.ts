@@ -42,6 +42,12 @@ export async function checkAtRest(world: World, devices: readonly Device[], boun
     const snapshots = devices.flatMap(({ liveTabs }) =>
       liveTabs.map(({ process, queue }) => `${process.name} ${JSON.stringify(queue.getSnapshot())}`),
     );
+    const forgotten = stuck.filter(({ isForgotten }) => isForgotten);
+    if (forgotten.length > 0)
+      history.violated(
+        'inv-I25',
+        `${forgotten.map(({ tag }) => tag).join()} was confirmed, and the server that was put back did not get it again`,
+      );
     const what = stuck.length > 0 ? stuck.map(({ tag }) => tag).join() : 'a tab';
     history.violated(
       'inv-I14',

@@ -41,6 +41,22 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
     });
   };
   rollOut(0);
+  const rewind = (number: number): void => {
+    const dice = world.dice.of('rewind', number);
+    const atMs = dice.momentAfter(scheduler.nowMs, plan.rewindsPerMinute);
+    if (atMs === null || atMs > plan.durationMs) return;
+    scheduler.at(atMs - scheduler.nowMs, () => {
+      const putBack = server.model.save();
+      scheduler.at(dice.logBetween(100, 60_000), () => {
+        if (!world.faults.isActive) return;
+        world.trace.note(scheduler.nowMs, 'world', 'rewind');
+        world.history.serverRewound(putBack(`epoch ${number + 2}`));
+        rewind(number + 1);
+      });
+    });
+  };
+  if (plan.rewindsPerMinute > 0) server.model.beginEpoch('epoch 1');
+  rewind(0);
   every(
     'partition',
     oneOf((device, dice) => device.line.cut(dice.logBetween(200, 1_800_000), dice.chance(0.4))),

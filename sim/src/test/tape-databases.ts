@@ -52,8 +52,66 @@ export async function openTapePglite(): Promise<TapeDatabase> {
   return { database, close: () => database.close() };
 }
 
-/** A real server that comes in a package; nothing in it outlives the test. */
 export async function openTapePostgres(): Promise<TapeDatabase> {
+  const server = await startPostgres();
+  const database = server.open('postgres');
+  await prepare(database);
+  return {
+    database,
+    async close() {
+      await database.close();
+      await server.stop();
+    },
+  };
+}
+
+/** A database that can be put back to an earlier state, as by a restore. */
+export interface RewindableDatabase {
+  /** The one that is in use now. */
+  readonly database: Database;
+  /** Keeps a copy of it as it is. */
+  keep(): Promise<void>;
+  /** From now on that copy is in use, and says so. */
+  putBack(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function openRewindablePostgres(): Promise<RewindableDatabase> {
+  const server = await startPostgres();
+  const operator = server.open('postgres');
+  await operator.query('create database app');
+  let database = server.open('app');
+  await prepare(database);
+  return {
+    get database() {
+      return database;
+    },
+    async keep() {
+      // Of a database that is in use no copy is made.
+      await database.close();
+      await operator.query('create database kept template app');
+      database = server.open('app');
+    },
+    async putBack() {
+      await database.close();
+      database = server.open('kept');
+      await database.query("select holdfast.begin_epoch('put back to a copy')");
+    },
+    async close() {
+      await database.close();
+      await operator.close();
+      await server.stop();
+    },
+  };
+}
+
+interface StartedPostgres {
+  open(name: string): Database;
+  stop(): Promise<void>;
+}
+
+/** A real server that comes in a package; nothing in it outlives the test. */
+async function startPostgres(): Promise<StartedPostgres> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-tape-'));
   // Run by root, the server works as another user, who must be able to pass through.
   await chmod(folder, 0o755);
@@ -71,12 +129,9 @@ export async function openTapePostgres(): Promise<TapeDatabase> {
   });
   await server.initialise();
   await server.start();
-  const database = openPg({ connectionString: `postgres://postgres:postgres@127.0.0.1:${port}/postgres` });
-  await prepare(database);
   return {
-    database,
-    async close() {
-      await database.close();
+    open: (name) => openPg({ connectionString: `postgres://postgres:postgres@127.0.0.1:${port}/${name}` }),
+    async stop() {
       await server.stop();
       await rm(folder, { recursive: true, force: true });
     },

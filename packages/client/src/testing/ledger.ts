@@ -69,6 +69,7 @@ export interface LedgerAnswer {
   readonly outcomes: readonly WireOutcome[];
   /** Left out where there is nothing to say of the client. */
   readonly client?: ClientNotice;
+  readonly epoch?: string;
 }
 
 type Finding = { readonly kind: 'new' } | { readonly kind: 'known'; readonly outcome: WireOutcome };
@@ -80,8 +81,10 @@ type Finding = { readonly kind: 'new' } | { readonly kind: 'known'; readonly out
  * Not modelled: limits of size, and the 50 blocks of one call.
  */
 export class Ledger {
-  private readonly clients = new Map<string, Client>();
-  private readonly byMutation = new Map<string, LedgerRow[]>();
+  /** Which server this is, to whoever names one: another one after it was put back. Null for one that knows no epochs. */
+  epoch: string | null = null;
+  private clients = new Map<string, Client>();
+  private byMutation = new Map<string, LedgerRow[]>();
   private readonly perform: PerformEffect;
 
   constructor(perform: PerformEffect) {
@@ -93,8 +96,27 @@ export class Ledger {
     return this.byMutation.get(mutationId) ?? [];
   }
 
-  /** Throws `BatchRefusal`; then nothing has happened. */
+  /** Keeps what is remembered now; the function brings it back, as a restore does. */
+  save(): () => void {
+    const clients = copyOf(this.clients);
+    const byMutation = new Map(this.byMutation);
+    return () => {
+      this.clients = copyOf(clients);
+      this.byMutation = new Map(byMutation);
+    };
+  }
+
+  /** Throws `BatchRefusal`; then nothing has happened. Of a batch that names another epoch nothing is carried out, nor is its floor believed. */
   apply(caller: Caller, request: ApplyRequest): LedgerAnswer {
+    const { epoch } = this;
+    if (epoch === null) return this.applyHere(caller, request);
+    if (request.epoch === undefined || request.epoch === epoch) return { ...this.applyHere(caller, request), epoch };
+    const answer = this.applyHere(caller, { ...request, mutations: [], acknowledgedFloor: 0 });
+    const outcomes = request.mutations.map(({ seq, id }) => ({ seq, id, kind: 'deferred' as const }));
+    return { ...answer, outcomes, epoch };
+  }
+
+  private applyHere(caller: Caller, request: ApplyRequest): LedgerAnswer {
     const client = this.clientOf(caller, request);
     const behind = whyBehind(client, request);
     if (behind !== null) {
@@ -231,6 +253,10 @@ export class Ledger {
     client.ledger.set(row.seq, row);
     this.byMutation.set(row.mutationId, [...this.rowsOf(row.mutationId), row]);
   }
+}
+
+function copyOf(clients: ReadonlyMap<string, Client>): Map<string, Client> {
+  return new Map([...clients].map(([id, client]) => [id, { ...client, ledger: new Map(client.ledger) }]));
 }
 
 /**
