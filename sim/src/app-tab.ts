@@ -175,6 +175,7 @@ export class AppTab {
               own: new Set<string>(edit.own),
               seen: new Set(Object.values(edit.row.fields)),
               pending,
+              unsure: history.unsureOf(this.device.index, entityId),
               isOpen: false,
               isChosen: false,
               mayGiveWay: false,

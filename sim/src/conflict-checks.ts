@@ -14,6 +14,8 @@ export interface MadeEdit {
   readonly seen: Set<string | null>;
   /** Edits of the same device, known to its tab, that were pending when it was made, on a row that was read just then. */
   readonly pending: readonly Made[] | null;
+  /** Edits of the same device and row that may have been pending too. */
+  readonly unsure: readonly Made[];
   /** Somebody was told that it waits for a choice. */
   isOpen: boolean;
   /** Somebody has made one. */
@@ -78,7 +80,7 @@ export class ConflictChecks {
     const { pending } = edit;
     if (pending === null || !isFirst || (mutation.rebases ?? 0) > 0 || this.wasMadeAgain(made)) return;
     // What stands on an edit in conflict meets what that has become.
-    if (pending.some((other) => other.edit?.hasMetConflict === true)) return;
+    if ([...pending, ...edit.unsure].some((other) => other.edit?.hasMetConflict === true)) return;
     const ofRow = (this.model?.effects ?? []).filter(({ entityId }) => entityId === made.entityId);
     const base = ofRow.findLastIndex(
       ({ rowVersion, operation }) => rowVersion === edit.baseVersion && operation !== 'delete',

@@ -253,6 +253,18 @@ export class History {
     return this.byId.get(id);
   }
 
+  /** Edits of this device and this row that may be pending or not: somebody has retried them, or asked for them to be disposed of. */
+  unsureOf(deviceIndex: number, entityId: string): readonly Made[] {
+    return this.made.filter(
+      (made) =>
+        made.deviceIndex === deviceIndex &&
+        made.entityId === entityId &&
+        made.edit !== null &&
+        made.effectCount === 0 &&
+        (made.places.length > 1 || made.isDiscardAsked),
+    );
+  }
+
   /** What of this device and about this row is promised and has not ended, in its order. */
   pendingOf(deviceIndex: number, entityId: string): readonly Made[] | null {
     const ofRow = this.made.filter((made) => made.deviceIndex === deviceIndex && made.entityId === entityId);
