@@ -108,7 +108,8 @@ export class Shelf {
     for (const change of changes) if (change.kind === 'put') this.records.put(change.value, change.key);
   }
 
-  async write(changes: readonly Change[]): Promise<void> {
+  /** Looks where the changes may go, and writes nothing: so it need not wait for what else is being read. */
+  async plan(changes: readonly Change[]): Promise<WritePlan> {
     const put = new Map<string, string>();
     const gone = new Set<string>();
     for (const change of changes) {
@@ -117,15 +118,19 @@ export class Shelf {
       if (change.kind === 'put') gone.delete(change.key);
       else gone.add(change.key);
     }
-    if (gone.size > 0) await this.remove([...gone]);
     const groups = groupsOf(put);
-    const isFree = await Promise.all(groups.map((group) => this.isFree(group)));
-    for (const [index, group] of groups.entries()) {
-      if (isFree[index] !== true) continue;
+    // What goes may make room.
+    return { put, gone, groups, free: gone.size > 0 ? null : await this.freeOf(groups) };
+  }
+
+  async write({ put, gone, groups, free }: WritePlan): Promise<void> {
+    if (gone.size > 0) await this.remove([...gone]);
+    const alone = new Map(put);
+    for (const group of free ?? (await this.freeOf(groups))) {
       this.store(group.at(-1)?.[0] ?? '', group);
-      for (const [key] of group) put.delete(key);
+      for (const [key] of group) alone.delete(key);
     }
-    for (const [key, value] of put) this.records.put(value, key);
+    for (const [key, value] of alone) this.records.put(value, key);
   }
 
   private async remove(keys: readonly string[]): Promise<void> {
@@ -149,15 +154,35 @@ export class Shelf {
     await Promise.all(checks);
   }
 
+  /** Those that may be stored as segments. All of one folder follow each other, and nearly always behind all that stands there. */
+  private async freeOf(groups: readonly Group[]): Promise<readonly Group[]> {
+    const folders = new Map<string, Group[]>();
+    for (const group of groups) {
+      const folder = folderOf(group[0]?.[0] ?? '');
+      folders.set(folder, [...(folders.get(folder) ?? []), group]);
+    }
+    const free = await Promise.all(
+      [...folders.values()].map(async (inside) => {
+        if (await this.isFree(inside)) return inside;
+        const isFree = await Promise.all(inside.map((group) => this.isFree([group])));
+        return inside.filter((_, index) => isFree[index]);
+      }),
+    );
+    return free.flat();
+  }
+
   /** Whether nothing stands between the first and the last of these, neither by itself nor in a segment. */
-  private async isFree(group: readonly (readonly [string, string])[]): Promise<boolean> {
-    const [first, last] = [group[0]?.[0] ?? '', group.at(-1)?.[0] ?? ''];
-    const [count, [next]] = await Promise.all([
+  private async isFree(groups: readonly Group[]): Promise<boolean> {
+    const [first, last] = [groups[0]?.[0]?.[0] ?? '', groups.at(-1)?.at(-1)?.[0] ?? ''];
+    const [count, next] = await Promise.all([
       once(this.records.count(IDBKeyRange.bound(first, last))),
-      once<unknown[]>(this.segments.getAll(IDBKeyRange.lowerBound(first), 1)),
+      once(this.segments.getKey(IDBKeyRange.lowerBound(first))),
     ]);
-    const segment = segmentOf(next);
-    return count === 0 && (segment === null || segment.first > last);
+    if (count > 0) return false;
+    // A segment lies in one folder: that of another one need not be read.
+    if (next === undefined || folderOf(String(next)) !== folderOf(first)) return true;
+    const segment = segmentOf(await once<unknown>(this.segments.get(next)));
+    return segment === null || segment.first > last;
   }
 
   private store(id: string, entries: readonly (readonly [string, string])[]): void {
@@ -226,8 +251,23 @@ export function mayStandAlone({ expect }: StorageBatch): boolean {
   return expect.every(({ value }) => value !== null);
 }
 
+/** Records whose keys follow each other, to be stored as one segment. */
+type Group = readonly (readonly [string, string])[];
+
+/** What a batch comes to. `free`: the groups that may be stored as segments; null where that is known only when others are gone. */
+interface WritePlan {
+  readonly put: ReadonlyMap<string, string>;
+  readonly gone: ReadonlySet<string>;
+  readonly groups: readonly Group[];
+  readonly free: readonly Group[] | null;
+}
+
+function folderOf(key: string): string {
+  return key.slice(0, key.lastIndexOf('/') + 1);
+}
+
 /** Of what is put together, what shall share a segment: keys that differ only behind their last `/`, in order. */
-function groupsOf(put: ReadonlyMap<string, string>): readonly (readonly (readonly [string, string])[])[] {
+function groupsOf(put: ReadonlyMap<string, string>): readonly Group[] {
   if (put.size < SEGMENT_COUNT_MIN) return [];
   const groups: (readonly [string, string])[][] = [];
   let group: (readonly [string, string])[] = [];
@@ -236,7 +276,7 @@ function groupsOf(put: ReadonlyMap<string, string>): readonly (readonly (readonl
   for (const key of [...put.keys()].sort()) {
     const value = put.get(key) ?? '';
     if (value.length > VALUE_UNITS_MAX) continue;
-    const own = key.slice(0, key.lastIndexOf('/') + 1);
+    const own = folderOf(key);
     if (own !== folder || group.length === SEGMENT_COUNT_MAX || units + value.length > SEGMENT_UNITS_MAX) {
       group = [];
       groups.push(group);

@@ -97,6 +97,8 @@ class Connection implements Storage {
       // A few puts are asked for at once with the reads, which come first: waiting for them costs as much as the rest. What does
       // not hold undoes it all.
       if (isFew) shelf.putAlone(changes);
+      const planning = isFew ? null : shelf.plan(changes);
+      planning?.catch(() => {});
       const actual = await reading;
       const wrong = expect.findIndex(({ value }, index) => actual[index] !== value);
       const expected = expect[wrong];
@@ -106,7 +108,7 @@ class Connection implements Storage {
         if (isFew) throw new Undone(found === null && stores !== ALL ? null : mismatch);
         return mismatch;
       }
-      if (!isFew) await shelf.write(changes);
+      if (planning !== null) await shelf.write(await planning);
       return { kind: 'committed' };
     });
   }
