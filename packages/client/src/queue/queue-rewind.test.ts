@@ -38,6 +38,26 @@ test('P12 · a server that was put back gets again what it had confirmed, in ord
   expect(epochs).toEqual([undefined, 'first', 'first', 'first', 'second', 'second']);
 });
 
+test('P12 · what is confirmed while the first epoch cannot be stored is kept with it all the same', async () => {
+  const device = new TestDevice();
+  device.server.epoch = 'first';
+  let refusedCount = 0;
+  device.storage.isFull = ({ changes }) => {
+    const isEpochAlone = changes.length === 1 && changes[0]?.key === 'meta/server-epoch' && refusedCount === 0;
+    refusedCount += isEpochAlone ? 1 : 0;
+    return isEpochAlone;
+  };
+  const queue = await device.open();
+  const { id } = await queue.add(note('a'));
+  await device.clock.settle();
+  expect(refusedCount).toBe(1);
+  device.server.rewind(0, 'second');
+
+  const newer = await add(device, queue, 'c');
+
+  expect(device.server.effects).toEqual([id, newer]);
+});
+
 test('P12 · after a restart of the app too, and the floor is not claimed before all is there again', async () => {
   const { device, queue, ids } = await deviceWithThree();
   await queue.close();

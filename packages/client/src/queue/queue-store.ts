@@ -170,6 +170,8 @@ export class QueueStore {
   private serverTimeMs = 0;
   /** As it stood at the last claim. */
   private serverEpoch: string | null = null;
+  /** The first that was heard, while it is not known to be stored: it goes with the verdicts that came under it. */
+  private unstoredServerEpoch: string | null = null;
 
   private constructor(
     storage: Storage,
@@ -480,6 +482,7 @@ export class QueueStore {
       });
       if (result.kind === 'mismatch') continue;
       this.tail.forget();
+      this.unstoredServerEpoch = null;
       // Asked for twice, the answers may come in either order.
       if (Number(next) > this.epochNumber) this.ownEpoch = next;
       return epoch === null ? 0 : Number(seq ?? 0);
@@ -501,7 +504,8 @@ export class QueueStore {
       ...keys,
     ]);
     this.ownClientId = client ?? this.ownClientId;
-    this.serverEpoch = serverEpoch ?? null;
+    if (serverEpoch != null) this.unstoredServerEpoch = null;
+    this.serverEpoch = serverEpoch ?? this.unstoredServerEpoch;
     return {
       isLeader: epoch === this.ownEpoch,
       isPaused: paused !== null,
@@ -592,10 +596,12 @@ export class QueueStore {
           ...tail.changes,
           ...actsOf(left),
           ...counter,
+          ...this.changesOfServerEpoch,
         ],
       });
       if (result.kind === 'committed') {
         tail.committed();
+        this.unstoredServerEpoch = null;
         return true;
       }
       if (result.key === META.epoch) return false;
@@ -663,18 +669,30 @@ export class QueueStore {
     return { seqs: new Set(completed.map(({ seq }) => seq)), changes, committed };
   }
 
+  private get changesOfServerEpoch(): readonly Change[] {
+    return this.unstoredServerEpoch === null
+      ? []
+      : [{ kind: 'put', key: META.serverEpoch, value: this.unstoredServerEpoch }];
+  }
+
   /**
    * From now on this is the server's epoch, under which all that is kept of what was confirmed stands. False when another tab
-   * delivers now, or has said so before.
+   * delivers now, or has said so before. The first one holds at once, also where this rejects: what is confirmed under it is kept.
    */
   async noteServerEpoch(epoch: string, before: string | null): Promise<boolean> {
+    const stored = before === this.unstoredServerEpoch ? null : before;
+    if (before === null) {
+      this.unstoredServerEpoch = epoch;
+      this.serverEpoch = epoch;
+    }
     const result = await this.storage.commit({
       expect: [
         { key: META.epoch, value: this.ownEpoch },
-        { key: META.serverEpoch, value: before },
+        { key: META.serverEpoch, value: stored },
       ],
       changes: [{ kind: 'put', key: META.serverEpoch, value: epoch }],
     });
+    this.unstoredServerEpoch = null;
     if (result.kind === 'committed') this.serverEpoch = epoch;
     return result.kind === 'committed';
   }
