@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Entry } from './entry.ts';
-import { Lane } from './lane.ts';
+import { Lane, LEVEL_MS } from './lane.ts';
 import { EngineRig, entryOf } from './testing-engine/engine-rig.ts';
 
 const rig = new EngineRig();
-const entryAt = (seq: number): Entry => entryOf(rig.header({ seq }));
+const PRIORITIES = ['high', 'normal', 'low'] as const;
+const entryAt = (seq: number): Entry => entryOf(rig.header({ seq, priority: PRIORITIES[seq % 3] ?? 'normal' }));
 
 test('Q7 · a lane keeps the order of its numbers, whichever order they come and go in', () => {
   const step = fc.record({
@@ -29,7 +30,14 @@ test('Q7 · a lane keeps the order of its numbers, whichever order they come and
           model = model.filter((entry) => entry !== gone);
         }
         expect(lane.head).toBe(model[0]);
+        expect(lane.tail).toBe(model.at(-1));
         expect(lane.size).toBe(model.length);
+        const isEven = ({ header }: Entry): boolean => header.seq % 2 === 0;
+        expect(lane.find(isEven)).toBe(model.find(isEven));
+        expect(lane.findLast(isEven)).toBe(model.findLast(isEven));
+        expect(lane.after(15)).toEqual(model.filter(({ header }) => header.seq > 15));
+        const level = Math.min(...model.map(({ header }) => PRIORITIES.indexOf(header.priority)));
+        expect(lane.rankMs).toBe(model[0] === undefined ? 0 : model[0].waitingSinceMs + level * LEVEL_MS);
       }
     }),
   );
@@ -41,9 +49,13 @@ test('Q7 · taking out one that is not in the lane changes nothing', () => {
   lane.insert(first);
 
   lane.remove(stranger);
-
   expect(lane.head).toBe(first);
   expect(lane.size).toBe(1);
+
+  const third = entryAt(3);
+  lane.insert(third);
+  lane.remove(stranger);
+  expect([lane.head, lane.tail, lane.size]).toEqual([first, third, 2]);
 });
 
 test('Q11 · the newest of a lane is known, and the newest of a kind, also after others have left', () => {

@@ -29,7 +29,7 @@ export class LongLane {
 
   /** The highest of those that wait here: 0 for high, 1 for normal, 2 for low. */
   get level(): number {
-    return this.highCount > 0 ? 0 : this.normalCount > 0 ? 1 : this.lowCount > 0 ? 2 : 0;
+    return this.highCount > 0 ? 0 : this.normalCount > 0 ? 1 : 2;
   }
 
   /** Those that stand behind this place; looks at all of them. */

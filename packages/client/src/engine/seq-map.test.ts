@@ -23,5 +23,20 @@ test('S3 · numbers near each other and far apart are found, put again and forgo
         for (const { seq: each } of steps) expect(map.get(each)).toBe(model.get(each));
       }
     }),
+    // What chance may leave out: put twice, taken out twice, and taken out where nothing ever stood.
+    {
+      examples: [
+        [
+          [
+            { kind: 'set', seq: 1, item: 'a' },
+            { kind: 'set', seq: 1, item: 'b' },
+            { kind: 'set', seq: 2, item: 'c' },
+            { kind: 'delete', seq: 1, item: '' },
+            { kind: 'delete', seq: 1, item: '' },
+            { kind: 'delete', seq: 600, item: '' },
+          ],
+        ],
+      ],
+    },
   );
 });
