@@ -172,7 +172,7 @@ export class QueueReader {
 
   async status(id: string): Promise<MutationStatus | undefined> {
     const { runner, store } = this;
-    const looks = [async () => {}, () => runner.watch.catchUp(), () => runner.watch.reconcile()];
+    const looks = [async () => {}, () => runner.watch.catchUp(), () => runner.watch.reconcileTogether()];
     // What another tab has stored or settled is in memory only once this tab has looked for it: first a little, then all.
     for (const look of looks) {
       await look();

@@ -68,3 +68,27 @@ test('Q4 · a long queue is listed page by page, in order, without gap or repeti
   expect(pages.flat()).toEqual(handles.map(({ id }) => id));
   expect(await queue.listMutations({ status: 'failed' })).toEqual({ mutations: [], next: null });
 });
+
+test('Q4 · asking after many at once that nobody knows compares memory with the store once, and not once for each', async () => {
+  const device = new TestDevice();
+  const scans: string[] = [];
+  const queue = await device.open({
+    storage: async (name) => {
+      const store = await device.storage.open(name);
+      const scan = store.scan.bind(store);
+      store.scan = (query) => {
+        scans.push(query.prefix);
+        return scan(query);
+      };
+      return store;
+    },
+  });
+  scans.length = 0;
+
+  const ids = Array.from({ length: 50 }, (_, index) => `nobody-knows-${index}`);
+  const statuses = await Promise.all(ids.map((id) => queue.getMutationStatus(id)));
+
+  expect(new Set(statuses)).toEqual(new Set([undefined]));
+  // One look at what is pending for all; then one comparison, which sees the dead letters too.
+  expect(scans).toEqual(['p/', 'f/', 'p/']);
+});

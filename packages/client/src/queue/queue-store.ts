@@ -162,6 +162,8 @@ export class QueueStore {
   /** How many pending mutations are read at a time. */
   readonly pageCount: number;
   private readonly storage: Storage;
+  /** The page of dead letters that was read last, by their texts. */
+  private lastDead: Map<string, Parsed<DeadLetter>> = new Map();
   /** Numbers that the next commit leaves out. */
   private gapCount: number;
   private lastSeq: string | null;
@@ -366,8 +368,15 @@ export class QueueStore {
     return this.page(PENDING, seq, count, parseHeader);
   }
 
+  /** Looked at again and again, and mostly as they were: what reads as it did is not parsed anew. */
   async deadLettersAfter(seq: number): Promise<Found<DeadLetter>> {
-    return this.page(FAILED, seq, PAGE, parseDeadLetter);
+    const { lastDead } = this;
+    this.lastDead = new Map();
+    return this.page(FAILED, seq, PAGE, (text) => {
+      const parsed = lastDead.get(text) ?? parseDeadLetter(text);
+      this.lastDead.set(text, parsed);
+      return parsed;
+    });
   }
 
   async deadLetterAt(seq: number): Promise<DeadLetter | null> {

@@ -75,6 +75,8 @@ export class StoreWatch {
   /** Looks into the store happen one after the other, so that mutations become known in their order. */
   private looking: Promise<void> = Promise.resolve();
   private nextLook: Promise<unknown> | null = null;
+  /** A comparison that is shared, and waits its turn. */
+  private nextComparison: Promise<void> | null = null;
   /** Looks for taking over that wait their turn; the last that was asked for. */
   private takeOverCount = 0;
   private takingOver: Promise<LookEnd | null> = Promise.resolve(null);
@@ -144,13 +146,27 @@ export class StoreWatch {
   /**
    * Compares all that this tab believes with the store: a hint may have been missed. What no longer reads there is left
    * alone, since the tab that delivers may know it too. A look for taking over sees all that this one would, and comes first.
-   * `onPage`: called when a page is known.
+   * `onPage`: called when a page is known; `onTurn`: when nothing has been read yet, and it is its turn.
    */
-  async reconcile(onPage: () => void = () => {}): Promise<void> {
+  async reconcile(onPage: () => void = () => {}, onTurn: () => void = () => {}): Promise<void> {
+    const compare = (): Promise<LookEnd> => {
+      onTurn();
+      return this.compareAll(false, onPage);
+    };
     for (;;) {
-      if ((await this.look(() => this.compareAll(false, onPage))) !== 'overtaken') return;
+      if ((await this.look(compare)) !== 'overtaken') return;
       if ((await this.takingOver.catch(() => 'failed')) === 'whole') return;
     }
+  }
+
+  /** The same for those who ask about one that nobody knows, which may be many at once: calls made while one waits its turn share it. */
+  reconcileTogether(): Promise<void> {
+    if (this.nextComparison !== null) return this.nextComparison;
+    const comparison = this.reconcile(undefined, () => {
+      if (this.nextComparison === comparison) this.nextComparison = null;
+    });
+    this.nextComparison = comparison;
+    return comparison;
   }
 
   /**
