@@ -581,13 +581,15 @@ export class AppTab {
     const { items } = this.view.getSnapshot();
     for (const made of this.own) {
       const { tag, entityId } = made;
+      const shown = items[entityId];
+      // Nearly always: the rest is asked only of what is not shown.
+      if (shown?.some((each) => each.includes(tag) && each.split(MERGED).includes(tag)) === true) continue;
       if (this.world.history.edits.of(made).length > 0) continue;
       // What was merged into another is shown, and goes, with that.
       const { places, toldFailedStep, isDiscardAsked, isDamaged } = made.keptIn ?? made;
       if (made.places[0]?.acknowledgedStep == null || places.length > 1 || toldFailedStep !== null || isDiscardAsked)
         continue;
       if (hasGivenWay(made) || made.isDropped || (made.keptIn !== null && isDamaged)) continue;
-      if (items[entityId]?.some((shown) => shown.split(MERGED).includes(tag)) === true) continue;
       this.world.history.violated('inv-I8', `${tag} is not in view in ${this.process.name}, which has added it`);
     }
   }

@@ -412,10 +412,9 @@ export class History {
   }
 
   /** A tab begins to send. Answers the step, which travels along. */
-  onSendStart(device: Device, process: TabProcess, bodyText: string): number {
+  onSendStart(device: Device, process: TabProcess, request: ApplyRequest): number {
     const step = this.nextStep();
     this.sendCount += 1;
-    const request = JSON.parse(bodyText) as ApplyRequest;
     // It carries nothing out: a client that has taken another id hears by it what was lost, whoever delivers and what is paused.
     const isQuestion = request.mutations.length === 0;
     const { pause } = device;

@@ -18,6 +18,8 @@ function runInThread(share: readonly number[], shape: Shape): Promise<Tally> {
       workerData: { seeds: share, shape },
       // Whoever runs this, the packages are loaded from their sources.
       execArgv: ['--disable-warning=ExperimentalWarning', '--conditions=@holdfast/source'],
+      // Worlds make much that dies at once: with room for it the collector runs seldom, and finds little alive.
+      resourceLimits: { maxYoungGenerationSizeMb: 192 },
     });
     worker.once('message', resolve);
     worker.once('error', reject);

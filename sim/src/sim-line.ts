@@ -1,4 +1,5 @@
 import type { ProbeResult } from '../../packages/client/src/engine/probe-result.ts';
+import type { ApplyRequest, Json } from '../../packages/client/src/protocol/wire.ts';
 import type { NetworkSource } from '../../packages/client/src/ports/network-source.ts';
 import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
@@ -98,8 +99,8 @@ export class Line {
   fetch(process: TabProcess, init: RequestInit): Promise<Response> {
     const { world } = this;
     const { history, faults, scheduler } = world;
-    const bodyText = String(init.body);
-    const call = process.begin(`fetch ${describeRequest(bodyText)}`);
+    const request = JSON.parse(String(init.body)) as ApplyRequest;
+    const call = process.begin(`fetch ${describeRequest(request)}`);
     if (call === null) return new Promise(() => {});
     const dice = this.nextRequest();
     const authorization = (init.headers as Record<string, string>)['authorization'] ?? null;
@@ -109,7 +110,7 @@ export class Line {
       if (isOut) process.sendingCount -= 1;
       isOut = false;
     };
-    const sentStep = history.onSendStart(this.device, process, bodyText);
+    const sentStep = history.onSendStart(this.device, process, request);
     this.checkAskedPause(process);
     return new Promise((resolve, reject) => {
       const { signal } = init;
@@ -138,7 +139,7 @@ export class Line {
           if (isFirst) lose(dice.between(1, 500));
           return;
         }
-        const from = this.serve(authorization, bodyText, sentStep, dice);
+        const from = this.serve(authorization, request, sentStep, dice);
         if (!isFirst) world.facts.reached('a request arrives a second time');
         if (!isFirst || !call.hasHappened() || from === null) return;
         if (from === 'reset') {
@@ -192,7 +193,7 @@ export class Line {
   /** Null for a server that never answers; `reset` for one that ends before it does. */
   private serve(
     authorization: string | null,
-    bodyText: string,
+    request: ApplyRequest,
     sentStep: number,
     dice: Dice,
   ): HttpAnswer | 'reset' | null {
@@ -208,11 +209,11 @@ export class Line {
       return refusal(429, 'RATE_LIMITED', 'TOO_MANY_REQUESTS', { 'retry-after': retryAfter });
     }
     if (faults.strikes('failedBeforeCommit', dice)) return serverFailure(dice);
-    const from = server.receive(authorization, bodyText, sentStep);
+    const from = server.receive(authorization, request, sentStep);
     trace.note(
       scheduler.nowMs,
       'server',
-      `${describeRequest(bodyText)} → ${from.status} ${describeOutcomes(from.body)}`,
+      `${describeRequest(request)} → ${from.status} ${describeOutcomes(from.body)}`,
     );
     if (meets === 'ends after') {
       if (from.status === 200) facts.reached('a server is replaced before it has answered what it did');
@@ -235,9 +236,12 @@ export class Line {
       return other;
     }
     if (from.status !== 200) return from;
+    const isShuffled = faults.strikes('answerShuffled', dice);
+    const isPartial = faults.strikes('answerPartial', dice);
+    if (!isShuffled && !isPartial) return from;
     const body = JSON.parse(from.body) as { outcomes: unknown[] };
-    if (faults.strikes('answerShuffled', dice)) body.outcomes.reverse();
-    if (faults.strikes('answerPartial', dice)) body.outcomes = body.outcomes.filter(() => dice.chance(0.5));
+    if (isShuffled) body.outcomes.reverse();
+    if (isPartial) body.outcomes = body.outcomes.filter(() => dice.chance(0.5));
     return json(200, body);
   }
 
@@ -290,15 +294,15 @@ function serverFailure(dice: Dice): HttpAnswer {
   return dice.chance(0.5) ? html(status) : refusal(status, 'SERVER_ERROR', 'INTERNAL');
 }
 
-function describeRequest(bodyText: string): string {
-  const request = JSON.parse(bodyText) as {
-    acknowledgedFloor: number;
-    mutations: { seq: number; after: number | null; generation: number; payload: { tag?: string } }[];
-  };
+function describeRequest(request: ApplyRequest): string {
   const items = request.mutations.map(
-    ({ seq, after, generation, payload }) => `${seq}<${after ?? ''}g${generation}:${payload.tag ?? '?'}`,
+    ({ seq, after, generation, payload }) => `${seq}<${after ?? ''}g${generation}:${textOf(payload['tag'])}`,
   );
   return `floor ${request.acknowledgedFloor} [${items.join()}]`;
+}
+
+function textOf(tag: Json | undefined): string {
+  return typeof tag === 'string' ? tag : '?';
 }
 
 function describeOutcomes(body: string): string {

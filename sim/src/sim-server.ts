@@ -41,11 +41,10 @@ export class SimServer {
   }
 
   /** `sentStep` is when the tab began to send it. */
-  receive(authorization: string | null, bodyText: string, sentStep: number): HttpAnswer {
+  receive(authorization: string | null, request: ApplyRequest, sentStep: number): HttpAnswer {
     const caller = this.callerOf(authorization);
     if (caller === null) this.facts.reached('a token expires before its request arrives');
     if (caller === null) return refusal(401, 'AUTH_ERROR', 'TOKEN_EXPIRED');
-    const request = JSON.parse(bodyText) as ApplyRequest;
     const failingMoods = [...this.model.failingMoods];
     this.history.servingSentStep = sentStep;
     try {

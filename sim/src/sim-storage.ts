@@ -20,10 +20,11 @@ export class StoredValues {
     this.undo.push({ atMs, step, before: new Map(changes.map(({ key }) => [key, this.values.get(key) ?? null])) });
     for (const change of changes) {
       if (change.kind === 'put') {
-        if (!this.values.has(change.key)) this.sortedKeys = null;
+        if (this.sortedKeys !== null && !this.values.has(change.key))
+          this.sortedKeys.splice(lowerBound(this.sortedKeys, change.key), 0, change.key);
         this.values.set(change.key, change.value);
       } else if (this.values.delete(change.key)) {
-        this.sortedKeys = null;
+        this.sortedKeys?.splice(lowerBound(this.sortedKeys, change.key), 1);
       }
     }
     return { kind: 'committed' };
@@ -46,14 +47,29 @@ export class StoredValues {
 
   scan(prefix: string, after: string | undefined, limit: number): readonly Entry[] {
     this.sortedKeys ??= [...this.values.keys()].sort();
+    const { sortedKeys } = this;
+    const isAfter = after !== undefined && after >= prefix;
+    let index = isAfter ? lowerBound(sortedKeys, after) : lowerBound(sortedKeys, prefix);
+    if (isAfter && sortedKeys[index] === after) index += 1;
     const entries: Entry[] = [];
-    for (const key of this.sortedKeys) {
-      if (!key.startsWith(prefix) || (after !== undefined && key <= after)) continue;
-      if (entries.length === limit) break;
+    for (; index < sortedKeys.length && entries.length < limit; index += 1) {
+      const key = sortedKeys[index] ?? '';
+      if (!key.startsWith(prefix)) break;
       entries.push({ key, value: this.values.get(key) ?? '' });
     }
     return entries;
   }
+}
+
+/** Where in sorted keys the first stands that does not come before this one. */
+function lowerBound(sortedKeys: readonly string[], key: string): number {
+  let [low, high] = [0, sortedKeys.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sortedKeys[middle] ?? '') < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** A relaxed store reaches the disk within this time, in milliseconds. */
