@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readAudit } from './audit-query.ts';
 import { type CallerClaims, withCaller } from './caller.ts';
@@ -13,6 +14,19 @@ import { applyBatch, change, createDevice, kindOf, type TestDevice } from './tes
 /** As behind a transaction pooler: whoever comes next gets the very connection that another has just used. */
 const CONNECTION_COUNT = 1;
 const TENANT_COUNT = 3;
+
+const RACER_STEPS = ['create', 'create', 'update', 'steal', 'read', 'read', 'fail', 'timeOut', 'forge'] as const;
+
+interface RacerStep {
+  readonly racer: number;
+  readonly kind: (typeof RACER_STEPS)[number];
+  readonly pick: number;
+}
+
+interface Racer {
+  readonly device: TestDevice;
+  readonly rowIds: string[];
+}
 
 interface Relation {
   readonly name: string;
@@ -205,6 +219,129 @@ describe('tenants on one connection', () => {
     await expect(applyBatch(database, thief.claims, captured)).rejects.toThrow();
     const rows = await database.query(`select workspace_id from public.accounts where name = 'secret'`);
     expect(rows).toEqual([{ workspace_id: victim.workspaceId }]);
+  });
+
+  describe('racing through a pool', () => {
+    let pool: Database;
+    let racers: readonly Racer[];
+    /** In the place of `withCaller`, for the control. */
+    let act: typeof withCaller = withCaller;
+
+    beforeAll(async () => {
+      pool = openPg({ connectionString: await server.createDatabase(), connectionCountMax: 2 });
+      await migrate(pool);
+      await pool.transaction((session) => session.runScript(TEST_TABLES));
+      racers = Array.from({ length: 4 }, (_, index) => ({
+        device: createDevice(pool, { workspaceId: `racer-${index}`, user: `user of racer-${index}` }),
+        rowIds: [],
+      }));
+    });
+    afterAll(() => pool.close());
+
+    test('P4, inv-I24 · tenants that race through a pool, with errors and timeouts in between, never meet each other', async () => {
+      const step = fc.record({
+        racer: fc.nat(racers.length - 1),
+        kind: fc.constantFrom(...RACER_STEPS),
+        pick: fc.nat(1_000),
+      });
+      const waves = fc.array(fc.array(step, { minLength: 2, maxLength: 10 }), { minLength: 1, maxLength: 4 });
+      await fc.assert(
+        fc.asyncProperty(waves, async (all) => {
+          for (const wave of all) await Promise.all(wave.map(take));
+        }),
+        { numRuns: 40, seed: 24 },
+      );
+      const seen = await pool.query<{ count: number; strangers: number }>(
+        `select count(*)::int as count,
+                (count(*) filter (where actor <> 'user of ' || workspace_id or new_values ->> 'name' <> workspace_id))::int as strangers
+         from holdfast.audit_log`,
+      );
+      expect(seen[0]?.count).toBeGreaterThan(50);
+      expect(seen[0]?.strangers).toBe(0);
+      const rows = await pool.query<{ strangers: number }>(
+        'select count(*)::int as strangers from public.accounts where name <> workspace_id',
+      );
+      expect(rows[0]?.strangers).toBe(0);
+    });
+
+    test('P4, inv-I24 · the same finds out when claims outlive their transaction on a connection', async () => {
+      act = (database, claims, work) =>
+        database.transaction(async (session) => {
+          await session.query(
+            `select set_config('request.jwt.claims', coalesce(nullif(current_setting('request.jwt.claims', true), ''), $1), false),
+                    set_config('role', 'authenticated', true)`,
+            [JSON.stringify(claims)],
+          );
+          return work(session);
+        });
+      const reading = Array.from({ length: 40 }, (_, index) => take({ racer: index % 4, kind: 'read', pick: 0 }));
+      const ends = await Promise.allSettled(reading);
+      expect(ends.some(({ status }) => status === 'rejected')).toBe(true);
+    });
+
+    async function take({ racer, kind, pick }: RacerStep): Promise<void> {
+      const [mine, theirs] = [racers[racer], racers[(racer + 1 + (pick % 3)) % 4]] as [Racer, Racer];
+      const { device, rowIds } = mine;
+      const { workspaceId, claims } = device;
+      const own = rowIds[pick % Math.max(1, rowIds.length)];
+      const foreign = theirs.rowIds[pick % Math.max(1, theirs.rowIds.length)];
+      const rename = { name: workspaceId };
+      switch (kind) {
+        case 'create': {
+          const id = randomUUID();
+          const entity = { table: 'accounts', id };
+          expect(await device.sendForKinds([device.next(change('create', entity, rename))])).toEqual(['applied']);
+          rowIds.push(id);
+          return;
+        }
+        case 'update':
+          if (own === undefined) return;
+          expect(
+            await device.sendForKinds([device.next(change('update', { table: 'accounts', id: own }, rename))]),
+          ).toEqual(['applied']);
+          return;
+        case 'steal':
+          if (foreign === undefined) return;
+          for (const operation of ['update', 'delete', 'create'] as const) {
+            const entity = { table: 'accounts', id: foreign };
+            const theft = change(operation, entity, operation === 'delete' ? {} : rename);
+            const [outcome] = await device.send([device.next(theft)]);
+            expect(outcome?.kind).toBe('rejected');
+            expect(JSON.stringify(outcome)).not.toContain(theirs.device.workspaceId);
+          }
+          return;
+        case 'read': {
+          const foreigners = await act(pool, claims, (session) =>
+            session.query(
+              `select workspace_id from public.accounts where workspace_id is distinct from $1
+               union all select workspace_id from holdfast.audit_log where workspace_id is distinct from $1
+               union all select actor from holdfast.audit_log where actor <> $2`,
+              [workspaceId, claims.sub],
+            ),
+          );
+          expect(foreigners).toEqual([]);
+          return;
+        }
+        case 'fail':
+          await withCaller(pool, claims, (session) => session.query('select 1 / 0')).catch(() => undefined);
+          return;
+        case 'timeOut':
+          await withCaller(
+            pool,
+            claims,
+            (session) => session.query('select count(*) from generate_series(1, 100000000)'),
+            { statementTimeoutMs: 1 + (pick % 20) },
+          ).catch(() => undefined);
+          return;
+        case 'forge':
+          await withCaller(pool, claims, async (session) => {
+            await session.query(`select set_config('request.jwt.claims', $1, true)`, [
+              JSON.stringify(theirs.device.claims),
+            ]);
+            throw new Error('given up in the middle');
+          }).catch(() => undefined);
+      }
+    }
   });
 
   /** What leaves a careless connection in a bad state: an error, a statement that is cancelled, settings that last. */
