@@ -13,9 +13,8 @@ export const REWINDING_PLANTS: readonly Plant[] = [
   {
     name: 'tail-under-new-ids',
     file: `${CLIENT}/queue/tail-sender.ts`,
-    find: 'mutations.push(toWire({ header, after: lastInLanes(sent, header)?.seq ?? null }, body.record));',
-    replace: `const anew = { ...header, id: header.id.replace(/.$/, 'f') };
-        mutations.push(toWire({ header: anew, after: lastInLanes(sent, header)?.seq ?? null }, body.record));`,
+    find: 'mutations.push(toWire({ header, after, ',
+    replace: "mutations.push(toWire({ header: { ...header, id: header.id.replace(/.$/, 'f') }, after, ",
     suffering: 'What the restored server still knew is done twice.',
     firstSeed: 40,
   },

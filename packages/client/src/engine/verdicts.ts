@@ -37,7 +37,7 @@ type CancelReason = Pick<Extract<Settlement, { kind: 'cancelled' }>, 'reason' | 
 const DEFERRAL_MS_BASE = 200;
 const DEFERRAL_MS_MAX = 30_000;
 /** A foreign key finds no row (SQLSTATE foreign_key_violation). */
-const NO_PARENT_ROW = '23503';
+export const NO_PARENT_ROW = '23503';
 /** A row that is not there is looked for again after this at the latest, in milliseconds. */
 const ROW_WAIT_MS = 60_000;
 

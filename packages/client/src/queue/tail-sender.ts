@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/engine.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
+import { NO_PARENT_ROW } from '../engine/verdicts.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { type DeadLetter, lanesOf, type MutationHeader } from '../mutation/record.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -89,14 +90,19 @@ export class TailSender {
     this.countMax = LIMITS.batchCount;
   }
 
-  /** What fits into a batch. `after` names a lower number: one with a higher one before it in its lane waits for the next. */
+  /**
+   * What fits into a batch. One that depends on another waits for the next, since the other may be refused for now; and so does one
+   * behind a higher number of its lane, which `after` cannot name.
+   */
   private nextPart(left: readonly MutationHeader[]): readonly MutationHeader[] {
     const part: MutationHeader[] = [];
     let bytes = 0;
     for (const header of left) {
       bytes += header.payloadBytes;
       const isRoom = part.length < this.countMax && (part.length === 0 || bytes <= LIMITS.batchBytes);
-      if (!isRoom || (lastInLanes(part, header)?.seq ?? 0) > header.seq) break;
+      const mustWait =
+        (lastInLanes(part, header)?.seq ?? 0) > header.seq || part.some(({ id }) => header.dependsOn.includes(id));
+      if (!isRoom || mustWait) break;
       part.push(header);
     }
     return part;
@@ -114,7 +120,10 @@ export class TailSender {
     for (const header of part) {
       const body = claim.bodies.get(header.seq);
       if (body?.kind === 'record') {
-        mutations.push(toWire({ header, after: lastInLanes(sent, header)?.seq ?? null }, body.record));
+        const after = lastInLanes(sent, header)?.seq ?? null;
+        // The row that it refers to may be made by one before it, which may be refused for now.
+        const mayAwaitRow = sent.some(({ operation }) => operation === 'create');
+        mutations.push(toWire({ header, after, ...(mayAwaitRow ? { awaitsCreation: true } : {}) }, body.record));
         sent.push(header);
       } else {
         // Its payload does not read: nothing can be sent of it.
@@ -135,7 +144,12 @@ export class TailSender {
     if (answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
     if (answer.client !== undefined) this.ports.heardOfClient(answer.client, claim.forked);
     const outcomes = new Map(answer.outcomes.map((outcome) => [outcome.id, outcome]));
-    for (const header of sent) await this.take(header, outcomes.get(header.id));
+    const awaiting = new Set(mutations.flatMap(({ id, awaitsCreation }) => (awaitsCreation === true ? [id] : [])));
+    for (const header of sent) {
+      const outcome = outcomes.get(header.id);
+      const awaitsRow = outcome?.kind === 'refused' && outcome.error.code === NO_PARENT_ROW && awaiting.has(header.id);
+      if (!awaitsRow) await this.take(header, outcome);
+    }
     return null;
   }
 
