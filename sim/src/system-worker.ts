@@ -11,6 +11,8 @@ const { seeds, shape, plant, isShrunk } = workerData as {
   readonly plant?: string;
   readonly isShrunk?: boolean;
 };
+// Worlds make errors by the thousand, as values; what is thrown past them all still says where.
+Error.stackTraceLimit = 2;
 if (plant !== undefined) plantBug(plant);
 // Loaded only now, so that a planted bug is in what it imports.
 const { runSeeds } = await import('./run-seeds.ts');

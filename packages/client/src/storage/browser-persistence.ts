@@ -7,10 +7,13 @@ export const browserPersistence: Persistence = {
 };
 
 async function ask(question: (manager: StorageManager) => Promise<boolean>): Promise<boolean | null> {
+  // Outside browsers there is none, and some platforms have no `navigator` either.
+  const { storage } = (globalThis.navigator as Partial<Navigator> | undefined) ?? {};
+  if (storage === undefined) return null;
   try {
-    return await question(navigator.storage);
+    return await question(storage);
   } catch {
-    // Not there, or not in this context.
+    // Not in this context.
     return null;
   }
 }
