@@ -568,7 +568,12 @@ export class History {
     else if (made.toldFailedStep === null && isAcknowledged(made) && made.keptIn === null) this.settledCount += 1;
     // Who retries a child although its parent was disposed of, wants it without.
     for (const parent of made.parents)
-      if (parent.effectCount === 0 && !parent.isDamaged && !(parent.isDiscardAsked && made.places.length > 1))
+      if (
+        parent.effectCount === 0 &&
+        !parent.isDamaged &&
+        !this.isNotTakenAgain(parent) &&
+        !(parent.isDiscardAsked && made.places.length > 1)
+      )
         this.violated('inv-I6', `${made.tag} took effect before ${parent.tag}, which it depends on`);
     // Given another payload, it is another edit than its user made at first.
     this.conflicts.onEffect(made, effect, this.edits.of(made).length > 0);
@@ -627,6 +632,11 @@ export class History {
     } else if (made.appliedTag !== null && this.edits.newerThan(made, made.appliedTag) !== undefined) {
       this.violated('inv-I26', `${made.tag} counts as edited to ${edit.tag}; it took effect as ${made.appliedTag}`);
     }
+  }
+
+  /** Forgotten by a server that was put back, and given up when that did not take it again; the one that stands on it had been let go. */
+  private isNotTakenAgain({ isForgotten, toldFailedStep, refusedCount }: Made): boolean {
+    return isForgotten && (toldFailedStep !== null || refusedCount > this.maxRetries);
   }
 
   private remembered(made: Made): void {
