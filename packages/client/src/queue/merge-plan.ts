@@ -82,8 +82,9 @@ export class MergePlan {
 
   /** Looks at the newest of the lanes before it first awaits anything. */
   async make(additions: readonly Addition[]): Promise<void> {
-    const { mutations, standing } = this.ports;
-    for (const { header } of additions) {
+    const { mutations, standing, definitions } = this.ports;
+    for (const { header, mayMerge } of additions) {
+      if (!mayMerge || !isMergeable(header, definitions.get(header.type))) continue;
       const tail = mutations.schedule.newestOf(header.lane);
       if (tail !== undefined) this.newest.set(header.lane, standing.get(tail.header.id) ?? null);
     }
@@ -235,6 +236,14 @@ export class MergePlan {
       parents.every((id) => right.dependsOn.includes(id))
     );
   }
+}
+
+/** Whether its type says that it may be a duplicate of another, or be merged into one. */
+export function isMergeable(
+  { dedupeKey, dedupeNear }: Pick<NewMutation['header'], 'dedupeKey' | 'dedupeNear'>,
+  definition: AnyMutationDefinition | undefined,
+): boolean {
+  return dedupeKey !== null || dedupeNear !== null || definition?.coalesce !== undefined;
 }
 
 /** Values of slots were filled in, as far as they are known, before anything is merged. */

@@ -9,7 +9,7 @@ import type { KeptBack } from './ask-leader.ts';
 import type { Capacity } from './capacity.ts';
 import type { EditBases, OwnBefore } from './edit-base.ts';
 import { COMMIT_COUNT_MAX } from './group-commit.ts';
-import { type Addition, idReused, MergePlan, type Standing, standingOf, tolerancesOf } from './merge-plan.ts';
+import { type Addition, idReused, isMergeable, MergePlan, type Standing, standingOf, tolerancesOf } from './merge-plan.ts';
 import type { MutationHandle } from './mutation-handle.ts';
 import type { Placed, QueueStore } from './queue-store.ts';
 import type { Runner } from './runner.ts';
@@ -173,8 +173,8 @@ export class Placer {
   }
 
   private candidates({ header, mayMerge }: Addition, { engine }: Runner): readonly Entry[] {
-    if (!mayMerge) return [];
     const definition = this.ports.definitions.get(header.type);
+    if (!mayMerge || !isMergeable(header, definition)) return [];
     const { near, schedule } = engine.mutations;
     if (header.dedupeNear !== null)
       return near.find(nearKey(header), header.dedupeNear, tolerancesOf(definition)).slice(0, NEAR_COUNT_MAX);
