@@ -6,6 +6,7 @@ import type {
   DefinitionOf,
   InputOfType,
   MutationOptions,
+  OwnEffect,
   PayloadInput,
   ResultOfType,
 } from '../mutation/definition.ts';
@@ -234,7 +235,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       added: (stored, { input }) => {
         const { id } = stored.header;
         if (input?.onRetry !== undefined) this.verdicts.onRetry(id, input.onRetry);
-        this.tellPayload('stored', { ...eventOf(stored), ...ownEffectOf(input) });
+        this.tellPayload('stored', eventOf(stored, input));
         return this.handleOf(id, stored.durability);
       },
       merged: ({ header: { id }, durability }, { input }, kind) => {
@@ -347,7 +348,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   private tellPayload(name: 'stored' | 'amended', event: StoredEvent): void {
     this.payloads.emit(event);
-    this.listeners[name].emit({ ...event, payload: withoutSensitive(this.definitions, event.type, event.payload) });
+    const payload = withoutSensitive(this.definitions, event.type, event.payload);
+    this.listeners[name].emit(payload === event.payload ? event : { ...event, payload });
   }
 
   onRetryComplete(listener: (event: QueueEvents['retryComplete']) => void): () => void {
@@ -1132,8 +1134,13 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 }
 
-function eventOf({ header: { id, seq, type, revision }, payload }: Pick<Stored, 'header' | 'payload'>): StoredEvent {
-  return { id, seq, type, payload, revision };
+function eventOf(
+  { header: { id, seq, type, revision }, payload }: Pick<Stored, 'header' | 'payload'>,
+  input: MutationOptions | null = null,
+): StoredEvent {
+  const event = { id, seq, type, payload, revision };
+  const own = ownEffectOf(input);
+  return own === null ? event : { ...event, own };
 }
 
 function sensitiveInFile(): HoldfastError {
@@ -1160,14 +1167,12 @@ function unknownEvent(name: string, names: readonly string[]): HoldfastError {
   });
 }
 
-function ownEffectOf(input: MutationOptions | null): Pick<StoredEvent, 'own'> {
+function ownEffectOf(input: MutationOptions | null): OwnEffect | null {
   const { optimisticUpdate, rollback } = input ?? {};
-  if (optimisticUpdate === undefined && rollback === undefined) return {};
+  if (optimisticUpdate === undefined && rollback === undefined) return null;
   return {
-    own: {
-      ...(optimisticUpdate === undefined ? {} : { optimisticUpdate }),
-      ...(rollback === undefined ? {} : { rollback }),
-    },
+    ...(optimisticUpdate === undefined ? {} : { optimisticUpdate }),
+    ...(rollback === undefined ? {} : { rollback }),
   };
 }
 
