@@ -3,7 +3,16 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Measurement } from '../measurement.ts';
 
-const MEASURES = ['add-together', 'bytes', 'add-sequential', 'add-sequential-p95', 'open-first', 'heap', 'drain'];
+const MEASURES = [
+  'add-together',
+  'add-together-cpu',
+  'bytes',
+  'add-sequential',
+  'add-sequential-p95',
+  'open-first',
+  'heap',
+  'drain',
+];
 
 test('B1 · each measurement is one line, ours beside the raw store of the same run', () => {
   const { stdout, status } = spawnSync(

@@ -23,6 +23,7 @@ export function sqliteWorld(): { readonly world: World; readonly end: () => void
     keys: memoryKeys,
     bytes: bytesOf,
     nowMs: () => performance.now(),
+    cpuMs,
     heapBytes,
   };
   return { world, end: () => rmSync(folder, { recursive: true, force: true }) };
@@ -55,6 +56,7 @@ export function memoryWorld(): World {
         ? 2 * (raws.get(name) ?? []).reduce((sum, text) => sum + text.length, 0)
         : ((await (await stores.get(name)?.('bench'))?.estimate())?.usedBytes ?? Number.NaN),
     nowMs: () => performance.now(),
+    cpuMs,
     heapBytes,
   };
 }
@@ -83,6 +85,11 @@ function memoryKeys(): OpenKeys {
     .generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt'])
     .then((key) => aesGcmKey('bench', key));
   return async () => ({ current: () => made, find: async (id) => (id === 'bench' ? made : null) });
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 }
 
 async function heapBytes(): Promise<number> {

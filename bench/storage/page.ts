@@ -23,6 +23,7 @@ const worldOf = (name: 'indexeddb' | 'opfs'): World => ({
   keys: () => browserKeys(),
   bytes: async () => (await navigator.storage.estimate()).usage ?? 0,
   nowMs: () => performance.now(),
+  cpuMs: null,
   heapBytes: () => globalThis.heapBytes(),
 });
 
