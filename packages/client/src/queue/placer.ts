@@ -9,7 +9,15 @@ import type { KeptBack } from './ask-leader.ts';
 import type { Capacity } from './capacity.ts';
 import type { EditBases, OwnBefore } from './edit-base.ts';
 import { COMMIT_COUNT_MAX } from './group-commit.ts';
-import { type Addition, idReused, isMergeable, MergePlan, type Standing, standingOf, tolerancesOf } from './merge-plan.ts';
+import {
+  type Addition,
+  idReused,
+  isMergeable,
+  MergePlan,
+  type Standing,
+  standingOf,
+  tolerancesOf,
+} from './merge-plan.ts';
 import type { MutationHandle } from './mutation-handle.ts';
 import type { Placed, QueueStore } from './queue-store.ts';
 import type { Runner } from './runner.ts';
