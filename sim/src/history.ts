@@ -72,6 +72,8 @@ export interface Made {
   appliedPlace: Place | null;
   /** The server was put back to a state without its effect, which has not come back since. */
   isForgotten: boolean;
+  /** When it first took effect, of one that a server has forgotten. */
+  firstAppliedStep: number | null;
   /** It was made a dead letter because of another. */
   isOrphan: boolean;
   /** What was stored of it was damaged, or lost with the power: it may be gone, and nothing else. */
@@ -217,6 +219,7 @@ export class History {
         if (made === undefined || made.effectCount === 0) continue;
         if (made.toldFailedStep === null && isAcknowledged(made) && made.keptIn === null) this.settledCount -= 1;
         made.effectCount -= 1;
+        made.firstAppliedStep ??= made.appliedStep;
         made.appliedStep = null;
         made.appliedPlace = null;
         made.isForgotten = true;
@@ -294,6 +297,7 @@ export class History {
       | 'refusedOfGeneration'
       | 'appliedPlace'
       | 'isForgotten'
+      | 'firstAppliedStep'
       | 'appliedStep'
       | 'isOrphan'
       | 'isDamaged'
@@ -322,6 +326,7 @@ export class History {
       refusedOfGeneration: [],
       appliedPlace: null,
       isForgotten: false,
+      firstAppliedStep: null,
       appliedStep: null,
       isOrphan: false,
       isDamaged: false,
@@ -566,12 +571,16 @@ export class History {
     else if (made.toldFailedStep !== null) this.facts.reached('a dead letter takes effect after all');
     if (made.effectCount > 1) this.violated('inv-I2', `${made.tag} took effect ${made.effectCount} times`);
     else if (made.toldFailedStep === null && isAcknowledged(made) && made.keptIn === null) this.settledCount += 1;
-    // Who retries a child although its parent was disposed of, wants it without.
+    // Who retries a child although its parent was disposed of, wants it without. And of a parent that was confirmed when it was added
+    // nothing is kept, so a server that has forgotten both may get it first.
+    const wasThere = ({ isForgotten, firstAppliedStep }: Made): boolean =>
+      isForgotten && (firstAppliedStep ?? 0) < (made.places[0]?.acknowledgedStep ?? Number.POSITIVE_INFINITY);
     for (const parent of made.parents)
       if (
         parent.effectCount === 0 &&
         !parent.isDamaged &&
         !this.isNotTakenAgain(parent) &&
+        !wasThere(parent) &&
         !(parent.isDiscardAsked && made.places.length > 1)
       )
         this.violated('inv-I6', `${made.tag} took effect before ${parent.tag}, which it depends on`);
