@@ -2,7 +2,7 @@
 //
 // What exactly-once with an audit log costs beside the same rows written plainly, in one run on one real Postgres that
 // waits for its disk. A line for each measurement: a table, or JSON.
-import { parseArgs } from 'node:util';
+import { readOptions } from '../../scripts/command-line.ts';
 import { formatMeasurement, type Measurement } from '../measurement.ts';
 import { openBenchWorld } from './bench-world.ts';
 import { measureApply } from './measure-apply.ts';
@@ -14,15 +14,13 @@ const MEASURES = ['apply', 'latency', 'ledger', 'export'];
 const RATE = 2_000;
 const SENDER_COUNTS = [1, 4];
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    measures: { type: 'string', default: MEASURES.join() },
-    batches: { type: 'string', default: '100' },
-    seconds: { type: 'string', default: '10' },
-    'ledger-rows': { type: 'string', default: '200000' },
-    'export-rows': { type: 'string', default: '200000' },
-  },
+const values = readOptions(import.meta.filename, {
+  json: { type: 'boolean', default: false },
+  measures: { type: 'string', default: MEASURES.join() },
+  batches: { type: 'string', default: '100' },
+  seconds: { type: 'string', default: '10' },
+  'ledger-rows': { type: 'string', default: '200000' },
+  'export-rows': { type: 'string', default: '200000' },
 });
 const measures = values.measures.split(',');
 const batchCount = Number(values.batches);

@@ -6,7 +6,7 @@
 import { fork, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '../../scripts/command-line.ts';
 import { formatMeasurement, type Measurement } from '../measurement.ts';
 
 const WORLDS = ['sqlite', 'memory', 'indexeddb', 'opfs', 'peers'];
@@ -22,12 +22,10 @@ const PEERS = [
 ];
 /** With more queued most of them take minutes, or do not end. */
 const PEER_SIZE_MAX = 10_000;
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    sizes: { type: 'string', default: '1000,10000,100000' },
-    worlds: { type: 'string' },
-  },
+const values = readOptions(import.meta.filename, {
+  json: { type: 'boolean', default: false },
+  sizes: { type: 'string', default: '1000,10000,100000' },
+  worlds: { type: 'string' },
 });
 const worlds = values.worlds?.split(',') ?? WORLDS;
 const sizes = values.sizes.split(',').map(Number);

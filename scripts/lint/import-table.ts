@@ -58,9 +58,22 @@ export const IMPORT_TABLE: readonly Part[] = [
     packages: ['holdfast/protocol', 'declared'],
     hasNode: true,
   },
+  // Run by hand and by a test; nothing of it is published.
+  {
+    path: 'packages/server/src/testing-kills',
+    files: ['scripts/command-line.ts'],
+    packages: ['holdfast/protocol', 'declared'],
+    hasNode: true,
+  },
   {
     path: 'sim',
-    files: [...wired, ...client('queue', 'testing'), 'scripts/chromium.ts', 'scripts/bundle.ts'],
+    files: [
+      ...wired,
+      ...client('queue', 'testing'),
+      'scripts/chromium.ts',
+      'scripts/bundle.ts',
+      'scripts/command-line.ts',
+    ],
     packages: ['holdfast', '@holdfast/server', 'declared'],
     hasNode: true,
   },
@@ -75,6 +88,7 @@ export const IMPORT_TABLE: readonly Part[] = [
     files: [
       'scripts/chromium.ts',
       'scripts/bundle.ts',
+      'scripts/command-line.ts',
       ...client('storage'),
       'packages/server/src/testing-databases/real-postgres.ts',
     ],

@@ -11,32 +11,30 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
+import { readOptions, wholeNumber } from '../../scripts/command-line.ts';
 import { type Finding, findPlants } from './find-plants.ts';
 import type { Shape } from './plan.ts';
 import { plantBug, plantNamed } from './plant-bug.ts';
 import { PLANTS } from './plants.ts';
 import type { Tally } from './run-seeds.ts';
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '500' },
-    first: { type: 'string', default: '1' },
-    seed: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    plant: { type: 'string' },
-    shape: { type: 'string' },
-    plants: { type: 'boolean', default: false },
-    replay: { type: 'string' },
-    record: { type: 'string' },
-    trace: { type: 'string' },
-    shrink: { type: 'boolean', default: false },
-    crashes: { type: 'boolean', default: false },
-    double: { type: 'boolean', default: false },
-    pairs: { type: 'string' },
-    scenario: { type: 'string' },
-    at: { type: 'string' },
-  },
+const values = readOptions(import.meta.filename, {
+  seeds: { type: 'string', default: '500' },
+  first: { type: 'string', default: '1' },
+  seed: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  plant: { type: 'string' },
+  shape: { type: 'string' },
+  plants: { type: 'boolean', default: false },
+  replay: { type: 'string' },
+  record: { type: 'string' },
+  trace: { type: 'string' },
+  shrink: { type: 'boolean', default: false },
+  crashes: { type: 'boolean', default: false },
+  double: { type: 'boolean', default: false },
+  pairs: { type: 'string' },
+  scenario: { type: 'string' },
+  at: { type: 'string' },
 });
 const shaped = values.shape ?? values.plant;
 const shape: Shape = shaped === undefined ? {} : (orComplain(() => plantNamed(shaped)).shape ?? {});
@@ -224,11 +222,4 @@ function orComplain<Value>(read: () => Value): Value {
     process.stderr.write(`--replay takes a token, a file or a seed: ${(error as Error).message}\n`);
     process.exit(2);
   }
-}
-
-function wholeNumber(option: string, text: string): number {
-  const number = Number(text);
-  if (Number.isSafeInteger(number) && number >= 0) return number;
-  process.stderr.write(`--${option} takes a whole number, not ${JSON.stringify(text)}.\n`);
-  process.exit(2);
 }

@@ -4,26 +4,22 @@
 // what they had promised. With --torn the kills on IndexedDB are in the middle of a write to its log. A line for each; exit code 1 when a promise was broken.
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
+import { readOptions, wholeNumber } from '../../../scripts/command-line.ts';
 import type { KillReport } from './kill-devices.ts';
 import { killChromium, killNode } from './kill-worlds.ts';
 
-const { values } = parseArgs({
-  options: {
-    sqlite: { type: 'string', default: '1000' },
-    chromium: { type: 'string', default: '30' },
-    opfs: { type: 'string', default: '30' },
-    torn: { type: 'boolean', default: false },
-    seed: { type: 'string', default: '1' },
-    json: { type: 'boolean', default: false },
-  },
+const values = readOptions(import.meta.filename, {
+  sqlite: { type: 'string', default: '1000' },
+  chromium: { type: 'string', default: '30' },
+  opfs: { type: 'string', default: '30' },
+  torn: { type: 'boolean', default: false },
+  seed: { type: 'string', default: '1' },
+  json: { type: 'boolean', default: false },
 });
-const numbers = [values.sqlite, values.chromium, values.opfs, values.seed].map(Number);
-if (numbers.some((number) => !Number.isSafeInteger(number) || number < 0)) {
-  process.stderr.write('--sqlite, --chromium, --opfs and --seed take whole numbers.\n');
-  process.exit(2);
-}
-const [sqliteCount = 0, chromiumCount = 0, opfsCount = 0, seed = 1] = numbers;
+const sqliteCount = wholeNumber('sqlite', values.sqlite);
+const chromiumCount = wholeNumber('chromium', values.chromium);
+const opfsCount = wholeNumber('opfs', values.opfs);
+const seed = wholeNumber('seed', values.seed);
 
 if (sqliteCount > 0) await run('sqlite', sqliteCount, killNode);
 if (chromiumCount > 0)

@@ -2,23 +2,21 @@
 //
 // Postgres and the server before it are ended with SIGKILL in the middle of their work, while clients race; then what took
 // effect is counted. Exits with 1 when anything was lost, doubled or out of order.
-import { parseArgs } from 'node:util';
+import { readOptions, wholeNumber } from '../../../../scripts/command-line.ts';
 import { raceAndKill } from './race-and-kill.ts';
 
-const { values } = parseArgs({
-  options: {
-    kills: { type: 'string', default: '200' },
-    clients: { type: 'string', default: '40' },
-    senders: { type: 'string', default: '3' },
-    seed: { type: 'string', default: '1' },
-    json: { type: 'boolean', default: false },
-  },
+const values = readOptions(import.meta.filename, {
+  kills: { type: 'string', default: '200' },
+  clients: { type: 'string', default: '40' },
+  senders: { type: 'string', default: '3' },
+  seed: { type: 'string', default: '1' },
+  json: { type: 'boolean', default: false },
 });
 const report = await raceAndKill({
-  killCount: Number(values.kills),
-  clientCount: Number(values.clients),
-  senderCount: Number(values.senders),
-  seed: Number(values.seed),
+  killCount: wholeNumber('kills', values.kills),
+  clientCount: wholeNumber('clients', values.clients),
+  senderCount: wholeNumber('senders', values.senders),
+  seed: wholeNumber('seed', values.seed),
   onKill: (done) => {
     if (done % 20 === 0) console.error(`${done} kills`);
   },
