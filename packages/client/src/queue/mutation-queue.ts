@@ -1,5 +1,5 @@
 import type { Settlement, WaitingFor } from '../engine/engine-io.ts';
-import type { Entry } from '../engine/entry.ts';
+import { deadLetterOf, type Entry } from '../engine/entry.ts';
 import type {
   AnyMutationDefinition,
   AtomicMember,
@@ -134,6 +134,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private snapshot: QueueSnapshot;
   private opening: Opening;
   private isRead = false;
+  private openingCount = 0;
+  /** What was there before this queue was opened anew, until it is known what has become of all that was pending. */
+  private former: Runner | null = null;
   private isClosed = false;
   /** Whoever creates a queue says that its user is signed in; said once, so that no restart undoes a sign-out. */
   private isSignedIn = false;
@@ -507,6 +510,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const { runner } = await this.opened();
     await this.adder.whenFlushed;
     this.isRead = false;
+    this.former ??= runner;
     this.opening = this.beginOpening(() => runner.close());
     await this.opening.done;
   }
@@ -809,11 +813,13 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 
   private beginOpening(before: () => Promise<void> = () => Promise.resolve()): Opening {
+    this.openingCount += 1;
+    const number = this.openingCount;
     return new Opening({
       clock: this.options.clock,
       open: async () => {
         await before();
-        await this.open();
+        await this.open(() => number === this.openingCount);
       },
       onForeground: (listener) =>
         this.network.onHint((hint) => {
@@ -826,7 +832,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     });
   }
 
-  private async open(): Promise<void> {
+  /** `isCurrent`: false when another opening has begun, which this one then leaves the rest to. */
+  private async open(isCurrent: () => boolean): Promise<void> {
     const { openTabs, name, identity, newId, clock } = this.options;
     const storeName = ['holdfast', name, identity.workspaceId, identity.userId].map(encodeURIComponent).join('/');
     const { log } = this;
@@ -904,13 +911,30 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     await store
       .sweepHistory(clock.wallMs() - HISTORY_MS, isParent)
       .catch((error: unknown) => this.fail(toHoldfastError(error)));
+    if (!isCurrent()) return;
     this.isRead = true;
     const mark = this.noteAnchor();
     if (mark !== null) anchorKeeper?.note(storeName, mark, true);
     this.storageWatch.look();
     if (await store.isForkUntold()) runner.tellOfFork();
     this.changed([]);
+    this.tellEndedMeanwhile(runner);
     for (const { deadLetterId } of this.listBlockedLanes()) this.askAbout(deadLetterId);
+  }
+
+  /** What was pending before this queue was opened anew, and is no more: another tab delivered, and nobody here heard of it. */
+  private tellEndedMeanwhile(runner: Runner): void {
+    const former = this.former?.engine.mutations;
+    this.former = null;
+    const gone: MutationHeader[] = [];
+    for (const { header, phase } of former?.all() ?? []) {
+      if (phase.kind === 'failed') continue;
+      const entry = runner.engine.mutations.get(header.id);
+      if (entry === undefined) gone.push(header);
+      for (const deadLetter of entry === undefined ? [] : deadLetterOf(entry))
+        this.settledBy({ kind: 'failed', deadLetter }, runner);
+    }
+    if (gone.length > 0) runner.watch.lookFor(gone);
   }
 
   /** Where its type says so, someone is asked what is to become of its lane. */
@@ -1014,6 +1038,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     if (this.isClosed) return;
     const runner = this.parts?.runner;
     this.isRead = false;
+    this.former ??= runner ?? null;
     const opening = this.beginOpening(async () => runner?.close());
     this.opening = opening;
     opening.done.catch((error: unknown) => {

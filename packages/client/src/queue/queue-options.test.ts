@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { OpenStorage } from '../ports/storage.ts';
+import type { Settled } from './queue-events.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
 
 describe('cancel', () => {
@@ -269,6 +271,48 @@ describe('restart', () => {
     expect(await before.settled).toMatchObject({ status: 'completed' });
     await queue.close();
   });
+});
+
+describe('restart, while another tab delivers', () => {
+  test.each([
+    { what: 'applied', expected: { status: 'completed' } },
+    { what: 'rejected', expected: { status: 'failed' } },
+    { what: 'cancelled', expected: { status: 'cancelled' } },
+  ] as const)(
+    'Q13, Q1 · a verdict ($what) that came meanwhile is told to whoever waits for it',
+    async ({ what, expected }) => {
+      const device = new TestDevice();
+      const leader = await device.open();
+      let opening: Promise<void> = Promise.resolve();
+      const storage: OpenStorage = async (name) => {
+        await opening;
+        return device.storage.open(name);
+      };
+      const queue = await device.open({ storage });
+      await device.goOffline();
+      const handle = await queue.add(note('a'));
+      await device.clock.settle();
+      const told: Settled[] = [];
+      queue.on('settled', (event) => told.push(event));
+      let proceed = (): void => {};
+      opening = new Promise((resolve) => {
+        proceed = resolve;
+      });
+
+      const restarted = queue.restart();
+      await device.clock.settle();
+      if (what === 'cancelled') await leader.cancel(handle.id);
+      else await device.goOnline(() => what);
+      proceed();
+      await restarted;
+      await device.clock.settle();
+
+      expect(told).toMatchObject([{ id: handle.id, ...expected }]);
+      expect(await handle.settled).toMatchObject(expected);
+      await leader.close();
+      await queue.close();
+    },
+  );
 });
 
 describe('where it comes from', () => {

@@ -433,8 +433,11 @@ export class StoreWatch {
     }
   }
 
-  /** Looks for what this tab has stored behind others. The one who delivers may have settled it before this tab saw it. */
-  private lookFor(headers: readonly MutationHeader[]): void {
+  /**
+   * Looks for what this tab has stored behind others, or before it was opened anew. The one who delivers may have settled it before this
+   * tab saw it.
+   */
+  lookFor(headers: readonly MutationHeader[]): void {
     for (const { id, seq } of headers) this.unseen.set(id, seq);
     this.catchUp()
       .then(async () => {
