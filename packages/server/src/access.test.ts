@@ -167,7 +167,7 @@ describeOnEachDatabase((world) => {
         await session.query('select holdfast.begin_batch($1)', [emptyBatch(device)]);
         await session.query(RECORD, [device.clientId, kept.id]);
       }),
-    ).rejects.toMatchObject({ code: 'HF036' });
+    ).rejects.toMatchObject({ constraint: 'holdfast_ledger_number_once' });
 
     expect(await device.sendForKinds([kept])).toEqual(['duplicate applied']);
     expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 1, ledger: 2, audit: 1 });
@@ -183,12 +183,12 @@ describeOnEachDatabase((world) => {
     expect(definers.filter(({ isPinned }) => !isPinned)).toEqual([]);
     // the others are for operators, and for triggers
     expect(definers.filter(({ caller }) => caller).map(({ name }) => name)).toEqual([
-      'begin_batch',
       'current_epoch',
       'log_admin_action',
       'mark_feed',
       'open_window',
       'record_verdicts',
+      'take_batch',
       'take_notes',
       'verdict_of',
     ]);
@@ -204,12 +204,12 @@ describeOnEachDatabase((world) => {
     expect(functions.filter((row) => row.caller).map((row) => row.name)).toEqual([
       'actor',
       'apply',
-      'apply_batch',
+      'apply_as_text',
+      'apply_mutations',
       'as_change_of_row',
       'begin_batch',
       'begin_handler',
       'claims',
-      'client_notice',
       'csv_text',
       'current_epoch',
       'describe_failure',
@@ -223,7 +223,6 @@ describeOnEachDatabase((world) => {
       'id_indexes',
       'incarnation',
       'is_admin',
-      'is_alike',
       'is_counter',
       'is_for_good',
       'is_handled_apart',
@@ -234,8 +233,8 @@ describeOnEachDatabase((world) => {
       'log_admin_action',
       'malformed_reason',
       'mark_feed',
-      'may_go_together',
       'merge_patch',
+      'noting',
       'open_window',
       'patched_fields',
       'payload_bytes',
@@ -244,7 +243,7 @@ describeOnEachDatabase((world) => {
       'perform_change',
       'perform_mutation',
       'perform_one',
-      'perform_together',
+      'perform_run',
       'pointer_steps',
       'read_changes',
       'read_row',
@@ -258,8 +257,11 @@ describeOnEachDatabase((world) => {
       'refuse_unregistered',
       'restore_row',
       'row_version_field',
+      'run_ends',
       'same_event',
+      'take_batch',
       'take_notes',
+      'type_of',
       'value_at',
       'verdict_of',
       'visible_rows',

@@ -55,7 +55,7 @@ export async function applyRequest(
 ): Promise<string> {
   const isHandled = ({ type }: HandledMutation): boolean => Object.hasOwn(handlers, type);
   if (!request.mutations.some(isHandled)) {
-    return read(session, 'select holdfast.apply($1::jsonb)::text as text', [toBatchText(request)]);
+    return read(session, 'select holdfast.apply_as_text($1::jsonb) as text', [toBatchText(request)]);
   }
   // all that is not about a mutation is asked for once, with none
   const rest = await read(session, `select (holdfast.apply($1::jsonb) - 'outcomes')::text as text`, [
@@ -78,9 +78,11 @@ export async function applyRequest(
     }
     const next = request.mutations.findIndex((other, index) => index > at && isHandled(other));
     const end = next === -1 ? request.mutations.length : next;
-    const part = await read(session, `select (holdfast.apply_batch($1::jsonb) -> 'outcomes')::text as text`, [
-      toBatchText({ ...request, mutations: request.mutations.slice(at, end) }),
-    ]);
+    const part = await read(
+      session,
+      `select applied.told as text from holdfast.apply_mutations($1::jsonb) as applied`,
+      [toBatchText({ ...request, mutations: request.mutations.slice(at, end) })],
+    );
     outcomes.push(part.slice(1, -1));
     at = end;
   }

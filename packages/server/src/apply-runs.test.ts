@@ -1,0 +1,244 @@
+import { randomUUID } from 'node:crypto';
+import type { EntityRef, WireMutation } from 'holdfast/protocol';
+import { beforeAll, expect, test } from 'vitest';
+import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
+import { change, createDevice, type TestDevice } from './testing-databases/test-device.ts';
+
+const COUNT = 12;
+
+/** A hybrid time just ahead of the server's clock, and within what is believed. */
+function soon(laterMs = 0): string {
+  return `${(Date.now() + 5_000 + laterMs).toString(16).padStart(12, '0')}-0000-device`;
+}
+
+describeOnEachDatabase((world) => {
+  beforeAll(() =>
+    world.database.transaction((session) =>
+      session.runScript(`
+        create table public.statements (operation text, row_count integer);
+        create function public.count_changes() returns trigger language plpgsql security definer set search_path = '' as $$
+        begin
+            insert into public.statements select tg_op, count(*) from changed;
+            return null;
+        end $$;
+        -- named like those of Holdfast: one of an app's own that runs after the statement makes mutations go alone
+        create trigger holdfast_count_updates after update on public.notes referencing old table as changed
+            for each statement execute function public.count_changes();
+        create trigger holdfast_count_deletes after delete on public.notes referencing old table as changed
+            for each statement execute function public.count_changes();
+
+        create table public.heard (id text, told text);
+        create table public.talkers (
+            id uuid primary key, workspace_id text not null, word text, heard_before text
+        );
+        create function public.note_before() returns trigger language plpgsql set search_path = '' as $$
+        begin
+            new.heard_before := current_setting('holdfast.mutation_id', true);
+            return new;
+        end $$;
+        create trigger note_before before insert or update on public.talkers
+            for each row execute function public.note_before();
+        create function public.note_after() returns trigger language plpgsql security definer set search_path = '' as $$
+        begin
+            insert into public.heard values (old.id, current_setting('holdfast.mutation_id', true));
+            return null;
+        end $$;
+        alter table public.talkers enable row level security;
+        create policy by_workspace on public.talkers to authenticated
+            using (workspace_id = (select holdfast.workspace()));
+        grant select, insert, update, delete on public.talkers to authenticated;
+        select holdfast.register_table('public.talkers', array['word']);`),
+    ),
+  );
+
+  test.each([
+    ['without a base', () => ({})],
+    ['on their base', () => ({ base: { rowVersion: 1 } })],
+    ['with a time', () => ({ hlc: soon() })],
+    ['with both', () => ({ base: { rowVersion: 1 }, hlc: '000000000001-0000-device' })],
+  ])(
+    'P1 · edits %s that come together are one statement, and each keeps its result, version and audit row',
+    async (_, guardOf) => {
+      const device = createDevice(world.database);
+      const notes = await createNotes(device);
+      const guard: Partial<WireMutation> = guardOf();
+      const edits = notes.map((entity, index) =>
+        device.next({ ...change('update', entity, { title: `edited ${index}` }), ...guard }),
+      );
+
+      const outcomes = await device.send(edits);
+
+      expect(outcomes).toMatchObject(
+        edits.map(({ id, seq }, index) => ({
+          ...{ id, seq, kind: 'applied', rowVersion: 2 },
+          result: { id: notes[index]?.id, title: `edited ${index}`, body: 'b', version: 2 },
+        })),
+      );
+      expect(await takeStatements()).toEqual([{ operation: 'UPDATE', row_count: COUNT }]);
+      expect(await auditOf(device, 'update')).toEqual(
+        edits.map(({ id }, index) => ({ mutation_id: id, entity_id: notes[index]?.id, changed: 'edited' })),
+      );
+      if (guard.hlc !== undefined) {
+        const stamps = await world.database.query<{ same: boolean }>(
+          'select bool_and(changed_at >= $2) as same from public.notes where workspace_id = $1',
+          [device.workspaceId, guard.hlc],
+        );
+        expect(stamps).toEqual([{ same: true }]);
+      }
+      expect(await device.sendForKinds(edits)).toEqual(edits.map(() => 'duplicate applied'));
+    },
+  );
+
+  test('C1 · each edit of a run has its own time', async () => {
+    const device = createDevice(world.database);
+    const notes = await createNotes(device);
+    const times = notes.map((_, index) => soon(index));
+    await device.send(
+      notes.map((entity, index) =>
+        device.next({ ...change('update', entity, { title: 't' }), hlc: times[index] ?? '' }),
+      ),
+    );
+    expect(await takeStatements()).toHaveLength(1);
+    for (const [index, { id }] of notes.entries()) {
+      expect(await world.database.query('select changed_at from public.notes where id = $1', [id])).toEqual([
+        { changed_at: times[index] },
+      ]);
+    }
+  });
+
+  test('P1 · deletions that come together are one statement, and each keeps its audit row', async () => {
+    const device = createDevice(world.database);
+    const notes = await createNotes(device);
+    const deletions = notes.map((entity) => device.next(change('delete', entity)));
+
+    expect(await device.send(deletions)).toEqual(
+      deletions.map(({ id, seq }) => ({ id, seq, kind: 'applied', result: null })),
+    );
+
+    expect(await takeStatements()).toEqual([{ operation: 'DELETE', row_count: COUNT }]);
+    expect((await auditOf(device, 'delete')).map(({ mutation_id }) => mutation_id)).toEqual(
+      deletions.map(({ id }) => id),
+    );
+  });
+
+  test('P1 · a row that is named twice is changed twice, in order', async () => {
+    const device = createDevice(world.database);
+    const [first, second] = await createNotes(device);
+    const edit = (entity: EntityRef | undefined, title: string): WireMutation =>
+      device.next(change('update', entity ?? null, { title }));
+    const outcomes = await device.send([
+      ...[edit(first, 'a'), edit(second, 'b'), edit(first, 'c'), edit(second, 'd'), edit(first, 'e')],
+      device.next(change('delete', second ?? null)),
+      device.next(change('create', second ?? null, { title: 'anew' })),
+    ]);
+    expect(outcomes.map((outcome) => outcome.kind === 'applied' && [outcome.rowVersion, outcome.result])).toMatchObject(
+      [
+        ...[
+          [2, { title: 'a' }],
+          [2, { title: 'b' }],
+          [3, { title: 'c' }],
+          [3, { title: 'd' }],
+          [4, { title: 'e' }],
+        ],
+        [undefined, null],
+        [1, { title: 'anew' }],
+      ],
+    );
+    await takeStatements();
+  });
+
+  test('C2 · one edit among many that was made on an older version is the only one in conflict', async () => {
+    const device = createDevice(world.database);
+    const notes = await createNotes(device);
+    await world.database.query(`update public.notes set body = 'theirs' where id = $1`, [notes[3]?.id]);
+    const edits = notes.map((entity) =>
+      device.next({ ...change('update', entity, { title: 'mine' }), base: { rowVersion: 1 } }),
+    );
+    expect(await device.sendForKinds(edits)).toEqual(edits.map((_, index) => (index === 3 ? 'conflict' : 'applied')));
+    await takeStatements();
+  });
+
+  test('P1 · a row that is not there is an error of its own edit', async () => {
+    const device = createDevice(world.database);
+    const notes = await createNotes(device);
+    const edits = notes.map((entity, index) =>
+      device.next(change('update', index === 5 ? { ...entity, id: randomUUID() } : entity, { title: 'x' })),
+    );
+    expect(await device.sendForKinds(edits)).toEqual(
+      edits.map((_, index) => (index === 5 ? 'rejected ROW_NOT_FOUND' : 'applied')),
+    );
+    await takeStatements();
+  });
+
+  test('P4 · rows of another workspace are not changed in a run either', async () => {
+    const device = createDevice(world.database);
+    const stranger = createDevice(world.database);
+    const notes = await createNotes(device);
+    for (const operation of ['update', 'delete'] as const) {
+      const attempts = notes.map((entity) =>
+        stranger.next(change(operation, entity, operation === 'update' ? { title: 'x' } : {})),
+      );
+      expect(new Set(await stranger.sendForKinds(attempts))).toEqual(new Set(['rejected ROW_NOT_FOUND']));
+    }
+    await takeStatements();
+  });
+
+  test('P1 · a trigger that runs before each row finds the mutation that it belongs to', async () => {
+    const device = createDevice(world.database);
+    const rows = Array.from({ length: 5 }, () => ({ table: 'talkers', id: randomUUID() }));
+    for (const operation of ['create', 'update'] as const) {
+      const mutations = rows.map((entity) => device.next(change(operation, entity, { word: operation })));
+      const outcomes = await device.send(mutations);
+      expect(outcomes).toMatchObject(mutations.map(({ id }) => ({ kind: 'applied', result: { heard_before: id } })));
+    }
+  });
+
+  test('P1 · a trigger that runs after an edit or a deletion finds its mutation, so these go alone', async () => {
+    const device = createDevice(world.database);
+    const rows = Array.from({ length: 5 }, () => ({ table: 'talkers', id: randomUUID() }));
+    await device.send(rows.map((entity) => device.next(change('create', entity, { word: 'a' }))));
+    await world.database.query(`create trigger note_after after update or delete on public.talkers
+      for each row execute function public.note_after()`);
+    for (const operation of ['update', 'delete'] as const) {
+      const mutations = rows.map((entity) =>
+        device.next(change(operation, entity, operation === 'update' ? { word: 'b' } : {})),
+      );
+      expect(await device.sendForKinds(mutations)).toEqual(mutations.map(() => 'applied'));
+      expect(await world.database.query('select id, told from public.heard')).toEqual(
+        mutations.map(({ id, entity }) => ({ id: entity?.id, told: id })),
+      );
+      await world.database.query('delete from public.heard');
+    }
+    await world.database.query('drop trigger note_after on public.talkers');
+  });
+
+  test('P12 · ledger rows are written once: acknowledging them changes none', async () => {
+    const device = createDevice(world.database);
+    const rows = () =>
+      world.database.query('select seq, ctid::text as at, xmin::text as by from holdfast.ledger where client_id = $1', [
+        device.clientId,
+      ]);
+    await device.send([device.next(), device.next()]);
+    const before = await rows();
+    await device.send([], 2);
+    expect(await rows()).toEqual(before);
+  });
+
+  async function createNotes(device: TestDevice): Promise<readonly EntityRef[]> {
+    const notes = Array.from({ length: COUNT }, () => ({ table: 'notes', id: randomUUID() }));
+    await device.send(notes.map((entity) => device.next(change('create', entity, { title: 'a', body: 'b' }))));
+    return notes;
+  }
+
+  async function takeStatements(): Promise<readonly unknown[]> {
+    return world.database.query('delete from public.statements returning operation, row_count');
+  }
+
+  async function auditOf(device: TestDevice, action: string) {
+    return world.database.query<{ mutation_id: string; entity_id: string; changed: string | null }>(
+      `select mutation_id, entity_id, left(new_values ->> 'title', 6) as changed from holdfast.audit_log
+       where workspace_id = $1 and action = $2 order by id`,
+      [device.workspaceId, action],
+    );
+  }
+});
