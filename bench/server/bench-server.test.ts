@@ -20,7 +20,7 @@ test('B2 · each measurement is one line, ours beside plain SQL in the same run'
     '2',
     '--seconds',
     '0.1',
-    '--ledger-rows',
+    '--ledger',
     '1000',
     '--export-rows',
     '2000',
@@ -32,11 +32,13 @@ test('B2 · each measurement is one line, ours beside plain SQL in the same run'
     .split('\n')
     .map((line) => JSON.parse(line) as Measurement);
   expect([...new Set(all.map(({ measure }) => measure))]).toEqual([
+    'plain-batch',
     'apply-vs-plain',
     'audit-cost',
     'batch-p50',
     'batch-p99',
     'batch-rate',
+    'batch-limit',
     'export-memory',
     'export-speed',
     'ledger-growth',

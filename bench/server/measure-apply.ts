@@ -1,18 +1,96 @@
 import type { Measurement } from '../measurement.ts';
 import { quantile } from '../measurement.ts';
-import { BATCH_COUNT, type BenchWorld, createBenchDevice, createRowSource, sendPlainBatch } from './bench-world.ts';
+import {
+  BATCH_COUNT,
+  type BenchWorld,
+  createBenchDevice,
+  createRowSource,
+  PLAIN_BATCHES,
+  sendPlainBatch,
+} from './bench-world.ts';
 
 /** In turns of so many batches, so that what else the machine does disturbs all alike. */
 const TURN_COUNT = 5;
 const WARM_UP_COUNT = 10;
 
+/** One thing that is timed beside others; `sender` says whose turn it is of those that work at a time. */
+export type Subject = (sender: number) => Promise<void> | undefined;
+
+/**
+ * Milliseconds a batch in each round, by subject. In a round each has a turn, and the order turns with the rounds: what comes
+ * first has it no easier than what comes last.
+ */
+export async function takeTurns(
+  subjects: Readonly<Record<string, Subject>>,
+  { batchCount, senderCount }: { readonly batchCount: number; readonly senderCount: number },
+): Promise<Readonly<Record<string, readonly number[]>>> {
+  const names = Object.keys(subjects);
+  const times: Record<string, number[]> = Object.fromEntries(names.map((name) => [name, []]));
+  const turn = async (name: string, count: number): Promise<number> => {
+    const startedAtMs = performance.now();
+    await Promise.all(
+      Array.from({ length: senderCount }, async (_, sender) => {
+        for (let sent = 0; sent < count; sent += 1) await subjects[name]?.(sender);
+      }),
+    );
+    return (performance.now() - startedAtMs) / (count * senderCount);
+  };
+  for (const name of names) await turn(name, Math.min(WARM_UP_COUNT, batchCount));
+  for (let done = 0, round = 0; done < batchCount; done += TURN_COUNT, round += 1) {
+    for (let index = 0; index < names.length; index += 1) {
+      const name = names[(index + round) % names.length] ?? '';
+      times[name]?.push(await turn(name, Math.min(TURN_COUNT, batchCount)));
+    }
+  }
+  return times;
+}
+
+/** The median over the rounds of how many times as long the one took as the other. */
+function medianRatio(ours: readonly number[] = [], raw: readonly number[] = []): number {
+  return quantile(
+    ours.map((time, round) => time / (raw[round] ?? Number.NaN)),
+    0.5,
+  );
+}
+
+/** Which way to write a batch plainly is the fastest here: with one sender, in turns. */
+export async function findBestPlainBatch(
+  { database }: BenchWorld,
+  batchCount: number,
+  report: (measurement: Measurement) => void,
+): Promise<string> {
+  const nextRows = createRowSource();
+  const kinds = Object.keys(PLAIN_BATCHES);
+  const times = await takeTurns(
+    Object.fromEntries(kinds.map((kind) => [kind, () => sendPlainBatch(database, kind, nextRows(BATCH_COUNT))])),
+    { batchCount, senderCount: 1 },
+  );
+  const median = (kind: string): number => quantile(times[kind] ?? [], 0.5);
+  const best = kinds.reduce((left, right) => (median(right) < median(left) ? right : left));
+  for (const kind of kinds) {
+    report({
+      measure: 'plain-batch',
+      n: batchCount,
+      subject: `raw/insert ${kind}`,
+      value: median(kind),
+      unit: 'ms',
+      ratioToRaw: medianRatio(times[kind], times[best]),
+    });
+  }
+  return best;
+}
+
 /**
  * Batches of 100 new rows: written plainly, through apply with the audit log on, and with it off, in turns. `senderCount`
- * of each work at a time.
+ * of each work at a time. Ratios are taken in each round, and the one in the middle counts.
  */
 export async function measureApply(
   { database }: BenchWorld,
-  { batchCount, senderCount }: { readonly batchCount: number; readonly senderCount: number },
+  {
+    batchCount,
+    senderCount,
+    plainBatch,
+  }: { readonly batchCount: number; readonly senderCount: number; readonly plainBatch: string },
   report: (measurement: Measurement) => void,
 ): Promise<void> {
   const nextRows = createRowSource();
@@ -20,37 +98,23 @@ export async function measureApply(
     Array.from({ length: senderCount }, () => createBenchDevice(database, table));
   const audited = devices('audited_rows');
   const unaudited = devices('unaudited_rows');
-  const subjects = {
-    plain: (_sender: number) => sendPlainBatch(database, nextRows(BATCH_COUNT)),
-    audited: (sender: number) => audited[sender]?.send(nextRows(BATCH_COUNT)),
-    unaudited: (sender: number) => unaudited[sender]?.send(nextRows(BATCH_COUNT)),
-  };
-  /** Milliseconds a batch, all senders together, of each turn. */
-  const times = { plain: [] as number[], audited: [] as number[], unaudited: [] as number[] };
-  const names = ['plain', 'audited', 'unaudited'] as const;
+  const times = await takeTurns(
+    {
+      plain: () => sendPlainBatch(database, plainBatch, nextRows(BATCH_COUNT)),
+      audited: (sender) => audited[sender]?.send(nextRows(BATCH_COUNT)),
+      unaudited: (sender) => unaudited[sender]?.send(nextRows(BATCH_COUNT)),
+    },
+    { batchCount, senderCount },
+  );
 
-  const turn = async (name: (typeof names)[number], count: number): Promise<number> => {
-    const startedAtMs = performance.now();
-    await Promise.all(
-      Array.from({ length: senderCount }, async (_, sender) => {
-        for (let sent = 0; sent < count; sent += 1) await subjects[name](sender);
-      }),
-    );
-    return (performance.now() - startedAtMs) / (count * senderCount);
-  };
-  for (const name of names) await turn(name, Math.min(WARM_UP_COUNT, batchCount));
-  for (let done = 0; done < batchCount; done += TURN_COUNT) {
-    for (const name of names) times[name].push(await turn(name, Math.min(TURN_COUNT, batchCount)));
-  }
-
-  const median = (name: (typeof names)[number]): number => quantile(times[name], 0.5);
-  const perSecond = (name: (typeof names)[number]): number => (BATCH_COUNT * 1_000) / median(name);
+  const median = (name: string): number => quantile(times[name] ?? [], 0.5);
+  const perSecond = (name: string): number => (BATCH_COUNT * 1_000) / median(name);
   const senders = senderCount === 1 ? '1 sender' : `${senderCount} senders`;
   const speed = { measure: 'apply-vs-plain', n: batchCount, unit: 'rows/s' } as const;
-  report({ ...speed, subject: `raw/plain batch, ${senders}`, value: perSecond('plain'), ratioToRaw: 1 });
-  for (const name of ['audited', 'unaudited'] as const) {
-    const value = perSecond(name);
-    report({ ...speed, subject: `holdfast/${name}, ${senders}`, value, ratioToRaw: value / perSecond('plain') });
+  report({ ...speed, subject: `raw/insert ${plainBatch}, ${senders}`, value: perSecond('plain'), ratioToRaw: 1 });
+  for (const name of ['audited', 'unaudited']) {
+    const ratioToRaw = 1 / medianRatio(times[name], times['plain']);
+    report({ ...speed, subject: `holdfast/${name}, ${senders}`, value: perSecond(name), ratioToRaw });
   }
   const cost = { measure: 'audit-cost', n: batchCount, unit: 'ms' } as const;
   report({ ...cost, subject: `holdfast/audit off, ${senders}`, value: median('unaudited'), ratioToRaw: 1 });
@@ -58,6 +122,6 @@ export async function measureApply(
     ...cost,
     subject: `holdfast/audit on, ${senders}`,
     value: median('audited'),
-    ratioToRaw: median('audited') / median('unaudited'),
+    ratioToRaw: medianRatio(times['audited'], times['unaudited']),
   });
 }
