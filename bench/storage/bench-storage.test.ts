@@ -40,7 +40,8 @@ test('B1 · each measurement is one line, ours beside the raw store of the same 
   }
   const saved = all.filter(({ measure }) => measure === 'compression-saved').map(({ value }) => value);
   expect(Math.min(...saved)).toBeGreaterThan(0.6);
-});
+  // It waits for the disk some hundred times.
+}, 120_000);
 
 test('B1 · a store or a size that it does not know is refused with the reason', () => {
   const { stderr, status } = spawnSync(

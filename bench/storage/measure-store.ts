@@ -39,7 +39,7 @@ const TURN_COUNT = 25;
 const TURNS_MAX = 24;
 const BATCH_COUNT = 100;
 const FIRST_COUNT = 1_000;
-const WARM_COUNT = 2_000;
+const WARM_COUNT_MAX = 2_000;
 
 interface Subject {
   readonly name: string;
@@ -61,7 +61,7 @@ export async function measureStore(world: World, n: number, report: (measurement
   const texts = (first: number, count: number): readonly string[] =>
     Array.from({ length: count }, (_, index) => textOf(first + index));
 
-  await warmUp(world, subjects, texts);
+  await warmUp({ world, subjects, texts, count: Math.min(2 * n, WARM_COUNT_MAX) });
 
   // Called together, until n are queued. Not in turns: a browser only says what all that is stored takes.
   const raw = await world.openRaw('raw');
@@ -171,17 +171,23 @@ export async function measureStore(world: World, n: number, report: (measurement
 /**
  * Code that has not run yet runs many times slower, raw or not: each does some of the same before, in a store of its own.
  */
-async function warmUp(
-  world: World,
-  subjects: readonly Subject[],
-  texts: (first: number, count: number) => readonly string[],
-): Promise<void> {
+async function warmUp({
+  world,
+  subjects,
+  texts,
+  count,
+}: {
+  readonly world: World;
+  readonly subjects: readonly Subject[];
+  readonly texts: (first: number, count: number) => readonly string[];
+  readonly count: number;
+}): Promise<void> {
   const raw = await world.openRaw('raw, before');
-  await inGroups(WARM_COUNT, (first, count) => raw.add(texts(first, count)));
+  await inGroups(count, (first, size) => raw.add(texts(first, size)));
   await raw.close();
   for (const { name, keys } of subjects) {
     const queue = openQueue({ storage: world.storage(`${name}, before`), keys, transport: null });
-    await inGroups(WARM_COUNT, (first, count) => addTogether(queue, first, count));
+    await inGroups(count, (first, size) => addTogether(queue, first, size));
     await queue.close();
   }
 }
