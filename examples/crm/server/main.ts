@@ -9,8 +9,10 @@ import {
   createTokenVerifier,
   type Database,
   type LiveChannel,
+  type Maintenance,
   openPg,
   openPglite,
+  startMaintenance,
 } from '@holdfast/server';
 import type { Hono } from 'hono';
 import { createApp } from './app.ts';
@@ -41,7 +43,8 @@ async function start(): Promise<void> {
   const secret = readOrMakeSecret(settings.dataFolder);
   const database = await openDatabase(settings);
   const live = createLiveChannel({ database, onError: (error) => console.error('Live updates:', error) });
-  stopOnSignal(server, database, live);
+  const begun: { maintenance?: Maintenance } = {};
+  stopOnSignal(server, database, live, async () => begun.maintenance?.close());
 
   const startedAtMs = performance.now();
   const { databaseId, seededCount } = await prepareDatabase(database);
@@ -50,6 +53,7 @@ async function start(): Promise<void> {
   }
   const pageFiles = readPageFiles(join(import.meta.dirname, '..', 'dist'));
   app.resolve(createApp({ database, databaseId, secret, pageFiles, live }));
+  begun.maintenance = startMaintenance({ database, onError: (error) => console.error('Maintenance:', error) });
   attachLiveSocket(server, { live, verifyToken: createTokenVerifier({ secret }) });
   console.log(`http://${settings.host}:${port}`);
 }
@@ -76,13 +80,19 @@ async function openDatabase(settings: Settings): Promise<Database> {
 }
 
 /** The first signal lets requests finish and closes the database; a second one ends at once. */
-function stopOnSignal(server: Server, database: Database, live: LiveChannel): void {
+function stopOnSignal(
+  server: Server,
+  database: Database,
+  live: LiveChannel,
+  endMaintenance: () => Promise<void>,
+): void {
   let isStopping = false;
   const stop = async (): Promise<void> => {
     if (isStopping) process.exit(1);
     isStopping = true;
     const tooLong = setTimeout(() => server.closeAllConnections(), FINISH_MS_MAX);
     await live.close();
+    await endMaintenance();
     await new Promise((resolve) => {
       server.close(resolve);
       server.closeIdleConnections();

@@ -117,6 +117,7 @@ describeOnEachDatabase((world) => {
     ['seal_audit', 'select holdfast.seal_audit()'],
     ['verify_audit', 'select holdfast.verify_audit($$x$$)'],
     ['maintain', 'select holdfast.maintain()'],
+    ['maintain_if_due', 'select holdfast.maintain_if_due()'],
     ['a line of the retry log', 'insert into holdfast.mutation_retry_logs default values'],
     ['a change of the figures', 'update holdfast.user_mutation_metrics set completed_count = 9'],
     ['a change of the queue', 'update holdfast.mutation_queue set status = $$completed$$'],
@@ -176,7 +177,7 @@ describeOnEachDatabase((world) => {
   test('P4 · functions with the rights of the owner are few, pinned, and owned by a role nobody logs in as', async () => {
     const definers = await world.database.query<{ name: string; caller: boolean; isPinned: boolean }>(
       `select p.proname as name, has_function_privilege('authenticated', p.oid, 'execute') as caller,
-              p.proconfig = array['search_path=""'] and r.rolname = 'holdfast_owner' and not r.rolcanlogin as "isPinned"
+              p.proconfig @> array['search_path=""'] and r.rolname = 'holdfast_owner' and not r.rolcanlogin as "isPinned"
        from pg_proc p join pg_roles r on r.oid = p.proowner
        where p.pronamespace = 'holdfast'::regnamespace and p.prosecdef order by 1`,
     );

@@ -1,6 +1,13 @@
 /** `@holdfast/server`: the Postgres half of Holdfast. SQL that applies each mutation exactly once, and a door to it. */
 export type { AuditAction, AuditEntry, AuditResponse, Change, LiveMessage } from 'holdfast/protocol';
 export {
+  archiveMonths,
+  type ArchiveManifest,
+  type ArchiveOptions,
+  type ArchiveReport,
+  type ChainHead,
+} from './archive.ts';
+export {
   type HandledMutation,
   type HandlerContext,
   type MutationHandler,
@@ -34,6 +41,13 @@ export {
   type LiveSink,
 } from './live-channel.ts';
 export { attachLiveSocket, type LiveSocketOptions } from './live-socket.ts';
+export {
+  maintain,
+  type Maintenance,
+  type MaintenanceOptions,
+  type MaintenanceReport,
+  startMaintenance,
+} from './maintenance.ts';
 export { migrate, MigrationError, type MigrateOptions, type MigrationReport } from './migrate.ts';
 export { openPg, type OpenPgOptions } from './pg-database.ts';
 export { openPglite, type OpenPgliteOptions } from './pglite-database.ts';

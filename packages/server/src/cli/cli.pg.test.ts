@@ -44,11 +44,20 @@ test('K3 · migrate brings a database up to date, a second time does nothing, an
     migrations: { pending: [], unknown: [], edited: [] },
     counts: { clients: 0 },
   });
-  // nothing is registered yet, which is a warning
+  // nothing is registered yet, and nobody has maintained it, which are warnings
   const doctor = holdfast(['doctor'], url);
   expect(doctor.stdout).toContain('ok      test insert');
-  expect(doctor.stdout).toContain('0 problems, 1 warning.');
+  expect(doctor.stdout).toContain('0 problems, 2 warnings.');
   expect(doctor.status).toBe(0);
+
+  const round = holdfast(['maintain'], url);
+  expect(round.stdout).toMatch(/^Months made {4}0\nRows sealed {4}0\nRows trimmed {3}0\nMonths dropped none\n$/);
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-archive-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  expect(holdfast(['archive', '--folder', folder], url).stdout).toBe(
+    'No month is to be archived.\nMonths dropped: none\n',
+  );
+  expect(holdfast(['doctor'], url).stdout).toMatch(/ok {6}maintenance +It was done within the last day\./);
 });
 
 test('K3 · doctor finds what was planted: grant, policy, audit, durability, months, an edited and an unknown migration', async () => {
@@ -90,6 +99,9 @@ test('K3 · doctor finds what was planted: grant, policy, audit, durability, mon
     'partitions of audit_log: No month is made ahead.',
   ]);
   expect(find('warning')).toContain('table calls: Changes are not recorded: no history, no undo, no live updates.');
+  expect(find('warning')).toContain('maintenance: It has never been done.');
+  await client.query(`update holdfast.settings set maintained_at = now() - interval '9 days'`);
+  expect(find('problem')).toContain('maintenance: It was done 9 days ago.');
 
   await client.query(`update holdfast.migrations set sha256 = 'edited' where name like '0003%'`);
   expect(find('problem')).toContain('migrations: 0003_audit.sql was edited after it ran.');
@@ -119,11 +131,19 @@ test('K3, P10 · the files for the Supabase CLI run as they are, and migrate the
 });
 
 test.each([
-  [['fly'], 'There is no command "fly". Commands are migrate, status, doctor; see holdfast --help.'],
+  [['fly'], 'There is no command "fly". Commands are migrate, status, doctor, maintain, archive; see holdfast --help.'],
   [['status'], 'Which database? Set DATABASE_URL, or give --database-url postgres://user:password@host:port/name.'],
   [
     ['status', '--database-url', 'mysql://x'],
     'The address of the database must begin with postgres:// or postgresql://.',
+  ],
+  [
+    ['archive', '--database-url', 'postgres://x'],
+    'Into which folder? Give --folder PATH; see holdfast archive --help.',
+  ],
+  [
+    ['doctor', '--database-url', 'postgres://x', '--folder', 'y'],
+    '--folder and --location belong to archive, not to doctor.',
   ],
   [['status', '--export', 'x'], '--export belongs to migrate, not to status.'],
   [['status', 'now'], '"now" is one word too many; see holdfast status --help.'],

@@ -32,6 +32,7 @@ export async function examine(database: Database, nowMs: () => number): Promise<
     ...first,
     ...(await database.transaction(examineTables)),
     ...(await database.transaction(examinePartitions)),
+    await database.transaction(examineMaintenance),
     await examineRole(database),
     await tryInsert(database),
   ];
@@ -182,6 +183,22 @@ async function examineTables(session: Session): Promise<readonly Finding[]> {
     }
     return found.length > 0 ? found : [ok(check, 'Policies, grants, key and audit triggers are there.')];
   });
+}
+
+/** A day without a round is no harm yet; after a week months may be missing, and what is not sealed is not protected. */
+const MAINTENANCE_WARNING_DAYS = 1;
+const MAINTENANCE_PROBLEM_DAYS = 7;
+
+async function examineMaintenance(session: Session): Promise<Finding> {
+  const [row] = await session.query<{ days: number | null }>(
+    `select (extract(epoch from clock_timestamp() - maintained_at) / 86400)::float8 as days from holdfast.settings`,
+  );
+  const days = row?.days ?? null;
+  const hint = 'Let a server call startMaintenance(), or a scheduler holdfast maintain or select holdfast.maintain().';
+  if (days === null) return warning('maintenance', 'It has never been done.', hint);
+  const told = `It was done ${days < 1 ? 'within the last day' : `${Math.floor(days)} days ago`}.`;
+  if (days >= MAINTENANCE_PROBLEM_DAYS) return problem('maintenance', told, hint);
+  return days >= MAINTENANCE_WARNING_DAYS ? warning('maintenance', told, hint) : ok('maintenance', told);
 }
 
 async function examinePartitions(session: Session): Promise<readonly Finding[]> {

@@ -4,9 +4,16 @@ export type Command =
   | { readonly kind: 'help'; readonly about: CommandName | null }
   | { readonly kind: 'version' }
   | { readonly kind: 'export'; readonly folder: string; readonly isJson: boolean }
-  | { readonly kind: CommandName; readonly databaseUrl: string; readonly isJson: boolean };
+  | {
+      readonly kind: 'archive';
+      readonly databaseUrl: string;
+      readonly folder: string;
+      readonly location: string | null;
+      readonly isJson: boolean;
+    }
+  | { readonly kind: Exclude<CommandName, 'archive'>; readonly databaseUrl: string; readonly isJson: boolean };
 
-export const COMMAND_NAMES = ['migrate', 'status', 'doctor'] as const;
+export const COMMAND_NAMES = ['migrate', 'status', 'doctor', 'maintain', 'archive'] as const;
 export type CommandName = (typeof COMMAND_NAMES)[number];
 
 /** What was typed makes no command. The message says what would. */
@@ -48,6 +55,14 @@ export function parseCommand(
   if (!/^postgres(ql)?:\/\//.test(databaseUrl)) {
     throw new UsageError('The address of the database must begin with postgres:// or postgresql://.');
   }
+  const { folder, location = null } = values;
+  if (kind === 'archive') {
+    if (folder === undefined || folder === '')
+      throw new UsageError('Into which folder? Give --folder PATH; see holdfast archive --help.');
+    return { kind, databaseUrl, folder, location, isJson };
+  }
+  if (folder !== undefined || location !== null)
+    throw new UsageError(`--folder and --location belong to archive, not to ${kind}.`);
   return { kind, databaseUrl, isJson };
 }
 
@@ -59,6 +74,8 @@ function parse(args: readonly string[]) {
       options: {
         'database-url': { type: 'string' },
         export: { type: 'string' },
+        folder: { type: 'string' },
+        location: { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' },

@@ -1,3 +1,5 @@
+import type { ArchiveReport } from '../archive.ts';
+import type { MaintenanceReport } from '../maintenance.ts';
 import type { MigrationReport } from '../migrate.ts';
 import type { Finding } from './examine.ts';
 import type { CommandName } from './parse-command.ts';
@@ -28,7 +30,18 @@ Says which migrations have run, which tables mutations may change, and how much 
   doctor: `holdfast doctor
 
 Looks for what loses, leaks or stops changes: settings of the server, its clock, migrations, policies, grants, audit triggers and keys
-of registered tables, months not made ahead, and a test insert that is rolled back. Changes nothing.`,
+of registered tables, months not made ahead, maintenance that nobody does, and a test insert that is rolled back. Changes nothing.`,
+  maintain: `holdfast maintain
+
+One round of maintenance: makes months ahead, seals the audit log, deletes old rows of the ledger and of logs, and drops months that are
+older than they are kept. For a scheduler, where no server does it by itself. Several at once do no harm.`,
+  archive: `holdfast archive --folder FOLDER [--location TEXT]
+
+Writes each month that is older than it is kept, and asks for an archive (set_retention(…, needs_archive => true)), into a file of JSON
+lines (gzip) with a manifest, reads it back, has the database compare, and only then drops it. Legal hold is kept to.
+
+  --folder FOLDER      where the files go
+  --location TEXT      what the database notes as the place of the files, such as the address of a bucket; else FOLDER`,
 };
 
 export function renderHelp(about: CommandName | null): string {
@@ -38,6 +51,8 @@ export function renderHelp(about: CommandName | null): string {
   holdfast migrate     bring the database up to date
   holdfast status      what is there
   holdfast doctor      what is wrong
+  holdfast maintain    months, seals, and what is old
+  holdfast archive     months of the audit log into files
 
 ${OPTIONS}\n`;
 }
@@ -45,6 +60,28 @@ ${OPTIONS}\n`;
 export function renderMigration({ applied }: MigrationReport): string {
   if (applied.length === 0) return 'The database is up to date.\n';
   return `${applied.map((name) => `ran ${name}`).join('\n')}\nThe database is up to date.\n`;
+}
+
+export function renderArchive({ archived, dropped }: ArchiveReport, folder: string): string {
+  const lines = archived.map(
+    ({ partition, file, rowCount, fileBytes }) =>
+      `wrote ${folder}/${file}: ${partition}, ${rowCount} rows, ${fileBytes} bytes`,
+  );
+  if (archived.length === 0) lines.push('No month is to be archived.');
+  lines.push(`Months dropped: ${dropped.length === 0 ? 'none' : dropped.join(', ')}`);
+  return `${lines.join('\n')}\n`;
+}
+
+export function renderMaintenance(report: MaintenanceReport): string {
+  const { monthsMade, auditRowsSealed, ledgerRowsTrimmed, monthsDropped, isLogInUse } = report;
+  const lines = [
+    `Months made    ${monthsMade}`,
+    `Rows sealed    ${auditRowsSealed}`,
+    `Rows trimmed   ${ledgerRowsTrimmed}`,
+    `Months dropped ${monthsDropped.length === 0 ? 'none' : monthsDropped.join(', ')}`,
+  ];
+  if (isLogInUse) lines.push('A month that is due was being read, and stays until the next round.');
+  return `${lines.join('\n')}\n`;
 }
 
 export function renderExport(names: readonly string[], folder: string): string {

@@ -1,12 +1,22 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { archiveMonths } from '../archive.ts';
 import type { Database } from '../database.ts';
+import { maintain } from '../maintenance.ts';
 import { exportMigrations, migrate } from '../migrate.ts';
 import { openPg } from '../pg-database.ts';
 import { examine } from './examine.ts';
 import type { Command } from './parse-command.ts';
 import { readStatus } from './read-status.ts';
-import { renderExport, renderFindings, renderHelp, renderMigration, renderStatus } from './render.ts';
+import {
+  renderArchive,
+  renderExport,
+  renderFindings,
+  renderHelp,
+  renderMaintenance,
+  renderMigration,
+  renderStatus,
+} from './render.ts';
 
 export interface CommandResult {
   /** For standard output. */
@@ -48,6 +58,15 @@ export async function runCommand(command: Command, world: CommandWorld): Promise
           const { pending, unknown, edited } = status.migrations;
           const exitCode = pending.length + unknown.length + edited.length > 0 ? 3 : 0;
           return { text: command.isJson ? json(status) : renderStatus(status), exitCode };
+        }
+        if (command.kind === 'archive') {
+          const { folder, location } = command;
+          const report = await archiveMonths({ database, folder, ...(location === null ? {} : { location }) });
+          return { text: command.isJson ? json(report) : renderArchive(report, folder), exitCode: 0 };
+        }
+        if (command.kind === 'maintain') {
+          const report = await maintain(database);
+          return { text: command.isJson ? json(report) : renderMaintenance(report), exitCode: 0 };
         }
         const findings = await examine(database, world.nowMs);
         const exitCode = findings.some(({ state }) => state === 'problem') ? 3 : 0;

@@ -1,0 +1,74 @@
+-- Of many servers that look after one database one does, and it is known when it was done last. Needs 0001 to 0022.
+-- Running it twice changes nothing.
+
+set role holdfast_owner;
+
+alter table holdfast.settings
+    -- when maintain() ended last; null for never
+    add column if not exists maintained_at timestamptz;
+
+-- As in 0017, and it notes that it was done. Dropping a month waits for whoever reads the log, and everybody else behind it: not for
+-- long, and the rest of the round does not depend on it.
+create or replace function holdfast.maintain(at timestamptz default now())
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+set lock_timeout = '2s'
+as $$
+declare
+    done jsonb;
+    dropped text[] := '{}';
+    is_in_use boolean := false;
+begin
+    done := jsonb_build_object(
+        'monthsMade', holdfast.ensure_partitions(3, at),
+        'auditRowsSealed', holdfast.seal_audit(),
+        'ledgerRowsTrimmed', holdfast.trim_ledger(at => at));
+    -- one mark an hour is near enough for whoever comes back after a day
+    delete from holdfast.feed_marks as mark
+    where mark.marked_at < at - interval '1 day' and exists (
+        select from holdfast.feed_marks as earlier
+        where earlier.transaction_id < mark.transaction_id
+          and earlier.marked_at > date_trunc('hour', mark.marked_at)
+          and earlier.marked_at < mark.marked_at
+    );
+    delete from holdfast.mutation_reports as old where old.updated_at < at - interval '30 days';
+    delete from holdfast.user_mutation_metrics as old where old.day < (at - interval '400 days')::date;
+    begin
+        dropped := holdfast.enforce_retention(at);
+    exception
+        when lock_not_available then
+            is_in_use := true;
+    end;
+    update holdfast.settings set maintained_at = clock_timestamp();
+    return done || jsonb_build_object('monthsDropped', dropped, 'isLogInUse', is_in_use);
+end
+$$;
+
+create or replace function holdfast.maintain_if_due(every interval default interval '5 minutes')
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    -- another server is at it just now
+    if not pg_try_advisory_xact_lock(4856201976) then
+        return null;
+    end if;
+    if exists (select from holdfast.settings as known where known.maintained_at > clock_timestamp() - every) then
+        return null;
+    end if;
+    return holdfast.maintain();
+end
+$$;
+
+comment on function holdfast.maintain_if_due(interval) is
+    'maintain(), unless it was done within "every" or another server does it just now; then null. For servers that all have a timer.';
+
+revoke all on function holdfast.maintain_if_due(interval) from public;
+
+reset role;
