@@ -16,6 +16,11 @@ create table if not exists holdfast.floor_marks (
 create index if not exists floor_marks_by_day on holdfast.floor_marks using brin (day);
 alter table holdfast.floor_marks enable row level security;
 revoke all on holdfast.floor_marks from public;
+insert into holdfast.floor_marks (client_id, day, floor)
+select known.client_id, (known.last_seen_at at time zone 'UTC')::date, known.floor
+from holdfast.clients as known
+where known.floor > 0
+on conflict do nothing;
 
 -- a row that is changed with every batch must not stand in an index by what changes; operators ask for these clients now and then
 drop index if exists holdfast.clients_unsent;
@@ -182,7 +187,7 @@ begin
                array_agg(sha256(convert_to(
                    '[' || item.type::text || ', "' || item.operation || '", ' || (item.entity -> 'table')::text || ', '
                    || (item.entity -> 'id')::text || ', ' || item.payload::text || ']', 'UTF8'))),
-               array_agg(holdfast.run_shape(item.type::text, item.operation, item.entity, item.payload, item.fields,
+               array_agg(holdfast.run_shape(item.type #>> '{}', item.operation, item.entity, item.payload, item.fields,
                    item.base is not null, item.hlc is not null, num_nonnulls(item.replaces, item.unstorable, item.outdated) > 0)),
                -- what is not there at all makes the whole unknown
                bool_and(coalesce(
@@ -601,26 +606,27 @@ declare
     finds text;
     statement text;
 begin
-    select * into registered from holdfast.registered_tables as known
-    where known.entity_type = mutations[1] #>> '{entity,table}';
-    if registered.target is null or (has_base and registered.version_column is null)
-        or (has_stamp and registered.clock_column is null)
-        -- where an event is there already, the row that stands for it has to be looked up
-        or (operation = 'create' and registered.event_key is not null)
-        or holdfast.is_handled_apart(mutations[1:1])
-    then
+    select known.* into registered
+    from holdfast.registered_tables as known
+    where known.entity_type = mutations[1] #>> '{entity,table}'
+      and (not has_base or known.version_column is not null)
+      and (not has_stamp or known.clock_column is not null)
+      -- where an event is there already, the row that stands for it has to be looked up
+      and (operation <> 'create' or (known.event_key is null and not exists (
+          select from holdfast.near_events as tolerant where tolerant.target = known.target)))
+      and not exists (select from holdfast.handlers as handled where handled.type = mutations[1] ->> 'type');
+    if registered.target is null then
         return;
     end if;
     if operation <> 'delete' then
-        select array_agg(field.key) into assigned
-        from jsonb_object_keys(payload) as field (key)
-        where field.key <> registered.id_column;
-        if not coalesce(assigned, '{}') <@ registered.columns or (assigned is null and operation = 'update') then
+        assigned := array(
+            select field.key from jsonb_object_keys(payload) as field (key) where field.key <> registered.id_column);
+        if not assigned <@ registered.columns or (operation = 'update' and assigned = '{}') then
             return;
         end if;
     end if;
     -- 1: for each row, 2: before, 4: insert, 8: delete, 16: update
-    select coalesce(bool_or(app.tgtype::integer & 3 <> 3), false), coalesce(bool_or(true), false)
+    select coalesce(bool_or(app.tgtype::integer & 3 <> 3), false), count(*) > 0
     into has_late_triggers, has_triggers
     from pg_catalog.pg_trigger as app
     where app.tgrelid = registered.target and not app.tgisinternal and app.tgenabled <> 'D'
@@ -1111,6 +1117,8 @@ drop function if exists holdfast.perform_together(jsonb[]);
 drop function if exists holdfast.is_alike(jsonb, jsonb);
 drop function if exists holdfast.may_go_together(jsonb);
 drop function if exists holdfast.client_notice();
+drop function if exists holdfast.is_handled_apart(jsonb[]);
+drop function if exists holdfast.is_plainly_formed(jsonb);
 
 revoke all on function
     holdfast.run_shape(text, text, jsonb, jsonb, text[], boolean, boolean, boolean), holdfast.take_batch(jsonb), holdfast.run_ends(text[], jsonb[]),

@@ -226,7 +226,6 @@ describeOnEachDatabase((world) => {
       'is_admin',
       'is_counter',
       'is_for_good',
-      'is_handled_apart',
       'is_permanent',
       'is_uuid',
       'json_patch',

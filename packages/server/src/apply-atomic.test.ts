@@ -26,6 +26,26 @@ describeOnEachDatabase((world) => {
     expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 1, ledger: 1, audit: 4 });
   });
 
+  test('R8 · an atomic mutation is that whatever operation it names, also when several come together', async () => {
+    const device = createDevice(world.database);
+    await world.database.transaction((session) =>
+      session.runScript(`
+        create table public.teams (id uuid primary key, workspace_id text not null, members jsonb);
+        alter table public.teams enable row level security;
+        create policy by_workspace on public.teams to authenticated using (workspace_id = (select holdfast.workspace()));
+        grant select, insert on public.teams to authenticated;
+        select holdfast.register_table('public.teams', array['members']);`),
+    );
+    const atomics = [1, 2].map(() => ({
+      ...together(device, [create(randomUUID(), { name: 'one' }), create(randomUUID(), { name: 'two' })]),
+      operation: 'create' as const,
+      entity: { table: 'teams', id: randomUUID() },
+    }));
+
+    expect(await device.sendForKinds(atomics)).toEqual(['applied', 'applied']);
+    expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 4, ledger: 2, audit: 4 });
+  });
+
   test('R8 · when one member fails none stands, and the rest of the batch does', async () => {
     const device = createDevice(world.database);
     const atomic = together(device, [
