@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { type CallerClaims, type Database, migrate, openPg, withCaller } from '@holdfast/server';
-import { systemIds } from '../../packages/client/src/queue/system-ids.ts';
 import { startRealPostgres } from '../../packages/server/src/testing-databases/real-postgres.ts';
 
 /** A real Postgres that keeps what it commits (fsync and synchronous_commit on), with three tables of one shape. */
@@ -105,27 +104,31 @@ export const PLAIN_BATCHES: Readonly<
   ],
 };
 
-export async function sendPlainBatch(database: Database, kind: string, rows: readonly Row[]): Promise<void> {
+/** A batch whose text is made: writing it is what is timed, making it is the work of whoever sends it. */
+export type ReadyBatch = () => Promise<void>;
+
+export function preparePlainBatch(database: Database, kind: string, rows: readonly Row[]): ReadyBatch {
   const batch = PLAIN_BATCHES[kind];
   if (batch === undefined) throw new Error(`There is no plain batch "${kind}".`);
   const [sql, parameters] = batch(rows);
-  await withCaller(database, CLAIMS, (session) => session.query(sql, parameters));
+  return async () => {
+    await withCaller(database, CLAIMS, (session) => session.query(sql, parameters));
+  };
 }
 
 /** One device that creates rows through `holdfast.apply`, exactly as the door calls it. */
 export interface BenchDevice {
-  send(rows: readonly Row[]): Promise<void>;
+  prepare(rows: readonly Row[]): ReadyBatch;
 }
 
 export function createBenchDevice(database: Database, table: BenchTable, clientId: string = randomUUID()): BenchDevice {
   let seq = 0;
-  const nextId = systemIds();
   return {
-    async send(rows) {
+    prepare(rows) {
       const floor = seq;
       const nowMs = Date.now();
       const mutations = rows.map(({ id, ...payload }) => ({
-        id: nextId(nowMs),
+        id: idAt(nowMs),
         seq: (seq += 1),
         after: null,
         generation: 0,
@@ -135,22 +138,29 @@ export function createBenchDevice(database: Database, table: BenchTable, clientI
         entity: { table, id },
         payload,
       }));
-      const [row] = await withCaller(database, CLAIMS, (session) =>
-        session.query<{ answer: string }>('select holdfast.apply_as_text($1::jsonb) as answer', [
-          JSON.stringify({
-            protocol: 1,
-            client: { id: clientId, workspaceId: 'bench' },
-            acknowledgedFloor: floor,
-            mutations,
-          }),
-        ]),
-      );
-      // a fast refusal must not pass for speed; the door passes the answer on as it is, so it is not read here either
-      const answer = row?.answer ?? '';
-      if (answer.split('"kind": "applied"').length !== rows.length + 1)
-        throw new Error(`Not all of a batch were applied: ${answer.slice(0, 500)}`);
+      const text = JSON.stringify({
+        protocol: 1,
+        client: { id: clientId, workspaceId: 'bench' },
+        acknowledgedFloor: floor,
+        mutations,
+      });
+      return async () => {
+        const [row] = await withCaller(database, CLAIMS, (session) =>
+          session.query<{ answer: string }>('select holdfast.apply_as_text($1::jsonb) as answer', [text]),
+        );
+        // a fast refusal must not pass for speed; the door passes the answer on as it is, so it is not read here either
+        const answer = row?.answer ?? '';
+        if (answer.split('"kind": "applied"').length !== rows.length + 1)
+          throw new Error(`Not all of a batch were applied: ${answer.slice(0, 500)}`);
+      };
     },
   };
+}
+
+/** An id in order by its time, as clients make them for their mutations. */
+function idAt(wallMs: number): string {
+  const time = wallMs.toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
 }
 
 /** Rows with ids that nobody has used, numbered on from where the last call ended. */

@@ -22,7 +22,7 @@ export async function measureLatency(
 ): Promise<void> {
   const nextRows = createRowSource();
   const devices = Array.from({ length: DEVICE_COUNT }, () => createBenchDevice(world.database, 'audited_rows'));
-  for (const device of devices) await device.send(nextRows(BATCH_COUNT));
+  for (const device of devices) await device.prepare(nextRows(BATCH_COUNT))();
 
   const p99Ms = await measureAtRate(devices, { seconds, mutationsPerSecond }, report);
   const limit = await findLimit(devices, seconds);
@@ -55,9 +55,9 @@ async function measureAtRate(
   const tookMs = await Promise.all(
     Array.from({ length: batchCount }, async (_, index) => {
       const dueAtMs = startedAtMs + index * intervalMs;
-      const rows = nextRows(BATCH_COUNT);
+      const send = devices[index % devices.length]?.prepare(nextRows(BATCH_COUNT));
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueAtMs - performance.now())));
-      await devices[index % devices.length]?.send(rows);
+      await send?.();
       return performance.now() - dueAtMs;
     }),
   );
@@ -81,7 +81,7 @@ async function findLimit(devices: readonly BenchDevice[], seconds: number): Prom
   await Promise.all(
     devices.slice(0, SATURATING_COUNT).map(async (device) => {
       do {
-        await device.send(nextRows(BATCH_COUNT));
+        await device.prepare(nextRows(BATCH_COUNT))();
         rowCount += BATCH_COUNT;
       } while (performance.now() - startedAtMs < seconds * 1_000);
     }),

@@ -1,6 +1,6 @@
 import type { Measurement } from '../measurement.ts';
 import { quantile } from '../measurement.ts';
-import { BATCH_COUNT, type BenchWorld, createBenchDevice, createRowSource, sendPlainBatch } from './bench-world.ts';
+import { BATCH_COUNT, type BenchWorld, createBenchDevice, createRowSource, preparePlainBatch } from './bench-world.ts';
 import { takeTurns } from './measure-apply.ts';
 
 const PER_CLIENT_COUNT = 1_000;
@@ -24,8 +24,8 @@ export async function measureLedger(
     const device = createBenchDevice(database, 'audited_rows');
     const times = await takeTurns(
       {
-        plain: () => sendPlainBatch(database, plainBatch, nextRows(BATCH_COUNT)),
-        apply: () => device.send(nextRows(BATCH_COUNT)),
+        plain: () => preparePlainBatch(database, plainBatch, nextRows(BATCH_COUNT)),
+        apply: () => device.prepare(nextRows(BATCH_COUNT)),
       },
       { batchCount, senderCount: 1 },
     );
