@@ -1,4 +1,4 @@
-import type { OpenKeys, OpenStorage } from 'holdfast';
+import { memoryStorage, type OpenKeys, type OpenStorage } from 'holdfast';
 import { beside, type Measurement, quantile } from '../measurement.ts';
 import { type BenchQueue, contact, instantTransport, openQueue } from './work.ts';
 
@@ -61,7 +61,7 @@ export async function measureStore(world: World, n: number, report: (measurement
   const texts = (first: number, count: number): readonly string[] =>
     Array.from({ length: count }, (_, index) => textOf(first + index));
 
-  await warmUp({ world, subjects, texts, count: Math.min(2 * n, WARM_COUNT_MAX) });
+  await warmUp(subjects, Math.min(2 * n, WARM_COUNT_MAX));
 
   // Called together, until n are queued. Not in turns: a browser only says what all that is stored takes.
   const raw = await world.openRaw('raw');
@@ -169,24 +169,12 @@ export async function measureStore(world: World, n: number, report: (measurement
 }
 
 /**
- * Code that has not run yet runs many times slower, raw or not: each does some of the same before, in a store of its own.
+ * Code that has not run yet runs many times slower: the queue does some of the same before. In memory, since a browser only says what
+ * all that is stored takes.
  */
-async function warmUp({
-  world,
-  subjects,
-  texts,
-  count,
-}: {
-  readonly world: World;
-  readonly subjects: readonly Subject[];
-  readonly texts: (first: number, count: number) => readonly string[];
-  readonly count: number;
-}): Promise<void> {
-  const raw = await world.openRaw('raw, before');
-  await inGroups(count, (first, size) => raw.add(texts(first, size)));
-  await raw.close();
-  for (const { name, keys } of subjects) {
-    const queue = openQueue({ storage: world.storage(`${name}, before`), keys, transport: null });
+async function warmUp(subjects: readonly Subject[], count: number): Promise<void> {
+  for (const { keys } of subjects) {
+    const queue = openQueue({ storage: memoryStorage(), keys, transport: null });
     await inGroups(count, (first, size) => addTogether(queue, first, size));
     await queue.close();
   }
