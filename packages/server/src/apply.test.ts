@@ -1,10 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import type { WireMutation } from 'holdfast/protocol';
 import { describe, expect, test } from 'vitest';
-import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
+import {
+  describeOnEachDatabase,
+  describeOnLowestPostgres,
+  type TestWorld,
+} from './testing-databases/test-databases.ts';
 import { change, countTraces, createDevice } from './testing-databases/test-device.ts';
 
-describeOnEachDatabase((world) => {
+describeOnEachDatabase(defineContract);
+describeOnLowestPostgres((world) => {
+  test('P10 · the migrations run on the oldest Postgres that we claim', async () => {
+    const [row] = await world.database.query<{ version: string }>(
+      `select current_setting('server_version_num') as version`,
+    );
+    expect(Math.floor(Number(row?.version) / 10_000)).toBe(15);
+  });
+
+  defineContract(world);
+});
+
+function defineContract(world: TestWorld): void {
   describe('repetition', () => {
     test('P1 · a lost answer applies once', async () => {
       const device = createDevice(world.database);
@@ -281,4 +297,4 @@ describeOnEachDatabase((world) => {
     ]);
     return rows[0]?.history;
   }
-});
+}

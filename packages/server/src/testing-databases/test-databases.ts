@@ -3,7 +3,7 @@ import type { Database } from '../database.ts';
 import { migrate } from '../migrate.ts';
 import { openPg } from '../pg-database.ts';
 import { openPglite } from '../pglite-database.ts';
-import { type RealPostgres, startRealPostgres } from './real-postgres.ts';
+import { type RealPostgres, type RealPostgresOptions, startRealPostgres } from './real-postgres.ts';
 import { TEST_TABLES } from './test-tables.ts';
 
 export type Engine = 'PGlite' | 'Postgres';
@@ -34,6 +34,13 @@ export function describeOnPostgres(define: (world: TestWorld) => void): void {
   });
 }
 
+/** Also on the oldest Postgres that we claim. */
+export function describeOnLowestPostgres(define: (world: TestWorld) => void): void {
+  describe('on Postgres 15', () => {
+    define(usePostgres({ isLowest: true }));
+  });
+}
+
 function usePglite(): TestWorld {
   const opened: Database[] = [];
   beforeAll(async () => {
@@ -55,7 +62,7 @@ function usePglite(): TestWorld {
   };
 }
 
-function usePostgres(): TestWorld {
+function usePostgres(options: RealPostgresOptions = {}): TestWorld {
   const opened: Database[] = [];
   let server: RealPostgres | undefined;
   const open = (connectionString: string): Database => {
@@ -68,7 +75,7 @@ function usePostgres(): TestWorld {
     return server.createDatabase();
   };
   beforeAll(async () => {
-    server = await startRealPostgres();
+    server = await startRealPostgres(options);
     await prepare(open(await createDatabase()));
   });
   afterAll(async () => {
