@@ -8,10 +8,10 @@ import {
   createLiveChannel,
   createTokenVerifier,
   type Database,
-  type LiveChannel,
   type Maintenance,
   openPg,
   openPglite,
+  shutDown,
   startMaintenance,
 } from '@holdfast/server';
 import type { Hono } from 'hono';
@@ -20,9 +20,6 @@ import { readOrMakeSecret } from './development-secret.ts';
 import { readPageFiles } from './page-files.ts';
 import { prepareDatabase } from './prepare-database.ts';
 import { readSettings, type Settings } from './settings.ts';
-
-/** How long requests in flight may take to finish after a signal, in milliseconds. */
-const FINISH_MS_MAX = 5_000;
 
 try {
   await start();
@@ -44,7 +41,7 @@ async function start(): Promise<void> {
   const database = await openDatabase(settings);
   const live = createLiveChannel({ database, onError: (error) => console.error('Live updates:', error) });
   const begun: { maintenance?: Maintenance } = {};
-  stopOnSignal(server, database, live, async () => begun.maintenance?.close());
+  stopOnSignal(() => shutDown({ server, database, live, ...begun }));
 
   const startedAtMs = performance.now();
   const { databaseId, seededCount } = await prepareDatabase(database);
@@ -80,27 +77,14 @@ async function openDatabase(settings: Settings): Promise<Database> {
 }
 
 /** The first signal lets requests finish and closes the database; a second one ends at once. */
-function stopOnSignal(
-  server: Server,
-  database: Database,
-  live: LiveChannel,
-  endMaintenance: () => Promise<void>,
-): void {
+function stopOnSignal(stop: () => Promise<unknown>): void {
   let isStopping = false;
-  const stop = async (): Promise<void> => {
+  const end = async (): Promise<void> => {
     if (isStopping) process.exit(1);
     isStopping = true;
-    const tooLong = setTimeout(() => server.closeAllConnections(), FINISH_MS_MAX);
-    await live.close();
-    await endMaintenance();
-    await new Promise((resolve) => {
-      server.close(resolve);
-      server.closeIdleConnections();
-    });
-    clearTimeout(tooLong);
-    await database.close();
+    await stop();
     process.exit(0);
   };
-  process.on('SIGINT', () => void stop());
-  process.on('SIGTERM', () => void stop());
+  process.on('SIGINT', () => void end());
+  process.on('SIGTERM', () => void end());
 }

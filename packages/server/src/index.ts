@@ -52,4 +52,5 @@ export { migrate, MigrationError, type MigrateOptions, type MigrationReport } fr
 export { openPg, type OpenPgOptions } from './pg-database.ts';
 export { openPglite, type OpenPgliteOptions } from './pglite-database.ts';
 export type { RateLimit } from './rate-limit.ts';
+export { shutDown, type ShutDownOptions, type ShutDownResult } from './shut-down.ts';
 export { Refusal, type RefusalCode, refusalOf } from './refusal.ts';

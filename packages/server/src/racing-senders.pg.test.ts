@@ -6,7 +6,8 @@ import { randomFrom } from './testing-databases/random-from.ts';
 import { describeOnPostgres } from './testing-databases/test-databases.ts';
 import { change, countTraces, createDevice, kindOf } from './testing-databases/test-device.ts';
 
-const CLIENT_COUNT = 8;
+/** CI takes few; `RACING_CLIENTS=40` for a long look. */
+const CLIENT_COUNT = Number(process.env['RACING_CLIENTS'] ?? 8);
 const SENDER_COUNT = 3;
 const LIST_COUNT = 4;
 const CHANGES_PER_LIST = 20;

@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Database } from './database.ts';
+import { createDoor } from './door.ts';
+import { migrate } from './migrate.ts';
+import { openPglite } from './pglite-database.ts';
+import { shutDown } from './shut-down.ts';
+import { TEST_SECRET, testToken } from './testing-databases/test-token.ts';
+
+let database: Database;
+beforeAll(async () => {
+  database = await openPglite();
+  await migrate(database);
+});
+afterAll(() => database.close());
+
+/** A server in use, with a request under way that is answered when `finish` is called. */
+async function serverAtWork() {
+  let isDatabaseClosed = false;
+  const watched: Database = {
+    ...database,
+    close: async () => {
+      isDatabaseClosed = true;
+    },
+  };
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const door = createDoor({
+    database: watched,
+    auth: { secret: TEST_SECRET },
+    handlers: {
+      slow: async () => {
+        begun.resolve();
+        await gate.promise;
+      },
+    },
+  });
+  const server = createServer(getRequestListener(door.fetch));
+  const port = await new Promise<number>((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : 0);
+    });
+  });
+  const url = `http://127.0.0.1:${port}`;
+  const answer = post(url);
+  answer.catch(() => undefined);
+  // Were it refused, it would have an answer before the handler begins.
+  await Promise.race([begun.promise, answer.then(({ status }) => expect(status).toBe('not answered yet'))]);
+  const finish = (): void => gate.resolve();
+  return { server, database: watched, url, answer, finish, isDatabaseClosed: () => isDatabaseClosed };
+}
+
+async function post(url: string): Promise<Response> {
+  const workspaceId = `w-${randomUUID()}`;
+  const mutation = {
+    id: randomUUID(),
+    seq: 1,
+    after: null,
+    generation: 0,
+    type: 'slow',
+    version: 1,
+    operation: 'custom',
+    entity: null,
+    payload: {},
+    createdAt: '2026-01-01T00:00:00.000Z',
+  };
+  const client = { id: randomUUID(), workspaceId };
+  return fetch(`${url}/v1/apply`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${await testToken(workspaceId)}`,
+    },
+    body: JSON.stringify({ protocol: 1, client, acknowledgedFloor: 0, mutations: [mutation] }),
+  });
+}
+
+test('P9 · a server that ends answers what it took, takes nothing new, and then lets the database go', async () => {
+  const { url, answer, finish, isDatabaseClosed, ...parts } = await serverAtWork();
+  const ended = shutDown(parts);
+
+  await expect(fetch(`${url}/v1/health`)).rejects.toThrow('fetch failed');
+  expect(isDatabaseClosed()).toBe(false);
+  finish();
+
+  const response = await answer;
+  expect(response.status).toBe(200);
+  expect(await response.json()).toMatchObject({ outcomes: [{ kind: 'applied' }] });
+  expect(await ended).toEqual({ isWhole: true });
+  expect(isDatabaseClosed()).toBe(true);
+});
+
+test('P9 · a request that does not end is cut off in the end, and that is said', async () => {
+  const { answer, finish, ...parts } = await serverAtWork();
+  const ended = shutDown({ ...parts, finishMsMax: 100 });
+  await expect(answer).rejects.toThrow('fetch failed');
+  expect(await ended).toEqual({ isWhole: false });
+  finish();
+});

@@ -1,0 +1,51 @@
+import type { Server } from 'node:http';
+import type { Database } from './database.ts';
+import type { LiveChannel } from './live-channel.ts';
+import type { Maintenance } from './maintenance.ts';
+
+export interface ShutDownOptions {
+  /** That the door is served by. */
+  readonly server: Server;
+  readonly database: Database;
+  readonly live?: LiveChannel;
+  readonly maintenance?: Maintenance;
+  /** How long requests in flight may take to be answered, in milliseconds; then they are cut off. @default 5_000 */
+  readonly finishMsMax?: number;
+}
+
+export interface ShutDownResult {
+  /** False when a request was cut off. Its device sends it again, and it takes effect once. */
+  readonly isWhole: boolean;
+}
+
+/** A line that was in use when the end began is looked at again so often, in milliseconds. */
+const LOOK_MS = 50;
+
+/**
+ * Ends a server without losing what it took, as a rolling update wants it (on SIGTERM): no new connection is taken, live
+ * subscribers are told to come again elsewhere, requests in flight are answered, and only then the database is let go.
+ */
+export async function shutDown(options: ShutDownOptions): Promise<ShutDownResult> {
+  const { server, database, live, maintenance, finishMsMax = 5_000 } = options;
+  let isWhole = true;
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  // One that is kept alive is idle, and can go, once its request is answered.
+  const idle = setInterval(() => server.closeIdleConnections(), LOOK_MS);
+  const tooLong = setTimeout(() => {
+    isWhole = false;
+    server.closeAllConnections();
+  }, finishMsMax);
+  try {
+    server.closeIdleConnections();
+    await live?.close();
+    await closed;
+  } finally {
+    clearInterval(idle);
+    clearTimeout(tooLong);
+  }
+  await maintenance?.close();
+  await database.close();
+  return { isWhole };
+}
