@@ -52,7 +52,7 @@ export default defineConfig({
     // the first that know light-dark(), which the colours of both themes are written with
     cssTarget: ['chrome123', 'edge123', 'firefox120', 'safari17.5'],
     // one file: a page that was opened before an update never asks for a part that is gone
-    chunkSizeWarningLimit: 1_000,
+    chunkSizeWarningLimit: 1_500,
     modulePreload: false,
   },
 });

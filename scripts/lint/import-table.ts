@@ -91,8 +91,10 @@ export const IMPORT_TABLE: readonly Part[] = [
       'scripts/command-line.ts',
       ...client('storage'),
       'packages/server/src/testing-databases/real-postgres.ts',
+      // the example's own server, whose page is measured
+      'examples/crm/server',
     ],
-    packages: ['holdfast', '@holdfast/server', 'declared'],
+    packages: ['holdfast', '@holdfast/server', 'declared', 'react', 'react-dom'],
     hasNode: true,
   },
   { path: 'scripts', files: ['package.json'], packages: ['declared'], hasNode: true },

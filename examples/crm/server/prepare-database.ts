@@ -6,6 +6,12 @@ import { DEMO_USERS } from '../src/session/demo-users.ts';
 const SQL_FOLDER = new URL('../sql/', import.meta.url);
 const EUROPE_WORKSPACE_ID = 'meridian-europe';
 
+const TABLES = ['public.accounts', 'public.contacts', 'public.deals'];
+const opened = (table: string): string =>
+  `select holdfast.disable_audit('${table}'); alter table ${table} no force row level security;`;
+const closed = (table: string): string =>
+  `alter table ${table} force row level security; select holdfast.enable_audit('${table}');`;
+
 export interface PreparedDatabase {
   /** Differs for every database that was ever filled. */
   readonly databaseId: string;
@@ -28,19 +34,15 @@ async function seedOnce(database: Database): Promise<PreparedDatabase> {
     if (seed !== undefined) return { databaseId: seed.database_id, seededCount: 0 };
 
     // what the source brings is where history begins: it is not a change someone made
-    await session.runScript(`
-      select holdfast.disable_audit('public.accounts');
-      alter table public.accounts no force row level security;
-    `);
+    await session.runScript(TABLES.map(opened).join(''));
     const airports = JSON.stringify(await airportData.findAirports({}));
     const statement = await readFile(new URL('seed-accounts.sql', SQL_FOLDER), 'utf8');
+    const peopleAndDeals = await readFile(new URL('seed-people-and-deals.sql', SQL_FOLDER), 'utf8');
     for (const workspaceId of new Set(DEMO_USERS.map((user) => user.workspaceId))) {
       await session.query(statement, [airports, workspaceId, workspaceId === EUROPE_WORKSPACE_ID ? 'EU' : null]);
+      await session.query(peopleAndDeals, [workspaceId]);
     }
-    await session.runScript(`
-      alter table public.accounts force row level security;
-      select holdfast.enable_audit('public.accounts');
-    `);
+    await session.runScript(TABLES.map(closed).join(''));
     const [made] = await session.query<{ database_id: string; account_count: number }>(
       'insert into public.crm_seed (account_count) select count(*) from public.accounts returning database_id, account_count',
     );

@@ -3,9 +3,22 @@
 -- time, even if a later one commits first; a row may so be sent twice, and none is ever missed.
 with window_of_change as (
     select
-        pg_snapshot_xmin(pg_current_snapshot()) as next_cursor,
-        -- a cursor from the future belongs to a database that was restored since
-        $1::text is null or $1::text::xid8 > pg_snapshot_xmax(pg_current_snapshot()) as is_whole
+        next_cursor, is_whole, case when is_whole then '0'::xid8 else $1::text::xid8 end as first_xid
+    from (
+        select
+            pg_snapshot_xmin(pg_current_snapshot()) as next_cursor,
+            -- a cursor from the future belongs to a database that was restored since
+            $1::text is null or $1::text::xid8 > pg_snapshot_xmax(pg_current_snapshot()) as is_whole
+    ) as seen
+), deleted as (
+    select entity_type, json_agg(distinct entity_id)::text as ids
+    from holdfast.audit_log, window_of_change
+    where not is_whole
+      and workspace_id = (select holdfast.workspace())
+      and entity_type in ('accounts', 'contacts', 'deals')
+      and action = 'delete'
+      and transaction_id >= first_xid
+    group by entity_type
 )
 select
     next_cursor::text as cursor,
@@ -13,19 +26,27 @@ select
     (
         select '[' || coalesce(string_agg(json_build_array(
             id, name, iata, icao, kind, country_code, continent, time_zone, latitude, longitude, elevation_ft,
-            scheduled_service, website, wikipedia, runway_length_ft, contact_name, contact_phone, notes, updated_at
+            scheduled_service, website, wikipedia, runway_length_ft, contact_name, contact_phone, notes, updated_at,
+            owner, version
         )::text, ','), '') || ']'
         from public.accounts
-        where workspace_id = (select holdfast.workspace())
-          and changed_xid >= case when is_whole then '0'::xid8 else $1::text::xid8 end
-    ) as rows,
+        where workspace_id = (select holdfast.workspace()) and changed_xid >= first_xid
+    ) as accounts,
     (
-        select coalesce(json_agg(distinct entity_id), '[]')::text
-        from holdfast.audit_log
-        where not is_whole
-          and workspace_id = (select holdfast.workspace())
-          and entity_type = 'accounts'
-          and action = 'delete'
-          and transaction_id >= case when is_whole then '0'::xid8 else $1::text::xid8 end
-    ) as deleted_ids
+        select '[' || coalesce(string_agg(json_build_array(
+            id, account_id, name, role, email, phone, updated_at, version
+        )::text, ','), '') || ']'
+        from public.contacts
+        where workspace_id = (select holdfast.workspace()) and changed_xid >= first_xid
+    ) as contacts,
+    (
+        select '[' || coalesce(string_agg(json_build_array(
+            id, account_id, title, stage, amount_eur, owner, updated_at, version
+        )::text, ','), '') || ']'
+        from public.deals
+        where workspace_id = (select holdfast.workspace()) and changed_xid >= first_xid
+    ) as deals,
+    coalesce((select ids from deleted where entity_type = 'accounts'), '[]') as deleted_accounts,
+    coalesce((select ids from deleted where entity_type = 'contacts'), '[]') as deleted_contacts,
+    coalesce((select ids from deleted where entity_type = 'deals'), '[]') as deleted_deals
 from window_of_change

@@ -1,11 +1,21 @@
 import { Center, Loader } from '@mantine/core';
 import { HoldfastProvider, ProductionMonitoringProvider } from 'holdfast/react';
 import { type ReactNode, useSyncExternalStore } from 'react';
+import { Route, Switch } from 'wouter';
+import { BulkProvider } from './bulk/bulk-provider.tsx';
+import { BulkStatus } from './bulk/bulk-status.tsx';
 import { AccountsScreen } from './screens/accounts-screen.tsx';
+import { AuditScreen } from './screens/audit-screen.tsx';
+import { ChangesScreen } from './screens/changes-screen.tsx';
+import { ContactsScreen } from './screens/contacts-screen.tsx';
+import { DealsScreen } from './screens/deals-screen.tsx';
 import { SignInScreen } from './screens/sign-in-screen.tsx';
 import type { SessionStore } from './session/session-store.ts';
 import { AppHeader } from './shell/app-header.tsx';
-import { NoticeRegion } from './shell/notices.tsx';
+import { ConflictNotice } from './shell/conflict-notice.tsx';
+import { MainNav } from './shell/main-nav.tsx';
+import { SyncNotice } from './shell/sync-notice.tsx';
+import { ToastRegion } from './shell/toast-region.tsx';
 import { WorkspaceContext } from './workspace/workspace-context.ts';
 import type { WorkspaceHolder } from './workspace/workspace-holder.ts';
 
@@ -28,14 +38,25 @@ export function App({ session, workspaces }: AppProps): ReactNode {
     case 'open':
       return (
         <WorkspaceContext value={state.workspace} key={state.workspace.user.id}>
-          <HoldfastProvider queue={state.workspace.queue}>
+          <HoldfastProvider queue={state.workspace.queue} audit={state.workspace.audit} toasts={state.workspace.toasts}>
             <ProductionMonitoringProvider>
-              <NoticeRegion>
+              <BulkProvider>
                 <div className="app">
                   <AppHeader onSignOut={session.signOut} />
-                  <AccountsScreen />
+                  <MainNav />
+                  <SyncNotice />
+                  <ConflictNotice />
+                  <BulkStatus />
+                  <Switch>
+                    <Route path="/contacts" component={ContactsScreen} />
+                    <Route path="/deals" component={DealsScreen} />
+                    <Route path="/audit" component={AuditScreen} />
+                    <Route path="/changes" component={ChangesScreen} />
+                    <Route component={AccountsScreen} />
+                  </Switch>
                 </div>
-              </NoticeRegion>
+                <ToastRegion />
+              </BulkProvider>
             </ProductionMonitoringProvider>
           </HoldfastProvider>
         </WorkspaceContext>

@@ -1,7 +1,7 @@
-import { type AccountChanges, type CrmState, EMPTY_STATE, withChanges } from './crm-state.ts';
+import { type AccountChanges, type CrmState, isEmpty, withChanges } from './crm-state.ts';
 
 /**
- * The last list of accounts, kept on this device: one whole list, and what changed since in small pieces, so that a
+ * The last list of accounts, contacts and deals, kept on this device: one whole list, and what changed since in small pieces, so that a
  * refresh writes little. Tabs write side by side; pieces that do not join on to what is there are left out when reading.
  */
 export interface AccountCache {
@@ -12,6 +12,8 @@ export interface AccountCache {
 }
 
 const DATABASE = 'meridian-accounts';
+/** One higher whenever what is kept has another shape; what was kept in an earlier one is fetched anew. */
+const VERSION = 2;
 /** Pieces are folded into the whole list when there are more than these. */
 const PIECE_COUNT_MAX = 200;
 
@@ -52,7 +54,7 @@ export function createAccountCache(scope: string, onProblem: (error: unknown) =>
       }
     },
     keep: async (changes, after) => {
-      if (!changes.isWhole && changes.accounts.length + changes.deletedIds.length === 0) return;
+      if (isEmpty(changes)) return;
       const from = changes.isWhole ? null : keptCursor;
       keptCursor = null; // until it is there
       try {
@@ -103,10 +105,7 @@ async function load(database: IDBDatabase, scope: string): Promise<CrmState | nu
     requested(transaction.objectStore('pieces').index('scope').getAll(scope) as IDBRequest<Piece[]>),
   ]);
   if (whole === undefined) return null;
-  return joinPieces(
-    { ...EMPTY_STATE, accounts: JSON.parse(whole.text) as CrmState['accounts'], cursor: whole.cursor },
-    pieces,
-  );
+  return joinPieces({ ...(JSON.parse(whole.text) as Omit<CrmState, 'cursor'>), cursor: whole.cursor }, pieces);
 }
 
 async function countPieces(database: IDBDatabase, scope: string): Promise<number> {
@@ -115,8 +114,9 @@ async function countPieces(database: IDBDatabase, scope: string): Promise<number
 
 /** Replaces the whole list and drops the pieces, all of which are contained in it or asked for again. */
 async function keepWhole(database: IDBDatabase, scope: string, state: CrmState): Promise<void> {
-  if (state.cursor === null) return;
-  const whole: Whole = { scope, cursor: state.cursor, text: JSON.stringify(state.accounts) };
+  const { cursor, ...tables } = state;
+  if (cursor === null) return;
+  const whole: Whole = { scope, cursor, text: JSON.stringify(tables) };
   const transaction = database.transaction(['wholes', 'pieces'], 'readwrite');
   transaction.objectStore('wholes').put(whole);
   const cursors = transaction.objectStore('pieces').index('scope').openKeyCursor(scope);
@@ -137,8 +137,9 @@ async function keepPiece(database: IDBDatabase, piece: Piece): Promise<void> {
 
 function openDatabase(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
-    const request = indexedDB.open(DATABASE, 1);
+    const request = indexedDB.open(DATABASE, VERSION);
     request.onupgradeneeded = () => {
+      for (const name of request.result.objectStoreNames) request.result.deleteObjectStore(name);
       request.result.createObjectStore('wholes', { keyPath: 'scope' });
       request.result.createObjectStore('pieces', { autoIncrement: true }).createIndex('scope', 'scope');
     };

@@ -14,7 +14,7 @@ export const createAccount = defineMutation({
   operation: 'create',
   entity,
   optimistic: (draft: CrmState, payload) => {
-    draft.accounts[payload.id] = { ...payload, updated_at: null };
+    draft.accounts[payload.id] = { ...payload, updated_at: null, version: null };
   },
 });
 
@@ -23,6 +23,8 @@ export const updateAccount = defineMutation({
   payload: updateAccountSchema,
   operation: 'update',
   entity,
+  // what only one of two people has changed stands; where both have, one of them chooses
+  conflict: 'merge',
   optimistic: (draft: CrmState, payload) => {
     const account = draft.accounts[payload.id];
     // someone may have deleted it meanwhile; the server will say so
@@ -40,9 +42,9 @@ export const deleteAccount = defineMutation({
   },
 });
 
-/** What a mutation does, in a word for people. */
-export const MUTATION_WORDS: Readonly<Record<string, string>> = {
-  [createAccount.type]: 'New account',
-  [updateAccount.type]: 'Edit',
-  [deleteAccount.type]: 'Deletion',
-};
+export const restoreAccount = defineMutation({
+  type: 'account.restore',
+  payload: deleteAccountSchema,
+  operation: 'restore',
+  entity,
+});

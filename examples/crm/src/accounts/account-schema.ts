@@ -40,6 +40,7 @@ export const accountFieldsSchema = v.object({
   contact_name: optionalText,
   contact_phone: optionalText,
   notes: optionalText,
+  owner: optionalText,
 });
 
 const id = v.pipe(v.string(), v.uuid());

@@ -22,6 +22,8 @@ const account = (name: string, over: Partial<Account> = {}): Account => ({
   contact_phone: null,
   notes: null,
   updated_at: null,
+  owner: null,
+  version: null,
   ...over,
 });
 
@@ -64,12 +66,4 @@ test('each order has its opposite, and equals are ordered by name', () => {
   ]);
   expect(namesOf({ sortKey: 'name' })).toEqual(['Älmhult', 'Frankfurt Airport', 'Fraser Island', 'Malmö Airport']);
   expect(namesOf({})).toEqual(['Frankfurt Airport', 'Malmö Airport', 'Älmhult', 'Fraser Island']);
-});
-
-test('20,000 accounts are searched and ordered within a frame or two', () => {
-  const many = Array.from({ length: 20_000 }, (_, index) => account(`Airport ${(index * 7_919) % 20_000}`));
-  searchAccounts(many, DEFAULT_QUERY); // names are prepared once
-  const startedAtMs = performance.now();
-  searchAccounts(many, { ...DEFAULT_QUERY, text: 'airport 1' });
-  expect(performance.now() - startedAtMs).toBeLessThan(150);
 });

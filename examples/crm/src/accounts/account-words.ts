@@ -37,6 +37,7 @@ export const FIELD_WORDS: Readonly<Record<keyof AccountFields, string>> = {
   contact_name: 'Contact',
   contact_phone: 'Phone',
   notes: 'Notes',
+  owner: 'Owner',
 };
 
 const regionNames = new Intl.DisplayNames('en', { type: 'region', fallback: 'code' });

@@ -31,6 +31,8 @@ export interface AccountFields {
   readonly contact_name: string | null;
   readonly contact_phone: string | null;
   readonly notes: string | null;
+  /** Who looks after it, by name. */
+  readonly owner: string | null;
 }
 
 /** An account as this device knows it. */
@@ -38,6 +40,8 @@ export interface Account extends AccountFields {
   readonly id: string;
   /** When the server last changed it (ISO 8601); null for one the server has not seen yet. */
   readonly updated_at: string | null;
+  /** How often it was changed, counted by the server; null for one the server has not seen yet. */
+  readonly version: number | null;
 }
 
 /** The order of the values in a row of `GET /api/accounts`. */
@@ -61,4 +65,6 @@ export const ACCOUNT_COLUMNS = [
   'contact_phone',
   'notes',
   'updated_at',
+  'owner',
+  'version',
 ] as const satisfies readonly (keyof Account)[];

@@ -1,17 +1,24 @@
 import * as v from 'valibot';
 import { type GetToken, NotOurServerError } from '../session/token-source.ts';
-import { ACCOUNT_COLUMNS, type Account } from './account.ts';
-import type { AccountChanges } from './crm-state.ts';
+import { CONTACT_COLUMNS } from '../contacts/contact.ts';
+import { DEAL_COLUMNS } from '../deals/deal.ts';
+import { ACCOUNT_COLUMNS } from './account.ts';
+import type { AccountChanges, TableChanges } from './crm-state.ts';
 
 /** The list can be a megabyte on a slow line. */
 const FETCH_TIMEOUT_MS = 60_000;
 
-const answerSchema = v.object({
-  cursor: v.string(),
-  isWhole: v.boolean(),
+const listSchema = v.object({
   columns: v.array(v.string()),
   rows: v.array(v.array(v.unknown())),
   deletedIds: v.array(v.string()),
+});
+const answerSchema = v.object({
+  cursor: v.string(),
+  isWhole: v.boolean(),
+  ...listSchema.entries,
+  contacts: listSchema,
+  deals: listSchema,
 });
 
 /** Why the accounts could not be fetched; `kind` says what a person can do about it. */
@@ -40,15 +47,30 @@ export async function fetchAccounts(
   return toChanges(answer.output);
 }
 
+function toChanges(answer: v.InferOutput<typeof answerSchema>): AccountChanges {
+  const { cursor, isWhole, contacts, deals } = answer;
+  return {
+    cursor,
+    isWhole,
+    accounts: toRows(answer, ACCOUNT_COLUMNS),
+    contacts: toRows(contacts, CONTACT_COLUMNS),
+    deals: toRows(deals, DEAL_COLUMNS),
+  };
+}
+
 /** Takes the rows of an answer apart, whatever order its columns have. */
-export function toChanges(answer: v.InferOutput<typeof answerSchema>): AccountChanges {
-  const { cursor, isWhole, columns, rows, deletedIds } = answer;
-  const places = ACCOUNT_COLUMNS.map((column) => [column, columns.indexOf(column)] as const);
-  // the rows come from our own server, whose database holds each column to its type
-  const accounts = rows.map(
-    (row) => Object.fromEntries(places.map(([column, place]) => [column, row[place]])) as unknown as Account,
-  );
-  return { cursor, isWhole, accounts, deletedIds };
+function toRows<Row>(
+  { columns, rows, deletedIds }: v.InferOutput<typeof listSchema>,
+  wanted: readonly (keyof Row & string)[],
+): TableChanges<Row> {
+  const places = wanted.map((column) => [column, columns.indexOf(column)] as const);
+  return {
+    // the rows come from our own server, whose database holds each column to its type
+    rows: rows.map(
+      (row) => Object.fromEntries(places.map(([column, place]) => [column, row[place]])) as unknown as Row,
+    ),
+    deletedIds,
+  };
 }
 
 async function tokenFor(getToken: GetToken, refresh: boolean): Promise<string> {

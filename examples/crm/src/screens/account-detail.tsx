@@ -4,7 +4,7 @@ import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { Account, AccountFields } from '../accounts/account.ts';
 import { codesOf, countryName, FIELD_WORDS, fieldText, KIND_WORDS } from '../accounts/account-words.ts';
 import { Icon } from '../shell/icons.tsx';
-import { useNotices } from '../shell/notices.tsx';
+import { madeOn, useDeleteAccount, useUpdateAccount } from '../workspace/mutations.ts';
 import { useCrmState, useSync, useWorkspace } from '../workspace/workspace-context.ts';
 import classes from './account-detail.module.css';
 import { AccountForm } from './account-form.tsx';
@@ -18,7 +18,7 @@ interface AccountDetailProps {
 }
 
 const GROUPS: readonly { readonly title: string; readonly fields: readonly (keyof AccountFields)[] }[] = [
-  { title: 'Contact', fields: ['contact_name', 'contact_phone', 'website', 'wikipedia'] },
+  { title: 'Contact', fields: ['owner', 'contact_name', 'contact_phone', 'website', 'wikipedia'] },
   { title: 'Airport', fields: ['iata', 'icao', 'kind', 'scheduled_service', 'runway_length_ft', 'elevation_ft'] },
   { title: 'Place', fields: ['country_code', 'continent', 'time_zone', 'latitude', 'longitude'] },
 ];
@@ -26,9 +26,10 @@ const GROUPS: readonly { readonly title: string; readonly fields: readonly (keyo
 /** One account with everything known about it, its changes that wait, and its history. */
 export function AccountDetail({ accountId, onClose }: AccountDetailProps): ReactNode {
   const account = useCrmState().accounts[accountId];
-  const { queue } = useWorkspace();
+  const { store } = useWorkspace();
   const { hasList } = useSync();
-  const notices = useNotices();
+  const update = useUpdateAccount();
+  const remove = useDeleteAccount();
   const [isEditing, setEditing] = useState(false);
   const [isAsking, asking] = useDisclosure(false);
   const top = useRef<HTMLDivElement>(null);
@@ -56,21 +57,16 @@ export function AccountDetail({ accountId, onClose }: AccountDetailProps): React
   const save = async (fields: AccountFields): Promise<void> => {
     const changes = changedFields(account, fields);
     if (Object.keys(changes).length > 0) {
-      const handle = await queue.add({ type: 'account.update', payload: { id: accountId, ...changes } });
-      notices.follow(`Edit of ${fields.name}`, handle.id);
+      await update.mutateAsync({ id: accountId, ...changes }, madeOn(store.getBase().accounts[accountId]));
     }
     // only now: what could not be stored stays in the form
     setEditing(false);
   };
-  const remove = async (): Promise<void> => {
+  const confirmRemoval = (): void => {
     asking.close();
-    try {
-      const handle = await queue.add({ type: 'account.delete', payload: { id: accountId } });
-      notices.follow(`Deletion of ${account.name}`, handle.id);
-      onClose();
-    } catch (error) {
-      notices.showProblem('Not deleted', error);
-    }
+    // what could not be stored is said on its toast
+    remove.mutate({ id: accountId }, madeOn(store.getBase().accounts[accountId]));
+    onClose();
   };
 
   return (
@@ -117,12 +113,15 @@ export function AccountDetail({ accountId, onClose }: AccountDetailProps): React
       )}
       <Modal opened={isAsking} onClose={asking.close} title={<Text fw={650}>Delete this account?</Text>} centered>
         <Stack>
-          <Text size="sm">{account.name} goes away for everyone in this workspace. The history keeps what it was.</Text>
+          <Text size="sm">
+            {account.name} goes away for everyone in this workspace. You can undo that on its message, and the history
+            keeps what it was.
+          </Text>
           <Group justify="end">
             <Button variant="default" onClick={asking.close} data-autofocus>
               Keep it
             </Button>
-            <Button color="red" onClick={() => void remove()}>
+            <Button color="red" onClick={confirmRemoval}>
               Delete
             </Button>
           </Group>

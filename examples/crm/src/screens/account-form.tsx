@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { ACCOUNT_KINDS, type AccountFields, CONTINENTS } from '../accounts/account.ts';
 import { accountFieldsSchema } from '../accounts/account-schema.ts';
 import { CONTINENT_WORDS, countryName, FIELD_WORDS, KIND_WORDS } from '../accounts/account-words.ts';
+import { TEAM } from '../session/demo-users.ts';
 import { useCrmState } from '../workspace/workspace-context.ts';
 import classes from './account-form.module.css';
 import { ProblemAlert } from './problem-alert.tsx';
@@ -35,6 +36,7 @@ export const EMPTY_FIELDS: AccountFields = {
   contact_name: null,
   contact_phone: null,
   notes: null,
+  owner: null,
 };
 
 type FieldErrors = Readonly<Partial<Record<keyof AccountFields, string>>>;
@@ -126,6 +128,15 @@ export function AccountForm({ initial, submitLabel, onCancel, onSubmit }: Accoun
       <fieldset className={classes.group}>
         <legend>Contact</legend>
         <SimpleGrid cols={2} spacing="sm">
+          <Select
+            label={FIELD_WORDS.owner}
+            data={[...TEAM]}
+            value={fields.owner}
+            error={errors.owner}
+            placeholder="Nobody"
+            clearable
+            onChange={(owner) => set({ owner })}
+          />
           <TextInput {...text('contact_name')} />
           <TextInput {...text('contact_phone')} type="tel" />
         </SimpleGrid>

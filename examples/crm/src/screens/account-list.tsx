@@ -1,8 +1,9 @@
 import { Button, Center, Stack, Text } from '@mantine/core';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useRef, useState } from 'react';
 import type { Account } from '../accounts/account.ts';
 import { type AccountQuery, DEFAULT_QUERY, type SortKey } from '../accounts/account-search.ts';
+import type { Selection } from '../lists/use-selection.ts';
 import { Icon } from '../shell/icons.tsx';
 import { useMarks } from '../workspace/workspace-context.ts';
 import classes from './account-list.module.css';
@@ -16,15 +17,24 @@ interface AccountListProps {
   readonly onQuery: (query: AccountQuery) => void;
   readonly chosenId: string | null;
   readonly onChoose: (id: string) => void;
+  readonly selection: Selection;
 }
 
 const ROW_PX = 56;
 
 /**
  * The accounts as a grid of which only the visible rows exist. One stop for the keyboard: arrows, Page Up and Down, Home
- * and End move, Enter opens.
+ * and End move, Enter opens, Space selects, Ctrl+A selects all.
  */
-export function AccountList({ accounts, totalCount, query, onQuery, chosenId, onChoose }: AccountListProps): ReactNode {
+export function AccountList({
+  accounts,
+  totalCount,
+  query,
+  onQuery,
+  chosenId,
+  onChoose,
+  selection,
+}: AccountListProps): ReactNode {
   const scroller = useRef<HTMLDivElement>(null);
   const marks = useMarks();
   const [activeId, setActiveId] = useState<string | null>(chosenId);
@@ -51,6 +61,10 @@ export function AccountList({ accounts, totalCount, query, onQuery, chosenId, on
     // oxlint-disable-next-line react/exhaustive-deps -- once for each account, not at every refresh of the list
   }, [chosenId, isChosenListed]);
 
+  const selectRow = useCallback(
+    (id: string, isRange: boolean) => (isRange ? selection.extendTo(id) : selection.toggle(id)),
+    [selection],
+  );
   const moveTo = (index: number): void => {
     const account = accounts[Math.max(0, Math.min(accounts.length - 1, index))];
     if (account === undefined) return;
@@ -68,7 +82,10 @@ export function AccountList({ accounts, totalCount, query, onQuery, chosenId, on
       End: accounts.length - 1,
     }[event.key];
     const active = accounts[activeIndex];
-    if (target !== undefined) moveTo(target);
+    if (event.key === 'a' && (event.ctrlKey || event.metaKey)) selection.toggleAll();
+    else if (event.target instanceof HTMLInputElement) return;
+    else if (target !== undefined) moveTo(target);
+    else if (event.key === ' ' && active !== undefined) selectRow(active.id, event.shiftKey);
     else if (event.key === 'Enter' && active !== undefined) onChoose(active.id);
     else return;
     event.preventDefault();
@@ -94,18 +111,27 @@ export function AccountList({ accounts, totalCount, query, onQuery, chosenId, on
       role="grid"
       tabIndex={0}
       aria-label="Accounts"
+      aria-multiselectable
       aria-rowcount={accounts.length + 1}
       aria-activedescendant={activeIndex < 0 ? undefined : `account-${accounts[activeIndex]?.id}`}
       onKeyDown={onKeyDown}
     >
       <div className={classes.head} role="row" aria-rowindex={1} tabIndex={-1}>
+        <span role="columnheader" className={classes.check}>
+          <input
+            type="checkbox"
+            aria-label="Select all"
+            checked={selection.ids.size === accounts.length}
+            onChange={selection.toggleAll}
+          />
+        </span>
         <span role="columnheader" aria-label="Status of your changes" />
         <SortHeader label="Account" sortKey="name" query={query} onQuery={onQuery} />
         <SortHeader label="Country" sortKey="country" query={query} onQuery={onQuery} className={classes.country} />
         <SortHeader label="Type" sortKey="kind" query={query} onQuery={onQuery} className={classes.kind} />
         <SortHeader label="Runway" sortKey="runway" query={query} onQuery={onQuery} className={classes.runway} />
-        <span role="columnheader" className={classes.contact}>
-          Contact
+        <span role="columnheader" className={classes.owner}>
+          Owner
         </span>
         <SortHeader label="Changed" sortKey="updated" query={query} onQuery={onQuery} className={classes.updated} />
       </div>
@@ -121,6 +147,8 @@ export function AccountList({ accounts, totalCount, query, onQuery, chosenId, on
               mark={marks.get(account.id) ?? null}
               isChosen={account.id === chosenId}
               isActive={item.index === activeIndex}
+              isSelected={selection.ids.has(account.id)}
+              onSelect={selectRow}
               onChoose={() => {
                 setActiveId(account.id);
                 onChoose(account.id);

@@ -13,11 +13,24 @@ interface AccountRowProps {
   readonly mark: AccountMark | null;
   readonly isChosen: boolean;
   readonly isActive: boolean;
+  readonly isSelected: boolean;
   readonly onChoose: () => void;
+  /** `isRange`: from the last one to this one. */
+  readonly onSelect: (id: string, isRange: boolean) => void;
 }
 
 export const AccountRow = memo(
-  function AccountRow({ account, rowIndex, topPx, mark, isChosen, isActive, onChoose }: AccountRowProps): ReactNode {
+  function AccountRow({
+    account,
+    rowIndex,
+    topPx,
+    mark,
+    isChosen,
+    isActive,
+    isSelected,
+    onChoose,
+    onSelect,
+  }: AccountRowProps): ReactNode {
     const codes = codesOf(account);
     return (
       // the grid has the keyboard; a click is the same as Enter there
@@ -26,13 +39,28 @@ export const AccountRow = memo(
         id={`account-${account.id}`}
         role="row"
         aria-rowindex={rowIndex}
-        aria-selected={isChosen}
+        aria-selected={isSelected}
+        aria-current={isChosen}
         data-active={isActive}
         data-account={account.id}
         className={classes.row}
         style={{ transform: `translateY(${topPx}px)` }}
         onClick={onChoose}
       >
+        <span role="gridcell" className={classes.check}>
+          <input
+            type="checkbox"
+            // the grid has the keyboard: the space bar does the same there
+            tabIndex={-1}
+            aria-label={`Select ${account.name}`}
+            checked={isSelected}
+            onChange={() => undefined}
+            onClick={(event) => {
+              event.stopPropagation();
+              onSelect(account.id, event.shiftKey);
+            }}
+          />
+        </span>
         <span role="gridcell">{mark === null ? null : <RowMark mark={mark} />}</span>
         <span role="gridcell" className={classes.account}>
           <span className={classes.name}>{account.name}</span>
@@ -53,8 +81,8 @@ export const AccountRow = memo(
         <span role="gridcell" className={classes.runway}>
           {feet(account.runway_length_ft)}
         </span>
-        <span role="gridcell" className={classes.contact}>
-          {account.contact_name ?? '–'}
+        <span role="gridcell" className={classes.owner}>
+          {account.owner ?? '–'}
         </span>
         <span role="gridcell" className={classes.updated}>
           {account.updated_at === null ? 'Not sent yet' : changedText(account.updated_at)}
@@ -68,6 +96,8 @@ export const AccountRow = memo(
     a.mark === b.mark &&
     a.isChosen === b.isChosen &&
     a.isActive === b.isActive &&
+    a.isSelected === b.isSelected &&
+    a.onSelect === b.onSelect &&
     a.rowIndex === b.rowIndex,
 );
 

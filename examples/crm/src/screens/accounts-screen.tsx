@@ -1,13 +1,25 @@
 import { Alert, Button, Center, Loader, Stack, Text } from '@mantine/core';
 import { type ReactNode, useDeferredValue, useMemo, useState } from 'react';
 import { useLocation, useRoute } from 'wouter';
+import { ACCOUNT_KINDS } from '../accounts/account.ts';
 import { DEFAULT_QUERY, searchAccounts } from '../accounts/account-search.ts';
+import { KIND_WORDS } from '../accounts/account-words.ts';
+import { BulkBar, type BulkField } from '../bulk/bulk-bar.tsx';
+import { useBulk } from '../bulk/bulk-context.ts';
+import { useSelection } from '../lists/use-selection.ts';
+import { TEAM } from '../session/demo-users.ts';
+import { madeOn } from '../workspace/mutations.ts';
 import { useCrmState, useSync, useWorkspace } from '../workspace/workspace-context.ts';
 import { AccountDetail } from './account-detail.tsx';
 import { AccountList } from './account-list.tsx';
 import { AccountToolbar } from './account-toolbar.tsx';
 import classes from './accounts-screen.module.css';
 import { NewAccount } from './new-account.tsx';
+
+const FIELDS: readonly BulkField[] = [
+  { field: 'owner', label: 'Owner', options: TEAM.map((name) => ({ value: name, label: name })) },
+  { field: 'kind', label: 'Type', options: ACCOUNT_KINDS.map((kind) => ({ value: kind, label: KIND_WORDS[kind] })) },
+];
 
 /** The list, and beside it (on a phone: instead of it) one account. */
 export function AccountsScreen(): ReactNode {
@@ -22,6 +34,19 @@ export function AccountsScreen(): ReactNode {
   const [isNew] = useRoute('/new');
   const chosenId = isAccount ? params.id : null;
   const isPanelOpen = isAccount || isNew;
+  const selection = useSelection(found);
+  const bulk = useBulk();
+  const { store } = useWorkspace();
+  const applyToAll = (field: string, value: string, title: string): void => {
+    const base = store.getBase().accounts;
+    const inputs = [...selection.ids].map((id) => ({
+      type: 'account.update' as const,
+      payload: { id, [field]: value },
+      ...madeOn(base[id]),
+    }));
+    selection.clear();
+    bulk.start(title, inputs);
+  };
 
   return (
     <div className={classes.screen} data-panel={isPanelOpen}>
@@ -33,7 +58,13 @@ export function AccountsScreen(): ReactNode {
           onQuery={setQuery}
           onNew={() => navigate('/new')}
         />
-        <SyncNotice />
+        <BulkBar
+          count={selection.ids.size}
+          noun="accounts"
+          fields={FIELDS}
+          onApply={applyToAll}
+          onClear={selection.clear}
+        />
         {sync.hasList || all.length > 0 ? (
           <AccountList
             accounts={found}
@@ -42,6 +73,7 @@ export function AccountsScreen(): ReactNode {
             onQuery={setQuery}
             chosenId={chosenId}
             onChoose={(id) => navigate(`/accounts/${id}`)}
+            selection={selection}
           />
         ) : (
           <FirstLoad />
@@ -56,27 +88,6 @@ export function AccountsScreen(): ReactNode {
           )}
         </aside>
       ) : null}
-    </div>
-  );
-}
-
-/** Says so when what is shown may be out of date. */
-function SyncNotice(): ReactNode {
-  const { hasList, problem, answeredAtMs } = useSync();
-  const { sync } = useWorkspace();
-  if (!hasList || problem === null) return null;
-  const kept =
-    answeredAtMs === null
-      ? 'You see the list kept on this device.'
-      : `You see the list as of ${new Date(answeredAtMs).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })}.`;
-  return (
-    <div className={classes.notice} role="status">
-      <span>
-        {problem.message} {kept} Changes you make are saved on this device.
-      </span>
-      <Button size="compact-sm" variant="subtle" onClick={() => void sync.refresh()}>
-        Try again
-      </Button>
     </div>
   );
 }

@@ -2,7 +2,7 @@ import { Button, Group, Text } from '@mantine/core';
 import type { MutationStatus } from 'holdfast';
 import { describeStage } from 'holdfast/react';
 import type { ReactNode } from 'react';
-import { MUTATION_WORDS } from '../accounts/account-mutations.ts';
+import { actionOf } from '../workspace/mutations.ts';
 import { useUnconfirmed, useWorkspace } from '../workspace/workspace-context.ts';
 import classes from './account-detail.module.css';
 
@@ -19,7 +19,7 @@ function UnconfirmedChange({ change }: { readonly change: MutationStatus }): Rea
   return (
     <div className={classes.waiting} data-failed={isFailed}>
       <Text size="sm" fw={600}>
-        {MUTATION_WORDS[change.type] ?? change.type}: {describeStage(change).text}
+        {actionOf(change)}: {describeStage(change).text}
       </Text>
       <Text size="sm">
         {change.sentence} {advice}

@@ -8,7 +8,7 @@ export interface DemoUser {
   readonly accountsNote: string;
 }
 
-/** Both work for Meridian Ground Services, in workspaces that do not see each other. */
+/** All work for Meridian Ground Services, in two workspaces that do not see each other. */
 export const DEMO_USERS: readonly DemoUser[] = [
   {
     id: '5d2f1c1e-6a54-4b0e-9a55-0f4a4f6b7a01',
@@ -17,6 +17,14 @@ export const DEMO_USERS: readonly DemoUser[] = [
     workspaceId: 'meridian-world',
     workspaceName: 'Meridian World',
     accountsNote: 'Every account, on all continents',
+  },
+  {
+    id: '5d2f1c1e-6a54-4b0e-9a55-0f4a4f6b7a03',
+    name: 'Mei Tanaka',
+    role: 'Account manager',
+    workspaceId: 'meridian-world',
+    workspaceName: 'Meridian World',
+    accountsNote: 'The same accounts as Amara',
   },
   {
     id: '5d2f1c1e-6a54-4b0e-9a55-0f4a4f6b7a02',
@@ -31,3 +39,6 @@ export const DEMO_USERS: readonly DemoUser[] = [
 export function findDemoUser(userId: string): DemoUser | null {
   return DEMO_USERS.find((user) => user.id === userId) ?? null;
 }
+
+/** Who may look after an account or a deal. */
+export const TEAM: readonly string[] = DEMO_USERS.map(({ name }) => name);

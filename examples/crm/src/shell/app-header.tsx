@@ -8,9 +8,9 @@ import {
   UnstyledButton,
   useComputedColorScheme,
   useMantineColorScheme,
+  VisuallyHidden,
 } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import type { MutationStatus } from 'holdfast';
 import {
   HealthPanel,
   LongOfflineNotice,
@@ -20,8 +20,8 @@ import {
   useMutationQueue,
 } from 'holdfast/react';
 import type { ReactNode } from 'react';
-import { MUTATION_WORDS } from '../accounts/account-mutations.ts';
 import { SimulationDrawer, SimulationNotice } from '../simulate/simulation-drawer.tsx';
+import { describeChange } from '../workspace/mutations.ts';
 import { useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
 import classes from './app-header.module.css';
 import { BrandMark } from './brand-mark.tsx';
@@ -57,11 +57,17 @@ export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): Re
           opened={isListOpen}
           onClose={list.close}
           title={<Text fw={650}>Your changes on this device</Text>}
+          closeButtonProps={{ 'aria-label': 'Close' }}
           size="lg"
         >
           <ChangesList />
         </Modal>
-        <Modal opened={isHealthOpen} onClose={health.close} title={<Text fw={650}>This device</Text>}>
+        <Modal
+          opened={isHealthOpen}
+          onClose={health.close}
+          title={<Text fw={650}>This device</Text>}
+          closeButtonProps={{ 'aria-label': 'Close' }}
+        >
           <HealthPanel />
         </Modal>
         <SimulationDrawer opened={isSimulationOpen} onClose={simulation.close} />
@@ -73,15 +79,11 @@ export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): Re
 }
 
 function ChangesList(): ReactNode {
-  const { accounts } = useCrmState();
-  const describe = ({ type, entity }: MutationStatus): string => {
-    const name = entity === null ? undefined : accounts[entity.id]?.name;
-    return `${MUTATION_WORDS[type] ?? type}: ${name ?? 'an account'}`;
-  };
+  const state = useCrmState();
   return (
     <>
       <Hindrance />
-      <PendingList describe={describe} />
+      <PendingList describe={(status) => describeChange(state, status)} />
     </>
   );
 }
@@ -136,11 +138,14 @@ function UserMenu({ onSignOut, onSimulate, onHealth }: UserMenuProps): ReactNode
   const { user } = useWorkspace();
   const { pendingCount } = useMutationQueue();
   return (
-    <Menu position="bottom-end" width={280} shadow="md">
+    <Menu position="bottom-end" width={280} shadow="md" withInitialFocusPlaceholder={false}>
       <Menu.Target>
-        <UnstyledButton className={classes.user} aria-label={`Signed in as ${user.name}`}>
-          <Avatar size={32} radius="xl" color="meridian" name={user.name} />
-          <span className={classes.userName}>{user.name}</span>
+        <UnstyledButton className={classes.user}>
+          <VisuallyHidden>Signed in as {user.name}</VisuallyHidden>
+          <span aria-hidden="true" className={classes.userFace}>
+            <Avatar size={32} radius="xl" color="meridian" name={user.name} />
+            <span className={classes.userName}>{user.name}</span>
+          </span>
         </UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>

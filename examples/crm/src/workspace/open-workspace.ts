@@ -1,20 +1,22 @@
 import {
+  type AuditSource,
   browserPointer,
   createOptimisticStore,
   createQueue,
+  httpAuditLog,
   httpTransport,
   type MutationQueue,
   type OptimisticStore,
 } from 'holdfast';
+import { createToasts, type MutationToasts, sonnerToasts } from 'holdfast/react';
+import { toast } from 'sonner';
 import { createAccountCache } from '../accounts/account-cache.ts';
-import { createAccount, deleteAccount, updateAccount } from '../accounts/account-mutations.ts';
 import { type AccountSync, startAccountSync } from '../accounts/account-sync.ts';
 import { type CrmState, EMPTY_STATE } from '../accounts/crm-state.ts';
 import type { DemoUser } from '../session/demo-users.ts';
 import { createTokenSource, type GetToken } from '../session/token-source.ts';
 import { createSimulation, type Simulation } from '../simulate/simulation.ts';
-
-const MUTATIONS = [createAccount, updateAccount, deleteAccount] as const;
+import { MUTATIONS, nameOfRow } from './mutations.ts';
 
 /** All that belongs to one login. Another login opens another one and sees nothing of this. */
 export interface Workspace {
@@ -22,6 +24,8 @@ export interface Workspace {
   readonly queue: MutationQueue<typeof MUTATIONS>;
   readonly store: OptimisticStore<CrmState>;
   readonly sync: AccountSync;
+  readonly audit: AuditSource;
+  readonly toasts: MutationToasts;
   readonly getToken: GetToken;
   readonly simulation: Simulation;
   readonly close: () => Promise<void>;
@@ -48,11 +52,15 @@ export async function openWorkspace(user: DemoUser): Promise<Workspace> {
   const kept = await cache.load();
   const store = createOptimisticStore<CrmState>({ queue, base: kept ?? EMPTY_STATE });
   const sync = startAccountSync({ queue, store, cache, getToken, fetch: simulation.fetch, hasList: kept !== null });
+  const audit = httpAuditLog({ getToken, fetch: simulation.fetch, onNews: sync.subscribe });
+  const toasts = createToasts({ queue, port: sonnerToasts(toast), texts: textsOf(store) });
   return {
     user,
     queue,
     store,
     sync,
+    audit,
+    toasts,
     getToken,
     simulation,
     close: async () => {
@@ -60,5 +68,33 @@ export async function openWorkspace(user: DemoUser): Promise<Workspace> {
       store.close();
       await queue.close();
     },
+  };
+}
+
+/** What toasts call the rows: what is deleted is still among what is confirmed, what is new is not yet. */
+function textsOf(
+  store: OptimisticStore<CrmState>,
+): NonNullable<Parameters<typeof createToasts<typeof MUTATIONS>>[0]['texts']> {
+  const of = (table: string) => ({
+    item: ({ id }: { readonly id: string }): string => {
+      const entity = { table, id };
+      const shown = nameOfRow(store.getSnapshot(), entity);
+      return shown === nameOfRow(EMPTY_STATE, entity) ? nameOfRow(store.getBase(), entity) : shown;
+    },
+  });
+  const [account, contact, deal] = [of('accounts'), of('contacts'), of('deals')];
+  return {
+    'account.create': account,
+    'account.update': account,
+    'account.delete': account,
+    'account.restore': account,
+    'contact.create': contact,
+    'contact.update': contact,
+    'contact.delete': contact,
+    'contact.restore': contact,
+    'deal.create': deal,
+    'deal.update': deal,
+    'deal.delete': deal,
+    'deal.restore': deal,
   };
 }

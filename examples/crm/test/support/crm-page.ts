@@ -7,11 +7,8 @@ export interface CrmPage {
   readonly signIn: (name: string) => Promise<void>;
   /** Goes to an account without loading the page anew, as a click on its row does. */
   readonly openAccount: (id: string) => Promise<void>;
-  /**
-   * Edits the notes of an account through the form; resolves when the page says that it is saved on this device. `shown` is what
-   * it says then, where somebody else writes there too.
-   */
-  readonly writeNotes: (id: string, notes: string, shown?: string) => Promise<void>;
+  /** Edits the notes of an account through the form; resolves when the page says that it is saved on this device. */
+  readonly writeNotes: (id: string, notes: string) => Promise<void>;
   readonly reload: () => Promise<void>;
   readonly pill: () => Promise<string>;
   /** Waits for the pill to say so. */
@@ -40,12 +37,12 @@ export function crmPage(page: Page): CrmPage {
       await page.evaluate(() => navigator.serviceWorker.ready);
     },
     openAccount,
-    writeNotes: async (id, notes, shown = notes) => {
+    writeNotes: async (id, notes) => {
       await openAccount(id);
       await page.getByRole('button', { name: 'Edit', exact: true }).click();
       await page.getByLabel('Notes').fill(notes);
       await page.getByRole('button', { name: 'Save' }).click();
-      await page.locator('[data-notes]', { hasText: shown }).waitFor();
+      await page.locator('[data-notes]', { hasText: notes }).waitFor();
     },
     reload: async () => {
       await page.reload({ waitUntil: 'domcontentloaded' });

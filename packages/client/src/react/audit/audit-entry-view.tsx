@@ -79,6 +79,12 @@ function DiffTable({
 }: DiffTableProps): ReactNode {
   return (
     <table className="holdfast-diff">
+      <colgroup>
+        <col className="holdfast-diff-field" />
+        <col />
+        <col className="holdfast-diff-arrow" />
+        <col />
+      </colgroup>
       <thead className="holdfast-unseen">
         <tr>
           <th scope="col">Field</th>

@@ -1,0 +1,220 @@
+import {
+  Alert,
+  Button,
+  FileInput,
+  Group,
+  Modal,
+  ScrollArea,
+  Select,
+  SimpleGrid,
+  Stack,
+  Table,
+  Text,
+} from '@mantine/core';
+import Papa, { type ParseResult } from 'papaparse';
+import { type ReactNode, useMemo, useState } from 'react';
+import { useBulk } from '../bulk/bulk-context.ts';
+import { useCrmState } from '../workspace/workspace-context.ts';
+import {
+  guessMapping,
+  IMPORT_FIELDS,
+  IMPORT_WORDS,
+  type Mapping,
+  type RowProblem,
+  readContacts,
+} from './read-contacts.ts';
+
+type Parsed = ParseResult<Record<string, string>>;
+
+/** Larger ones would hold up the page for longer than people wait. */
+const BYTES_MAX = 20_000_000;
+const PREVIEW_COUNT = 5;
+const PROBLEM_COUNT = 100;
+const numbers = new Intl.NumberFormat('en');
+
+/** A CSV file becomes contacts: choose it, say which column is what, see what is wrong with which row, and import the rest. */
+export function ImportContacts({ onClose }: { readonly onClose: () => void }): ReactNode {
+  const [file, setFile] = useState<File | null>(null);
+  const [parsed, setParsed] = useState<Parsed | null>(null);
+  const [mapping, setMapping] = useState<Mapping | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const { accounts, contacts } = useCrmState();
+  const { start, isRunning } = useBulk();
+  const read = useMemo(
+    () =>
+      parsed === null || mapping === null
+        ? null
+        : readContacts(parsed, mapping, { accounts: Object.values(accounts), contacts: Object.values(contacts) }),
+    [parsed, mapping, accounts, contacts],
+  );
+
+  const choose = (chosen: File | null): void => {
+    setFile(chosen);
+    setParsed(null);
+    setProblem(null);
+    if (chosen === null) return;
+    if (chosen.size > BYTES_MAX) {
+      setProblem('The file is larger than 20 MB. Split it, and import the parts one after another.');
+      return;
+    }
+    Papa.parse<Record<string, string>>(chosen, {
+      header: true,
+      skipEmptyLines: 'greedy',
+      complete: (result) => {
+        const columns = result.meta.fields ?? [];
+        if (result.data.length === 0) setProblem('There is no row beneath the head of this file.');
+        setParsed(result);
+        setMapping(guessMapping(columns));
+      },
+      error: (error) => setProblem(`The file could not be read: ${error.message}`),
+    });
+  };
+  const run = (): void => {
+    if (read === null) return;
+    start(
+      `Import of ${numbers.format(read.contacts.length)} contacts`,
+      read.contacts.map((fields) => ({
+        type: 'contact.create' as const,
+        payload: { id: crypto.randomUUID(), ...fields },
+      })),
+    );
+    onClose();
+  };
+  const badRowCount = new Set(read?.problems.map(({ rowNumber }) => rowNumber)).size;
+
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={
+        <Text fw={650} component="span">
+          Import contacts
+        </Text>
+      }
+      closeButtonProps={{ 'aria-label': 'Close' }}
+      size="xl"
+    >
+      <Stack gap="md">
+        <FileInput
+          label="CSV file"
+          description="With a head. Commas, semicolons and tabs are told apart by themselves."
+          placeholder="Choose a file"
+          accept=".csv,.tsv,.txt,text/csv"
+          value={file}
+          onChange={choose}
+          clearable
+          clearButtonProps={{ 'aria-label': 'Remove the file' }}
+          data-autofocus
+        />
+        {problem === null ? null : <Alert color="red" title={problem} />}
+        {parsed === null || mapping === null || read === null || parsed.data.length === 0 ? null : (
+          <>
+            <MappingSelects columns={parsed.meta.fields ?? []} mapping={mapping} onMapping={setMapping} />
+            <Preview parsed={parsed} />
+            <Text size="sm" role="status">
+              {numbers.format(read.contacts.length)} of {numbers.format(parsed.data.length)} rows can be imported
+              {badRowCount > 0 ? `; ${numbers.format(badRowCount)} are left out.` : '.'}
+            </Text>
+            {read.problems.length === 0 ? null : <Problems problems={read.problems} />}
+          </>
+        )}
+        <Group justify="end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button onClick={run} disabled={read === null || read.contacts.length === 0 || isRunning}>
+            {isRunning ? 'Another one is running' : `Import ${numbers.format(read?.contacts.length ?? 0)} contacts`}
+          </Button>
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}
+
+interface MappingSelectsProps {
+  readonly columns: readonly string[];
+  readonly mapping: Mapping;
+  readonly onMapping: (mapping: Mapping) => void;
+}
+
+function MappingSelects({ columns, mapping, onMapping }: MappingSelectsProps): ReactNode {
+  return (
+    <SimpleGrid cols={{ base: 1, xs: 2, sm: 3 }} spacing="sm">
+      {IMPORT_FIELDS.map((field) => (
+        <Select
+          key={field}
+          label={IMPORT_WORDS[field]}
+          placeholder="Not in the file"
+          // a column without a name cannot be chosen
+          data={columns.filter((column) => column !== '')}
+          value={mapping[field]}
+          clearable
+          error={mapping[field] === null && (field === 'name' || field === 'account') ? 'Choose a column.' : undefined}
+          onChange={(column) => onMapping({ ...mapping, [field]: column })}
+        />
+      ))}
+    </SimpleGrid>
+  );
+}
+
+function Preview({ parsed }: { readonly parsed: Parsed }): ReactNode {
+  const columns = parsed.meta.fields ?? [];
+  return (
+    <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': 'Beginning of the file' }}>
+      <Table withTableBorder captionSide="top" fz="xs">
+        <Table.Caption mt={0}>The first rows of the file</Table.Caption>
+        <Table.Thead>
+          <Table.Tr>
+            {columns.map((column) => (
+              <Table.Th key={column}>{column}</Table.Th>
+            ))}
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {parsed.data.slice(0, PREVIEW_COUNT).map((row, index) => (
+            // oxlint-disable-next-line react/no-array-index-key -- rows of a file have nothing but their place
+            <Table.Tr key={index}>
+              {columns.map((column) => (
+                <Table.Td key={column}>{row[column]}</Table.Td>
+              ))}
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </ScrollArea>
+  );
+}
+
+function Problems({ problems }: { readonly problems: readonly RowProblem[] }): ReactNode {
+  return (
+    <ScrollArea.Autosize
+      mah={200}
+      type="auto"
+      viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': 'What is wrong, row by row' }}
+    >
+      <Table fz="xs" withTableBorder>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Row</Table.Th>
+            <Table.Th>Field</Table.Th>
+            <Table.Th>Problem</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {problems.slice(0, PROBLEM_COUNT).map(({ rowNumber, field, message }) => (
+            <Table.Tr key={`${rowNumber} ${field} ${message}`}>
+              <Table.Td>{rowNumber}</Table.Td>
+              <Table.Td>{field === null ? 'The row' : IMPORT_WORDS[field]}</Table.Td>
+              <Table.Td>{message}</Table.Td>
+            </Table.Tr>
+          ))}
+          {problems.length > PROBLEM_COUNT ? (
+            <Table.Tr>
+              <Table.Td colSpan={3}>and {numbers.format(problems.length - PROBLEM_COUNT)} more</Table.Td>
+            </Table.Tr>
+          ) : null}
+        </Table.Tbody>
+      </Table>
+    </ScrollArea.Autosize>
+  );
+}

@@ -1,0 +1,51 @@
+import { Button, Modal, Text } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { ConflictChooser, useConflicts } from 'holdfast/react';
+import type { ReactNode } from 'react';
+import { describeField, describeValue } from '../screens/audit-words.tsx';
+import { nameOfRow } from '../workspace/mutations.ts';
+import { useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
+import classes from './notice.module.css';
+
+/** Says so when somebody else has changed the same, and lets the user choose what is to stand. */
+export function ConflictNotice(): ReactNode {
+  const conflicts = useConflicts();
+  const state = useCrmState();
+  const { user } = useWorkspace();
+  const [isOpen, chooser] = useDisclosure(false);
+  const [first] = conflicts;
+  return (
+    <>
+      {first === undefined ? null : (
+        <div className={classes.notice} role="status">
+          <span>
+            {conflicts.length === 1
+              ? `You and somebody else have changed ${nameOfRow(state, first.entity)}.`
+              : `${conflicts.length} of your changes were also changed by somebody else.`}
+          </span>
+          <Button size="compact-sm" variant="filled" onClick={chooser.open}>
+            Choose what stands
+          </Button>
+        </div>
+      )}
+      <Modal
+        opened={isOpen && first !== undefined}
+        onClose={chooser.close}
+        title={
+          <Text fw={650} component="span">
+            Which version is to stand?
+          </Text>
+        }
+        closeButtonProps={{ 'aria-label': 'Close' }}
+        size="lg"
+      >
+        <ConflictChooser
+          actor={user.id}
+          describe={({ entity }) => nameOfRow(state, entity)}
+          describeField={(path, { entity }) => describeField(entity?.table ?? '', String(path[0]))}
+          describeValue={(value, path) => describeValue(String(path[0]), value)}
+        />
+      </Modal>
+    </>
+  );
+}
