@@ -15,13 +15,20 @@ export interface CrmWorld {
   readonly close: () => Promise<void>;
 }
 
-const CRM = join(import.meta.dirname, '..', '..', 'examples', 'crm');
+const ROOT = join(import.meta.dirname, '..', '..');
+const CRM = join(ROOT, 'examples', 'crm');
+/** Apart from what `npm start` serves. */
+const PAGE = join(ROOT, 'temp', 'bench-crm');
 
 /** The example's own page and server on an embedded database in memory, with so many accounts. */
 export async function openCrm(rowCount: number): Promise<CrmWorld> {
   const vite = join(dirname(createRequire(import.meta.url).resolve('vite/package.json')), 'bin', 'vite.js');
   const env = { ...process.env, NODE_ENV: 'production' };
-  await promisify(execFile)(process.execPath, [vite, 'build', '--logLevel', 'error'], { cwd: CRM, env });
+  await promisify(execFile)(
+    process.execPath,
+    [vite, 'build', '--logLevel', 'error', '--outDir', PAGE, '--emptyOutDir'],
+    { cwd: CRM, env },
+  );
   const database = await openPglite();
   const { databaseId } = await prepareDatabase(database);
   await database.query(
@@ -31,7 +38,7 @@ export async function openCrm(rowCount: number): Promise<CrmWorld> {
   );
   // what was deleted is no change that the page should hear of
   await database.query('truncate holdfast.audit_log');
-  const pageFiles = readPageFiles(join(CRM, 'dist'));
+  const pageFiles = readPageFiles(PAGE);
   const app = createApp({ database, databaseId, secret: Buffer.alloc(32, 7), pageFiles });
   const server = createServer(getRequestListener(app.fetch));
   await new Promise<void>((done) => server.listen(0, 'localhost', done));

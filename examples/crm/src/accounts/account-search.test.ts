@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Account } from './account.ts';
-import { DEFAULT_QUERY, searchAccounts } from './account-search.ts';
+import { createAccountSearch, DEFAULT_QUERY, searchAccounts } from './account-search.ts';
 
 const account = (name: string, over: Partial<Account> = {}): Account => ({
   id: name,
@@ -66,4 +66,27 @@ test('each order has its opposite, and equals are ordered by name', () => {
   ]);
   expect(namesOf({ sortKey: 'name' })).toEqual(['Älmhult', 'Frankfurt Airport', 'Fraser Island', 'Malmö Airport']);
   expect(namesOf({})).toEqual(['Frankfurt Airport', 'Malmö Airport', 'Älmhult', 'Fraser Island']);
+});
+
+test('searching again gives what searching anew gives, whatever has changed', () => {
+  const before = Object.fromEntries(ACCOUNTS.map((each) => [each.id, each]));
+  const withChange = (id: string, change: Partial<Account>): Record<string, Account> => ({
+    ...before,
+    [id]: { ...account(id), ...before[id], ...change },
+  });
+  const changes = [
+    before,
+    withChange('Älmhult', { owner: 'Mei Tanaka' }),
+    withChange('Älmhult', { name: 'Zoo', kind: 'large_airport' }),
+    withChange('Fraser Island', { notes: 'malm' }),
+    withChange('New', {}),
+    Object.fromEntries(Object.entries(before).slice(1)),
+  ];
+  for (const query of [DEFAULT_QUERY, { ...DEFAULT_QUERY, text: 'malm', sortKey: 'updated' as const }])
+    for (const first of changes)
+      for (const second of changes) {
+        const search = createAccountSearch();
+        search(first, query);
+        expect(search(second, query)).toEqual(searchAccounts(Object.values(second), query));
+      }
 });

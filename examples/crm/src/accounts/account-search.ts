@@ -30,16 +30,55 @@ interface Prepared {
 // an account that changes is another object, so what is prepared for one stays right
 const prepared = new WeakMap<Account, Prepared>();
 
-/** The accounts that hold every word of the text, in order. Fast enough for each key press over 20,000 of them. */
-export function searchAccounts(accounts: readonly Account[], query: AccountQuery): readonly Account[] {
+type Accounts = Readonly<Record<string, Account>>;
+
+/** More that have changed than this are looked for and ordered anew. */
+const PATCH_COUNT_MAX = 1_000;
+
+/** Searches again whenever an account changes. Where that moves none, the order of before is kept, and nothing is sorted. */
+export function createAccountSearch(): (accounts: Accounts, query: AccountQuery) => readonly Account[] {
+  let last: { readonly accounts: Accounts; readonly query: AccountQuery; readonly found: readonly Account[] } | null =
+    null;
+  return (accounts, query) => {
+    const isOrdered = last !== null && last.query === query && isOrderKept(last.accounts, accounts, query);
+    const found = isOrdered
+      ? (last?.found ?? []).map((before) => accounts[before.id] ?? before)
+      : searchAccounts(Object.values(accounts), query);
+    last = { accounts, query, found };
+    return found;
+  };
+}
+
+/** Whether the same accounts are found, in the same order. */
+function isOrderKept(before: Accounts, after: Accounts, query: AccountQuery): boolean {
+  const ids = Object.keys(after);
+  if (ids.length !== Object.keys(before).length) return false;
+  const changed = ids.filter((id) => after[id] !== before[id]);
+  const isFound = finderOf(query);
+  return (
+    changed.length <= PATCH_COUNT_MAX &&
+    changed.every((id) => {
+      const [a, b] = [before[id], after[id]];
+      if (a === undefined || b === undefined) return false;
+      return isFound(a) === isFound(b) && COMPARE[query.sortKey](a, b) === 0 && a.name === b.name;
+    })
+  );
+}
+
+function finderOf(query: AccountQuery): (account: Account) => boolean {
   const words = fold(query.text).split(/\s+/).filter(Boolean);
-  const found = accounts.filter((account) => {
+  return (account) => {
     if (query.countryCode !== null && account.country_code !== query.countryCode) return false;
     if (query.kind !== null && account.kind !== query.kind) return false;
     if (words.length === 0) return true;
     const { haystack } = prepare(account);
     return words.every((word) => haystack.includes(word));
-  });
+  };
+}
+
+/** The accounts that hold every word of the text, in order. Fast enough for each key press over 20,000 of them. */
+export function searchAccounts(accounts: readonly Account[], query: AccountQuery): readonly Account[] {
+  const found = accounts.filter(finderOf(query));
   const compare = COMPARE[query.sortKey];
   const sign = query.isDescending ? -1 : 1;
   found.sort(

@@ -62,8 +62,8 @@ export function AccountList({
   }, [chosenId, isChosenListed]);
 
   const selectRow = useCallback(
-    (id: string, isRange: boolean) => (isRange ? selection.extendTo(id) : selection.toggle(id)),
-    [selection],
+    (id: string, isRange: boolean) => (isRange ? selection.acts.extendTo(id) : selection.acts.toggle(id)),
+    [selection.acts],
   );
   const moveTo = (index: number): void => {
     const account = accounts[Math.max(0, Math.min(accounts.length - 1, index))];
@@ -82,7 +82,7 @@ export function AccountList({
       End: accounts.length - 1,
     }[event.key];
     const active = accounts[activeIndex];
-    if (event.key === 'a' && (event.ctrlKey || event.metaKey)) selection.toggleAll();
+    if (event.key === 'a' && (event.ctrlKey || event.metaKey)) selection.acts.toggleAll();
     else if (event.target instanceof HTMLInputElement) return;
     else if (target !== undefined) moveTo(target);
     else if (event.key === ' ' && active !== undefined) selectRow(active.id, event.shiftKey);
@@ -122,7 +122,7 @@ export function AccountList({
             type="checkbox"
             aria-label="Select all"
             checked={selection.ids.size === accounts.length}
-            onChange={selection.toggleAll}
+            onChange={selection.acts.toggleAll}
           />
         </span>
         <span role="columnheader" aria-label="Status of your changes" />

@@ -1,5 +1,5 @@
 import { Button, CloseButton, Select, Text, TextInput } from '@mantine/core';
-import { type ReactNode, useEffect, useMemo, useRef } from 'react';
+import { type ReactNode, useDeferredValue, useEffect, useMemo, useRef } from 'react';
 import type { Account, AccountKind } from '../accounts/account.ts';
 import { ACCOUNT_KINDS } from '../accounts/account.ts';
 import type { AccountQuery } from '../accounts/account-search.ts';
@@ -20,7 +20,9 @@ const numbers = new Intl.NumberFormat('en');
 /** Search, filters and the way to a new account. `/` puts the cursor into the search field. */
 export function AccountToolbar({ accounts, query, foundCount, onQuery, onNew }: AccountToolbarProps): ReactNode {
   const input = useRef<HTMLInputElement>(null);
-  const countries = useMemo(() => countryOptions(accounts), [accounts]);
+  // another country is no reason to hold up a frame
+  const settled = useDeferredValue(accounts);
+  const countries = useMemo(() => countryOptions(settled), [settled]);
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const isTyping =

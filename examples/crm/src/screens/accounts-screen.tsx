@@ -2,7 +2,7 @@ import { Alert, Button, Center, Loader, Stack, Text } from '@mantine/core';
 import { type ReactNode, useDeferredValue, useMemo, useState } from 'react';
 import { useLocation, useRoute } from 'wouter';
 import { ACCOUNT_KINDS } from '../accounts/account.ts';
-import { DEFAULT_QUERY, searchAccounts } from '../accounts/account-search.ts';
+import { createAccountSearch, DEFAULT_QUERY } from '../accounts/account-search.ts';
 import { KIND_WORDS } from '../accounts/account-words.ts';
 import { BulkBar, type BulkField } from '../bulk/bulk-bar.tsx';
 import { useBulk } from '../bulk/bulk-context.ts';
@@ -28,7 +28,8 @@ export function AccountsScreen(): ReactNode {
   const [query, setQuery] = useState(DEFAULT_QUERY);
   const deferredQuery = useDeferredValue(query);
   const all = useMemo(() => Object.values(accounts), [accounts]);
-  const found = useMemo(() => searchAccounts(all, deferredQuery), [all, deferredQuery]);
+  const [search] = useState(createAccountSearch);
+  const found = useMemo(() => search(accounts, deferredQuery), [search, accounts, deferredQuery]);
   const [, navigate] = useLocation();
   const [isAccount, params] = useRoute('/accounts/:id');
   const [isNew] = useRoute('/new');
@@ -44,7 +45,7 @@ export function AccountsScreen(): ReactNode {
       payload: { id, [field]: value },
       ...madeOn(base[id]),
     }));
-    selection.clear();
+    selection.acts.clear();
     bulk.start(title, inputs);
   };
 
@@ -63,7 +64,7 @@ export function AccountsScreen(): ReactNode {
           noun="accounts"
           fields={FIELDS}
           onApply={applyToAll}
-          onClear={selection.clear}
+          onClear={selection.acts.clear}
         />
         {sync.hasList || all.length > 0 ? (
           <AccountList

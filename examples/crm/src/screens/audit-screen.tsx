@@ -1,15 +1,15 @@
 import { AuditLogViewer } from 'holdfast/react';
 import type { ReactNode } from 'react';
 import { DEMO_USERS } from '../session/demo-users.ts';
-import { nameOfRow, TABLE_WORDS } from '../workspace/mutations.ts';
+import { nameOfRow } from '../workspace/mutations.ts';
 import { useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
 import { AUDIT_WORDS } from './audit-words.tsx';
 import classes from './page.module.css';
 
 const TABLES = [
-  { id: 'accounts', name: 'Accounts' },
-  { id: 'contacts', name: 'Contacts' },
-  { id: 'deals', name: 'Deals' },
+  { id: 'accounts', name: 'Accounts', one: 'Account' },
+  { id: 'contacts', name: 'Contacts', one: 'Contact' },
+  { id: 'deals', name: 'Deals', one: 'Deal' },
 ];
 
 /** Everything that anybody has changed in this workspace. */
@@ -23,7 +23,7 @@ export function AuditScreen(): ReactNode {
         entityTypes={TABLES}
         actors={DEMO_USERS.filter(({ workspaceId }) => workspaceId === user.workspaceId)}
         describeEntity={({ entityType, entityId }) =>
-          `${TABLE_WORDS[entityType] ?? entityType}: ${nameOfRow(state, { table: entityType, id: entityId })}`
+          `${TABLES.find(({ id }) => id === entityType)?.one ?? entityType}: ${nameOfRow(state, { table: entityType, id: entityId })}`
         }
       />
     </main>

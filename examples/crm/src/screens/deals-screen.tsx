@@ -52,7 +52,7 @@ export function DealsScreen(): ReactNode {
       payload: { id, [field]: value },
       ...madeOn(base[id]),
     }));
-    selection.clear();
+    selection.acts.clear();
     bulk.start(title, inputs);
   };
 
@@ -68,14 +68,20 @@ export function DealsScreen(): ReactNode {
           value={text}
           onChange={({ currentTarget }) => setText(currentTarget.value)}
         />
-        <Button variant="default" onClick={selection.toggleAll} disabled={found.length === 0}>
+        <Button variant="default" onClick={selection.acts.toggleAll} disabled={found.length === 0}>
           {selection.ids.size === found.length && found.length > 0 ? 'Select none' : `Select all ${found.length}`}
         </Button>
         <Button leftSection={<Icon name="plus" size={16} />} onClick={() => setOpen('new')}>
           New deal
         </Button>
       </div>
-      <BulkBar count={selection.ids.size} noun="deals" fields={FIELDS} onApply={applyToAll} onClear={selection.clear} />
+      <BulkBar
+        count={selection.ids.size}
+        noun="deals"
+        fields={FIELDS}
+        onApply={applyToAll}
+        onClear={selection.acts.clear}
+      />
       <div className={classes.board}>
         {STAGES.map((stage) => (
           <StageColumn
@@ -83,7 +89,7 @@ export function DealsScreen(): ReactNode {
             stage={stage}
             deals={found.filter((deal) => deal.stage === stage)}
             selectedIds={selection.ids}
-            onSelect={selection.toggle}
+            onSelect={selection.acts.toggle}
             onMove={move}
             onOpen={setOpen}
           />

@@ -53,7 +53,7 @@ const ACTION_WORDS: Readonly<Record<string, string>> = {
   delete: 'Deletion',
   restore: 'Restoration',
 };
-export const TABLE_WORDS: Readonly<Record<string, string>> = {
+const TABLE_WORDS: Readonly<Record<string, string>> = {
   accounts: 'account',
   contacts: 'contact',
   deals: 'deal',
