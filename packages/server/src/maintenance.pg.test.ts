@@ -1,4 +1,11 @@
-import { expect, test } from 'vitest';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type ArchiveManifest, archiveMonths } from './archive.ts';
+import type { Database } from './database.ts';
 import { type MaintenanceReport, startMaintenance } from './maintenance.ts';
 import { describeOnPostgres } from './testing-databases/test-databases.ts';
 import { createDevice } from './testing-databases/test-device.ts';
@@ -103,4 +110,146 @@ describeOnPostgres((world) => {
     });
     expect((await round())?.monthsDropped).toContain('audit_log_202001');
   });
+
+  // After the others, since it leaves the log to be archived.
+  describe('archives', () => {
+    test('P5 · months beyond their time go into files with a manifest, and only then out of the database', async () => {
+      const { folder, workspaceId } = await plant('2021', ['plain', 'two\nlines, "quotes" and \\backslashes\\', 'ü ✓']);
+      await retention(', needs_archive => true');
+
+      const { archived, dropped } = await archiveMonths({ database: world.database, folder, location: 's3://logs' });
+
+      expect(archived.map(({ partition, rowCount }) => [partition, rowCount])).toEqual([['audit_log_202101', 3]]);
+      expect(ofAudit(dropped)).toEqual(['audit_log_202101']);
+      expect(readdirSync(folder).toSorted()).toEqual(['audit_log_202101.jsonl.gz', 'audit_log_202101.manifest.json']);
+      const manifest = JSON.parse(
+        readFileSync(join(folder, 'audit_log_202101.manifest.json'), 'utf8'),
+      ) as ArchiveManifest;
+      expect(manifest).toEqual(archived[0]);
+      const file = readFileSync(join(folder, manifest.file));
+      expect(createHash('sha256').update(file).digest('hex')).toBe(manifest.fileSha256);
+      const rows = gunzipSync(file).toString().trim().split('\n').map(parseRow);
+      expect(rows.map(({ new_values: values }) => values.name)).toEqual([
+        'plain',
+        'two\nlines, "quotes" and \\backslashes\\',
+        'ü ✓',
+      ]);
+      expect([manifest.firstId, manifest.lastId]).toEqual([String(rows[0]?.id), String(rows[2]?.id)]);
+      expect(manifest.chainHeads).toEqual([
+        { workspaceId, place: 3, hash: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown },
+      ]);
+      const [noted] = await world.database.query<{ location: string }>(
+        `select location from holdfast.archives where partition_name = 'audit_log_202101'`,
+      );
+      expect(noted?.location).toBe('s3://logs/audit_log_202101.jsonl.gz');
+      expect((await archiveMonths({ database: world.database, folder })).archived).toEqual([]);
+    });
+
+    test('P5 · on legal hold, and where no archive is asked for, nothing is written', async () => {
+      const { folder } = await plant('2022', ['kept']);
+      await retention(', needs_archive => true, is_held => true');
+      const held = await archiveMonths({ database: world.database, folder });
+      expect([held.archived, ofAudit(held.dropped)]).toEqual([[], []]);
+      expect(readdirSync(folder)).toEqual([]);
+      await retention(', needs_archive => true');
+      expect(ofAudit((await archiveMonths({ database: world.database, folder })).dropped)).toEqual([
+        'audit_log_202201',
+      ]);
+    });
+
+    test('P5 · ended anywhere in the middle, a month stays, and is archived the next time', async () => {
+      const { folder } = await plant('2023', ['first', 'second']);
+      await retention(', needs_archive => true');
+      for (const step of ['copy', 'finish_archive', 'enforce_retention']) {
+        await expect(archiveMonths({ database: dyingAt(step), folder })).rejects.toThrow('ended');
+        expect(await isThere('audit_log_202301')).toBe(true);
+      }
+      expect(ofAudit((await archiveMonths({ database: world.database, folder })).dropped)).toEqual([
+        'audit_log_202301',
+      ]);
+      const file = readFileSync(join(folder, 'audit_log_202301.jsonl.gz'));
+      expect(gunzipSync(file).toString().trim().split('\n')).toHaveLength(2);
+    });
+
+    test('P5 · a file that does not hold what the database does lets no month go', async () => {
+      const { folder } = await plant('2024', ['one', 'two']);
+      await retention(', needs_archive => true');
+      // A row that comes while it is written, as nobody should.
+      const database: Database = {
+        ...world.database,
+        transaction: async (work) => {
+          const result = await world.database.transaction(work);
+          await insert('2024', 'late', 'workspace-late');
+          return result;
+        },
+      };
+      await expect(archiveMonths({ database, folder })).rejects.toThrow('does not hold what the database does');
+      expect(await isThere('audit_log_202401')).toBe(true);
+      writeFileSync(join(folder, 'audit_log_202401.jsonl.gz'), 'not gzip');
+      expect((await archiveMonths({ database: world.database, folder })).archived).toMatchObject([{ rowCount: 3 }]);
+    });
+
+    async function plant(year: string, names: readonly string[]) {
+      await retention('');
+      await world.database.query(`select holdfast.ensure_partitions(0, $1)`, [`${year}-01-15T00:00:00Z`]);
+      const workspaceId = `workspace-${randomUUID()}`;
+      for (const name of names) await insert(year, name, workspaceId);
+      await world.database.query('select holdfast.seal_audit()');
+      const folder = mkdtempSync(join(tmpdir(), 'holdfast-archive-'));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      return { folder, workspaceId };
+    }
+
+    function insert(year: string, name: string, workspaceId: string) {
+      return world.database.query(
+        `insert into holdfast.audit_log (workspace_id, occurred_at, action, entity_type, entity_id, new_values)
+         values ($1, $2, 'create', 'accounts', 'x', jsonb_build_object('name', $3::text))`,
+        [workspaceId, `${year}-01-10T00:00:00Z`, name],
+      );
+    }
+
+    function retention(rest: string) {
+      return world.database.query(`select holdfast.set_retention('audit_log', interval '90 days'${rest})`);
+    }
+
+    async function isThere(partition: string): Promise<boolean> {
+      const [row] = await world.database.query<{ there: boolean }>('select to_regclass($1) is not null as there', [
+        `holdfast.${partition}`,
+      ]);
+      return row?.there === true;
+    }
+
+    /** Ends where the named thing would be done. */
+    function dyingAt(step: string): Database {
+      const end = (): never => {
+        throw new Error('ended');
+      };
+      return {
+        ...world.database,
+        query: (sql, parameters) =>
+          sql.includes(step) ? Promise.reject(new Error('ended')) : world.database.query(sql, parameters),
+        transaction: (work) =>
+          world.database.transaction((session) =>
+            work({
+              ...session,
+              async *copyOut(sql) {
+                for await (const piece of session.copyOut(sql)) {
+                  yield piece;
+                  if (step === 'copy') end();
+                }
+              },
+            }),
+          ),
+      };
+    }
+  });
 });
+
+/** Other logs have a retention of their own. */
+function ofAudit(months: readonly string[]): readonly string[] {
+  return months.filter((name) => name.startsWith('audit_log_'));
+}
+
+function parseRow(line: string): { readonly id: number; readonly new_values: { readonly name: string } } {
+  return JSON.parse(line) as { readonly id: number; readonly new_values: { readonly name: string } };
+}
