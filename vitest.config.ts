@@ -3,6 +3,7 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { findChromium } from './scripts/chromium.ts';
 import { findFirefox } from './scripts/firefox.ts';
+import { LongestFirst } from './scripts/test/longest-first.ts';
 
 // Tests run on the TypeScript source of the packages, never on what was built.
 const resolve = {
@@ -22,6 +23,9 @@ export default defineConfig(async () => {
   const chromium = await findChromium();
   return {
     test: {
+      // One file for each core; by itself the runner would leave a core free, and on two cores run one file after the other.
+      maxWorkers: '100%',
+      sequence: { sequencer: LongestFirst },
       projects: [
         {
           resolve,
@@ -31,8 +35,8 @@ export default defineConfig(async () => {
             include: ['{packages,sim,scripts,examples,bench}/**/*.test.{ts,tsx}'],
             exclude: [...ELSEWHERE, BROWSER_TESTS, REAL_BROWSER_TESTS, END_TO_END_TESTS],
             environment: 'node' as const,
-            // A suite may start its own Postgres, embedded or real.
-            testTimeout: 30_000,
+            // A suite may start its own Postgres, embedded or real, and shares its core.
+            testTimeout: 60_000,
             hookTimeout: 120_000,
           },
         },
@@ -48,7 +52,7 @@ export default defineConfig(async () => {
             name: 'browser',
             include: [`{packages,examples}/${BROWSER_TESTS}`],
             exclude: ELSEWHERE,
-            testTimeout: 30_000,
+            testTimeout: 60_000,
             hookTimeout: 60_000,
             browser: {
               enabled: true,
