@@ -87,7 +87,12 @@ test("a login of another workspace is refused: the change is kept, and arrives u
   await crm.page.locator('button.holdfast-pill').click();
   const dialog = crm.page.getByRole('dialog');
   await dialog.getByText('Saved on this device').first().waitFor();
-  expect((await dialog.innerText()).replace(/ Next try: .*/, '').split(/\n+/).slice(0, 6)).toMatchInlineSnapshot(`
+  expect(
+    (await dialog.innerText())
+      .replace(/ Next try: .*/, '')
+      .split(/\n+/)
+      .slice(0, 6),
+  ).toMatchInlineSnapshot(`
     [
       "Your changes on this device",
       "This login does not belong to the workspace of the batch. Sign in to the workspace in which the changes were made.",
