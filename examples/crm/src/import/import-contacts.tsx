@@ -14,6 +14,7 @@ import {
 import Papa, { type ParseResult } from 'papaparse';
 import { type ReactNode, useMemo, useState } from 'react';
 import { useBulk } from '../bulk/bulk-context.ts';
+import { useReturnFocus } from '../lists/use-return-focus.ts';
 import { useCrmState } from '../workspace/workspace-context.ts';
 import {
   guessMapping,
@@ -34,6 +35,7 @@ const numbers = new Intl.NumberFormat('en');
 
 /** A CSV file becomes contacts: choose it, say which column is what, see what is wrong with which row, and import the rest. */
 export function ImportContacts({ onClose }: { readonly onClose: () => void }): ReactNode {
+  useReturnFocus();
   const [file, setFile] = useState<File | null>(null);
   const [parsed, setParsed] = useState<Parsed | null>(null);
   const [mapping, setMapping] = useState<Mapping | null>(null);

@@ -2,6 +2,7 @@ import { Button, Group, Modal, Stack, Text } from '@mantine/core';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import * as v from 'valibot';
 import { ProblemAlert } from '../screens/problem-alert.tsx';
+import { useReturnFocus } from './use-return-focus.ts';
 
 type Errors<Fields> = Readonly<Partial<Record<keyof Fields & string, string>>>;
 
@@ -33,6 +34,7 @@ export function RecordForm<Fields extends object>({
   onDelete,
   children,
 }: RecordFormProps<Fields>): ReactNode {
+  useReturnFocus();
   const [fields, setFields] = useState(initial);
   const [errors, setErrors] = useState(NO_ERRORS as Errors<Fields>);
   const [problem, setProblem] = useState<unknown>(null);

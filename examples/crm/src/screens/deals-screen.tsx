@@ -1,5 +1,5 @@
 import { Button, NativeSelect, NumberInput, Select, Text, TextInput } from '@mantine/core';
-import { type DragEvent, memo, type ReactNode, useDeferredValue, useMemo, useState } from 'react';
+import { type DragEvent, memo, type ReactNode, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import type { AccountMark } from '../accounts/account-marks.ts';
 import { BulkBar, type BulkField } from '../bulk/bulk-bar.tsx';
 import { useBulk } from '../bulk/bulk-context.ts';
@@ -42,8 +42,19 @@ export function DealsScreen(): ReactNode {
   }, [deals, accounts, asked]);
   const selection = useSelection(found);
 
+  // a card that is moved by keyboard keeps the keyboard, in whichever column it appears
+  const moved = useRef<{ readonly id: string; readonly stage: Stage } | null>(null);
+  useEffect(() => {
+    const card = moved.current;
+    if (card === null || deals[card.id]?.stage !== card.stage) return;
+    moved.current = null;
+    if (document.activeElement === document.body)
+      document.querySelector<HTMLElement>(`[data-deal="${card.id}"] select`)?.focus();
+  }, [deals]);
   const move = (id: string, stage: Stage): void => {
-    if (deals[id]?.stage !== stage) update.mutate({ id, stage }, madeOn(store.getBase().deals[id]));
+    if (deals[id]?.stage === stage) return;
+    moved.current = { id, stage };
+    update.mutate({ id, stage }, madeOn(store.getBase().deals[id]));
   };
   const applyToAll = (field: string, value: string, title: string): void => {
     const base = store.getBase().deals;
