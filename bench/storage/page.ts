@@ -21,11 +21,26 @@ const worldOf = (name: 'indexeddb' | 'opfs'): World => ({
   openRaw: openRawIndexedDb,
   storage: (store) => () => openers[name](store),
   keys: () => browserKeys(),
-  bytes: async () => (await navigator.storage.estimate()).usage ?? 0,
+  bytes: restingUsage,
   nowMs: () => performance.now(),
   cpuMs: null,
   heapBytes: () => globalThis.heapBytes(),
 });
+
+/** What all that is stored takes, once the browser has put it in order: until then it shrinks and grows by itself. */
+async function restingUsage(): Promise<number> {
+  let usage = (await navigator.storage.estimate()).usage ?? 0;
+  for (let look = 0; look < LOOKS_MAX; look += 1) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const before = usage;
+    usage = (await navigator.storage.estimate()).usage ?? 0;
+    if (usage === before) break;
+  }
+  return usage;
+}
+
+const LOOKS_MAX = 20;
+const LOOK_MS = 400;
 
 globalThis.measure = async (name, n) => {
   const told: Promise<void>[] = [];
