@@ -31,7 +31,7 @@ export interface Maintenance {
   close(): Promise<void>;
 }
 
-export const MAINTENANCE_MS = 300_000;
+const MAINTENANCE_MS = 300_000;
 /** The first round comes within this, in milliseconds. */
 const FIRST_MS_MAX = 30_000;
 /** Up to this share is added to each wait. */
