@@ -1,11 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium } from 'playwright-core';
 import { bundle } from '../../scripts/bundle.ts';
-import { findChromium } from '../../scripts/chromium.ts';
+import { withChromium } from '../open-chromium.ts';
 import type { Measurement } from '../measurement.ts';
 
 /** What the page under measurement can be. */
@@ -39,7 +36,6 @@ export async function measureLibrary(library: string, n: number, told: Told): Pr
   await measurePage({ script, subject: library }, n, told);
 }
 
-/** With a fresh profile on the disk: a private window, which a page of a new context is, keeps its stores in memory, and flushes nothing. */
 async function measurePage({ script, files = new Map(), subject }: Page, n: number, told: Told): Promise<void> {
   const scripts = new Map([...files, ['/page.js', script]]);
   const server = createServer((request, response) => {
@@ -49,14 +45,7 @@ async function measurePage({ script, files = new Map(), subject }: Page, n: numb
       .end(script ?? '<!doctype html><title>bench</title>');
   });
   await new Promise<void>((done) => server.listen(0, 'localhost', done));
-  const { executablePath, args, env } = await findChromium();
-  const profile = mkdtempSync(join(tmpdir(), 'holdfast-bench-profile-'));
-  const browser = await chromium.launchPersistentContext(profile, {
-    executablePath,
-    args: [...args],
-    env: { ...process.env, ...env } as Record<string, string>,
-  });
-  try {
+  await withChromium(async (browser) => {
     const page = await browser.newPage();
     const session = await browser.newCDPSession(page);
     await page.exposeFunction('report', told.report);
@@ -75,11 +64,7 @@ async function measurePage({ script, files = new Map(), subject }: Page, n: numb
       await page.evaluate(`globalThis.measure('${subject}', ${n})`);
     })();
     await Promise.race([measured, failed]);
-  } finally {
-    await browser.close();
-    server.close();
-    rmSync(profile, { recursive: true, force: true });
-  }
+  }).finally(() => server.close());
 }
 
 /** With these the page's clock tells microseconds. */

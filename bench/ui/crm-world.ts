@@ -31,13 +31,14 @@ export async function openCrm(rowCount: number): Promise<CrmWorld> {
   );
   const database = await openPglite();
   const { databaseId } = await prepareDatabase(database);
+  // what is left out is no change that anybody should hear of
+  await database.query("select holdfast.disable_audit('public.accounts')");
   await database.query(
     `delete from public.accounts
      where id not in (select id from public.accounts where workspace_id = 'meridian-world' order by id limit $1)`,
     [rowCount],
   );
-  // what was deleted is no change that the page should hear of
-  await database.query('truncate holdfast.audit_log');
+  await database.query("select holdfast.enable_audit('public.accounts')");
   const pageFiles = readPageFiles(PAGE);
   const app = createApp({ database, databaseId, secret: Buffer.alloc(32, 7), pageFiles });
   const server = createServer(getRequestListener(app.fetch));

@@ -2,13 +2,9 @@
 //
 // What people see in a real Chromium: how long a change takes to the frame that shows it, beside React state alone; and how the list of the
 // example scrolls while many changes settle, beside the same with nothing settling. A line for each measurement: a table, or JSON.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright-core';
-import { findChromium } from '../../scripts/chromium.ts';
 import { formatMeasurement, type Measurement } from '../measurement.ts';
+import { withChromium } from '../open-chromium.ts';
 import { measurePaint } from './measure-paint.ts';
 import { measureScroll } from './measure-scroll.ts';
 
@@ -35,17 +31,7 @@ if (!(rowCount >= 100 && rowCount <= 18_000 && changeCount >= 1 && changeCount <
 const report = (measurements: readonly Measurement[]): void => {
   for (const each of measurements) console.log(values.json ? JSON.stringify(each) : formatMeasurement(each));
 };
-const { executablePath, args, env } = await findChromium();
-const profile = mkdtempSync(join(tmpdir(), 'holdfast-bench-profile-'));
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath,
-  args: [...args],
-  env: { ...process.env, ...env } as Record<string, string>,
-});
-try {
+await withChromium(async (browser) => {
   report(await measurePaint(browser, { rowCount, times: TIMES }));
   report(await measureScroll(browser, { rowCount, changeCount, scrollMs: seconds * 1_000 }));
-} finally {
-  await browser.close();
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
-}
+});

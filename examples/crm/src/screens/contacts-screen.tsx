@@ -11,6 +11,7 @@ import { Icon } from '../shell/icons.tsx';
 import { madeOn, useCreateContact, useDeleteContact, useUpdateContact } from '../workspace/mutations.ts';
 import { useCrmState, useMarks, useWorkspace } from '../workspace/workspace-context.ts';
 import classes from './contacts-screen.module.css';
+import screen from './list-screen.module.css';
 import { RowMark } from './row-mark.tsx';
 
 const ROW_PX = 56;
@@ -38,10 +39,10 @@ export function ContactsScreen(): ReactNode {
   }, [all, accounts, asked]);
 
   return (
-    <main className={classes.screen}>
-      <div className={classes.toolbar}>
+    <main className={screen.screen}>
+      <div className={screen.toolbar}>
         <TextInput
-          className={classes.search ?? ''}
+          className={screen.search ?? ''}
           type="search"
           aria-label="Search contacts"
           placeholder="Search by name, role, e-mail, account"

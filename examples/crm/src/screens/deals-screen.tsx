@@ -13,6 +13,7 @@ import { Icon } from '../shell/icons.tsx';
 import { madeOn, useCreateDeal, useDeleteDeal, useUpdateDeal } from '../workspace/mutations.ts';
 import { useCrmState, useMarks, useWorkspace } from '../workspace/workspace-context.ts';
 import classes from './deals-screen.module.css';
+import screen from './list-screen.module.css';
 import { RowMark } from './row-mark.tsx';
 
 const STAGE_OPTIONS = STAGES.map((stage) => ({ value: stage, label: STAGE_WORDS[stage] }));
@@ -68,10 +69,10 @@ export function DealsScreen(): ReactNode {
   };
 
   return (
-    <main className={classes.screen}>
-      <div className={classes.toolbar}>
+    <main className={screen.screen}>
+      <div className={screen.toolbar}>
         <TextInput
-          className={classes.search ?? ''}
+          className={screen.search ?? ''}
           type="search"
           aria-label="Search deals"
           placeholder="Search by what, account, owner"
