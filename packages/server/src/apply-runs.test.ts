@@ -108,7 +108,7 @@ describeOnEachDatabase((world) => {
 
   test('P1 · deletions that come together are one statement, and each keeps its audit row', async () => {
     const device = createDevice(world.database);
-    const notes = await createNotes(device);
+    const notes = [...(await createNotes(device))].reverse();
     const deletions = notes.map((entity) => device.next(change('delete', entity)));
 
     expect(await device.send(deletions)).toEqual(
