@@ -41,7 +41,7 @@ export async function measureScroll(
     await page.locator('[role=option]:visible').first().click();
     await page.getByRole('button', { name: 'Change owner' }).click();
     const ours = await scroll(page, scrollMs);
-    await page.getByText(/\d+ of \d+ confirmed$/).waitFor({ timeout: 120_000 });
+    await page.getByText(`${changeCount} of ${changeCount} confirmed`).waitFor({ timeout: 120_000 });
 
     const lines = (subject: string, { frameMs, longestTaskMs }: Trace): readonly Measurement[] => {
       const line = (measure: string, value: number, unit: string, rawValue: number): Measurement => ({
