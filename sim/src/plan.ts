@@ -262,7 +262,7 @@ const REWOUND: Partial<Plan> = {
   hasView: false,
   rejectedRate: 0,
 };
-const UNFORGETTING: Partial<FaultRates> = { clockJump: 0, recordDamaged: 0, powerLoss: 0, signOut: 0 };
+const UNFORGETTING: Partial<FaultRates> = { clockJump: 0, recordDamaged: 0, powerLoss: 0, signOut: 0, rateLimited: 0 };
 
 /**
  * Of eleven seeds three have what the others have not, and another an update. Of the seed too: all other worlds are what they were.
