@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { completePolicy, complaintAboutPolicy, type DeliveryPolicy } from '../mutation/delivery-policy.ts';
-import { decide, type PolicyDecision, type PolicyFacts } from './policy-gate.ts';
+import { decide, type PolicyDecision, type PolicyFacts, PolicyGate } from './policy-gate.ts';
 import { applied, EngineRig, type HeaderOptions } from './testing-engine/engine-rig.ts';
 
 const DAY_MS = 86_400_000;
@@ -91,6 +91,18 @@ function onTheRoad(policy: DeliveryPolicy | 'wifiPreferred' = 'wifiPreferred'): 
 const BIG: HeaderOptions = { type: 'big.save', payloadBytes: 200 * KIB };
 const sentIds = (rig: EngineRig): readonly string[] =>
   rig.batches.flatMap(({ items }) => items.map(({ header }) => header.id));
+
+test('N4 · what is left of a wait may be less than the clock can tell: it is looked at again later, and not at once for ever', () => {
+  const gate = new PolicyGate(() => completePolicy({ strategy: 'batched', batchCount: 5, batchDelayMs: 5_000 }));
+  const [nowMs, oldestAgeMs] = [35_011.102041819104, 4_999.999999999999];
+  expect(nowMs + (5_000 - oldestAgeMs)).toBe(nowMs);
+  const rig = new EngineRig();
+  gate.holds(rig.entry(rig.add()));
+
+  gate.update({ pendingCount: 1, pendingBytes: 1, oldestAgeMs }, { highestSeq: 1, isLineDown: false, nowMs });
+
+  expect(gate.nextCheckAtMs).toBeGreaterThan(nowMs);
+});
 
 test('N4 · a held-back mutation says so, and Wi-Fi lets it go; other types go at once', () => {
   const rig = onTheRoad();

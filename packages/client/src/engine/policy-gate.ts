@@ -122,7 +122,8 @@ export class PolicyGate {
       const decision = decide(policy, { ...facts, ...this.conditions, outageMs, sinceReleaseMs });
       const wasOpen = standing.isOpen;
       standing.isOpen = decision.kind === 'send';
-      standing.checkAtMs = decision.kind === 'hold' ? nowMs + decision.waitMs : null;
+      // Whole milliseconds: what is left of one may be less than a time can hold, and the alarm would ring at once, again and again.
+      standing.checkAtMs = decision.kind === 'hold' ? nowMs + Math.ceil(decision.waitMs) : null;
       hasOpened ||= standing.isOpen && !wasOpen;
       if (decision.kind !== 'sendAll' || highestSeq <= standing.forGoodSeq) continue;
       standing.forGoodSeq = highestSeq;
