@@ -51,6 +51,30 @@ describe('what another version of the app has stored', () => {
     expect(rig.waiting(old[0] as MutationHeader)).toMatchObject({ waitingFor: 'storage' });
   });
 
+  test('Q17 · what a newer tab has rewritten, and was refused, is left alone, though nobody told of the rewriting', () => {
+    const rig = rigOfVersion3();
+    const own = rig.header({ version: 3 });
+    rig.input({ kind: 'found', headers: [own], deadLetters: [] });
+    const header = { ...own, version: 4, revision: 1 };
+    rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'refused', header }] });
+
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: own.seq });
+
+    expect(rig.batches).toEqual([]);
+    expect(rig.waiting(own)).toMatchObject({ waitingFor: 'upgrade' });
+  });
+
+  test('Q21 · word of a refusal that comes late takes nothing back of what was rewritten since', () => {
+    const rig = rigOfVersion3();
+    const own = rig.header({ version: 3 });
+    const amended = { ...own, revision: 1, payloadBytes: 7 };
+    rig.input({ kind: 'found', headers: [amended], deadLetters: [] });
+
+    rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'refused', header: own }] });
+
+    expect(rig.entry(own).header).toEqual(amended);
+  });
+
   test('Q17 · one that cannot be migrated, and was never sent, is a dead letter with the reason', () => {
     const rig = rigOfVersion3();
     const [old, other] = [rig.header({ version: 2 }), rig.header({ version: 3 })];

@@ -454,8 +454,12 @@ export class Engine {
       mutations.amend(entry, settlement.header, moment.nowMs, heldUntilMs(settlement.header, moment));
       return;
     }
-    entry.header = settlement.header;
-    entry.lastError = settlement.header.attempts.at(-1)?.error ?? null;
+    const { header } = settlement;
+    // Word that it was rewritten may have been lost, or be newer than this.
+    mutations.amend(entry, header, moment.nowMs, heldUntilMs(header, moment));
+    if (header.revision < entry.header.revision) return;
+    entry.header = header;
+    entry.lastError = header.attempts.at(-1)?.error ?? null;
     mutations.changed(entry);
   }
 
