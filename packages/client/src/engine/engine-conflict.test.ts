@@ -47,6 +47,30 @@ function only(headers: readonly MutationHeader[]): MutationHeader {
   return header;
 }
 
+test('Q8, C1 · while what an edit is made on is written, nobody fills in its values: one of the two would be lost', () => {
+  const rig = EngineRig.leading();
+  rig.keepsResult = true;
+  rig.isStorageSlow = true;
+  const parent = rig.header({ lane: 'parent', type: 'parent.create' });
+  rig.input({ kind: 'added', headers: [parent] });
+  const row = { entity: { table: 'notes', id: 'a' }, edit: EDIT };
+  const first = { ...rig.header({ lane: 'a', delayMs: 1_000 }), ...row };
+  const slot = { placeholder: 'p', parentId: parent.id, from: ['id'] };
+  const second = { ...rig.header({ lane: 'a', dependsOn: [parent.id], slots: [slot] }), ...row };
+  rig.input({ kind: 'added', headers: [first, second] });
+  rig.answerAll((header) => applied(header, 1));
+  rig.wake();
+  rig.answerAll((header) => applied(header, 4));
+  const rebased = rig.settlements.flatMap((each) => (each.kind === 'rebased' ? [each.header] : []));
+  expect(rebased).toMatchObject([{ id: second.id, revision: 1, edit: { baseRowVersion: 4 } }]);
+
+  rig.input({ kind: 'settlementsStored', seqs: [parent.seq] });
+  expect(rig.effect('fillSlots')).toBeUndefined();
+  rig.input({ kind: 'headersStored', headers: rebased });
+
+  expect(rig.effect('fillSlots')?.headers).toEqual(rebased);
+});
+
 describe('an edit in conflict', () => {
   test('C1 · it asks for a decision, uses up no retry, and is not sent meanwhile', () => {
     const rig = EngineRig.leading();

@@ -516,7 +516,7 @@ export class Engine {
 
   /** What an earlier version of the app has stored becomes what this one would have stored, before it is sent. */
   private migrate({ nowMs }: Moment): void {
-    const entries = this.mutations.versions.takeOlder();
+    const entries = this.mutations.versions.takeOlder(this.isFree);
     if (entries.length === 0) return;
     this.fillNumber += 1;
     const amendId = `versions ${this.fillNumber} at ${nowMs}`;
@@ -530,9 +530,13 @@ export class Engine {
       this.settle(this.verdicts.failed(entry, error, moment, 'device'));
   }
 
+  /** Waiting, and neither is anybody rewriting it nor is its header on its way to storage. */
+  private readonly isFree = ({ phase, amendId, header }: Entry): boolean =>
+    phase.kind === 'waiting' && amendId === null && !this.mutations.isBeingRewritten(header.seq);
+
   /** What its parents returned is filled in before a mutation is sent. */
   private fillSlots({ nowMs }: Moment): void {
-    const entries = this.mutations.slots.takeFillable();
+    const entries = this.mutations.slots.takeFillable(this.isFree);
     if (entries.length === 0) return;
     this.fillNumber += 1;
     // Nobody else may rewrite it meanwhile, nor is it settled.

@@ -52,12 +52,11 @@ export class SlotWaiters {
     this.fillable.delete(entry);
   }
 
-  /** Those whose value stands in the store now, and that nobody is rewriting. */
-  takeFillable(): Entry[] {
+  /** Those of `isFree` whose value stands in the store now. */
+  takeFillable(isFree: (entry: Entry) => boolean): Entry[] {
     if (this.fillable.size === 0) return [];
     return [...this.fillable].filter(
-      ({ phase, amendId, header }) =>
-        phase.kind === 'waiting' && amendId === null && header.slots.some(({ parentId }) => !this.isOpen(parentId)),
+      (entry) => isFree(entry) && entry.header.slots.some(({ parentId }) => !this.isOpen(parentId)),
     );
   }
 

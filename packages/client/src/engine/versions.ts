@@ -80,12 +80,12 @@ export class Versions {
     return this.outdated.has(entry);
   }
 
-  /** Some that nobody is rewriting, those with the lowest numbers that are known first. */
-  takeOlder(): readonly Entry[] {
+  /** Some of `isFree`, those with the lowest numbers that are known first. */
+  takeOlder(isFree: (entry: Entry) => boolean): readonly Entry[] {
     const taken: Entry[] = [];
     for (const entry of this.older) {
       if (taken.length === MIGRATE_COUNT) break;
-      if (entry.phase.kind === 'waiting' && entry.amendId === null) taken.push(entry);
+      if (isFree(entry)) taken.push(entry);
     }
     return taken;
   }
