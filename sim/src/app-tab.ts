@@ -375,7 +375,7 @@ export class AppTab {
       const { history } = this.world;
       const made = history.find(id);
       // A story has edits of its own, which it judges itself.
-      if (made !== undefined) history.conflicts.onAsked(this.process, made);
+      if (made !== undefined) history.conflicts.onAsked(this.process, made, this.queue.getSnapshot().isLeader);
       ask(id);
     });
     // An app lists what waits for a choice whenever something has changed; only those in which the server saw a conflict can.

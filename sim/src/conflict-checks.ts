@@ -98,13 +98,13 @@ export class ConflictChecks {
       );
   }
 
-  /** A tab says that an edit waits for a choice. */
-  onAsked(process: TabProcess, made: Made): void {
+  /** A tab says that an edit waits for a choice. One that does not deliver (`isLeader` false) may hear late of what another has chosen. */
+  onAsked(process: TabProcess, made: Made, isLeader: boolean): void {
     if (made.edit === null || made.edit.givesWay) {
       this.violated('inv-C2', `${process.name} asks for a choice about ${made.tag}, which needs none`);
       return;
     }
-    if (made.effectCount > 0)
+    if (made.effectCount > 0 && isLeader)
       this.violated('inv-C2', `${process.name} asks for a choice about ${made.tag}, which has taken effect`);
     made.edit.isOpen = true;
   }

@@ -36,7 +36,7 @@ export const CRASHING_PLANTS: readonly Plant[] = [
   {
     name: 'evicted-thrown-away',
     file: `${CLIENT}/engine/verdicts.ts`,
-    find: 'return this.failed(entry, EVICTED, moment, false);',
+    find: "return this.failed(entry, EVICTED, moment, 'device');",
     replace: "return this.cancelled(entry, { reason: 'takenBack', act: null }, moment);",
     suffering: 'A full queue makes room by losing what was saved.',
   },

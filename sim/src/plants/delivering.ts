@@ -116,7 +116,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'payload-changes-between-attempts',
-    file: `${CLIENT}/queue/sender.ts`,
+    file: `${CLIENT}/queue/to-wire.ts`,
     find: '...(edit === undefined ? { payload } :',
     replace: '...(edit === undefined ? { payload: { ...payload, level: header.attempts.length } } :',
     suffering: 'A change that had been applied is refused when it is repeated, and shown as failed.',

@@ -25,6 +25,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'pause-acknowledged-too-early',
+    firstSeed: 140,
     shape: {
       durationMs: 40_000,
       tabCountMax: 2,
@@ -41,7 +42,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'discard-believed-too-early',
-    firstSeed: 500,
+    firstSeed: 1_310,
     file: `${CLIENT}/queue/sign-out.ts`,
     find: 'if (ids.length === 0 && !(await hasPendingUpTo(record.discardUpToSeq, store))) return true;',
     replace: 'if (ids.length === 0) return true;',

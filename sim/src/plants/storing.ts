@@ -140,6 +140,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'numbers-given-out-again',
+    firstSeed: 440,
     shape: {
       durationMs: 40_000,
       laneCount: 2,

@@ -4,7 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'pause-not-read-before-sending',
-    firstSeed: 100,
+    firstSeed: 310,
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'isPaused: paused !== null,',
     replace: 'isPaused: false,',
@@ -12,7 +12,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'epoch-not-compared',
-    firstSeed: 180,
+    firstSeed: 1_540,
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'expect: [isOwn, ...expect],',
     replace: 'expect: [...expect],',
