@@ -122,6 +122,8 @@ async function startPostgres(): Promise<StartedPostgres> {
     password: 'postgres',
     port,
     persistent: false,
+    // as wherever it is run for real, whatever the environment of the tests says
+    initdbFlags: ['--encoding=UTF8', '--locale=C'],
     createPostgresUser: userInfo().uid === 0,
     postgresFlags: ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off'],
     onLog: () => undefined,

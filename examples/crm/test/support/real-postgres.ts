@@ -22,6 +22,7 @@ export async function startRealPostgres(): Promise<RealPostgres> {
     password: 'postgres',
     port,
     persistent: false,
+    initdbFlags: ['--encoding=UTF8', '--locale=C'],
     // Postgres refuses to run as root, so root hands it to a user of its own
     createPostgresUser: userInfo().uid === 0,
     onLog: () => undefined,

@@ -42,6 +42,8 @@ export async function startRealPostgres(options: RealPostgresOptions = {}): Prom
     password: 'postgres',
     port,
     persistent: false,
+    // as wherever it is run for real, whatever the environment of the tests says
+    initdbFlags: ['--encoding=UTF8', '--locale=C'],
     // Postgres refuses to run as root, so root hands it to a user of its own
     createPostgresUser: userInfo().uid === 0,
     postgresFlags: [...(options.isDurable === true ? [] : HASTY_SETTINGS), ...(options.settings ?? [])].flatMap(
