@@ -189,6 +189,12 @@ test('E8 · axe finds nothing serious on any screen, wide and light or narrow an
   const { page } = amara;
   const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   const look = async (): Promise<readonly string[]> => {
+    // a toast that is fading is paler than it is to be
+    await page.waitForFunction(() =>
+      document
+        .getAnimations()
+        .every(({ effect, playState }) => playState !== 'running' || effect?.getTiming().iterations === Infinity),
+    );
     await page.evaluate(axe);
     return page.evaluate(async () => {
       const { run } = (globalThis as unknown as { axe: typeof axeCore }).axe;
