@@ -12,8 +12,11 @@ export interface LeadershipPorts {
   readonly isLeader: () => boolean;
   /** The number under which this tab's claims count, if it leads. */
   readonly epoch: () => number;
-  /** Raises the epoch in the store, and reads what stands there; says how far an earlier leader may have come. */
-  readonly takeOver: () => Promise<number>;
+  /**
+   * Raises the epoch in the store, and reads what stands there; says how far an earlier leader may have come. Null when it is not
+   * wanted any more, and then nothing was raised.
+   */
+  readonly takeOver: (isWanted: () => boolean) => Promise<number | null>;
   readonly begin: (earlierSeq: number) => void;
   /** Nothing is sent after this. */
   readonly standDown: () => void;
@@ -200,8 +203,8 @@ export class Leadership {
 
   private async takeOver(term: number): Promise<void> {
     try {
-      const earlierSeq = await this.ports.takeOver();
-      if (term !== this.term) return;
+      const earlierSeq = await this.ports.takeOver(() => term === this.term);
+      if (term !== this.term || earlierSeq === null) return;
       this.takingSinceMs = null;
       this.ports.begin(earlierSeq);
     } catch (error) {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { OpenStorage } from '../ports/storage.ts';
 import type { OpenTabs } from '../ports/tabs.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
 
@@ -34,6 +35,40 @@ test('Q19 · a dead leader that still holds the lock is replaced within 15 s', a
 
   expect(device.server.effects).toEqual([id]);
   expect(queue.getSnapshot()).toMatchObject({ isLeader: true, pendingCount: 0 });
+});
+
+test('Q19 · a tab that gives way while it takes over does not put the one that leads out of it', async () => {
+  const device = new TestDevice();
+  let lead: Parameters<ReturnType<OpenTabs>['lead']>[0] | undefined;
+  let proceed = (): void => {};
+  const openTabs: OpenTabs = (name) => ({
+    ...device.browser.openTabs(name),
+    lead: (asked) => {
+      lead = asked;
+      return () => {};
+    },
+  });
+  const openStorage: OpenStorage = async (name) => {
+    const opened = await device.storage.open(name);
+    return {
+      ...opened,
+      read: async (keys) => {
+        const isTakingOver = keys.length === 2 && keys.includes('meta/epoch');
+        if (isTakingOver) await new Promise<void>((resolve) => (proceed = resolve));
+        return opened.read(keys);
+      },
+    };
+  };
+  await device.open({ tabs: openTabs, storage: openStorage });
+  lead?.onGranted();
+  await device.clock.settle();
+  const epoch = (await device.storage.dump())['meta/epoch'];
+
+  lead?.onLost();
+  proceed();
+  await device.clock.settle();
+
+  expect((await device.storage.dump())['meta/epoch']).toBe(epoch);
 });
 
 test('Q19 · with nothing to be done, nobody takes the lead by force', async () => {

@@ -476,11 +476,13 @@ export class QueueStore {
 
   /**
    * Makes this tab the one whose claims and settlements count. Resolves to the last number that was given out before: up to
-   * it, and no further, an earlier one may have sent.
+   * it, and no further, an earlier one may have sent. Null when `isWanted` says that it has given way meanwhile.
    */
-  async takeOver(): Promise<number> {
+  async takeOver(isWanted: () => boolean): Promise<number | null> {
     for (;;) {
       const [epoch = null, seq = null] = await this.storage.read([META.epoch, META.seq]);
+      // Who has given way meanwhile would put the one that leads now out of it.
+      if (!isWanted()) return null;
       const next = String(Number(epoch ?? 0) + 1);
       const result = await this.storage.commit({
         expect: [

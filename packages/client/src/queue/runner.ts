@@ -210,7 +210,7 @@ export class Runner {
       hasWork: () => this.engine.mutations.counts.pending > 0 && (!this.engine.gates.isStopped || this.isDiscarding),
       isLeader: () => this.engine.isLeader,
       epoch: () => ports.store.epochNumber,
-      takeOver: () => this.takeOver(),
+      takeOver: (isWanted) => this.takeOver(isWanted),
       begin: (earlierSeq) => {
         this.dispatch({ kind: 'leadership', isLeader: true, earlierSeq });
         this.askLeader.leads();
@@ -520,8 +520,9 @@ export class Runner {
   }
 
   /** Before something is sent, it is looked at in the store once more: what this tab took for settled may not be. */
-  private async takeOver(): Promise<number> {
-    const earlierSeq = await this.ports.store.takeOver();
+  private async takeOver(isWanted: () => boolean): Promise<number | null> {
+    const earlierSeq = await this.ports.store.takeOver(isWanted);
+    if (earlierSeq === null) return null;
     await this.watch.takeOver();
     return earlierSeq;
   }
