@@ -13,7 +13,7 @@ import { makeProfile, startBrowser } from './support/browser.ts';
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 const SECRET = Buffer.alloc(32, 7);
 
-test('house · the quick start of the README runs as it is shown: in a browser, with a server made as shown there', async () => {
+test('K4 · the quick start of the README runs as it is shown: in a browser, with a server made as shown there', async () => {
   const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
   const [block = ''] = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1]);
   const register = /`(select holdfast\.register_table\([^`]+)`/.exec(readme)?.[1] ?? '';

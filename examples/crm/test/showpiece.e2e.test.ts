@@ -110,7 +110,7 @@ test('E4 · a CSV of contacts is looked through row by row, its good rows are im
   await page.keyboard.press('Escape');
 });
 
-test('C1, E8 · two people edit one account offline: what only one changed stands, the other chooses, and both see the same', async () => {
+test('C1, E8, K5 · two people edit one account offline: what only one changed stands, the other chooses, and both see the same', async () => {
   const id = await idOf('OSL');
   const edit = async (crm: CrmPage, fields: Readonly<Record<string, string>>): Promise<void> => {
     await crm.openAccount(id);
