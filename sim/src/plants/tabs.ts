@@ -72,8 +72,8 @@ export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'takes-over-without-looking',
     file: `${CLIENT}/queue/runner.ts`,
-    find: 'const earlierSeq = await this.ports.store.takeOver();\n    await this.watch.takeOver();',
-    replace: 'const earlierSeq = await this.ports.store.takeOver();',
+    find: 'if (earlierSeq === null) return null;\n    await this.watch.takeOver();',
+    replace: 'if (earlierSeq === null) return null;',
     suffering: 'The next tab sends again what was taken back.',
   },
   {
