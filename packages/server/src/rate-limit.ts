@@ -22,19 +22,20 @@ export function createRateLimit({ requestsPerMinute = 600 }: RateLimit, nowMs: (
   const fullAtMs = new Map<string, number>();
   return (user) => {
     const now = nowMs();
-    const full = Math.max(now, fullAtMs.get(user) ?? 0) + refillMs;
-    if (full - now > burstMs) {
+    // never a sum with the clock in it: the last digit of a fraction would refuse the very first request
+    const toFillMs = Math.max(0, (fullAtMs.get(user) ?? 0) - now) + refillMs;
+    if (toFillMs > burstMs) {
       throw new Refusal(
         'TOO_MANY_REQUESTS',
         `More than ${requestsPerMinute} requests a minute.`,
         'Wait as long as Retry-After says; what waits on the device is kept.',
         undefined,
-        full - now - burstMs,
+        toFillMs - burstMs,
       );
     }
     if (fullAtMs.size >= USERS_MAX) {
       for (const [other, at] of fullAtMs) if (at <= now) fullAtMs.delete(other);
     }
-    fullAtMs.set(user, full);
+    fullAtMs.set(user, now + toFillMs);
   };
 }
