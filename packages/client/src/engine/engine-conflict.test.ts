@@ -260,6 +260,40 @@ describe('what a decision comes too late for', () => {
     expect(rig.effect('changed')).toBeUndefined();
   });
 
+  test('C1 · a conflict that was found and not stored before the lead was lost is none: led again, the edit is sent and decided anew', () => {
+    const rig = EngineRig.leading();
+    const header = only(addEdits(rig, 1));
+    rig.isStorageSlow = true;
+    rig.answerAll(conflict);
+    const edit = { ...EDIT, conflict: { detectedAtMs: 1, fields: [['title']] } };
+    rig.input({ kind: 'resolved', header: { ...header, revision: 1, edit }, body: '{}' });
+    expect(rig.entry(header).header.edit?.conflict).not.toBeNull();
+
+    rig.input({ kind: 'leadership', isLeader: false });
+
+    expect(rig.entry(header).header).toEqual(header);
+    expect(rig.engine.mutations.openConflicts.size).toBe(0);
+    rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 1 });
+    expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+    expect(rig.batches).toHaveLength(2);
+  });
+
+  test('C1 · what an edit is made on, and was not stored before the lead was lost, is as the store has it; another tab’s word of it counts', () => {
+    const rig = EngineRig.leading();
+    const [, second] = addEdits(rig, 2);
+    if (second === undefined) throw new Error('Two were added.');
+    rig.isStorageSlow = true;
+    rig.input({ kind: 'paused' });
+    rig.answerAll((header) => applied(header, 4));
+    rig.input({ kind: 'leadership', isLeader: false });
+    expect(rig.entry(second).header).toEqual(second);
+
+    const theirs = { ...second, revision: 1, edit: { ...EDIT, baseRowVersion: 7 } };
+    rig.input({ kind: 'amended', headers: [theirs] });
+
+    expect(rig.entry(second).header).toEqual(theirs);
+  });
+
   test('C1 · an edit that goes whatever the row is has no conflict: such an answer is none, and it goes again', () => {
     const rig = EngineRig.leading();
     const header = only(addEdits(rig, 1, { baseRowVersion: null, ownSinceVersion: null, rebases: 1 }));

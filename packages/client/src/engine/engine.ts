@@ -485,9 +485,10 @@ export class Engine {
     const entry = this.decided(header.id);
     if (entry === undefined) return;
     const { mutations } = this;
+    const before = entry.header;
     mutations.amend(entry, header, moment.nowMs, entry.heldUntilMs);
     mutations.keepBack(entry, STORING);
-    mutations.rewritingBegun(entry.header);
+    mutations.rewritingBegun(entry.header, before);
     this.settle([{ kind: 'rebased', header: entry.header, body }]);
   }
 

@@ -61,8 +61,8 @@ export class Unconfirmed {
   private readonly takingBack = new Set<string>();
   /** Ids of what was lately taken back or disposed of, the longest ago first: what names them may just be being stored. */
   private readonly gone = new Set<string>();
-  /** Headers on their way to storage: the revision, by number. */
-  private readonly rewriting = new Map<number, number>();
+  /** Headers on their way to storage, by number: the revision, and what stands there while it has not come. */
+  private readonly rewriting = new Map<number, { readonly revision: number; readonly stored: MutationHeader }>();
   /** Every number that may be open; those that are not any more are dropped when they come up. */
   private readonly openSeqs = new Heap<number>((left, right) => left - right);
   /** Every number that may be pending, for the oldest; dropped like those above. */
@@ -213,6 +213,10 @@ export class Unconfirmed {
    */
   amend(entry: Entry, header: MutationHeader, nowMs: number, heldUntilMs: number): void {
     if (header.revision <= entry.header.revision || entry.phase.kind === 'failed') return;
+    this.putHeader(entry, header, nowMs, heldUntilMs);
+  }
+
+  private putHeader(entry: Entry, header: MutationHeader, nowMs: number, heldUntilMs: number): void {
     this.counts.pendingBytes += header.payloadBytes - entry.header.payloadBytes;
     // A window that began anew; else the one that runs is the better measured.
     if (header.createdAtMs !== entry.header.createdAtMs) entry.heldUntilMs = heldUntilMs;
@@ -462,14 +466,14 @@ export class Unconfirmed {
     return phase.kind === 'failed' && this.schedule.isHeldFor(header.seq);
   }
 
-  /** Its header is on its way to storage, and may not be written by anybody else meanwhile. */
-  rewritingBegun({ seq, revision }: MutationHeader): void {
-    this.rewriting.set(seq, revision);
+  /** Its header is on its way to storage, and may not be written by anybody else meanwhile. `before` is the one it replaces. */
+  rewritingBegun({ seq, revision }: MutationHeader, before: MutationHeader): void {
+    this.rewriting.set(seq, { revision, stored: this.rewriting.get(seq)?.stored ?? before });
   }
 
   /** A header stands in storage; true when it is the latest of its mutation. */
   rewritingEnded({ seq, revision }: Pick<MutationHeader, 'seq' | 'revision'>): boolean {
-    return (this.rewriting.get(seq) ?? 0) <= revision && this.rewriting.delete(seq);
+    return (this.rewriting.get(seq)?.revision ?? 0) <= revision && this.rewriting.delete(seq);
   }
 
   isBeingRewritten(seq: number): boolean {
@@ -495,11 +499,12 @@ export class Unconfirmed {
   }
 
   /**
-   * Leadership was lost: what is not stored is the next leader's to settle again, and pending until then. What was
-   * confirmed comes back when it is found in the store.
+   * Leadership was lost: what is not stored is the next leader's to settle again, and pending until then, as it stands in the
+   * store. What was confirmed comes back when it is found there; so does a header that came there although nobody heard of it.
    */
   settlementsLost(nowMs: number): void {
     const buried = [...this.buried.values()];
+    const rewritten = [...this.rewriting.values()];
     this.buried.clear();
     this.settling.clear();
     this.settlingIds.clear();
@@ -507,6 +512,11 @@ export class Unconfirmed {
     this.takingBack.clear();
     this.rewriting.clear();
     this.schedule.unholdAll(nowMs);
+    for (const { revision, stored } of rewritten) {
+      const entry = this.bySeq.get(stored.seq);
+      if (entry?.header.revision === revision && entry.phase.kind !== 'failed')
+        this.putHeader(entry, stored, nowMs, entry.heldUntilMs);
+    }
     for (const header of buried) {
       const entry = this.bySeq.get(header.seq);
       if (entry?.phase.kind !== 'failed') continue;

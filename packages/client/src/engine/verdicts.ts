@@ -141,7 +141,7 @@ export class Verdicts {
     const ownSince = Math.min(sinceVersion, ownSinceVersion ?? baseRowVersion);
     const edit = { ...header.edit, baseRowVersion: rowVersion, ownSinceVersion: ownSince };
     entry.header = { ...header, revision: header.revision + 1, edit };
-    this.mutations.rewritingBegun(entry.header);
+    this.mutations.rewritingBegun(entry.header, header);
     return [{ kind: 'rebased', header: entry.header, body: null }];
   }
 
