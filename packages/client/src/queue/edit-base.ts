@@ -109,13 +109,22 @@ class OwnRows {
   }
 }
 
+export interface EditBasesPorts {
+  readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore }>;
+  /**
+   * Null when all that this tab has read and stored is before its user. While the queue is being opened: up to which number that
+   * is true of what it had read before, 0 at the first time.
+   */
+  readonly shownUpToSeq: () => number | null;
+}
+
 /** Finds out what a new edit is made on. */
 export class EditBases {
   private readonly own = new OwnRows();
-  private readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore }>;
+  private readonly ports: EditBasesPorts;
 
-  constructor(opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore }>) {
-    this.opened = opened;
+  constructor(ports: EditBasesPorts) {
+    this.ports = ports;
   }
 
   take(settlement: Settlement): void {
@@ -128,18 +137,22 @@ export class EditBases {
     described: DescribedMutation,
     base: EditBase | undefined,
   ): MaybeLater<EditParts | null> {
-    return definition.conflict === undefined && base === undefined ? null : this.find(definition, described, base);
+    if (definition.conflict === undefined && base === undefined) return null;
+    // As it is now: until the queue is open others may store what its user has not seen. Without a base it is for the queue to know.
+    return this.find(definition, described, base, base === undefined ? null : this.ports.shownUpToSeq());
   }
 
   private async find(
     definition: AnyMutationDefinition,
     described: DescribedMutation,
     base: EditBase | undefined,
+    shownUpToSeq: number | null,
   ): Promise<EditParts | null> {
-    const { runner, store } = await this.opened();
-    const header = predecessorOf(runner.engine, described);
+    const { runner, store } = await this.ports.opened();
+    const last = predecessorOf(runner.engine, described);
+    const header = last === null || last.seq > (shownUpToSeq ?? last.seq) ? null : last;
     // All that its tab has seen so far, also what has been confirmed or deletes the row; and what it has just stored itself.
-    const afterSeq = Math.max(runner.watch.seen, header?.seq ?? 0);
+    const afterSeq = Math.max(shownUpToSeq ?? runner.watch.seen, header?.seq ?? 0);
     const body = header === null ? undefined : (await store.bodies([header])).get(header.seq);
     // One that was settled while it was read is among the rows that this device has left.
     const given = this.own.newest(described.entity, base);

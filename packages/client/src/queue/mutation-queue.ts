@@ -228,7 +228,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.ownTabId = this.keeper === null ? '' : this.options.newId(this.options.clock.wallMs());
     this.snapshot = snapshotOf(null, false);
     this.opening = this.beginOpening();
-    this.bases = new EditBases(() => this.opened());
+    this.bases = new EditBases({
+      opened: () => this.opened(),
+      shownUpToSeq: () => (this.isRead ? null : (this.former?.watch.seen ?? 0)),
+    });
     this.adder = new Adder({
       definitions: this.definitions,
       capacity: this.capacity,

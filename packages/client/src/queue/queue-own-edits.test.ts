@@ -169,6 +169,32 @@ describe('edits of another tab', () => {
     expect(device.server.rows.get('a')).toMatchObject({ title: 'three', version: 4 });
     await Promise.all([leader.close(), other.close()]);
   });
+
+  test('C1 · one that was made while the queue was still opening was made without what others have stored meanwhile', async () => {
+    const device = await deviceWith(ROW);
+    const leader = await device.openWith(types('merge'));
+    await device.goOffline();
+    let open = (): void => {};
+    const held = new Promise<void>((resolve) => (open = resolve));
+    const opening = device.createWith(types('merge'), {
+      storage: async (name) => {
+        await held;
+        return device.storage.open(name);
+      },
+    });
+    // With the whole row, as its app had read it.
+    const adding = opening.add(edit({ title: 'two', body: ROW.body }));
+    await leader.add(edit({ body: 'more' }));
+    open();
+    const added = await adding;
+
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect(await added.settled).toMatchObject({ status: 'completed' });
+    expect(device.server.rows.get('a')).toMatchObject({ title: 'two', body: 'more' });
+    await Promise.all([leader.close(), opening.close()]);
+  });
 });
 
 /** A store whose commits take as long as the test wants. */
