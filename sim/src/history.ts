@@ -579,7 +579,6 @@ export class History {
       if (
         parent.effectCount === 0 &&
         !parent.isDamaged &&
-        !this.isNotTakenAgain(parent) &&
         !wasThere(parent) &&
         !(parent.isDiscardAsked && made.places.length > 1)
       )
@@ -641,11 +640,6 @@ export class History {
     } else if (made.appliedTag !== null && this.edits.newerThan(made, made.appliedTag) !== undefined) {
       this.violated('inv-I26', `${made.tag} counts as edited to ${edit.tag}; it took effect as ${made.appliedTag}`);
     }
-  }
-
-  /** Forgotten by a server that was put back, and given up when that did not take it again; the one that stands on it had been let go. */
-  private isNotTakenAgain({ isForgotten, toldFailedStep, refusedCount }: Made): boolean {
-    return isForgotten && (toldFailedStep !== null || refusedCount > this.maxRetries);
   }
 
   private remembered(made: Made): void {

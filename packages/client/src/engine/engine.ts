@@ -241,6 +241,9 @@ export class Engine {
       case 'settledElsewhere':
         for (const settlement of input.settlements) this.settledElsewhere(settlement, moment);
         return;
+      case 'forgottenFailed':
+        mutations.standAgainOn(input.id);
+        return;
       case 'sendingElsewhere':
         this.showSendingElsewhere(input.seqs, input.waitingFor, moment);
         return;

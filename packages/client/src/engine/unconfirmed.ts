@@ -356,6 +356,12 @@ export class Unconfirmed {
     this.childrenOf.delete(parentId);
   }
 
+  /** It is not confirmed after all: those that it had let go stand on it again. */
+  standAgainOn(parentId: string): void {
+    for (const child of this.byId.values())
+      if (child.phase.kind === 'waiting' && child.header.dependsOn.includes(parentId)) this.dependOn(child, [parentId]);
+  }
+
   /** Confirmed, or gone: keeps nothing of it. */
   forget(entry: Entry, nowMs: number, isLedgered: boolean): void {
     if (this.deadLetters.delete(entry)) {

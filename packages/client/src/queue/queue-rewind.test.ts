@@ -100,6 +100,26 @@ test('P12 · what the server does not take any more is a dead letter, and can be
   expect((await queue.getStatus()).counts).toMatchObject({ failed: 0, completed: 4 });
 });
 
+test('P12, Q8 · what stands on one that the server does not take any more is not sent either', async () => {
+  const { device, queue, ids } = await deviceWithThree();
+  await device.goOffline();
+  const parent = await queue.add(note('p'));
+  const child = await queue.add({ ...note('q'), dependsOn: [parent.id], delayMs: 30_000 });
+  await device.goOnline();
+  expect(device.server.effects).toEqual([...ids, parent.id]);
+  device.server.rewind(3, 'second');
+  device.server.judge = ({ id }) => (id === parent.id ? 'rejected' : 'applied');
+
+  const newer = await add(device, queue, 'c');
+  await device.clock.pass(60_000);
+
+  expect(device.server.effects).toEqual([...ids, newer]);
+  expect(await queue.getMutationStatus(child.id)).toMatchObject({
+    status: 'failed',
+    lastError: { code: 'PARENT_FAILED' },
+  });
+});
+
 test('P12 · an answer that is lost on the way, and a crash, begin it anew', async () => {
   const { device, queue, ids } = await deviceWithThree();
   device.server.rewind(0, 'second');
