@@ -87,7 +87,8 @@ export class ConflictChecks {
     );
     const since = base === -1 ? [] : ofRow.slice(base + 1);
     // Whose change it was that the device holds a damaged record of, it cannot say when no tab has heard the answer.
-    const known = pending.filter(({ isDamaged }) => !isDamaged);
+    // Nor of one that it has given up, when an earlier request brings it about after all.
+    const known = pending.filter(({ isDamaged, toldFailedStep }) => !isDamaged && toldFailedStep === null);
     const areOwn = since.every(
       (effect) => effect.operation === 'update' && known.some(({ tag }) => tag === effect.tag.split(MERGED)[0]),
     );
