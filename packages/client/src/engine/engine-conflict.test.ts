@@ -176,18 +176,23 @@ describe('edits on top of each other', () => {
     expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 3 } } }]);
   });
 
-  test('C1 · one that is being rewritten takes note when that is over', () => {
+  test('C1 · while the next one is being rewritten, the one before it is asked about again: a crash would lose what it has left', () => {
     const rig = EngineRig.leading();
-    const [, second] = addEdits(rig, 2);
-    if (second === undefined) throw new Error('Two were added.');
+    const [first, second] = addEdits(rig, 2);
+    if (first === undefined || second === undefined) throw new Error('Two were added.');
     rig.input({ kind: 'keepBack', ids: [second.id], amendId: 'amend 1' });
     rig.answerAll((header) => applied(header, 4));
-    expect(rig.settlements.map(({ kind }) => kind)).toEqual(['completed']);
+    expect(rig.settlements).toEqual([]);
+
     rig.input({ kind: 'amended', headers: [{ ...second, revision: 1, bodyChecksum: 5 }] });
-    expect(rig.settlements.at(-1)).toMatchObject({
-      kind: 'rebased',
-      header: { revision: 2, bodyChecksum: 5, edit: { baseRowVersion: 4 } },
-    });
+    rig.wake();
+    expect(seqsOf(rig.lastBatch)).toEqual([first.seq]);
+    rig.answerAll(({ seq, id }) => ({ seq, id, kind: 'duplicate', verdict: 'applied', result: {}, rowVersion: 4 }));
+
+    expect(rig.settlements).toMatchObject([
+      { kind: 'completed', record: { id: first.id } },
+      { kind: 'rebased', header: { revision: 2, bodyChecksum: 5, edit: { baseRowVersion: 4 } } },
+    ]);
     expect(rig.lastBatch.items).toMatchObject([{ header: { bodyChecksum: 5, edit: { baseRowVersion: 4 } } }]);
   });
 

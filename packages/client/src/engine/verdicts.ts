@@ -98,6 +98,12 @@ export class Verdicts {
     moment: Moment,
   ): readonly Settlement[] {
     const left = rowVersion === undefined ? undefined : leftBy(entry, rowVersion);
+    const next = left === undefined ? undefined : this.mutations.editMadeOn(entry.header, left);
+    if (next !== undefined && next.amendId !== null) {
+      // Stored now, without what it has left to the next one, that would be lost with this tab. The server says it again.
+      this.putOff(entry, moment);
+      return [];
+    }
     const rebased = left === undefined ? [] : this.passOn(entry.header, left);
     this.mutations.noteLeft(entry.header, left ?? null);
     const completed = this.completed(entry, result, wasRepeat, moment);
