@@ -766,7 +766,9 @@ export class History {
     const creations = this.made.filter(
       (other) => other.isCreate && other.deviceIndex === made.deviceIndex && rows.has(other.entityId),
     );
-    const parents = [...made.parents, ...creations.filter((other) => other !== made)];
+    // What stands for a retried one may still stand on a parent that somebody has asked to dispose of.
+    const own = [...made.parents, ...this.edits.firstOf(made).parents];
+    const parents = [...own, ...creations.filter((other) => other !== made)];
     return parents.some((parent) => wasDead(parent, this.serverModel, this.maxRetries));
   }
 
