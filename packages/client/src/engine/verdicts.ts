@@ -287,7 +287,8 @@ function leftBy({ header: { edit } }: Entry, rowVersion: number): RowLeft {
   return { sinceVersion: edit?.ownSinceVersion ?? untilVersion, untilVersion, rowVersion };
 }
 
-function parentFailed(parentId: string): WireError {
+/** Why what stands on a change that did not take effect is not sent. */
+export function parentFailed(parentId: string): WireError {
   return {
     category: 'CONFLICT',
     code: 'PARENT_FAILED',

@@ -120,6 +120,30 @@ test('P12, Q8 · what stands on one that the server does not take any more is no
   });
 });
 
+test('P12, Q8 · nor what was confirmed on top of it: both are dead letters, and can be retried in their order', async () => {
+  const { device, queue, ids } = await deviceWithThree();
+  await device.goOffline();
+  const parent = await queue.add(note('p'));
+  const child = await queue.add({ ...note('q'), dependsOn: [parent.id] });
+  await device.goOnline();
+  await device.clock.settle();
+  expect(device.server.effects).toEqual([...ids, parent.id, child.id]);
+  device.server.rewind(3, 'second');
+  device.server.judge = ({ id }) => (id === parent.id ? 'rejected' : 'applied');
+
+  const newer = await add(device, queue, 'c');
+
+  expect(device.server.effects).toEqual([...ids, newer]);
+  expect(await queue.getMutationStatus(child.id)).toMatchObject({
+    status: 'failed',
+    lastError: { code: 'PARENT_FAILED' },
+  });
+  device.server.judge = () => 'applied';
+  await queue.retryFailed();
+  await device.clock.settle();
+  expect(device.server.effects).toEqual([...ids, newer, parent.id, child.id]);
+});
+
 test('P12 · an answer that is lost on the way, and a crash, begin it anew', async () => {
   const { device, queue, ids } = await deviceWithThree();
   device.server.rewind(0, 'second');

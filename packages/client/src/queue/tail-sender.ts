@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/engine.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
-import { NO_PARENT_ROW } from '../engine/verdicts.ts';
+import { NO_PARENT_ROW, parentFailed } from '../engine/verdicts.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { type DeadLetter, lanesOf, type MutationHeader } from '../mutation/record.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -67,6 +67,7 @@ export class TailSender {
     if (epoch !== this.epoch) this.begin(epoch);
     const tail = await store.tail.read();
     for (;;) {
+      await this.giveUpOrphans(tail);
       const part = this.nextPart(tail.filter(({ id }) => !this.done.has(id)));
       if (part.length === 0) break;
       const claim = await store.claim(part);
@@ -196,6 +197,15 @@ export class TailSender {
     this.triesOf.set(header.id, tries);
     this.triedCount += 1;
     if (tries > triesMax) await this.giveUp(header, error);
+  }
+
+  /** What was confirmed on top of one that the server does not take again cannot stand either. */
+  private async giveUpOrphans(tail: readonly MutationHeader[]): Promise<void> {
+    const { mutations } = this.ports.engine;
+    for (const header of tail) {
+      const lost = header.dependsOn.find((id) => mutations.get(id)?.phase.kind === 'failed');
+      if (lost !== undefined && !this.done.has(header.id)) await this.giveUp(header, parentFailed(lost));
+    }
   }
 
   private async giveUp(header: MutationHeader, error: WireError): Promise<void> {
