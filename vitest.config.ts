@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 import { findChromium } from './scripts/chromium.ts';
 import { findFirefox } from './scripts/firefox.ts';
 import { LongestFirst } from './scripts/test/longest-first.ts';
+import { otherBrowsers, startFirefox, startWebKit } from './scripts/test/other-browsers.ts';
+import { findWebKit } from './scripts/webkit.ts';
 
 // Tests run on the TypeScript source of the packages, never on what was built.
 const resolve = {
@@ -14,6 +16,14 @@ const ssr = {
   resolve: { conditions: ['@holdfast/source', 'module', 'node', 'development|production'] },
 };
 const BROWSER_TESTS = '**/*.browser.test.{ts,tsx}';
+// Of these, what rests on the browser's own storage; also in Firefox and in WebKitGTK.
+const STORAGE_TESTS = `packages/client/src/{storage,queue}/${BROWSER_TESTS}`;
+const NOT_IN: Readonly<Record<string, readonly string[]>> = {
+  // Nothing of it is ours but the port, which the other adapters show to work there.
+  firefox: ['**/sqlite-wasm.browser.test.ts'],
+  // It has no files for workers.
+  webkit: ['**/opfs/**', '**/sqlite-wasm.browser.test.ts'],
+};
 // In Chromium and Firefox themselves, several tabs at a time.
 const REAL_BROWSER_TESTS = '**/*.browsers.test.ts';
 const END_TO_END_TESTS = '**/*.e2e.test.ts';
@@ -21,6 +31,12 @@ const ELSEWHERE = ['**/node_modules/**', '**/dist/**', '**/.tools/**', '**/.data
 
 export default defineConfig(async () => {
   const chromium = await findChromium();
+  const firefox = findFirefox();
+  const webkit = findWebKit();
+  const starts = {
+    ...('missing' in firefox ? {} : { firefox: () => startFirefox(firefox) }),
+    ...('missing' in webkit ? {} : { webkit: () => startWebKit(webkit) }),
+  };
   return {
     test: {
       // One file for each core; by itself the runner would leave a core free, and on two cores run one file after the other.
@@ -69,6 +85,24 @@ export default defineConfig(async () => {
             },
           },
         },
+        ...Object.keys(starts).map((browser) => ({
+          resolve,
+          test: {
+            name: `storage in ${browser}`,
+            include: [STORAGE_TESTS],
+            exclude: [...ELSEWHERE, ...(NOT_IN[browser] ?? [])],
+            testTimeout: 60_000,
+            hookTimeout: 60_000,
+            browser: {
+              enabled: true,
+              headless: true,
+              screenshotFailures: false,
+              // The types know only those of vitest's own drivers.
+              instances: [{ browser: browser as 'chromium', name: `storage in ${browser}` }],
+              provider: otherBrowsers(starts),
+            },
+          },
+        })),
         {
           test: {
             name: 'types',
@@ -89,7 +123,7 @@ export default defineConfig(async () => {
           test: {
             name: 'browsers',
             include: [`packages/${REAL_BROWSER_TESTS}`],
-            provide: { chromium, firefox: findFirefox() },
+            provide: { chromium, firefox },
             exclude: ELSEWHERE,
             environment: 'node' as const,
             fileParallelism: false,

@@ -5,24 +5,28 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { findChromium } from './chromium.ts';
-import { ensureFirefox, canInstallFirefox } from './firefox.ts';
+import { canInstall } from './debian.ts';
+import { ensureFirefox } from './firefox.ts';
 import { SUMMARY_FILE_VARIABLE, type TestSummary } from './test/summary-reporter.ts';
+import { ensureWebKit } from './webkit.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const skipsFail = process.argv.includes('--fail-on-skip') || isSet(process.env.CI);
 const args = process.argv.slice(2).filter((arg) => arg !== '--fail-on-skip');
 
 await findChromium(); // once, before tests that need it run side by side
-const firefox = ensureFirefox();
+const otherBrowsers = { Firefox: ensureFirefox(), WebKitGTK: ensureWebKit() };
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-test-'));
 const file = join(folder, 'summary.json');
 const exitCode = await runVitest(file);
 const summary = readSummary(file);
 rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
 
-const isFirefoxMissing = 'missing' in firefox;
-if (isFirefoxMissing) console.log(`LEFT OUT: every test in Firefox (${firefox.missing}).`);
-const hasBrowserFailure = isFirefoxMissing && isSet(process.env.CI) && canInstallFirefox();
+const missing = Object.entries(otherBrowsers).flatMap(([name, browser]) =>
+  'missing' in browser ? [`every test in ${name} (${browser.missing})`] : [],
+);
+for (const tests of missing) console.log(`LEFT OUT: ${tests}.`);
+const hasBrowserFailure = missing.length > 0 && isSet(process.env.CI) && canInstall();
 if (hasBrowserFailure) console.log('That fails this run: on CI as root on Debian it must be there.');
 for (const { name, reason } of summary.skipped) console.log(`skipped: ${name} (${reason})`);
 const hasSkipFailure = skipsFail && summary.skipped.length > 0;
