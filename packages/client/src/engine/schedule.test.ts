@@ -159,3 +159,18 @@ test('Q7 · a lane that is held twice for the same number is free when that is s
 
   expect(schedule.take(10, 100, 0, send)).toEqual([next]);
 });
+
+test('Q11 · nothing is merged past one whose end is not stored yet: with another leader that is pending again', () => {
+  const schedule = new Schedule();
+  const [before, expired, behind] = [entryAt(1, 'a'), entryAt(2, 'a'), entryAt(3, 'a')];
+  schedule.insert(before, 0);
+  schedule.hold(expired.header);
+  expect(schedule.newestOf('a')).toBeUndefined();
+
+  schedule.insert(behind, 0);
+  expect(schedule.newestOf('a')).toBe(behind);
+  schedule.remove(behind, 0, true);
+  schedule.unhold(2, 0);
+
+  expect(schedule.newestOf('a')).toBe(before);
+});

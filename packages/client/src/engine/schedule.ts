@@ -3,6 +3,12 @@ import { dueAtMs, type Entry, hasOpenParents, isDue } from './entry.ts';
 import { Heap } from './heap.ts';
 import { Lane, type Listing } from './lane.ts';
 
+/** For how many settlements it waits, and the last place of those since it began to. */
+interface HeldLane {
+  readonly count: number;
+  readonly lastPlace: number;
+}
+
 /** Which lanes may send now, and which later. Costs the logarithm of the number of lanes, whatever the queue's length. */
 export class Schedule {
   private readonly lanes = new Map<string, Lane>();
@@ -15,7 +21,7 @@ export class Schedule {
 
   /** Lanes that wait for a settlement of this device to be stored, by its number. */
   private readonly holds = new Map<number, readonly string[]>();
-  private readonly heldLanes = new Map<string, number>();
+  private readonly heldLanes = new Map<string, HeldLane>();
   /** Dead letters that a person must decide on before anything behind them goes, by lane, in the order of their places. */
   private readonly blockers = new Map<string, readonly [Entry, ...Entry[]]>();
   /** Whether a policy keeps it from being sent now. */
@@ -51,13 +57,19 @@ export class Schedule {
     return firsts.find((first) => first !== undefined && placeOf(first.header) < placeOf(header));
   }
 
-  /** The newest that stands in a lane; none where a dead letter that holds the lane stands behind it. */
+  /**
+   * The newest that stands in a lane; none where a dead letter that holds the lane stands behind it, or one whose end is not
+   * stored yet: with another leader that would be pending as before, and what was merged past it would overtake it.
+   */
   newestOf(name: string): Entry | undefined {
     const newest = this.lanes.get(name)?.tail;
+    if (newest === undefined) return undefined;
     const blocker = this.blockers.get(name)?.at(-1);
-    const isHeldSince =
-      newest !== undefined && blocker !== undefined && placeOf(blocker.header) > placeOf(newest.header);
-    return isHeldSince ? undefined : newest;
+    const lastPlace = Math.max(
+      blocker === undefined ? 0 : placeOf(blocker.header),
+      this.heldLanes.get(name)?.lastPlace ?? 0,
+    );
+    return lastPlace > placeOf(newest.header) ? undefined : newest;
   }
 
   get isHeld(): boolean {
@@ -156,15 +168,18 @@ export class Schedule {
     if (this.holds.has(header.seq)) return;
     const names = lanesOf(header);
     this.holds.set(header.seq, names);
-    for (const name of names) this.heldLanes.set(name, (this.heldLanes.get(name) ?? 0) + 1);
+    for (const name of names) {
+      const { count, lastPlace } = this.heldLanes.get(name) ?? { count: 0, lastPlace: 0 };
+      this.heldLanes.set(name, { count: count + 1, lastPlace: Math.max(lastPlace, placeOf(header)) });
+    }
   }
 
   unhold(seq: number, nowMs: number): void {
     const names = this.holds.get(seq) ?? [];
     this.holds.delete(seq);
     for (const name of names) {
-      const left = (this.heldLanes.get(name) as number) - 1;
-      if (left > 0) this.heldLanes.set(name, left);
+      const { count, lastPlace } = this.heldLanes.get(name) as HeldLane;
+      if (count > 1) this.heldLanes.set(name, { count: count - 1, lastPlace });
       else this.heldLanes.delete(name);
       const lane = this.lanes.get(name);
       if (lane !== undefined) this.offer(lane, nowMs);
