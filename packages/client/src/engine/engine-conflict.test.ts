@@ -283,6 +283,31 @@ describe('what a decision comes too late for', () => {
     expect(rig.batches).toHaveLength(2);
   });
 
+  test('C1 · what has become of it meanwhile stays when the lead is lost: rewritten once more, given up, or disposed of', () => {
+    const rig = EngineRig.leading();
+    const headers = ['x', 'y', 'z'].map((lane) => ({
+      ...rig.header({ lane }),
+      entity: { table: 'notes', id: lane },
+      edit: EDIT,
+    }));
+    const [rewrittenOne, givenUp, gone] = headers as [MutationHeader, MutationHeader, MutationHeader];
+    rig.input({ kind: 'added', headers });
+    rig.isStorageSlow = true;
+    rig.answerAll(conflict);
+    const edit = { ...EDIT, conflict: { detectedAtMs: 1, fields: [['title']] } };
+    for (const header of headers) rig.input({ kind: 'resolved', header: { ...header, revision: 1, edit }, body: '{}' });
+    rig.input({ kind: 'amended', headers: [{ ...rewrittenOne, revision: 2 }] });
+    rig.input({ kind: 'givenUp', seqs: [givenUp.seq], error: ERROR });
+    rig.input({ kind: 'settlementsStored', seqs: [givenUp.seq] });
+    rig.input({ kind: 'discarded', ids: [gone.id] });
+
+    rig.input({ kind: 'leadership', isLeader: false });
+
+    expect(rig.entry(rewrittenOne).header.revision).toBe(2);
+    expect(rig.entry(givenUp).phase.kind).toBe('failed');
+    expect(rig.engine.mutations.get(gone.id)).toBeUndefined();
+  });
+
   test('C1 · what an edit is made on, and was not stored before the lead was lost, is as the store has it; another tab’s word of it counts', () => {
     const rig = EngineRig.leading();
     const [, second] = addEdits(rig, 2);

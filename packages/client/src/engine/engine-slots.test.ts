@@ -154,3 +154,19 @@ describe('slots', () => {
     expect(kept).toMatchObject({ record: { result: { seq: 2 } } });
   });
 });
+
+test('P12, Q8 · a parent that is not confirmed after all takes along what it had let go, but nothing else', () => {
+  const rig = EngineRig.leading();
+  const parent = rig.add({ lane: 'parent' });
+  const child = rig.add({ lane: 'child', dependsOn: [parent.id], delayMs: 60_000 });
+  const other = rig.add({ lane: 'other', delayMs: 60_000 });
+  rig.answerAll(applied);
+  expect(rig.waiting(child).waitingFor).not.toBe('dependency');
+
+  const deadLetter = { header: parent, error: ERROR, failedAtMs: rig.nowMs, holdsLane: false };
+  rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'failed', deadLetter }] });
+  rig.input({ kind: 'forgottenFailed', id: parent.id });
+
+  expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
+  expect(rig.entry(other).phase.kind).toBe('waiting');
+});
