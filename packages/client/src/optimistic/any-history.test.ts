@@ -12,6 +12,14 @@ interface Known {
   readonly canBeRetried: boolean;
 }
 
+/** One call: which tab, and whether the server or the disk will refuse it. */
+interface Add {
+  readonly at: number;
+  readonly noteId: string;
+  readonly bad: boolean;
+  readonly isRefused: boolean;
+}
+
 interface Tab {
   queue: TestQueue;
   store: OptimisticStore<Notes>;
@@ -50,10 +58,36 @@ class History {
     return `${bad ? '!' : ''}<${this.textCount}>`;
   }
 
-  async add(at: number, noteId: string, bad: boolean): Promise<void> {
-    const text = this.newText(bad);
-    const { id } = await this.tab(at).queue.add(note(noteId, text));
-    this.known.push({ queueId: id, noteId, text, state: 'pending', canBeRetried: true });
+  /** Several at once, in one tab or in two; each is in view where it was called, and then stored or refused. */
+  async add(adds: readonly Add[]): Promise<void> {
+    const refused = new Set<string>();
+    const texts = adds.map(({ bad, isRefused }) => {
+      const text = this.newText(bad);
+      if (isRefused) refused.add(text);
+      return text;
+    });
+    this.device.storage.isFull = ({ changes }) => [...refused].some((text) => JSON.stringify(changes).includes(text));
+    const seqs = new Map<string, number>();
+    const stops = this.tabs.map(({ queue }) => queue.on('stored', ({ id, seq }) => seqs.set(id, seq)));
+    const calls = adds.map(({ at: which, noteId }, index) =>
+      this.tab(which).queue.add(note(noteId, texts[index] as string)),
+    );
+    for (const tab of this.tabs) {
+      const added = adds.flatMap(({ at: which, noteId }, index) =>
+        this.tab(which) === tab ? [{ noteId, text: texts[index] as string }] : [],
+      );
+      expect(tab.store.getSnapshot().notes).toEqual(this.expected(tab, added));
+    }
+    const ends = await Promise.allSettled(calls);
+    for (const stop of stops) stop();
+    this.device.storage.isFull = () => false;
+    const stored = ends.flatMap((end, index) => {
+      if (end.status === 'rejected') return [];
+      const { id } = end.value;
+      const { noteId } = adds[index] as Add;
+      return [{ queueId: id, noteId, text: texts[index] as string, state: 'pending', canBeRetried: true } as const];
+    });
+    this.known.push(...stored.toSorted((a, b) => (seqs.get(a.queueId) ?? 0) - (seqs.get(b.queueId) ?? 0)));
   }
 
   /** The mutation of this number among those that are in a state. */
@@ -133,14 +167,17 @@ class History {
 
   async check(): Promise<void> {
     await this.device.clock.settle();
-    for (const { store } of this.tabs) {
-      const expected: Record<string, string> = { ...store.getBase().notes };
-      for (const { noteId, text, state } of this.known) {
-        const isContained = (expected[noteId] ?? '').includes(text);
-        if (state !== 'gone' && !isContained) expected[noteId] = `${expected[noteId] ?? ''}${text}`;
-      }
-      expect(store.getSnapshot().notes).toEqual(expected);
+    for (const tab of this.tabs) expect(tab.store.getSnapshot().notes).toEqual(this.expected(tab));
+  }
+
+  /** What a tab shows; `storing`: called in it, and not stored yet. */
+  private expected({ store }: Tab, storing: readonly Pick<Known, 'noteId' | 'text'>[] = []): Record<string, string> {
+    const expected: Record<string, string> = { ...store.getBase().notes };
+    for (const { noteId, text } of [...this.known.filter(({ state }) => state !== 'gone'), ...storing]) {
+      const isContained = (expected[noteId] ?? '').includes(text);
+      if (!isContained) expected[noteId] = `${expected[noteId] ?? ''}${text}`;
     }
+    return expected;
   }
 
   async close(): Promise<void> {
@@ -150,13 +187,19 @@ class History {
 
 const at = fc.nat(20);
 type Step = (history: History) => Promise<void> | void;
+const add: fc.Arbitrary<Add> = fc.record({
+  at,
+  noteId: fc.constantFrom('a', 'b'),
+  bad: fc.boolean(),
+  isRefused: fc.nat(5).map((number) => number === 0),
+});
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
-    arbitrary: fc.tuple(at, fc.constantFrom('a', 'b'), fc.boolean()).map(
-      (all): Step =>
+    arbitrary: fc.array(add, { minLength: 1, maxLength: 3 }).map(
+      (adds): Step =>
         (it) =>
-          it.add(...all),
+          it.add(adds),
     ),
   },
   { weight: 2, arbitrary: fc.constant<Step>((it) => it.deliver()) },

@@ -3,7 +3,7 @@ import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
 import type { StoredEvent } from '../queue/queue-events.ts';
 import { Emitter } from '../telemetry/emitter.ts';
-import { PendingMutations } from './pending-mutations.ts';
+import { BEING_STORED, PendingMutations } from './pending-mutations.ts';
 import { type Projection, projectionByTypes, type ShownMutation } from './projection.ts';
 
 export interface OptimisticStoreOptions<State extends object> {
@@ -31,6 +31,7 @@ interface Shown extends ShownMutation {
  * What the user sees: the confirmed state, and on top of it the effects of the mutations that are not in it yet,
  * replayed in the order they were added. Nothing of it is stored: after a restart it is built again from the queue.
  *
+ * An effect is shown from the call of `add` on, before it is stored, and taken away again if it cannot be.
  * A mutation that fails simply is not replayed any more, so the ones after it stay. The effect of a confirmed one stays
  * shown until a `refresh` that began after the confirmation has arrived, so nothing flickers in between.
  */
@@ -63,6 +64,7 @@ export class OptimisticStore<State extends object> {
     this.changes = new Emitter((error) => this.queue.report(error));
     const stop = pending.listen({
       stored: (stored) => this.show(stored),
+      notStored: (id) => this.notStored(id),
       settled: (id, isCompleted) => this.settled(id, isCompleted),
     });
     this.stops = [stop, ...('pending' in options ? [] : [() => pending.close()])];
@@ -110,7 +112,8 @@ export class OptimisticStore<State extends object> {
       if (number < this.installedNumber) return;
       this.installedNumber = number;
       const contained = this.shown.filter(({ containedFrom }) => containedFrom !== null && containedFrom <= number);
-      this.shown = this.shown.filter((each) => !contained.includes(each));
+      const gone = new Set(contained);
+      this.shown = this.shown.filter((each) => !gone.has(each));
       this.rebase(base);
       const observed = contained.filter(({ isRolledBack }) => !isRolledBack);
       if (observed.length > 0) this.queue.markObserved(observed.map(({ id }) => id));
@@ -129,30 +132,46 @@ export class OptimisticStore<State extends object> {
 
   private show({ id, seq, type, payload, revision, own = {} }: StoredEvent): void {
     const definition = this.queue.definitions.get(type);
-    if (definition === undefined || revision <= (this.known.get(id) ?? -1)) return;
+    const knownRevision = this.known.get(id);
+    if (definition === undefined || (knownRevision !== undefined && revision <= knownRevision)) return;
     const before = this.shown.find((each) => each.id === id);
     const { operation, entity } = describeMutation(definition, payload);
     const mutation = { id, seq, type, operation, entity, payload, definition, own };
     const shown: Shown = { ...mutation, isRolledBack: false, containedFrom: null };
     if (before === undefined && !this.projection.concerns(shown)) return;
-    const isAmended = this.known.has(id);
     this.known.set(id, revision);
     if (before !== undefined) {
       const containedFrom = before.isRolledBack ? null : before.containedFrom;
-      this.shown[this.shown.indexOf(before)] = { ...shown, containedFrom };
-      this.replay();
+      const from = this.shown.indexOf(before);
+      this.shown.splice(from, 1);
+      const isWhereItWas = this.insert({ ...shown, containedFrom }) === from;
+      // Of what was being stored and is stored now, there is nothing else to be seen.
+      const isTheSame = isWhereItWas && before.payload === payload && !before.isRolledBack;
+      if (!isTheSame) this.replay();
       return;
     }
     // Fresh data has its effect already.
-    if (isAmended) return;
-    const index = this.shown.findIndex((each) => each.seq > seq);
-    if (index < 0) {
-      this.shown.push(shown);
-      this.append(shown);
-      return;
-    }
-    // Another tab has added it earlier: those after it are replayed on top of it.
+    if (knownRevision !== undefined) return;
+    if (this.insert(shown) === this.shown.length - 1) this.append(shown);
+    // Added earlier, by another tab, or by a call that took longer to check: those after it are replayed on top of it.
+    else this.replay();
+  }
+
+  /** Returns where it stands. Nearly always last. */
+  private insert(shown: Shown): number {
+    let index = this.shown.length;
+    while ((this.shown[index - 1]?.seq ?? 0) > shown.seq) index -= 1;
     this.shown.splice(index, 0, shown);
+    return index;
+  }
+
+  /** As if it had never been called. */
+  private notStored(id: string): void {
+    if (this.known.get(id) !== BEING_STORED) return;
+    this.known.delete(id);
+    const index = this.shown.findIndex((each) => each.id === id);
+    if (index < 0) return;
+    this.shown.splice(index, 1);
     this.replay();
   }
 

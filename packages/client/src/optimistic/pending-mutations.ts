@@ -1,14 +1,25 @@
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
 import type { StoredEvent } from '../queue/queue-events.ts';
+import type { StoringEvent } from '../queue/storing-calls.ts';
 
 /** What a view of pending mutations is told. */
 export interface PendingListener {
-  /** Stored, or found pending: in this tab or another, in this run or an earlier one; again when it was rewritten. */
+  /**
+   * Stored, or found pending: in this tab or another, in this run or an earlier one; again when it was rewritten. Before that, what
+   * is being stored in this tab: of a revision before the first, behind all that is stored.
+   */
   readonly stored: (stored: StoredEvent) => void;
+  /** What was told as being stored is not: it was refused, or stands in another one now. */
+  readonly notStored: (id: string) => void;
   /** The verdict, or that it was taken back. */
   readonly settled: (id: string, isCompleted: boolean) => void;
 }
+
+/** Of a mutation that is being stored. */
+export const BEING_STORED = -1;
+/** What is being stored stands behind all that is. */
+const AFTER_STORED = Number.MAX_SAFE_INTEGER / 2;
 
 /**
  * The mutations of a queue that have no verdict yet, with their payloads. Several views share one of these, so that what is
@@ -21,10 +32,12 @@ export class PendingMutations {
   /** The revision that was told, by id; kept when the verdict is in. */
   private readonly known = new Map<string, number>();
   private readonly pending = new Map<string, StoredEvent>();
+  private readonly storing = new Map<string, StoredEvent>();
 
   constructor(queue: MutationQueue<readonly AnyMutationDefinition[]>) {
     this.queue = queue;
     this.stops = [
+      queue.onStoring((event) => (event.kind === 'begun' ? this.begun(event) : this.notStored(event.id))),
       queue.onPayload((stored) => this.tell(stored)),
       queue.on('change', ({ ids }) => void this.find(ids)),
       queue.on('settled', ({ id, status }) => this.settled(id, status === 'completed')),
@@ -34,7 +47,8 @@ export class PendingMutations {
 
   /** Tells first of all that is pending, in the order it was added. Returns an unsubscribe. */
   listen(listener: PendingListener): () => void {
-    for (const stored of [...this.pending.values()].sort((a, b) => a.seq - b.seq)) listener.stored(stored);
+    const all = [...this.pending.values(), ...this.storing.values()];
+    for (const each of all.sort((a, b) => a.seq - b.seq)) listener.stored(each);
     this.listeners.add(listener);
     return () => {
       this.listeners.delete(listener);
@@ -77,12 +91,28 @@ export class PendingMutations {
     }
   }
 
+  private begun({ id, type, payload, own, callNumber }: Extract<StoringEvent, { kind: 'begun' }>): void {
+    const stored = { id, seq: AFTER_STORED + callNumber, type, payload, revision: BEING_STORED };
+    const event = own === undefined ? stored : { ...stored, own };
+    this.storing.set(event.id, event);
+    for (const listener of this.listeners) listener.stored(event);
+  }
+
+  private notStored(id: string): void {
+    if (!this.storing.delete(id)) return;
+    for (const listener of this.listeners) listener.notStored(id);
+  }
+
   private tell(stored: StoredEvent): void {
     const { id, revision } = stored;
-    if (revision <= (this.known.get(id) ?? -1)) return;
+    if (revision <= (this.known.get(id) ?? BEING_STORED)) return;
     // The verdict may have come while the payload was read or the commit returned: nobody will tell of it again.
     const status = this.queue.peekStatus(id)?.status;
-    if (status === 'failed') return;
+    if (status === 'failed') {
+      this.notStored(id);
+      return;
+    }
+    this.storing.delete(id);
     this.known.set(id, revision);
     const own = stored.own ?? this.pending.get(id)?.own;
     const told = own === undefined ? stored : { ...stored, own };

@@ -17,18 +17,22 @@ import {
   ownIdOf,
   type PrepareContext,
   prepareAtomic,
+  ownEffectOf,
   prepareMutation,
   withPayload,
 } from './prepare-mutation.ts';
 import { type QueueReader, unknownMutation } from './queue-reader.ts';
 import type { QueueStore } from './queue-store.ts';
 import type { Runner } from './runner.ts';
+import type { StoringCall } from './storing-calls.ts';
 
 export interface AdderPorts extends Omit<PlacerPorts, 'opened'> {
   readonly newId: (wallMs: number) => string;
   /** What a mutation is made on, as far as anybody says or knows. */
   readonly editOf: PrepareContext['editOf'];
   readonly act: Acts['act'];
+  /** Null while the queue is not open. */
+  readonly runnerNow: () => Runner | null;
   /** The parts of the queue once it is open; rejects when it is not. */
   readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore; readonly reader: QueueReader }>;
 }
@@ -36,14 +40,15 @@ export interface AdderPorts extends Omit<PlacerPorts, 'opened'> {
 /** Takes mutations in: checks them, and stores them in the order of the calls. */
 export class Adder {
   private readonly ports: AdderPorts;
+  private readonly placer: Placer;
   private readonly commits: GroupCommit<Addition, MutationHandle>;
 
   constructor(ports: AdderPorts) {
     this.ports = ports;
-    const placer = new Placer(ports);
+    this.placer = new Placer(ports);
     this.commits = new GroupCommit(
-      (additions) => placer.place(additions),
-      () => placer.forgetRows(),
+      (additions) => this.placer.place(additions),
+      () => this.placer.forgetRows(),
     );
   }
 
@@ -51,7 +56,7 @@ export class Adder {
     return this.commits.whenFlushed();
   }
 
-  add(input: AddInput): Promise<MutationHandle> {
+  add(input: AddInput, call: StoringCall): Promise<MutationHandle> {
     const { definitions, newId, wallMs, editOf } = this.ports;
     const nowMs = wallMs();
     const newOne = newId(nowMs);
@@ -61,7 +66,7 @@ export class Adder {
       return whenKnown(prepareMutation(definitions, input, context), (prepared) => {
         const { header, body, payload, origin } = prepared;
         const ownMark = ownId === null ? null : prepared.contentMark();
-        return { header, body, payload, origin, ownMark, mayMerge: ownId === null, input };
+        return { header, body, payload, origin, ownMark, mayMerge: ownId === null, input, call };
       });
     });
   }
@@ -69,6 +74,7 @@ export class Adder {
   async addAtomic(
     members: readonly { readonly type: string; readonly payload: unknown }[],
     options: MutationOptions,
+    call: StoringCall,
   ): Promise<MutationHandle> {
     const { definitions, newId, wallMs } = this.ports;
     const nowMs = wallMs();
@@ -81,7 +87,8 @@ export class Adder {
         resultOf: this.resultOf,
       });
       const input = { ...options, type: ATOMIC_TYPE, payload: members };
-      return { ...prepared, ownMark: ownId === null ? null : prepared.contentMark(), mayMerge: false, input };
+      const ownMark = ownId === null ? null : prepared.contentMark();
+      return { ...prepared, ownMark, mayMerge: false, input, call };
     });
   }
 
@@ -166,6 +173,7 @@ export class Adder {
       ownMark: null,
       mayMerge: false,
       input: null,
+      call: null,
     };
     const handle =
       deadLetter === null ? await this.store(async () => addition) : await this.replaceDeadLetter(deadLetter, addition);
@@ -189,15 +197,27 @@ export class Adder {
   /** The place in the order of calls is taken here, before anything is awaited. */
   private store(prepare: () => MaybeLater<Addition>): Promise<MutationHandle> {
     return this.commits.add(() =>
-      whenKnown(prepare(), (addition) =>
-        addition.header.dependsOn.length === 0 ? addition : this.behindParents(addition),
-      ),
+      whenKnown(prepare(), (addition) => {
+        if (addition.header.dependsOn.length > 0) return this.behindParents(addition);
+        this.checked(addition);
+        return addition;
+      }),
     );
+  }
+
+  /** Whoever shows what is pending may show it from now on. */
+  private checked({ call, header, payload, input, ownMark }: Addition): void {
+    const runner = this.ports.runnerNow();
+    // What is there already is not known before the queue is open.
+    const mayBeThere = runner === null || ownMark !== null || this.placer.mayBeDuplicate(header, runner);
+    call?.checked({ header, payload, own: ownEffectOf(input), mayBeThere });
   }
 
   private async behindParents(addition: Addition): Promise<Addition> {
     const dependsOn = await this.openParentsOf(addition.header.dependsOn);
-    return { ...addition, header: { ...addition.header, dependsOn } };
+    const ready = { ...addition, header: { ...addition.header, dependsOn } };
+    this.checked(ready);
+    return ready;
   }
 
   private readonly resultOf = async (id: string): Promise<Json | undefined> => {

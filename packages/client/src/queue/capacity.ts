@@ -48,6 +48,10 @@ export class Capacity {
     return this.take(more);
   }
 
+  hasRoom(more: Load): boolean {
+    return this.missing(more) === null;
+  }
+
   private take(more: Load): () => void {
     this.adding = { count: this.adding.count + more.count, bytes: this.adding.bytes + more.bytes };
     return () => {

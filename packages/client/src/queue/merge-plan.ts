@@ -11,6 +11,7 @@ import type { EditBases, OwnBefore } from './edit-base.ts';
 import type { MutationOrigin } from './mutation-origin.ts';
 import { type AddInput, checkPayload, withPayload } from './prepare-mutation.ts';
 import type { NewMutation, Placement, StoredHeader } from './queue-store.ts';
+import type { StoringCall } from './storing-calls.ts';
 
 /** A checked mutation that is about to be stored. */
 export interface Addition extends NewMutation {
@@ -22,6 +23,8 @@ export interface Addition extends NewMutation {
   readonly mayMerge: boolean;
   /** What it was made from; null for one that replaces another. */
   readonly input: AddInput | null;
+  /** The call that it is of; null for what nobody has called `add` for. */
+  readonly call: StoringCall | null;
 }
 
 /** One that others may be merged into: new in this commit, or stored before and kept back. */

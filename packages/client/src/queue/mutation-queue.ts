@@ -6,7 +6,6 @@ import type {
   DefinitionOf,
   InputOfType,
   MutationOptions,
-  OwnEffect,
   PayloadInput,
   ResultOfType,
 } from '../mutation/definition.ts';
@@ -42,7 +41,7 @@ import {
   resolveOptions,
 } from './options.ts';
 import type { Stored } from './placer.ts';
-import { checkPayload } from './prepare-mutation.ts';
+import { checkPayload, ownEffectOf } from './prepare-mutation.ts';
 import type { QueueEvents, Settled, StoredEvent } from './queue-events.ts';
 import {
   type BlockedLane,
@@ -67,6 +66,7 @@ import { Runner } from './runner.ts';
 import { type StorageUsage, StorageWatch } from './storage-watch.ts';
 import { isMoved, type StorageHealth, StorageKeeper } from './storage-keeper.ts';
 import { SignOut, type SignOutChoice, type SignOutResult } from './sign-out.ts';
+import { type StoringCall, StoringCalls, type StoringEvent } from './storing-calls.ts';
 import { VerdictBook } from './verdict-book.ts';
 
 /** What `resume` came to: something is on its way, nothing is due, or what still stops it. */
@@ -115,6 +115,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private readonly log: DebugLog;
   private readonly listeners: Listeners;
   private readonly payloads: Emitter<StoredEvent>;
+  private readonly storing: Emitter<StoringEvent>;
+  private readonly calls: StoringCalls;
   private parts: Parts | null = null;
   private readonly verdicts: VerdictBook;
   private readonly adder: Adder;
@@ -155,6 +157,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.log.watch(this.options.debug);
     const onThrow = (error: unknown): void => this.fail(listenerFailed(error));
     this.payloads = new Emitter(onThrow);
+    this.storing = new Emitter(onThrow);
     this.listeners = {
       stored: new Emitter(onThrow),
       amended: new Emitter(onThrow),
@@ -194,6 +197,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       },
       evict: (needed) => this.evict(needed),
       reached: (event) => this.listeners.capacity.emit(event),
+    });
+    this.calls = new StoringCalls({
+      tell: (event) => this.storing.emit(event),
+      hasRoom: (more) => this.capacity.hasRoom(more),
     });
     this.acts = new Acts({
       opened: () => this.opened(),
@@ -238,13 +245,16 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       wallMs: () => this.options.clock.wallMs(),
       newId: (wallMs) => this.options.newId(wallMs),
       act: (kind, options) => this.acts.act(kind, options),
-      added: (stored, { input }) => {
+      runnerNow: () => (this.isRead && !this.isClosed ? (this.parts?.runner ?? null) : null),
+      added: (stored, { input, call }) => {
         const { id } = stored.header;
+        call?.stored();
         if (input?.onRetry !== undefined) this.verdicts.onRetry(id, input.onRetry);
         this.tellPayload('stored', eventOf(stored, input));
         return this.handleOf(id, stored.durability);
       },
-      merged: ({ header: { id }, durability }, { input }, kind) => {
+      merged: ({ header: { id }, durability }, { input, call }, kind) => {
+        call?.ended();
         if (input?.onRetry !== undefined) this.verdicts.onRetry(id, input.onRetry);
         return this.handleOf(id, durability, kind);
       },
@@ -274,7 +284,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   add<Type extends Definitions[number]['type']>(
     input: InputOfType<Definitions[number], Type>,
   ): Promise<MutationHandle<ResultOfType<DefinitionOf<Definitions[number], Type>>>> {
-    return this.onStore(() => this.adder.add(input));
+    return this.onStore((call) => this.adder.add(input, call));
   }
 
   /**
@@ -286,7 +296,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     members: readonly AtomicMember<Definitions[number]>[],
     options: MutationOptions = {},
   ): Promise<MutationHandle> {
-    return this.onStore(() => this.adder.addAtomic(members, options));
+    return this.onStore((call) => this.adder.addAtomic(members, options, call));
   }
 
   /**
@@ -350,6 +360,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    */
   onPayload(listener: (event: StoredEvent) => void): () => void {
     return this.payloads.on(listener);
+  }
+
+  /**
+   * For views, too: what `add` has checked and is storing in this tab. It may be shown, and taken away again when it is refused; nobody
+   * may call it saved before `stored`.
+   */
+  onStoring(listener: (event: StoringEvent) => void): () => void {
+    return this.storing.on(listener);
   }
 
   private tellPayload(name: 'stored' | 'amended', event: StoredEvent): void {
@@ -981,7 +999,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     });
   }
 
-  private refused(error: unknown): never {
+  private refused(error: unknown, call?: StoringCall): never {
+    call?.ended();
     this.storageWatch.refused(error);
     this.log.note('queue', 'notStored', errorData(error));
     throw error;
@@ -996,17 +1015,18 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 
   /** What may be done again where the queue has moved to another store in the middle of it. */
-  private async onStore<Result>(work: () => Promise<Result>): Promise<Result> {
+  private async onStore<Result>(work: (call: StoringCall) => Promise<Result>): Promise<Result> {
+    const call = this.calls.begin();
     try {
-      return await work();
+      return await work(call);
     } catch (error) {
-      if (!isMoved(error)) this.refused(error);
+      if (!isMoved(error)) this.refused(error, call);
     }
     try {
       await this.opening.done;
-      return await work();
+      return await work(call);
     } catch (error) {
-      this.refused(error);
+      this.refused(error, call);
     }
   }
 
@@ -1193,15 +1213,6 @@ function unknownEvent(name: string, names: readonly string[]): HoldfastError {
     message: `There is no event called ${name}.`,
     hint: `Listen to one of these: ${names.join(', ')}.`,
   });
-}
-
-function ownEffectOf(input: MutationOptions | null): OwnEffect | null {
-  const { optimisticUpdate, rollback } = input ?? {};
-  if (optimisticUpdate === undefined && rollback === undefined) return null;
-  return {
-    ...(optimisticUpdate === undefined ? {} : { optimisticUpdate }),
-    ...(rollback === undefined ? {} : { rollback }),
-  };
 }
 
 function invalidAge(olderThanMs: number): HoldfastError {

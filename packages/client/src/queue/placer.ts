@@ -148,6 +148,13 @@ export class Placer {
     });
   }
 
+  /** Whether it may turn out to be one that is there already, as far as this tab knows. */
+  mayBeDuplicate({ type, lane, dedupeKey, dedupeNear }: Addition['header'], { engine }: Runner): boolean {
+    if (dedupeNear !== null) return true;
+    const newest = dedupeKey === null ? undefined : engine.mutations.schedule.newestOf(lane)?.header;
+    return newest?.type === type && newest.dedupeKey === dedupeKey;
+  }
+
   /** No call is under way that may not know of them. */
   forgetRows(): void {
     this.ownRows.clear();

@@ -7,6 +7,7 @@ import {
   describeMutation,
   type EditBase,
   type MutationOptions,
+  type OwnEffect,
   type Priority,
 } from '../mutation/definition.ts';
 import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
@@ -301,6 +302,16 @@ function priorityOf(priority: Priority): RecordPriority {
 function retryOptionsOf(input: MutationOptions): Pick<MutationHeader, 'maxRetries' | 'retryDelayMs'> {
   const maxRetries = input.doNotRetry === true ? 0 : countOption('maxRetries', input.maxRetries);
   return { maxRetries, retryDelayMs: countOption('retryDelayMs', input.retryDelayMs) };
+}
+
+/** What this mutation alone shows; null for what its type does. */
+export function ownEffectOf(input: MutationOptions | null): OwnEffect | null {
+  const { optimisticUpdate, rollback } = input ?? {};
+  if (optimisticUpdate === undefined && rollback === undefined) return null;
+  return {
+    ...(optimisticUpdate === undefined ? {} : { optimisticUpdate }),
+    ...(rollback === undefined ? {} : { rollback }),
+  };
 }
 
 /** An id of the app's own as the server writes it; null where none was given. */
