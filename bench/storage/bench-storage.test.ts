@@ -11,6 +11,7 @@ const MEASURES = [
   'add-sequential-p95',
   'open-first',
   'heap',
+  'read-again',
   'drain',
 ];
 

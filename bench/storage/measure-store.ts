@@ -40,10 +40,19 @@ const TURNS_MAX = 24;
 const BATCH_COUNT = 100;
 const FIRST_COUNT = 1_000;
 const WARM_COUNT_MAX = 2_000;
+/** A page that is shown, or a batch that is sent. */
+const READ_COUNT = 100;
+const READ_ROUNDS = 20;
 
 interface Subject {
   readonly name: string;
   readonly keys: OpenKeys | undefined;
+}
+
+interface Reader extends Subject {
+  /** The name of its store. @default its own */
+  readonly store?: string;
+  readonly cacheBytes?: number;
 }
 
 /** All that is measured with `n` queued. */
@@ -145,6 +154,23 @@ export async function measureStore(world: World, n: number, report: (measurement
     report({ measure: 'heap', n, subject: name, value, unit: 'bytes', ratioToRaw: null });
   }
 
+  // Read again and again, as what is shown or sent again is.
+  const again100Ms = await timed(world, async () => {
+    for (let round = 0; round < READ_ROUNDS; round += 1) await again.readFirst(READ_COUNT);
+  });
+  const readers = subjects.flatMap((subject): readonly Reader[] =>
+    subject.keys === undefined
+      ? [subject]
+      : [subject, { ...subject, name: `${subject.name}, no cache`, store: subject.name, cacheBytes: 0 }],
+  );
+  const reads: { readonly subject: string; readonly value: number }[] = [];
+  for (const { name, store = name, ...setup } of readers) {
+    const ms = await readAgainMs(world, store, setup);
+    reads.push({ subject: name, value: ms / READ_COUNT });
+  }
+  const rawReadMs = again100Ms / READ_ROUNDS / READ_COUNT;
+  show(beside({ measure: 'read-again', n, unit: 'ms' }, { subject: rawName, value: rawReadMs }, reads));
+
   // Delivered, by a server that answers at once.
   const total = n + addedCount;
   const rawDrainMs = await timed(world, async () => {
@@ -219,6 +245,20 @@ async function heapBytesOf(world: World, name: string, keys: OpenKeys | undefine
   const after = await world.heapBytes();
   await queue.close();
   return after - before;
+}
+
+/** A page of payloads that were read just before. */
+async function readAgainMs(world: World, name: string, setup: Pick<Reader, 'keys' | 'cacheBytes'>): Promise<number> {
+  const queue = openQueue({ storage: world.storage(name), transport: null, ...setup });
+  await queue.ready;
+  const { mutations } = await queue.listMutations({ limit: READ_COUNT });
+  const ids = mutations.map(({ id }) => id);
+  await queue.readPending(ids);
+  const ms = await timed(world, async () => {
+    for (let round = 0; round < READ_ROUNDS; round += 1) await queue.readPending(ids);
+  });
+  await queue.close();
+  return ms / READ_ROUNDS;
 }
 
 /** From `createQueue` until the first batch is handed to the transport. */

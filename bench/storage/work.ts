@@ -56,9 +56,10 @@ export interface QueueSetup {
   readonly keys?: OpenKeys | undefined;
   /** Null while nothing shall be sent. */
   readonly transport: Transport | null;
+  readonly cacheBytes?: number;
 }
 
-export function openQueue({ storage, keys, transport }: QueueSetup): BenchQueue {
+export function openQueue({ storage, keys, transport, cacheBytes }: QueueSetup): BenchQueue {
   const isOnline = transport !== null;
   const network: NetworkSource = {
     isOnline: () => isOnline,
@@ -76,6 +77,7 @@ export function openQueue({ storage, keys, transport }: QueueSetup): BenchQueue 
     queueCapCount: Number.POSITIVE_INFINITY,
     queueCapBytes: Number.POSITIVE_INFINITY,
     ...(keys === undefined ? {} : { encryption: { keys } }),
+    ...(cacheBytes === undefined ? {} : { cacheBytes }),
   });
 }
 

@@ -5,6 +5,7 @@ import { RETRY_DEFAULTS, type RetryRules } from '../mutation/definition.ts';
 import { LATENCY_VALID_MS, PROBE_TIMEOUT_MS } from '../network/network-monitor.ts';
 import { LIMITS } from '../protocol/wire.ts';
 import { COMPRESS_OVER_LENGTH } from '../storage/compressed-storage.ts';
+import { CACHE_BYTES } from '../storage/text-cache.ts';
 import { LOG_ENTRY_COUNT } from '../telemetry/debug-log.ts';
 import {
   ATTEMPT_TIMEOUT_MS,
@@ -39,6 +40,8 @@ export interface Defaults {
   readonly queueCapBytes: number;
   /** `compressOverLength` of `createQueue`. */
   readonly compressOverLength: number;
+  /** `cacheBytes` of `createQueue`. */
+  readonly cacheBytes: number;
   /** What is on its way at `pause()` may take this long to end, in milliseconds. */
   readonly pauseGraceMs: number;
   /** A lane that waits rises one level of priority in this time, in milliseconds. */
@@ -71,6 +74,7 @@ export const defaults: Defaults = Object.freeze({
   queueCapCount: QUEUE_CAP_COUNT,
   queueCapBytes: QUEUE_CAP_BYTES,
   compressOverLength: COMPRESS_OVER_LENGTH,
+  cacheBytes: CACHE_BYTES,
   pauseGraceMs: PAUSE_GRACE_MS,
   priorityLevelMs: LEVEL_MS,
   rateLimitMsMax: RATE_LIMIT_MS_MAX,

@@ -29,6 +29,7 @@ import type { Transport } from '../ports/transport.ts';
 import { COMPRESS_OVER_LENGTH, compressedStorage } from '../storage/compressed-storage.ts';
 import { indexedDbStorage } from '../storage/indexeddb-storage.ts';
 import { sealedStorage, unsealedStorage } from '../storage/sealed-storage.ts';
+import { CACHE_BYTES, TextCache } from '../storage/text-cache.ts';
 import type { DebugOption } from '../telemetry/debug-log.ts';
 import { browserTabs } from '../tabs/browser-tabs.ts';
 import { ATOMIC_TYPE } from '../protocol/wire.ts';
@@ -107,6 +108,12 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
   readonly persistence?: Persistence;
   /** Values longer than this are stored compressed where that pays, in characters; `Infinity` for none. @default 1_024 */
   readonly compressOverLength?: number;
+  /**
+   * Most memory for values that were decrypted or decompressed lately, in bytes: those that are asked for again (sent again, shown,
+   * edited) are not decrypted again. 0 for none.
+   * @default 2_097_152
+   */
+  readonly cacheBytes?: number;
   /**
    * Mutations that are read from the store at a time when the queue opens, at most; the first pages are shorter. Delivery begins
    * when the first one is read.
@@ -226,6 +233,8 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     );
   if (options.compressOverLength !== undefined && !(options.compressOverLength >= 0))
     throw invalid('compressOverLength', 'a number of characters, 0 or above', options.compressOverLength);
+  if (options.cacheBytes !== undefined && !(options.cacheBytes >= 0))
+    throw invalid('cacheBytes', 'a number of bytes, 0 or above', options.cacheBytes);
   const { readPageCount = READ_PAGE_COUNT } = options;
   if (!(Number.isSafeInteger(readPageCount) && readPageCount > 0))
     throw invalid('readPageCount', 'a whole number above 0', readPageCount);
@@ -276,14 +285,16 @@ function layersOn(
   {
     encryption,
     compressOverLength = COMPRESS_OVER_LENGTH,
-  }: Pick<QueueOptions<readonly AnyMutationDefinition[]>, 'encryption' | 'compressOverLength'>,
+    cacheBytes = CACHE_BYTES,
+  }: Pick<QueueOptions<readonly AnyMutationDefinition[]>, 'encryption' | 'compressOverLength' | 'cacheBytes'>,
 ): OpenStorage {
-  if (encryption === undefined) return compressedStorage(unsealedStorage(open), compressOverLength);
+  const cache = new TextCache(cacheBytes);
+  if (encryption === undefined) return compressedStorage(unsealedStorage(open), compressOverLength, cache);
   const { keys, scope = 'all' } = encryption;
   // Whether a value is one of those that are sealed can be seen only before it is compressed.
   return scope === 'sensitive'
-    ? sealedStorage(compressedStorage(open, compressOverLength), { keys, isSealed: isMarkedSensitive })
-    : compressedStorage(sealedStorage(open, { keys, isClear: isClearKey }), compressOverLength);
+    ? sealedStorage(compressedStorage(open, compressOverLength, cache), { keys, isSealed: isMarkedSensitive, cache })
+    : compressedStorage(sealedStorage(open, { keys, isClear: isClearKey, cache }), compressOverLength, cache);
 }
 
 /** Types with a policy of their own, and the queue's for the others. The same data is the same policy. */

@@ -271,9 +271,48 @@ describe('S5 · a queue', () => {
     await third.close();
   });
 
+  test.each([
+    { options: {}, decryptedPerSend: 0, what: 'not decrypted again' },
+    { options: { cacheBytes: 0 }, decryptedPerSend: 1, what: 'decrypted each time without a cache (control)' },
+  ])(
+    'S6 · what is sent again and again because its answers are lost is $what',
+    async ({ options, decryptedPerSend }) => {
+      // given: a payload that its keys are asked to open whenever it is decrypted
+      const { device, keys } = encrypted();
+      let decryptedCount = 0;
+      const provider = keys.provider();
+      const find: typeof provider.find = async (id) => {
+        const key = await provider.find(id);
+        return (
+          key && {
+            ...key,
+            open: (sealed, bound) => {
+              if (new TextDecoder().decode(bound).includes('"b/')) decryptedCount += 1;
+              return key.open(sealed, bound);
+            },
+          }
+        );
+      };
+      const encryption = { keys: async () => ({ ...provider, find }) };
+      const queue = await device.open({ encryption, ...options });
+      device.server.isLosingAnswers = true;
+
+      // when
+      await queue.add(note('a', 'one'));
+      while (device.server.requests.length < 3) await device.clock.pass(10_000);
+
+      // then
+      const sent = payloads(device).map((payload) => payload['text']);
+      expect(new Set(sent)).toEqual(new Set(['one']));
+      expect(decryptedCount).toBe(decryptedPerSend * sent.length);
+      await queue.close();
+    },
+  );
+
   test('S5 · a threshold that makes no sense is refused', () => {
     const device = new TestDevice();
     expect(() => device.create({ compressOverLength: -1 })).toThrow(/compressOverLength/);
+    expect(() => device.create({ cacheBytes: Number.NaN })).toThrow(/cacheBytes/);
     expect(() => device.create({ encryption: { keys: 'secret' as never } })).toThrow(/encryption\.keys/);
   });
 });

@@ -1,26 +1,42 @@
 import type { Change, CommitResult, Entry, OpenStorage, ScanQuery, Storage, StorageBatch } from '../ports/storage.ts';
 import { type Coding, commitCoded } from './coded-commit.ts';
-import { compressText, decompressText } from './compressed-text.ts';
+import { compressText, decompressText, isCompressed } from './compressed-text.ts';
+import { TextCache } from './text-cache.ts';
 
 /** Values longer than this are compressed, in characters. */
 export const COMPRESS_OVER_LENGTH = 1_024;
 
-/** The same stores, with long values compressed in them where that pays; what stands there uncompressed reads as before. */
-export function compressedStorage(open: OpenStorage, overLength: number = COMPRESS_OVER_LENGTH): OpenStorage {
-  return async (name) => new CompressedStorage(await open(name), overLength);
+/**
+ * The same stores, with long values compressed in them where that pays; what stands there uncompressed reads as before.
+ * `cache`: keeps what was compressed or decompressed lately.
+ */
+export function compressedStorage(
+  open: OpenStorage,
+  overLength: number = COMPRESS_OVER_LENGTH,
+  cache: TextCache = new TextCache(0),
+): OpenStorage {
+  return async (name) => new CompressedStorage(await open(name), { name, overLength, cache });
 }
 
 class CompressedStorage implements Storage {
   private readonly storage: Storage;
   private readonly overLength: number;
   private readonly coding: Coding;
+  private readonly cache: TextCache;
+  /** Begins the names of its entries in the cache, which it may share. */
+  private readonly place: string;
 
-  constructor(storage: Storage, overLength: number) {
+  constructor(
+    storage: Storage,
+    { name, overLength, cache }: { readonly name: string; readonly overLength: number; readonly cache: TextCache },
+  ) {
     this.storage = storage;
     this.overLength = overLength;
+    this.cache = cache;
+    this.place = `compressed ${name} `;
     this.coding = {
-      storedForm: (_key, value) => compressText(value, overLength),
-      decode: async (entries) => entries.map(({ value }) => decompressText(value)),
+      storedForm: (key, value) => this.compress(key, value),
+      decode: async (entries) => entries.map((entry) => this.decompress(entry)),
     };
   }
 
@@ -30,8 +46,11 @@ class CompressedStorage implements Storage {
 
   commit({ expect, changes }: StorageBatch): Promise<CommitResult> {
     const compressed = changes.map((change): Change => {
-      if (change.kind === 'delete') return change;
-      const value = compressText(change.value, this.overLength);
+      if (change.kind === 'delete') {
+        this.cache.forget(this.place + change.key);
+        return change;
+      }
+      const value = this.compress(change.key, change.value);
       return value === change.value ? change : { ...change, value };
     });
     return commitCoded(this.storage, this.coding, { expect, changes: compressed });
@@ -39,12 +58,13 @@ class CompressedStorage implements Storage {
 
   async read(keys: readonly string[]): Promise<readonly (string | null)[]> {
     const stored = await this.storage.read(keys);
-    return stored.map((value) => (value === null ? null : decompressText(value)));
+    return stored.map((value, index) => (value === null ? null : this.decompress({ key: keys[index] ?? '', value })));
   }
 
   async scan(query: ScanQuery): Promise<readonly Entry[]> {
     const stored = await this.storage.scan(query);
-    return stored.map(({ key, value }) => ({ key, value: decompressText(value) }));
+    // What is read page by page is seldom asked for again soon, and would push out what is.
+    return stored.map((entry) => ({ key: entry.key, value: this.decompress(entry, false) }));
   }
 
   estimate(): ReturnType<Storage['estimate']> {
@@ -53,5 +73,26 @@ class CompressedStorage implements Storage {
 
   close(): Promise<void> {
     return this.storage.close();
+  }
+
+  private compress(key: string, text: string): string {
+    if (text.length <= this.overLength) return compressText(text, this.overLength);
+    const at = this.place + key;
+    const known = this.cache.storedOf(at, text);
+    if (known !== null) return known;
+    const stored = compressText(text, this.overLength);
+    if (stored.length < text.length) this.cache.keep(at, stored, text);
+    return stored;
+  }
+
+  private decompress({ key, value }: Entry, isToKeep = true): string {
+    if (!isCompressed(value)) return decompressText(value);
+    const at = this.place + key;
+    const known = this.cache.textOf(at, value);
+    if (known !== undefined) return known;
+    const text = decompressText(value);
+    // What is not whole comes as it stands.
+    if (isToKeep && text !== value) this.cache.keep(at, value, text);
+    return text;
   }
 }

@@ -38,9 +38,14 @@ export function decompressText(stored: string): string {
   return (deflated === null ? null : inflate(deflated)) ?? stored;
 }
 
+/** Whether it says so of itself. */
+export function isCompressed(stored: string): boolean {
+  return stored.startsWith(COMPRESSED);
+}
+
 /** Null for a text that is not compressed, or not whole. */
 export function readDeflated(stored: string): Deflated | null {
-  if (!stored.startsWith(COMPRESSED)) return null;
+  if (!isCompressed(stored)) return null;
   const content = stored.slice(COMPRESSED.length + CHECKSUM_LENGTH);
   if (stored.slice(COMPRESSED.length, COMPRESSED.length + CHECKSUM_LENGTH) !== checksumOf(content)) return null;
   const dot = content.indexOf('.');

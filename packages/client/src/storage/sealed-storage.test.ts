@@ -11,6 +11,7 @@ import { sealedStorage, unsealedStorage } from './sealed-storage.ts';
 import { sqliteStorage } from './sqlite-storage.ts';
 import { storageContract } from './storage-contract.ts';
 import { TestKeys } from './testing-keys/test-keys.ts';
+import { TextCache } from './text-cache.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-sealed-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -32,8 +33,9 @@ describe.each([
   { what: 'in SQLite', open: sqlite, durability: 'strict' as const },
 ])('sealed and compressed, $what', ({ open, durability }) => {
   const keys = new TestKeys();
+  const cache = new TextCache(10_000);
   const cases = storageContract({
-    open: compressedStorage(sealedStorage(open, { keys: keys.open, isClear }), 100),
+    open: compressedStorage(sealedStorage(open, { keys: keys.open, isClear, cache }), 100, cache),
     capabilities: { durability, keepsAfterClose: true, hasSeveralWriters: true },
   });
   for (const { name, skip, run } of cases) test.skipIf(skip !== null)(name, run);

@@ -4,6 +4,7 @@ import { type Coding, commitCoded } from './coded-commit.ts';
 import { readSeal, SEAL_KEY, type Seal, type SealSearch, writeSeal } from './seal.ts';
 import { keyIdOf, openValue, sealValue } from './sealed-value.ts';
 import { keyIsMissing, locked, unlocked } from './storage-locked.ts';
+import { TextCache } from './text-cache.ts';
 
 export interface SealedOptions {
   readonly keys: OpenKeys;
@@ -11,6 +12,8 @@ export interface SealedOptions {
   readonly isClear?: (key: string) => boolean;
   /** Only values for which this holds are sealed; what is not sealed counts as it stands. @default all that is not clear */
   readonly isSealed?: (value: string) => boolean;
+  /** Keeps what was sealed or opened lately. @default one that keeps nothing */
+  readonly cache?: TextCache;
 }
 
 /** Before a value in the clear where none may stand any more: somebody else put it there, and it must not read as a record. */
@@ -81,6 +84,7 @@ class SealedStorage implements Storage {
   /** Null where all is sealed that is not clear. */
   private readonly isSealed: ((value: string) => boolean) | null;
   private readonly coding: Coding;
+  private readonly cache: TextCache;
   private seal: Seal | null = null;
   private isClosed = false;
   /** Commits reach the store in the order in which they were called, however long it takes to seal them. */
@@ -93,14 +97,18 @@ class SealedStorage implements Storage {
     readonly keys: KeyProvider;
     readonly isClear?: (key: string) => boolean;
     readonly isSealed?: (value: string) => boolean;
+    readonly cache?: TextCache;
   }) {
     this.storage = parts.storage;
     this.name = parts.name;
     this.keys = parts.keys;
     this.isClear = (key) => key === SEAL_KEY || parts.isClear?.(key) === true;
     this.isSealed = parts.isSealed ?? null;
+    this.cache = parts.cache ?? new TextCache(0);
     this.coding = {
-      storedForm: (key, value) => (this.mayStandClear(key, value) ? value : null),
+      // Sealed twice, a value stands as two texts: which of them is known only of the last one that was seen.
+      storedForm: (key, value) =>
+        this.mayStandClear(key, value) ? value : this.cache.storedOf(this.inCache(key), value),
       decode: (entries) => this.openAll(entries),
     };
   }
@@ -172,7 +180,8 @@ class SealedStorage implements Storage {
     const from = after === undefined ? {} : { after };
     const found = await this.storage.scan({ prefix, ...from, limit: isAmong ? limit + 1 : limit });
     const entries = found.filter(({ key }) => key !== SEAL_KEY).slice(0, limit);
-    const opened = await this.openAll(entries);
+    // What is read page by page is seldom asked for again soon, and would push out what is.
+    const opened = await this.openAll(entries, false);
     return entries.map(({ key }, index) => ({ key, value: opened[index] ?? '' }));
   }
 
@@ -184,6 +193,7 @@ class SealedStorage implements Storage {
     this.isClosed = true;
     await this.resealing;
     await this.last;
+    this.cache.clear();
     await this.storage.close();
   }
 
@@ -195,23 +205,26 @@ class SealedStorage implements Storage {
     const sealed = await unlocked(() =>
       Promise.all(
         changes.map(async (change): Promise<Change> => {
+          if (change.kind === 'delete') this.cache.forget(this.inCache(change.key));
           if (change.kind === 'delete' || this.mayStandClear(change.key, change.value)) return change;
-          return { ...change, value: await sealValue(key, this.placeOf(change.key), change.value) };
+          const value = await sealValue(key, this.placeOf(change.key), change.value);
+          this.cache.keep(this.inCache(change.key), value, change.value);
+          return { ...change, value };
         }),
       ),
     );
     return { seal, changes: sealed };
   }
 
-  private async openAll(entries: readonly Entry[]): Promise<readonly string[]> {
+  private async openAll(entries: readonly Entry[], isToKeep = true): Promise<readonly string[]> {
     const found = new Map<string, Promise<SealingKey | null>>();
-    return Promise.all(entries.map((entry) => this.openOne(entry, found)));
+    return Promise.all(entries.map((entry) => this.openOne(entry, { found, isToKeep })));
   }
 
   /** The value as it was. What is not whole comes as it stands: it does not read as a record, and its bytes are kept. */
   private async openOne(
     { key, value }: Entry,
-    found: Map<string, Promise<SealingKey | null>>,
+    look: { readonly found: Map<string, Promise<SealingKey | null>>; readonly isToKeep: boolean },
     isSecondLook = false,
   ): Promise<string> {
     if (this.standsClear({ key, value })) return value;
@@ -222,16 +235,21 @@ class SealedStorage implements Storage {
       if (isSecondLook) return value;
       // Another tab may have moved the store to a new key.
       this.forget(seal.text);
-      return this.openOne({ key, value }, found, true);
+      return this.openOne({ key, value }, look, true);
     }
-    let finding = found.get(keyId);
+    let finding = look.found.get(keyId);
     if (finding === undefined) {
       finding = this.find(keyId);
-      found.set(keyId, finding);
+      look.found.set(keyId, finding);
     }
     const sealingKey = await finding;
     if (sealingKey === null) throw keyIsMissing(keyId);
-    return (await unlocked(() => openValue(sealingKey, this.placeOf(key), value))) ?? value;
+    // Only once its key is there: a locked store tells nothing.
+    const known = this.cache.textOf(this.inCache(key), value);
+    if (known !== undefined) return known;
+    const text = await unlocked(() => openValue(sealingKey, this.placeOf(key), value));
+    if (text !== null && look.isToKeep) this.cache.keep(this.inCache(key), value, text);
+    return text ?? value;
   }
 
   /** The seal as this tab knows it; another may have changed it. */
@@ -244,7 +262,7 @@ class SealedStorage implements Storage {
   private async currentSeal(): Promise<{ readonly seal: Seal; readonly key: SealingKey }> {
     for (;;) {
       const seal = await this.knownSeal();
-      const current = await unlocked(() => this.keys.current());
+      const current = await this.withKeys(() => this.keys.current());
       if (current.id === seal.keyId) return { seal, key: current };
       if (seal.earlierIds.includes(current.id)) {
         // The provider has not heard yet of the key that another tab has moved the store to.
@@ -305,7 +323,7 @@ class SealedStorage implements Storage {
     key: SealingKey,
     leftIds: Set<string>,
   ): Promise<'done' | 'again' | 'overtaken'> {
-    const opened = await this.openAll(old);
+    const opened = await this.openAll(old, false);
     const whole = old.flatMap(({ key: at, value }, index) => {
       const text = opened[index] ?? value;
       const keyId = keyIdOf(value);
@@ -340,7 +358,22 @@ class SealedStorage implements Storage {
   }
 
   private find(id: string): Promise<SealingKey | null> {
-    return unlocked(() => this.keys.find(id));
+    return this.withKeys(() => this.keys.find(id));
+  }
+
+  /** What was opened with keys that are away now is forgotten, too. */
+  private async withKeys<Result>(ask: () => Promise<Result>): Promise<Result> {
+    try {
+      return await unlocked(ask);
+    } catch (error) {
+      this.cache.clear();
+      throw error;
+    }
+  }
+
+  /** What its entries in the cache are called, which it may share. */
+  private inCache(key: string): string {
+    return `sealed ${this.name} ${key}`;
   }
 
   private placeOf(key: string): { readonly storeName: string; readonly key: string } {
