@@ -1,5 +1,5 @@
 -- What exports need: text that no spreadsheet takes for a formula, and the query that reads a registered table.
--- Needs 0001 and 0004. Running it twice changes nothing.
+-- Needs 0001 and 0006. Running it twice changes nothing.
 
 set role holdfast_owner;
 
@@ -48,7 +48,11 @@ begin
 end
 $$;
 
-revoke all on function holdfast.csv_text(text), holdfast.export_query(text, text) from public;
-grant execute on function holdfast.csv_text(text), holdfast.export_query(text, text) to authenticated;
+revoke all on function
+    holdfast.csv_text(text), holdfast.export_query(text, text)
+from public;
+grant execute on function
+    holdfast.csv_text(text), holdfast.export_query(text, text)
+to authenticated;
 
 reset role;

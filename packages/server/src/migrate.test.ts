@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readStatus } from './cli/read-status.ts';
+import { renderStatus } from './cli/render.ts';
 import { MigrationError, migrate } from './migrate.ts';
 import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
 
@@ -54,14 +56,14 @@ describeOnEachDatabase((world) => {
   test('P10 · a file edited after it ran is refused; other line ends are no edit', async () => {
     const [database] = await open();
     await migrate(database, { folder });
-    const file = join(folder, '0002_ledger.sql');
+    const file = join(folder, '0002_clients_and_ledger.sql');
     const sql = await readFile(file, 'utf8');
 
     await writeFile(file, sql.replaceAll('\n', '\r\n'));
     expect(await migrate(database, { folder })).toEqual({ applied: [] });
     await writeFile(file, `${sql}-- one more word\n`);
     await expect(migrate(database, { folder })).rejects.toThrow(
-      '"0002_ledger.sql" (holdfast) was edited after it ran on this database. Put the file back as it was, and bring the change as a new file.',
+      '"0002_clients_and_ledger.sql" (holdfast) was edited after it ran on this database. Put the file back as it was, and bring the change as a new file.',
     );
   });
 
@@ -73,6 +75,27 @@ describeOnEachDatabase((world) => {
     await expect(migrate(database)).rejects.toThrow(
       'The database has "9999_from_the_future.sql" (holdfast), which this version does not know: it is newer. Update this server, or restore a backup made before that migration.',
     );
+  });
+
+  test('P10 · a database migrated with files that are gone is told to be made anew, and is left as it was', async () => {
+    const [database] = await open();
+    const former = await mkdtemp(join(tmpdir(), 'holdfast-former-'));
+    await writeFile(join(former, '0001_schema_of_before.sql'), 'create table holdfast.of_before (id integer);');
+    try {
+      await migrate(database, { folder: former });
+
+      const failure = migrate(database);
+      await expect(failure).rejects.toBeInstanceOf(MigrationError);
+      await expect(failure).rejects.toThrow(
+        'The database was migrated with files (holdfast) that this version no longer has: its first is "0001_schema_of_before.sql", and not "0001_roles_claims_errors.sql". No way leads from those to these: make the database anew (drop it and create it; of an embedded one, delete the folder), and migrate that.',
+      );
+      expect(renderStatus(await readStatus(database))).toContain('the database has to be made anew');
+      expect(await database.query(`select to_regclass('holdfast.clients')::text as clients`)).toEqual([
+        { clients: null },
+      ]);
+    } finally {
+      await rm(former, { recursive: true, force: true });
+    }
   });
 
   test('P10 · a file that fails is rolled back whole, and runs once it is mended', async () => {
@@ -119,4 +142,26 @@ test('P1 · no error of ours is in class 40, which a gateway might repeat withou
     offenders.push(...(sql.match(/errcode = '40\w*|\('40\w{3}', '[A-Z_]+'/g) ?? []));
   }
   expect(offenders).toEqual([]);
+});
+
+test('P10 · before the first release each object is defined once, as it is in force', async () => {
+  const places = new Map<string, string[]>();
+  const changes: string[] = [];
+  for (const name of await readdir(SQL)) {
+    // what stands in a body is done when it is called, and not by the file
+    const sql = (await readFile(join(SQL, name), 'utf8')).replaceAll(/\$(\w*)\$[^]*?\$\1\$/g, '');
+    for (const [, kind, object] of sql.matchAll(
+      /^create (?:or replace )?(aggregate|function|index|policy|sequence|table|trigger|view) (?:if not exists )?(?:holdfast\.)?(\w+)/gm,
+    )) {
+      places.set(`${kind} ${object}`, [...(places.get(`${kind} ${object}`) ?? []), name]);
+    }
+    changes.push(
+      ...(sql.match(
+        /^(?:drop (?:function|index|table)|alter (?:function|index)|alter table .* (?:add|drop|rename) ).*/gm,
+      ) ?? []),
+    );
+  }
+  expect(places.size).toBeGreaterThan(100);
+  expect([...places].filter(([, names]) => names.length > 1)).toEqual([]);
+  expect(changes).toEqual([]);
 });

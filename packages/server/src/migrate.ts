@@ -33,7 +33,8 @@ export interface Script {
  * Brings the database up to date: runs each file it has not seen, in order, each in a transaction of its own. Several
  * servers may call it at once; one works, the others wait and find it done.
  *
- * @throws MigrationError when a file was edited after it ran, or the database has files that this version does not know.
+ * @throws MigrationError when a file was edited after it ran, or the database has files that this version does not know, or none of
+ * those that this version begins with.
  */
 export async function migrate(database: Database, options: MigrateOptions = {}): Promise<MigrationReport> {
   const set = options.set ?? 'holdfast';
@@ -94,6 +95,15 @@ function assertSameHistory(
   known: readonly { readonly name: string; readonly sha256: string }[],
   scripts: readonly Script[],
 ): void {
+  const [first] = scripts;
+  if (first !== undefined && isOfOtherFiles(known, scripts)) {
+    throw new MigrationError(
+      `The database was migrated with files (${set}) that this version no longer has: its first is "${firstOf(known)}", and not ` +
+        `"${first.name}". No way leads from those to these: ` +
+        'make the database anew (drop it and create it; of an embedded ' +
+        'one, delete the folder), and migrate that.',
+    );
+  }
   for (const row of known) {
     const script = scripts.find((candidate) => candidate.name === row.name);
     if (script === undefined) {
@@ -109,6 +119,15 @@ function assertSameHistory(
       );
     }
   }
+}
+
+/** Each database begins with the first file; one that did not was migrated before the files were put together anew. */
+function isOfOtherFiles(known: readonly { readonly name: string }[], scripts: readonly Script[]): boolean {
+  return known.length > 0 && !known.some(({ name }) => name === scripts[0]?.name);
+}
+
+function firstOf(known: readonly { readonly name: string }[]): string {
+  return known.map(({ name }) => name).toSorted()[0] ?? '';
 }
 
 /** The numbered files of a folder, in their order. */
@@ -132,6 +151,8 @@ export interface MigrationState {
   readonly unknown: readonly string[];
   /** Edited after they ran. */
   readonly edited: readonly string[];
+  /** Migrated with files of another numbering, from which no way leads to these: the database has to be made anew. */
+  readonly isOfOtherFiles: boolean;
 }
 
 /** What `migrate` would do, without doing it. */
@@ -152,6 +173,7 @@ export async function readMigrationState(session: Session): Promise<MigrationSta
     pending: scripts.filter(({ name }) => !known.some((row) => row.name === name)).map(({ name }) => name),
     unknown: known.filter(({ name }) => find(name) === undefined).map(({ name }) => name),
     edited: known.filter(({ name, sha256 }) => (find(name)?.sha256 ?? sha256) !== sha256).map(({ name }) => name),
+    isOfOtherFiles: isOfOtherFiles(known, scripts),
   };
 }
 

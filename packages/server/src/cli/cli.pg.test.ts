@@ -35,7 +35,7 @@ test('K3 · migrate brings a database up to date, a second time does nothing, an
 
   const first = holdfast(['migrate'], url);
   expect(first.stderr).toBe('');
-  expect(first.stdout).toMatch(/^ran 0001_schema_roles_claims\.sql\n[^]*The database is up to date\.\n$/);
+  expect(first.stdout).toMatch(/^ran 0001_roles_claims_errors\.sql\n[^]*The database is up to date\.\n$/);
   expect(holdfast(['migrate', '--json'], url)).toMatchObject({ status: 0, stdout: '{\n  "applied": []\n}\n' });
 
   const status = holdfast(['status', '--json'], url);
@@ -104,7 +104,7 @@ test('K3 · doctor finds what was planted: grant, policy, audit, durability, mon
   expect(find('problem')).toContain('maintenance: It was done 9 days ago.');
 
   await client.query(`update holdfast.migrations set sha256 = 'edited' where name like '0003%'`);
-  expect(find('problem')).toContain('migrations: 0003_audit.sql was edited after it ran.');
+  expect(find('problem')).toContain('migrations: 0003_mutations.sql was edited after it ran.');
   await client.query(
     `insert into holdfast.migrations (set_name, name, sha256) values ('holdfast', '9999_from_the_future.sql', 'x')`,
   );
@@ -112,6 +112,10 @@ test('K3 · doctor finds what was planted: grant, policy, audit, durability, mon
     status: 1,
     stderr: expect.stringContaining('was edited after it ran on this database.') as unknown,
   });
+  await client.query(`update holdfast.migrations set name = '0001_of_before.sql' where name like '0001%'`);
+  expect(find('problem')).toContain(
+    'migrations: The database was migrated with files that this version no longer has.',
+  );
 });
 
 test('K3, P10 · the files for the Supabase CLI run as they are, and migrate then finds nothing to do', async () => {
@@ -119,7 +123,7 @@ test('K3, P10 · the files for the Supabase CLI run as they are, and migrate the
   onTestFinished(() => rmSync(folder, { recursive: true }));
   expect(holdfast(['migrate', '--export', folder]).status).toBe(0);
   const names = readdirSync(folder).toSorted();
-  expect(names[0]).toBe('20260101000001_holdfast_schema_roles_claims.sql');
+  expect(names[0]).toBe('20260101000001_holdfast_roles_claims_errors.sql');
 
   const url = await server.createDatabase();
   const client = new pg.Client({ connectionString: url });

@@ -79,7 +79,14 @@ async function examineClock(session: Session, nowMs: () => number): Promise<Find
 }
 
 async function examineMigrations(session: Session): Promise<Finding> {
-  const { applied, pending, unknown, edited } = await readMigrationState(session);
+  const { applied, pending, unknown, edited, isOfOtherFiles } = await readMigrationState(session);
+  if (isOfOtherFiles) {
+    return problem(
+      'migrations',
+      'The database was migrated with files that this version no longer has.',
+      'Make the database anew (drop it and create it), and run: holdfast migrate',
+    );
+  }
   if (unknown.length > 0) {
     return problem(
       'migrations',

@@ -4,7 +4,7 @@ import { type MigrationState, readMigrationState } from '../migrate.ts';
 export interface Status {
   readonly serverVersion: string;
   readonly migrations: MigrationState;
-  /** Null until the first migration ran. */
+  /** Null until the first migrations have run. */
   readonly counts: {
     readonly clients: number;
     readonly clientsSeenInLastDay: number;
@@ -22,8 +22,11 @@ export async function readStatus(database: Database): Promise<Status> {
     const migrations = await readMigrationState(session);
     const [server] = await session.query<{ version: string }>(`select current_setting('server_version') as version`);
     const serverVersion = server?.version ?? 'unknown';
-    // the audit log is split by month since 0011
-    if (!migrations.applied.some((name) => name.startsWith('0011'))) {
+    // the last of the tables that are read here
+    const [table] = await session.query<{ is_there: boolean }>(
+      `select to_regclass('holdfast.registered_tables') is not null as is_there`,
+    );
+    if (table?.is_there !== true) {
       return { serverVersion, migrations, counts: null, registeredTables: [] };
     }
     const [counts] = await session.query<NonNullable<Status['counts']>>(

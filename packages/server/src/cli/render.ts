@@ -90,6 +90,9 @@ export function renderExport(names: readonly string[], folder: string): string {
 
 export function renderStatus({ serverVersion, migrations, counts, registeredTables }: Status): string {
   const lines = [`Postgres      ${serverVersion}`, `Migrations    ${migrations.applied.length} have run`];
+  if (migrations.isOfOtherFiles) {
+    lines.push('              They are of files that this version no longer has: the database has to be made anew');
+  }
   for (const name of migrations.pending) lines.push(`              ${name} has not`);
   for (const name of migrations.unknown) lines.push(`              ${name} is not known here: the database is newer`);
   for (const name of migrations.edited) lines.push(`              ${name} was edited after it ran`);

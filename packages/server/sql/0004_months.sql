@@ -1,5 +1,5 @@
 -- Tables that grow are split by month: months made ahead, old ones dropped whole, and one that takes what no month covers.
--- Needs 0001. Running it twice changes nothing.
+-- Needs 0001, and at work the tables of 0005, 0011 and 0012. Running it twice changes nothing.
 
 set role holdfast_owner;
 
@@ -169,17 +169,34 @@ comment on function holdfast.set_retention(text, interval, boolean, boolean) is
     'How long rows of a table are kept at least (whole months are dropped), whether a month must have been archived before '
     'it is dropped, and whether nothing may be dropped for now. For operators.';
 
--- What else must happen before a month goes; later files say it for their tables.
+-- What else must happen before a month goes: readers of the feed whose place goes with it, and the chain of hashes, must know.
 create or replace function holdfast.before_drop(of_table text, partition_name text)
 returns void
-language sql
+language plpgsql
 volatile
 set search_path = ''
-begin atomic
-    select;
-end;
+as $$
+declare
+    last_id bigint;
+begin
+    if of_table = 'audit_log' then
+        execute format('select max(id) from holdfast.%I', partition_name) into last_id;
+        update holdfast.epochs as known set trimmed_id = greatest(known.trimmed_id, last_id);
+        update holdfast.seal_state as state
+        set dropped_before = greatest(state.dropped_before, month.to_at)
+        from holdfast.partitions('audit_log') as month
+        where month.partition_name = before_drop.partition_name;
+    elsif of_table = 'audit_chain' then
+        execute format(
+            'update holdfast.audit_heads as head set kept_place = last.place, kept_hash = last.hash '
+            'from (select distinct on (workspace_id) workspace_id, place, hash from holdfast.%I '
+            'order by workspace_id, place desc) as last where last.workspace_id = head.workspace_id', partition_name);
+    end if;
+end
+$$;
 
--- Security definer: only the owner can drop its tables. Whole months go, never single rows, so nothing is scanned.
+-- Security definer: only the owner can drop its tables. Whole months go, never single rows, so nothing is scanned. Links of the
+-- chain of hashes stay as long as the rows that they seal.
 create or replace function holdfast.enforce_retention(at timestamptz default now())
 returns text[]
 language plpgsql
@@ -193,7 +210,7 @@ declare
 begin
     perform pg_advisory_xact_lock(4856201974);
     for doomed in
-        select known.table_name, part.partition_name
+        select known.table_name, part.partition_name, part.to_at
         from holdfast.partitioned_tables as known
         cross join lateral holdfast.partitions(known.table_name) as part
         where part.to_at <= at - known.keep
@@ -201,8 +218,11 @@ begin
           and (not known.needs_archive or exists (
               select from holdfast.archives as archive where archive.partition_name = part.partition_name
           ))
-        order by part.from_at, known.table_name
+        order by known.table_name = 'audit_chain', part.from_at, known.table_name
     loop
+        continue when doomed.table_name = 'audit_chain' and exists (
+            select from holdfast.partitions('audit_log') as month where month.to_at <= doomed.to_at
+        );
         perform holdfast.before_drop(doomed.table_name, doomed.partition_name);
         execute format('drop table holdfast.%I', doomed.partition_name);
         update holdfast.archives as archive set dropped_at = now() where archive.partition_name = doomed.partition_name;

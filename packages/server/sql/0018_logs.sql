@@ -1,21 +1,7 @@
 -- What operators read: retries, admin actions, where mutations come from, figures of users, and the queue as the server knows it.
--- Filled by what rides on apply. Needs 0001 to 0016. Running it twice changes nothing.
+-- Filled by what rides on apply. Needs 0001 to 0004. Running it twice changes nothing.
 
 set role holdfast_owner;
-
-create or replace function holdfast.is_admin()
-returns boolean
-language sql
-stable
-set search_path = ''
-return coalesce(
-    holdfast.claims() ->> 'holdfast_role',
-    holdfast.claims() #>> '{app_metadata,holdfast_role}'
-) is not distinct from 'admin';
-
-comment on function holdfast.is_admin() is
-    'Whether the caller is an admin of their workspace: claim "holdfast_role", or "app_metadata.holdfast_role", is "admin". '
-    'Never in user_metadata, which users may set themselves.';
 
 create sequence if not exists holdfast.log_ids as bigint;
 
@@ -238,6 +224,7 @@ begin
     return null;
 end
 $$;
+
 drop trigger if exists log_deleted_reports on holdfast.mutation_reports;
 create trigger log_deleted_reports after delete on holdfast.mutation_reports referencing old table as holdfast_gone
     for each statement execute function holdfast.log_deleted_reports();
@@ -252,6 +239,14 @@ return case when value #>> '{}' ~ '^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[
         or value #>> '{}' ~ '^20[0-9]{2}-(0[13-9]|1[0-2])-(29|30)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z$'
         or value #>> '{}' ~ '^20[0-9]{2}-(0[13578]|1[02])-31T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z$'
     then (value #>> '{}')::timestamp at time zone 'UTC' end;
+
+-- What a device counted: whole, and no more than a sum of many can hold.
+create or replace function holdfast.count_of(value jsonb)
+returns bigint
+language sql
+immutable
+set search_path = ''
+return case when holdfast.is_counter(value, 0) then least((value)::numeric, 1000000000000)::bigint else 0 end;
 
 -- Security definer: nobody else writes the logs. It writes about the client that this transaction has begun a batch for, as the
 -- caller who owns it: all that can be forged with it are notes on one's own mutations.
@@ -365,94 +360,12 @@ begin
 end
 $$;
 
--- What a device counted: whole, and no more than a sum of many can hold.
-create or replace function holdfast.count_of(value jsonb)
-returns bigint
-language sql
-immutable
-set search_path = ''
-return case when holdfast.is_counter(value, 0) then least((value)::numeric, 1000000000000)::bigint else 0 end;
-
--- The batch, and what rides on it. A server that was rewound carries out nothing for a client that does not know yet: the client
--- first sends again what this server may have forgotten (see 0012).
-create or replace function holdfast.apply(batch jsonb)
-returns jsonb
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-declare
-    epoch constant text := holdfast.current_epoch();
-    answer jsonb;
-begin
-    if batch ? 'epoch' and batch ->> 'epoch' is distinct from epoch then
-        -- whose it is, and whether it is well formed; but its floor speaks of what may be forgotten here
-        answer := holdfast.apply_batch(batch || '{"mutations": [], "acknowledgedFloor": 0}');
-        return answer || jsonb_build_object('epoch', epoch, 'outcomes', coalesce((
-            select jsonb_agg(jsonb_build_object('seq', mutation.value -> 'seq', 'id', mutation.value -> 'id', 'kind', 'deferred')
-                order by mutation.place)
-            from jsonb_array_elements(batch -> 'mutations') with ordinality as mutation (value, place)
-        ), '[]'));
-    end if;
-    answer := holdfast.apply_batch(batch);
-    if batch ? 'telemetry'
-        or answer @? '$.outcomes[*] ? (@.kind == "refused" || @.kind == "rejected" || @.kind == "conflict")'
-        or batch @? '$.mutations[*] ? (exists(@.source) || @.attempt > 1 || @.generation > 0)'
-    then
-        begin
-            perform holdfast.take_notes(batch, answer -> 'outcomes');
-        exception
-            -- notes are not worth a batch
-            when query_canceled or others then
-                raise log 'holdfast: no notes were taken of a batch: %', sqlstate;
-        end;
-    end if;
-    return answer || jsonb_build_object('epoch', epoch);
-end
-$$;
-
-comment on function holdfast.apply(jsonb) is
-    'Applies a batch (an ApplyRequest of the protocol) and answers an ApplyResponse: an outcome for each mutation, in '
-    'the order sent. Each mutation takes effect at most once whatever is repeated, cut or reordered on the way.';
-
--- As in 0014, and with the logs that are not split by month.
-create or replace function holdfast.maintain(at timestamptz default now())
-returns jsonb
-language plpgsql
-volatile
-security definer
-set search_path = ''
-as $$
-declare
-    done jsonb;
-begin
-    done := jsonb_build_object(
-        'monthsMade', holdfast.ensure_partitions(3, at),
-        'auditRowsSealed', holdfast.seal_audit(),
-        'ledgerRowsTrimmed', holdfast.trim_ledger(at => at));
-    -- one mark an hour is near enough for whoever comes back after a day
-    delete from holdfast.feed_marks as mark
-    where mark.marked_at < at - interval '1 day' and exists (
-        select from holdfast.feed_marks as earlier
-        where earlier.transaction_id < mark.transaction_id
-          and earlier.marked_at > date_trunc('hour', mark.marked_at)
-          and earlier.marked_at < mark.marked_at
-    );
-    delete from holdfast.mutation_reports as old where old.updated_at < at - interval '30 days';
-    delete from holdfast.user_mutation_metrics as old where old.day < (at - interval '400 days')::date;
-    return done || jsonb_build_object('monthsDropped', holdfast.enforce_retention(at));
-end
-$$;
-
 revoke all on function
-    holdfast.is_admin(), holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text),
-    holdfast.log_deleted_reports(), holdfast.timestamp_of(jsonb), holdfast.take_notes(jsonb, jsonb),
-    holdfast.count_of(jsonb), holdfast.apply(jsonb)
+    holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.log_deleted_reports(),
+    holdfast.timestamp_of(jsonb), holdfast.count_of(jsonb), holdfast.take_notes(jsonb, jsonb)
 from public;
 grant execute on function
-    holdfast.is_admin(), holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text),
-    holdfast.take_notes(jsonb, jsonb), holdfast.apply(jsonb)
+    holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.take_notes(jsonb, jsonb)
 to authenticated;
 
 reset role;

@@ -1,5 +1,5 @@
 -- Two devices tell of one event by clocks and stopwatches of their own: within a tolerance it is the same one, and one row.
--- Needs 0001 to 0014. Running it twice changes nothing.
+-- Needs 0006 and 0008. Running it twice changes nothing.
 
 set role holdfast_owner;
 
@@ -141,14 +141,7 @@ begin
 end
 $$;
 
--- What perform_mutation was; it looks first whether the event is there.
-do $rename$
-begin
-    if to_regprocedure('holdfast.perform_change(jsonb)') is null then
-        alter function holdfast.perform_mutation(jsonb) rename to perform_change;
-    end if;
-end $rename$;
-
+-- One mutation, by the table handlers: an event that is there already, else the change.
 create or replace function holdfast.perform_mutation(mutation jsonb)
 returns jsonb
 language plpgsql
@@ -161,26 +154,11 @@ begin
 end
 $$;
 
--- As in 0009: these have to go one by one.
-create or replace function holdfast.is_handled_apart(mutations jsonb[])
-returns boolean
-language sql
-stable
-set search_path = ''
-return exists (
-    select
-    from holdfast.near_events as tolerant
-    join holdfast.registered_tables as named on named.target = tolerant.target
-    where named.entity_type in (select each.value #>> '{entity,table}' from unnest(mutations) as each (value))
-) or exists (
-    select
-    from holdfast.handlers as handled
-    where handled.type in (select each.value ->> 'type' from unnest(mutations) as each (value))
-);
-
 revoke all on function
     holdfast.register_near_events(regclass, text[], jsonb), holdfast.same_event(jsonb), holdfast.perform_mutation(jsonb)
 from public;
-grant execute on function holdfast.same_event(jsonb), holdfast.perform_mutation(jsonb) to authenticated;
+grant execute on function
+    holdfast.same_event(jsonb), holdfast.perform_mutation(jsonb)
+to authenticated;
 
 reset role;

@@ -1,14 +1,10 @@
--- Of many servers that look after one database one does, and it is known when it was done last. Needs 0001 to 0022.
+-- The round that somebody has to make, and who makes it. Needs 0002, 0004, 0005, 0011, 0012 and 0018.
 -- Running it twice changes nothing.
 
 set role holdfast_owner;
 
-alter table holdfast.settings
-    -- when maintain() ended last; null for never
-    add column if not exists maintained_at timestamptz;
-
--- As in 0017, and it notes that it was done. Dropping a month waits for whoever reads the log, and everybody else behind it: not for
--- long, and the rest of the round does not depend on it.
+-- Security definer: it does what only the owner may, and nothing that depends on who calls it. Dropping a month waits for whoever
+-- reads the log, and everybody else behind it: not for long, and the rest of the round does not depend on it.
 create or replace function holdfast.maintain(at timestamptz default now())
 returns jsonb
 language plpgsql
@@ -47,6 +43,11 @@ begin
 end
 $$;
 
+comment on function holdfast.maintain(timestamptz) is
+    'The round that somebody has to make: months ahead, seals, the ledger''s old rows, months to drop. Every few minutes or once a '
+    'day, by a server or by pg_cron; several at once do no harm.';
+
+-- Of many servers that look after one database one does.
 create or replace function holdfast.maintain_if_due(every interval default interval '5 minutes')
 returns jsonb
 language plpgsql
@@ -69,6 +70,8 @@ $$;
 comment on function holdfast.maintain_if_due(interval) is
     'maintain(), unless it was done within "every" or another server does it just now; then null. For servers that all have a timer.';
 
-revoke all on function holdfast.maintain_if_due(interval) from public;
+revoke all on function
+    holdfast.maintain(timestamptz), holdfast.maintain_if_due(interval)
+from public;
 
 reset role;

@@ -1,5 +1,5 @@
--- A chain of hashes over the audit log, one per workspace, so that a change of the past shows; and the daily round.
--- Needs 0010 to 0012. Running it twice changes nothing.
+-- A chain of hashes over the audit log, one per workspace, so that a change of the past shows.
+-- Needs 0004, 0005 and 0011. Running it twice changes nothing.
 --
 -- A chain written with the changes themselves would make all writers of a workspace take turns. Rows are sealed a little later
 -- instead, in the order of the change feed; what has been committed and not yet sealed (minutes) is not protected.
@@ -19,6 +19,7 @@ create table if not exists holdfast.audit_chain (
     sealed_at    timestamptz not null,
     primary key (workspace_id, place, sealed_at)
 ) partition by range (sealed_at);
+
 alter table holdfast.audit_chain enable row level security;
 revoke all on holdfast.audit_chain from public;
 
@@ -31,6 +32,7 @@ create table if not exists holdfast.audit_heads (
     kept_place   bigint not null default 0,
     kept_hash    bytea  not null default ''
 );
+
 alter table holdfast.audit_heads enable row level security;
 revoke all on holdfast.audit_heads from public;
 
@@ -43,6 +45,7 @@ create table if not exists holdfast.seal_state (
     dropped_before timestamptz not null default '-infinity',
     constraint seal_state_has_one_row check (only_row)
 );
+
 insert into holdfast.seal_state default values on conflict do nothing;
 alter table holdfast.seal_state enable row level security;
 revoke all on holdfast.seal_state from public;
@@ -212,102 +215,9 @@ comment on function holdfast.verify_audit(text, bigint, bytea) is
     'rows when all is well. Whoever owns the tables could write a whole new chain: keep place and hash of '
     'holdfast.audit_heads elsewhere from time to time, and hand them in as the anchor.';
 
-create or replace function holdfast.before_drop(of_table text, partition_name text)
-returns void
-language plpgsql
-volatile
-set search_path = ''
-as $$
-declare
-    last_id bigint;
-begin
-    if of_table = 'audit_log' then
-        execute format('select max(id) from holdfast.%I', partition_name) into last_id;
-        update holdfast.epochs as known set trimmed_id = greatest(known.trimmed_id, last_id);
-        update holdfast.seal_state as state
-        set dropped_before = greatest(state.dropped_before, month.to_at)
-        from holdfast.partitions('audit_log') as month
-        where month.partition_name = before_drop.partition_name;
-    elsif of_table = 'audit_chain' then
-        execute format(
-            'update holdfast.audit_heads as head set kept_place = last.place, kept_hash = last.hash '
-            'from (select distinct on (workspace_id) workspace_id, place, hash from holdfast.%I '
-            'order by workspace_id, place desc) as last where last.workspace_id = head.workspace_id', partition_name);
-    end if;
-end
-$$;
-
--- As in 0010, but that links of the chain stay as long as the rows that they seal.
-create or replace function holdfast.enforce_retention(at timestamptz default now())
-returns text[]
-language plpgsql
-volatile
-security definer
-set search_path = ''
-as $$
-declare
-    doomed record;
-    dropped text[] := '{}';
-begin
-    perform pg_advisory_xact_lock(4856201974);
-    for doomed in
-        select known.table_name, part.partition_name, part.to_at
-        from holdfast.partitioned_tables as known
-        cross join lateral holdfast.partitions(known.table_name) as part
-        where part.to_at <= at - known.keep
-          and not known.is_held
-          and (not known.needs_archive or exists (
-              select from holdfast.archives as archive where archive.partition_name = part.partition_name
-          ))
-        order by known.table_name = 'audit_chain', part.from_at, known.table_name
-    loop
-        continue when doomed.table_name = 'audit_chain' and exists (
-            select from holdfast.partitions('audit_log') as month where month.to_at <= doomed.to_at
-        );
-        perform holdfast.before_drop(doomed.table_name, doomed.partition_name);
-        execute format('drop table holdfast.%I', doomed.partition_name);
-        update holdfast.archives as archive set dropped_at = now() where archive.partition_name = doomed.partition_name;
-        dropped := dropped || doomed.partition_name;
-    end loop;
-    return dropped;
-end
-$$;
-
--- Security definer: it does what only the owner may, and nothing that depends on who calls it.
-create or replace function holdfast.maintain(at timestamptz default now())
-returns jsonb
-language plpgsql
-volatile
-security definer
-set search_path = ''
-as $$
-declare
-    done jsonb;
-begin
-    done := jsonb_build_object(
-        'monthsMade', holdfast.ensure_partitions(3, at),
-        'auditRowsSealed', holdfast.seal_audit(),
-        'ledgerRowsTrimmed', holdfast.trim_ledger(at => at));
-    -- one mark an hour is near enough for whoever comes back after a day
-    delete from holdfast.feed_marks as mark
-    where mark.marked_at < at - interval '1 day' and exists (
-        select from holdfast.feed_marks as earlier
-        where earlier.transaction_id < mark.transaction_id
-          and earlier.marked_at > date_trunc('hour', mark.marked_at)
-          and earlier.marked_at < mark.marked_at
-    );
-    return done || jsonb_build_object('monthsDropped', holdfast.enforce_retention(at));
-end
-$$;
-
-comment on function holdfast.maintain(timestamptz) is
-    'The round that somebody has to make: months ahead, seals, the ledger''s old rows, months to drop. Every few minutes or once a '
-    'day, by a server or by pg_cron; several at once do no harm.';
-
 revoke all on function
     holdfast.add_to_chain(bytea, bytea, text), holdfast.chain_hash(bytea, text), holdfast.seal_audit(integer),
-    holdfast.verify_audit(text, bigint, bytea), holdfast.before_drop(text, text), holdfast.enforce_retention(timestamptz),
-    holdfast.maintain(timestamptz)
+    holdfast.verify_audit(text, bigint, bytea)
 from public;
 
 reset role;

@@ -1,5 +1,5 @@
 -- What table handlers need for conflicts and partial updates: rows that count their changes, hybrid times, and patches.
--- Needs 0001 to 0005. Running it twice changes nothing.
+-- Needs 0001. Running it twice changes nothing.
 
 set role holdfast_owner;
 
@@ -221,15 +221,14 @@ begin atomic
 end;
 
 revoke all on function
-    holdfast.hybrid_time(timestamptz), holdfast.raise_row_version(),
-    holdfast.merge_patch(jsonb, jsonb), holdfast.json_patch(jsonb, jsonb), holdfast.patched_fields(text, jsonb),
-    holdfast.pointer_steps(text), holdfast.value_at(jsonb, text[]), holdfast.refuse_patch(text)
+    holdfast.hybrid_time(timestamptz), holdfast.raise_row_version(), holdfast.merge_patch(jsonb, jsonb),
+    holdfast.pointer_steps(text), holdfast.value_at(jsonb, text[]), holdfast.json_patch(jsonb, jsonb),
+    holdfast.refuse_patch(text), holdfast.patched_fields(text, jsonb)
 from public;
--- what runs as the caller
 grant execute on function
-    holdfast.hybrid_time(timestamptz),
-    holdfast.merge_patch(jsonb, jsonb), holdfast.json_patch(jsonb, jsonb), holdfast.patched_fields(text, jsonb),
-    holdfast.pointer_steps(text), holdfast.value_at(jsonb, text[]), holdfast.refuse_patch(text)
+    holdfast.hybrid_time(timestamptz), holdfast.merge_patch(jsonb, jsonb), holdfast.pointer_steps(text),
+    holdfast.value_at(jsonb, text[]), holdfast.json_patch(jsonb, jsonb), holdfast.refuse_patch(text),
+    holdfast.patched_fields(text, jsonb)
 to authenticated;
 
 reset role;

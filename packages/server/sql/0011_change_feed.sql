@@ -1,5 +1,5 @@
 -- The change feed: what happened in a workspace, read from the audit log in the order of commits, with no gap.
--- Needs 0003, 0010 and 0011. Running it twice changes nothing.
+-- Needs 0004 to 0006. Running it twice changes nothing.
 --
 -- A number drawn from a sequence may commit after a higher one, so "everything above the last number" loses changes. A cursor
 -- is a snapshot instead: which transactions had ended. The next one takes a new snapshot; between the two lies a window,
@@ -27,6 +27,7 @@ create table if not exists holdfast.epochs (
     trimmed_id     bigint      not null default 0,
     began_at       timestamptz not null default now()
 );
+
 alter table holdfast.epochs enable row level security;
 revoke all on holdfast.epochs from public;
 
@@ -36,6 +37,7 @@ create table if not exists holdfast.feed_marks (
     last_id        bigint      not null,
     marked_at      timestamptz not null default clock_timestamp()
 );
+
 alter table holdfast.feed_marks enable row level security;
 revoke all on holdfast.feed_marks from public;
 
@@ -128,23 +130,6 @@ do $$
 begin
     if not exists (select from holdfast.epochs) then
         perform holdfast.begin_epoch('first');
-    end if;
-end
-$$;
-
--- As in 0010: readers whose place goes with a month must be told.
-create or replace function holdfast.before_drop(of_table text, partition_name text)
-returns void
-language plpgsql
-volatile
-set search_path = ''
-as $$
-declare
-    last_id bigint;
-begin
-    if of_table = 'audit_log' then
-        execute format('select max(id) from holdfast.%I', partition_name) into last_id;
-        update holdfast.epochs as known set trimmed_id = greatest(known.trimmed_id, last_id);
     end if;
 end
 $$;
@@ -357,7 +342,7 @@ comment on function holdfast.feed_head() is
 revoke all on function
     holdfast.incarnation(), holdfast.mark_feed(), holdfast.begin_epoch(text), holdfast.current_epoch(),
     holdfast.open_window(text), holdfast.visible_rows(text, text[]), holdfast.read_changes(text, integer),
-    holdfast.feed_head(), holdfast.before_drop(text, text)
+    holdfast.feed_head()
 from public;
 grant execute on function
     holdfast.incarnation(), holdfast.mark_feed(), holdfast.current_epoch(), holdfast.open_window(text),

@@ -1,4 +1,4 @@
--- The schema, the roles, who is calling, and the errors we raise ourselves.
+-- The roles, the schema, who is calling, and the errors we raise ourselves.
 -- Runs unchanged on Postgres 15 to 18, on Supabase and on PGlite; running it twice changes nothing.
 
 -- Roles belong to the whole server, so another database may be creating them at this very moment.
@@ -70,6 +70,20 @@ comment on function holdfast.workspace() is
     'The workspace of the caller: claim "workspace_id", or "app_metadata.workspace_id". In policies write '
     '(select holdfast.workspace()), so that it is read once per statement and not once per row.';
 
+create or replace function holdfast.is_admin()
+returns boolean
+language sql
+stable
+set search_path = ''
+return coalesce(
+    holdfast.claims() ->> 'holdfast_role',
+    holdfast.claims() #>> '{app_metadata,holdfast_role}'
+) is not distinct from 'admin';
+
+comment on function holdfast.is_admin() is
+    'Whether the caller is an admin of their workspace: claim "holdfast_role", or "app_metadata.holdfast_role", is "admin". '
+    'Never in user_metadata, which users may set themselves.';
+
 -- The words are those of ERROR_CODES in the protocol (a test compares the two). None is in class 40: a gateway may
 -- repeat what ends in class 40, and repeat it without end.
 create or replace function holdfast.known_errors()
@@ -95,7 +109,8 @@ begin atomic
         ('HF036', 'ID_REUSED', 'CONFLICT'),
         ('HF037', 'SEQ_REUSED', 'CONFLICT'),
         ('HF038', 'ROW_CHANGED', 'CONFLICT'),
-        ('HF039', 'INVALID_PATCH', 'VALIDATION_ERROR');
+        ('HF039', 'INVALID_PATCH', 'VALIDATION_ERROR'),
+        ('HF040', 'OUTDATED', 'OUTDATED');
 end;
 
 create or replace function holdfast.refuse(refused_code text, message text, hint text)
@@ -159,9 +174,12 @@ return (
 
 comment on function holdfast.wire_error(text, text, text) is 'A database error as the wire''s WireError.';
 
-revoke all on all functions in schema holdfast from public;
+revoke all on function
+    holdfast.claims(), holdfast.actor(), holdfast.workspace(), holdfast.is_admin(), holdfast.known_errors(),
+    holdfast.refuse(text, text, text), holdfast.is_permanent(text), holdfast.wire_error(text, text, text)
+from public;
 grant execute on function
-    holdfast.claims(), holdfast.actor(), holdfast.workspace(), holdfast.known_errors(),
+    holdfast.claims(), holdfast.actor(), holdfast.workspace(), holdfast.is_admin(), holdfast.known_errors(),
     holdfast.refuse(text, text, text), holdfast.is_permanent(text), holdfast.wire_error(text, text, text)
 to authenticated;
 

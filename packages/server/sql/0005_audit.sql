@@ -1,13 +1,15 @@
--- The audit log by month, with the address and browser of who made a change, and restored rows told from new ones.
--- Needs 0001, 0003, 0009 and 0010. Running it twice changes nothing. Copies the audit log: plan for its size.
+-- The audit log, by month: who changed which row, from what to what, from where, and on behalf of which mutation.
+-- Needs 0001 and 0004. Running it twice changes nothing.
 
 set role holdfast_owner;
 
 -- What this installation is set to; one row.
 create table if not exists holdfast.settings (
-    only_row     boolean primary key default true,
+    only_row      boolean     primary key default true,
     -- how many proxies of one's own stand between the world and this database's caller
-    trusted_hops integer not null default 0,
+    trusted_hops  integer     not null default 0,
+    -- when maintain() ended last; null for never
+    maintained_at timestamptz,
     constraint settings_has_one_row check (only_row),
     constraint settings_trusted_hops_sane check (trusted_hops between 0 and 20)
 );
@@ -16,83 +18,50 @@ alter table holdfast.settings enable row level security;
 revoke all on holdfast.settings from public;
 
 create sequence if not exists holdfast.audit_log_ids as bigint;
+create table if not exists holdfast.audit_log (
+    -- drawn while the row that it tells of is locked, so of two changes of one row the later has the higher
+    id             bigint      not null default nextval('holdfast.audit_log_ids'),
+    workspace_id   text,
+    occurred_at    timestamptz not null default now(),
+    -- claim "sub"; null when the change did not come from a signed-in user (a script, a scheduler)
+    actor          text,
+    action         text        not null,
+    entity_type    text        not null,
+    entity_id      text,
+    -- create and restore: null; update: the changed fields before; delete: the whole row
+    old_values     jsonb,
+    -- create and restore: the whole row; update: the changed fields after; delete: null
+    new_values     jsonb,
+    -- sorted by name; null unless the action is an update
+    changed_fields text[],
+    -- null when the change was made outside holdfast.apply
+    mutation_id    uuid,
+    client_id      uuid,
+    -- by the number of trusted hops; null when nobody trustworthy told it
+    ip             text,
+    user_agent     text,
+    transaction_id xid8        not null default pg_current_xact_id(),
+    primary key (id, occurred_at),
+    constraint audit_log_values_fit_action check (case action
+        when 'create' then old_values is null and new_values is not null and changed_fields is null
+        when 'update' then old_values is not null and new_values is not null and changed_fields is not null
+        when 'delete' then old_values is not null and new_values is null and changed_fields is null
+        when 'restore' then old_values is null and new_values is not null and changed_fields is null
+        else false
+    end)
+) partition by range (occurred_at);
+alter sequence holdfast.audit_log_ids owned by holdfast.audit_log.id;
 
-do $$
-begin
-    if (select relkind from pg_catalog.pg_class where oid = 'holdfast.audit_log'::regclass) = 'p' then
-        return;
-    end if;
-    alter table holdfast.audit_log rename to audit_log_unsplit;
-    alter index holdfast.audit_log_pkey rename to audit_log_unsplit_pkey;
-    alter index holdfast.audit_log_by_entity rename to audit_log_unsplit_by_entity;
-    alter index holdfast.audit_log_by_workspace rename to audit_log_unsplit_by_workspace;
-    create table holdfast.audit_log (
-        -- drawn while the row that it tells of is locked, so of two changes of one row the later has the higher
-        id             bigint      not null default nextval('holdfast.audit_log_ids'),
-        workspace_id   text,
-        occurred_at    timestamptz not null default now(),
-        -- claim "sub"; null when the change did not come from a signed-in user (a script, a scheduler)
-        actor          text,
-        action         text        not null,
-        entity_type    text        not null,
-        entity_id      text,
-        -- create and restore: null; update: the changed fields before; delete: the whole row
-        old_values     jsonb,
-        -- create and restore: the whole row; update: the changed fields after; delete: null
-        new_values     jsonb,
-        -- sorted by name; null unless the action is an update
-        changed_fields text[],
-        -- null when the change was made outside holdfast.apply
-        mutation_id    uuid,
-        client_id      uuid,
-        -- by the number of trusted hops; null when nobody trustworthy told it
-        ip             text,
-        user_agent     text,
-        transaction_id xid8        not null default pg_current_xact_id(),
-        primary key (id, occurred_at),
-        constraint audit_log_action_known check (action in ('create', 'update', 'delete', 'restore')),
-        constraint audit_log_old_values_unless_new check ((old_values is null) = (action in ('create', 'restore'))),
-        constraint audit_log_new_values_unless_delete check ((new_values is null) = (action = 'delete')),
-        constraint audit_log_changed_fields_iff_update check ((changed_fields is null) = (action <> 'update'))
-    ) partition by range (occurred_at);
-    alter sequence holdfast.audit_log_ids owned by holdfast.audit_log.id;
-end
-$$;
-
--- serves the history of one row, newest first
-create index if not exists audit_log_by_entity on holdfast.audit_log (workspace_id, entity_type, entity_id, id);
+-- Serves the history of one row, which is short, so it is sorted when it is read: a tree over long random keys cost a third of
+-- what writing a row does.
+create index if not exists audit_log_by_entity_id on holdfast.audit_log using hash (entity_id);
 -- serves the latest changes of a workspace, and its change feed
 create index if not exists audit_log_by_workspace on holdfast.audit_log (workspace_id, id);
 
 insert into holdfast.partitioned_tables (table_name, time_column, keep)
 values ('audit_log', 'occurred_at', interval '90 days')
 on conflict do nothing;
-
-do $$
-declare
-    month timestamptz;
-begin
-    if to_regclass('holdfast.audit_log_unsplit') is not null then
-        -- old rows go to the months they are of
-        for month in
-            select distinct date_trunc('month', occurred_at at time zone 'UTC') at time zone 'UTC'
-            from holdfast.audit_log_unsplit
-        loop
-            perform holdfast.ensure_partitions(0, month);
-        end loop;
-        perform holdfast.ensure_partitions();
-        insert into holdfast.audit_log
-            (id, workspace_id, occurred_at, actor, action, entity_type, entity_id, old_values, new_values, changed_fields,
-             mutation_id, client_id, transaction_id)
-        select id, workspace_id, occurred_at, actor, action, entity_type, entity_id, old_values, new_values, changed_fields,
-               mutation_id, client_id, transaction_id
-        from holdfast.audit_log_unsplit;
-        perform setval('holdfast.audit_log_ids', greatest((select max(id) from holdfast.audit_log), 1),
-            exists (select from holdfast.audit_log));
-        drop table holdfast.audit_log_unsplit;
-    end if;
-end
-$$;
+do $$ begin perform holdfast.ensure_partitions(); end $$;
 
 alter table holdfast.audit_log enable row level security;
 revoke all on holdfast.audit_log from public;
@@ -149,6 +118,8 @@ end
 $$;
 
 -- Once per statement, not once per row: bulk writes stay cheap. Arguments: entity type, id column, workspace column.
+-- What an edit or a deletion of several rows has changed, Postgres takes in the order that suits it, and is told here in which it
+-- was asked for: numbers are drawn in that order while all of the rows are locked.
 -- Security definer because nobody but the owner may write the log; it reads only the rows its trigger hands it.
 -- Relations are named as no column ever is: to_jsonb(n) would record a column called n.
 create or replace function holdfast.write_audit()
@@ -170,6 +141,9 @@ declare
     -- PostgREST and the door set it: the headers, by names in lower case
     audit_headers constant jsonb := nullif(current_setting('request.headers', true), '')::jsonb;
     audit_peer constant text := nullif(current_setting('holdfast.peer_address', true), '');
+    -- the rows of such a statement, in the order of their mutations, and a number for each
+    audit_order text[];
+    audit_ids bigint[];
     audit_ip text;
     audit_agent text;
 begin
@@ -177,6 +151,11 @@ begin
         audit_ip := holdfast.address_of(audit_headers ->> 'x-forwarded-for', audit_peer,
             (select known.trusted_hops from holdfast.settings as known));
         audit_agent := left(audit_headers ->> 'user-agent', 300);
+    end if;
+    if audit_mutations is not null and tg_op <> 'INSERT' then
+        -- not of jsonb, which has an order of its own
+        audit_order := array(select json_object_keys(current_setting('holdfast.mutation_ids')::json));
+        audit_ids := array(select nextval('holdfast.audit_log_ids') from generate_series(1, cardinality(audit_order)));
     end if;
     if tg_op = 'INSERT' then
         insert into holdfast.audit_log
@@ -190,8 +169,10 @@ begin
         from (select to_jsonb(holdfast_new_rows.*) as image from holdfast_new_rows offset 0) as after_image;
     elsif tg_op = 'DELETE' then
         insert into holdfast.audit_log
-            (workspace_id, actor, action, entity_type, entity_id, old_values, mutation_id, client_id, ip, user_agent)
-        select before_image.image ->> audit_workspace_column, audit_actor, 'delete', audit_entity_type,
+            (id, workspace_id, actor, action, entity_type, entity_id, old_values, mutation_id, client_id, ip, user_agent)
+        select case when audit_order is null then nextval('holdfast.audit_log_ids')
+                   else audit_ids[array_position(audit_order, before_image.image ->> audit_id_column)] end,
+               before_image.image ->> audit_workspace_column, audit_actor, 'delete', audit_entity_type,
                before_image.image ->> audit_id_column, before_image.image,
                case when audit_mutations is null then audit_mutation else coalesce(
                    (audit_mutations ->> (before_image.image ->> audit_id_column))::uuid, holdfast.refuse_stray_row()) end,
@@ -200,9 +181,11 @@ begin
     else
         -- both lists are in the order the rows were updated, so numbering pairs them even where the key itself changed
         insert into holdfast.audit_log
-            (workspace_id, actor, action, entity_type, entity_id, old_values, new_values, changed_fields,
+            (id, workspace_id, actor, action, entity_type, entity_id, old_values, new_values, changed_fields,
              mutation_id, client_id, ip, user_agent)
-        select after_image.image ->> audit_workspace_column, audit_actor, 'update', audit_entity_type,
+        select case when audit_order is null then nextval('holdfast.audit_log_ids')
+                   else audit_ids[array_position(audit_order, after_image.image ->> audit_id_column)] end,
+               after_image.image ->> audit_workspace_column, audit_actor, 'update', audit_entity_type,
                after_image.image ->> audit_id_column, difference.old_values, difference.new_values,
                difference.changed_fields,
                case when audit_mutations is null then audit_mutation else coalesce(
@@ -215,21 +198,70 @@ begin
             select to_jsonb(holdfast_new_rows.*) as image, row_number() over () as place from holdfast_new_rows
         ) as after_image using (place)
         cross join lateral (
-            select coalesce(jsonb_object_agg(before_field.key, before_field.value), '{}') as old_values,
-                   coalesce(jsonb_object_agg(after_field.key, after_field.value), '{}') as new_values,
-                   coalesce(array_agg(after_field.key order by after_field.key), '{}') as changed_fields
-            from jsonb_each(before_image.image) as before_field
-            join jsonb_each(after_image.image) as after_field using (key)
-            where before_field.value is distinct from after_field.value
+            select coalesce(jsonb_object_agg(field.key, before_image.image -> field.key), '{}') as old_values,
+                   coalesce(jsonb_object_agg(field.key, field.value), '{}') as new_values,
+                   coalesce(array_agg(field.key order by field.key), '{}') as changed_fields
+            from jsonb_each(after_image.image) as field
+            where before_image.image -> field.key is distinct from field.value
         ) as difference;
     end if;
     return null;
 end
 $$;
 
+create or replace function holdfast.disable_audit(target regclass)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+    execute format('drop trigger if exists holdfast_audit_insert on %s', target);
+    execute format('drop trigger if exists holdfast_audit_update on %s', target);
+    execute format('drop trigger if exists holdfast_audit_delete on %s', target);
+end
+$$;
+
+comment on function holdfast.disable_audit(regclass) is
+    'Stops recording changes of a table. What is recorded stays. For the owner of the table.';
+
+create or replace function holdfast.enable_audit(
+    target regclass,
+    entity_type text default null,
+    id_column name default 'id',
+    workspace_column name default 'workspace_id'
+)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    named text := coalesce(entity_type, (select relname from pg_catalog.pg_class where oid = target));
+    arguments constant text := format('%L, %L, %L', named, id_column, workspace_column);
+begin
+    perform holdfast.disable_audit(target);
+    execute format(
+        'create trigger holdfast_audit_insert after insert on %s referencing new table as holdfast_new_rows '
+        'for each statement execute function holdfast.write_audit(%s)', target, arguments);
+    execute format(
+        'create trigger holdfast_audit_update after update on %s '
+        'referencing old table as holdfast_old_rows new table as holdfast_new_rows '
+        'for each statement execute function holdfast.write_audit(%s)', target, arguments);
+    execute format(
+        'create trigger holdfast_audit_delete after delete on %s referencing old table as holdfast_old_rows '
+        'for each statement execute function holdfast.write_audit(%s)', target, arguments);
+end
+$$;
+
+comment on function holdfast.enable_audit(regclass, text, name, name) is
+    'Records every insert, update and delete of a table in holdfast.audit_log, whoever makes it; truncate is not '
+    'recorded. The entity type defaults to the name of the table. For the owner of the table.';
+
 revoke all on function
     holdfast.set_trusted_hops(integer), holdfast.address_of(text, text, integer), holdfast.refuse_stray_row(),
-    holdfast.write_audit()
+    holdfast.write_audit(), holdfast.disable_audit(regclass), holdfast.enable_audit(regclass, text, name, name)
 from public;
+grant execute on function holdfast.refuse_stray_row() to authenticated;
 
 reset role;

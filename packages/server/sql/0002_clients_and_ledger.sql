@@ -1,0 +1,131 @@
+-- What each client has been told: one row per client with its floor, and a row per mutation above it.
+-- Needs 0001. Running it twice changes nothing.
+
+set role holdfast_owner;
+
+create table if not exists holdfast.workspaces (
+    -- as the token says it: a uuid or any other short text
+    workspace_id text        primary key,
+    created_at   timestamptz not null default now(),
+    constraint workspaces_id_length check (length(workspace_id) between 1 and 200)
+);
+
+create table if not exists holdfast.clients (
+    -- made by the browser profile or installation, one per user and workspace
+    client_id      uuid        primary key,
+    workspace_id   text        not null references holdfast.workspaces,
+    actor          text        not null,
+    -- every seq up to here is settled, and the client has stored that: a duplicate for ever, even without a ledger row
+    floor          bigint      not null default 0,
+    created_at     timestamptz not null default now(),
+    last_seen_at   timestamptz not null default now(),
+    -- the transaction that holds this client's batch; verdicts are accepted from no other
+    transaction_id xid8        not null,
+    -- the last number it had given out when it was last heard of
+    high_seq       bigint      not null default 0,
+    -- how many changes stayed on the device then, besides those it was sending; null for a client that does not say
+    unsent_count   integer,
+    -- when it was found out that its store was lost, or put back
+    lost_at        timestamptz,
+    lost_reason    text,
+    -- how many changes were lost with it, as far as can be known
+    lost_count     integer,
+    -- the client that has taken its place
+    replaced_by    uuid,
+    constraint clients_floor_not_negative check (floor >= 0),
+    constraint clients_actor_length check (length(actor) between 1 and 200),
+    constraint clients_lost_whole check (
+        (lost_at is null) = (lost_reason is null) and (lost_at is null) = (lost_count is null)
+        and (lost_at is null) = (replaced_by is null)
+    ),
+    constraint clients_lost_reason_known check (lost_reason in ('wiped', 'behind'))
+-- changed with every batch, so there is room for the next form of a row, and no index on what changes
+) with (fillfactor = 70);
+
+-- serves lost_clients
+create index if not exists clients_lost on holdfast.clients (lost_at) where lost_at is not null;
+
+-- Written once and never again. Every row is written for the client whose row that very transaction holds and has changed; a
+-- foreign key would look at that once more for each row, which costs as much as writing it.
+create table if not exists holdfast.ledger (
+    client_id    uuid        not null,
+    -- counts up on the client; never reused, whatever happens there
+    seq          bigint      not null,
+    workspace_id text        not null,
+    -- made by the client before its first send; equal for every attempt
+    mutation_id  uuid        not null,
+    -- one higher each time a person retries it after a refusal
+    generation   integer     not null,
+    -- sha256 over type, operation, entity and payload: tells a repeat from a re-used id
+    payload_hash bytea       not null,
+    verdict      text        not null,
+    result       jsonb,
+    error        jsonb,
+    -- the version that the effect gave its row, where rows have one
+    row_version  bigint,
+    -- how often the client had made the payload anew after a conflict when this verdict fell
+    rebases      integer     not null default 0,
+    applied_at   timestamptz,
+    created_at   timestamptz not null default now(),
+    -- names of our own, so that a failure of theirs is known from that of an app's table
+    constraint holdfast_ledger_number_once primary key (client_id, seq),
+    -- serves the look-up by id, which crosses workspaces so that nobody can take another's id
+    constraint holdfast_ledger_mutation_once unique (mutation_id, generation, workspace_id),
+    constraint ledger_seq_positive check (seq > 0),
+    constraint ledger_generation_not_negative check (generation >= 0),
+    constraint ledger_verdict_known check (verdict in ('applied', 'rejected')),
+    -- an effect has a time, a refusal has none
+    constraint ledger_applied_at_iff_applied check ((applied_at is null) = (verdict <> 'applied')),
+    constraint ledger_error_iff_rejected check ((error is null) = (verdict <> 'rejected')),
+    constraint ledger_result_only_if_applied check (result is null or verdict = 'applied')
+);
+
+-- Where a client's floor stood at the end of a day: what it has acknowledged, without touching a ledger row again.
+create table if not exists holdfast.floor_marks (
+    client_id uuid   not null references holdfast.clients,
+    -- in UTC
+    day       date   not null,
+    floor     bigint not null,
+    primary key (client_id, day)
+) with (fillfactor = 70);
+
+-- serves trim_ledger
+create index if not exists floor_marks_by_day on holdfast.floor_marks using brin (day);
+
+alter table holdfast.workspaces enable row level security;
+alter table holdfast.clients enable row level security;
+alter table holdfast.ledger enable row level security;
+alter table holdfast.floor_marks enable row level security;
+revoke all on holdfast.workspaces, holdfast.clients, holdfast.ledger, holdfast.floor_marks from public;
+
+create or replace function holdfast.trim_ledger(
+    keep interval default interval '30 days',
+    at timestamptz default now()
+)
+returns bigint
+language sql
+volatile
+set search_path = ''
+begin atomic
+    with passed as (
+        delete from holdfast.floor_marks as mark
+        where mark.day < ((at - keep) at time zone 'UTC')::date
+        returning mark.client_id, mark.floor
+    ), acknowledged as (
+        select passed.client_id, max(passed.floor) as floor from passed group by passed.client_id
+    ), trimmed as (
+        delete from holdfast.ledger as old
+        using acknowledged
+        where old.client_id = acknowledged.client_id and old.seq <= acknowledged.floor
+        returning 1
+    )
+    select count(*) from trimmed;
+end;
+
+comment on function holdfast.trim_ledger(interval, timestamptz) is
+    'Deletes ledger rows whose client acknowledged them longer than "keep" ago (up to a day more), and says how many. '
+    'Deduplication does not suffer: the floor of the client is above them. For operators and schedulers only.';
+
+revoke all on function holdfast.trim_ledger(interval, timestamptz) from public;
+
+reset role;

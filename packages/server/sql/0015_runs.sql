@@ -1,0 +1,197 @@
+-- Mutations that come together and are alike (a run) are carried out in one statement: creations, updates and deletions.
+-- Needs 0005 to 0010. Running it twice changes nothing.
+
+set role holdfast_owner;
+
+-- The last place of the run of each mutation; its own place where it goes alone. In a run each row is named once.
+create or replace function holdfast.run_ends(shapes text[], mutations jsonb[])
+returns integer[]
+language sql
+stable
+set search_path = ''
+begin atomic
+    with listed as (
+        select each.place, each.shape, each.mutation #>> '{entity,table}' as entity_table,
+               each.mutation #>> '{entity,id}' as entity_id
+        from unnest(shapes, mutations) with ordinality as each (shape, mutation, place)
+    ), bounded as (
+        select listed.place,
+               listed.shape is null or listed.shape is distinct from lag(listed.shape) over by_place
+                   or row_number() over (partition by listed.entity_table, listed.entity_id order by listed.place) > 1
+                   as is_first
+        from listed
+        window by_place as (order by listed.place)
+    ), numbered as (
+        select bounded.place, count(*) filter (where bounded.is_first) over (order by bounded.place) as run from bounded
+    ), ended as (
+        select numbered.place, max(numbered.place) over (partition by numbered.run) as run_end from numbered
+    )
+    select array_agg(ended.run_end::integer order by ended.place) from ended;
+end;
+
+-- The type of a column, to be cast to as it is written into it: what is too long for it is refused and not cut.
+create or replace function holdfast.type_of(target regclass, column_name name)
+returns text
+language sql
+stable
+set search_path = ''
+return (
+    select pg_catalog.format_type(attribute.atttypid, -1)
+    from pg_catalog.pg_attribute as attribute
+    where attribute.attrelid = target and attribute.attname = column_name
+);
+
+-- An expression that tells triggers what they may ask for before it answers the value.
+create or replace function holdfast.noting(notices text[], value text)
+returns text
+language sql
+immutable
+set search_path = ''
+return case when cardinality(notices) = 0 then value
+    else format('case when %s is not null then %s end', array_to_string(notices, ' || '), value) end;
+
+-- Carries out several mutations of one shape in one statement, as the caller, or answers null where they have to go one by one.
+-- All take effect or it raises; whose fault that was is not known then.
+--
+-- Names in the statement come from the registry only; every value is bound. What triggers may ask for is set while each row is
+-- computed, which is just before its "before" triggers run; "after" triggers run when all are done, and find the map from row to
+-- mutation instead.
+create or replace function holdfast.perform_run(
+    mutations jsonb[], mutation_ids uuid[], out results jsonb[], out row_versions bigint[]
+)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    -- a clock that runs ahead wins by no more than this
+    clock_ahead_max constant interval := interval '1 minute';
+    operation constant text := mutations[1] ->> 'operation';
+    payload constant jsonb := mutations[1] -> 'payload';
+    has_base constant boolean := mutations[1] ? 'base';
+    has_stamp constant boolean := mutations[1] ? 'hlc';
+    workspace constant text := holdfast.workspace();
+    registered holdfast.registered_tables%rowtype;
+    assigned text[];
+    has_triggers boolean;
+    has_late_triggers boolean;
+    stamp constant text := 'least((holdfast_given.holdfast_mutation ->> ''hlc'') collate "C", $5 collate "C")';
+    -- what is told to triggers, as expressions
+    notices text[];
+    given text;
+    finds text;
+    statement text;
+begin
+    select known.* into registered
+    from holdfast.registered_tables as known
+    where known.entity_type = mutations[1] #>> '{entity,table}'
+      and (not has_base or known.version_column is not null)
+      and (not has_stamp or known.clock_column is not null)
+      -- where an event is there already, the row that stands for it has to be looked up
+      and (operation <> 'create' or (known.event_key is null and not exists (
+          select from holdfast.near_events as tolerant where tolerant.target = known.target)))
+      and not exists (select from holdfast.handlers as handled where handled.type = mutations[1] ->> 'type');
+    if registered.target is null then
+        return;
+    end if;
+    if operation <> 'delete' then
+        assigned := array(
+            select field.key from jsonb_object_keys(payload) as field (key) where field.key <> registered.id_column);
+        if not assigned <@ registered.columns or (operation = 'update' and assigned = '{}') then
+            return;
+        end if;
+    end if;
+    -- 1: for each row, 2: before, 4: insert, 8: delete, 16: update
+    select coalesce(bool_or(app.tgtype::integer & 3 <> 3), false), count(*) > 0
+    into has_late_triggers, has_triggers
+    from pg_catalog.pg_trigger as app
+    where app.tgrelid = registered.target and not app.tgisinternal and app.tgenabled <> 'D'
+      and app.tgtype::integer & case operation when 'create' then 4 when 'delete' then 8 else 16 end <> 0
+      and not starts_with(app.tgname, 'holdfast_');
+    -- they find the mutation only when it goes alone
+    if (has_late_triggers and operation = 'update') or (has_triggers and operation = 'delete') then
+        return;
+    end if;
+    if operation <> 'delete' and payload ? registered.id_column and exists (
+        select from unnest(mutations) as each_one (mutation)
+        where each_one.mutation -> 'payload' ->> registered.id_column is distinct from each_one.mutation #>> '{entity,id}'
+    ) then
+        return;
+    end if;
+    notices := array_remove(array[
+        case when has_stamp then 'set_config(''holdfast.hybrid_time'', ' || stamp || ', true)' end,
+        case when has_triggers and not has_late_triggers
+            then 'set_config(''holdfast.mutation_id'', holdfast_given.holdfast_mutation_id::text, true)' end], null);
+    perform set_config('holdfast.mutation_ids', (
+            select json_object_agg(each_one.mutation #>> '{entity,id}', each_one.mutation_id)
+            from unnest(mutations, mutation_ids) as each_one (mutation, mutation_id))::text, true),
+        set_config('holdfast.mutation_id', '', true), set_config('holdfast.hybrid_time', '', true);
+    given := format('unnest($1, $2) with ordinality as holdfast_given (holdfast_mutation, holdfast_mutation_id, holdfast_place) '
+        'cross join lateral jsonb_populate_record(null::%s, %s) as holdfast_value',
+        registered.target,
+        case when operation = 'create' then 'holdfast_given.holdfast_mutation -> ''payload'''
+        else format('%s jsonb_build_object(%L, holdfast_given.holdfast_mutation #> ''{entity,id}'', %L, $3)',
+            case when operation = 'update' then '(holdfast_given.holdfast_mutation -> ''payload'') ||' end,
+            registered.id_column, registered.workspace_column) end);
+    finds := format('holdfast_row.%1$I = holdfast_value.%1$I and holdfast_row.%2$I = holdfast_value.%2$I',
+        registered.id_column, registered.workspace_column);
+    -- of two edits made apart the later one wins; one that was made on the very row is later than it
+    if has_base or has_stamp then
+        finds := finds || format(' and (%s or %s)',
+            case when has_base then format('holdfast_row.%I = '
+                '(holdfast_given.holdfast_mutation #>> ''{base,rowVersion}'')::numeric::bigint', registered.version_column)
+                else 'false' end,
+            case when has_stamp then format('coalesce(holdfast_row.%I, '''') < %s collate "C"',
+                registered.clock_column, stamp) else 'false' end);
+    end if;
+    if operation = 'create' then
+        statement := format(
+            'insert into %1$s as holdfast_row (%2$I, %3$I%4$s) '
+            'select %5$s, $3::%8$s%6$s from %7$s '
+            'returning to_jsonb(holdfast_row.*) as image',
+            registered.target, registered.id_column, registered.workspace_column,
+            (select string_agg(format(', %I', name), '') from unnest(assigned) as name),
+            holdfast.noting(notices, '(holdfast_given.holdfast_mutation #>> ''{entity,id}'')::'
+                || holdfast.type_of(registered.target, registered.id_column)),
+            (select string_agg(format(', holdfast_value.%I', name), '') from unnest(assigned) as name),
+            given, holdfast.type_of(registered.target, registered.workspace_column));
+    elsif operation = 'update' then
+        statement := format(
+            'update %1$s as holdfast_row set %2$s from %3$s where %4$s '
+            'returning holdfast_given.holdfast_place as place, to_jsonb(holdfast_row.*) as image',
+            registered.target,
+            (select string_agg(format('%I = %s', each.name, case each.place
+                 when 1 then holdfast.noting(notices, format('holdfast_value.%I', each.name))
+                 else format('holdfast_value.%I', each.name) end), ', ')
+             from unnest(assigned) with ordinality as each (name, place)),
+            given, finds);
+    else
+        statement := format(
+            'delete from %1$s as holdfast_row using %2$s where %3$s '
+            'returning holdfast_given.holdfast_place as place, null::jsonb as image',
+            registered.target, given, finds);
+    end if;
+    -- what is inserted is told in the order in which it came
+    execute format('with made as (%1$s) select array_agg(made.image%2$s), array_agg((made.image ->> $4)::bigint%2$s) from made',
+        statement, case when operation <> 'create' then ' order by made.place' end)
+    using mutations, mutation_ids, workspace, registered.version_column,
+        holdfast.hybrid_time(clock_timestamp() + clock_ahead_max)
+    into results, row_versions;
+    -- a row is not there, or is another than the edit was made on, or a trigger of the app's left it out
+    if cardinality(results) is distinct from cardinality(mutations) then
+        perform holdfast.refuse_stray_row();
+    end if;
+end
+$$;
+
+revoke all on function
+    holdfast.run_ends(text[], jsonb[]), holdfast.type_of(regclass, name), holdfast.noting(text[], text),
+    holdfast.perform_run(jsonb[], uuid[])
+from public;
+grant execute on function
+    holdfast.run_ends(text[], jsonb[]), holdfast.type_of(regclass, name), holdfast.noting(text[], text),
+    holdfast.perform_run(jsonb[], uuid[])
+to authenticated;
+
+reset role;

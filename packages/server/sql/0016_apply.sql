@@ -1,0 +1,393 @@
+-- holdfast.apply(batch): ledger row, effect and audit row of each mutation in one transaction.
+-- Needs 0001 to 0015, and at work 0018. Running it twice changes nothing.
+--
+--   apply ── runs as the caller, so that effects stay under the app's own policies
+--     ├─ take_batch        (as owner) locks the client, raises its floor, says what is already known of each mutation
+--     ├─ perform_run       (as the caller) the effects of mutations that are alike; triggers write the audit rows
+--     ├─ perform           (as the caller) the effect of one, or those of an atomic mutation
+--     ├─ record_verdicts   (as owner) ledger rows, only for the client that this very transaction has locked
+--     └─ take_notes        (as owner) what operators read, where there is something to note
+--
+-- A caller may call the helpers directly: all that can be forged with them are promises about its own mutations.
+
+set role holdfast_owner;
+
+-- Whether what failed is remembered as rejected. While a creation of the same device from before it is not settled, a row
+-- that is missing may be the one which that makes: the device waits, and asks again without "awaitsCreation" when it knows.
+create or replace function holdfast.is_for_good(mutation jsonb, state text)
+returns boolean
+language sql
+immutable
+set search_path = ''
+return holdfast.is_permanent(state)
+    and not (state = '23503' and coalesce(mutation -> 'awaitsCreation' = 'true', false));
+
+-- What to answer about a mutation whose effect failed. A creation (also one in an atomic mutation, or one that brings a row back) that
+-- met its own id says so in words of its own, and so does an id that was taken between the look at the ledger and the row in it.
+create or replace function holdfast.describe_failure(
+    mutation jsonb, state text, message text, hint text, constraint_name text
+)
+returns jsonb
+language sql
+stable
+set search_path = ''
+return coalesce((
+    select holdfast.wire_error('HF036', 'This id was used by another change.', 'Make the change again under a new id.')
+    where state = '23505'
+      and describe_failure.constraint_name in ('holdfast_ledger_number_once', 'holdfast_ledger_mutation_once')
+), (
+    select holdfast.wire_error('HF035',
+        format('A "%s" with this id is already there.', left(known.entity_type, 100)),
+        'Update the existing one, or create it under a new id.')
+    from jsonb_array_elements(case
+        when mutation ->> 'type' <> 'holdfast.atomic' then jsonb_build_array(mutation)
+        when jsonb_typeof(mutation #> '{payload,members}') = 'array' then mutation #> '{payload,members}'
+        else '[]'
+    end) as member (value)
+    join holdfast.registered_tables as known on known.entity_type = member.value #>> '{entity,table}'
+    cross join lateral holdfast.id_indexes(known.target, known.id_column, known.workspace_column) as id_index (name)
+    where state = '23505'
+      and member.value ->> 'operation' in ('create', 'restore')
+      and id_index.name = describe_failure.constraint_name
+    limit 1
+), holdfast.wire_error(state, message, hint));
+
+-- The whole batch in one block, runs of it in one statement each. Where that fails, all go one by one in what is left of this call,
+-- which tells whose failure it was. "told" are the outcomes, as text that nobody has to read; noteworthy is a batch in which
+-- something was not simply applied.
+create or replace function holdfast.apply_mutations(batch jsonb, out told text, out is_noteworthy boolean)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    -- more than 64 writing subtransactions in one transaction slow the whole server down
+    block_count_max constant integer := 50;
+    batch_client constant text := batch #>> '{client,id}';
+    mutations jsonb[];
+    seqs bigint[];
+    ids uuid[];
+    generations integer[];
+    afters bigint[];
+    hashes bytea[];
+    standings text[];
+    shapes text[];
+    -- the last place of the run that each begins or belongs to
+    run_ends integer[];
+    outcomes jsonb[];
+    after_settled boolean[];
+    mutation_count integer;
+    results jsonb[];
+    row_versions bigint[];
+    rebases integer[];
+    errors jsonb[];
+    performed jsonb;
+    -- what the present block found changed by others; such a mutation has no effect and is not settled
+    conflicts jsonb[];
+    -- of which part of it they are told
+    told_from integer;
+    told_to integer;
+    settled bigint[];
+    settled_before bigint[];
+    applied integer[] := '{}';
+    rejected integer[] := '{}';
+    -- what the present block has carried out
+    members integer[];
+    block_count integer := 0;
+    -- the block tried is first_place to last_place; nothing beyond bound is tried in this call
+    first_place integer := 1;
+    last_place integer;
+    bound integer;
+    -- where the present block failed; null when it failed in the checks at its end
+    failing_place integer;
+    -- a failure already seen, whose verdict falls once those before it stand
+    failed_place integer;
+    verdict_place integer;
+    is_block_done boolean;
+    is_for_good boolean;
+    failure jsonb;
+    failure_state text;
+    failed_state text;
+    failure_message text;
+    failure_hint text;
+    failure_constraint text;
+    is_together boolean := true;
+    -- the end of the present group; null between groups
+    group_end integer;
+    done_together integer;
+    performed_together record;
+    -- a group was cut off: what is tried after it has no other limit
+    gives_up_at timestamptz;
+begin
+    select taken.mutations, taken.seqs, taken.mutation_ids, taken.generations, taken.after_seqs, taken.payload_hashes,
+           taken.rebases, taken.standings, taken.outcomes, taken.after_settled, taken.shapes
+    into mutations, seqs, ids, generations, afters, hashes, rebases, standings, outcomes, after_settled, shapes
+    from holdfast.take_batch(batch) as taken;
+    mutation_count := cardinality(mutations);
+    settled := '{}';
+    if 'known' = any (standings) then
+        settled := array(
+            select each_one.seq from unnest(seqs, standings) as each_one (seq, standing) where each_one.standing = 'known');
+    end if;
+    results := array_fill(null::jsonb, array[mutation_count]);
+    errors := results;
+    row_versions := array_fill(null::bigint, array[mutation_count]);
+    run_ends := case
+        when mutation_count > 1 and (
+            select count(each_one.shape) = mutation_count and min(each_one.shape collate "C") = max(each_one.shape collate "C")
+               and count(distinct each_one.mutation #>> '{entity,id}' collate "C") = mutation_count
+            from unnest(shapes, mutations) as each_one (shape, mutation)
+        ) then array_fill(mutation_count, array[mutation_count])
+        else holdfast.run_ends(shapes, mutations)
+    end;
+    bound := mutation_count;
+    last_place := bound;
+    perform set_config('holdfast.client_id', batch_client, true);
+
+    -- The whole batch in one block. If something fails, those before it in a block of their own, which then stand; then
+    -- the verdict about what failed; then the rest in one block again. A failure in the checks at the end of a block
+    -- does not say whose it is: half of the block is tried, until one is left.
+    while first_place <= bound and block_count < block_count_max loop
+        block_count := block_count + 1;
+        settled_before := settled;
+        members := '{}';
+        conflicts := array_fill(null::jsonb, array[mutation_count]);
+        verdict_place := null;
+        done_together := 0;
+        begin
+            for place in first_place..last_place loop
+                continue when standings[place] <> 'new' or place <= done_together;
+                if not (after_settled[place] or coalesce(afters[place] = any (settled), false)) then
+                    continue; -- no outcome is "deferred"
+                end if;
+                if gives_up_at < clock_timestamp() and cardinality(members) > 0 then
+                    exit;
+                end if;
+                failing_place := place;
+                if is_together and place < last_place and run_ends[place] > place then
+                    group_end := least(run_ends[place], last_place);
+                    -- as far as what each comes after is settled by now, or by then
+                    select coalesce(place + min(other.index)::integer - 2, group_end) into group_end
+                    from unnest(after_settled[place:group_end], afters[place:group_end]) with ordinality
+                        as other (after_settled, after_seq, index)
+                    where other.index > 1 and not (other.after_settled or coalesce(
+                        other.after_seq = any (settled || seqs[place:place + other.index::integer - 2]), false));
+                    if group_end > place then
+                        select * into performed_together
+                        from holdfast.perform_run(mutations[place:group_end], ids[place:group_end]) as performing;
+                        if performed_together.results is not null then
+                            results[place:group_end] := performed_together.results;
+                            row_versions[place:group_end] := performed_together.row_versions;
+                            settled := settled || seqs[place:group_end];
+                            members := members || array(select generate_series(place, group_end));
+                            done_together := group_end;
+                        end if;
+                    end if;
+                    group_end := null;
+                    continue when place <= done_together;
+                end if;
+                perform set_config('holdfast.mutation_id', ids[place]::text, true),
+                    set_config('holdfast.mutation_ids', '', true);
+                performed := holdfast.perform(mutations[place]);
+                if performed ? 'conflict' then
+                    conflicts[place] := performed -> 'conflict';
+                    continue;
+                end if;
+                results[place] := nullif(performed -> 'result', 'null');
+                row_versions[place] := (performed ->> 'rowVersion')::bigint;
+                settled := settled || seqs[place];
+                members := members || place;
+            end loop;
+            failing_place := null;
+            if cardinality(members) > 0 then
+                -- deferred constraints would otherwise fire at commit, where nothing can be answered any more
+                set constraints all immediate;
+                perform holdfast.record_verdicts(
+                    batch_client::uuid, members, seqs, ids, generations, hashes, 'applied', results, null,
+                    row_versions, rebases);
+            end if;
+            is_block_done := true;
+        exception
+            -- "others" leaves out the first two
+            when query_canceled or assert_failure or others then
+                get stacked diagnostics
+                    failure_state = returned_sqlstate,
+                    failure_message = message_text,
+                    failure_hint = pg_exception_hint,
+                    failure_constraint = constraint_name;
+                is_block_done := false;
+        end;
+
+        told_from := first_place;
+        told_to := 0;
+        if is_block_done then
+            applied := applied || members;
+            told_to := last_place;
+            first_place := last_place + 1;
+            last_place := bound;
+            if failed_place is not null then
+                verdict_place := failed_place;
+            end if;
+        else
+            settled := settled_before;
+            failed_state := failure_state;
+            if group_end is not null then
+                group_end := null;
+                is_together := false;
+                -- rolled back, so it is none of those that the server has to keep in mind; and it happens once in a call
+                block_count := block_count - 1;
+                if failure_state = '57014' then
+                    gives_up_at := clock_timestamp() + (clock_timestamp() - statement_timestamp()) / 2;
+                    perform set_config('lock_timeout', '100ms', true);
+                end if;
+            elsif failing_place is null and cardinality(members) > 1 then
+                last_place := members[cardinality(members) / 2];
+                failed_place := null;
+                -- cancelled while checking: no one's fault, but there is no time for more than this half
+                if failure_state = '57014' then
+                    bound := last_place;
+                end if;
+            else
+                failed_place := coalesce(failing_place, members[1]);
+                failure := holdfast.describe_failure(
+                    mutations[failed_place], failure_state, failure_message, failure_hint, failure_constraint);
+                if not holdfast.is_permanent(failure_state) then
+                    -- class 42 speaks of names; the other messages may quote values, which are never logged
+                    raise log 'holdfast: mutation % was refused with % %', ids[failed_place], failure_state,
+                        case when left(failure_state, 2) = '42' then failure_message else '' end;
+                end if;
+                -- the time is up: what stood before it is done once more, what comes after it waits for the next call
+                if failure_state = '57014' then
+                    bound := failed_place;
+                end if;
+                if failing_place is not null and cardinality(members) > 0 then
+                    last_place := failed_place - 1;
+                else
+                    verdict_place := failed_place;
+                    told_to := failed_place - 1;
+                end if;
+            end if;
+        end if;
+        for place in told_from..told_to loop
+            continue when conflicts[place] is null;
+            is_noteworthy := true;
+            outcomes[place] := jsonb_build_object(
+                'seq', seqs[place], 'id', mutations[place] -> 'id', 'kind', 'conflict',
+                'baseRowVersion', mutations[place] #> '{base,rowVersion}',
+                'error', holdfast.wire_error('HF038',
+                    case when conflicts[place] -> 'current' = 'null' then 'It was deleted since this edit was made.'
+                        else 'It was changed by someone else since this edit was made.' end,
+                    'Decide which of the two versions is to stand, or merge them.')) || conflicts[place];
+        end loop;
+
+        if verdict_place is not null then
+            is_for_good := holdfast.is_for_good(mutations[verdict_place], failed_state);
+            if is_for_good then
+                errors[verdict_place] := failure;
+                rejected := rejected || verdict_place;
+                settled := settled || seqs[verdict_place];
+            end if;
+            is_noteworthy := true;
+            outcomes[verdict_place] := jsonb_build_object(
+                'seq', seqs[verdict_place], 'id', mutations[verdict_place] -> 'id',
+                'kind', case when is_for_good then 'rejected' else 'refused' end,
+                'error', failure);
+            first_place := verdict_place + 1;
+            last_place := bound;
+            failed_place := null;
+        end if;
+    end loop;
+
+    if cardinality(rejected) > 0 then
+        perform holdfast.record_verdicts(
+            batch_client::uuid, rejected, seqs, ids, generations, hashes, 'rejected', null, errors, row_versions, rebases);
+    end if;
+    -- what else happens in this transaction is not part of a mutation
+    perform set_config('holdfast.mutation_id', '', true), set_config('holdfast.client_id', '', true),
+        set_config('holdfast.hybrid_time', '', true), set_config('holdfast.mutation_ids', '', true);
+
+    is_noteworthy := coalesce(is_noteworthy, false) or ('known' = any (standings) and exists (
+        select from unnest(outcomes) as known (outcome) where known.outcome ->> 'kind' = 'rejected'));
+    told := concat('[', (
+        select string_agg(case
+            when done.place is not null then concat(
+                '{"seq": ', each_one.seq, ', "id": ', each_one.mutation -> 'id', ', "kind": "applied", "result": ',
+                coalesce(each_one.result, 'null'), ', "rowVersion": ' || each_one.row_version, '}')
+            when each_one.outcome is not null then each_one.outcome::text
+            else concat('{"seq": ', each_one.seq, ', "id": ', each_one.mutation -> 'id', ', "kind": "deferred"}')
+        end, ', ' order by each_one.place)
+        from unnest(mutations, seqs, results, row_versions, outcomes) with ordinality
+            as each_one (mutation, seq, result, row_version, outcome, place)
+        left join unnest(applied) as done (place) on done.place = each_one.place
+    ), ']');
+end
+$$;
+
+-- The batch, and what rides on it, answered as text. A server that was rewound carries out nothing for a client that does not know
+-- yet: the client first sends again what this server may have forgotten (see 0011).
+create or replace function holdfast.apply_as_text(batch jsonb)
+returns text
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    epoch constant text := holdfast.current_epoch();
+    applied record;
+    notice text;
+begin
+    if batch ? 'epoch' and batch ->> 'epoch' is distinct from epoch then
+        -- whose it is, and whether it is well formed; but its floor speaks of what may be forgotten here
+        perform holdfast.apply_mutations(batch || '{"mutations": [], "acknowledgedFloor": 0}');
+        select jsonb_agg(jsonb_build_object('seq', mutation.value -> 'seq', 'id', mutation.value -> 'id', 'kind', 'deferred')
+                   order by mutation.place)::text as told
+        into applied
+        from jsonb_array_elements(batch -> 'mutations') with ordinality as mutation (value, place);
+    else
+        select * into applied from holdfast.apply_mutations(batch);
+        if applied.is_noteworthy or batch ? 'telemetry'
+            or batch @? '$.mutations[*] ? (exists(@.source) || @.attempt > 1 || @.generation > 0)'
+        then
+            begin
+                perform holdfast.take_notes(batch, applied.told::jsonb);
+            exception
+                -- notes are not worth a batch
+                when query_canceled or others then
+                    raise log 'holdfast: no notes were taken of a batch: %', sqlstate;
+            end;
+        end if;
+    end if;
+    notice := nullif(current_setting('holdfast.client_notice', true), '');
+    return concat('{"protocol": 1, "serverTime": "',
+        to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+        '", "epoch": ', coalesce(to_json(epoch)::text, 'null'), ', "client": ' || notice,
+        ', "outcomes": ', coalesce(applied.told, '[]'), '}');
+end
+$$;
+
+comment on function holdfast.apply_as_text(jsonb) is 'What holdfast.apply answers, as the text of it: for whoever only passes it on.';
+
+create or replace function holdfast.apply(batch jsonb)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+return holdfast.apply_as_text(batch)::jsonb;
+
+comment on function holdfast.apply(jsonb) is
+    'Applies a batch (an ApplyRequest of the protocol) and answers an ApplyResponse: an outcome for each mutation, in '
+    'the order sent. Each mutation takes effect at most once whatever is repeated, cut or reordered on the way.';
+
+revoke all on function
+    holdfast.is_for_good(jsonb, text), holdfast.describe_failure(jsonb, text, text, text, text),
+    holdfast.apply_mutations(jsonb), holdfast.apply_as_text(jsonb), holdfast.apply(jsonb)
+from public;
+grant execute on function
+    holdfast.is_for_good(jsonb, text), holdfast.describe_failure(jsonb, text, text, text, text),
+    holdfast.apply_mutations(jsonb), holdfast.apply_as_text(jsonb), holdfast.apply(jsonb)
+to authenticated;
+
+reset role;
