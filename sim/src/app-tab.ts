@@ -407,7 +407,10 @@ export class AppTab {
     const { mood } = conflict.mine;
     const payload = { id: made.entityId, tag: made.tag, ...own, ...(mood === undefined ? {} : { mood }) };
     const answer = choice === 'both' ? { payload } : choice;
-    const isTaken = await this.queue.resolveConflict(id, answer, { actor: 'the simulated user' });
+    const isTaken = await this.queue.resolveConflict(id, answer, {
+      actor: 'the simulated user',
+      revision: conflict.revision,
+    });
     if (isTaken && choice === 'theirs') made.isDiscarded = true;
   }
 

@@ -39,6 +39,8 @@ export interface OpenConflictView {
   readonly fields: readonly (readonly string[])[];
   /** By the device's clock. */
   readonly detectedAtMs: number;
+  /** Of the edit as it is in conflict here: given back with the choice, it keeps a newer conflict from being decided unseen. */
+  readonly revision: number;
 }
 
 /** Which version is to stand: the edit, the row as it is, or a payload made of both. */
@@ -127,27 +129,43 @@ export class ConflictDesk {
     const { type, entity } = stored.header;
     const { base = null, theirs = null } = body.edit ?? {};
     const row = theirs?.row ?? null;
-    return { id, type, entity, base, mine: body.payload, theirs: row, merged: mineOver(row, body), ...conflict };
+    const { revision } = stored.header;
+    return {
+      id,
+      type,
+      entity,
+      base,
+      mine: body.payload,
+      theirs: row,
+      merged: mineOver(row, body),
+      revision,
+      ...conflict,
+    };
   }
 
   /**
    * Takes down the choice in one commit, which holds only while the conflict is as it was read: from any tab, since nobody
-   * sends or rewrites an edit that waits for a person. Null when it does not wait (any more).
+   * sends or rewrites an edit that waits for a person. Null when it does not wait (any more), or for another choice than this one:
+   * the conflict that stands is not the one of that revision.
    */
   async choose(
     seq: number,
     choice: ConflictChoice<JsonObject>,
     act: Act,
+    shown: number | undefined,
   ): Promise<
     | { readonly kind: 'amended'; readonly header: MutationHeader; readonly payload: JsonObject }
     | { readonly kind: 'gaveWay' }
     | null
   > {
     const { store } = this.ports;
+    let revision = shown;
     for (;;) {
       const [stored = null] = await store.pendingAt([seq]);
       if (stored === null || (stored.header.edit?.conflict ?? null) === null) return null;
       const { header } = stored;
+      revision ??= header.revision;
+      if (header.revision !== revision) return null;
       const body = (await store.bodies([header])).get(seq);
       if (body === undefined) return null;
       if (choice === 'theirs') {

@@ -732,13 +732,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   /**
    * Says which version is to stand, from any tab: `mine` sends the edit again on the row as it is now (what only the other side has changed stays), `theirs` lets it give
    * way (it is `cancelled` then), a payload is sent instead of it. Who chose, and why, is kept. Should the row have changed
-   * once more, the edit is in conflict again. False when it does not wait for a choice (any more).
+   * once more, the edit is in conflict again. False when it does not wait for a choice (any more); or, with the `revision` of the
+   * conflict that was shown, when it has been in conflict anew since: look at that one first.
    * Rejects for a payload as `add` does, and with `INVALID_PAYLOAD` for one that is about another row.
    */
   async resolveConflict(
     id: string,
     choice: ConflictChoice<PayloadInput<Definitions[number]>>,
-    by: { readonly actor: string; readonly reason?: string },
+    by: { readonly actor: string; readonly reason?: string; readonly revision?: number },
   ): Promise<boolean> {
     const { runner } = await this.opened();
     if (runner.engine.mutations.get(id) === undefined) await runner.watch.catchUp();
@@ -749,7 +750,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       typeof choice === 'string' ? choice : { payload: await this.checkedPayload(header, choice.payload) };
     const reason = by.reason ?? (choice === 'theirs' ? 'Chose the other version' : 'Chose this version');
     const act = this.acts.act('resolveConflict', { actor: by.actor, reason });
-    const chosen = await runner.conflicts.choose(header.seq, payload, act);
+    const chosen = await runner.conflicts.choose(header.seq, payload, act, by.revision);
     if (chosen === null) {
       await runner.watch.lookAtConflicts();
       return false;

@@ -325,6 +325,47 @@ describe('what becomes of an edit whose row was changed meanwhile', () => {
     await queue.close();
   });
 
+  test('C1 · a choice decides the conflict that was shown, and not a newer one that nobody has seen', async () => {
+    const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
+    const leader = await device.openWith(edits('merge'));
+    let isSlow = false;
+    let goOn = (): void => {};
+    const other = await device.openWith(edits('merge'), {
+      storage: async (name) => {
+        const opened = await device.storage.open(name);
+        return {
+          ...opened,
+          commit: async (batch) => {
+            if (isSlow) await new Promise<void>((resolve) => (goOn = resolve));
+            isSlow = false;
+            return opened.commit(batch);
+          },
+        };
+      },
+    });
+    const { id } = await leader.add(edit('mine'));
+    await device.clock.settle();
+    const shown = await other.getConflict(id);
+    // Chosen in one tab, and slow to be stored; meanwhile chosen in the other, sent, and in conflict once more.
+    isSlow = true;
+    const choosing = other.resolveConflict(id, 'mine', { actor: 'ann' });
+    await device.clock.settle();
+    device.server.rows.set('a', { ...ROW, title: 'again', version: 5 });
+    expect(await leader.resolveConflict(id, 'mine', { actor: 'bob' })).toBe(true);
+    await device.clock.settle();
+    goOn();
+
+    expect(await choosing).toBe(false);
+    expect(await other.resolveConflict(id, 'mine', { actor: 'ann', revision: shown?.revision ?? 0 })).toBe(false);
+
+    const newer = await other.getConflict(id);
+    expect(newer).toMatchObject({ theirs: { title: 'again' } });
+    expect(await other.resolveConflict(id, 'mine', { actor: 'ann', revision: newer?.revision ?? 0 })).toBe(true);
+    await device.clock.pass(1_000);
+    expect(device.server.rows.get('a')).toMatchObject({ title: 'mine' });
+    await Promise.all([leader.close(), other.close()]);
+  });
+
   test('C1 · a payload of another row, or one that its schema refuses, is not chosen', async () => {
     const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
     const queue = await device.openWith(edits('merge'));

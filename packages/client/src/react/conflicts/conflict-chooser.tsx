@@ -66,8 +66,9 @@ function ConflictForm({
     setIsSaving(true);
     setProblem(null);
     try {
-      await queue.resolveConflict(conflict.id, choice, { actor });
-      onChosen?.(conflict, choice);
+      const isTaken = await queue.resolveConflict(conflict.id, choice, { actor, revision: conflict.revision });
+      if (isTaken) onChosen?.(conflict, choice);
+      else setProblem('Nothing was saved: it was decided elsewhere, or has changed once more. Look at it again.');
     } catch (error) {
       setProblem(adviceOf(error));
     } finally {
