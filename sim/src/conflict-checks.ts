@@ -77,7 +77,8 @@ export class ConflictChecks {
     const isFirst = !edit.hasMetConflict;
     edit.hasMetConflict = true;
     if (!edit.givesWay) this.open.add(made);
-    const { pending } = edit;
+    // One that was retried goes as it was made, and meets what its own device has changed since as well.
+    const pending = made.places.length > 1 ? null : edit.pending;
     if (pending === null || !isFirst || (mutation.rebases ?? 0) > 0 || this.wasMadeAgain(made)) return;
     // What stands on an edit in conflict meets what that has become.
     if ([...pending, ...edit.unsure].some((other) => other.edit?.hasMetConflict === true)) return;
