@@ -30,7 +30,7 @@ interface Prepared {
 // an account that changes is another object, so what is prepared for one stays right
 const prepared = new WeakMap<Account, Prepared>();
 
-type Accounts = Readonly<Record<string, Account>>;
+type Accounts = readonly Account[];
 
 /** More that have changed than this are looked for and ordered anew. */
 const PATCH_COUNT_MAX = 1_000;
@@ -40,28 +40,34 @@ export function createAccountSearch(): (accounts: Accounts, query: AccountQuery)
   let last: { readonly accounts: Accounts; readonly query: AccountQuery; readonly found: readonly Account[] } | null =
     null;
   return (accounts, query) => {
-    const isOrdered = last !== null && last.query === query && isOrderKept(last.accounts, accounts, query);
-    const found = isOrdered
-      ? (last?.found ?? []).map((before) => accounts[before.id] ?? before)
-      : searchAccounts(Object.values(accounts), query);
+    const changed = last === null || last.query !== query ? null : changesOf(last.accounts, accounts);
+    const found =
+      last !== null && changed !== null && isOrderKept(changed, query)
+        ? last.found.map((before) => changed.get(before) ?? before)
+        : searchAccounts(accounts, query);
     last = { accounts, query, found };
     return found;
   };
 }
 
+/** What has become of the accounts that are others now; null when it is not the same ones in the same order, or too many. */
+function changesOf(before: Accounts, after: Accounts): ReadonlyMap<Account, Account> | null {
+  if (before.length !== after.length) return null;
+  const changed = new Map<Account, Account>();
+  for (const [index, account] of after.entries()) {
+    const old = before[index];
+    if (old === account) continue;
+    if (old?.id !== account.id || changed.size === PATCH_COUNT_MAX) return null;
+    changed.set(old, account);
+  }
+  return changed;
+}
+
 /** Whether the same accounts are found, in the same order. */
-function isOrderKept(before: Accounts, after: Accounts, query: AccountQuery): boolean {
-  const ids = Object.keys(after);
-  if (ids.length !== Object.keys(before).length) return false;
-  const changed = ids.filter((id) => after[id] !== before[id]);
+function isOrderKept(changed: ReadonlyMap<Account, Account>, query: AccountQuery): boolean {
   const isFound = finderOf(query);
-  return (
-    changed.length <= PATCH_COUNT_MAX &&
-    changed.every((id) => {
-      const [a, b] = [before[id], after[id]];
-      if (a === undefined || b === undefined) return false;
-      return isFound(a) === isFound(b) && COMPARE[query.sortKey](a, b) === 0 && a.name === b.name;
-    })
+  return [...changed].every(
+    ([a, b]) => isFound(a) === isFound(b) && COMPARE[query.sortKey](a, b) === 0 && a.name === b.name,
   );
 }
 

@@ -1,6 +1,6 @@
 import { Button, Center, Stack, Text } from '@mantine/core';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, memo, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { Account } from '../accounts/account.ts';
 import { type AccountQuery, DEFAULT_QUERY, type SortKey } from '../accounts/account-search.ts';
 import type { Selection } from '../lists/use-selection.ts';
@@ -26,7 +26,7 @@ const ROW_PX = 56;
  * The accounts as a grid of which only the visible rows exist. One stop for the keyboard: arrows, Page Up and Down, Home
  * and End move, Enter opens, Space selects, Ctrl+A selects all.
  */
-export function AccountList({
+export const AccountList = memo(function AccountList({
   accounts,
   totalCount,
   query,
@@ -38,13 +38,17 @@ export function AccountList({
   const scroller = useRef<HTMLDivElement>(null);
   const marks = useMarks();
   const [activeId, setActiveId] = useState<string | null>(chosenId);
-  const activeIndex = accounts.findIndex(({ id }) => id === (activeId ?? chosenId));
+  const soughtId = activeId ?? chosenId;
+  const activeIndex = useMemo(
+    () => (soughtId === null ? -1 : accounts.findIndex(({ id }) => id === soughtId)),
+    [accounts, soughtId],
+  );
   const virtualizer = useVirtualizer({
     count: accounts.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_PX,
+    // all of one height: a key for each row would have all of them measured anew whenever one changes
     overscan: 8,
-    getItemKey: (index) => accounts[index]?.id ?? index,
   });
 
   // another search begins at the top
@@ -54,7 +58,10 @@ export function AccountList({
   }, [query]);
 
   // an account that was opened by its address, or just made, is brought into view
-  const isChosenListed = chosenId !== null && accounts.some(({ id }) => id === chosenId);
+  const isChosenListed = useMemo(
+    () => chosenId !== null && accounts.some(({ id }) => id === chosenId),
+    [accounts, chosenId],
+  );
   useEffect(() => {
     const index = isChosenListed ? accounts.findIndex(({ id }) => id === chosenId) : -1;
     if (index >= 0) virtualizer.scrollToIndex(index, { align: 'auto' });
@@ -159,7 +166,7 @@ export function AccountList({
       </div>
     </div>
   );
-}
+});
 
 interface SortHeaderProps {
   readonly label: string;

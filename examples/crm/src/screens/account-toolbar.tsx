@@ -1,5 +1,5 @@
 import { Button, CloseButton, Select, Text, TextInput } from '@mantine/core';
-import { type ReactNode, useDeferredValue, useEffect, useMemo, useRef } from 'react';
+import { memo, type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
 import type { Account, AccountKind } from '../accounts/account.ts';
 import { ACCOUNT_KINDS } from '../accounts/account.ts';
 import type { AccountQuery } from '../accounts/account-search.ts';
@@ -20,9 +20,8 @@ const numbers = new Intl.NumberFormat('en');
 /** Search, filters and the way to a new account. `/` puts the cursor into the search field. */
 export function AccountToolbar({ accounts, query, foundCount, onQuery, onNew }: AccountToolbarProps): ReactNode {
   const input = useRef<HTMLInputElement>(null);
-  // another country is no reason to hold up a frame
-  const settled = useDeferredValue(accounts);
-  const countries = useMemo(() => countryOptions(settled), [settled]);
+  const [countriesOf] = useState(createCountryOptions);
+  const countries = useMemo(() => countriesOf(accounts), [countriesOf, accounts]);
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const isTyping =
@@ -51,6 +50,34 @@ export function AccountToolbar({ accounts, query, foundCount, onQuery, onNew }: 
         value={query.text}
         onChange={(event) => onQuery({ ...query, text: event.currentTarget.value })}
       />
+      <Filters countries={countries} query={query} onQuery={onQuery} />
+      <Text size="sm" className={`soft ${classes.count}`} aria-live="polite">
+        {foundCount === accounts.length
+          ? `${numbers.format(accounts.length)} accounts`
+          : `${numbers.format(foundCount)} of ${numbers.format(accounts.length)}`}
+      </Text>
+      <Button className={classes.add ?? ''} leftSection={<Icon name="plus" size={16} />} onClick={onNew}>
+        New account
+      </Button>
+    </div>
+  );
+}
+
+interface Option {
+  readonly value: string;
+  readonly label: string;
+}
+
+const KINDS: readonly Option[] = ACCOUNT_KINDS.map((kind) => ({ value: kind, label: KIND_WORDS[kind] }));
+
+/** A list of hundreds of countries, which stays as it is while accounts change. */
+const Filters = memo(function Filters({
+  countries,
+  query,
+  onQuery,
+}: Pick<AccountToolbarProps, 'query' | 'onQuery'> & { readonly countries: readonly Option[] }): ReactNode {
+  return (
+    <>
       <Select
         className={classes.filter ?? ''}
         aria-label="Country"
@@ -67,26 +94,27 @@ export function AccountToolbar({ accounts, query, foundCount, onQuery, onNew }: 
         className={classes.filter ?? ''}
         aria-label="Type"
         placeholder="All types"
-        data={ACCOUNT_KINDS.map((kind) => ({ value: kind, label: KIND_WORDS[kind] }))}
+        data={KINDS}
         value={query.kind}
         onChange={(kind) => onQuery({ ...query, kind: kind as AccountKind | null })}
         clearable
       />
-      <Text size="sm" className={`soft ${classes.count}`} aria-live="polite">
-        {foundCount === accounts.length
-          ? `${numbers.format(accounts.length)} accounts`
-          : `${numbers.format(foundCount)} of ${numbers.format(accounts.length)}`}
-      </Text>
-      <Button className={classes.add ?? ''} leftSection={<Icon name="plus" size={16} />} onClick={onNew}>
-        New account
-      </Button>
-    </div>
+    </>
   );
-}
+});
 
-function countryOptions(accounts: readonly Account[]): { readonly value: string; readonly label: string }[] {
-  const codes = new Set(accounts.map((account) => account.country_code));
-  return [...codes]
-    .map((value) => ({ value, label: countryName(value) }))
-    .toSorted((a, b) => a.label.localeCompare(b.label));
+/** The countries of all accounts by name: the same list until there is another country. */
+function createCountryOptions(): (accounts: readonly Account[]) => readonly Option[] {
+  let last: { readonly codes: ReadonlySet<string>; readonly options: readonly Option[] } | null = null;
+  return (accounts) => {
+    const codes = new Set(accounts.map((account) => account.country_code));
+    const known = last;
+    if (known !== null && codes.size === known.codes.size && [...codes].every((code) => known.codes.has(code)))
+      return known.options;
+    const options = [...codes]
+      .map((value) => ({ value, label: countryName(value) }))
+      .toSorted((a, b) => a.label.localeCompare(b.label));
+    last = { codes, options };
+    return options;
+  };
 }

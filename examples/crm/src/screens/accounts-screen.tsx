@@ -1,5 +1,5 @@
 import { Alert, Button, Center, Loader, Stack, Text } from '@mantine/core';
-import { type ReactNode, useDeferredValue, useMemo, useState } from 'react';
+import { type ReactNode, useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { useLocation, useRoute } from 'wouter';
 import { ACCOUNT_KINDS } from '../accounts/account.ts';
 import { createAccountSearch, DEFAULT_QUERY } from '../accounts/account-search.ts';
@@ -29,12 +29,13 @@ export function AccountsScreen(): ReactNode {
   const deferredQuery = useDeferredValue(query);
   const all = useMemo(() => Object.values(accounts), [accounts]);
   const [search] = useState(createAccountSearch);
-  const found = useMemo(() => search(accounts, deferredQuery), [search, accounts, deferredQuery]);
+  const found = useMemo(() => search(all, deferredQuery), [search, all, deferredQuery]);
   const [, navigate] = useLocation();
   const [isAccount, params] = useRoute('/accounts/:id');
   const [isNew] = useRoute('/new');
   const chosenId = isAccount ? params.id : null;
   const isPanelOpen = isAccount || isNew;
+  const choose = useCallback((id: string) => navigate(`/accounts/${id}`), [navigate]);
   const selection = useSelection(found);
   const bulk = useBulk();
   const { store } = useWorkspace();
@@ -73,7 +74,7 @@ export function AccountsScreen(): ReactNode {
             query={query}
             onQuery={setQuery}
             chosenId={chosenId}
-            onChoose={(id) => navigate(`/accounts/${id}`)}
+            onChoose={choose}
             selection={selection}
           />
         ) : (

@@ -93,7 +93,6 @@ function ContactList({ contacts, onChoose }: ContactListProps): ReactNode {
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_PX,
     overscan: 8,
-    getItemKey: (index) => contacts[index]?.id ?? index,
   });
   return (
     // it scrolls by keyboard, too
