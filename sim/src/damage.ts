@@ -20,14 +20,13 @@ export function damageRecord({ history, trace, scheduler }: World, device: Devic
     const number = key.slice(2);
     const headers = [text, values.get(`p/${number}`), values.get(`f/${number}`)];
     const made = [number, ...headers.map((header) => /"id":"([^"]*)"/.exec(decompressText(header ?? ''))?.[1])]
-      .map((id) => history.find(id ?? ''))
+      .map((id) => history.damaged(id ?? ''))
       .find((found) => found !== undefined);
     const at = dice.below(text.length);
     const damaged = String.fromCharCode(text.charCodeAt(at) ^ (1 << dice.below(7)));
     const after = text.slice(0, at) + damaged + text.slice(at + 1);
     values.set(key, after);
     device.damagedTexts.set(key, after);
-    if (made !== undefined) made.isDamaged = true;
     trace.note(scheduler.nowMs, 'world', `damaged ${key} of ${made?.tag ?? 'nobody'} at ${at}`);
   }
 }

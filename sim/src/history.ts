@@ -117,6 +117,7 @@ export class History {
   private readonly issued = new Map<string, number>();
   /** What was told of ids that nobody was told of yet, by id, the last. */
   private readonly early = new Map<string, (made: Made) => void>();
+  private readonly damagedEarly = new Set<string>();
   private step = 0;
   private readonly byTag = new Map<string, Made>();
   private readonly byId = new Map<string, Made>();
@@ -239,6 +240,14 @@ export class History {
       ...places.map(({ acknowledgedStep }) => acknowledgedStep ?? Number.POSITIVE_INFINITY),
       ...this.edits.of(made).map(({ invokedStep, answeredStep }) => answeredStep ?? invokedStep),
     );
+  }
+
+  /** What stands in the store of this one is damaged; it may be one that nobody has been told of yet. Undefined for the id of no mutation. */
+  damaged(id: string): Made | undefined {
+    const made = this.byId.get(id);
+    if (made !== undefined) made.isDamaged = true;
+    else if (this.issued.has(id)) this.damagedEarly.add(id);
+    return made;
   }
 
   issuedId(id: string, deviceIndex: number): void {
@@ -624,6 +633,7 @@ export class History {
     replacement.places.splice(0, 1, { invokedStep: placedStep, acknowledgedStep: null });
     // Stored, perhaps, just before the user discarded all.
     if (invokedStep < (this.discards.get(deviceIndex) ?? 0)) replacement.isDiscardAsked = true;
+    replacement.isDamaged = this.damagedEarly.has(id);
     this.early.get(id)?.(replacement);
     return replacement;
   }
