@@ -18,6 +18,11 @@ export interface KeyProvider {
   current(): Promise<SealingKey>;
   /** The key of this id, or null when there is none. */
   find(id: string): Promise<SealingKey | null>;
+  /**
+   * Makes a new key the current one, unless another than this one is by now. Asked for when this one has sealed as much as one key
+   * should; a provider without it is told by `STORAGE_LOCKED` when its key must not seal any more.
+   */
+  renew?(keyId: string): Promise<void>;
   /** Nothing in the store is sealed with these (any more), nor will be: they may be destroyed. May be told more than once. */
   release?(ids: readonly string[]): Promise<void>;
 }

@@ -115,6 +115,38 @@ test('S4 · sec-E5: rotated, everything is sealed anew while both tabs go on, an
   await one.close();
 });
 
+test('S4 · sec-E8: keys of the browser are renewed by themselves before they have sealed too much, and two tabs agree on them', async () => {
+  // given: two tabs, and a count of what each key encrypts
+  const [databaseName, name] = [newName(), newName()];
+  const keyUses = { renewAfter: 40, max: 80, step: 10 };
+  const openTab = () =>
+    sealedStorage(indexedDbStorage({ durability: 'relaxed' }), {
+      keys: browserKeys({ databaseName }),
+      isClear,
+      keyUses,
+    })(name);
+  const counts = new Map<CryptoKey, number>();
+  const encrypt = Reflect.get(SubtleCrypto.prototype, 'encrypt') as SubtleCrypto['encrypt'];
+  SubtleCrypto.prototype.encrypt = function counted(this: SubtleCrypto, ...args: Parameters<typeof encrypt>) {
+    counts.set(args[1], (counts.get(args[1]) ?? 0) + 1);
+    return encrypt.apply(this, args);
+  };
+
+  // when
+  const tabs = [await openTab(), await openTab()] as const;
+  for (let index = 0; index < 120; index += 1) await put(tabs[index % 2] ?? tabs[0], `p/${index % 30}`, String(index));
+  await tabs[0].close();
+  await tabs[1].close();
+  SubtleCrypto.prototype.encrypt = encrypt;
+
+  // then
+  expect(counts.size).toBeGreaterThan(2);
+  expect(Math.max(...counts.values())).toBeLessThanOrEqual(keyUses.max);
+  const again = await openTab();
+  expect(await again.read(['p/0', 'p/29'])).toEqual(['90', '119']);
+  await again.close();
+});
+
 test('S4 · sec-E6: keys that the browser has thrown away lock the store, and no new one is made', async () => {
   const [databaseName, name] = [newName(), newName()];
   const storage = await sealedStorage(indexedDbStorage(), { keys: browserKeys({ databaseName }), isClear })(name);

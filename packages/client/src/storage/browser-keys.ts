@@ -82,9 +82,10 @@ class KeyRing implements KeyProvider {
     for (const id of idle) this.keys.delete(id);
   }
 
-  async renew(): Promise<void> {
+  async renew(keyId?: string): Promise<void> {
     const current = await this.stored();
-    if (current !== null) this.currentKey = await this.make(current.id);
+    const isStill = current !== null && (keyId === undefined || current.id === keyId);
+    this.currentKey = isStill ? await this.make(current.id) : current;
   }
 
   private async stored(): Promise<SealingKey | null> {

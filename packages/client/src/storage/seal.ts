@@ -21,6 +21,8 @@ export interface Seal {
   readonly mayBeClear: boolean;
   /** Whether nothing is left that is sealed with an earlier key, or in the clear. */
   readonly isDone: boolean;
+  /** At most so many values were sealed with the key, by all tabs: each says so before it seals, for many at once. */
+  readonly usedCount: number;
 }
 
 /** What it takes to find the seal of a store, or to make it one. */
@@ -40,6 +42,8 @@ const content = v.object({
   keptIds: v.array(v.string()),
   mayBeClear: v.boolean(),
   isDone: v.boolean(),
+  // Not counted by earlier versions.
+  usedCount: v.optional(v.number(), 0),
 });
 
 export function writeSeal(seal: Omit<Seal, 'text'>, key: SealingKey, storeName: string): Promise<string> {
@@ -67,6 +71,7 @@ export async function readSeal(search: SealSearch): Promise<Seal> {
       keptIds: [],
       mayBeClear: earlierIds.length === 0 && sample.length > 0,
       isDone: sample.length === 0,
+      usedCount: 1,
     };
     const sealed = await writeSeal(next, key, name);
     const result = await storage.commit({

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { SealingKey } from '../ports/keys.ts';
 import type { OpenStorage, Storage } from '../ports/storage.ts';
 import { compressedStorage } from './compressed-storage.ts';
 import { memoryStorage } from './memory-storage.ts';
@@ -346,6 +347,106 @@ describe('S4 · sec-E5: a new key', () => {
       expect(stepCount).toBeGreaterThan(10);
     },
   );
+});
+
+describe('S4 · sec-E8: how much one key may seal', () => {
+  const keyUses = { renewAfter: 40, max: 80, step: 10 };
+
+  /** Tabs and runs of one device, whose keys count what they seal. */
+  async function countingDevice({ canRenew }: { readonly canRenew: boolean }) {
+    const keys = new TestKeys();
+    const openBelow = memoryStorage();
+    const counts = new Map<string, number>();
+    const counted = (key: SealingKey): SealingKey => ({
+      ...key,
+      seal: (bytes, bound) => {
+        counts.set(key.id, (counts.get(key.id) ?? 0) + 1);
+        return key.seal(bytes, bound);
+      },
+    });
+    const open = sealedStorage(openBelow, {
+      keys: async () => {
+        const provider = keys.provider();
+        return {
+          ...provider,
+          current: async () => counted(await provider.current()),
+          find: async (id) => {
+            const key = await provider.find(id);
+            return key === null ? null : counted(key);
+          },
+          ...(canRenew && {
+            renew: async (id: string) => {
+              if (keys.currentId === id) await keys.renew();
+            },
+          }),
+        };
+      },
+      isClear,
+      keyUses,
+    });
+    return { keys, counts, open: () => open('store'), below: await openBelow('store') };
+  }
+
+  test('S4 · sec-E8: a key that has sealed as much as it should is replaced by itself, with two tabs and over restarts; all stays readable', async () => {
+    const { counts, keys, open } = await countingDevice({ canRenew: true });
+    const expected: Record<string, string> = {};
+    for (let run = 0; run < 6; run += 1) {
+      const tabs = [await open(), await open()] as const;
+      for (let index = 0; index < 40; index += 1) {
+        const key = `p/${index % 10}`;
+        expected[key] = `v${run} ${index}`;
+        await put(tabs[index % 2] ?? tabs[0], { [key]: `v${run} ${index}` });
+      }
+      for (const tab of tabs) await tab.close();
+    }
+
+    expect(Math.max(...counts.values())).toBeLessThanOrEqual(keyUses.max);
+    expect(counts.size).toBeGreaterThan(3);
+    const last = await open();
+    expect(await dump(last)).toEqual(expected);
+    await last.close();
+    // Those that nothing is sealed with any more are destroyed.
+    expect(keys.released.length).toBeGreaterThan(0);
+    expect(keys.keys.size).toBeLessThanOrEqual(2);
+  });
+
+  test('S4 · sec-E8: uses are written down before they are made: what a crash leaves of them is never used again', async () => {
+    const { counts, open } = await countingDevice({ canRenew: false });
+    // Killed each time: nothing is closed.
+    const runs = Array.from({ length: 7 }, (_, run) => run);
+    for (const run of runs) await put(await open(), { [`p/${run}`]: 'x' });
+
+    await expect(
+      (await open()).commit({ expect: [], changes: [{ kind: 'put', key: 'p/7', value: 'x' }] }),
+    ).rejects.toThrow(/as many as one key may/);
+    expect([...counts.keys()]).toEqual(['k1']);
+    expect(counts.get('k1')).toBeLessThan(keyUses.max);
+  });
+
+  test('S4 · sec-E8: with no new key to be had nothing more is sealed, nothing is lost, and it goes on with one', async () => {
+    const { counts, keys, open } = await countingDevice({ canRenew: false });
+    const storage = await open();
+    const expected: Record<string, string> = {};
+    let refusal: unknown;
+    for (let index = 0; index < 100 && refusal === undefined; index += 1) {
+      try {
+        await put(storage, { [`p/${index}`]: `v${index}` });
+        expected[`p/${index}`] = `v${index}`;
+      } catch (error) {
+        refusal = error;
+      }
+    }
+
+    expect(refusal).toMatchObject({ code: 'STORAGE_LOCKED' });
+    expect(String(refusal)).toContain('as many as one key may');
+    expect(counts.get('k1')).toBeLessThanOrEqual(keyUses.max);
+    expect(Object.keys(expected).length).toBeGreaterThan(keyUses.renewAfter);
+    expect(await dump(storage)).toEqual(expected);
+    await keys.renew();
+    await put(storage, { last: 'x' });
+    expect(await dump(storage)).toEqual({ ...expected, last: 'x' });
+    expect(counts.get('k1')).toBeLessThanOrEqual(keyUses.max);
+  });
 });
 
 /** Waits until no value is sealed with another key. */

@@ -3,7 +3,7 @@ import type { Change, CommitResult, Entry, OpenStorage, ScanQuery, Storage, Stor
 import { type Coding, commitCoded } from './coded-commit.ts';
 import { readSeal, SEAL_KEY, type Seal, type SealSearch, writeSeal } from './seal.ts';
 import { keyIdOf, openValue, sealValue } from './sealed-value.ts';
-import { keyIsMissing, locked, unlocked } from './storage-locked.ts';
+import { keyIsMissing, keyIsWornOut, locked, unlocked } from './storage-locked.ts';
 import { TextCache } from './text-cache.ts';
 
 export interface SealedOptions {
@@ -14,7 +14,22 @@ export interface SealedOptions {
   readonly isSealed?: (value: string) => boolean;
   /** Keeps what was sealed or opened lately. @default one that keeps nothing */
   readonly cache?: TextCache;
+  /** @default KEY_USES */
+  readonly keyUses?: KeyUses;
 }
+
+/** How many values one key may seal. */
+export interface KeyUses {
+  /** From here on the provider is asked for a new one. */
+  readonly renewAfter: number;
+  /** No more than these. */
+  readonly max: number;
+  /** So many at a time are written down before they are sealed; what a crash leaves of them counts as used. */
+  readonly step: number;
+}
+
+/** With random nonces one key must not seal more than 2^32 values (NIST SP 800-38D, 8.3). */
+const KEY_USES: KeyUses = { renewAfter: 2 ** 28, max: 2 ** 32, step: 2 ** 16 };
 
 /** Before a value in the clear where none may stand any more: somebody else put it there, and it must not read as a record. */
 const NOT_SEALED = '~not sealed: ';
@@ -85,6 +100,9 @@ class SealedStorage implements Storage {
   private readonly isSealed: ((value: string) => boolean) | null;
   private readonly coding: Coding;
   private readonly cache: TextCache;
+  private readonly keyUses: KeyUses;
+  /** Values that this tab may seal with the key of this id before it writes down that there are more. */
+  private reserved: { readonly keyId: string | null; leftCount: number } = { keyId: null, leftCount: 0 };
   private seal: Seal | null = null;
   private isClosed = false;
   /** Commits reach the store in the order in which they were called, however long it takes to seal them. */
@@ -98,6 +116,7 @@ class SealedStorage implements Storage {
     readonly isClear?: (key: string) => boolean;
     readonly isSealed?: (value: string) => boolean;
     readonly cache?: TextCache;
+    readonly keyUses?: KeyUses;
   }) {
     this.storage = parts.storage;
     this.name = parts.name;
@@ -105,6 +124,7 @@ class SealedStorage implements Storage {
     this.isClear = (key) => key === SEAL_KEY || parts.isClear?.(key) === true;
     this.isSealed = parts.isSealed ?? null;
     this.cache = parts.cache ?? new TextCache(0);
+    this.keyUses = parts.keyUses ?? KEY_USES;
     this.coding = {
       // Sealed twice, a value stands as two texts: which of them is known only of the last one that was seen.
       storedForm: (key, value) =>
@@ -201,12 +221,14 @@ class SealedStorage implements Storage {
   private async sealAll(
     changes: readonly Change[],
   ): Promise<{ readonly seal: Seal; readonly changes: readonly Change[] }> {
-    const { seal, key } = await this.currentSeal();
+    const isToSeal = (change: Change): boolean =>
+      change.kind === 'put' && !this.mayStandClear(change.key, change.value);
+    const { seal, key } = await this.sealFor(changes.filter(isToSeal).length);
     const sealed = await unlocked(() =>
       Promise.all(
         changes.map(async (change): Promise<Change> => {
           if (change.kind === 'delete') this.cache.forget(this.inCache(change.key));
-          if (change.kind === 'delete' || this.mayStandClear(change.key, change.value)) return change;
+          if (change.kind === 'delete' || !isToSeal(change)) return change;
           const value = await sealValue(key, this.placeOf(change.key), change.value);
           this.cache.keep(this.inCache(change.key), value, change.value);
           return { ...change, value };
@@ -270,13 +292,40 @@ class SealedStorage implements Storage {
         if (key === null) throw keyIsMissing(seal.keyId);
         return { seal, key };
       }
-      const next = { ...seal, keyId: current.id, earlierIds: [...seal.earlierIds, seal.keyId], isDone: false };
+      const earlierIds = [...seal.earlierIds, seal.keyId];
+      const next = { ...seal, keyId: current.id, earlierIds, isDone: false, usedCount: 0 };
       if (await this.change(seal, next, current)) this.resealLater();
     }
   }
 
+  /** The same for so many values more: they are written down as sealed before they are, and a key that has sealed enough is renewed. */
+  private async sealFor(count: number): Promise<{ readonly seal: Seal; readonly key: SealingKey }> {
+    const { renewAfter, max, step } = this.keyUses;
+    for (let isRenewed = false; ; ) {
+      const { seal, key } = await this.currentSeal();
+      if (this.reserved.keyId !== key.id) this.reserved = { keyId: key.id, leftCount: 0 };
+      const { reserved } = this;
+      if (reserved.leftCount >= count) {
+        reserved.leftCount -= count;
+        return { seal, key };
+      }
+      if (seal.usedCount >= renewAfter && !isRenewed) {
+        isRenewed = true;
+        // One that cannot be had now is asked for again with the next values.
+        await this.keys.renew?.(key.id).catch(() => {});
+        continue;
+      }
+      const takenCount = Math.max(step, count);
+      const usedCount = seal.usedCount + takenCount;
+      // The seal itself is one more.
+      if (usedCount >= max) throw keyIsWornOut(key.id, seal.usedCount);
+      if (await this.change(seal, { ...seal, usedCount }, key)) reserved.leftCount += takenCount;
+    }
+  }
+
   /** True when the seal was still as this tab knew it. */
-  private async change(seal: Seal, next: Omit<Seal, 'text'>, key: SealingKey): Promise<boolean> {
+  private async change(seal: Seal, wanted: Omit<Seal, 'text'>, key: SealingKey): Promise<boolean> {
+    const next = { ...wanted, usedCount: wanted.usedCount + 1 };
     const text = await unlocked(() => writeSeal(next, key, this.name));
     const result = await this.storage.commit({
       expect: [{ key: SEAL_KEY, value: seal.text }],
@@ -297,41 +346,44 @@ class SealedStorage implements Storage {
 
   /** Seals with the current key what is sealed with an earlier one or not at all, a page at a time, and lets the earlier ones go. */
   private async reseal(): Promise<void> {
-    const { seal, key } = await this.currentSeal();
+    const { keyId } = (await this.currentSeal()).seal;
     const leftIds = new Set<string>();
     for (let after: string | undefined; ; ) {
-      if (this.isClosed || seal.isDone) return;
+      const { seal } = await this.currentSeal();
+      if (this.isClosed || seal.isDone || seal.keyId !== keyId) return;
       const from = after === undefined ? {} : { after };
       const page = await this.storage.scan({ prefix: '', ...from, limit: RESEAL_COUNT });
-      const old = page.filter((entry) => !this.standsClear(entry) && keyIdOf(entry.value) !== seal.keyId);
-      const outcome = await this.resealPage(old, seal, key, leftIds);
-      if (outcome === 'overtaken') return;
-      if (outcome === 'again') continue;
+      const old = page.filter((entry) => !this.standsClear(entry) && keyIdOf(entry.value) !== keyId);
+      if (!(await this.resealPage(old, keyId, leftIds))) continue;
       const last = page.at(-1);
       if (last === undefined || page.length < RESEAL_COUNT) break;
       after = last.key;
     }
-    // What did not open stays, and so does its key.
-    const keptIds = seal.earlierIds.filter((id) => leftIds.has(id));
-    const next = { ...seal, mayBeClear: false, isDone: true, keptIds };
-    if (await this.change(seal, next, key)) await this.release(next);
+    for (;;) {
+      const { seal, key } = await this.currentSeal();
+      if (seal.isDone || seal.keyId !== keyId) return;
+      // What did not open stays, and so does its key.
+      const keptIds = seal.earlierIds.filter((id) => leftIds.has(id));
+      const next = { ...seal, mayBeClear: false, isDone: true, keptIds };
+      if (!(await this.change(seal, next, key))) continue;
+      await this.release(next);
+      return;
+    }
   }
 
-  private async resealPage(
-    old: readonly Entry[],
-    seal: Seal,
-    key: SealingKey,
-    leftIds: Set<string>,
-  ): Promise<'done' | 'again' | 'overtaken'> {
+  /** False when something there has changed meanwhile: look again. */
+  private async resealPage(old: readonly Entry[], keyId: string, leftIds: Set<string>): Promise<boolean> {
     const opened = await this.openAll(old, false);
+    const { seal, key } = await this.sealFor(old.length);
+    if (key.id !== keyId) return false;
     const whole = old.flatMap(({ key: at, value }, index) => {
       const text = opened[index] ?? value;
-      const keyId = keyIdOf(value);
-      if (keyId === null ? seal.mayBeClear : text !== value) return [{ at, value, text }];
-      if (keyId !== null) leftIds.add(keyId);
+      const oldId = keyIdOf(value);
+      if (oldId === null ? seal.mayBeClear : text !== value) return [{ at, value, text }];
+      if (oldId !== null) leftIds.add(oldId);
       return [];
     });
-    if (whole.length === 0) return 'done';
+    if (whole.length === 0) return true;
     const changes = await Promise.all(
       whole.map(
         async ({ at, text }): Promise<Change> => ({
@@ -345,10 +397,9 @@ class SealedStorage implements Storage {
       expect: [...whole.map(({ at, value }) => ({ key: at, value })), { key: SEAL_KEY, value: seal.text }],
       changes,
     });
-    if (result.kind === 'committed') return 'done';
-    if (result.key !== SEAL_KEY) return 'again';
-    this.forget(seal.text);
-    return 'overtaken';
+    if (result.kind === 'committed') return true;
+    if (result.key === SEAL_KEY) this.forget(seal.text);
+    return false;
   }
 
   /** Said again at each opening: a crash may have come between. */

@@ -24,3 +24,11 @@ export async function unlocked<Result>(work: () => Promise<Result>): Promise<Res
 export function keyIsMissing(id: string): HoldfastError {
   return locked(null, `The key ${id} of the mutations on this device is not there, or is another one.`);
 }
+
+export function keyIsWornOut(id: string, count: number): HoldfastError {
+  return new HoldfastError({
+    code: 'STORAGE_LOCKED',
+    message: `Not stored: the key ${id} has sealed ${count} values, as many as one key may (NIST SP 800-38D, 8.3).`,
+    hint: 'Give the queue a new key (`rotate()`, or `renew` of your key provider). Everything that was stored is kept, and goes on then.',
+  });
+}

@@ -95,6 +95,18 @@ test('S4 · sec-E5: killed at any call of a rotation, everything stays readable,
   }
 });
 
+test('S4 · sec-E8: asked to renew a key, it does so once, whoever else asks for the same', async () => {
+  const secure = new FakeSecureStore();
+  const provider = await secureStoreKeys(secure)(NAME);
+  const { id } = await provider.current();
+
+  await Promise.all([provider.renew?.(id), provider.renew?.(id)]);
+
+  expect((await provider.current()).id).not.toBe(id);
+  expect([...secure.items.keys()].filter((name) => !name.endsWith('.current'))).toHaveLength(2);
+  expect((await provider.find(id))?.id).toBe(id);
+});
+
 test('S4 · sec-E7: locked at a start in the background, it says so, makes no new key, and goes on when it is unlocked', async () => {
   const { secure, start } = device();
   const first = await start();

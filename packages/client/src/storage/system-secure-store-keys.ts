@@ -96,9 +96,11 @@ class SecureRing<Options> implements KeyProvider {
     }
   }
 
-  async renew(): Promise<void> {
+  async renew(keyId?: string): Promise<void> {
     await this.current();
-    this.currentKey = await this.inTurn(() => this.make());
+    await this.inTurn(async () => {
+      if (keyId === undefined || this.currentKey?.id === keyId) this.currentKey = await this.make();
+    });
   }
 
   /** Null only for a store that never had one. */
