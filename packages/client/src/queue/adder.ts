@@ -8,6 +8,7 @@ import { ATOMIC_TYPE, type Json } from '../protocol/wire.ts';
 import type { Acts } from './acts.ts';
 import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
 import { GroupCommit } from './group-commit.ts';
+import type { EditBases, Shown } from './edit-base.ts';
 import type { Addition } from './merge-plan.ts';
 import { Placer, type PlacerPorts } from './placer.ts';
 import {
@@ -28,8 +29,9 @@ import type { StoringCall } from './storing-calls.ts';
 
 export interface AdderPorts extends Omit<PlacerPorts, 'opened'> {
   readonly newId: (wallMs: number) => string;
+  readonly shownNow: () => Shown;
   /** What a mutation is made on, as far as anybody says or knows. */
-  readonly editOf: PrepareContext['editOf'];
+  readonly editOf: EditBases['of'];
   readonly act: Acts['act'];
   /** Null while the queue is not open. */
   readonly runnerNow: () => Runner | null;
@@ -57,9 +59,10 @@ export class Adder {
   }
 
   add(input: AddInput, call: StoringCall): Promise<MutationHandle> {
-    const { definitions, newId, wallMs, editOf } = this.ports;
+    const { definitions, newId, wallMs } = this.ports;
     const nowMs = wallMs();
     const newOne = newId(nowMs);
+    const editOf = this.editOfNow();
     return this.store(() => {
       const ownId = ownIdOf(input.id);
       const context = { id: ownId ?? newOne, wallMs: nowMs, resultOf: this.resultOf, editOf };
@@ -69,6 +72,12 @@ export class Adder {
         return { header, body, payload, origin, ownMark, mayMerge: ownId === null, input, call };
       });
     });
+  }
+
+  /** What is called now is made on what is shown now, however long it takes until it is checked. */
+  private editOfNow(): PrepareContext['editOf'] {
+    const shown = this.ports.shownNow();
+    return (definition, described, base) => this.ports.editOf(definition, described, base, shown);
   }
 
   async addAtomic(
@@ -138,6 +147,7 @@ export class Adder {
     deadLetter: DeadLetter | null = null,
   ): Promise<EditAnswer> {
     const { definitions, newId, wallMs, opened } = this.ports;
+    const editOf = this.editOfNow();
     const { store } = await opened();
     const nowMs = wallMs();
     const { type, payload } = checked.described;
@@ -147,7 +157,7 @@ export class Adder {
     const prepared = await prepareMutation(
       definitions,
       { type, payload, ...(base === undefined ? {} : { base }) },
-      { id: newId(nowMs), wallMs: nowMs, resultOf: this.resultOf, editOf: this.ports.editOf },
+      { id: newId(nowMs), wallMs: nowMs, resultOf: this.resultOf, editOf },
     );
     const options = old === null ? {} : optionsOf(old);
     const { metadata, source } = oldBody ?? {};

@@ -58,13 +58,15 @@ function editPartsOf(
   };
 }
 
-/** The last one pending in the lane about the same row, if it is one that leaves a row behind. */
+/** The last one pending in the lane about the same row, of those up to a number, if it is one that leaves a row behind. */
 function predecessorOf(
   engine: Engine,
   { lane, entity }: Pick<MutationHeader, 'lane' | 'entity'>,
+  upToSeq: number,
 ): MutationHeader | null {
   const last = engine.mutations.schedule.lane(lane)?.findLast(({ header: other }) => {
-    return entity !== null && other.entity?.table === entity.table && other.entity.id === entity.id;
+    const isOfRow = entity !== null && other.entity?.table === entity.table && other.entity.id === entity.id;
+    return isOfRow && other.seq <= upToSeq;
   });
   return last === undefined || last.header.operation === 'delete' ? null : last.header;
 }
@@ -77,7 +79,10 @@ const REMEMBERED_COUNT = 200;
  * gives the version from before it: an edit on top of that is made on what the edit before it left.
  */
 class OwnRows {
-  private readonly rows = new Map<string, { readonly left: RowLeft; readonly row: JsonObject }>();
+  private readonly rows = new Map<
+    string,
+    { readonly left: RowLeft; readonly row: JsonObject; readonly bySeq: number }
+  >();
 
   take(settlement: Settlement): void {
     if (settlement.kind !== 'completed' || settlement.record.entity === null) return;
@@ -94,28 +99,37 @@ class OwnRows {
     const sinceVersion = isNext ? Math.min(before.sinceVersion, left.sinceVersion) : left.sinceVersion;
     this.rows.delete(key);
     // Neither a list nor anything simple, so it is the row.
-    this.rows.set(key, { left: { ...left, sinceVersion }, row: result as JsonObject });
+    const { seq: bySeq } = settlement.record;
+    this.rows.set(key, { left: { ...left, sinceVersion }, row: result as JsonObject, bySeq });
     const [oldest] = this.rows.keys();
     if (this.rows.size > REMEMBERED_COUNT && oldest !== undefined) this.rows.delete(oldest);
   }
 
-  /** The base as given, or what this device has made of it since. */
-  newest(entity: EntityRef | null, given: EditBase | undefined): EditBase | undefined {
+  /** The base as given, or what this device has made of it since, as far as that is known up to a number. */
+  newest(entity: EntityRef | null, given: EditBase | undefined, upToSeq: number): EditBase | undefined {
     const own = entity === null || given === undefined ? undefined : this.rows.get(keyOf(entity));
-    if (own === undefined || given === undefined) return given;
+    if (own === undefined || given === undefined || own.bySeq > upToSeq) return given;
     const { sinceVersion, untilVersion, rowVersion } = own.left;
     const isKnown = given.rowVersion >= sinceVersion && given.rowVersion <= untilVersion;
     return isKnown ? { rowVersion, row: own.row } : given;
   }
 }
 
+/** How far a tab has come at the moment of a call: what others have stored since, its user had not seen. */
+export interface Shown {
+  /** All up to this number has been looked at. */
+  readonly seenSeq: number;
+  /** The highest number that is known: this tab may have stored behind others that it has not looked at. */
+  readonly knownSeq: number;
+}
+
+const ALL: Shown = { seenSeq: Number.POSITIVE_INFINITY, knownSeq: Number.POSITIVE_INFINITY };
+const NOTHING: Shown = { seenSeq: 0, knownSeq: 0 };
+
 export interface EditBasesPorts {
   readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore }>;
-  /**
-   * Null when all that this tab has read and stored is before its user. While the queue is being opened: up to which number that
-   * is true of what it had read before, 0 at the first time.
-   */
-  readonly shownUpToSeq: () => number | null;
+  /** What has been read of the store; the one from before while the queue is opened anew, and null the first time. */
+  readonly shownBy: () => Runner | null;
 }
 
 /** Finds out what a new edit is made on. */
@@ -131,31 +145,36 @@ export class EditBases {
     this.own.take(settlement);
   }
 
+  shownNow(): Shown {
+    const runner = this.ports.shownBy();
+    return runner === null ? NOTHING : { seenSeq: runner.watch.seen, knownSeq: runner.engine.mutations.lastSeq };
+  }
+
   /** The version its app gives, or what this device's edits before it have left or will leave. Null for no edit. */
   of(
     definition: AnyMutationDefinition,
     described: DescribedMutation,
     base: EditBase | undefined,
+    shown: Shown,
   ): MaybeLater<EditParts | null> {
     if (definition.conflict === undefined && base === undefined) return null;
-    // As it is now: until the queue is open others may store what its user has not seen. Without a base it is for the queue to know.
-    return this.find(definition, described, base, base === undefined ? null : this.ports.shownUpToSeq());
+    // Without a base it is for the queue to know what stands there.
+    return this.find(definition, described, base, base === undefined ? ALL : shown);
   }
 
   private async find(
     definition: AnyMutationDefinition,
     described: DescribedMutation,
     base: EditBase | undefined,
-    shownUpToSeq: number | null,
+    shown: Shown,
   ): Promise<EditParts | null> {
     const { runner, store } = await this.ports.opened();
-    const last = predecessorOf(runner.engine, described);
-    const header = last === null || last.seq > (shownUpToSeq ?? last.seq) ? null : last;
-    // All that its tab has seen so far, also what has been confirmed or deletes the row; and what it has just stored itself.
-    const afterSeq = Math.max(shownUpToSeq ?? runner.watch.seen, header?.seq ?? 0);
+    const header = predecessorOf(runner.engine, described, shown.knownSeq);
+    // All that its tab had seen, also what has been confirmed or deletes the row; and what it had just stored itself.
+    const afterSeq = Math.max(Math.min(shown.seenSeq, runner.watch.seen), header?.seq ?? 0);
     const body = header === null ? undefined : (await store.bodies([header])).get(header.seq);
     // One that was settled while it was read is among the rows that this device has left.
-    const given = this.own.newest(described.entity, base);
+    const given = this.own.newest(described.entity, base, shown.knownSeq);
     return editPartsOf(definition, given, header === null || body === undefined ? null : { header, body }, afterSeq);
   }
 
@@ -165,7 +184,7 @@ export class EditBases {
     const afterSeq = Math.max(header.edit?.afterSeq ?? 0, seq);
     const isEdit = definition.conflict !== undefined || input?.base !== undefined;
     if (!isEdit || input === null || before.header.operation === 'delete') return addition;
-    const given = this.own.newest(header.entity, input.base);
+    const given = this.own.newest(header.entity, input.base, afterSeq);
     const predecessor = { header: before.header, body: { ...before.origin, payload: before.payload } };
     const edit = editPartsOf(definition, given, predecessor, afterSeq);
     if (edit === null) return addition;

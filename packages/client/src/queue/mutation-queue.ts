@@ -237,7 +237,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.opening = this.beginOpening();
     this.bases = new EditBases({
       opened: () => this.opened(),
-      shownUpToSeq: () => (this.isRead ? null : (this.former?.watch.seen ?? 0)),
+      shownBy: () => (this.isRead ? (this.parts?.runner ?? null) : this.former),
     });
     this.adder = new Adder({
       definitions: this.definitions,
@@ -261,7 +261,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       amended: (stored) => this.tellAmended(stored),
       nowMs: () => this.options.clock.nowMs(),
       report: (error) => this.fail(toHoldfastError(error)),
-      editOf: (definition, described, base) => this.bases.of(definition, described, base),
+      shownNow: () => this.bases.shownNow(),
+      editOf: (definition, described, base, shown) => this.bases.of(definition, described, base, shown),
       madeBehind: (definition, addition, own) => this.bases.behind(definition, addition, own),
       opened: () => this.opened(),
     });

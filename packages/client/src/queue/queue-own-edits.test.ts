@@ -195,6 +195,37 @@ describe('edits of another tab', () => {
     expect(device.server.rows.get('a')).toMatchObject({ title: 'two', body: 'more' });
     await Promise.all([leader.close(), opening.close()]);
   });
+
+  test('C1 · one that takes long to be checked was made on what was shown when it was called', async () => {
+    const device = await deviceWith(ROW);
+    const leader = await device.openWith(types('merge'));
+    let checked = (): void => {};
+    const slowly = new Promise<void>((resolve) => (checked = resolve));
+    const slow = defineMutation({
+      type: 'note.edit',
+      payload: v.pipeAsync(
+        payload,
+        v.checkAsync(() => slowly.then(() => true)),
+      ),
+      operation: 'update',
+      entity,
+      conflict: 'merge',
+    });
+    const other = await device.openWith([slow]);
+    await device.goOffline();
+    const adding = other.add(edit({ title: 'two', body: ROW.body }));
+    await leader.add(edit({ body: 'more' }));
+    await device.clock.settle();
+    checked();
+    const added = await adding;
+
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect(await added.settled).toMatchObject({ status: 'completed' });
+    expect(device.server.rows.get('a')).toMatchObject({ title: 'two', body: 'more' });
+    await Promise.all([leader.close(), other.close()]);
+  });
 });
 
 /** A store whose commits take as long as the test wants. */
