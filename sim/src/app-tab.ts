@@ -255,11 +255,12 @@ export class AppTab {
     );
   }
 
-  /** A pending one keeps its place; a page that is just opening shows neither. */
+  /** A pending one keeps its place. While a queue opens, or its end is being stored, nobody can say whether it will be one by then. */
   forceRetry(made: Made): void {
-    const status = this.queue.peekStatus(made.id)?.status;
-    if (status === 'failed') this.retry(made, true);
-    if (status === 'pending') this.queue.forceRetry(made.id).catch(() => {});
+    const shown = this.queue.peekStatus(made.id);
+    const isSure = this.queue.getSnapshot().isReady && shown?.waitingFor !== 'storage';
+    if (shown?.status === 'failed') this.retry(made, true);
+    if (shown?.status === 'pending' && isSure) this.queue.forceRetry(made.id).catch(() => {});
   }
 
   retry(made: Made, isForced = false, by: OperatorAct | null = null): void {
