@@ -77,4 +77,32 @@ describe('history that is over', () => {
     expect(keys.filter((key) => [`d/${id}`, `x/${taken.id}`].includes(key))).toEqual([]);
     await queue.close();
   });
+
+  test('Q4 · what was counted by a commit that failed only for us is counted once, though its history was swept since', async () => {
+    const device = new TestDevice();
+    let isUnheard = true;
+    const queue = await device.openWith(types, {
+      storage: async (name) => {
+        const opened = await device.storage.open(name);
+        return {
+          ...opened,
+          commit: async (batch) => {
+            const result = await opened.commit(batch);
+            if (isUnheard && batch.changes.some(({ key }) => key === 'meta/completed'))
+              throw new Error('The disk said nothing.');
+            return result;
+          },
+        };
+      },
+    });
+    await queue.add(create);
+    await device.clock.settle();
+    device.clock.wallOffsetMs += EIGHT_DAYS_MS;
+    await (await openTab(device)).close();
+    isUnheard = false;
+    await device.clock.pass(60_000);
+
+    expect((await queue.getStatus()).counts).toMatchObject({ pending: 0, completed: 1 });
+    await queue.close();
+  });
 });

@@ -598,7 +598,7 @@ export class QueueStore {
       const { left, expect } = isRepeat
         ? await this.withoutOvertaken(await this.withoutStoredFailures(settlements))
         : { left: settlements, expect: [] };
-      const counter = await this.countCompleted(left);
+      const counter = await this.countCompleted(left, isRepeat);
       const tail = await this.tailOf(left, isRepeat);
       const result = await this.storage.commit({
         expect: [isOwn, ...expect],
@@ -732,14 +732,18 @@ export class QueueStore {
   }
 
   /** The counter as it will stand; one whose verdict is stored already (a commit that failed only for us) counts once. */
-  private async countCompleted(settlements: readonly Settlement[]): Promise<readonly Change[]> {
-    const completed = settlements.flatMap((settlement) =>
-      settlement.kind === 'completed' ? [settlement.record.id] : [],
+  private async countCompleted(settlements: readonly Settlement[], isRepeat: boolean): Promise<readonly Change[]> {
+    const seqs = new Map(
+      settlements.flatMap((settlement) =>
+        settlement.kind === 'completed' ? [[settlement.record.id, settlement.record.seq] as const] : [],
+      ),
     );
-    const ids = [...new Set(completed)];
-    if (ids.length === 0) return [];
+    if (seqs.size === 0) return [];
+    const ids = [...seqs.keys()];
     const [count, ...stored] = await this.storage.read([META.completedCount, ...ids.map((id) => COMPLETED + id)]);
-    const newCount = stored.filter((text) => text === null).length;
+    // One that is pending no more was counted by a commit that failed only for us; its history may have been swept since.
+    const isOpen = isRepeat ? await this.arePending([...seqs.values()]) : null;
+    const newCount = stored.filter((text, index) => text === null && isOpen?.[index] !== false).length;
     return [{ kind: 'put', key: META.completedCount, value: String(Number(count ?? 0) + newCount) }];
   }
 
