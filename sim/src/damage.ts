@@ -36,6 +36,7 @@ export function damageRecord({ history, trace, scheduler }: World, device: Devic
  * commits, with all that was promised on them.
  */
 export function losePower({ history, plan, trace, scheduler }: World, device: Device, dice: Dice): void {
+  device.disk.powerLossCount += 1;
   for (const { process } of device.tabs) process.kill('power lost');
   if (!plan.isStoreRelaxed) return;
   for (const stored of device.ownStores) {

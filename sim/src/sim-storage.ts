@@ -81,6 +81,8 @@ const EPOCH_KEY = 'meta/epoch';
 /** The disk of one device. */
 export interface Disk {
   isFull: boolean;
+  /** How often the power was lost: what was on its way to the disk then never gets there. */
+  powerLossCount: number;
   /** Who raised the epoch last, and when: the one that may deliver. */
   lead: { readonly process: TabProcess; readonly step: number } | null;
   readonly stores: Map<string, StoredValues>;
@@ -117,8 +119,10 @@ function storageOver(world: World, process: TabProcess, disk: Disk, stored: Stor
   };
   return {
     durability: world.plan.isStoreRelaxed ? 'relaxed' : 'strict',
-    commit: (batch) =>
-      call(`commit ${describeBatch(batch)}`, (dice) => {
+    commit: (batch) => {
+      const { powerLossCount } = disk;
+      return call(`commit ${describeBatch(batch)}`, (dice) => {
+        if (disk.powerLossCount > powerLossCount) return { kind: 'committed' as const };
         if (disk.isFull) throw storageError('STORAGE_FULL');
         if (world.faults.strikes('commitFailed', dice)) throw storageError('STORAGE_FAILED');
         if (world.faults.strikes('killAtWrite', dice)) killAroundWrite(world, process, dice);
@@ -132,7 +136,8 @@ function storageOver(world: World, process: TabProcess, disk: Disk, stored: Stor
         // Done, and the caller is told that it failed: only where that says nothing to a person, who would do it again.
         if (isSettlement(batch) && world.faults.strikes('commitUnheard', dice)) throw storageError('STORAGE_FAILED');
         return result;
-      }),
+      });
+    },
     read: (keys) =>
       call(`read ${keys.join()}`, (dice) => {
         readable(dice);
