@@ -10,6 +10,7 @@ export { PendingList, type PendingListProps } from './pending-list.tsx';
 export { type AnyQueue, useQueue } from './queue-context.ts';
 export { StorageBanner, type StorageBannerProps } from './storage-banner.tsx';
 export { useStorageHealth } from './use-storage-health.ts';
+export { type StorageRoom, useStorageRoom } from './use-storage-room.ts';
 export { StatusPill, type StatusPillProps } from './status-pill.tsx';
 export { describeQueue, describeStage, type PillState } from './status-text.ts';
 export { createQueueHooks, useMutationQueue, type UseMutationQueue } from './use-mutation-queue.ts';

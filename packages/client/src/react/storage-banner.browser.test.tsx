@@ -71,6 +71,75 @@ it('S11 · the banner says that changes are kept in this tab only, for as long a
   expect(screen.getByText('Saved on this device')).toBeDefined();
 });
 
+/** A queue on a store that is so full; the platform can be asked at any time. */
+async function openFilling(): Promise<{
+  readonly queue: ReturnType<typeof createQueue>;
+  used: number;
+  isRefusing: boolean;
+}> {
+  const world = { used: 10, isRefusing: false };
+  const open = memoryStorage();
+  const queue = createQueue({
+    name: 'room',
+    identity: { userId: 'ada', workspaceId: 'north' },
+    mutations: [write],
+    transport: { send: () => new Promise(() => {}) },
+    network: {
+      isOnline: () => false,
+      onHint: () => () => {},
+      probe: async () => ({ kind: 'notReached', reason: 'off' }),
+    },
+    tabs: soloTabs,
+    storage: async (name) => {
+      const storage = bound(await open(name));
+      return {
+        ...storage,
+        durability: 'strict',
+        estimate: async () => ({ usedBytes: world.used, quotaBytes: 100 }),
+        commit: async (batch) => {
+          if (world.isRefusing) throw new HoldfastError({ code: 'STORAGE_FULL', message: 'No room.', hint: 'None.' });
+          return storage.commit(batch);
+        },
+      };
+    },
+  });
+  onTestFinished(() => queue.close());
+  await queue.ready;
+  return Object.assign(world, { queue });
+}
+
+it('S8 · the banner says that the storage is almost full, frees what it can, and goes when there is room', async () => {
+  const world = await openFilling();
+  world.used = 85;
+  render(
+    <StrictMode>
+      <StorageBanner queue={world.queue} />
+    </StrictMode>,
+  );
+  expect((await screen.findByRole('status')).textContent).toContain('almost full');
+
+  // The first try frees too little, the second enough.
+  await act(async () => screen.getByRole('button', { name: 'Free some room' }).click());
+  expect((await screen.findByText(/nothing more to free here/)).textContent).toContain('other sites');
+  world.used = 40;
+  await act(async () => screen.getByRole('button', { name: 'Free some room' }).click());
+
+  await expect.poll(() => screen.queryByRole('status')).toBeNull();
+});
+
+it('S8 · a change that finds no room is announced at once, until it is dismissed', async () => {
+  const world = await openFilling();
+  render(<StorageBanner queue={world.queue} />);
+  expect(screen.queryByRole('alert')).toBeNull();
+
+  world.isRefusing = true;
+  await act(() => world.queue.add({ type: 'log.write', payload: { line: 'a' } }).then(undefined, () => undefined));
+
+  expect((await screen.findByRole('alert')).textContent).toContain('The storage of this device is full.');
+  await act(async () => screen.getByRole('button', { name: 'Dismiss' }).click());
+  expect(screen.queryByRole('alert')).toBeNull();
+});
+
 /** A store whose functions can be spread. */
 function bound(storage: Awaited<ReturnType<ReturnType<typeof memoryStorage>>>) {
   return {

@@ -2,6 +2,7 @@ import { type ReactNode, useState } from 'react';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 import { useMutationQueue } from './use-mutation-queue.ts';
 import { useStorageHealth } from './use-storage-health.ts';
+import { type StorageRoom, useStorageRoom } from './use-storage-room.ts';
 
 export interface StorageBannerProps {
   /** @default the provider's */
@@ -11,14 +12,15 @@ export interface StorageBannerProps {
 
 /**
  * Says, for as long as it is so, that this device cannot store changes and that they are kept in this tab only, with a button
- * that tries again; and, until it is dismissed, that changes were lost with the device's storage. Nothing while all is well.
- * Announced to screen readers at once.
+ * that tries again; until it is dismissed, that changes were lost with the device's storage; and that its storage is full or nearly so,
+ * with a button that frees some. Nothing while all is well. Announced to screen readers at once, what is only nearly full when they pause.
  */
 export function StorageBanner({ queue, className = '' }: StorageBannerProps): ReactNode {
   const found = useQueue(queue);
   const health = useStorageHealth(found);
   const { pendingCount } = useMutationQueue(found);
   const [isTrying, setIsTrying] = useState(false);
+  const room = useStorageRoom(found);
   const { lost } = health;
   if (health.kind === 'well' && lost !== null && lost.unsentCount > 0) {
     return (
@@ -38,7 +40,7 @@ export function StorageBanner({ queue, className = '' }: StorageBannerProps): Re
       </div>
     );
   }
-  if (health.kind === 'well') return null;
+  if (health.kind === 'well') return <RoomBanner room={room} className={className} />;
   const tryAgain = (): void => {
     setIsTrying(true);
     void found.retryStorage().finally(() => setIsTrying(false));
@@ -57,6 +59,44 @@ export function StorageBanner({ queue, className = '' }: StorageBannerProps): Re
       </div>
       <button type="button" className="holdfast-button" onClick={tryAgain} disabled={isTrying}>
         {isTrying ? 'Trying…' : 'Try again'}
+      </button>
+    </div>
+  );
+}
+
+function RoomBanner({
+  room: { percent, free, dismiss },
+  className,
+}: {
+  readonly room: StorageRoom;
+  readonly className: string;
+}): ReactNode {
+  const [state, setState] = useState<'idle' | 'freeing' | 'tried'>('idle');
+  if (percent === null) return null;
+  const freeSome = (): void => {
+    setState('freeing');
+    void free()
+      // What cannot be looked at says nothing about room.
+      .catch(() => {})
+      .finally(() => setState('tried'));
+  };
+  const isFull = percent === 100;
+  return (
+    <div role={isFull ? 'alert' : 'status'} className={`holdfast-banner ${className}`}>
+      <div>
+        <strong>{isFull ? 'The storage of this device is full.' : 'The storage of this device is almost full.'}</strong>
+        <p>
+          {isFull ? 'New changes may not be saved until there is room.' : 'What waits to be sent is safe.'}{' '}
+          {state === 'tried'
+            ? 'There is nothing more to free here: delete files or the data of other sites on this device.'
+            : ''}
+        </p>
+      </div>
+      <button type="button" className="holdfast-button" onClick={freeSome} disabled={state === 'freeing'}>
+        {state === 'freeing' ? 'Freeing…' : 'Free some room'}
+      </button>
+      <button type="button" className="holdfast-button" onClick={dismiss}>
+        Dismiss
       </button>
     </div>
   );
