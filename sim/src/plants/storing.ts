@@ -83,8 +83,8 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'counted-twice',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'const newCount = stored.filter((text) => text === null).length;',
-    replace: 'const newCount = ids.length;',
+    find: 'stored.filter((text, index) => text === null && isOpen?.[index] !== false).length',
+    replace: 'stored.filter((_, index) => index >= 0 || isOpen === null).length',
     suffering: 'The status page counts more changes than were made.',
   },
   {

@@ -52,6 +52,34 @@ describe('while the store is being read', () => {
     ]);
   });
 
+  test('Q15, Q17, Q12 · nor does it expire, is too old or makes room before it is known to be there still: it may have been retried', () => {
+    const rig = new ReadingRig();
+    // In their undo windows, so that nobody can have sent them.
+    const createdAtMs = rig.moment().wallMs;
+    const expiring = { ...rig.header({ delayMs: 60_000, expiresAtMs: createdAtMs + 1_000 }), createdAtMs };
+    const outdated = { ...rig.header({ delayMs: 60_000 }), createdAtMs };
+    const low = { ...rig.header({ delayMs: 60_000, priority: 'low' }), createdAtMs };
+    rig.standingOf = ({ id }) => (id === outdated.id ? 'outdated' : 'current');
+    rig.input({ kind: 'found', headers: [expiring, outdated, low], deadLetters: [] });
+    rig.begin();
+    rig.pass(2_000);
+    rig.input({ kind: 'tick' });
+    rig.input({ kind: 'evict', count: 1, bytes: 0 });
+    expect(rig.settlements).toEqual([]);
+
+    rig.input({ kind: 'discarded', ids: [expiring.id] });
+    rig.input({ kind: 'reading', upToSeq: 2 });
+    expect(rig.settlements).toMatchObject([
+      { kind: 'failed', deadLetter: { header: { id: outdated.id }, error: { code: 'OUTDATED' } } },
+    ]);
+    rig.input({ kind: 'reading', upToSeq: null });
+    rig.input({ kind: 'evict', count: 1, bytes: 0 });
+    expect(rig.settlements).toMatchObject([
+      { deadLetter: { header: { id: outdated.id } } },
+      { deadLetter: { header: { id: low.id }, error: { code: 'EVICTED' } } },
+    ]);
+  });
+
   test('S3 · what stands on the first pages goes, and the rest when all before it is read', () => {
     const rig = new ReadingRig();
     rig.begin();

@@ -147,7 +147,8 @@ export class Engine {
     let freedBytes = 0;
     for (const entry of this.mutations.low) {
       if (entries.length >= count && freedBytes >= bytes) break;
-      if (!this.canAmend(entry) || this.mutations.mayHoldLane(entry.header.type)) continue;
+      if (!this.canAmend(entry) || this.mutations.isUnsure(entry) || this.mutations.mayHoldLane(entry.header.type))
+        continue;
       if (this.mutations.dependants(entry).length > 0) continue;
       entries.push(entry);
       freedBytes += entry.header.payloadBytes;
@@ -531,7 +532,7 @@ export class Engine {
   /** What cannot be migrated, and surely was never sent. */
   private buryOutdated(moment: Moment): void {
     for (const { entry, error } of this.mutations.versions.lost)
-      this.settle(this.verdicts.failed(entry, error, moment, 'device'));
+      if (!this.mutations.isUnsure(entry)) this.settle(this.verdicts.failed(entry, error, moment, 'device'));
   }
 
   /** Waiting, and neither is anybody rewriting it nor is its header on its way to storage. */
@@ -551,8 +552,8 @@ export class Engine {
 
   /** What was not sent in time, and surely was not sent before, is not sent any more. */
   private expire(moment: Moment): void {
-    for (const entry of this.mutations.expiries.takeDue(moment.wallMs))
-      this.settle(this.verdicts.expired(entry, moment));
+    const due = this.mutations.expiries.takeDue(moment.wallMs, (entry) => this.mutations.isUnsure(entry));
+    for (const entry of due) this.settle(this.verdicts.expired(entry, moment));
   }
 
   /** Children of parents that were disposed of or released, and those added or found after their parent had died. */

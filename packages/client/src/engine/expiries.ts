@@ -15,7 +15,7 @@ const DRIFT_MS = 1_000;
  */
 export class Expiries {
   private heap = newHeap();
-  /** Past their time, but on their way or being rewritten: what comes of that is waited for. */
+  /** Past their time, but on their way, being rewritten or not known to be there still: what comes of that is waited for. */
   private readonly overdue = new Set<Entry>();
   /** Those in the heap that still wait; the others are dropped when they come up, or are too many. */
   private readonly open = new Set<Entry>();
@@ -42,14 +42,15 @@ export class Expiries {
   }
 
   /** Those whose time has passed without their having been sent; each once. */
-  takeDue(wallMs: number): Entry[] {
+  takeDue(wallMs: number, isUnsure: (entry: Entry) => boolean): Entry[] {
     for (let next = this.heap.peek(); next !== undefined && next.atMs <= wallMs; next = this.heap.peek()) {
       this.heap.pop();
       if (this.open.delete(next.entry)) this.overdue.add(next.entry);
     }
     const due: Entry[] = [];
     for (const entry of this.overdue) {
-      if (!entry.mayHaveBeenSent && (entry.phase.kind !== 'waiting' || entry.amendId !== null)) continue;
+      const isOpen = entry.phase.kind !== 'waiting' || entry.amendId !== null || isUnsure(entry);
+      if (!entry.mayHaveBeenSent && isOpen) continue;
       this.overdue.delete(entry);
       if (!entry.mayHaveBeenSent) due.push(entry);
     }
