@@ -51,7 +51,7 @@ export function BulkStatus(): ReactNode {
           <Progress.Section value={(100 * failedCount) / totalCount} color="red" aria-label="Not accepted" />
           <Progress.Section
             value={(100 * Math.max(0, storedCount - confirmedCount - failedCount)) / totalCount}
-            color="gray"
+            color="gray.5"
             aria-label="Saved on this device"
           />
         </Progress.Root>

@@ -41,7 +41,11 @@ function openLog() {
     readPage: async (query) => {
       asked.push(query);
       if (log.isDown)
-        throw new HoldfastError({ code: 'UNREACHABLE', message: 'No connection.', hint: 'Connect to a network.' });
+        throw new HoldfastError({
+          code: 'UNREACHABLE',
+          message: 'Failed to fetch',
+          hint: 'Nothing to do: it is sent again.',
+        });
       const found = LOG.filter(
         ({ id, action, actor, entityType, entityId, occurredAt }) =>
           (query.action ?? action) === action &&
@@ -145,7 +149,7 @@ describe('the audit log on the screen', () => {
     const { show, log } = await open();
     log.isDown = true;
     await show();
-    expect(screen.getByRole('alert').textContent).toContain('No connection. Connect to a network.');
+    expect(screen.getByRole('alert').textContent).toContain('It is read when the connection is back.');
     expect(screen.queryByText('Nobody has changed anything yet.')).toBeNull();
     log.isDown = false;
     await press('Try again');

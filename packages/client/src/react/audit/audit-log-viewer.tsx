@@ -1,6 +1,7 @@
 import { type ReactNode, useState } from 'react';
 import type { AuditExport, AuditFilter, AuditSource } from '../../ports/audit-source.ts';
 import { systemClock } from '../../ports/system-clock.ts';
+import { adviceOf } from '../advice-of.ts';
 import { type AnyQueue, useQueue } from '../queue-context.ts';
 import { useAuditLogs, useAuditSource } from '../use-audit-logs.ts';
 import { AuditEntryView, type AuditWords } from './audit-entry-view.tsx';
@@ -73,7 +74,9 @@ export function AuditLogViewer({
       {error === null ? null : (
         <div className="holdfast-notice" role="alert">
           <p className="holdfast-notice-text">
-            The log could not be read: {error.message} {error.hint}
+            {error.category === 'NETWORK_ERROR'
+              ? 'The log is on the server, which cannot be reached now. It is read when the connection is back.'
+              : `The log could not be read: ${adviceOf(error)}`}
           </p>
           <button type="button" className="holdfast-button" onClick={refresh}>
             Try again

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 import type { AuditExport, AuditExportQuery, AuditSource } from '../../ports/audit-source.ts';
+import { toHoldfastError } from '../../mutation/holdfast-error.ts';
 import { adviceOf } from '../advice-of.ts';
 
 /** How an export is doing. */
@@ -41,7 +42,9 @@ export function useAuditExport(
       if (!signal.aborted) saveFile(file);
       show({ kind: 'done', fileName: file.fileName });
     } catch (error) {
-      show({ kind: 'failed', text: adviceOf(error) });
+      const { category } = toHoldfastError(error);
+      const isOffline = category === 'NETWORK_ERROR';
+      show({ kind: 'failed', text: isOffline ? 'the server cannot be reached now.' : adviceOf(error) });
     }
   };
   return {
