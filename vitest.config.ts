@@ -66,7 +66,7 @@ export default defineConfig(async () => {
           },
           test: {
             name: 'browser',
-            include: [`{packages,examples}/${BROWSER_TESTS}`],
+            include: [`{packages,examples,bench}/${BROWSER_TESTS}`],
             exclude: ELSEWHERE,
             testTimeout: 60_000,
             hookTimeout: 60_000,

@@ -33,19 +33,32 @@ export async function measurePaint(
     for (const subject of ['react', 'holdfast'] as const) await run(subject, 20);
     const raw = await run('react', times);
     const ours = await run('holdfast', times);
-    const line = (measure: string, unit: string, of: (painted: Painted) => number, share: number) =>
-      beside({ measure, n: rowCount, unit }, { subject: 'raw/react state', value: quantile(raw.map(of), share) }, [
-        { subject: 'holdfast, indexeddb', value: quantile(ours.map(of), share) },
-      ]);
-    return [
-      ...line('add-painted', 'ms', ({ ms }) => ms, 0.5),
-      ...line('add-painted-p95', 'ms', ({ ms }) => ms, 0.95),
-      ...line('add-frames', 'frames', ({ frames }) => frames, 0.5),
-      ...line('add-frames-p95', 'frames', ({ frames }) => frames, 0.95),
-    ];
+    return paintMeasurements(rowCount, { raw, ours });
   } finally {
     await page.close();
     server.close();
     server.closeAllConnections();
   }
+}
+
+/** Lines of a result, ours beside the raw one. */
+export function paintMeasurements(
+  rowCount: number,
+  { raw, ours }: { readonly raw: readonly Painted[]; readonly ours: readonly Painted[] },
+): readonly Measurement[] {
+  const line = (
+    measure: string,
+    unit: string,
+    of: (painted: Painted) => number,
+    share: number,
+  ): readonly Measurement[] =>
+    beside({ measure, n: rowCount, unit }, { subject: 'raw/react state', value: quantile(raw.map(of), share) }, [
+      { subject: 'holdfast, indexeddb', value: quantile(ours.map(of), share) },
+    ]);
+  return [
+    ...line('add-painted', 'ms', ({ ms }) => ms, 0.5),
+    ...line('add-painted-p95', 'ms', ({ ms }) => ms, 0.95),
+    ...line('add-frames', 'frames', ({ frames }) => frames, 0.5),
+    ...line('add-frames-p95', 'frames', ({ frames }) => frames, 0.95),
+  ];
 }

@@ -1,12 +1,7 @@
 import type { BrowserContext, Page } from 'playwright-core';
 import type { Measurement } from '../measurement.ts';
 import { openCrm } from './crm-world.ts';
-
-/** What was seen while the list was scrolled. */
-interface Trace {
-  readonly frameMs: readonly number[];
-  readonly longestTaskMs: number;
-}
+import { scrollAndTrace, type ScrollTrace } from './scroll-and-trace.ts';
 
 /** A frame takes 16.7 ms on screens of 60 Hz; what is measured of one is a little more or less. */
 const FRAME_MS = 1000 / 60 + 1;
@@ -43,52 +38,38 @@ export async function measureScroll(
     const ours = await scroll(page, scrollMs);
     await page.getByText(`${changeCount} of ${changeCount} confirmed`).waitFor({ timeout: 120_000 });
 
-    const lines = (subject: string, { frameMs, longestTaskMs }: Trace): readonly Measurement[] => {
-      const line = (measure: string, value: number, unit: string, rawValue: number): Measurement => ({
-        measure,
-        n: rowCount,
-        subject,
-        value,
-        unit,
-        ratioToRaw: rawValue > 0 ? value / rawValue : null,
-      });
-      const over = (limitMs: number, trace: Trace): number => trace.frameMs.filter((ms) => ms > limitMs).length;
-      return [
-        line('scroll-frames', frameMs.length, 'frames', raw.frameMs.length),
-        line('frames-over-16.7', over(FRAME_MS, { frameMs, longestTaskMs }), 'frames', over(FRAME_MS, raw)),
-        line('frames-over-50', over(SLOW_MS, { frameMs, longestTaskMs }), 'frames', over(SLOW_MS, raw)),
-        line('longest-task', longestTaskMs, 'ms', raw.longestTaskMs),
-      ];
-    };
-    return [...lines('raw/crm, nothing settles', raw), ...lines(`holdfast crm, ${changeCount} settle`, ours)];
+    return scrollMeasurements(rowCount, changeCount, { raw, ours });
   } finally {
     await page.close();
     await crm.close();
   }
 }
 
-/** Scrolls a little with each frame, to the end and back, and takes down how long each frame took. */
-function scroll(page: Page, scrollMs: number): Promise<Trace> {
-  return page.evaluate(async (durationMs): Promise<Trace> => {
-    const grid = document.querySelector('[role=grid]');
-    if (grid === null) throw new Error('There is no list.');
-    let longestTaskMs = 0;
-    const observer = new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) longestTaskMs = Math.max(longestTaskMs, duration);
-    });
-    observer.observe({ type: 'longtask' });
-    const frameMs: number[] = [];
-    const startMs = performance.now();
-    let lastMs = await new Promise<number>((resolve) => requestAnimationFrame(resolve));
-    let stepPx = 30;
-    while (performance.now() - startMs < durationMs) {
-      grid.scrollTop += stepPx;
-      if (grid.scrollTop <= 0 || grid.scrollTop + grid.clientHeight >= grid.scrollHeight - 1) stepPx = -stepPx;
-      const atMs = await new Promise<number>((resolve) => requestAnimationFrame(resolve));
-      frameMs.push(atMs - lastMs);
-      lastMs = atMs;
-    }
-    observer.disconnect();
-    return { frameMs, longestTaskMs };
-  }, scrollMs);
+/** Lines of a result, ours beside the raw one. */
+export function scrollMeasurements(
+  rowCount: number,
+  changeCount: number,
+  { raw, ours }: { readonly raw: ScrollTrace; readonly ours: ScrollTrace },
+): readonly Measurement[] {
+  const lines = (subject: string, trace: ScrollTrace): readonly Measurement[] => {
+    const line = (measure: string, unit: string, of: (each: ScrollTrace) => number): Measurement => {
+      const [value, rawValue] = [of(trace), of(raw)];
+      return { measure, n: rowCount, subject, value, unit, ratioToRaw: rawValue > 0 ? value / rawValue : null };
+    };
+    const over =
+      (limitMs: number) =>
+      ({ frameMs }: ScrollTrace): number =>
+        frameMs.filter((ms) => ms > limitMs).length;
+    return [
+      line('scroll-frames', 'frames', ({ frameMs }) => frameMs.length),
+      line('frames-over-16.7', 'frames', over(FRAME_MS)),
+      line('frames-over-50', 'frames', over(SLOW_MS)),
+      line('longest-task', 'ms', ({ longestTaskMs }) => longestTaskMs),
+    ];
+  };
+  return [...lines('raw/crm, nothing settles', raw), ...lines(`holdfast crm, ${changeCount} settle`, ours)];
+}
+
+function scroll(page: Page, scrollMs: number): Promise<ScrollTrace> {
+  return page.locator('[role=grid]').evaluate(scrollAndTrace, scrollMs);
 }
