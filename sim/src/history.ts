@@ -609,7 +609,8 @@ export class History {
     const { deviceIndex, lane, entityId, isCreate, isMerging, mayExpire } = made;
     // Of a mutation that is gone already the options are not known any more; one that was retried may have lost some.
     const isRetried = made.places.length > 1;
-    const parents = made.effectCount > 0 ? [] : made.parents.filter((parent) => !(isRetried && parent.isDiscardAsked));
+    const isGone = made.effectCount > 0 || made.isDiscardAsked;
+    const parents = isGone ? [] : made.parents.filter((parent) => !(isRetried && parent.isDiscardAsked));
     const other = {
       tag,
       id,
