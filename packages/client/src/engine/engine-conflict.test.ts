@@ -410,15 +410,17 @@ describe('edits that did not know of one another', () => {
     expect(rig.entry(aware).header.edit).toMatchObject({ baseRowVersion: 3 });
   });
 
-  test('C1 · one of another tab that knew of neither does not part an edit from the one it was made on', () => {
+  test('C1 · those of another tab that knew of neither do not part an edit from the one it was made on', () => {
     const rig = EngineRig.leading();
     const first = only(addEdits(rig, 1, { afterSeq: 0 }));
     const unaware = only(addEdits(rig, 1, { afterSeq: 0 }));
+    const onTop = only(addEdits(rig, 1, { afterSeq: unaware.seq }));
     const second = only(addEdits(rig, 1, { afterSeq: first.seq }));
 
     rig.answer([applied(first, 4)]);
 
     expect(rig.entry(unaware).header.edit).toMatchObject({ baseRowVersion: 3 });
+    expect(rig.entry(onTop).header.edit).toMatchObject({ baseRowVersion: 3 });
     expect(rig.entry(second).header.edit).toMatchObject({ baseRowVersion: 4, ownSinceVersion: 3 });
   });
 

@@ -554,19 +554,18 @@ export class Unconfirmed {
 
   /**
    * The first edit behind it of the same row, in its lane, that was made on top of it and on one of these versions. Those of other
-   * tabs that did not know it may stand between them; if it knew one of those, it was made on what that one is to leave.
+   * tabs that did not know it may stand between them, and others on top of those, which are made on what they are to leave.
    */
   editMadeOn(header: MutationHeader, { sinceVersion, untilVersion }: RowLeft): Entry | undefined {
     const unaware: number[] = [];
-    const next = this.edits.get(rowKey(header))?.find(({ header: other }) => {
+    return this.edits.get(rowKey(header))?.find(({ header: other }) => {
       // Only edits are listed here. One that is held to no version was made on none.
       const madeOn = (other.edit as EditHeader).baseRowVersion ?? Number.NEGATIVE_INFINITY;
       if (placeOf(other) <= placeOf(header) || madeOn < sinceVersion || madeOn > untilVersion) return false;
-      if (isOnTopOf(other, header.seq)) return true;
-      unaware.push(other.seq);
-      return false;
+      const isAware = isOnTopOf(other, header.seq) && !unaware.some((seq) => isOnTopOf(other, seq));
+      if (!isAware) unaware.push(other.seq);
+      return isAware;
     });
-    return next === undefined || unaware.some((seq) => isOnTopOf(next.header, seq)) ? undefined : next;
   }
 
   /** What the last confirmed one has left of its row; null when it left none. */
