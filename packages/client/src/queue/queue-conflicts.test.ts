@@ -145,6 +145,28 @@ describe('what becomes of an edit whose row was changed meanwhile', () => {
     await queue.close();
   });
 
+  test('C1, S10 · so does one whose payload was damaged: nobody could choose', async () => {
+    const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
+    const queue = await device.openWith(edits('merge'));
+    const handle = await queue.add(edit('mine'));
+    const whole = await queue.add({ ...edit('other'), payload: { id: 'b', title: 'other' } });
+    await device.clock.settle();
+    const storage = await device.storage.peek();
+    const [body] = await storage.scan({ prefix: 'b/', limit: 1 });
+    const value = `${body?.value.slice(0, 20)}?${body?.value.slice(21)}`;
+    await storage.commit({ expect: [], changes: [{ kind: 'put', key: body?.key ?? '', value }] });
+
+    expect(await queue.getConflict(handle.id)).toBeUndefined();
+    await device.clock.settle();
+
+    expect(await queue.getMutationStatus(handle.id)).toMatchObject({
+      status: 'failed',
+      lastError: { code: 'UNREADABLE_RECORD' },
+    });
+    expect(await queue.getMutationStatus(whole.id)).toMatchObject({ waitingFor: 'conflict' });
+    await queue.close();
+  });
+
   test.each([
     ['mine', { title: 'mine', version: 5 }, 'completed'],
     ['theirs', { title: 'theirs', version: 4 }, 'cancelled'],

@@ -375,11 +375,24 @@ export class StoreWatch {
     });
   }
 
-  /** Looks whether the edits that wait for a choice still do: it may have been made in another tab, unheard. */
+  /**
+   * Looks whether the edits that wait for a choice still do: it may have been made in another tab, unheard. Of one whose payload is
+   * damaged nobody can say what there is to choose from: the tab that delivers makes a dead letter of it.
+   */
   async lookAtConflicts(): Promise<void> {
-    const open = [...this.ports.engine.mutations.openConflicts].map(({ header }) => header);
-    const stored = open.length === 0 ? [] : await this.ports.store.unchanged(open);
-    if (stored.includes(null)) await this.reconcile();
+    const { store, engine, dispatch } = this.ports;
+    const open = [...engine.mutations.openConflicts].map(({ header }) => header);
+    const stored = open.length === 0 ? [] : await store.unchanged(open);
+    if (stored.includes(null)) {
+      await this.reconcile();
+      return;
+    }
+    const bodies = await store.bodies(open);
+    const damaged = open.filter(({ seq }) => !bodies.has(seq));
+    // Looked at again: somebody may have chosen, and so rewritten both, between the two reads.
+    const standing = damaged.length === 0 ? [] : await store.unchanged(damaged);
+    const seqs = damaged.flatMap(({ seq }, index) => (standing[index] === null ? [] : [seq]));
+    if (seqs.length > 0) dispatch({ kind: 'givenUp', seqs, error: UNREADABLE });
   }
 
   /** This tab has made it a dead letter, and what was read of the store may be older than that. */
