@@ -23,7 +23,7 @@ export interface SqliteOptions {
   /** Opens the database of this name, making it if there is none; the connection is used by nobody else. */
   readonly open: (name: string) => SqliteDriver | Promise<SqliteDriver>;
   /**
-   * What a commit survives. `strict` flushes the log at each commit (`synchronous = FULL`), `relaxed` leaves that to the
+   * What a commit survives. `strict` flushes the log at each commit (`synchronous = EXTRA`), `relaxed` leaves that to the
    * system (`NORMAL`). What the engine really granted is what `durability` says.
    * @default 'strict'
    */
@@ -57,21 +57,28 @@ export function sqliteStorage({ open, durability = 'strict', clock = systemClock
   };
 }
 
-/** Asks for what is wanted, and says what was granted. */
+/**
+ * Asks for what is wanted, and says what was granted. Until the log is there, and for good where the engine has none, a commit is
+ * the removal of a journal: undone by a loss of power it would take the commit back, and with it the database's word that there is a
+ * log, so all of it. Only `extra` flushes the folder, too; with a log it is the same as `full`.
+ */
 async function prepare(driver: SqliteDriver, wanted: Exclude<Durability, 'volatile'>): Promise<Durability> {
   await driver.query(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`, []);
-  const [mode] = await driver.query('pragma journal_mode = wal', []);
-  await driver.query(`pragma synchronous = ${wanted === 'strict' ? 'full' : 'normal'}`, []);
+  await driver.query('pragma synchronous = extra', []);
+  const [{ journal_mode: journal = null } = {}] = await driver.query('pragma journal_mode = wal', []);
   await driver.query(
     'create table if not exists holdfast_records (key text primary key, value text not null) without rowid',
     [],
   );
+  if (wanted === 'relaxed') await driver.query('pragma synchronous = normal', []);
   const [granted] = await driver.query('pragma synchronous', []);
-  if (mode?.['journal_mode'] === 'memory' || mode?.['journal_mode'] === 'off') return 'volatile';
-  return Number(granted?.['synchronous'] ?? 0) >= SYNCHRONOUS_FULL ? 'strict' : 'relaxed';
+  if (journal === 'memory' || journal === 'off') return 'volatile';
+  const needed = journal === 'wal' ? SYNCHRONOUS_FULL : SYNCHRONOUS_EXTRA;
+  return Number(granted?.['synchronous'] ?? 0) >= needed ? 'strict' : 'relaxed';
 }
 
 const SYNCHRONOUS_FULL = 2;
+const SYNCHRONOUS_EXTRA = 3;
 
 class SqliteStorage implements Storage {
   readonly durability: Durability;
