@@ -450,7 +450,8 @@ export class AppTab {
 
   /** Whether nothing of it is left to show, as far as this tab knows: one that gave way unheard still is. */
   hasForgotten({ id }: Made): boolean {
-    return this.queue.peekStatus(id) === undefined;
+    // What it was given before it had opened it still has.
+    return this.queue.getSnapshot().isReady && this.queue.peekStatus(id) === undefined;
   }
 
   /** Asks where a mutation stands, and compares with what is true. */
