@@ -180,6 +180,7 @@ export class AppTab {
               isChosen: false,
               mayGiveWay: false,
               hasMetConflict: false,
+              ownConflict: null,
             },
     });
     const { lane } = made;

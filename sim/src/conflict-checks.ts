@@ -24,6 +24,8 @@ export interface MadeEdit {
   mayGiveWay: boolean;
   /** The server found the row changed. */
   hasMetConflict: boolean;
+  /** The server found it changed by nothing but these, which the same tab had made before. */
+  ownConflict: string | null;
 }
 /** What must hold for edits whose row someone else may change: C1 to C3 of the invariants. */
 export class ConflictChecks {
@@ -73,15 +75,21 @@ export class ConflictChecks {
       this.violated('inv-C3', `${made.tag} is in conflict, and was held to no version`);
       return;
     }
+    // Nobody may be asked about it, nor may it give way: a tab that has taken the lead finds out that it is its own device's.
+    edit.ownConflict = this.ownChanges(mutation, made, edit);
+    if (edit.ownConflict !== null) return;
     edit.mayGiveWay ||= edit.givesWay;
-    const isFirst = !edit.hasMetConflict;
     edit.hasMetConflict = true;
     if (!edit.givesWay) this.open.add(made);
+  }
+
+  /** What the row was changed by, where that is nothing but what the same tab made before; null for anything else. */
+  private ownChanges(mutation: WireMutation, made: Made, edit: MadeEdit): string | null {
     // One that was retried goes as it was made, and meets what its own device has changed since as well.
     const pending = made.places.length > 1 ? null : edit.pending;
-    if (pending === null || !isFirst || (mutation.rebases ?? 0) > 0 || this.wasMadeAgain(made)) return;
+    if (pending === null || edit.hasMetConflict || (mutation.rebases ?? 0) > 0 || this.wasMadeAgain(made)) return null;
     // What stands on an edit in conflict meets what that has become.
-    if ([...pending, ...edit.unsure].some((other) => other.edit?.hasMetConflict === true)) return;
+    if ([...pending, ...edit.unsure].some((other) => other.edit?.hasMetConflict === true)) return null;
     const ofRow = (this.model?.effects ?? []).filter(({ entityId }) => entityId === made.entityId);
     const base = ofRow.findLastIndex(
       ({ rowVersion, operation }) => rowVersion === edit.baseVersion && operation !== 'delete',
@@ -93,11 +101,8 @@ export class ConflictChecks {
     const areOwn = since.every(
       (effect) => effect.operation === 'update' && known.some(({ tag }) => tag === effect.tag.split(MERGED)[0]),
     );
-    if (since.length > 0 && areOwn && isKnownChain([...pending, made]))
-      this.violated(
-        'inv-C3',
-        `${made.tag} is in conflict with ${since.map(({ tag }) => tag).join()}, which its own device made before it`,
-      );
+    const isOwn = since.length > 0 && areOwn && isKnownChain([...pending, made]);
+    return isOwn ? since.map(({ tag }) => tag).join() : null;
   }
 
   /** A tab says that an edit waits for a choice. One that does not deliver (`isLeader` false) may hear late of what another has chosen. */
@@ -106,6 +111,9 @@ export class ConflictChecks {
       this.violated('inv-C2', `${process.name} asks for a choice about ${made.tag}, which needs none`);
       return;
     }
+    const { ownConflict } = made.edit;
+    if (ownConflict !== null)
+      this.violated('inv-C3', `${made.tag} is in conflict with ${ownConflict}, which its own device made before it`);
     if (made.effectCount > 0 && isLeader)
       this.violated('inv-C2', `${process.name} asks for a choice about ${made.tag}, which has taken effect`);
     made.edit.isOpen = true;

@@ -1,7 +1,6 @@
 import type { Act, CompletedRecord, DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { Random } from '../ports/clock.ts';
 import type { Json, JsonObject, WireConflict, WireError } from '../protocol/wire.ts';
-import type { RowLeft } from './entry.ts';
 import type { Conditions } from './policy-gate.ts';
 import type { ProbeResult } from './probe-result.ts';
 import type { TransportAnswer } from './transport-answer.ts';
@@ -109,8 +108,6 @@ export type Settlement =
       readonly record: CompletedRecord;
       readonly result: Json;
       readonly wasRepeat: boolean;
-      /** Where the row counts its changes. */
-      readonly left?: RowLeft;
     }
   /** `isOwn`: given up by this device, without a verdict that the server would repeat; so it holds only once it is stored. */
   | { readonly kind: 'failed'; readonly deadLetter: DeadLetter; readonly isOwn?: true }

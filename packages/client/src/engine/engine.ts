@@ -410,7 +410,7 @@ export class Engine {
   }
 
   /** Whether it may have been sent before this tab delivered: it stood there, or was retried after it had failed. */
-  private isEarlier({ seq, generation }: MutationHeader): boolean {
+  isEarlier({ seq, generation }: MutationHeader): boolean {
     return seq <= this.earlierSeq || generation > 0;
   }
 

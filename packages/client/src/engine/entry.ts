@@ -1,4 +1,4 @@
-import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
+import type { DeadLetter, MutationHeader, RowLeft } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
 
 /**
@@ -155,13 +155,6 @@ export interface EntryBeginning {
   readonly mayHaveBeenSent: boolean;
   readonly waitingSinceMs: number;
   readonly heldUntilMs: number;
-}
-
-/** What an edit left of its row: made on `untilVersion`, it left `rowVersion`, and since `sinceVersion` nobody else has changed the row. */
-export interface RowLeft {
-  readonly sinceVersion: number;
-  readonly untilVersion: number;
-  readonly rowVersion: number;
 }
 
 /** Shared by all that wait: a long queue has very many. */

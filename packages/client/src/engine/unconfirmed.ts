@@ -1,6 +1,13 @@
-import { type DeadLetter, type EditHeader, lanesOf, type MutationHeader, placeOf } from '../mutation/record.ts';
+import {
+  type DeadLetter,
+  type EditHeader,
+  lanesOf,
+  type MutationHeader,
+  placeOf,
+  type RowLeft,
+} from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
-import { addOpenParent, Entry, isInConflict, removeOpenParent, type RowLeft, WAITING } from './entry.ts';
+import { addOpenParent, Entry, isInConflict, removeOpenParent, WAITING } from './entry.ts';
 import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
 import { NearIndex } from './near-index.ts';

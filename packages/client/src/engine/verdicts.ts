@@ -1,12 +1,12 @@
 import type { DeadLetterPolicy, RetryRules } from '../mutation/definition.ts';
 import type { DeliveryPolicy } from '../mutation/delivery-policy.ts';
-import type { AttemptRecord, CompletedRecord, MutationHeader } from '../mutation/record.ts';
+import type { AttemptRecord, CompletedRecord, MutationHeader, RowLeft } from '../mutation/record.ts';
 import type { Standing } from '../mutation/versions.ts';
 import { keptResult, type ValuePath } from '../mutation/slots.ts';
 import type { Json, WireError, WireOutcome } from '../protocol/wire.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Moment, Settlement } from './engine-io.ts';
-import { addOpenParent, conflictAmendId, type Entry, type RowLeft } from './entry.ts';
+import { addOpenParent, conflictAmendId, type Entry } from './entry.ts';
 import type { Unconfirmed } from './unconfirmed.ts';
 
 export interface EngineRules {
@@ -106,8 +106,7 @@ export class Verdicts {
     }
     const rebased = left === undefined ? [] : this.passOn(entry.header, left);
     this.mutations.noteLeft(entry.header, left ?? null);
-    const completed = this.completed(entry, result, wasRepeat, moment);
-    return [left === undefined ? completed : { ...completed, left }, ...rebased];
+    return [this.completed(entry, { result, left }, wasRepeat, moment), ...rebased];
   }
 
   /** One that was on its way into the store while the edit before it was confirmed. */
@@ -153,7 +152,7 @@ export class Verdicts {
 
   private completed(
     entry: Entry,
-    result: Json,
+    { result, left }: { readonly result: Json; readonly left: RowLeft | undefined },
     wasRepeat: boolean,
     moment: Moment,
   ): Extract<Settlement, { kind: 'completed' }> {
@@ -172,6 +171,7 @@ export class Verdicts {
       attemptCount: attempts.length + 1,
       priority,
       ...this.kept(type, result, waitedFor),
+      ...(left === undefined ? {} : { left }),
     };
     return { kind: 'completed', record, result, wasRepeat };
   }

@@ -156,6 +156,13 @@ export function placeOf({ place, seq }: Pick<MutationHeader, 'place' | 'seq'>): 
   return place ?? seq;
 }
 
+/** What an edit left of its row: made on `untilVersion`, it left `rowVersion`, and since `sinceVersion` nobody else has changed the row. */
+export interface RowLeft {
+  readonly sinceVersion: number;
+  readonly untilVersion: number;
+  readonly rowVersion: number;
+}
+
 /** History of a confirmed mutation, without its payload. */
 export interface CompletedRecord {
   readonly id: string;
@@ -168,6 +175,8 @@ export interface CompletedRecord {
   readonly priority?: RecordPriority;
   /** What the server returned, where its type says that slots may ask for it; a large one in part. */
   readonly result?: Json;
+  /** Which versions of its row it has left, where the row counts them; an earlier app did not keep it. */
+  readonly left?: RowLeft;
 }
 
 /** What a person or the app can do to mutations that are there; each leaves a record. */
@@ -430,6 +439,7 @@ const completed: v.GenericSchema<unknown, CompletedRecord> = v.object({
   attemptCount: v.number(),
   priority: v.exactOptional(v.picklist(['high', 'normal', 'low'])),
   result: v.exactOptional(json),
+  left: v.exactOptional(v.object({ sinceVersion: v.number(), untilVersion: v.number(), rowVersion: v.number() })),
 });
 
 const actEntries = {

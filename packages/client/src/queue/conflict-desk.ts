@@ -3,7 +3,14 @@ import { canonicalJson } from '../mutation/canonical-json.ts';
 import { checksum } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition, ConflictStrategy } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import { type Act, type EditHeader, type MutationBody, type MutationHeader, writeBody } from '../mutation/record.ts';
+import {
+  type Act,
+  type EditHeader,
+  type MutationBody,
+  type MutationHeader,
+  type RowLeft,
+  writeBody,
+} from '../mutation/record.ts';
 import { withoutSensitive } from '../mutation/sensitive.ts';
 import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import { type Resolution, resolveConflict } from '../delivery/conflicts/resolve-conflict.ts';
@@ -19,6 +26,8 @@ export interface ConflictDeskPorts {
   readonly dispatch: (input: EngineInput) => void;
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   readonly conflictStrategy: (type: string) => ConflictStrategy | undefined;
+  /** Whether it stood in the store when this tab took the lead: what the one before knew of it in memory is gone. */
+  readonly stoodBefore: (header: MutationHeader) => boolean;
   readonly report: (error: unknown) => void;
 }
 
@@ -74,9 +83,26 @@ export class ConflictDesk {
       return;
     }
     const theirs = { row: conflict.current, rowVersion: conflict.rowVersion };
-    const decided = this.apply(this.resolutionOf(header, body, theirs.row), { header, body }, theirs, wallMs);
+    const decided = (await this.isOwnChange(header, conflict.rowVersion))
+      ? madeAnew(header, body, body.payload, theirs, false)
+      : this.apply(this.resolutionOf(header, body, theirs.row), { header, body }, theirs, wallMs);
     if (decided === 'superseded') dispatch({ kind: 'superseded', id: header.id, payload: this.shown(header, body) });
     else dispatch({ kind: 'resolved', ...decided });
+  }
+
+  /**
+   * Whether the row was changed since by nothing but what this one was made on top of: the tab that delivered that has ended before it
+   * could move this one to what was left.
+   */
+  private async isOwnChange(header: MutationHeader, rowVersion: number | null): Promise<boolean> {
+    const { edit, entity } = header;
+    if (entity === null || rowVersion === null || !this.ports.stoodBefore(header)) return false;
+    const lefts = await this.ports.store.leftOfRow(entity, edit?.afterSeq ?? Number.POSITIVE_INFINITY);
+    let version = edit?.baseRowVersion ?? Number.POSITIVE_INFINITY;
+    const next = (): RowLeft | undefined =>
+      lefts.find((left) => left.sinceVersion <= version && version <= left.untilVersion && left.rowVersion > version);
+    for (let left = next(); left !== undefined; left = next()) version = left.rowVersion;
+    return version === rowVersion;
   }
 
   /** As it is kept with the note of it. */

@@ -1,7 +1,6 @@
 import { changesOf, withFields } from '../delivery/conflicts/three-way-merge.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Settlement } from '../engine/engine-io.ts';
-import type { RowLeft } from '../engine/entry.ts';
 import { canonicalJson } from '../mutation/canonical-json.ts';
 import { checksum } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition, DescribedMutation, EditBase } from '../mutation/definition.ts';
@@ -12,6 +11,7 @@ import {
   type EditHeader,
   type MutationBody,
   type MutationHeader,
+  type RowLeft,
   writeBody,
 } from '../mutation/record.ts';
 import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
@@ -86,7 +86,8 @@ class OwnRows {
 
   take(settlement: Settlement): void {
     if (settlement.kind !== 'completed' || settlement.record.entity === null) return;
-    const { left, result } = settlement;
+    const { result } = settlement;
+    const { left, seq: bySeq } = settlement.record;
     const key = keyOf(settlement.record.entity);
     if (left === undefined || typeof result !== 'object' || result === null || Array.isArray(result)) {
       // Deleted: should it be made again, it begins to count anew.
@@ -99,7 +100,6 @@ class OwnRows {
     const sinceVersion = isNext ? Math.min(before.sinceVersion, left.sinceVersion) : left.sinceVersion;
     this.rows.delete(key);
     // Neither a list nor anything simple, so it is the row.
-    const { seq: bySeq } = settlement.record;
     this.rows.set(key, { left: { ...left, sinceVersion }, row: result as JsonObject, bySeq });
     const [oldest] = this.rows.keys();
     if (this.rows.size > REMEMBERED_COUNT && oldest !== undefined) this.rows.delete(oldest);

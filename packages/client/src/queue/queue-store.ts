@@ -19,11 +19,12 @@ import {
   lanesOf,
   placeOf,
   RECORD_FORMAT,
+  type RowLeft,
   sealRecord,
 } from '../mutation/record.ts';
 import type { Random } from '../ports/clock.ts';
 import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
-import type { ForkedFrom, JsonObject, WireError } from '../protocol/wire.ts';
+import type { EntityRef, ForkedFrom, JsonObject, WireError } from '../protocol/wire.ts';
 import type { ClientMark } from './anchor-keeper.ts';
 import { ActLog, changeOfAct } from './act-log.ts';
 import { ConfirmedTail, type ConfirmedText, type TailLimits } from './confirmed-tail.ts';
@@ -404,6 +405,21 @@ export class QueueStore {
     });
     const last = entries.at(-1);
     return { records, next: entries.length < PAGE || last === undefined ? null : last.key.slice(COMPLETED.length) };
+  }
+
+  /** What those of this row that are confirmed have left, where they were known when one was made that knew all up to `upToSeq`. */
+  async leftOfRow({ table, id }: EntityRef, upToSeq: number): Promise<readonly RowLeft[]> {
+    const found: RowLeft[] = [];
+    for (let from: string | null = null, isMore = true; isMore; ) {
+      const { records, next } = await this.completedAfter(from);
+      for (const { entity, seq, left } of records) {
+        const isOfRow = entity !== null && entity.table === table && entity.id === id;
+        if (isOfRow && left !== undefined && seq <= upToSeq) found.push(left);
+      }
+      from = next;
+      isMore = next !== null;
+    }
+    return found;
   }
 
   async wasDiscarded(id: string): Promise<boolean> {

@@ -189,6 +189,7 @@ export class Runner {
     this.conflicts = new ConflictDesk({
       ...shared,
       conflictStrategy: (type) => ports.definitions.get(type)?.conflict,
+      stoodBefore: (header) => this.engine.isEarlier(header),
     });
     this.amender = new Amender({
       ...shared,
