@@ -6,7 +6,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type RealPostgres, startRealPostgres } from '../testing-databases/real-postgres.ts';
 import { TEST_TABLES } from '../testing-databases/test-tables.ts';
-import type { Finding } from './examine.ts';
+import { openPg } from '../pg-database.ts';
+import { examine, type Finding } from './examine.ts';
 import { parseCommand, UsageError } from './parse-command.ts';
 
 let server: RealPostgres;
@@ -116,6 +117,25 @@ test('K3 · doctor finds what was planted: grant, policy, audit, durability, mon
   expect(find('problem')).toContain(
     'migrations: The database was migrated with files that this version no longer has.',
   );
+});
+
+test('K3 · doctor finds a database that does not keep text as UTF8', async () => {
+  const url = new URL(await server.createDatabase());
+  const client = new pg.Client({ connectionString: url.href });
+  await client.connect();
+  onTestFinished(() => client.end());
+  await client.query(`create database of_bytes encoding 'SQL_ASCII' locale 'C' template template0`);
+  url.pathname = '/of_bytes';
+  const database = openPg({ connectionString: url.href });
+  onTestFinished(() => database.close());
+
+  const findings = await examine(database, () => Date.now());
+  expect(findings.find(({ check }) => check === 'encoding')).toEqual({
+    check: 'encoding',
+    state: 'problem',
+    message: 'Text is kept as SQL_ASCII: what people write in other letters is refused, or cannot be read back.',
+    hint: `Make the database anew: create database your_database encoding 'UTF8' template template0;`,
+  });
 });
 
 test('K3, P10 · the files for the Supabase CLI run as they are, and migrate then finds nothing to do', async () => {

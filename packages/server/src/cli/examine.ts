@@ -39,9 +39,11 @@ export async function examine(database: Database, nowMs: () => number): Promise<
 }
 
 async function examineServer(session: Session): Promise<readonly Finding[]> {
-  const [server] = await session.query<Record<'version' | 'number' | 'commit' | 'fsync' | 'pages', string>>(
+  const [server] = await session.query<
+    Record<'version' | 'number' | 'encoding' | 'commit' | 'fsync' | 'pages', string>
+  >(
     `select current_setting('server_version') as version, current_setting('server_version_num') as number,
-            current_setting('synchronous_commit') as commit, current_setting('fsync') as fsync,
+            current_setting('server_encoding') as encoding, current_setting('synchronous_commit') as commit, current_setting('fsync') as fsync,
             current_setting('full_page_writes') as pages`,
   );
   if (server === undefined) throw new Error('The database said nothing of itself.');
@@ -49,6 +51,13 @@ async function examineServer(session: Session): Promise<readonly Finding[]> {
     Number(server.number) >= VERSION_MIN
       ? ok('version', `Postgres ${server.version}.`)
       : problem('version', `Postgres ${server.version} is older than 15.`, 'Upgrade to Postgres 15 or newer.'),
+    server.encoding === 'UTF8'
+      ? ok('encoding', 'Text is kept as UTF8.')
+      : problem(
+          'encoding',
+          `Text is kept as ${server.encoding}: what people write in other letters is refused, or cannot be read back.`,
+          `Make the database anew: create database your_database encoding 'UTF8' template template0;`,
+        ),
     server.commit === 'off'
       ? problem(
           'synchronous_commit',
