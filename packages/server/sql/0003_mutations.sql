@@ -66,19 +66,19 @@ end;
 
 -- What a mutation is known by, beside its id: its first form, whatever was made of it since ("original" is the form that an earlier
 -- version of the app may have sent). The text of a jsonb value is canonical: one spelling whatever the order of keys or the blanks
--- were. It is put together as text, so that nothing is copied before it is hashed.
+-- were. Texts of the client's choice have their length before them, so no two mutations are put together to the same.
 create or replace function holdfast.payload_hash(mutation jsonb)
 returns bytea
 language sql
 stable
-return sha256(convert_to(
-    '[' || (mutation -> 'type')::text
-    || ', ' || coalesce((coalesce(mutation -> 'original', mutation) -> 'operation')::text, 'null')
-    || ', ' || coalesce((coalesce(mutation -> 'original', mutation) #> '{entity,table}')::text, 'null')
-    || ', ' || coalesce((coalesce(mutation -> 'original', mutation) #> '{entity,id}')::text, 'null')
-    || ', ' || coalesce((coalesce(mutation -> 'original', mutation) -> 'payload')::text, 'null')
-    || coalesce(', ' || (coalesce(mutation -> 'original', mutation) -> 'encoding')::text, '')
-    || ']', 'UTF8'));
+return (
+    select sha256(convert_to(concat(
+        length(mutation ->> 'type'), ' ', mutation ->> 'type', first.form ->> 'operation',
+        length(first.form #>> '{entity,table}'), ' ', first.form #>> '{entity,table}',
+        length(first.form #>> '{entity,id}'), ' ', first.form #>> '{entity,id}',
+        first.form -> 'payload', first.form -> 'encoding'), 'UTF8'))
+    from (select coalesce(mutation -> 'original', mutation) as form) as first
+);
 
 -- How an outcome tells the version of the row; rows that have none say nothing.
 create or replace function holdfast.row_version_field(row_version bigint)

@@ -137,6 +137,8 @@ declare
     audit_mutation constant uuid := nullif(current_setting('holdfast.mutation_id', true), '')::uuid;
     -- of a statement that carries out several mutations: which of them each row belongs to
     audit_mutations constant jsonb := nullif(current_setting('holdfast.mutation_ids', true), '')::jsonb;
+    audit_creation constant text :=
+        case when current_setting('holdfast.is_restoring', true) = 'on' then 'restore' else 'create' end;
     audit_client constant uuid := nullif(current_setting('holdfast.client_id', true), '')::uuid;
     -- PostgREST and the door set it: the headers, by names in lower case
     audit_headers constant jsonb := nullif(current_setting('request.headers', true), '')::jsonb;
@@ -161,7 +163,7 @@ begin
         insert into holdfast.audit_log
             (workspace_id, actor, action, entity_type, entity_id, new_values, mutation_id, client_id, ip, user_agent)
         select after_image.image ->> audit_workspace_column, audit_actor,
-               case when current_setting('holdfast.is_restoring', true) = 'on' then 'restore' else 'create' end,
+               audit_creation,
                audit_entity_type, after_image.image ->> audit_id_column, after_image.image,
                case when audit_mutations is null then audit_mutation else coalesce(
                    (audit_mutations ->> (after_image.image ->> audit_id_column))::uuid, holdfast.refuse_stray_row()) end,

@@ -4,20 +4,23 @@
 set role holdfast_owner;
 
 -- What two mutations must have in common to go in one statement: what they do to which table, by which guards, and the fields that
--- they set. Null for what goes alone: it stands for another one, is only asked about, is made of a patch, or is large.
-create or replace function holdfast.run_shape(
-    type text, operation text, entity jsonb, payload jsonb, fields text[], has_base boolean, has_time boolean, is_special boolean
-)
+-- they set. Null for what goes alone: it stands for another one, is only asked about, is large, or is a patch that merges: a patch of
+-- plain values sets them, as an edit on a base does.
+create or replace function holdfast.run_shape(mutation jsonb)
 returns text
 language sql
 stable
 return case
-    when operation in ('create', 'update', 'delete') and not is_special and not (operation = 'create' and has_base)
-        and type <> 'holdfast.atomic'
+    when mutation ->> 'operation' in ('create', 'update', 'delete') and jsonb_typeof(mutation -> 'entity') = 'object'
+        and not mutation ?| array['replaces', 'unstorable', 'outdated']
+        and (not mutation ? 'encoding' or (mutation -> 'encoding' = '"mergePatch"'
+            and not mutation -> 'payload' @? 'strict $.* ? (@.type() == "object")'))
+        and not (mutation ->> 'operation' = 'create' and mutation ? 'base')
+        and mutation ->> 'type' <> 'holdfast.atomic'
         -- text is at most six times as long as what it is kept as, so this is below the limit of a payload
-        and pg_column_size(payload) < 40000
-    then operation || has_base::text || has_time::text || (entity -> 'table')::text || type
-        || case when operation <> 'delete' then fields::text else '' end
+        and pg_column_size(mutation -> 'payload') < 40000
+    then concat_ws(' ', mutation ->> 'operation', mutation ? 'encoding', mutation ? 'base', mutation ? 'hlc', mutation #> '{entity,table}', mutation -> 'type',
+        case when mutation ->> 'operation' <> 'delete' then array(select jsonb_object_keys(mutation -> 'payload')) end)
 end;
 
 -- What is to be done with each mutation of a batch, and which of them may go together.
@@ -39,7 +42,9 @@ create or replace function holdfast.take_batch(
     -- whether the one before it in its lane was settled when the batch began
     out after_settled boolean[],
     -- of run_shape; null for what is not new
-    out shapes text[]
+    out shapes text[],
+    -- known where it costs nothing: all are new, of one shape, and each is about another row
+    out is_one_run boolean
 )
 language plpgsql
 volatile
@@ -65,6 +70,17 @@ declare
     malformed text;
     -- written as our own clients write them: then most of what has to be known is found in one pass
     are_plain boolean;
+    -- what the first of them sets, and its shape: hardly ever is another one different
+    first_fields text[];
+    first_shape text;
+    first_type text;
+    first_operation text;
+    first_table text;
+    first_encoding jsonb;
+    has_no_base boolean;
+    has_no_time boolean;
+    are_alike boolean;
+    entity_ids text[];
     listed_ids text;
     listed_seqs text;
     listed_afters text;
@@ -97,52 +113,69 @@ begin
         perform holdfast.refuse('FOREIGN_WORKSPACE', 'This login does not belong to the workspace of the batch.',
             'Sign in to the workspace in which the changes were made.');
     end if;
-    -- what has one of these as null is looked at closely
+    -- what has one of these as null, or another type, is looked at closely; and so is what lacks something, below
     are_plain := given_count > 0 and not given @? 'strict $[*] ? (@.type() != "object" || @.base == null || @.hlc == null || @.rebases == null
-        || @.encoding == null || @.original == null || @.replaces == null || @.unstorable == null || @.outdated == null)';
+        || @.encoding == null || @.original == null || @.replaces == null || @.unstorable == null || @.outdated == null
+        || @.type.type() != "string" || @.payload.type() != "object"
+        || @.entity.table.type() != "string" || @.entity.id.type() != "string")';
     if are_plain then
-        mutations := array(select jsonb_array_elements(given));
-        select -- joined, so that one pattern looks at all of them
-               string_agg(item.id #>> '{}', ','), string_agg(item.seq::text, ','),
-               string_agg(coalesce(item.after::text, 'null'), ','),
-               string_agg(item.base ->> 'rowVersion', ','), string_agg(item.hlc #>> '{}', ','),
+        first_fields := array(select jsonb_object_keys(given #> '{0,payload}'));
+        select holdfast.run_shape(first.mutation), first.mutation ->> 'type', first.mutation ->> 'operation',
+               first.mutation #>> '{entity,table}', first.mutation -> 'encoding', not first.mutation ? 'base', not first.mutation ? 'hlc'
+        into first_shape, first_type, first_operation, first_table, first_encoding, has_no_base, has_no_time
+        from (select given -> 0 as mutation) as first;
+        -- (nothing here may sort, or the lists come in another order)
+        select array_agg(item.mutation),
+               -- joined, so that one pattern looks at all of them
+               string_agg(item.id::text, ','), string_agg(item.seq::text, ','), string_agg(coalesce(item.after::text, 'null'), ','),
+               string_agg((item.base -> 'rowVersion')::text, ','), string_agg(item.hlc::text, ','),
                -- as holdfast.payload_hash does it
                array_agg(sha256(convert_to(
-                   '[' || item.type::text || ', "' || item.operation || '", ' || (item.entity -> 'table')::text || ', '
-                   || (item.entity -> 'id')::text || ', ' || item.payload::text || ']', 'UTF8'))),
-               array_agg(holdfast.run_shape(item.type #>> '{}', item.operation, item.entity, item.payload, item.fields,
-                   item.base is not null, item.hlc is not null, num_nonnulls(item.replaces, item.unstorable, item.outdated) > 0)),
+                   length(item.type) || ' ' || item.type || item.operation || length(item.entity_table) || ' ' || item.entity_table
+                   || length(item.entity_id) || ' ' || item.entity_id || item.payload::text
+                   || coalesce(item.encoding::text, ''), 'UTF8'))),
+               -- as holdfast.run_shape does it
+               bool_and(item.type = first_type and item.operation = first_operation
+                   and item.entity_table = first_table
+                   and item.encoding is not distinct from first_encoding
+                   and (item.encoding is null or not item.payload @? 'strict $.* ? (@.type() == "object")')
+                   and (item.base is null) = has_no_base and (item.hlc is null) = has_no_time
+                   and (item.operation = 'delete' or (item.payload ?& first_fields and item.payload - first_fields = '{}'))
+                   and pg_column_size(item.payload) < 40000
+                   and item.replaces is null and item.unstorable is null and item.outdated is null),
+               array_agg(item.entity_id),
                -- what is not there at all makes the whole unknown
                bool_and(coalesce(
-                   jsonb_typeof(item.id) = 'string' and length(item.id #>> '{}') = 36
-                   and jsonb_typeof(item.seq) = 'number' and coalesce(jsonb_typeof(item.after) = 'number', true)
-                   and item.generation = '0'
-                   and jsonb_typeof(item.type) = 'string' and length(item.type #>> '{}') between 1 and 200
+                   item.generation = '0' and length(item.type) between 1 and 200
                    and item.operation in ('create', 'update', 'delete', 'custom')
-                   and jsonb_typeof(item.payload) = 'object'
-                   and jsonb_typeof(item.entity -> 'table') = 'string' and jsonb_typeof(item.entity -> 'id') = 'string'
-                   and length(item.entity ->> 'id') between 1 and 200
-                   and coalesce(jsonb_typeof(item.base -> 'rowVersion') = 'number', item.base is null)
-                   and coalesce(jsonb_typeof(item.hlc) = 'string' and strpos(item.hlc #>> '{}', ',') = 0, true)
-                   and num_nonnulls(item.rebases, item.encoding, item.original) = 0, false))
-        into listed_ids, listed_seqs, listed_afters, listed_bases, listed_times, payload_hashes, shapes, are_plain
+                   and item.id is not null and item.seq is not null and item.payload is not null and item.entity_table is not null
+                   and length(item.entity_id) between 1 and 200 and (item.base is null or item.base -> 'rowVersion' is not null)
+                   and (item.encoding is null or (
+                       item.encoding in ('"mergePatch"', '"jsonPatch"') and item.base is not null and item.operation = 'update'))
+                   and item.rebases is null and item.original is null, false))
+        into mutations, listed_ids, listed_seqs, listed_afters, listed_bases, listed_times, payload_hashes, are_alike,
+            entity_ids, are_plain
         from (
-            select parts.*, case when jsonb_typeof(parts.payload) = 'object'
-                then array(select jsonb_object_keys(parts.payload)) end as fields
-            from jsonb_to_recordset(given) as parts (
-                id jsonb, seq jsonb, after jsonb, generation jsonb, type jsonb, operation text, entity jsonb, payload jsonb,
-                base jsonb, hlc jsonb, rebases jsonb, encoding jsonb, original jsonb, replaces jsonb, unstorable jsonb,
-                outdated jsonb)
+            select each.mutation, each.mutation -> 'id' as id, each.mutation -> 'seq' as seq, each.mutation -> 'after' as after,
+                   each.mutation -> 'generation' as generation, each.mutation ->> 'type' as type,
+                   each.mutation ->> 'operation' as operation, each.mutation -> 'entity' ->> 'table' as entity_table,
+                   each.mutation -> 'entity' ->> 'id' as entity_id, each.mutation -> 'payload' as payload,
+                   each.mutation -> 'base' as base, each.mutation -> 'hlc' as hlc, each.mutation -> 'rebases' as rebases,
+                   each.mutation -> 'encoding' as encoding, each.mutation -> 'original' as original,
+                   each.mutation -> 'replaces' as replaces, each.mutation -> 'unstorable' as unstorable,
+                   each.mutation -> 'outdated' as outdated
+            from jsonb_array_elements(given) as each (mutation)
+            offset 0 -- taken out once, however often it is asked for
         ) as item;
         are_plain := are_plain
-            and listed_ids ~ '^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(,|$))*$'
+            and listed_ids ~ '^("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"(,|$))*$'
             and listed_seqs ~ '^([1-9][0-9]{0,14}(,|$))*$'
             and listed_afters ~ '^((null|[1-9][0-9]{0,14})(,|$))*$'
             and coalesce(listed_bases ~ '^([0-9]{1,15}(,|$))*$', true)
-            and coalesce(listed_times ~ '^([0-9a-f]{12}-[0-9a-f]{4}-[0-9a-z-]{1,36}(,|$))*$', true);
+            and coalesce(listed_times ~ '^("[0-9a-f]{12}-[0-9a-f]{4}-[0-9a-z-]{1,36}"(,|$))*$', true);
     end if;
     if are_plain then
-        mutation_ids := string_to_array(listed_ids, ',')::uuid[];
+        mutation_ids := string_to_array(replace(listed_ids, '"', ''), ',')::uuid[];
         seqs := string_to_array(listed_seqs, ',')::bigint[];
     else
         select format('Mutation %s %s.', item.place, holdfast.malformed_reason(item.value)) into malformed
@@ -181,9 +214,10 @@ begin
     -- Hardly ever is any of them known, or twice in the batch; then nothing has to be asked of each. Each look is by an index,
     -- whatever the planner believes of the table.
     select min(listed.seq), max(listed.seq),
-           count(distinct listed.seq) < count(*) or count(distinct listed.mutation_id) < count(*)
-    into first_seq, last_seq, are_twins_there
-    from unnest(seqs, mutation_ids) as listed (seq, mutation_id);
+           count(distinct listed.seq) < count(*) or count(distinct listed.mutation_id) < count(*),
+           are_alike and first_shape is not null and count(distinct listed.entity_id collate "C") = count(*)
+    into first_seq, last_seq, are_twins_there, is_one_run
+    from unnest(seqs, mutation_ids, entity_ids) as listed (seq, mutation_id, entity_id);
     is_any_known := (
         select max(settled.seq) from holdfast.ledger as settled
         where settled.client_id = batch_client and settled.seq between first_seq and last_seq
@@ -230,6 +264,9 @@ begin
         rebases := generations;
         standings := array_fill('new'::text, array[given_count]);
         outcomes := array_fill(null::jsonb, array[given_count]);
+        shapes := case when are_alike then array_fill(first_shape, array[given_count])
+            else array(select holdfast.run_shape(each.mutation) from unnest(mutations) with ordinality as each (mutation, place)
+                order by each.place) end;
         select array_agg(nullif(item.after_seq, 'null')::bigint order by item.place),
                array_agg(item.after_seq = 'null' or item.after_seq::bigint <= known_floor or (
                    item.after_seq::bigint not between first_seq and last_seq and coalesce((
@@ -325,14 +362,9 @@ begin
            array_agg(answered.payload_hash order by answered.place), array_agg(answered.rebases order by answered.place),
            array_agg(answered.standing order by answered.place), array_agg(answered.outcome order by answered.place),
            array_agg(answered.after_settled order by answered.place),
-           array_agg(case when answered.standing = 'new' and jsonb_typeof(answered.mutation -> 'entity') = 'object'
-               then holdfast.run_shape(
-                   answered.mutation ->> 'type', answered.mutation ->> 'operation', answered.mutation -> 'entity',
-                   answered.mutation -> 'payload', array(select jsonb_object_keys(answered.mutation -> 'payload')),
-                   answered.mutation ? 'base', answered.mutation ? 'hlc',
-                   answered.mutation ?| array['encoding', 'replaces', 'unstorable', 'outdated'])
-               end order by answered.place)
-    into generations, after_seqs, payload_hashes, rebases, standings, outcomes, after_settled, shapes
+           array_agg(case when answered.standing = 'new' then holdfast.run_shape(answered.mutation) end order by answered.place),
+           false
+    into generations, after_seqs, payload_hashes, rebases, standings, outcomes, after_settled, shapes, is_one_run
     from answered;
 end
 $$;
@@ -386,6 +418,7 @@ security definer
 set search_path = ''
 as $$
 declare
+    are_all constant boolean := cardinality(members) = cardinality(seqs);
     batch_workspace text;
 begin
     select own.workspace_id into batch_workspace
@@ -406,7 +439,7 @@ begin
                told.result, now(), told.row_version, coalesce(told.rebases, 0)
         from unnest(seqs, mutation_ids, generations, payload_hashes, results, row_versions, record_verdicts.rebases)
             with ordinality as told (seq, mutation_id, generation, payload_hash, result, row_version, rebases, place)
-        where told.place = any (members);
+        where are_all or told.place = any (members);
     else
         -- a refusal without one is only told again
         insert into holdfast.ledger
@@ -422,7 +455,7 @@ end
 $$;
 
 revoke all on function
-    holdfast.run_shape(text, text, jsonb, jsonb, text[], boolean, boolean, boolean), holdfast.take_batch(jsonb),
+    holdfast.run_shape(jsonb), holdfast.take_batch(jsonb),
     holdfast.begin_batch(jsonb),
     holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bytea[], text, jsonb[], jsonb[], bigint[], integer[])
 from public;

@@ -73,6 +73,7 @@ declare
     hashes bytea[];
     standings text[];
     shapes text[];
+    is_one_run boolean;
     -- the last place of the run that each begins or belongs to
     run_ends integer[];
     outcomes jsonb[];
@@ -91,6 +92,7 @@ declare
     settled bigint[];
     settled_before bigint[];
     applied integer[] := '{}';
+    are_all_applied boolean;
     rejected integer[] := '{}';
     -- what the present block has carried out
     members integer[];
@@ -121,8 +123,8 @@ declare
     gives_up_at timestamptz;
 begin
     select taken.mutations, taken.seqs, taken.mutation_ids, taken.generations, taken.after_seqs, taken.payload_hashes,
-           taken.rebases, taken.standings, taken.outcomes, taken.after_settled, taken.shapes
-    into mutations, seqs, ids, generations, afters, hashes, rebases, standings, outcomes, after_settled, shapes
+           taken.rebases, taken.standings, taken.outcomes, taken.after_settled, taken.shapes, taken.is_one_run
+    into mutations, seqs, ids, generations, afters, hashes, rebases, standings, outcomes, after_settled, shapes, is_one_run
     from holdfast.take_batch(batch) as taken;
     mutation_count := cardinality(mutations);
     settled := '{}';
@@ -133,14 +135,8 @@ begin
     results := array_fill(null::jsonb, array[mutation_count]);
     errors := results;
     row_versions := array_fill(null::bigint, array[mutation_count]);
-    run_ends := case
-        when mutation_count > 1 and (
-            select count(each_one.shape) = mutation_count and min(each_one.shape collate "C") = max(each_one.shape collate "C")
-               and count(distinct each_one.mutation #>> '{entity,id}' collate "C") = mutation_count
-            from unnest(shapes, mutations) as each_one (shape, mutation)
-        ) then array_fill(mutation_count, array[mutation_count])
-        else holdfast.run_ends(shapes, mutations)
-    end;
+    run_ends := case when is_one_run then array_fill(mutation_count, array[mutation_count])
+        else holdfast.run_ends(shapes, mutations) end;
     bound := mutation_count;
     last_place := bound;
     perform set_config('holdfast.client_id', batch_client, true);
@@ -309,9 +305,10 @@ begin
 
     is_noteworthy := coalesce(is_noteworthy, false) or ('known' = any (standings) and exists (
         select from unnest(outcomes) as known (outcome) where known.outcome ->> 'kind' = 'rejected'));
+    are_all_applied := cardinality(applied) = mutation_count;
     told := concat('[', (
         select string_agg(case
-            when done.place is not null then concat(
+            when are_all_applied or each_one.place = any (applied) then concat(
                 '{"seq": ', each_one.seq, ', "id": ', each_one.mutation -> 'id', ', "kind": "applied", "result": ',
                 coalesce(each_one.result, 'null'), ', "rowVersion": ' || each_one.row_version, '}')
             when each_one.outcome is not null then each_one.outcome::text
@@ -319,7 +316,6 @@ begin
         end, ', ' order by each_one.place)
         from unnest(mutations, seqs, results, row_versions, outcomes) with ordinality
             as each_one (mutation, seq, result, row_version, outcome, place)
-        left join unnest(applied) as done (place) on done.place = each_one.place
     ), ']');
 end
 $$;

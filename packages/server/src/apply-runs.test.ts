@@ -56,6 +56,11 @@ describeOnEachDatabase((world) => {
     ['on their base', () => ({ base: { rowVersion: 1 } })],
     ['with a time', () => ({ hlc: soon() })],
     ['with both', () => ({ base: { rowVersion: 1 }, hlc: '000000000001-0000-device' })],
+    ['as patches', () => ({ base: { rowVersion: 1 }, encoding: 'mergePatch' as const })],
+    [
+      'as patches with a time',
+      () => ({ base: { rowVersion: 1 }, encoding: 'mergePatch' as const, hlc: '000000000001-0000-device' }),
+    ],
   ])(
     'P1 · edits %s that come together are one statement, and each keeps its result, version and audit row',
     async (_, guardOf) => {
@@ -155,6 +160,38 @@ describeOnEachDatabase((world) => {
       device.next({ ...change('update', entity, { title: 'mine' }), base: { rowVersion: 1 } }),
     );
     expect(await device.sendForKinds(edits)).toEqual(edits.map((_, index) => (index === 3 ? 'conflict' : 'applied')));
+    await takeStatements();
+  });
+
+  test('C3 · patches that merge into a value go alone, and those around them together', async () => {
+    const device = createDevice(world.database);
+    const notes = await createNotes(device);
+    const ids = notes.map(({ id }) => id);
+    await world.database.query(`update public.notes set meta = '{"kept": 1, "gone": 2}' where id = any ($1)`, [ids]);
+    await takeStatements();
+    const patches = notes.map((entity, index) =>
+      device.next({
+        ...change('update', entity, { meta: index === 5 ? { gone: null, added: [3] } : [index], body: null }),
+        ...{ base: { rowVersion: 2 }, encoding: 'mergePatch' as const },
+      }),
+    );
+    expect(await device.send(patches)).toMatchObject(
+      patches.map((_, index) => ({
+        kind: 'applied',
+        result: { title: 'a', body: null, meta: index === 5 ? { kept: 1, added: [3] } : [index], version: 3 },
+      })),
+    );
+    expect(await takeStatements()).toEqual([5, 1, 6].map((count) => ({ operation: 'UPDATE', row_count: count })));
+    await expect(
+      device.sendForKinds(
+        notes.map((entity) =>
+          device.next({
+            ...change('update', entity, { id: entity.id, body: 'b' }),
+            ...{ base: { rowVersion: 3 }, encoding: 'mergePatch' as const },
+          }),
+        ),
+      ),
+    ).resolves.toEqual(notes.map(() => 'rejected UNKNOWN_COLUMN'));
     await takeStatements();
   });
 
