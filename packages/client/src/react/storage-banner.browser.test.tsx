@@ -5,6 +5,7 @@ import { afterEach, expect, it, onTestFinished } from 'vitest';
 import { defineMutation } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import { createQueue } from '../queue/create-queue.ts';
+import type { QueueOptions } from '../queue/options.ts';
 import { memoryStorage } from '../storage/memory-storage.ts';
 import { soloTabs } from '../tabs/solo-tabs.ts';
 import { HoldfastProvider } from './holdfast-provider.tsx';
@@ -19,25 +20,13 @@ afterEach(cleanup);
 it('S11 · the banner says that changes are kept in this tab only, for as long as it is so, and tries again when asked', async () => {
   let isBroken = true;
   const open = memoryStorage();
-  const queue = createQueue({
-    name: 'banner',
-    identity: { userId: 'ada', workspaceId: 'north' },
-    mutations: [write],
-    transport: { send: () => new Promise(() => {}) },
-    network: {
-      isOnline: () => false,
-      onHint: () => () => {},
-      probe: async () => ({ kind: 'notReached', reason: 'off' }),
-    },
-    tabs: soloTabs,
+  const queue = await openOffline({
     whenStorageFails: 'memory',
     storage: async (name) => {
       if (isBroken) throw new HoldfastError({ code: 'STORAGE_UNAVAILABLE', message: 'No disk.', hint: 'None.' });
       return { ...bound(await open(name)), durability: 'strict' };
     },
   });
-  onTestFinished(() => queue.close());
-  await queue.ready;
   render(
     <StrictMode>
       <HoldfastProvider queue={queue}>
@@ -71,16 +60,10 @@ it('S11 · the banner says that changes are kept in this tab only, for as long a
   expect(screen.getByText('Saved on this device')).toBeDefined();
 });
 
-/** A queue on a store that is so full; the platform can be asked at any time. */
-async function openFilling(): Promise<{
-  readonly queue: ReturnType<typeof createQueue>;
-  used: number;
-  isRefusing: boolean;
-}> {
-  const world = { used: 10, isRefusing: false };
-  const open = memoryStorage();
+/** A queue without a connection, on a store that the test can break. */
+async function openOffline(options: Pick<QueueOptions<[typeof write]>, 'storage' | 'whenStorageFails'>) {
   const queue = createQueue({
-    name: 'room',
+    name: 'banner',
     identity: { userId: 'ada', workspaceId: 'north' },
     mutations: [write],
     transport: { send: () => new Promise(() => {}) },
@@ -90,6 +73,18 @@ async function openFilling(): Promise<{
       probe: async () => ({ kind: 'notReached', reason: 'off' }),
     },
     tabs: soloTabs,
+    ...options,
+  });
+  onTestFinished(() => queue.close());
+  await queue.ready;
+  return queue;
+}
+
+/** A queue on a store that is so full, in percent; the platform can be asked at any time. */
+async function openFilling() {
+  const world = { used: 10, isRefusing: false };
+  const open = memoryStorage();
+  const queue = await openOffline({
     storage: async (name) => {
       const storage = bound(await open(name));
       return {
@@ -103,8 +98,6 @@ async function openFilling(): Promise<{
       };
     },
   });
-  onTestFinished(() => queue.close());
-  await queue.ready;
   return Object.assign(world, { queue });
 }
 
