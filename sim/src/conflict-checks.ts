@@ -50,7 +50,9 @@ export class ConflictChecks {
     if (edit.isOpen && !edit.isChosen)
       this.violated('inv-C2', `${tag} took effect although nobody has chosen between it and the other version`);
     for (const { field, from, to } of changed) {
-      if (!edit.own.has(field) || to !== tag)
+      // Chosen over a deletion, it stands whole, also on a row that was made anew meanwhile.
+      const isWhole = edit.isChosen && this.wasMadeAgain(made);
+      if ((!edit.own.has(field) || to !== tag) && !isWhole)
         this.violated('inv-C1', `${tag} changed ${field} from ${from} to ${to}, which its user had not touched`);
       else if (!edit.seen.has(from) && from?.startsWith(`d${deviceIndex}m`) !== true && !this.wasMadeAgain(made))
         this.violated(
