@@ -139,6 +139,40 @@ describe('what does not read', () => {
     expect(device.server.effects).toEqual([id]);
   });
 
+  test('S10 · of two tabs that know it at the same moment, the one that comes second hears of the dead letter too', async () => {
+    const device = new TestDevice();
+    await device.goOffline();
+    const first = await device.open();
+    let firstLooks = async (): Promise<void> => {};
+    const second = await device.open({
+      tabs: new BrowserSimulator().openTabs,
+      storage: async (name) => {
+        const opened = await device.storage.open(name);
+        return {
+          ...opened,
+          commit: async (batch) => {
+            if (batch.expect.some(({ key }) => key.startsWith('q/'))) await firstLooks();
+            return opened.commit(batch);
+          },
+        };
+      },
+    });
+    const { id } = await first.add(note('a'));
+    await device.clock.pass(60_000);
+    expect(second.peekStatus(id)).toMatchObject({ status: 'pending' });
+    const told = second.settled(id);
+    await rewrite(device, { [`p/${number(1)}`]: 'torn' });
+    const third = await device.open({ tabs: new BrowserSimulator().openTabs });
+    await third.close();
+    firstLooks = async () => void (await first.recover());
+
+    await second.recover();
+
+    expect(await told).toMatchObject({ status: 'failed', error: { code: 'UNREADABLE_RECORD' } });
+    expect(second.peekStatus(id)).toMatchObject({ status: 'failed' });
+    await Promise.all([first.close(), second.close()]);
+  });
+
   test('S10 · without a tab that delivers, what nobody knows is set aside all the same', async () => {
     const device = new TestDevice();
     await leaveDamaged(device, ['a'], { [`p/${number(1)}`]: 'torn' });

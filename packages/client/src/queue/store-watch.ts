@@ -523,11 +523,11 @@ export class StoreWatch {
       return;
     }
     if (ending === null && entry.phase.kind !== 'failed') {
-      // Another tab may have set it aside, which did not know what it was.
-      const deadLetter = this.deadLetterOf(entry.header);
-      const isReclaimed = await store.reclaim(deadLetter);
+      // Another tab may have set it aside, which did not know what it was; and yet another have been quicker to say what it is.
+      const own = this.deadLetterOf(entry.header);
+      const deadLetter = (await store.reclaim(own)) ? own : await store.deadLetterAt(seq);
       if (look.isOver || this.ports.engine.mutations.get(id) !== entry) return;
-      if (isReclaimed) {
+      if (deadLetter !== null) {
         this.settledElsewhere([{ kind: 'failed', deadLetter }]);
         return;
       }
