@@ -741,7 +741,11 @@ export class History {
   /** Retried in a lane that was released since, or an orphan of a decision: the retry has kept its place, or lost it. */
   private isPlaceUnknown(made: Made): boolean {
     // Of a retry that nobody lived to hear of, it is not known whether it counts.
-    if (made.places.slice(1, -1).some(({ acknowledgedStep }) => acknowledgedStep === null)) return true;
+    const retries = made.places.slice(1);
+    if (retries.slice(0, -1).some(({ acknowledgedStep }) => acknowledgedStep === null)) return true;
+    // Nor, of two that were asked for at a time, which came first.
+    if (retries.some(({ invokedStep }, index) => invokedStep < (retries[index - 1]?.acknowledgedStep ?? 0)))
+      return true;
     if (!this.areLanesHeld) return false;
     // What a dead letter was edited into has its place, or goes last.
     if (this.edits.find(made.tag) !== undefined) return true;

@@ -20,7 +20,7 @@ export class Line {
   private portalUntilMs = 0;
   private requestCount = 0;
   /** Until when a tab was asked not to send. */
-  private readonly askedPauses = new Map<TabProcess, number>();
+  private readonly askedPauses = new Map<TabProcess, { readonly untilMs: number; readonly openCount: number }>();
   /** The last answer that anyone got, for the one that goes to the wrong address. */
   private static readonly lastAnswers = new WeakMap<World, HttpAnswer>();
 
@@ -180,13 +180,15 @@ export class Line {
     const seconds = Number(headers['retry-after']);
     if (status === 200) this.askedPauses.delete(process);
     if (status !== 429 || !(seconds > 0)) return;
-    this.askedPauses.set(process, this.world.scheduler.nowMs + 1_000 * Math.min(300, seconds));
+    const untilMs = this.world.scheduler.nowMs + 1_000 * Math.min(300, seconds);
+    this.askedPauses.set(process, { untilMs, openCount: process.openCount });
   }
 
   private checkAskedPause(process: TabProcess): void {
     const { history, scheduler } = this.world;
-    const untilMs = this.askedPauses.get(process) ?? 0;
-    if (scheduler.nowMs < untilMs)
+    const { untilMs, openCount } = this.askedPauses.get(process) ?? { untilMs: 0, openCount: 0 };
+    // A queue that was opened anew begins as after a reload of the page.
+    if (scheduler.nowMs < untilMs && process.openCount === openCount)
       history.violated('inv-I15', `${process.name} sends ${untilMs - scheduler.nowMs} ms before the server wants it`);
   }
 

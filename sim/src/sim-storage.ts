@@ -96,6 +96,7 @@ type Call = <Result>(what: string, effect: (dice: Dice) => Result) => Promise<Re
  */
 export function openSimStorage(world: World, process: TabProcess, disk: Disk, name: string): Promise<Storage> {
   const purpose = `storage ${process.name}`;
+  process.openCount += 1;
   let callCount = 0;
   const call: Call = (what, effect) => {
     callCount += 1;

@@ -15,6 +15,8 @@ export class TabProcess {
   readonly name: string;
   readonly startedAtMs: number;
   isAlive = true;
+  /** How often a queue has been opened in it. */
+  openCount = 0;
   /** Its queue has opened. */
   isReady = false;
   /** Of the app that runs in it. */
