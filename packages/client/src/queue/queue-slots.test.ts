@@ -60,6 +60,49 @@ class AccountDevice extends TestDevice {
 
 const account = (name: string) => ({ type: 'account.create', payload: { name } }) as const;
 
+test('Q8, S10 · a rewriting that another one of the same tab has overtaken does not take what it finds for damaged', async () => {
+  const device = new AccountDevice();
+  let goOn = (): void => {};
+  let heldCount = 0;
+  const queue = createQueue({
+    ...device.ports,
+    mutations: MUTATIONS,
+    storage: async (name) => {
+      const opened = await device.storage.open(name);
+      return {
+        ...opened,
+        read: async (keys) => {
+          // The first look at the child's body takes until the tab has lost the lead, got it again, and filled in the value.
+          const isFirst = heldCount === 0 && keys.length === 1 && keys[0] === 'b/00000000002' && goOnline;
+          if (isFirst) {
+            heldCount += 1;
+            await new Promise<void>((resolve) => (goOn = resolve));
+          }
+          return opened.read(keys);
+        },
+      };
+    },
+  });
+  let goOnline = false;
+  await device.clock.settle();
+  await device.goOffline();
+  const parent = await queue.add(account('pan'));
+  const child = await queue.add({ type: 'account.rename', payload: { id: parent.slot('id'), name: 'Peter' } });
+  await device.clock.settle();
+  goOnline = true;
+  await device.goOnline((mutation) => (mutation.id === child.id ? 'deferred' : 'applied'));
+  expect(heldCount).toBe(1);
+  device.browser.putLeaderAway()();
+  await device.clock.pass(1_000);
+  goOn();
+  await device.clock.settle();
+  device.server.judge = () => 'applied';
+  await device.clock.pass(60_000);
+
+  expect(await child.settled).toMatchObject({ status: 'completed' });
+  await queue.close();
+});
+
 describe('slots', () => {
   test('Q8 · an id that the server gives is filled in, durably, before the child is sent', async () => {
     const device = new AccountDevice();

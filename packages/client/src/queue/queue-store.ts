@@ -604,6 +604,19 @@ export class QueueStore {
     return bodies;
   }
 
+  /** Of these, what stands there and does not read: its header, or a body that is not the one its header tells of. */
+  async unreadableAmong(seqs: readonly number[]): Promise<readonly number[]> {
+    const areThere = await this.arePending(seqs);
+    const stored = await this.pendingAt(seqs);
+    const headers = stored.flatMap((each) => (each === null ? [] : [each.header]));
+    const bodies = await this.bodies(headers);
+    const suspects = headers.filter(({ seq }) => !bodies.has(seq));
+    // Somebody may have rewritten both between the two reads.
+    const standing = suspects.length === 0 ? [] : await this.unchanged(suspects);
+    const damaged = new Set(suspects.flatMap(({ seq }, index) => (standing[index] === null ? [] : [seq])));
+    return seqs.filter((seq, index) => damaged.has(seq) || (stored[index] === null && areThere[index] === true));
+  }
+
   /**
    * Writes the verdicts of one answer; false when another tab has taken over, and then nothing is written. `isRepeat`: an
    * earlier try has failed, though perhaps only for us.

@@ -227,10 +227,13 @@ export class Sender {
 
   /** Bodies that do not read are dead letters; but one whose header is gone as well was settled by another tab. */
   async giveUpUnreadable(seqs: readonly number[], error: WireError = UNREADABLE): Promise<void> {
-    const pending = await this.ports.store.arePending(seqs);
-    const unreadable = seqs.filter((_, index) => pending[index]);
-    if (unreadable.length > 0) this.ports.dispatch({ kind: 'givenUp', seqs: unreadable, error });
-    if (unreadable.length < seqs.length) this.ports.reconcile();
+    const { store } = this.ports;
+    const pending = await store.arePending(seqs);
+    const standing = seqs.filter((_, index) => pending[index]);
+    // Found unreadable by whoever had an earlier header, it may have been rewritten since.
+    const lost = error === UNREADABLE ? await store.unreadableAmong(standing) : standing;
+    if (lost.length > 0) this.ports.dispatch({ kind: 'givenUp', seqs: lost, error });
+    if (lost.length < seqs.length) this.ports.reconcile();
   }
 
   /**

@@ -387,11 +387,7 @@ export class StoreWatch {
       await this.reconcile();
       return;
     }
-    const bodies = await store.bodies(open);
-    const damaged = open.filter(({ seq }) => !bodies.has(seq));
-    // Looked at again: somebody may have chosen, and so rewritten both, between the two reads.
-    const standing = damaged.length === 0 ? [] : await store.unchanged(damaged);
-    const seqs = damaged.flatMap(({ seq }, index) => (standing[index] === null ? [] : [seq]));
+    const seqs = open.length === 0 ? [] : await store.unreadableAmong(open.map(({ seq }) => seq));
     if (seqs.length > 0) dispatch({ kind: 'givenUp', seqs, error: UNREADABLE });
   }
 
