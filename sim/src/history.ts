@@ -889,6 +889,8 @@ function wasDead(made: Made, server: ServerModel | null, maxRetries: number): bo
     made.isDiscardAsked ||
     made.isOrphan ||
     made.isDamaged ||
+    // Expired, and a tab tells of the child first.
+    (made.mayExpire && !made.wasSent) ||
     hasGivenWay(made)
   );
 }
