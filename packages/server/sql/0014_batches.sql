@@ -50,6 +50,9 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+-- each look at the ledger is by an index, whatever the planner believes of the table
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -77,8 +80,8 @@ declare
     first_operation text;
     first_table text;
     first_encoding jsonb;
-    has_no_base boolean;
-    has_no_time boolean;
+    first_has_base boolean;
+    first_has_time boolean;
     are_alike boolean;
     entity_ids text[];
     listed_ids text;
@@ -113,16 +116,12 @@ begin
         perform holdfast.refuse('FOREIGN_WORKSPACE', 'This login does not belong to the workspace of the batch.',
             'Sign in to the workspace in which the changes were made.');
     end if;
-    -- what has one of these as null, or another type, is looked at closely; and so is what lacks something, below
-    are_plain := given_count > 0 and not given @? 'strict $[*] ? (@.type() != "object" || @.base == null || @.hlc == null || @.rebases == null
-        || @.encoding == null || @.original == null || @.replaces == null || @.unstorable == null || @.outdated == null
-        || @.type.type() != "string" || @.payload.type() != "object"
-        || @.entity.table.type() != "string" || @.entity.id.type() != "string")';
+    are_plain := given_count > 0 and coalesce(jsonb_typeof(given #> '{0,payload}') = 'object', false);
     if are_plain then
         first_fields := array(select jsonb_object_keys(given #> '{0,payload}'));
         select holdfast.run_shape(first.mutation), first.mutation ->> 'type', first.mutation ->> 'operation',
-               first.mutation #>> '{entity,table}', first.mutation -> 'encoding', not first.mutation ? 'base', not first.mutation ? 'hlc'
-        into first_shape, first_type, first_operation, first_table, first_encoding, has_no_base, has_no_time
+               first.mutation #>> '{entity,table}', first.mutation -> 'encoding', first.mutation ? 'base', first.mutation ? 'hlc'
+        into first_shape, first_type, first_operation, first_table, first_encoding, first_has_base, first_has_time
         from (select given -> 0 as mutation) as first;
         -- (nothing here may sort, or the lists come in another order)
         select array_agg(item.mutation),
@@ -139,12 +138,12 @@ begin
                    and item.entity_table = first_table
                    and item.encoding is not distinct from first_encoding
                    and (item.encoding is null or not item.payload @? 'strict $.* ? (@.type() == "object")')
-                   and (item.base is null) = has_no_base and (item.hlc is null) = has_no_time
+                   and (item.base is not null) = first_has_base and (item.hlc is not null) = first_has_time
                    and (item.operation = 'delete' or (item.payload ?& first_fields and item.payload - first_fields = '{}'))
                    and pg_column_size(item.payload) < 40000
                    and item.replaces is null and item.unstorable is null and item.outdated is null),
                array_agg(item.entity_id),
-               -- what is not there at all makes the whole unknown
+               -- what is not there at all, or of another type, makes the whole unknown
                bool_and(coalesce(
                    item.generation = '0' and length(item.type) between 1 and 200
                    and item.operation in ('create', 'update', 'delete', 'custom')
@@ -157,9 +156,14 @@ begin
             entity_ids, are_plain
         from (
             select each.mutation, each.mutation -> 'id' as id, each.mutation -> 'seq' as seq, each.mutation -> 'after' as after,
-                   each.mutation -> 'generation' as generation, each.mutation ->> 'type' as type,
-                   each.mutation ->> 'operation' as operation, each.mutation -> 'entity' ->> 'table' as entity_table,
-                   each.mutation -> 'entity' ->> 'id' as entity_id, each.mutation -> 'payload' as payload,
+                   each.mutation -> 'generation' as generation,
+                   case when jsonb_typeof(each.mutation -> 'type') = 'string' then each.mutation ->> 'type' end as type,
+                   each.mutation ->> 'operation' as operation,
+                   case when jsonb_typeof(each.mutation -> 'entity' -> 'table') = 'string'
+                       then each.mutation -> 'entity' ->> 'table' end as entity_table,
+                   case when jsonb_typeof(each.mutation -> 'entity' -> 'id') = 'string'
+                       then each.mutation -> 'entity' ->> 'id' end as entity_id,
+                   case when jsonb_typeof(each.mutation -> 'payload') = 'object' then each.mutation -> 'payload' end as payload,
                    each.mutation -> 'base' as base, each.mutation -> 'hlc' as hlc, each.mutation -> 'rebases' as rebases,
                    each.mutation -> 'encoding' as encoding, each.mutation -> 'original' as original,
                    each.mutation -> 'replaces' as replaces, each.mutation -> 'unstorable' as unstorable,
@@ -211,8 +215,7 @@ begin
         end if;
     end if;
 
-    -- Hardly ever is any of them known, or twice in the batch; then nothing has to be asked of each. Each look is by an index,
-    -- whatever the planner believes of the table.
+    -- Hardly ever is any of them known, or twice in the batch; then nothing has to be asked of each.
     select min(listed.seq), max(listed.seq),
            count(distinct listed.seq) < count(*) or count(distinct listed.mutation_id) < count(*),
            are_alike and first_shape is not null and count(distinct listed.entity_id collate "C") = count(*)
@@ -222,10 +225,7 @@ begin
         select max(settled.seq) from holdfast.ledger as settled
         where settled.client_id = batch_client and settled.seq between first_seq and last_seq
     ) is not null or exists (
-        select from unnest(mutation_ids) as wanted (mutation_id)
-        cross join lateral (
-            select from holdfast.ledger as former where former.mutation_id = wanted.mutation_id limit 1
-        ) as found
+        select from holdfast.ledger as former where former.mutation_id = any (mutation_ids)
     );
 
     -- Numbers only go up: a client that has given out fewer than it once said was put back to an earlier state, and may give
@@ -267,14 +267,19 @@ begin
         shapes := case when are_alike then array_fill(first_shape, array[given_count])
             else array(select holdfast.run_shape(each.mutation) from unnest(mutations) with ordinality as each (mutation, place)
                 order by each.place) end;
-        select array_agg(nullif(item.after_seq, 'null')::bigint order by item.place),
-               array_agg(item.after_seq = 'null' or item.after_seq::bigint <= known_floor or (
-                   item.after_seq::bigint not between first_seq and last_seq and coalesce((
-                       select true from holdfast.ledger as before
-                       where before.client_id = batch_client and before.seq = item.after_seq::bigint
-                   ), false)) order by item.place)
-        into after_seqs, after_settled
-        from unnest(string_to_array(listed_afters, ',')) with ordinality as item (after_seq, place);
+        if listed_afters ~ '[0-9]' then
+            select array_agg(nullif(item.after_seq, 'null')::bigint order by item.place),
+                   array_agg(item.after_seq = 'null' or item.after_seq::bigint <= known_floor or (
+                       item.after_seq::bigint not between first_seq and last_seq and coalesce((
+                           select true from holdfast.ledger as before
+                           where before.client_id = batch_client and before.seq = item.after_seq::bigint
+                       ), false)) order by item.place)
+            into after_seqs, after_settled
+            from unnest(string_to_array(listed_afters, ',')) with ordinality as item (after_seq, place);
+        else
+            after_seqs := array_fill(null::bigint, array[given_count]);
+            after_settled := array_fill(true, array[given_count]);
+        end if;
         return;
     end if;
 

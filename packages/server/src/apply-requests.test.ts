@@ -18,6 +18,23 @@ describeOnEachDatabase((world) => {
     ['an array as payload', { payload: [] }],
     ['an entity without id', { entity: { table: 'accounts' } }],
     ['an entity that is text', { entity: 'accounts' }],
+    ['an entity whose table is a number', { entity: { table: 5, id: 'x' } }],
+    ['an entity whose id is a list', { entity: { table: 'accounts', id: ['x'] } }],
+    ['a seq that is text', { seq: '2' }],
+    ['a generation that is text', { generation: '0' }],
+    ['a type that is a number', { type: 5 }],
+    ['no operation', { operation: null }],
+    ['text as payload', { payload: 'name' }],
+    ['no payload', { payload: undefined }],
+    ['a base without a version', { operation: 'update', base: {} }],
+    ['a base that is text', { operation: 'update', base: 'rowVersion' }],
+    ['a version that is text', { operation: 'update', base: { rowVersion: '1' } }],
+    ['a time that is none', { hlc: '0,0' }],
+    ['a time that is null', { hlc: null }],
+    ['rebases that are text', { rebases: '1' }],
+    ['an unknown encoding', { operation: 'update', base: { rowVersion: 1 }, encoding: 'yaml' }],
+    ['a patch without a base', { operation: 'update', encoding: 'mergePatch' }],
+    ['a patch that creates', { base: { rowVersion: 1 }, encoding: 'mergePatch' }],
   ])('P9 · a batch with %s is refused whole, and nothing is stored', async (_, over) => {
     const device = createDevice(world.database);
     const refused = device.send([device.next(), { ...device.next(), ...over }]);
