@@ -585,6 +585,12 @@ export class QueueStore {
     return texts.map((text) => text !== null);
   }
 
+  private async arePendingOrSetAside(seqs: readonly number[]): Promise<readonly boolean[]> {
+    const pending = await this.arePending(seqs);
+    const setAside = await this.storage.read(seqs.map((seq) => QUARANTINE + seqKey(PENDING, seq)));
+    return pending.map((isPending, index) => isPending || (setAside[index] ?? null) !== null);
+  }
+
   /** The texts of bodies, whether they read or not; null where none stands. */
   async bodyTexts(headers: readonly MutationHeader[]): Promise<readonly (string | null)[]> {
     return headers.length === 0 ? [] : this.storage.read(headers.map(({ seq }) => seqKey(BODY, seq)));
@@ -770,8 +776,8 @@ export class QueueStore {
     if (seqs.size === 0) return [];
     const ids = [...seqs.keys()];
     const [count, ...stored] = await this.storage.read([META.completedCount, ...ids.map((id) => COMPLETED + id)]);
-    // One that is pending no more was counted by a commit that failed only for us; its history may have been swept since.
-    const isOpen = isRepeat ? await this.arePending([...seqs.values()]) : null;
+    // One that is pending no more, and not damaged, was counted by a commit that failed only for us; its history may have been swept since.
+    const isOpen = isRepeat ? await this.arePendingOrSetAside([...seqs.values()]) : null;
     const newCount = stored.filter((text, index) => text === null && isOpen?.[index] !== false).length;
     return [{ kind: 'put', key: META.completedCount, value: String(Number(count ?? 0) + newCount) }];
   }
