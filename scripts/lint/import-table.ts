@@ -47,7 +47,12 @@ export const IMPORT_TABLE: readonly Part[] = [
   // Shown state is made of what a queue tells everybody; the queue knows nothing of it.
   { path: `${CLIENT}/optimistic`, files: [...adapting, ...client('queue')], packages: ['declared'], hasNode: false },
   // Bindings adapt what the main entry offers too, and bring React.
-  { path: `${CLIENT}/react`, files: bound, packages: ['react', '@standard-schema/spec'], hasNode: false },
+  {
+    path: `${CLIENT}/react`,
+    files: bound,
+    packages: ['react', '@standard-schema/spec', '@tanstack/virtual-core'],
+    hasNode: false,
+  },
   { path: `${CLIENT}/native`, files: bound, packages: ['declared', 'react'], hasNode: false },
   { path: `${CLIENT}/testing`, files: [CLIENT], packages: ['declared'], hasNode: false },
   // The main entry and what stands beside it.

@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react';
+import { memo, type MemoExoticComponent, type ReactNode } from 'react';
 import type { AuditAction, AuditEntry } from '../../protocol/audit.ts';
 import type { Json } from '../../protocol/wire.ts';
 import { timeText } from '../time-text.ts';
@@ -32,39 +32,41 @@ interface AuditEntryViewProps extends AuditWords {
 }
 
 /** Who did what, when, and to what; field by field from what to what. A whole row (made, deleted, restored) is folded up. */
-export function AuditEntryView({ entry, isEntityShown, ...words }: AuditEntryViewProps): ReactNode {
-  const {
-    describeActor = (actor) => actor ?? 'Someone',
-    describeEntity = ({ entityType, entityId }) => `${entityType} ${entityId}`,
-    hiddenFields,
-  } = words;
-  const { action, actor, occurredAt } = entry;
-  const diffs = diffOf(entry, hiddenFields);
-  const table = <DiffTable entry={entry} diffs={diffs} {...words} />;
-  return (
-    <article className="holdfast-item holdfast-audit-entry">
-      <div className="holdfast-item-head">
-        <span className="holdfast-item-name">
-          <b data-action={action}>{ACTION_WORDS[action]}</b> by {describeActor(actor)}
-        </span>
-        <time className="holdfast-step-time" dateTime={occurredAt}>
-          {timeText(Date.parse(occurredAt))}
-        </time>
-      </div>
-      {isEntityShown ? <p className="holdfast-audit-entity">{describeEntity(entry)}</p> : null}
-      {action === 'update' ? (
-        table
-      ) : (
-        <details className="holdfast-details">
-          <summary>
-            {diffs.length} {diffs.length === 1 ? 'field' : 'fields'}
-          </summary>
-          {table}
-        </details>
-      )}
-    </article>
-  );
-}
+export const AuditEntryView: MemoExoticComponent<(props: AuditEntryViewProps) => ReactNode> = memo(
+  function AuditEntryView({ entry, isEntityShown, ...words }: AuditEntryViewProps): ReactNode {
+    const {
+      describeActor = (actor) => actor ?? 'Someone',
+      describeEntity = ({ entityType, entityId }) => `${entityType} ${entityId}`,
+      hiddenFields,
+    } = words;
+    const { action, actor, occurredAt } = entry;
+    const diffs = diffOf(entry, hiddenFields);
+    const table = <DiffTable entry={entry} diffs={diffs} {...words} />;
+    return (
+      <article className="holdfast-item holdfast-audit-entry">
+        <div className="holdfast-item-head">
+          <span className="holdfast-item-name">
+            <b data-action={action}>{ACTION_WORDS[action]}</b> by {describeActor(actor)}
+          </span>
+          <time className="holdfast-step-time" dateTime={occurredAt}>
+            {timeText(Date.parse(occurredAt))}
+          </time>
+        </div>
+        {isEntityShown ? <p className="holdfast-audit-entity">{describeEntity(entry)}</p> : null}
+        {action === 'update' ? (
+          table
+        ) : (
+          <details className="holdfast-details">
+            <summary>
+              {diffs.length} {diffs.length === 1 ? 'field' : 'fields'}
+            </summary>
+            {table}
+          </details>
+        )}
+      </article>
+    );
+  },
+);
 
 interface DiffTableProps extends AuditWords {
   readonly entry: AuditEntry;

@@ -1,6 +1,6 @@
 import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
 import { StrictMode } from 'react';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { AuditExport, AuditExportQuery, AuditPageQuery, AuditSource } from '../../ports/audit-source.ts';
 import type { AuditEntry } from '../../protocol/audit.ts';
@@ -80,7 +80,7 @@ async function open(props: Partial<AuditLogViewerProps> = {}) {
       </HoldfastProvider>
     </StrictMode>
   );
-  return { app, log, saved, show: () => act(async () => void render(view)) };
+  return { app, log, saved, show: (container = document.body) => act(async () => void render(view, { container })) };
 }
 
 const press = (name: string) => act(async () => screen.getByRole('button', { name }).click());
@@ -143,6 +143,47 @@ describe('the audit log on the screen', () => {
     expect(screen.getByText('No entry matches. Clear the filters to see all.')).toBeDefined();
     await press('Clear filters');
     expect(rows()).toHaveLength(50);
+  });
+
+  it.each([
+    ['page', null],
+    ['box around it', 'height: 500px; overflow-y: auto'],
+  ])('E8 · of thousands of entries only those in sight exist, wherever one scrolls in the %s', async (_, style) => {
+    const entries = Array.from({ length: 3_000 }, (_row, index) => ({
+      ...(LOG[index % COUNT] as AuditEntry),
+      id: String(5_000 - index),
+      entityId: `row ${index}`,
+    }));
+    const source: AuditSource = { readPage: async () => ({ entries, nextBefore: null }) };
+    const { show } = await open({ source, limit: 3_000 });
+    const box = document.body.appendChild(document.createElement('div'));
+    box.style.cssText = style ?? '';
+    await show(box);
+    const scroller = style === null ? (document.scrollingElement as Element) : box;
+    const isInSight = (text: string): boolean => {
+      const { top = -1 } = screen.queryByText(text)?.getBoundingClientRect() ?? {};
+      return top >= 0 && top < innerHeight;
+    };
+    expect(isInSight('accounts row 0')).toBe(true);
+    for (const [share, first, last] of [
+      [0.5, 1_000, 2_000],
+      [1, 2_980, 2_999],
+    ] as const) {
+      await vi.waitFor(async () => {
+        await act(async () => {
+          scroller.scrollTop = share * (scroller.scrollHeight - scroller.clientHeight);
+          await new Promise(requestAnimationFrame);
+        });
+        const seen = rows().findIndex((row) => row.getBoundingClientRect().top >= 0);
+        const at = Number(
+          rows()[seen]?.querySelector('.holdfast-audit-entity')?.textContent.slice('accounts row '.length),
+        );
+        expect(at).toBeGreaterThanOrEqual(first);
+        expect(at).toBeLessThanOrEqual(last);
+        expect(isInSight('accounts row 2999')).toBe(share === 1);
+      }, 20_000);
+      expect(rows().length).toBeLessThan(100);
+    }
   });
 
   it('E8 · out of reach it says why and keeps what was read; tried again, it goes on', async () => {

@@ -1,5 +1,6 @@
 import { type ReactNode, useState } from 'react';
 import type { AuditExport, AuditFilter, AuditSource } from '../../ports/audit-source.ts';
+import type { AuditEntry } from '../../protocol/audit.ts';
 import { systemClock } from '../../ports/system-clock.ts';
 import { adviceOf } from '../advice-of.ts';
 import { type AnyQueue, useQueue } from '../queue-context.ts';
@@ -7,7 +8,12 @@ import { useAuditLogs, useAuditSource } from '../use-audit-logs.ts';
 import { AuditEntryView, type AuditWords } from './audit-entry-view.tsx';
 import { ANY, AuditFilters, type AuditForm, type AuditOption, filterOf, midnight } from './audit-filters.tsx';
 import { saveFile as saveDownload } from './browser-save-file.ts';
+import { LongList } from './long-list.tsx';
 import { useAuditExport } from './use-audit-export.ts';
+
+/** Up to so many entries are all in the page, which then finds and prints them. */
+const WHOLE_COUNT_MAX = 200;
+const ENTRY_PX = 100;
 
 export interface AuditLogViewerProps extends AuditWords {
   /** @default that of the queue's login */
@@ -35,7 +41,7 @@ export interface AuditLogViewerProps extends AuditWords {
 
 /**
  * Who changed what, when, and from what to what: the audit log, newest first and live, page by page, with filters, and exports of its
- * days as CSV and JSON. Rows out of sight cost no layout.
+ * days as CSV and JSON. Of more than 200 entries only those in sight exist, so that tens of thousands scroll as well.
  */
 export function AuditLogViewer({
   workspaceId,
@@ -61,6 +67,9 @@ export function AuditLogViewer({
   );
   const isFiltered = Object.values(form).some((value) => value !== '');
   const { exportAuditLogs } = reads;
+  const showEntry = (entry: AuditEntry): ReactNode => (
+    <AuditEntryView key={entry.id} entry={entry} isEntityShown={filter.entityId === undefined} {...words} />
+  );
 
   return (
     <section className={`holdfast-panel ${className}`} aria-label={title} aria-busy={isLoading}>
@@ -83,11 +92,13 @@ export function AuditLogViewer({
           </button>
         </div>
       )}
-      <div className="holdfast-audit-entries">
-        {entries.map((entry) => (
-          <AuditEntryView key={entry.id} entry={entry} isEntityShown={filter.entityId === undefined} {...words} />
-        ))}
-      </div>
+      {entries.length > WHOLE_COUNT_MAX ? (
+        <LongList rows={entries} rowPx={ENTRY_PX} className="holdfast-audit-entries">
+          {showEntry}
+        </LongList>
+      ) : (
+        <div className="holdfast-audit-entries">{entries.map(showEntry)}</div>
+      )}
       <p className="holdfast-empty" role="status">
         {isLoading ? 'Reading the log…' : entries.length > 0 || error !== null ? '' : nothing(isFiltered)}
       </p>
