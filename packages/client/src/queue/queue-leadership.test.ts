@@ -200,3 +200,34 @@ test('Q19 · without a lock manager and without messages, everything is delivere
   expect(device.server.effects.toSorted()).toEqual(['id-2', 'id-3', 'id-4']);
   for (const queue of queues) expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0 });
 });
+
+test('Q19, Q14 · taken back by a commit that nobody heard of, in a tab that lost the lead then, it is told all the same', async () => {
+  const device = new TestDevice();
+  await device.goOffline();
+  let isUnheard = true;
+  const queue = await device.open({
+    storage: async (name) => {
+      const opened = await device.storage.open(name);
+      return {
+        ...opened,
+        commit: async (batch) => {
+          const result = await opened.commit(batch);
+          if (isUnheard && batch.changes.some(({ key }) => key.startsWith('x/')))
+            throw new Error('The disk said nothing.');
+          return result;
+        },
+      };
+    },
+  });
+  const { id, settled } = await queue.add(note('a'));
+  const cancelling = queue.cancel(id);
+  await device.clock.settle();
+  isUnheard = false;
+  device.browser.putLeaderAway()();
+  await device.clock.pass(60_000);
+
+  expect(await cancelling).toBe('cancelled');
+  expect(await settled).toMatchObject({ status: 'cancelled' });
+  expect(queue.getSnapshot().pendingCount).toBe(0);
+  await queue.close();
+});

@@ -420,13 +420,18 @@ export class StoreWatch {
     return entry === undefined ? seq > this.seenSeq : entry.header.revision === revision;
   }
 
-  /** Settled by this tab, and not stored, since another one delivers now. */
+  /** Settled by this tab, and not known to be stored, since another one delivers now. */
   lost(settlements: readonly Settlement[]): void {
+    const cancelled: MutationHeader[] = [];
     for (const settlement of settlements) {
+      if (settlement.kind === 'cancelled') cancelled.push(settlement.header);
       if (settlement.kind !== 'failed' || settlement.isOwn !== true) continue;
       const { id, seq } = settlement.deadLetter.header;
       this.untold.set(id, seq);
     }
+    // Nobody was told; stored although that failed for this tab, they are gone, and this tab has forgotten them. Not at once: the page
+    // may be on its way to be frozen.
+    if (cancelled.length > 0) this.ports.alarms.after(LOOK_DELAY_MS, () => this.lookFor(cancelled));
   }
 
   noteSettled(settlements: readonly Settlement[]): void {
