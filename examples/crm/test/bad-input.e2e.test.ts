@@ -180,7 +180,8 @@ test('a full disk is said, with what to do; the text stays in the form and can b
     .toBe('QuotaExceededError');
   await crm.page.getByRole('button', { name: 'Save' }).click();
 
-  const alert = crm.page.getByRole('alert');
+  // The banner above the page says that there is no room as well.
+  const alert = crm.page.getByRole('alert', { name: 'Not saved' });
   await alert.waitFor();
   expect(await alert.innerText()).toMatchInlineSnapshot(`
     "Not saved
