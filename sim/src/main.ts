@@ -5,6 +5,7 @@
 // npm run sim -- --replay TOKEN|FILE|SEED             replays a tape of choices, or a seed
 // npm run sim -- --seeds 500 --plant NAME             with a planted bug; stops at the first seed that finds it
 // npm run sim -- --seeds 500 --shape NAME             worlds in which that planted bug is looked for, without the bug
+// npm run sim -- --seeds 500 --dense any|edits|acts   worlds squeezed into half a minute: ten times as much goes wrong in them
 // npm run sim -- --crashes [--double [--pairs 200]]   small stories, with a crash at every call of a port
 // npm run sim -- --plants [--seeds 3000] [--json]     each planted bug in turn, and how many seeds it took to find it
 import { writeFileSync } from 'node:fs';
@@ -13,7 +14,7 @@ import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { readOptions, wholeNumber } from '../../scripts/command-line.ts';
 import { type Finding, findPlants } from './find-plants.ts';
-import type { Shape } from './plan.ts';
+import { DENSE_FOCUSES, type DenseFocus, type Shape } from './plan.ts';
 import { plantBug, plantNamed } from './plant-bug.ts';
 import { PLANTS } from './plants.ts';
 import type { Tally } from './run-seeds.ts';
@@ -25,6 +26,7 @@ const values = readOptions(import.meta.filename, {
   json: { type: 'boolean', default: false },
   plant: { type: 'string' },
   shape: { type: 'string' },
+  dense: { type: 'string' },
   plants: { type: 'boolean', default: false },
   replay: { type: 'string' },
   record: { type: 'string' },
@@ -37,7 +39,12 @@ const values = readOptions(import.meta.filename, {
   at: { type: 'string' },
 });
 const shaped = values.shape ?? values.plant;
-const shape: Shape = shaped === undefined ? {} : (orComplain(() => plantNamed(shaped)).shape ?? {});
+const shape: Shape = {
+  ...(shaped === undefined
+    ? {}
+    : orComplain('--plant and --shape take the name of a planted bug', () => plantNamed(shaped)).shape),
+  ...(values.dense === undefined ? {} : { dense: focusNamed(values.dense) }),
+};
 if (values.plants) process.exit(await showPlants());
 if (values.plant !== undefined) plantBug(values.plant);
 if (values.crashes) process.exit(await crashAll());
@@ -63,7 +70,7 @@ async function replayTape(text: string): Promise<never> {
   const { findTape } = await import('./tape-files.ts');
   const { tellTape } = await import('./replay-command.ts');
   const { replay: replayWorld } = await import('./simulate.ts');
-  const tape = orComplain(() => findTape(text));
+  const tape = orComplain('--replay takes a token, a file or a seed', () => findTape(text));
   const { result } = await replayWorld(tape, true);
   print(tellTape(tape, result, withPlant()));
   process.exit(result.violations.length > 0 ? 1 : 0);
@@ -204,7 +211,8 @@ function replay(seed: number): string {
 
 function withPlant(): string {
   const plant = values.plant === undefined ? '' : ` --plant ${values.plant}`;
-  return values.shape === undefined ? plant : `${plant} --shape ${values.shape}`;
+  const dense = values.dense === undefined ? '' : ` --dense ${values.dense}`;
+  return `${plant}${values.shape === undefined ? '' : ` --shape ${values.shape}`}${dense}`;
 }
 
 function print(...lines: readonly string[]): void {
@@ -215,11 +223,21 @@ function median(numbers: readonly number[]): number {
   return numbers.toSorted((left, right) => left - right)[Math.floor(numbers.length / 2)] ?? 0;
 }
 
-function orComplain<Value>(read: () => Value): Value {
+function focusNamed(name: string): DenseFocus {
+  const focus = DENSE_FOCUSES.find((each) => each === name);
+  if (focus === undefined) return complain(`--dense takes ${DENSE_FOCUSES.join(', ')}, not ${name}.`);
+  return focus;
+}
+
+function complain(line: string): never {
+  process.stderr.write(`${line}\n`);
+  process.exit(2);
+}
+
+function orComplain<Value>(what: string, read: () => Value): Value {
   try {
     return read();
   } catch (error) {
-    process.stderr.write(`--replay takes a token, a file or a seed: ${(error as Error).message}\n`);
-    process.exit(2);
+    return complain(`${what}: ${(error as Error).message}`);
   }
 }

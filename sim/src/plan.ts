@@ -3,7 +3,7 @@ import type { DeliveryPolicy } from 'holdfast';
 import type { Dice } from './dice.ts';
 
 /** Every class of fault, with the highest rate it is drawn at: a probability per opportunity, or times per minute. */
-const HIGHEST_RATE = {
+export const HIGHEST_RATE = {
   // the line, per request
   requestLost: 0.4,
   responseLost: 0.4,
@@ -132,8 +132,16 @@ export interface Plan {
   readonly rates: FaultRates;
 }
 
+/** What a dense world is full of besides faults: whatever its seed draws, edits of shared rows, or what people do to mutations. */
+export const DENSE_FOCUSES = ['any', 'edits', 'acts'] as const;
+export type DenseFocus = (typeof DENSE_FOCUSES)[number];
+
 /** What a world is given instead of what its seed draws: worlds of one kind, to look for what shows in few others. */
-export type Shape = Partial<Omit<Plan, 'seed' | 'rates'>> & { readonly rates?: Partial<FaultRates> };
+export type Shape = Partial<Omit<Plan, 'seed' | 'rates'>> & {
+  readonly rates?: Partial<FaultRates>;
+  /** Squeezed into half a minute, and full of this. */
+  readonly dense?: DenseFocus;
+};
 
 /** Under all but the first something waits, on a cellular network; never longer than everything may take to settle. */
 export const POLICIES: readonly DeliveryPolicy[] = [
@@ -191,7 +199,7 @@ const ONLY_FOR_DICE: readonly string[] = [
 
 const EDIT_RATES: readonly number[] = [0.9, 0.5, 0.9, 0];
 
-export function drawPlan(seed: number, dice: Dice, { rates, ...shape }: Shape = {}): Plan {
+export function drawPlan(seed: number, dice: Dice, { rates, ...shape }: Omit<Shape, 'dense'> = {}): Plan {
   const mutationCount = 20 + dice.below(131);
   const durationMs = dice.chance(0.15) ? dice.logBetween(900_000, 5_400_000) : dice.logBetween(20_000, 900_000);
   const plan = {

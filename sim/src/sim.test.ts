@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { drawPlan } from './plan.ts';
+import { DENSE_FOCUSES, drawPlan } from './plan.ts';
 import { Dice } from './dice.ts';
 import { FACTS, RARE_FACTS } from './facts.ts';
 import { runInThreads } from './run-in-threads.ts';
@@ -11,6 +11,8 @@ import { simulate } from './simulate.ts';
 /** Fresh ones every week, so that the suite goes on looking; a failing one is named, and replays anywhere. */
 const FIRST_SEED = 100_000 * Math.floor(Date.now() / (7 * 86_400_000));
 const SEED_COUNT = 2_000;
+/** Of each focus, always the same. */
+const DENSE_COUNT = 40;
 /** The worlds in which something was found. They have become others since, and are run all the same. */
 const REGRESSIONS = JSON.parse(
   readFileSync(resolve(import.meta.dirname, '../regressions/seeds.json'), 'utf8'),
@@ -67,6 +69,14 @@ test('B3 · fresh seeds bring faults while work is unsettled, and nothing else g
   ).toEqual([]);
   expect(tally.faults).toBeGreaterThan(10 * SEED_COUNT);
   expect(Object.keys(tally.faultsByClass).length).toBeGreaterThan(25);
+});
+
+test.each(DENSE_FOCUSES)('B3 · in worlds squeezed into half a minute nothing goes wrong either: %s', async (dense) => {
+  const seeds = Array.from({ length: DENSE_COUNT }, (_, index) => index + 1);
+  const { failures } = await runInThreads(seeds, { dense });
+  expect(
+    failures.map(({ seed, violations }) => `npm run sim -- --seed ${seed} --dense ${dense}: ${violations.join('; ')}`),
+  ).toEqual([]);
 });
 
 test('sim · every situation worth being in is reached', () => {

@@ -2,21 +2,13 @@ import process from 'node:process';
 import { Budget } from './budget.ts';
 import { type ChoiceTape, recordingDice, replayingDice } from './choice-tape.ts';
 import { type CrashPoint, Crasher } from './crasher.ts';
+import { planOf } from './dense-plan.ts';
 import { Device } from './device.ts';
 import { Dice } from './dice.ts';
 import { type Fact, Facts } from './facts.ts';
 import { Faults } from './faults.ts';
 import { History, type Violation } from './history.ts';
-import {
-  choicesOfPlan,
-  drawPlan,
-  type FaultClass,
-  NO_SIGN,
-  type Plan,
-  planOfTape,
-  type Shape,
-  WAKE_SIGNS,
-} from './plan.ts';
+import { choicesOfPlan, type FaultClass, NO_SIGN, type Plan, planOfTape, type Shape, WAKE_SIGNS } from './plan.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Effect, ItemRow } from './server-model.ts';
 import { SimServer, type TapeEntry } from './sim-server.ts';
@@ -71,7 +63,7 @@ function healingMsMax({ wakeSign, rates }: Plan, { countByClass }: Faults): numb
 /** The world of a seed, of the given shape. */
 export function simulate(seed: number, shape: Shape = {}, trace: Trace = new Trace()): Promise<SimulationResult> {
   const dice = new Dice(seed);
-  return run(dice, drawPlan(seed, dice, shape), trace);
+  return run(dice, planOf(seed, dice, shape), trace);
 }
 
 /** A world, and the tape that replays it. */
@@ -83,7 +75,7 @@ export interface Recorded {
 /** The world of a seed, written down. Ids are those of a tape: only they differ from `simulate`. */
 export function record(seed: number, shape: Shape = {}): Promise<Recorded> {
   const dice = new Dice(seed);
-  return recordPlan(drawPlan(seed, dice, shape), dice);
+  return recordPlan(planOf(seed, dice, shape), dice);
 }
 
 /** A world of this plan, written down. */

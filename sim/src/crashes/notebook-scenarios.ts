@@ -193,6 +193,8 @@ const CONFLICTS: readonly Scenario[] = [
       stage.at(40, () => stage.othersEdit());
       stage.at(50, () => stage.editTitle('page.merge', 'a'));
       stage.at(55, () => stage.editTitle('page.merge', 'b'));
+      // Made while a queue opens, after a crash, the second was made without the first, and somebody is asked.
+      for (const atMs of [1_000, 3_000, 5_000, 7_000]) stage.at(atMs, () => stage.choose());
     },
   },
 ];

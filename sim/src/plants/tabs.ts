@@ -4,7 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'pause-not-read-before-sending',
-    firstSeed: 310,
+    firstSeed: 1_000,
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'isPaused: paused !== null,',
     replace: 'isPaused: false,',
@@ -71,6 +71,14 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'takes-over-without-looking',
+    shape: {
+      durationMs: 30_000,
+      tabCountMax: 3,
+      laneCount: 1,
+      editRate: 0,
+      actionsPerMinute: 20,
+      rates: { freezeTab: 15, closeTab: 6, messageLost: 0.7, messageLate: 0.5, storageSlow: 0.3, partition: 3 },
+    },
     file: `${CLIENT}/queue/runner.ts`,
     find: 'if (earlierSeq === null) return null;\n    await this.watch.takeOver();',
     replace: 'if (earlierSeq === null) return null;',
