@@ -231,3 +231,35 @@ test('Q19, Q14 · taken back by a commit that nobody heard of, in a tab that los
   expect(queue.getSnapshot().pendingCount).toBe(0);
   await queue.close();
 });
+
+test('Q19, S10 · one whose taking back could not be stored, and that is damaged when the next tab looks, ends as a dead letter everywhere', async () => {
+  const device = new TestDevice();
+  await device.goOffline();
+  const first = await device.open({
+    storage: async (name) => {
+      const opened = await device.storage.open(name);
+      return {
+        ...opened,
+        commit: async (batch) => {
+          if (batch.changes.some(({ key }) => key.startsWith('x/'))) throw new Error('There is no room.');
+          return opened.commit(batch);
+        },
+      };
+    },
+  });
+  const next = await device.open();
+  const { id, settled } = await first.add(note('a'));
+  await device.clock.pass(SECOND_MS);
+  void first.cancel(id).catch(() => {});
+  await device.clock.settle();
+  const storage = await device.storage.peek();
+  const [header] = await storage.scan({ prefix: 'p/', limit: 1 });
+  await storage.commit({ expect: [], changes: [{ kind: 'put', key: header?.key ?? '', value: 'torn' }] });
+
+  device.browser.putLeaderAway();
+  await device.clock.pass(60 * SECOND_MS);
+
+  expect(next.peekStatus(id)).toMatchObject({ status: 'failed', lastError: { code: 'UNREADABLE_RECORD' } });
+  expect(await settled).toMatchObject({ status: 'failed', error: { code: 'UNREADABLE_RECORD' } });
+  await Promise.all([first.close(), next.close()]);
+});

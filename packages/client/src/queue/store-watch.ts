@@ -424,7 +424,11 @@ export class StoreWatch {
   lost(settlements: readonly Settlement[]): void {
     const cancelled: MutationHeader[] = [];
     for (const settlement of settlements) {
-      if (settlement.kind === 'cancelled') cancelled.push(settlement.header);
+      if (settlement.kind === 'cancelled') {
+        cancelled.push(settlement.header);
+        // Should a look find it as a dead letter before, that is news here.
+        this.unseen.set(settlement.header.id, settlement.header.seq);
+      }
       if (settlement.kind !== 'failed' || settlement.isOwn !== true) continue;
       const { id, seq } = settlement.deadLetter.header;
       this.untold.set(id, seq);
@@ -456,8 +460,9 @@ export class StoreWatch {
     this.catchUp()
       .then(async () => {
         for (const header of headers) {
-          if (!this.ports.isClosed() && !this.isKnown(header)) await this.settleUnseen(header);
-          this.unseen.delete(header.id);
+          const isEnded = this.ports.isClosed() || this.isKnown(header) || (await this.settleUnseen(header));
+          // Neither pending nor ended, as far as can be read: should it turn out to be a dead letter, that is told.
+          if (isEnded || this.isKnown(header)) this.unseen.delete(header.id);
         }
       })
       .catch((error: unknown) => {
@@ -470,21 +475,27 @@ export class StoreWatch {
     return this.ports.engine.mutations.get(id) !== undefined || (this.gone.get(id)?.pendingSeq ?? 0) >= seq;
   }
 
-  private async settleUnseen(header: MutationHeader): Promise<void> {
+  /** Whether its end was found. */
+  private async settleUnseen(header: MutationHeader): Promise<boolean> {
     const { store } = this.ports;
     const deadLetter = await store.deadLetterAt(header.seq);
     if (deadLetter !== null && !this.isKnown(header)) {
       this.settledElsewhere([{ kind: 'failed', deadLetter }]);
-      return;
+      return true;
     }
     const record = await store.completed(header.id);
-    if (this.isKnown(header)) return;
-    if (record !== null) this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
-    else {
-      const [ending = null] = await store.endings([header.id]);
-      if (ending !== null) this.ports.discarded([header.id], ending);
-      else if (!this.isKnown(header)) await this.settleDamaged(header);
+    if (this.isKnown(header)) return true;
+    if (record !== null) {
+      this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
+      return true;
     }
+    const [ending = null] = await store.endings([header.id]);
+    if (ending !== null) {
+      this.ports.discarded([header.id], ending);
+      return true;
+    }
+    if (!this.isKnown(header)) await this.settleDamaged(header);
+    return false;
   }
 
   /** Stored by this tab, and not to be found: its record was damaged before anyone had seen it, so that only this tab knows what it was. */
