@@ -1,11 +1,6 @@
-import {
-  type AnyMutationDefinition,
-  defineMutation,
-  type JsonObject,
-  type Operation,
-  type PayloadSchema,
-} from 'holdfast';
+import { type AnyMutationDefinition, defineMutation, type JsonObject, type Operation } from 'holdfast';
 
+import { anyPayload } from './any-payload.ts';
 import type { Plan } from './plan.ts';
 
 /** What the app shows: the tags of all changes, by row. */
@@ -31,8 +26,8 @@ export function defineMutations(
     defineMutation({
       type,
       operation,
-      payload: anyPayload,
-      result: anyPayload,
+      payload: anyPayload<Payload>(),
+      result: anyPayload<Payload>(),
       entity: ({ id }) => ({ table: TABLE, id }),
       lane: ({ id }) => laneOf(id),
       retry: { maxRetries },
@@ -63,14 +58,3 @@ export function defineMutations(
 }
 
 type Payload = { readonly id: string; readonly tag: string } & JsonObject;
-
-/** The workload makes no other payloads; what schemas refuse is tested elsewhere. */
-const anyPayload: PayloadSchema & {
-  readonly '~standard': { readonly types?: { readonly input: Payload; readonly output: Payload } };
-} = {
-  '~standard': {
-    version: 1,
-    vendor: 'holdfast-sim',
-    validate: (value) => ({ value: value as Payload }),
-  },
-};

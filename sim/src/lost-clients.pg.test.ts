@@ -1,4 +1,4 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createDoor } from '@holdfast/server';
 import {
   type ClientAnchor,
@@ -8,26 +8,19 @@ import {
   type LostChanges,
   memoryStorage,
   type OpenStorage,
-  type PayloadSchema,
   secureStoreAnchor,
   soloTabs,
 } from 'holdfast';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { anyPayload } from './any-payload.ts';
 import { openTapePglite, openTapePostgres, type TapeDatabase } from './test/tape-databases.ts';
-
-const SECRET = 'a development secret of 32 bytes.';
+import { SECRET, token } from './test/token.ts';
 
 type Payload = { readonly id: string; readonly tag: string };
 
-const anyPayload: PayloadSchema & {
-  readonly '~standard': { readonly types?: { readonly input: Payload; readonly output: Payload } };
-} = {
-  '~standard': { version: 1, vendor: 'holdfast-sim', validate: (value) => ({ value: value as Payload }) },
-};
-
 const createItem = defineMutation({
   type: 'item.create',
-  payload: anyPayload,
+  payload: anyPayload<Payload>(),
   operation: 'create',
   entity: ({ id }) => ({ table: 'sim_items', id }),
 });
@@ -217,15 +210,4 @@ function disk(): OpenStorage {
       close: () => storage.close(),
     };
   };
-}
-
-function token(workspaceId: string): string {
-  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const head = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({
-    sub: 'ada',
-    role: 'authenticated',
-    workspace_id: workspaceId,
-    exp: Math.floor(Date.now() / 1_000) + 3_600,
-  })}`;
-  return `${head}.${createHmac('sha256', SECRET).update(head).digest('base64url')}`;
 }

@@ -1,10 +1,11 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createDoor } from '@holdfast/server';
-import { createQueue, defineMutation, httpTransport, memoryStorage, type PayloadSchema, soloTabs } from 'holdfast';
+import { createQueue, defineMutation, httpTransport, memoryStorage, soloTabs } from 'holdfast';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { anyPayload } from './any-payload.ts';
 import { openTapePostgres, type TapeDatabase } from './test/tape-databases.ts';
+import { SECRET, token } from './test/token.ts';
 
-const SECRET = 'a development secret of 32 bytes.';
 const ROW_COUNT = 12;
 const CHANGE_COUNT = 60;
 /** By their turn, of all requests; each costs the wait of a queue whose line is down. */
@@ -12,22 +13,16 @@ const LOST_ANSWERS = [0, 3];
 
 type Payload = { readonly id: string; readonly tag: string };
 
-const anyPayload: PayloadSchema & {
-  readonly '~standard': { readonly types?: { readonly input: Payload; readonly output: Payload } };
-} = {
-  '~standard': { version: 1, vendor: 'holdfast-sim', validate: (value) => ({ value: value as Payload }) },
-};
-
 const types = [
   defineMutation({
     type: 'item.create',
-    payload: anyPayload,
+    payload: anyPayload<Payload>(),
     operation: 'create',
     entity: ({ id }) => ({ table: 'sim_items', id }),
   }),
   defineMutation({
     type: 'item.update',
-    payload: anyPayload,
+    payload: anyPayload<Payload>(),
     operation: 'update',
     entity: ({ id }) => ({ table: 'sim_items', id }),
   }),
@@ -95,14 +90,3 @@ test('P11 · behind a balancer that hands each request to the next server, with 
   expect(requestCount).toBeGreaterThan(Math.max(...LOST_ANSWERS) + 1);
   for (const queue of devices) await queue.close();
 });
-
-function token(workspaceId: string): string {
-  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const head = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({
-    sub: 'ada',
-    role: 'authenticated',
-    workspace_id: workspaceId,
-    exp: Math.floor(Date.now() / 1_000) + 3_600,
-  })}`;
-  return `${head}.${createHmac('sha256', SECRET).update(head).digest('base64url')}`;
-}

@@ -1,28 +1,22 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createDoor } from '@holdfast/server';
-import { createQueue, defineMutation, httpTransport, memoryStorage, type PayloadSchema, soloTabs } from 'holdfast';
+import { createQueue, defineMutation, httpTransport, memoryStorage, soloTabs } from 'holdfast';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { anyPayload } from './any-payload.ts';
 import { openRewindablePostgres, type RewindableDatabase } from './test/tape-databases.ts';
-
-const SECRET = 'a development secret of 32 bytes.';
+import { SECRET, token } from './test/token.ts';
 
 type Payload = { readonly id: string; readonly tag: string };
 
-const anyPayload: PayloadSchema & {
-  readonly '~standard': { readonly types?: { readonly input: Payload; readonly output: Payload } };
-} = {
-  '~standard': { version: 1, vendor: 'holdfast-sim', validate: (value) => ({ value: value as Payload }) },
-};
-
 const createItem = defineMutation({
   type: 'item.create',
-  payload: anyPayload,
+  payload: anyPayload<Payload>(),
   operation: 'create',
   entity: ({ id }) => ({ table: 'sim_items', id }),
 });
 const updateItem = defineMutation({
   type: 'item.update',
-  payload: anyPayload,
+  payload: anyPayload<Payload>(),
   operation: 'update',
   entity: ({ id }) => ({ table: 'sim_items', id }),
 });
@@ -92,14 +86,3 @@ test('P12 · a database put back to an earlier copy gets again what it had confi
   expect(new Set(epochs).size).toBe(3);
   await queue.close();
 });
-
-function token(workspaceId: string): string {
-  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const head = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({
-    sub: 'ada',
-    role: 'authenticated',
-    workspace_id: workspaceId,
-    exp: Math.floor(Date.now() / 1_000) + 3_600,
-  })}`;
-  return `${head}.${createHmac('sha256', SECRET).update(head).digest('base64url')}`;
-}

@@ -1,4 +1,4 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createDoor, type Database, DatabaseUnavailableError } from '@holdfast/server';
 import { createClient } from '@supabase/supabase-js';
 import {
@@ -6,7 +6,6 @@ import {
   defineMutation,
   type JsonObject,
   memoryStorage,
-  type PayloadSchema,
   soloTabs,
   supabaseFetch,
   supabaseTransport,
@@ -15,9 +14,9 @@ import {
 } from 'holdfast';
 import { type ApplyRequest, PROTOCOL_VERSION } from 'holdfast/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { anyPayload } from './any-payload.ts';
 import { openTapePglite, openTapePostgres, type TapeDatabase } from './test/tape-databases.ts';
-
-const SECRET = 'a development secret of 32 bytes.';
+import { SECRET, token } from './test/token.ts';
 
 describe.each([
   ['PGlite', openTapePglite],
@@ -196,22 +195,16 @@ const PARTS = `
 
 type Payload = { readonly id: string } & JsonObject;
 
-const anyPayload: PayloadSchema & {
-  readonly '~standard': { readonly types?: { readonly input: Payload; readonly output: Payload } };
-} = {
-  '~standard': { version: 1, vendor: 'holdfast-sim', validate: (value) => ({ value: value as Payload }) },
-};
-
 const createItem = defineMutation({
   type: 'item.create',
-  payload: anyPayload,
+  payload: anyPayload<Payload>(),
   operation: 'create',
   entity: ({ id }) => ({ table: 'sim_items', id }),
 });
 
 const createPart = defineMutation({
   type: 'part.create',
-  payload: anyPayload,
+  payload: anyPayload<Payload>(),
   operation: 'create',
   entity: ({ id }) => ({ table: 'sim_parts', id }),
 });
@@ -260,15 +253,6 @@ function mutation(seq: number): ApplyRequest['mutations'][number] {
     payload: { tag: 'Oslo' },
     createdAt: '2026-01-01T00:00:00.000Z',
   };
-}
-
-/** HS256, as RFC 7515 has it. */
-function token(workspaceId: string, expiresInSeconds = 3_600): string {
-  const text = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
-  const exp = Math.floor(Date.now() / 1_000) + expiresInSeconds;
-  const claims = text({ sub: 'ada', role: 'authenticated', workspace_id: workspaceId, exp });
-  const signed = `${text({ alg: 'HS256', typ: 'JWT' })}.${claims}`;
-  return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`;
 }
 
 async function entriesIn(database: Database, workspaceId: string): Promise<readonly (readonly string[])[]> {

@@ -1,13 +1,8 @@
-import {
-  type AnyMutationDefinition,
-  defineMutation,
-  type JsonObject,
-  type MutationHandle,
-  type PayloadSchema,
-} from 'holdfast';
+import { type AnyMutationDefinition, defineMutation, type JsonObject, type MutationHandle } from 'holdfast';
 import type { Caller, Performed } from '../../../packages/client/src/testing/ledger.ts';
 import { ServerTables } from '../../../packages/client/src/testing/server-tables.ts';
 import type { WireMutation } from '../../../packages/client/src/protocol/wire.ts';
+import { anyPayload } from '../any-payload.ts';
 import type { AppTab } from '../app-tab.ts';
 import type { Device } from '../device.ts';
 import { finish } from '../finish.ts';
@@ -260,8 +255,8 @@ function refuseBadWords({ words }: Note): void {
   if (words.includes(BAD_WORD)) throw Object.assign(new Error('Not that word.'), { status: 422 });
 }
 
-const anyNote = anything<Note & JsonObject>();
-const anyPage = anything<{ readonly id: string; readonly title: string } & JsonObject>();
+const anyNote = anyPayload<Note & JsonObject>();
+const anyPage = anyPayload<{ readonly id: string; readonly title: string } & JsonObject>();
 const pageOf = ({ id }: { readonly id: string }): { readonly table: string; readonly id: string } => ({
   table: 'pages',
   id,
@@ -291,9 +286,3 @@ const DEFINITIONS: readonly AnyMutationDefinition[] = [
   }),
   defineMutation({ type: 'page.ask', operation: 'update', payload: anyPage, entity: pageOf }),
 ];
-
-function anything<Payload extends object>(): PayloadSchema & {
-  readonly '~standard': { readonly types?: { readonly input: Payload; readonly output: Payload } };
-} {
-  return { '~standard': { version: 1, vendor: 'holdfast-sim', validate: (value) => ({ value: value as Payload }) } };
-}
