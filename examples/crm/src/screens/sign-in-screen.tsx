@@ -44,7 +44,7 @@ export function SignInScreen({ onChoose }: { readonly onChoose: (user: DemoUser)
           ))}
         </ul>
         <Text size="sm" className="soft" mt="lg">
-          This is a demonstration: there are no passwords, and whoever opens this page may be either of them. The two
+          This is a demonstration: there are no passwords, and whoever opens this page may be any of them. The two
           workspaces do not see each other. What you change is kept on this device until the server has confirmed it.
         </Text>
       </Paper>
