@@ -44,8 +44,8 @@ export interface SimulationResult {
   readonly crashCount: number;
 }
 
-/** Longest until everything is settled once faults have stopped: with a sign of the network's return, and without. */
-const HEALING_MS_MAX = { woken: 30_000, alone: 330_000 } as const;
+/** Longest until everything is settled once faults have stopped: with a sign of the network's return, and without: five minutes and their jitter. */
+const HEALING_MS_MAX = { woken: 30_000, alone: 360_000 } as const;
 /** A request that the last fault has swallowed is waited for so long before anything else can happen. */
 const ATTEMPT_TIMEOUT_MS = 30_000;
 /** What a lane of the backlog may take on top, in milliseconds a mutation. */

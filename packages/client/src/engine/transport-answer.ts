@@ -42,7 +42,7 @@ export type TransportAnswer =
 /** What may be said of a part of a batch, while the other part was answered. */
 export type RestAnswer = Extract<
   TransportAnswer,
-  { readonly kind: 'unauthorized' | 'forbidden' | 'upgradeRequired' | 'rateLimited' | 'batchRefused' }
+  { readonly kind: 'unauthorized' | 'forbidden' | 'upgradeRequired' | 'rateLimited' | 'batchRefused' | 'calledOff' }
 >;
 
 /** How many more calls a server takes before it refuses them, and when it takes more again. */

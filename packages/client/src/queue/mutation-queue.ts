@@ -58,7 +58,7 @@ import {
 import { readBackup } from './backup.ts';
 import type { ImportResult } from './importer.ts';
 import { exportOfQuarantine, type QuarantinedMutation } from './quarantine.ts';
-import { QueueStore } from './queue-store.ts';
+import { type ClientClaim, QueueStore } from './queue-store.ts';
 import type { RecoveryResult } from './recovery.ts';
 import { type ListQuery, type MutationPage, PAGE_COUNT } from './list-query.ts';
 import { Opening } from './opening.ts';
@@ -526,15 +526,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /**
    * Builds this tab's part anew from what is stored, as a reload of the page would: what is on its way is called off and
-   * sent again. Resolves when that is read; rejects when the store cannot be opened. Calls made meanwhile wait.
+   * sent again; what could not be opened is opened now. Resolves when that is read; rejects when the store cannot be opened.
+   * Calls made meanwhile wait.
    */
   async restart(): Promise<void> {
-    const { runner } = await this.opened();
+    await this.opening.now().catch(() => {});
+    if (this.isClosed) throw queueClosed();
     await this.adder.whenFlushed;
-    this.isRead = false;
-    this.former ??= runner;
-    this.opening = this.beginOpening(() => runner.close());
-    await this.opening.done;
+    await this.openAnew().done;
   }
 
   /**
@@ -838,11 +837,18 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private beginOpening(before: () => Promise<void> = () => Promise.resolve()): Opening {
     this.openingCount += 1;
     const number = this.openingCount;
+    const isCurrent = (): boolean => number === this.openingCount;
     return new Opening({
       clock: this.options.clock,
       open: async () => {
-        await before();
-        await this.open(() => number === this.openingCount);
+        try {
+          await before();
+          if (isCurrent()) await this.open(isCurrent);
+        } catch (error) {
+          if (isCurrent()) throw error;
+        }
+        // Another one has begun: whoever waits for this one waits for that.
+        if (!isCurrent()) await this.opening.now();
       },
       onForeground: (listener) =>
         this.network.onHint((hint) => {
@@ -878,6 +884,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         throw error;
       },
     );
+    if (!isCurrent()) return storage.close();
     const runner = new Runner(
       {
         store,
@@ -901,8 +908,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         settled: (settlement) => this.settledBy(settlement, runner),
         discarded: (ids, ending) => this.verdicts.discarded(ids, ending),
         failed: (error) => this.fail(error),
-        heardOfClient: (notice, forked) => {
-          this.heardOfClient(store, notice, forked).catch((error: unknown) => this.fail(toHoldfastError(error)));
+        heardOfClient: (notice, asked) => {
+          this.heardOfClient(store, notice, asked).catch((error: unknown) => this.fail(toHoldfastError(error)));
         },
       },
     );
@@ -1061,17 +1068,22 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   /** As `restart`, from within: nobody waits for it, so what goes wrong is told, and it is tried again. */
   private reopen(): void {
     if (this.isClosed) return;
-    const runner = this.parts?.runner;
-    this.isRead = false;
-    this.former ??= runner ?? null;
-    const opening = this.beginOpening(async () => runner?.close());
-    this.opening = opening;
+    const opening = this.openAnew();
     opening.done.catch((error: unknown) => {
+      if (this.opening !== opening) return;
       this.fail(toHoldfastError(error));
       this.options.clock.schedule(REOPEN_AFTER_MS, () => {
         if (this.opening === opening) this.reopen();
       });
     });
+  }
+
+  private openAnew(): Opening {
+    const runner = this.parts?.runner ?? null;
+    this.isRead = false;
+    this.former ??= runner;
+    this.opening = this.beginOpening(async () => runner?.close());
+    return this.opening;
   }
 
   private async moveAll(from: Storage, into: Storage): Promise<number> {
@@ -1086,15 +1098,17 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 
   /** The server knows more of this client than its store: it takes another id, and what was lost is told. */
-  private async heardOfClient(store: QueueStore, { behind, lost }: ClientNotice, forked: string | null): Promise<void> {
+  private async heardOfClient(store: QueueStore, { behind, lost }: ClientNotice, asked: ClientClaim): Promise<void> {
     if (behind !== undefined) {
       const { newId, clock } = this.options;
-      const hasForked = await store.fork(() => newId(clock.wallMs()), behind.reason, behind.highSeq);
+      // With the same numbers for other mutations it must take another id, however far numbers have come.
+      const highSeq = behind.reason === 'behind' ? behind.highSeq : Number.POSITIVE_INFINITY;
+      const hasForked = await store.fork(asked.clientId, () => newId(clock.wallMs()), highSeq);
       this.log.note('queue', 'behind', { hasForked, highSeq: behind.highSeq });
       if (hasForked) this.reopen();
       return;
     }
-    if (forked !== null) await store.forkIsTold(forked);
+    if (asked.forked !== null) await store.forkIsTold(asked.forked);
     // Asked with a report and with a batch, it may be told twice.
     if (lost === undefined || lost.clientId === this.lostClientId) return;
     this.lostClientId = lost.clientId;

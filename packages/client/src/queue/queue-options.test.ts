@@ -1,7 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import type { OpenStorage } from '../ports/storage.ts';
+import type { Transport } from '../ports/transport.ts';
 import type { Settled } from './queue-events.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
+
+/** What whoever waits for it waits for, from \`begin\` to \`end\`. */
+class Held {
+  over: Promise<void> = Promise.resolve();
+  end = (): void => {};
+
+  begin(): void {
+    this.over = new Promise((resolve) => {
+      this.end = resolve;
+    });
+  }
+}
 
 describe('cancel', () => {
   test('Q14 · what waits is taken back, for good: the server never hears of it, and a restart does not bring it back', async () => {
@@ -270,6 +283,82 @@ describe('restart', () => {
     expect(device.server.effects).toEqual([before.id, (await meanwhile).id]);
     expect(await before.settled).toMatchObject({ status: 'completed' });
     await queue.close();
+  });
+});
+
+describe('restart, asked for twice', () => {
+  test('Q13 · of two at once the later one stays, and what the earlier one had begun is ended', async () => {
+    const device = new TestDevice();
+    const [adding, closing] = [new Held(), new Held()];
+    let openCount = 0;
+    const storage: OpenStorage = async (name) => {
+      const opened = await device.storage.open(name);
+      openCount += 1;
+      return {
+        ...opened,
+        commit: async (commit) => {
+          const result = await opened.commit(commit);
+          if (commit.changes.some(({ key }) => key.startsWith('p/'))) await adding.over;
+          return result;
+        },
+        close: async () => {
+          await closing.over;
+          openCount -= 1;
+          await opened.close();
+        },
+      };
+    };
+    // The server knows more of this client than its store: it takes another id, and is opened anew by itself.
+    let isBehind = true;
+    const transport: Transport = {
+      send: async (request, call) => {
+        if (!isBehind) return device.server.transport.send(request, call);
+        isBehind = false;
+        const outcomes = request.mutations.map(({ seq, id }) => ({ seq, id, kind: 'deferred' }) as const);
+        return { kind: 'answered', outcomes, client: { behind: { reason: 'behind', highSeq: 9 } } };
+      },
+    };
+    await device.goOffline();
+    const queue = await device.open({ storage, transport });
+    const first = await queue.add(note('a', 'first'));
+    adding.begin();
+    const second = queue.add(note('a', 'second'));
+    await device.clock.settle();
+    const restarted = queue.restart();
+    closing.begin();
+    await device.goOnline();
+    expect(isBehind).toBe(false);
+
+    adding.end();
+    await device.clock.settle();
+    closing.end();
+    await restarted;
+    await device.clock.pass(5_000);
+
+    expect(queue.getSnapshot()).toMatchObject({ isReady: true, isPaused: false, pendingCount: 0 });
+    expect(openCount).toBe(1);
+    expect(device.server.effects).toEqual([first.id, (await second).id]);
+    await queue.close();
+    expect(openCount).toBe(0);
+  });
+
+  test('Q13 · what could not be opened is opened by the next one', async () => {
+    const device = new TestDevice();
+    let isBroken = false;
+    const storage: OpenStorage = (name) =>
+      isBroken ? Promise.reject(new Error('The disk does not answer.')) : device.storage.open(name);
+    const queue = await device.open({ storage });
+    isBroken = true;
+    await expect(queue.restart()).rejects.toThrow('The disk does not answer.');
+
+    isBroken = false;
+    await queue.restart();
+
+    const { id } = await queue.add(note('a'));
+    await device.clock.settle();
+    expect(device.server.effects).toEqual([id]);
+    await queue.close();
+    await expect(queue.restart()).rejects.toThrow('This queue is closed.');
   });
 });
 

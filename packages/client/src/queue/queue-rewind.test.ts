@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import type { OpenStorage, Storage } from '../ports/storage.ts';
+import type { Transport } from '../ports/transport.ts';
 import type { Settled } from './queue-events.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
 
@@ -230,4 +232,53 @@ test('P12, Q18 · a sign-out that discards leaves no payload behind, of what was
   await queue.signOut('discard');
   const keys = Object.keys(await device.storage.dump());
   expect(keys.filter((key) => key.startsWith('b/') || key.startsWith('t/'))).toEqual([]);
+});
+
+test('P12 · told twice that its client is behind, while the other id is being stored, it takes one other id', async () => {
+  const device = new TestDevice();
+  let proceed = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    proceed = resolve;
+  });
+  const storage: OpenStorage = async (name) => {
+    const opened = await device.storage.open(name);
+    const commit: Storage['commit'] = async (commit) => {
+      if (commit.changes.some(({ key }) => key === 'meta/forked')) await held;
+      return opened.commit(commit);
+    };
+    return { ...opened, commit };
+  };
+  const clients = new Set<string>();
+  let behindCount = 0;
+  const transport: Transport = {
+    send: async (request, call) => {
+      clients.add(request.client.id);
+      if (behindCount === 2) return device.server.transport.send(request, call);
+      behindCount += 1;
+      const outcomes = request.mutations.map(({ seq, id }) => ({ seq, id, kind: 'deferred' }) as const);
+      return { kind: 'answered', outcomes, client: { behind: { reason: 'behind', highSeq: 9 } } };
+    },
+  };
+  const queue = await device.open({ storage, transport });
+  const { id } = await queue.add(note('a'));
+  await device.clock.pass(60_000);
+  expect(behindCount).toBe(2);
+  proceed();
+  await device.clock.pass(60_000);
+
+  expect(device.server.effects).toEqual([id]);
+  expect(clients.size).toBe(2);
+});
+
+test('P12, R4 · a server that was put back and has taken all again has answered: should the next batch fail, waits begin short', async () => {
+  const { device, queue } = await deviceWithThree();
+  device.server.judge = () => 'unavailable';
+  const newer = (await queue.add(note('c'))).id;
+  await device.clock.pass(600_000);
+
+  device.server.rewind(1, 'second');
+  device.server.judge = ({ id }) => (id === newer ? 'unavailable' : 'applied');
+  while (device.server.effects.length < 3) await device.clock.pass(1_000);
+
+  expect(await queue.getNextRetryTime()).toBeLessThanOrEqual(device.clock.wallMs() + 1_000);
 });

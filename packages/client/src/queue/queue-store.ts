@@ -119,8 +119,15 @@ export interface Found<Record> {
   readonly hasMore: boolean;
 }
 
+/** Under which name the server is asked, and what it is told of an earlier one. */
+export interface ClientClaim {
+  readonly clientId: string;
+  /** What stands there of the client that this one has taken the place of; null for nothing. */
+  readonly forked: string | null;
+}
+
 /** What stands in the store about the one who delivers, read together with the bodies, so that it holds for the send. */
-export interface Claim {
+export interface Claim extends ClientClaim {
   readonly isLeader: boolean;
   readonly isPaused: boolean;
   readonly isSignedOut: boolean;
@@ -128,8 +135,6 @@ export interface Claim {
   readonly isOutdated: boolean;
   /** How far numbers have come. */
   readonly lastSeq: number;
-  /** What stands there of the client that this one has taken the place of; null for nothing. */
-  readonly forked: string | null;
   /** The epoch of the server that was heard last; null for none. */
   readonly serverEpoch: string | null;
   readonly bodies: ReadonlyMap<number, Parsed<MutationBody>>;
@@ -231,7 +236,7 @@ export class QueueStore {
       if (clientId !== null) {
         const store = new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount, tail });
         const isBehind = anchor?.clientId === clientId && anchor.lastSeq > Number(seq ?? 0);
-        if (isBehind || rewound !== null) await store.fork(newClientId, 'behind');
+        if (isBehind || rewound !== null) await store.fork(clientId, newClientId);
         return store;
       }
       const forked =
@@ -538,6 +543,7 @@ export class QueueStore {
       isPaused: paused !== null,
       isSignedOut: signedOut !== null,
       isOutdated: Number(format) > RECORD_FORMAT,
+      clientId: this.ownClientId,
       lastSeq: Number(seq ?? 0),
       forked: forked ?? null,
       serverEpoch: this.serverEpoch,
@@ -944,18 +950,18 @@ export class QueueStore {
 
   /**
    * Gives this client another id, since its store is as it was earlier: under the old one a new mutation would pass for one that was
-   * applied. `highSeq`: false, and nothing is done, where numbers have come so far by now (the word was late).
+   * applied. False, and nothing is done, where it has another one by now, or numbers have come as far as `highSeq`: the word was late.
    */
   async fork(
+    clientId: string,
     newClientId: () => string,
-    reason: 'behind' | 'reused',
     highSeq: number = Number.POSITIVE_INFINITY,
   ): Promise<boolean> {
     for (;;) {
       const [client = null, seq = null] = await this.storage.read([META.client, META.seq]);
       const lastSeq = Number(seq ?? 0);
-      // Another tab has done it, or more was added since than the server had heard of.
-      if (client !== this.ownClientId || (reason === 'behind' && lastSeq >= highSeq)) {
+      // Already done, or more was added since than the server had heard of.
+      if (client !== clientId || lastSeq >= highSeq) {
         this.ownClientId = client ?? this.ownClientId;
         return false;
       }

@@ -23,7 +23,7 @@ import { Leadership } from './leadership.ts';
 import { LockWatch } from './lock-watch.ts';
 import { logInput } from './logged-ports.ts';
 import { onDeadLetterOf, PAUSE_GRACE_MS, retryRulesOf } from './options.ts';
-import type { Ending, PlaceRule, QueueStore } from './queue-store.ts';
+import type { ClientClaim, Ending, PlaceRule, QueueStore } from './queue-store.ts';
 import { Recovery } from './recovery.ts';
 import { Sender } from './sender.ts';
 import { Migrator } from './migrator.ts';
@@ -60,8 +60,8 @@ export interface RunnerEvents {
   readonly settled: (settlement: Settlement) => void;
   readonly discarded: (ids: readonly string[], ending: Ending) => void;
   readonly failed: (error: HoldfastError) => void;
-  /** What the server says of this client, and what it was told of a fork, if it was. */
-  readonly heardOfClient: (notice: ClientNotice, forked: string | null) => void;
+  /** What the server says of a client, and what it was told of it when it was asked. */
+  readonly heardOfClient: (notice: ClientNotice, asked: ClientClaim) => void;
 }
 
 /** Longest wait for an answer beyond the time that answering takes, in milliseconds. */
@@ -91,6 +91,7 @@ export class Runner {
   private hasReadAll = false;
   private newestNewerSeq = 0;
   private isClosed = false;
+  private closing: Promise<void> | null = null;
   private readonly sender: Sender;
   private readonly writer: SettlementWriter;
   private readonly askLeader: AskLeader;
@@ -477,8 +478,13 @@ export class Runner {
     this.sender.callOff();
   }
 
-  async close(): Promise<void> {
-    if (this.isClosed) return;
+  /** Resolves when it is at an end, whoever else has asked for that. */
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private async end(): Promise<void> {
     this.halt();
     await this.sender.whenDone;
     await this.writer.whenWritten;

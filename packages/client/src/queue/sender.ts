@@ -19,7 +19,7 @@ import {
 import type { ReportBook } from '../telemetry/report-book.ts';
 import type { Alarms } from './alarms.ts';
 import { refusalOfStored } from './check-stored.ts';
-import { type Claim, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
+import { type Claim, type ClientClaim, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
 import { redactAnswer, redactThrown, textsOf } from './redact-answer.ts';
 import { UNREADABLE } from './store-watch.ts';
 import { TailSender } from './tail-sender.ts';
@@ -50,7 +50,7 @@ export interface SenderPorts {
   /** What the server had confirmed and has forgotten, and does not take again. */
   readonly forgottenFailed: (deadLetter: DeadLetter) => void;
   /** Called with what the server says of this client, and with what it was told of a fork, if it was. */
-  readonly heardOfClient: (notice: ClientNotice, forked: string | null) => void;
+  readonly heardOfClient: (notice: ClientNotice, asked: ClientClaim) => void;
   /** The lowest number of what is pending and does not read; null for none. */
   readonly firstUnreadableSeq: () => number | null;
   readonly dispatch: (input: EngineInput) => void;
@@ -151,7 +151,7 @@ export class Sender {
       if (abort.signal.aborted) return answer;
       if (answer.kind === 'answered' && answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
       if (answer.kind === 'answered' && (answer.client !== undefined || claim.forked !== null))
-        this.ports.heardOfClient(answer.client ?? {}, claim.forked);
+        this.ports.heardOfClient(answer.client ?? {}, claim);
       this.ports.network.observe(answer, this.ports.clock.nowMs() - startedAtMs);
       if (answer.kind !== 'answered' || answer.epoch === undefined || answer.epoch === claim.serverEpoch) return answer;
       if (claim.serverEpoch !== null)
@@ -202,14 +202,14 @@ export class Sender {
     const request = { protocol: PROTOCOL_VERSION, client, acknowledgedFloor: 0, mutations: [] };
     const answer = await transport.send(request, { token, signal: abort.signal });
     cancel();
-    if (answer.kind === 'answered') this.ports.heardOfClient(answer.client ?? {}, claim.forked);
+    if (answer.kind === 'answered') this.ports.heardOfClient(answer.client ?? {}, claim);
     if (answer.kind === 'rateLimited') this.ports.dispatch(answer);
   }
 
-  private clientOf({ lastSeq, forked }: Claim, sentCount: number): ApplyRequest['client'] {
-    const { store, workspaceId, queueName, engine } = this.ports;
+  private clientOf({ clientId, lastSeq, forked }: Claim, sentCount: number): ApplyRequest['client'] {
+    const { workspaceId, queueName, engine } = this.ports;
     const unsentCount = Math.max(0, engine.mutations.counts.pending - sentCount);
-    const about = { id: store.clientId, workspaceId, queue: queueName, lastSeq, unsentCount };
+    const about = { id: clientId, workspaceId, queue: queueName, lastSeq, unsentCount };
     // Written by this same code; what the server does not understand of it, it ignores.
     return forked === null ? about : { ...about, forkedFrom: JSON.parse(forked) as ForkedFrom };
   }

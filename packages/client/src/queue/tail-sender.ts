@@ -1,5 +1,5 @@
 import type { Engine } from '../engine/engine.ts';
-import type { TransportAnswer } from '../engine/transport-answer.ts';
+import type { RestAnswer, TransportAnswer } from '../engine/transport-answer.ts';
 import { NO_PARENT_ROW, parentFailed } from '../engine/verdicts.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { type DeadLetter, lanesOf, type MutationHeader } from '../mutation/record.ts';
@@ -15,7 +15,7 @@ import {
   type WireOutcome,
 } from '../protocol/wire.ts';
 import { retryRulesOf } from './options.ts';
-import type { Claim, QueueStore } from './queue-store.ts';
+import type { Claim, ClientClaim, QueueStore } from './queue-store.ts';
 import { redactAnswer } from './redact-answer.ts';
 import { toWire } from './to-wire.ts';
 
@@ -27,7 +27,7 @@ export interface TailSenderPorts {
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   readonly clientOf: (claim: Claim) => ApplyRequest['client'];
   readonly allStored: () => Promise<boolean>;
-  readonly heardOfClient: (notice: ClientNotice, forked: string | null) => void;
+  readonly heardOfClient: (notice: ClientNotice, asked: ClientClaim) => void;
   readonly forgottenFailed: (deadLetter: DeadLetter) => void;
 }
 
@@ -81,7 +81,8 @@ export class TailSender {
     }
     const isStored = await store.noteServerEpoch(epoch, before);
     this.begin('');
-    return isStored ? AGAIN : null;
+    // Though not to this batch, the server has answered: the line is up, and the login good.
+    return isStored ? { kind: 'answered', outcomes: [], rest: AGAIN } : null;
   }
 
   private begin(epoch: string): void {
@@ -143,7 +144,7 @@ export class TailSender {
     const answer = redactAnswer(await transport.send(request, { token, signal }), mutations, definitions);
     if (answer.kind !== 'answered') return this.notAnswered(sent, answer);
     if (answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
-    if (answer.client !== undefined) this.ports.heardOfClient(answer.client, claim.forked);
+    if (answer.client !== undefined) this.ports.heardOfClient(answer.client, claim);
     const outcomes = new Map(answer.outcomes.map((outcome) => [outcome.id, outcome]));
     const awaiting = new Set(mutations.flatMap(({ id, awaitsCreation }) => (awaitsCreation === true ? [id] : [])));
     for (const header of sent) {
@@ -223,7 +224,7 @@ function lastInLanes(before: readonly MutationHeader[], header: MutationHeader):
 }
 
 /** It was not looked at, and may go now. */
-const AGAIN: TransportAnswer = {
+const AGAIN: RestAnswer = {
   kind: 'calledOff',
   error: { category: 'NETWORK_ERROR', code: 'UNREACHABLE', message: 'The server was put back to an earlier state.' },
 };
