@@ -79,7 +79,9 @@ async function checkFullSpeed(world: World, device: Device): Promise<void> {
   const takeOverMsMax = TAKE_OVER_MS_MAX + (wasPaced ? RATE_LIMIT_MS_MAX : 0);
   // Whoever decides about a dead letter that holds its lane may try it several times, each when the policy allows.
   const decidingMs = plan.areLanesHeld && plan.policy > 0 ? DECIDING_MS_MAX : 0;
-  const maxMs = CALM_MS_MAX + decidingMs + (plan.isLeaderForsaken ? takeOverMsMax : 0);
+  // Where two could lead at once, the one that believes it does learns only now that another has led, and is dead.
+  const mayLackLeader = plan.isLeaderForsaken || world.faults.countByClass.has('lockBroken');
+  const maxMs = CALM_MS_MAX + decidingMs + (mayLackLeader ? takeOverMsMax : 0);
   await scheduler.runUntil(scheduler.nowMs + maxMs, () => history.violations.length > 0 || isDone());
   // After an outage that the server had owned up to, devices begin again spread over half a minute.
   const isSpreading = device.liveTabs.some(({ queue }) => queue.getSnapshot().waitingFor === 'network');
