@@ -168,6 +168,40 @@ describe('what becomes of an edit whose row was changed meanwhile', () => {
     await queue.close();
   });
 
+  test.each([1, 2, 3, 4])(
+    'C1, S10 · one that gives way in another tab, while the one that delivers looks whether it reads (read %i), is no dead letter',
+    async (readNumber) => {
+      const device = deviceWith({ ...ROW, title: 'theirs', version: 4 });
+      let [readCount, isWatched] = [0, false];
+      let choose = (): Promise<unknown> => Promise.resolve();
+      const storage: OpenStorage = async (name) => {
+        const opened = await device.storage.open(name);
+        const read: Storage['read'] = async (keys) => {
+          const texts = await opened.read(keys);
+          if (isWatched && keys.some((key) => key.startsWith('p/') || key.startsWith('b/'))) {
+            readCount += 1;
+            if (readCount === readNumber) await choose();
+          }
+          return texts;
+        };
+        return { ...opened, read };
+      };
+      const leader = await device.openWith(edits('merge'), { storage });
+      const other = await device.openWith(edits('merge'));
+      const handle = await leader.add(edit('mine'));
+      await device.clock.settle();
+      choose = () => other.resolveConflict(handle.id, 'theirs', { actor: 'ann' });
+      isWatched = true;
+      await device.clock.pass(120_000);
+
+      expect(readCount).toBeGreaterThanOrEqual(readNumber);
+      expect(await handle.settled).toMatchObject({ status: 'cancelled' });
+      expect(leader.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
+      await leader.close();
+      await other.close();
+    },
+  );
+
   test.each([
     ['mine', { title: 'mine', version: 5 }, 'completed'],
     ['theirs', { title: 'theirs', version: 4 }, 'cancelled'],

@@ -618,15 +618,22 @@ export class QueueStore {
 
   /** Of these, what stands there and does not read: its header, or a body that is not the one its header tells of. */
   async unreadableAmong(seqs: readonly number[]): Promise<readonly number[]> {
-    const areThere = await this.arePending(seqs);
-    const stored = await this.pendingAt(seqs);
-    const headers = stored.flatMap((each) => (each === null ? [] : [each.header]));
+    // Read once: what goes away between two reads is not damaged.
+    const texts = await this.storage.read(seqs.map((seq) => seqKey(PENDING, seq)));
+    const damaged = new Set<number>();
+    const headers: MutationHeader[] = [];
+    for (const [index, seq] of seqs.entries()) {
+      const text = texts[index] ?? null;
+      const parsed = text === null ? null : parseHeader(text);
+      if (parsed?.kind === 'record') headers.push(parsed.record);
+      else if (parsed !== null) damaged.add(seq);
+    }
     const bodies = await this.bodies(headers);
     const suspects = headers.filter(({ seq }) => !bodies.has(seq));
     // Somebody may have rewritten both between the two reads.
     const standing = suspects.length === 0 ? [] : await this.unchanged(suspects);
-    const damaged = new Set(suspects.flatMap(({ seq }, index) => (standing[index] === null ? [] : [seq])));
-    return seqs.filter((seq, index) => damaged.has(seq) || (stored[index] === null && areThere[index] === true));
+    for (const [index, { seq }] of suspects.entries()) if (standing[index] !== null) damaged.add(seq);
+    return seqs.filter((seq) => damaged.has(seq));
   }
 
   /**
