@@ -1,3 +1,4 @@
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeProfile, startBrowser, type TestBrowser } from './support/browser.ts';
 import { crmPage } from './support/crm-page.ts';
@@ -18,6 +19,15 @@ afterAll(async () => {
   await world.close();
 });
 
+/** Whether Tab leads on from a toast, instead of back to where the focus was before. */
+async function isLedOnByTab(page: Page): Promise<boolean> {
+  const edit = page.getByRole('button', { name: 'Edit', exact: true });
+  await edit.focus();
+  await page.locator('[data-sonner-toast] button').last().focus();
+  await page.keyboard.press('Tab');
+  return edit.evaluate((button) => button !== document.activeElement);
+}
+
 test('O3 · an edit made offline survives a reload, is shown at once, confirmed later, and stands in the history', async () => {
   const crm = crmPage(await browser.newPage());
   await crm.page.goto(world.line.url);
@@ -30,6 +40,7 @@ test('O3 · an edit made offline survives a reload, is shown at once, confirmed 
   await browser.context.setOffline(true);
   await crm.writeNotes(id, 'Prefers calls before noon');
   expect(await crm.pill()).toBe('Offline · 1 change saved on this device');
+  expect(await isLedOnByTab(crm.page)).toBe(true);
   await crm.reload();
 
   await crm.page.locator('[data-notes]', { hasText: 'Prefers calls before noon' }).waitFor();

@@ -592,9 +592,10 @@ export class QueueStore {
   }
 
   private async arePendingOrSetAside(seqs: readonly number[]): Promise<readonly boolean[]> {
-    const pending = await this.arePending(seqs);
-    const setAside = await this.storage.read(seqs.map((seq) => QUARANTINE + seqKey(PENDING, seq)));
-    return pending.map((isPending, index) => isPending || (setAside[index] ?? null) !== null);
+    const keys = seqs.map((seq) => seqKey(PENDING, seq));
+    // Read together: it may be moved from one to the other.
+    const texts = await this.storage.read([...keys, ...keys.map((key) => QUARANTINE + key)]);
+    return keys.map((_, index) => (texts[index] ?? texts[index + keys.length] ?? null) !== null);
   }
 
   /** The texts of bodies, whether they read or not; null where none stands. */
