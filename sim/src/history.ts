@@ -580,7 +580,7 @@ export class History {
     else if (made.toldFailedStep !== null) this.facts.reached('a dead letter takes effect after all');
     if (made.effectCount > 1) this.violated('inv-I2', `${made.tag} took effect ${made.effectCount} times`);
     else if (made.toldFailedStep === null && isAcknowledged(made) && made.keptIn === null) this.settledCount += 1;
-    // Who retries a child although its parent was disposed of, wants it without. And of a parent that was confirmed when it was added
+    // Who retries a child although its parent was disposed of, or has given way, wants it without. And of a parent that was confirmed when it was added
     // nothing is kept, so a server that has forgotten both may get it first.
     const wasThere = ({ isForgotten, firstAppliedStep }: Made): boolean =>
       isForgotten && (firstAppliedStep ?? 0) < (made.places[0]?.acknowledgedStep ?? Number.POSITIVE_INFINITY);
@@ -589,7 +589,7 @@ export class History {
         parent.effectCount === 0 &&
         !parent.isDamaged &&
         !wasThere(parent) &&
-        !(parent.isDiscardAsked && made.places.length > 1)
+        !((parent.isDiscardAsked || hasGivenWay(parent)) && made.places.length > 1)
       )
         this.violated('inv-I6', `${made.tag} took effect before ${parent.tag}, which it depends on`);
     // Given another payload, it is another edit than its user made at first.
