@@ -2,6 +2,9 @@ import { useComputedColorScheme } from '@mantine/core';
 import type { FocusEvent, ReactNode } from 'react';
 import { Toaster } from 'sonner';
 
+/** Mantine's dialogs stand at 200: a toast that stays would lie over their buttons on a phone. */
+const BELOW_DIALOGS = 190;
+
 /** Where toasts appear: over the list, never over the buttons of a form. Alt+T brings the keyboard there, Tab leads on. */
 export function ToastRegion(): ReactNode {
   const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false });
@@ -14,6 +17,7 @@ export function ToastRegion(): ReactNode {
         offset={16}
         mobileOffset={{ bottom: 76, left: 12, right: 12 }}
         containerAriaLabel="Messages"
+        style={{ zIndex: BELOW_DIALOGS }}
       />
     </div>
   );
