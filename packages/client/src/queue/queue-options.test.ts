@@ -4,7 +4,7 @@ import type { Transport } from '../ports/transport.ts';
 import type { Settled } from './queue-events.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
 
-/** What whoever waits for it waits for, from \`begin\` to \`end\`. */
+/** What whoever waits for it waits for, from `begin` to `end`. */
 class Held {
   over: Promise<void> = Promise.resolve();
   end = (): void => {};
