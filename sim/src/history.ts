@@ -783,8 +783,11 @@ export class History {
     );
     // What stands for a retried one may still stand on a parent that somebody has asked to dispose of.
     const own = [...made.parents, ...this.edits.firstOf(made).parents];
-    const parents = [...own, ...creations.filter((other) => other !== made)];
-    return parents.some((parent) => wasDead(parent, this.serverModel, this.maxRetries));
+    const others = creations.filter((other) => other !== made);
+    // Made once more by an edit of which nobody has heard, and damaged since.
+    const wasMadeAgain = others.some((other) => this.edits.of(other).some(({ answer }) => answer === null));
+    if (wasMadeAgain && this.damagedEarly.size > 0) return true;
+    return [...own, ...others].some((parent) => wasDead(parent, this.serverModel, this.maxRetries));
   }
 
   /** A tab tells its app how a mutation ended. */

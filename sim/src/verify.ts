@@ -108,7 +108,8 @@ const FEW_COUNT = 2;
 const CALM_MS_MAX = 10_000;
 const DECIDING_MS_MAX = 60_000;
 const SPREAD_MS_MAX = 30_000;
-const SERVER_FAULTS = ['serverMood', 'proxyError'] as const;
+/** Also who signs in for a network answers in the name of the server. */
+const SERVER_FAULTS = ['serverMood', 'proxyError', 'captivePortal'] as const;
 /** Longest until the work of a leader that gives no sign of life is taken over. */
 const TAKE_OVER_MS_MAX = 15_000;
 /** Longest that a server's wish to be left alone is obeyed. */

@@ -82,3 +82,24 @@ test('N5 · a single failure of the server is a hiccup, and not an outage', () =
 
   expect(rig.batches).toHaveLength(2);
 });
+
+test('N5 · a device that was in an outage long ago, and has left delivery to another tab since, begins at once', () => {
+  const rig = EngineRig.leading();
+  // as late as it can be
+  rig.random = () => 0.999;
+  rig.add();
+  for (let failure = 0; failure < 3; failure += 1) {
+    if (rig.engine.sendingSeqs.length > 0) rig.answer({ kind: 'unavailable', error: ERROR, retryAfterMs: null });
+    else rig.input({ kind: 'probed', result: { kind: 'notReached', reason: 'away' } });
+    if (failure < 2) rig.wake();
+  }
+  rig.input({ kind: 'leadership', isLeader: false });
+  rig.pass(200_000);
+  const batchCount = rig.batches.length;
+
+  rig.input({ kind: 'leadership', isLeader: true, earlierSeq: 0 });
+  expect(rig.effect('probe')).toBeDefined();
+  rig.input({ kind: 'probed', result: { kind: 'reached', latencyMs: 20 } });
+
+  expect(rig.batches).toHaveLength(batchCount + 1);
+});

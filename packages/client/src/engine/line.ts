@@ -53,6 +53,7 @@ export class Line {
   /** The server itself has said that it cannot serve, in this row of failures: then so it has to every other device. */
   private isServersFault = false;
   private lastDelayMs = 0;
+  private lastFailedAtMs = Number.NEGATIVE_INFINITY;
   private isSpreading = false;
 
   /**
@@ -72,6 +73,7 @@ export class Line {
     const isWorthATry = wasReset && this.failureCount === 1;
     const delayMs = isWorthATry ? resetDelayMs(random) : lineDelayMs(this.failureCount, random);
     this.lastDelayMs = delayMs;
+    this.lastFailedAtMs = nowMs;
     this.state = {
       kind: 'down',
       cause,
@@ -109,13 +111,14 @@ export class Line {
   /**
    * A probe was answered. After an outage of the server all devices find that out at nearly the same time; so each begins
    * at a moment of its own within 30 s, unless it has a sign that it was its own line that came back, or checks so rarely
-   * that it has fallen out of step with the others anyway.
+   * that it has fallen out of step with the others anyway; as has one that had nothing to send since, or left that to another tab.
    */
   reached(nowMs: number, random: Random): void {
     if (this.isSpreading) return;
     const { state } = this;
     const isOutage = this.isServersFault && this.failureCount >= OUTAGE_FAILURES_MIN;
-    if (state.kind === 'down' && isOutage && this.lastDelayMs < OUT_OF_STEP_MS) {
+    const isInStep = Math.max(this.lastDelayMs, nowMs - this.lastFailedAtMs) < OUT_OF_STEP_MS;
+    if (state.kind === 'down' && isOutage && isInStep) {
       this.isSpreading = true;
       const checkAtMs = nowMs + SPREAD_MS * random();
       this.state = { ...state, checkAtMs, checkBy: 'batch', isChecking: false };
