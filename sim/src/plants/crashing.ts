@@ -56,7 +56,7 @@ export const CRASHING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'act-recorded-afterwards',
-    file: `${CLIENT}/queue/queue-store.ts`,
+    file: `${CLIENT}/queue/dead-letter-store.ts`,
     find: 'changes: [...touched.flatMap(changesOf), changeOfAct(act, ids)],\n      });\n',
     replace:
       'changes: touched.flatMap(changesOf),\n      });\n      await this.storage.commit({ expect: [], changes: [changeOfAct(act, ids)] });\n',

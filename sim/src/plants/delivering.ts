@@ -34,7 +34,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'new-id-on-retry',
-    file: `${CLIENT}/queue/queue-store.ts`,
+    file: `${CLIENT}/queue/dead-letter-store.ts`,
     find: 'generation: generation + 1,',
     replace: "id: header.id.replace(/.$/, (last) => (last === '0' ? '1' : '0')), generation: generation + 1,",
     suffering: 'A retried change that had been applied after all is applied twice.',

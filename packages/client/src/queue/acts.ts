@@ -134,7 +134,7 @@ export class Acts {
     const { runner, store } = await this.ports.opened();
     const ids: string[] = [];
     for (const part of partsOf(parentsFirst(entries(runner)).flatMap(deadLetterOf))) {
-      const headers = await store.retry(part, act, runner.placeRule);
+      const headers = await store.deadLetters.retry(part, act, runner.placeRule);
       if (headers.length === 0) continue;
       runner.added(headers);
       ids.push(...headers.map(({ id }) => id));
@@ -151,7 +151,7 @@ export class Acts {
     const { runner, store } = await this.ports.opened();
     const ids: string[] = [];
     for (const part of partsOf(entries(runner).flatMap(deadLetterOf))) {
-      const discarded = await store.discard(part, act);
+      const discarded = await store.deadLetters.discard(part, act);
       if (discarded.length === 0) continue;
       ids.push(...discarded);
       runner.discarded(discarded);
@@ -208,7 +208,8 @@ export class Acts {
       (entry) => [entry.header.lane, ...entry.header.alsoLanes].includes(lane) && mutations.holdsLane(entry),
     );
     const ids: string[] = [];
-    for (const part of partsOf(holding.flatMap(deadLetterOf))) ids.push(...(await store.release(part, act)));
+    for (const part of partsOf(holding.flatMap(deadLetterOf)))
+      ids.push(...(await store.deadLetters.release(part, act)));
     if (ids.length > 0) {
       runner.post({ kind: 'deadLettersChanged' });
       await runner.watch.lookAtDeadLetters();

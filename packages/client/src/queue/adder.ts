@@ -195,7 +195,7 @@ export class Adder {
     const dependsOn = await this.openParentsOf(addition.header.dependsOn);
     const ready = { ...addition, header: { ...addition.header, dependsOn } };
     const { id } = deadLetter.header;
-    const header = await store.replace(deadLetter, ready, this.ports.act('edit', {}), runner.placeRule);
+    const header = await store.deadLetters.replace(deadLetter, ready, this.ports.act('edit', {}), runner.placeRule);
     // Retried, discarded or replaced meanwhile.
     if (header === null) throw unknownMutation(id);
     // First the one that has its place: what stands on the old one's row now stands on this.

@@ -10,7 +10,8 @@ import type { Capacity } from './capacity.ts';
 import type { EditBases, OwnBefore } from './edit-base.ts';
 import type { MutationOrigin } from './mutation-origin.ts';
 import { type AddInput, checkPayload, withPayload } from './prepare-mutation.ts';
-import type { NewMutation, Placement, StoredHeader } from './queue-store.ts';
+import type { NewMutation } from './number-giver.ts';
+import type { Placement, StoredHeader } from './queue-store.ts';
 import type { StoringCall } from './storing-calls.ts';
 
 /** A checked mutation that is about to be stored. */

@@ -22,7 +22,8 @@ import { isOneWay } from './check-stored.ts';
 import { checkPlaceholders, fillSlots, type ResultOf } from './fill-slots.ts';
 import { type MutationOrigin, originOf } from './mutation-origin.ts';
 import type { EditParts } from './edit-base.ts';
-import type { Amendment, NewMutation } from './queue-store.ts';
+import type { NewMutation } from './number-giver.ts';
+import type { Amendment } from './queue-store.ts';
 
 /** A mutation that may be stored, and its payload as the schema returned it. */
 export interface PreparedMutation extends NewMutation {

@@ -30,6 +30,8 @@ import { ActLog, changeOfAct } from './act-log.ts';
 import { ConfirmedTail, type ConfirmedText, type TailLimits } from './confirmed-tail.ts';
 import { type BackupContent, writeBackup } from './backup.ts';
 import { type ImportResult, planImport } from './importer.ts';
+import { DeadLetterStore } from './dead-letter-store.ts';
+import { type NewMutation, NumberGiver, retriedMark } from './number-giver.ts';
 import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
 import type { Identity } from './options.ts';
 import { SignOutMark } from './sign-out-mark.ts';
@@ -45,22 +47,11 @@ import {
   seqKey,
   seqOfKey,
 } from './record-keys.ts';
+import { type Found, readPage } from './record-pages.ts';
+import { actsOf, changesOfSettlement, disposal, failedSeq, UNCONFIRMED } from './settlement-changes.ts';
 
 /** In place of an edit's hybrid time until it is stored. */
 export const TIME_TO_COME = '';
-
-/** A mutation that is about to become durable; its number comes with the commit. */
-/** What decides whether a retry keeps its place. */
-export interface PlaceRule {
-  readonly mayHoldLane: (type: string) => boolean;
-  /** Of one that is pending. */
-  readonly pendingHeader: (id: string) => MutationHeader | undefined;
-}
-
-export interface NewMutation {
-  readonly header: Omit<MutationHeader, 'seq'>;
-  readonly body: string;
-}
 
 /** A pending mutation's header, and the text it stands as: what a rewriting expects to find. */
 export interface StoredHeader {
@@ -111,14 +102,6 @@ export interface Marks {
   readonly retriedSeq: number;
 }
 
-export interface Found<Record> {
-  readonly records: readonly Record[];
-  /** What no longer reads as a record; left where it is. */
-  readonly unreadable: readonly Unreadable[];
-  /** Whether more stand behind the last of these. */
-  readonly hasMore: boolean;
-}
-
 /** Under which name the server is asked, and what it is told of an earlier one. */
 export interface ClientClaim {
   readonly clientId: string;
@@ -140,13 +123,6 @@ export interface Claim extends ClientClaim {
   readonly bodies: ReadonlyMap<number, Parsed<MutationBody>>;
 }
 
-/** A dead letter and the text it stands as, letter by letter: sealed anew it need not be the same. */
-interface StoredDeadLetter {
-  readonly key: string;
-  readonly text: string;
-  readonly record: DeadLetter;
-}
-
 const PAGE = 1_000;
 const NO_TAIL: TailLimits = { tailMs: 0, tailBytes: 0 };
 /**
@@ -165,14 +141,11 @@ export class QueueStore {
   readonly quarantine: Quarantine;
   readonly signOut: SignOutMark;
   readonly tail: ConfirmedTail;
+  readonly deadLetters: DeadLetterStore;
   /** How many pending mutations are read at a time. */
   readonly pageCount: number;
   private readonly storage: Storage;
-  /** The page of dead letters that was read last, by their texts. */
-  private lastDead: Map<string, Parsed<DeadLetter>> = new Map();
-  /** Numbers that the next commit leaves out. */
-  private gapCount: number;
-  private lastSeq: string | null;
+  private readonly numbers: NumberGiver;
   /** Under which this tab delivers, or last did. */
   private ownEpoch = '0';
   private serverTimeMs = 0;
@@ -203,9 +176,9 @@ export class QueueStore {
     this.signOut = new SignOutMark(storage);
     this.tail = new ConfirmedTail(storage, tail);
     this.ownClientId = clientId;
-    this.lastSeq = lastSeq;
+    this.numbers = new NumberGiver(storage, lastSeq, gapCount);
+    this.deadLetters = new DeadLetterStore(storage, this.numbers, this.quarantine);
     this.openedAtSeq = Number(lastSeq ?? 0);
-    this.gapCount = gapCount;
   }
 
   /**
@@ -302,7 +275,7 @@ export class QueueStore {
         changes: [...changes, ...(amended?.changes ?? [])],
       };
     };
-    return this.numbered(additions.length, expect, write, placement.seenSeq);
+    return this.numbers.commit(additions.length, expect, write, placement.seenSeq);
   }
 
   /** What ids of the app's own were added with; null for those that are not known. */
@@ -371,24 +344,7 @@ export class QueueStore {
 
   /** Pending ones numbered above `seq`, in order; a page of them. */
   async pendingAfter(seq: number, count: number = this.pageCount): Promise<Found<MutationHeader>> {
-    return this.page(PENDING, seq, count, parseHeader);
-  }
-
-  /** Looked at again and again, and mostly as they were: what reads as it did is not parsed anew. */
-  async deadLettersAfter(seq: number): Promise<Found<DeadLetter>> {
-    const { lastDead } = this;
-    this.lastDead = new Map();
-    return this.page(FAILED, seq, PAGE, (text) => {
-      const parsed = lastDead.get(text) ?? parseDeadLetter(text);
-      this.lastDead.set(text, parsed);
-      return parsed;
-    });
-  }
-
-  async deadLetterAt(seq: number): Promise<DeadLetter | null> {
-    const [text = null] = await this.storage.read([seqKey(FAILED, seq)]);
-    const parsed = text === null ? null : parseDeadLetter(text);
-    return parsed?.kind === 'record' ? parsed.record : null;
+    return readPage(this.storage, PENDING, seq, count, parseHeader);
   }
 
   async completed(id: string): Promise<CompletedRecord | null> {
@@ -796,63 +752,6 @@ export class QueueStore {
     return [{ kind: 'put', key: META.completedCount, value: String(Number(count ?? 0) + newCount) }];
   }
 
-  /**
-   * Makes dead letters pending again, in the order given, and says which: those that were still there. One that holds its
-   * lane keeps its place there; the others go last.
-   */
-  async retry(deadLetters: readonly DeadLetter[], act: Act, rule: PlaceRule): Promise<readonly MutationHeader[]> {
-    for (;;) {
-      const found = await this.findDead(deadLetters);
-      const bodies = await this.storage.read(found.map(({ record }) => seqKey(BODY, record.header.seq)));
-      const there = found.flatMap((each, index) => {
-        const body = bodies[index] ?? null;
-        return body === null ? [] : [{ ...each, body }];
-      });
-      if (there.length === 0) return [];
-      const retried = await this.numbered(
-        there.length,
-        there.map(({ key, text }) => ({ key, value: text })),
-        (firstSeq) => {
-          const result: MutationHeader[] = [];
-          const changes: Change[] = [];
-          there.forEach(({ key, record, body }, index) => {
-            const { header } = record;
-            const seq = firstSeq + index;
-            const parents = header.dependsOn.flatMap(
-              (id) => result.find((each) => each.id === id) ?? rule.pendingHeader(id) ?? [],
-            );
-            const place = placeOfRetry(record, parents, rule);
-            const { generation } = header;
-            // Whoever asks for it now wants it sent, whenever it was to be sent before.
-            const again: MutationHeader = {
-              ...header,
-              seq,
-              place,
-              generation: generation + 1,
-              attempts: [],
-              delayMs: 0,
-              expiresAtMs: null,
-              // A conflict that nobody has decided is looked at anew.
-              ...(header.edit === undefined ? {} : { edit: { ...header.edit, conflict: null } }),
-            };
-            result.push(again);
-            changes.push(
-              { kind: 'delete', key },
-              { kind: 'delete', key: seqKey(BODY, header.seq) },
-              { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(again) },
-              { kind: 'put', key: seqKey(BODY, seq), value: body },
-            );
-          });
-          const ids = result.map(({ id }) => id);
-          const mark = retriedMark(firstSeq + there.length - 1);
-          return { result, changes: [...changes, mark, changeOfAct(act, ids)] };
-        },
-      );
-      // Else another tab has disposed of one of them meanwhile.
-      if (retried !== null) return retried;
-    }
-  }
-
   /** Moves what no longer reads into quarantine, while this tab delivers (`isLeader`) or whoever does; says what was moved. */
   async quarantineAll(
     found: readonly Unreadable[],
@@ -862,38 +761,9 @@ export class QueueStore {
     return this.quarantine.take(found, foundAtMs, isLeader ? { key: META.epoch, value: this.ownEpoch } : null);
   }
 
-  /** Writes a dead letter that this tab knows in place of its text that no longer reads; false when that has changed. */
-  async rewriteDead({ key, text }: Unreadable, deadLetter: DeadLetter): Promise<boolean> {
-    const result = await this.storage.commit({
-      expect: [{ key, value: text }],
-      changes: [{ kind: 'put', key, value: sealRecord(deadLetter) }],
-    });
-    return result.kind === 'committed';
-  }
-
-  /**
-   * Writes what a tab knows of one that another tab, which knew nothing of it, has set aside; false when it is not there (any more).
-   * Its payload stands there, and may be well.
-   */
-  async reclaim(deadLetter: DeadLetter): Promise<boolean> {
-    const { seq } = deadLetter.header;
-    const [found] = await this.quarantine.find([QUARANTINE + seqKey(PENDING, seq)]);
-    if (found === undefined) return false;
-    const { key, text, record } = found;
-    const result = await this.storage.commit({
-      expect: [{ key, value: text }],
-      changes: [
-        { kind: 'delete', key },
-        { kind: 'put', key: seqKey(FAILED, seq), value: sealRecord(deadLetter) },
-        ...(record.bodyText === null ? [] : [{ kind: 'put', key: seqKey(BODY, seq), value: record.bodyText } as const]),
-      ],
-    });
-    return result.kind === 'committed';
-  }
-
   /** Makes one that was in quarantine pending again, as the last of its lane; null when it is not there any more. */
   async putBack({ key, text, header, body }: Mended, act: Act): Promise<MutationHeader | null> {
-    return this.numbered(1, [{ key, value: text }], (seq) => {
+    return this.numbers.commit(1, [{ key, value: text }], (seq) => {
       const again = { ...header, seq, place: null, generation: header.generation + 1, attempts: [] };
       const changes: Change[] = [
         { kind: 'delete', key },
@@ -925,7 +795,7 @@ export class QueueStore {
   ): Promise<ImportResult | null> {
     const { result, count, write } = await planImport(this.storage, content, act, isKnown);
     if (count === 0 && write(1).length === 0) return result;
-    return this.numbered(
+    return this.numbers.commit(
       count,
       [],
       (firstSeq) => {
@@ -947,7 +817,7 @@ export class QueueStore {
         from = found.hasMore ? (found.records.at(-1)?.seq ?? null) : null;
       }
       for (let from: number | null = 0; from !== null; ) {
-        const found: Found<DeadLetter> = await this.deadLettersAfter(from);
+        const found: Found<DeadLetter> = await this.deadLetters.after(from);
         for (const { header } of found.records) ids.add(header.id);
         from = found.hasMore ? (found.records.at(-1)?.header.seq ?? null) : null;
       }
@@ -1005,83 +875,6 @@ export class QueueStore {
     return forked !== null;
   }
 
-  /** Disposes of dead letters for good, keeping who did it and why; says of which: those that were still there. */
-  async discard(deadLetters: readonly DeadLetter[], act: Act): Promise<readonly string[]> {
-    return this.changeDead(deadLetters, act, ({ key, record: { header, error } }) => [
-      { kind: 'delete', key },
-      { kind: 'delete', key: seqKey(BODY, header.seq) },
-      disposal(header, { act, atMs: act.atMs, error }),
-    ]);
-  }
-
-  /** Lets their lanes go on without them; says of which: those that were still there, and held their lane. */
-  async release(deadLetters: readonly DeadLetter[], act: Act): Promise<readonly string[]> {
-    return this.changeDead(deadLetters, act, ({ key, record }) =>
-      record.holdsLane ? [{ kind: 'put', key, value: sealRecord({ ...record, holdsLane: false }) }] : [],
-    );
-  }
-
-  private async changeDead(
-    deadLetters: readonly DeadLetter[],
-    act: Act,
-    changesOf: (dead: StoredDeadLetter) => readonly Change[],
-  ): Promise<readonly string[]> {
-    for (;;) {
-      const found = await this.findDead(deadLetters);
-      const touched = found.filter((dead) => changesOf(dead).length > 0);
-      if (touched.length === 0) return [];
-      const ids = touched.map(({ record }) => record.header.id);
-      const result = await this.storage.commit({
-        expect: touched.map(({ key, text }) => ({ key, value: text })),
-        changes: [...touched.flatMap(changesOf), changeOfAct(act, ids)],
-      });
-      if (result.kind === 'committed') return ids;
-    }
-  }
-
-  /** What stands under the keys of these, where it is still a dead letter. */
-  private async findDead(deadLetters: readonly DeadLetter[]): Promise<readonly StoredDeadLetter[]> {
-    const keys = deadLetters.map(({ header }) => seqKey(FAILED, header.seq));
-    const texts = await this.storage.read(keys);
-    return deadLetters.flatMap((believed, index) => {
-      const [key, text] = [keys[index] ?? '', texts[index] ?? null];
-      if (text === null) return [];
-      const parsed = parseDeadLetter(text);
-      // What another tab has made of it since counts; one that no longer reads is what this tab has read before.
-      return [{ key, text, record: parsed.kind === 'record' ? parsed.record : believed }];
-    });
-  }
-
-  /**
-   * Stores a new mutation in a dead letter's stead, keeping which it was; null when that is not there any more. Where the
-   * dead letter holds its lane, the new one has its place.
-   */
-  async replace(
-    deadLetter: DeadLetter,
-    mutation: NewMutation,
-    act: Act,
-    rule: PlaceRule,
-  ): Promise<MutationHeader | null> {
-    const [found] = await this.findDead([deadLetter]);
-    if (found === undefined) return null;
-    const { key, text, record } = found;
-    const { header, error } = record;
-    return this.numbered(1, [{ key, value: text }], (seq) => {
-      const parents = mutation.header.dependsOn.flatMap((id) => rule.pendingHeader(id) ?? []);
-      const added: MutationHeader = { ...mutation.header, seq, place: placeOfRetry(record, parents, rule) };
-      const changes: Change[] = [
-        { kind: 'delete', key },
-        { kind: 'delete', key: seqKey(BODY, header.seq) },
-        disposal(header, { act, atMs: act.atMs, error, replacedBy: added.id }),
-        { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(added) },
-        { kind: 'put', key: seqKey(BODY, seq), value: mutation.body },
-        retriedMark(seq),
-        changeOfAct(act, [header.id]),
-      ];
-      return { result: added, changes };
-    });
-  }
-
   /**
    * Forgets history from before the given time, at most a page of each sort; but not what became of something that others depend
    * on: a tab that has heard nothing of it for long would take it for disposed of, and the value that it returned may be wanted.
@@ -1116,68 +909,10 @@ export class QueueStore {
   async close(): Promise<void> {
     await this.storage.close();
   }
-
-  /**
-   * Commits changes that need new numbers, again with higher ones when another tab has taken them; null when `expect` does
-   * not hold, or when a number was given out after `seenSeq`, for one who had to know them all.
-   */
-  private async numbered<Result>(
-    count: number,
-    expect: readonly Expectation[],
-    write: (firstSeq: number) => { readonly result: Result; readonly changes: readonly Change[] },
-    seenSeq: number | null = null,
-  ): Promise<Result | null> {
-    if (seenSeq !== null) this.lastSeq = seenSeq === 0 ? null : String(seenSeq);
-    for (;;) {
-      const firstSeq = Number(this.lastSeq ?? 0) + this.gapCount + 1;
-      const lastSeq = String(firstSeq + count - 1);
-      const { result, changes } = write(firstSeq);
-      const outcome = await this.storage.commit({
-        expect: [{ key: META.seq, value: this.lastSeq }, ...expect],
-        changes: count === 0 ? changes : [{ kind: 'put', key: META.seq, value: lastSeq }, ...changes],
-      });
-      if (outcome.kind === 'committed') {
-        if (count > 0) {
-          this.lastSeq = lastSeq;
-          this.gapCount = 0;
-        }
-        return result;
-      }
-      if (outcome.key === META.seq) this.lastSeq = outcome.actual;
-      if (outcome.key !== META.seq || seenSeq !== null) return null;
-    }
-  }
-
-  private async page<Record>(
-    prefix: string,
-    afterSeq: number,
-    count: number,
-    parse: (text: string) => Parsed<Record>,
-  ): Promise<Found<Record>> {
-    const records: Record[] = [];
-    const unreadable: Unreadable[] = [];
-    let after = seqKey(prefix, afterSeq);
-    for (;;) {
-      const entries = await this.storage.scan({ prefix, after, limit: count });
-      for (const { key, value } of entries) {
-        const parsed = parse(value);
-        if (parsed.kind === 'record') records.push(parsed.record);
-        else unreadable.push({ key, seq: seqOfKey(key), text: value, isNewer: parsed.kind === 'newer' });
-      }
-      const hasMore = entries.length === count;
-      // A whole page of unreadable ones must not look like the end.
-      if (records.length > 0 || !hasMore) return { records, unreadable, hasMore };
-      after = entries.at(-1)?.key ?? after;
-    }
-  }
 }
 
 function forkedMark(forkedFrom: ForkedFrom): Change {
   return { kind: 'put', key: META.forked, value: JSON.stringify(forkedFrom) };
-}
-
-function retriedMark(seq: number): Change {
-  return { kind: 'put', key: META.retried, value: String(seq) };
 }
 
 function batchOfAmendments(
@@ -1196,95 +931,6 @@ function batchOfAmendments(
     headers.push(amended);
   }
   return { expect, changes, headers };
-}
-
-/** `kept`: numbers of those whose payload stays where it is. */
-function changesOfSettlement(settlement: Settlement, kept: ReadonlySet<number>): Change[] {
-  switch (settlement.kind) {
-    case 'completed': {
-      const { record } = settlement;
-      return [
-        { kind: 'delete', key: seqKey(PENDING, record.seq) },
-        ...(kept.has(record.seq) ? [] : [{ kind: 'delete', key: seqKey(BODY, record.seq) } as const]),
-        { kind: 'put', key: COMPLETED + record.id, value: sealRecord(record) },
-      ];
-    }
-    case 'failed': {
-      const { deadLetter } = settlement;
-      return [
-        { kind: 'delete', key: seqKey(PENDING, deadLetter.header.seq) },
-        { kind: 'put', key: seqKey(FAILED, deadLetter.header.seq), value: sealRecord(deadLetter) },
-      ];
-    }
-    case 'cancelled': {
-      const { header, act, cancelledAtMs, reason, payload = null } = settlement;
-      const error = reason === 'unconfirmed' ? UNCONFIRMED : null;
-      return [
-        { kind: 'delete', key: seqKey(PENDING, header.seq) },
-        { kind: 'delete', key: seqKey(BODY, header.seq) },
-        disposal(header, { act, atMs: cancelledAtMs, error, payload }),
-      ];
-    }
-    case 'refused':
-      return [{ kind: 'put', key: seqKey(PENDING, settlement.header.seq), value: sealRecord(settlement.header) }];
-    case 'rebased': {
-      const { header, body } = settlement;
-      const changes: Change[] = [{ kind: 'put', key: seqKey(PENDING, header.seq), value: sealRecord(header) }];
-      if (body !== null) changes.push({ kind: 'put', key: seqKey(BODY, header.seq), value: body });
-      return changes;
-    }
-  }
-}
-
-/** One record for each act among them. */
-function actsOf(settlements: readonly Settlement[]): readonly Change[] {
-  const idsOfAct = new Map<string, { readonly act: Act; readonly ids: string[] }>();
-  for (const settlement of settlements) {
-    if (settlement.kind !== 'cancelled' || settlement.act === null) continue;
-    const { act, header } = settlement;
-    const taken = idsOfAct.get(act.id) ?? { act, ids: [] };
-    taken.ids.push(header.id);
-    idsOfAct.set(act.id, taken);
-  }
-  return [...idsOfAct.values()].map(({ act, ids }) => changeOfAct(act, ids));
-}
-
-function disposal(
-  { id, type, entity }: MutationHeader,
-  how: Pick<DisposedRecord, 'act' | 'atMs'> & Partial<Pick<DisposedRecord, 'error' | 'replacedBy' | 'payload'>>,
-): Change {
-  const record = { id, type, entity, error: null, replacedBy: null, payload: null, ...how };
-  return { kind: 'put', key: DISCARDED + id, value: sealRecord(record) };
-}
-
-const UNCONFIRMED: WireError = {
-  category: 'UNKNOWN_ERROR',
-  code: 'UNCONFIRMED',
-  message: 'Discarded at a sign-out before the server had confirmed it: it may have taken effect.',
-  hint: 'Look at the data of the server.',
-};
-
-/** Of one that was refused, for now or for good; numbers begin with 1. */
-function failedSeq(settlement: Settlement): number | null {
-  if (settlement.kind === 'refused') return settlement.header.seq;
-  return settlement.kind === 'failed' ? settlement.deadLetter.header.seq : null;
-}
-
-/**
- * One that holds its lane goes before those it held up; another goes last. So does one with a parent that goes last in the
- * same lane: before it, it would wait for it for ever.
- */
-function placeOfRetry(
-  { header, holdsLane }: DeadLetter,
-  parents: readonly MutationHeader[],
-  rule: PlaceRule,
-): number | null {
-  if (!holdsLane || !rule.mayHoldLane(header.type)) return null;
-  const lanes = lanesOf(header);
-  const isBehindParent = parents.some(
-    (parent) => placeOf(parent) > placeOf(header) && lanesOf(parent).some((lane) => lanes.includes(lane)),
-  );
-  return isBehindParent ? null : placeOf(header);
 }
 
 /** Of a pending header; one that does not read is as if never rewritten, and one that is gone cannot be written again. */

@@ -6,7 +6,8 @@ import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
 import type { Clock } from '../ports/clock.ts';
-import { type Ending, type Found, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
+import { type Ending, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
+import type { Found } from './record-pages.ts';
 import type { Unreadable } from './quarantine.ts';
 import { FAILED, PENDING } from './record-keys.ts';
 
@@ -334,7 +335,7 @@ export class StoreWatch {
       const [deadLetter] = entry === undefined ? [] : deadLetterOf(entry);
       if (deadLetter === undefined) {
         unknown.push(found);
-      } else if (await store.rewriteDead(found, deadLetter)) {
+      } else if (await store.deadLetters.rewrite(found, deadLetter)) {
         this.unreadable.delete(found.seq);
         this.recovered.restoredCount += 1;
       }
@@ -478,7 +479,7 @@ export class StoreWatch {
   /** Whether its end was found. */
   private async settleUnseen(header: MutationHeader): Promise<boolean> {
     const { store } = this.ports;
-    const deadLetter = await store.deadLetterAt(header.seq);
+    const deadLetter = await store.deadLetters.at(header.seq);
     if (deadLetter !== null && !this.isKnown(header)) {
       this.settledElsewhere([{ kind: 'failed', deadLetter }]);
       return true;
@@ -502,7 +503,7 @@ export class StoreWatch {
   private async settleDamaged(header: MutationHeader): Promise<void> {
     const { store, engine, dispatch } = this.ports;
     const deadLetter = this.deadLetterOf(header);
-    if (await store.reclaim(deadLetter)) this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+    if (await store.deadLetters.reclaim(deadLetter)) this.settledElsewhere([{ kind: 'failed', deadLetter }]);
     else if (this.unreadable.get(header.seq)?.key.startsWith(PENDING) !== true) return;
     // It is not sent late: what stands behind it in its lane may have gone.
     else if (engine.isLeader) await this.bury([header]);
@@ -521,7 +522,7 @@ export class StoreWatch {
     const { store } = this.ports;
     const { id, seq } = entry.header;
     // It may have died since the dead letters were read.
-    const stored = entry.phase.kind === 'failed' ? null : await store.deadLetterAt(seq);
+    const stored = entry.phase.kind === 'failed' ? null : await store.deadLetters.at(seq);
     const record = await store.completed(id);
     const [ending = null] = record === null ? await store.endings([id]) : [];
     // Retried while this was read: it is pending again, under a new number.
@@ -537,7 +538,7 @@ export class StoreWatch {
     if (ending === null && entry.phase.kind !== 'failed') {
       // Another tab may have set it aside, which did not know what it was; and yet another have been quicker to say what it is.
       const own = this.deadLetterOf(entry.header);
-      const deadLetter = (await store.reclaim(own)) ? own : await store.deadLetterAt(seq);
+      const deadLetter = (await store.deadLetters.reclaim(own)) ? own : await store.deadLetters.at(seq);
       if (look.isOver || this.ports.engine.mutations.get(id) !== entry) return;
       if (deadLetter !== null) {
         this.settledElsewhere([{ kind: 'failed', deadLetter }]);
@@ -606,7 +607,7 @@ export class StoreWatch {
     const seqs = new Set<number>();
     const unreadable = new Set<number>();
     for (let from: number | null = 0; from !== null; ) {
-      const found: Found<DeadLetter> = await this.ports.store.deadLettersAfter(from);
+      const found: Found<DeadLetter> = await this.ports.store.deadLetters.after(from);
       this.reportUnreadable(found.unreadable, { seqs, unreadable });
       for (const { header } of found.records) seqs.add(header.seq);
       // Believed to be pending, or stored by this tab and not seen since: it has missed the verdict.

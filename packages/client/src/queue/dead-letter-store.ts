@@ -1,0 +1,245 @@
+import {
+  type Act,
+  type DeadLetter,
+  lanesOf,
+  type MutationHeader,
+  type Parsed,
+  parseDeadLetter,
+  placeOf,
+  sealRecord,
+} from '../mutation/record.ts';
+import type { Change, Storage } from '../ports/storage.ts';
+import { changeOfAct } from './act-log.ts';
+import { type NewMutation, type NumberGiver, retriedMark } from './number-giver.ts';
+import type { Quarantine, Unreadable } from './quarantine.ts';
+import { BODY, FAILED, PENDING, QUARANTINE, seqKey } from './record-keys.ts';
+import { type Found, readPage } from './record-pages.ts';
+import { disposal } from './settlement-changes.ts';
+
+/** What decides whether a retry keeps its place. */
+export interface PlaceRule {
+  readonly mayHoldLane: (type: string) => boolean;
+  /** Of one that is pending. */
+  readonly pendingHeader: (id: string) => MutationHeader | undefined;
+}
+
+/** A dead letter and the text it stands as, letter by letter: sealed anew it need not be the same. */
+interface StoredDeadLetter {
+  readonly key: string;
+  readonly text: string;
+  readonly record: DeadLetter;
+}
+
+const PAGE = 1_000;
+
+/** The dead letters of a queue: what people do to them is done in any tab, whoever delivers. */
+export class DeadLetterStore {
+  private readonly storage: Storage;
+  private readonly numbers: NumberGiver;
+  private readonly quarantine: Quarantine;
+  /** The page that was read last, by texts. */
+  private lastPage: Map<string, Parsed<DeadLetter>> = new Map();
+
+  constructor(storage: Storage, numbers: NumberGiver, quarantine: Quarantine) {
+    this.storage = storage;
+    this.numbers = numbers;
+    this.quarantine = quarantine;
+  }
+
+  /** Looked at again and again, and mostly as they were: what reads as it did is not parsed anew. */
+  async after(seq: number): Promise<Found<DeadLetter>> {
+    const { lastPage } = this;
+    this.lastPage = new Map();
+    return readPage(this.storage, FAILED, seq, PAGE, (text) => {
+      const parsed = lastPage.get(text) ?? parseDeadLetter(text);
+      this.lastPage.set(text, parsed);
+      return parsed;
+    });
+  }
+
+  async at(seq: number): Promise<DeadLetter | null> {
+    const [text = null] = await this.storage.read([seqKey(FAILED, seq)]);
+    const parsed = text === null ? null : parseDeadLetter(text);
+    return parsed?.kind === 'record' ? parsed.record : null;
+  }
+
+  /**
+   * Makes dead letters pending again, in the order given, and says which: those that were still there. One that holds its
+   * lane keeps its place there; the others go last.
+   */
+  async retry(deadLetters: readonly DeadLetter[], act: Act, rule: PlaceRule): Promise<readonly MutationHeader[]> {
+    for (;;) {
+      const found = await this.findDead(deadLetters);
+      const bodies = await this.storage.read(found.map(({ record }) => seqKey(BODY, record.header.seq)));
+      const there = found.flatMap((each, index) => {
+        const body = bodies[index] ?? null;
+        return body === null ? [] : [{ ...each, body }];
+      });
+      if (there.length === 0) return [];
+      const retried = await this.numbers.commit(
+        there.length,
+        there.map(({ key, text }) => ({ key, value: text })),
+        (firstSeq) => {
+          const result: MutationHeader[] = [];
+          const changes: Change[] = [];
+          there.forEach(({ key, record, body }, index) => {
+            const { header } = record;
+            const seq = firstSeq + index;
+            const parents = header.dependsOn.flatMap(
+              (id) => result.find((each) => each.id === id) ?? rule.pendingHeader(id) ?? [],
+            );
+            const place = placeOfRetry(record, parents, rule);
+            const { generation } = header;
+            // Whoever asks for it now wants it sent, whenever it was to be sent before.
+            const again: MutationHeader = {
+              ...header,
+              seq,
+              place,
+              generation: generation + 1,
+              attempts: [],
+              delayMs: 0,
+              expiresAtMs: null,
+              // A conflict that nobody has decided is looked at anew.
+              ...(header.edit === undefined ? {} : { edit: { ...header.edit, conflict: null } }),
+            };
+            result.push(again);
+            changes.push(
+              { kind: 'delete', key },
+              { kind: 'delete', key: seqKey(BODY, header.seq) },
+              { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(again) },
+              { kind: 'put', key: seqKey(BODY, seq), value: body },
+            );
+          });
+          const ids = result.map(({ id }) => id);
+          const mark = retriedMark(firstSeq + there.length - 1);
+          return { result, changes: [...changes, mark, changeOfAct(act, ids)] };
+        },
+      );
+      // Else another tab has disposed of one of them meanwhile.
+      if (retried !== null) return retried;
+    }
+  }
+
+  /** Disposes of dead letters for good, keeping who did it and why; says of which: those that were still there. */
+  async discard(deadLetters: readonly DeadLetter[], act: Act): Promise<readonly string[]> {
+    return this.changeDead(deadLetters, act, ({ key, record: { header, error } }) => [
+      { kind: 'delete', key },
+      { kind: 'delete', key: seqKey(BODY, header.seq) },
+      disposal(header, { act, atMs: act.atMs, error }),
+    ]);
+  }
+
+  /** Lets their lanes go on without them; says of which: those that were still there, and held their lane. */
+  async release(deadLetters: readonly DeadLetter[], act: Act): Promise<readonly string[]> {
+    return this.changeDead(deadLetters, act, ({ key, record }) =>
+      record.holdsLane ? [{ kind: 'put', key, value: sealRecord({ ...record, holdsLane: false }) }] : [],
+    );
+  }
+
+  private async changeDead(
+    deadLetters: readonly DeadLetter[],
+    act: Act,
+    changesOf: (dead: StoredDeadLetter) => readonly Change[],
+  ): Promise<readonly string[]> {
+    for (;;) {
+      const found = await this.findDead(deadLetters);
+      const touched = found.filter((dead) => changesOf(dead).length > 0);
+      if (touched.length === 0) return [];
+      const ids = touched.map(({ record }) => record.header.id);
+      const result = await this.storage.commit({
+        expect: touched.map(({ key, text }) => ({ key, value: text })),
+        changes: [...touched.flatMap(changesOf), changeOfAct(act, ids)],
+      });
+      if (result.kind === 'committed') return ids;
+    }
+  }
+
+  /** What stands under the keys of these, where it is still a dead letter. */
+  private async findDead(deadLetters: readonly DeadLetter[]): Promise<readonly StoredDeadLetter[]> {
+    const keys = deadLetters.map(({ header }) => seqKey(FAILED, header.seq));
+    const texts = await this.storage.read(keys);
+    return deadLetters.flatMap((believed, index) => {
+      const [key, text] = [keys[index] ?? '', texts[index] ?? null];
+      if (text === null) return [];
+      const parsed = parseDeadLetter(text);
+      // What another tab has made of it since counts; one that no longer reads is what this tab has read before.
+      return [{ key, text, record: parsed.kind === 'record' ? parsed.record : believed }];
+    });
+  }
+
+  /**
+   * Stores a new mutation in a dead letter's stead, keeping which it was; null when that is not there any more. Where the
+   * dead letter holds its lane, the new one has its place.
+   */
+  async replace(
+    deadLetter: DeadLetter,
+    mutation: NewMutation,
+    act: Act,
+    rule: PlaceRule,
+  ): Promise<MutationHeader | null> {
+    const [found] = await this.findDead([deadLetter]);
+    if (found === undefined) return null;
+    const { key, text, record } = found;
+    const { header, error } = record;
+    return this.numbers.commit(1, [{ key, value: text }], (seq) => {
+      const parents = mutation.header.dependsOn.flatMap((id) => rule.pendingHeader(id) ?? []);
+      const added: MutationHeader = { ...mutation.header, seq, place: placeOfRetry(record, parents, rule) };
+      const changes: Change[] = [
+        { kind: 'delete', key },
+        { kind: 'delete', key: seqKey(BODY, header.seq) },
+        disposal(header, { act, atMs: act.atMs, error, replacedBy: added.id }),
+        { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(added) },
+        { kind: 'put', key: seqKey(BODY, seq), value: mutation.body },
+        retriedMark(seq),
+        changeOfAct(act, [header.id]),
+      ];
+      return { result: added, changes };
+    });
+  }
+
+  /** Writes a dead letter that this tab knows in place of its text that no longer reads; false when that has changed. */
+  async rewrite({ key, text }: Unreadable, deadLetter: DeadLetter): Promise<boolean> {
+    const result = await this.storage.commit({
+      expect: [{ key, value: text }],
+      changes: [{ kind: 'put', key, value: sealRecord(deadLetter) }],
+    });
+    return result.kind === 'committed';
+  }
+
+  /**
+   * Writes what a tab knows of one that another tab, which knew nothing of it, has set aside; false when it is not there (any more).
+   * Its payload stands there, and may be well.
+   */
+  async reclaim(deadLetter: DeadLetter): Promise<boolean> {
+    const { seq } = deadLetter.header;
+    const [found] = await this.quarantine.find([QUARANTINE + seqKey(PENDING, seq)]);
+    if (found === undefined) return false;
+    const { key, text, record } = found;
+    const result = await this.storage.commit({
+      expect: [{ key, value: text }],
+      changes: [
+        { kind: 'delete', key },
+        { kind: 'put', key: seqKey(FAILED, seq), value: sealRecord(deadLetter) },
+        ...(record.bodyText === null ? [] : [{ kind: 'put', key: seqKey(BODY, seq), value: record.bodyText } as const]),
+      ],
+    });
+    return result.kind === 'committed';
+  }
+}
+
+/**
+ * One that holds its lane goes before those it held up; another goes last. So does one with a parent that goes last in the
+ * same lane: before it, it would wait for it for ever.
+ */
+function placeOfRetry(
+  { header, holdsLane }: DeadLetter,
+  parents: readonly MutationHeader[],
+  rule: PlaceRule,
+): number | null {
+  if (!holdsLane || !rule.mayHoldLane(header.type)) return null;
+  const lanes = lanesOf(header);
+  const isBehindParent = parents.some(
+    (parent) => placeOf(parent) > placeOf(header) && lanesOf(parent).some((lane) => lanes.includes(lane)),
+  );
+  return isBehindParent ? null : placeOf(header);
+}

@@ -1,0 +1,78 @@
+import type { Settlement } from '../engine/engine-io.ts';
+import { type Act, type DisposedRecord, type MutationHeader, sealRecord } from '../mutation/record.ts';
+import type { Change } from '../ports/storage.ts';
+import type { WireError } from '../protocol/wire.ts';
+import { changeOfAct } from './act-log.ts';
+import { BODY, COMPLETED, DISCARDED, FAILED, PENDING, seqKey } from './record-keys.ts';
+
+/** `kept`: numbers of those whose payload stays where it is. */
+export function changesOfSettlement(settlement: Settlement, kept: ReadonlySet<number>): Change[] {
+  switch (settlement.kind) {
+    case 'completed': {
+      const { record } = settlement;
+      return [
+        { kind: 'delete', key: seqKey(PENDING, record.seq) },
+        ...(kept.has(record.seq) ? [] : [{ kind: 'delete', key: seqKey(BODY, record.seq) } as const]),
+        { kind: 'put', key: COMPLETED + record.id, value: sealRecord(record) },
+      ];
+    }
+    case 'failed': {
+      const { deadLetter } = settlement;
+      return [
+        { kind: 'delete', key: seqKey(PENDING, deadLetter.header.seq) },
+        { kind: 'put', key: seqKey(FAILED, deadLetter.header.seq), value: sealRecord(deadLetter) },
+      ];
+    }
+    case 'cancelled': {
+      const { header, act, cancelledAtMs, reason, payload = null } = settlement;
+      const error = reason === 'unconfirmed' ? UNCONFIRMED : null;
+      return [
+        { kind: 'delete', key: seqKey(PENDING, header.seq) },
+        { kind: 'delete', key: seqKey(BODY, header.seq) },
+        disposal(header, { act, atMs: cancelledAtMs, error, payload }),
+      ];
+    }
+    case 'refused':
+      return [{ kind: 'put', key: seqKey(PENDING, settlement.header.seq), value: sealRecord(settlement.header) }];
+    case 'rebased': {
+      const { header, body } = settlement;
+      const changes: Change[] = [{ kind: 'put', key: seqKey(PENDING, header.seq), value: sealRecord(header) }];
+      if (body !== null) changes.push({ kind: 'put', key: seqKey(BODY, header.seq), value: body });
+      return changes;
+    }
+  }
+}
+
+/** One record for each act among them. */
+export function actsOf(settlements: readonly Settlement[]): readonly Change[] {
+  const idsOfAct = new Map<string, { readonly act: Act; readonly ids: string[] }>();
+  for (const settlement of settlements) {
+    if (settlement.kind !== 'cancelled' || settlement.act === null) continue;
+    const { act, header } = settlement;
+    const taken = idsOfAct.get(act.id) ?? { act, ids: [] };
+    taken.ids.push(header.id);
+    idsOfAct.set(act.id, taken);
+  }
+  return [...idsOfAct.values()].map(({ act, ids }) => changeOfAct(act, ids));
+}
+
+export function disposal(
+  { id, type, entity }: MutationHeader,
+  how: Pick<DisposedRecord, 'act' | 'atMs'> & Partial<Pick<DisposedRecord, 'error' | 'replacedBy' | 'payload'>>,
+): Change {
+  const record = { id, type, entity, error: null, replacedBy: null, payload: null, ...how };
+  return { kind: 'put', key: DISCARDED + id, value: sealRecord(record) };
+}
+
+export const UNCONFIRMED: WireError = {
+  category: 'UNKNOWN_ERROR',
+  code: 'UNCONFIRMED',
+  message: 'Discarded at a sign-out before the server had confirmed it: it may have taken effect.',
+  hint: 'Look at the data of the server.',
+};
+
+/** Of one that was refused, for now or for good; numbers begin with 1. */
+export function failedSeq(settlement: Settlement): number | null {
+  if (settlement.kind === 'refused') return settlement.header.seq;
+  return settlement.kind === 'failed' ? settlement.deadLetter.header.seq : null;
+}
