@@ -234,6 +234,27 @@ describe('undo', () => {
     expect(names()).toBe('Acme');
   });
 
+  test('E3 · asked for twice, it is undone once', async () => {
+    const { app, hooks, names, press, drain } = await open([]);
+    await act(() => hooks.create.mutateAsync({ id: '2', name: 'Bolt' }));
+    await drain();
+    const [first, second] = await act(() => app.clock.until(Promise.all([hooks.create.undo(), hooks.create.undo()])));
+    await press('Undo').catch(() => {});
+    await drain();
+
+    expect([first, second, names()]).toEqual(['undone', 'undone', '']);
+    expect((await app.queue.getStatus()).counts).toMatchObject({ failed: 0, completed: 2 });
+  });
+
+  test('E3 · what could not be undone is not offered to be: an edit without an audit log', async () => {
+    const { hooks, drain, toasts } = await open([{ id: '1', name: 'Acme' }]);
+    await act(() => hooks.update.mutateAsync({ id: '1', name: 'Zenith' }));
+    await drain();
+
+    expect(toasts()).toEqual(['success: Zenith saved']);
+    expect(screen.queryByRole('button', { name: 'Undo' })).toBeNull();
+  });
+
   test('E3 · with skipUndo nothing waits, and no undo is offered; after five seconds it is not offered any more either', async () => {
     const { app, hooks, settle } = await open([
       { id: '1', name: 'Acme' },

@@ -22,6 +22,17 @@ export interface UndoOptions {
   readonly mutation: { readonly id: string; readonly type: string; readonly payload: JsonObject };
 }
 
+/** Whether one of this type can be undone once it was sent. */
+export function canUndo({
+  definitions,
+  audit,
+  type,
+}: Pick<UndoOptions, 'definitions' | 'audit'> & { readonly type: string }): boolean {
+  if (type === definitions.create?.type) return definitions.delete !== undefined;
+  if (type === definitions.delete?.type) return definitions.restore !== undefined;
+  return type === definitions.update?.type && audit !== null;
+}
+
 /** Entries of the row that are looked through for what an edit has changed. */
 const LOOK_BACK_COUNT = 50;
 

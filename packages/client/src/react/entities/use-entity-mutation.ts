@@ -8,7 +8,7 @@ import { AuditContext } from '../audit-context.ts';
 import { useQueue } from '../queue-context.ts';
 import { useToasts } from '../toasts/toast-context.ts';
 import type { EntityDefaults } from './create-entity-hooks.ts';
-import { type EntityDefinitions, type UndoAnswer, undoMutation } from './undo-mutation.ts';
+import { canUndo, type EntityDefinitions, type UndoAnswer, undoMutation } from './undo-mutation.ts';
 
 export interface MutateOptions extends MutationOptions {
   /** No "undo" is offered, and nothing waits for it. @default false */
@@ -83,10 +83,20 @@ export function useEntityMutation<Payload, Result>({
           payload: payload as never,
         });
         const mutation = { id: handle.id, type: about.type, payload: about.payload as JsonObject };
-        one.undo = async () => {
-          const answer = await undoMutation({ queue, definitions, audit, mutation });
-          toasts?.takenBack(handle.id, answer !== 'notPossible');
-          return answer;
+        let undoing: Promise<UndoAnswer> | null = null;
+        // Asked for again, it is the same undoing; one that failed is tried anew.
+        one.undo = () => {
+          undoing ??= undoMutation({ queue, definitions, audit, mutation }).then(
+            (answer) => {
+              toasts?.takenBack(handle.id, answer !== 'notPossible');
+              return answer;
+            },
+            (error: unknown) => {
+              undoing = null;
+              throw error;
+            },
+          );
+          return undoing;
         };
         const undo = (): void => {
           one.undo().catch((error: unknown) => {
@@ -94,8 +104,9 @@ export function useEntityMutation<Payload, Result>({
             queue.report(error);
           });
         };
-        if (skipUndo) toasts?.follow(toastId, mutation);
-        else toasts?.follow(toastId, mutation, undo);
+        const isOffered = !skipUndo && (delayMs > 0 || canUndo({ definitions, audit, type: definition.type }));
+        if (isOffered) toasts?.follow(toastId, mutation, undo);
+        else toasts?.follow(toastId, mutation);
         show({ status: 'stored', id: handle.id, error: null });
         void handle.settled.then((settled) => show(stateOf(settled)));
         return handle as unknown as MutationHandle<Result>;

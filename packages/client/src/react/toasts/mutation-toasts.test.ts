@@ -153,6 +153,51 @@ describe('many changes', () => {
   });
 });
 
+describe('undo', () => {
+  test.each([
+    [true, 'success: Acme: taken back'],
+    [false, 'error: Acme created | It is too late to take this back.'],
+  ])('E2 · of a confirmed one it can be chosen once, and says what came of it (%s)', async (isDone, said) => {
+    const { app, toasts, history, toast } = await open();
+    const payload = { id: '1', name: 'Acme' };
+    const toastId = toasts.begin('account.create', payload);
+    const { id } = await app.queue.add({ type: 'account.create', payload });
+    let undoCount = 0;
+    toasts.follow(toastId, { id, type: 'account.create', payload }, () => {
+      undoCount += 1;
+    });
+    await app.drain();
+    expect([history().at(-1), toast()?.action?.label]).toEqual(['success: Acme created', 'Undo']);
+
+    const undo = toast()?.action?.onSelect;
+    undo?.();
+    undo?.();
+    expect([undoCount, toast()?.action]).toEqual([1, null]);
+
+    toasts.takenBack(id, isDone);
+    expect([history().at(-1), toast()?.action]).toEqual([said, null]);
+  });
+
+  test('E2 · of a confirmed one it is offered for five seconds, and those that are confirmed crowd nobody out', async () => {
+    const { app, toasts, create, toast, ids } = await open();
+    for (const key of ['1', '2', '3', '4']) {
+      const payload = { id: key, name: key };
+      const toastId = toasts.begin('account.create', payload);
+      const { id } = await app.queue.add({ type: 'account.create', payload });
+      toasts.follow(toastId, { id, type: 'account.create', payload }, () => {});
+      await app.drain();
+    }
+    await create('5');
+    expect(ids()).toBe(5);
+
+    await app.clock.advance(5_000);
+    const late = toast()?.action?.onSelect;
+    late?.();
+    toasts.takenBack('nobody', false);
+    expect(toast()?.text).toBe('1 created');
+  });
+});
+
 describe('toasts of the app itself', () => {
   test('E2 · showLoading, updateToast and showWithUndo work on one toast each; undo is offered for 5 seconds', async () => {
     const { toasts, screen, toast } = await open();

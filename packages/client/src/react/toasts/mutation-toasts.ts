@@ -64,6 +64,8 @@ export class MutationToasts {
   private readonly groupOverCount: number;
   private readonly clock: Clock;
   private readonly followed = new Map<string, Followed>();
+  /** Confirmed, and may still be taken back. */
+  private readonly undoable = new Map<string, Followed>();
   private readonly group: GroupToast;
   /** Toasts that are there before their mutation, by type; and those stored meanwhile, which are theirs or not. */
   private readonly begun = new Map<string, { count: number; readonly stored: StoredEvent[] }>();
@@ -192,8 +194,9 @@ export class MutationToasts {
 
   /** It is being taken back, or that has not worked. */
   takenBack(id: string, isDone: boolean): void {
-    const followed = this.followed.get(id);
+    const followed = this.followed.get(id) ?? this.undoable.get(id);
     if (followed === undefined) return;
+    this.undoable.delete(id);
     const { said, toastId } = followed;
     if (isDone) {
       this.followed.delete(id);
@@ -260,6 +263,7 @@ export class MutationToasts {
     if (undo !== null) {
       this.clock.schedule(this.undoMs, () => {
         followed.undo = null;
+        this.undoable.delete(id);
         this.showPending(id);
       });
     }
@@ -297,7 +301,7 @@ export class MutationToasts {
       tone: isOnItsWay ? 'loading' : 'info',
       text: said.words.stored(said.item),
       detail: isOnItsWay ? null : status.sentence,
-      action: this.undoAction(followed),
+      action: this.undoAction(id, followed),
       durationMs: isOnItsWay ? null : Math.max(DONE_MS, this.undoLeftMs(followed)),
     });
   }
@@ -329,9 +333,14 @@ export class MutationToasts {
 
   private confirmed(id: string, followed: Followed): void {
     this.followed.delete(id);
+    if (followed.undo !== null) this.undoable.set(id, followed);
+    this.sayConfirmed(id, followed);
+  }
+
+  private sayConfirmed(id: string, followed: Followed): void {
     const { said } = followed;
-    const action = this.undoAction(followed);
-    const durationMs = Math.max(DONE_MS, action === null ? 0 : this.undoLeftMs(followed));
+    const action = this.undoAction(id, followed);
+    const durationMs = Math.max(DONE_MS, this.undoLeftMs(followed));
     this.say(followed, { tone: 'success', text: said.words.confirmed(said.item), action, durationMs });
   }
 
@@ -359,8 +368,17 @@ export class MutationToasts {
     return undo === null ? 0 : Math.max(0, undoUntilMs - this.clock.nowMs());
   }
 
-  private undoAction({ undo }: Followed): ToastAction | null {
-    return undo === null ? null : { label: this.words.undo, onSelect: undo };
+  /** Chosen once, it is not offered any more: the next word on the toast says what came of it. */
+  private undoAction(id: string, followed: Followed): ToastAction | null {
+    if (followed.undo === null) return null;
+    const onSelect = (): void => {
+      const { undo } = followed;
+      followed.undo = null;
+      if (this.undoable.has(id)) this.sayConfirmed(id, followed);
+      else this.showPending(id);
+      undo?.();
+    };
+    return { label: this.words.undo, onSelect };
   }
 
   private retryAction(onSelect: () => void): ToastAction {
