@@ -577,7 +577,7 @@ export class Engine {
     if (entries.length === 0) return;
     for (const entry of entries) {
       this.mutations.setWaiting(entry);
-      if (answer.kind !== 'unreachable') entry.mayHaveBeenSent = true;
+      if (!isUnsent(answer)) entry.mayHaveBeenSent = true;
       if (answer.kind !== 'answered') entry.lastError = answer.error;
     }
     this.judge(entries, answer, moment);
@@ -793,6 +793,11 @@ const UNANSWERED: WireError = {
   message: 'The server answered, but about none of the mutations that were sent.',
   hint: 'Check that the address is that of a Holdfast server.',
 };
+
+/** Surely nothing has left the device. */
+function isUnsent(answer: TransportAnswer): boolean {
+  return answer.kind === 'unreachable' || (answer.kind === 'unauthorized' && answer.isUnsent === true);
+}
 
 function isStale(outcome: WireOutcome, { edit }: MutationHeader): boolean {
   return outcome.kind === 'conflict' && outcome.baseRowVersion !== (edit?.baseRowVersion ?? null);

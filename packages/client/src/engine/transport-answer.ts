@@ -30,8 +30,8 @@ export type TransportAnswer =
   | { readonly kind: 'rateLimited'; readonly error: WireError; readonly retryAfterMs: number | null }
   /** Ended by ourselves: paused, or closed. Says nothing about the line; it may have been sent. */
   | { readonly kind: 'calledOff'; readonly error: WireError }
-  /** The token is missing, wrong or expired. */
-  | { readonly kind: 'unauthorized'; readonly error: WireError }
+  /** The token is missing, wrong or expired. `isUnsent`: there was none to send with. */
+  | { readonly kind: 'unauthorized'; readonly error: WireError; readonly isUnsent?: true }
   /** This login may not do this at all: nothing more is sent until the login changes. */
   | { readonly kind: 'forbidden'; readonly error: WireError }
   /** The server speaks a newer protocol: nothing more is sent until the app is updated. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { OpenStorage, Storage } from '../ports/storage.ts';
 import { StorageSimulator } from '../testing/storage-simulator.ts';
-import { note, TestDevice } from './testing-queue/test-device.ts';
+import { createQueue } from './create-queue.ts';
+import { note, saveNote, TestDevice } from './testing-queue/test-device.ts';
 
 describe('where a mutation stands', () => {
   test('Q3 · a lane tells which one is before it, and a delay when it is over', async () => {
@@ -351,6 +352,31 @@ describe('delivery', () => {
     queue.loginChanged();
 
     expect(await settled).toMatchObject({ status: 'completed' });
+  });
+
+  test('R5, Q14 · what waits for a login was never sent, and can be taken back', async () => {
+    const device = new TestDevice();
+    device.token = null;
+    const queue = await device.open();
+    const { id } = await queue.add(note('a'));
+    await device.clock.settle();
+    expect(await queue.explain(id)).toMatchObject({ waitingFor: 'auth', canCancel: true });
+
+    expect(await queue.cancel(id)).toBe('cancelled');
+  });
+
+  test('R5 · a queue that was made without `auth`, and whose server asks for a login, says what to do', async () => {
+    const device = new TestDevice();
+    device.server.judge = () => 'unauthorized';
+    const { auth, ...ports } = device.ports;
+    expect(auth).toBeDefined();
+    const queue = createQueue({ ...ports, mutations: [saveNote] });
+    const { id } = await queue.add(note('a'));
+    await device.clock.settle();
+
+    const { lastError } = (await queue.getMutationStatus(id)) ?? {};
+    expect(lastError?.hint).toBe('This queue was made without `auth`: give createQueue `auth: { getToken }`.');
+    await queue.close();
   });
 
   test('inv-I15 · a pause that the server asks for is kept also when it answered a question that carried nothing', async () => {

@@ -109,7 +109,7 @@ export class Sender {
       const token = await this.token();
       const claim = await this.claim(headers, abort.signal);
       if (abort.signal.aborted) return CALLED_OFF;
-      if (token === null && this.ports.getToken !== null) return { kind: 'unauthorized', error: NO_TOKEN };
+      if (token === null && this.ports.getToken !== null) return { kind: 'unauthorized', error: NO_TOKEN, isUnsent: true };
       if (!claim.isLeader) {
         this.ports.standDown();
         return null;
@@ -146,7 +146,7 @@ export class Sender {
       wasHandedOver = true;
       sent = mutations;
       const given = await transport.send(request, { token, signal: abort.signal });
-      const answer = redactAnswer(given, mutations, definitions);
+      const answer = this.withAdvice(redactAnswer(given, mutations, definitions));
       if (telemetry !== null && answer.kind === 'answered') this.ports.reports.taken();
       if (abort.signal.aborted) return answer;
       if (answer.kind === 'answered' && answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
@@ -168,6 +168,12 @@ export class Sender {
       if (!wasHandedOver && this.ports.noticedLock(error)) return CALLED_OFF;
       return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(told) };
     }
+  }
+
+  /** No signing in helps a queue that has nothing to sign in with. */
+  private withAdvice(answer: TransportAnswer): TransportAnswer {
+    if (answer.kind !== 'unauthorized' || this.ports.getToken !== null) return answer;
+    return { ...answer, error: { ...answer.error, hint: NO_AUTH } };
   }
 
   private queueNow(): Telemetry['queue'] {
@@ -321,6 +327,8 @@ function answerOfAbort(signal: AbortSignal): Promise<TransportAnswer> {
     });
   });
 }
+
+const NO_AUTH = 'This queue was made without `auth`: give createQueue `auth: { getToken }`.';
 
 const NO_TOKEN: WireError = {
   category: 'AUTH_ERROR',
