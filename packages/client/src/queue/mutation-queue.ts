@@ -950,6 +950,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.changed([]);
     this.tellEndedMeanwhile(runner);
     for (const { deadLetterId } of this.listBlockedLanes()) this.askAbout(deadLetterId);
+    for (const { header } of runner.engine.mutations.openConflicts) this.verdicts.conflicting(header);
   }
 
   /** What was pending before this queue was opened anew, and is no more: another tab delivered, and nobody here heard of it. */

@@ -108,8 +108,10 @@ describe('what becomes of an edit whose row was changed meanwhile', () => {
     expect(told).toEqual([{ id: handle.id, type: 'note.edit', entity, fields: [['title']] }]);
     await queue.close();
 
-    const again = await device.openWith(edits('merge'));
+    const again = device.createWith(edits('merge'));
+    again.on('conflict', (event) => told.push(event));
     await device.clock.pass(600_000);
+    expect(told.slice(1)).toEqual(told.slice(0, 1));
     expect(await again.getMutationStatus(handle.id)).toMatchObject({ status: 'pending', waitingFor: 'conflict' });
     expect((await again.explain(handle.id)).whatToDo).toContain('resolveConflict');
     expect(await again.getMutationStatus(behind.id)).toMatchObject({ waitingFor: 'lane' });

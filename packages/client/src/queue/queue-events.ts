@@ -44,7 +44,7 @@ export interface QueueEvents {
   readonly retryComplete: { readonly id: string; readonly isSuccess: boolean; readonly attemptCount: number };
   /** Something went wrong that the app may want to show or report; nothing is lost by it. */
   readonly error: HoldfastError;
-  /** An edit is in conflict and waits for a person: `getConflict(id)`, `resolveConflict(id, choice)`. */
+  /** An edit is in conflict and waits for a person: `getConflict(id)`, `resolveConflict(id, choice)`. Told in every tab, and again after a restart. */
   readonly conflict: {
     readonly id: string;
     readonly type: string;

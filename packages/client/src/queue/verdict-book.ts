@@ -85,8 +85,7 @@ export class VerdictBook {
       case 'rebased': {
         const header = openedConflict(settlement);
         if (header === undefined) return;
-        const { id, type, entity, edit } = header;
-        this.listeners.conflict({ id, type, entity, fields: edit?.conflict?.fields ?? [] });
+        this.conflicting(header);
         return;
       }
       case 'refused': {
@@ -98,6 +97,11 @@ export class VerdictBook {
         return;
       }
     }
+  }
+
+  /** It waits for a person to choose: from now on, or since an earlier run. */
+  conflicting({ id, type, entity, edit }: MutationHeader): void {
+    this.listeners.conflict({ id, type, entity, fields: edit?.conflict?.fields ?? [] });
   }
 
   private callOnRetry(event: Parameters<OnRetry>[0]): void {
