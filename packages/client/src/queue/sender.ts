@@ -109,7 +109,8 @@ export class Sender {
       const token = await this.token();
       const claim = await this.claim(headers, abort.signal);
       if (abort.signal.aborted) return CALLED_OFF;
-      if (token === null && this.ports.getToken !== null) return { kind: 'unauthorized', error: NO_TOKEN, isUnsent: true };
+      if (token === null && this.ports.getToken !== null)
+        return { kind: 'unauthorized', error: NO_TOKEN, isUnsent: true };
       if (!claim.isLeader) {
         this.ports.standDown();
         return null;
