@@ -95,6 +95,7 @@ begin atomic
     values
         ('HF001', 'TOKEN_MISSING', 'AUTH_ERROR'),
         ('HF002', 'TOKEN_INVALID', 'AUTH_ERROR'),
+        ('HF003', 'WRONG_LOGIN', 'AUTH_ERROR'),
         ('HF010', 'FOREIGN_WORKSPACE', 'FORBIDDEN'),
         ('HF011', 'FOREIGN_CLIENT', 'FORBIDDEN'),
         ('HF020', 'INVALID_REQUEST', 'VALIDATION_ERROR'),

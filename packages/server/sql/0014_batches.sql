@@ -116,6 +116,11 @@ begin
         perform holdfast.refuse('FOREIGN_WORKSPACE', 'This login does not belong to the workspace of the batch.',
             'Sign in to the workspace in which the changes were made.');
     end if;
+    -- earlier clients do not say whose they are
+    if batch #>> '{client,userId}' <> caller then
+        perform holdfast.refuse('WRONG_LOGIN', 'This login is another user''s than the one who made the changes.',
+            'Sign in as that user. The queue''s identity.userId must be the "sub" of its token.');
+    end if;
     are_plain := given_count > 0 and coalesce(jsonb_typeof(given #> '{0,payload}') = 'object', false);
     if are_plain then
         first_fields := array(select jsonb_object_keys(given #> '{0,payload}'));

@@ -61,6 +61,7 @@ const applyRequestSchema: z.ZodType<ParsedApplyRequest> = z.object({
   client: z.object({
     id: z.guid(),
     workspaceId: textSchema,
+    userId: textSchema.optional(),
     // what is none of these is not said
     lastSeq: z.int().nonnegative().optional().catch(undefined),
     unsentCount: z.int().nonnegative().optional().catch(undefined),

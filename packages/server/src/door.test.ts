@@ -47,14 +47,16 @@ describeOnEachDatabase((world) => {
     ['a token of another role', { role: 'postgres' }, 401, 'TOKEN_INVALID'],
     ['a token of another workspace', { workspaceId: 'another' }, 403, 'FOREIGN_WORKSPACE'],
     ['a token without workspace', { workspaceId: null }, 403, 'FOREIGN_WORKSPACE'],
+    ["a token of another user than the queue's", { sub: 'bob' }, 401, 'WRONG_LOGIN'],
   ])('P4 · %s is refused, and nothing is stored', async (_, given, status, code) => {
     const workspaceId = `w-${randomUUID()}`;
     const authorization =
       given === null || typeof given === 'string' ? given : `Bearer ${await token({ workspaceId, ...given })}`;
+    const request = batch(workspaceId);
 
     const answer = await open().request('/v1/apply', {
       method: 'POST',
-      body: JSON.stringify(batch(workspaceId)),
+      body: JSON.stringify({ ...request, client: { ...request.client, userId: 'ada' } }),
       headers: { 'content-type': 'application/json', ...(authorization === null ? {} : { authorization }) },
     });
 

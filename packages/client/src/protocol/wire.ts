@@ -135,6 +135,8 @@ export interface ApplyRequest {
     readonly id: string;
     /** The workspace the mutations were made in; refused when the login's is another. */
     readonly workspaceId: string;
+    /** Whose they are; refused (`WRONG_LOGIN`) when the login is another user's. Earlier clients leave it out. */
+    readonly userId?: string | undefined;
     /** The last number it has given out. One that is lower than the server once heard was put back to an earlier state. */
     readonly lastSeq?: number | undefined;
     /** How many changes stay on the device besides those of this request. */

@@ -895,6 +895,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         transport: loggedTransport(this.options.transport, log, clock),
         getToken: this.options.getToken,
         workspaceId: identity.workspaceId,
+        userId: identity.userId,
         queueName: keeper?.queueNameOf(name) ?? name,
         attemptTimeoutMs: this.options.attemptTimeoutMs,
         definitions: this.definitions,

@@ -308,6 +308,7 @@ describe('delivery', () => {
     expect(device.server.effects).toEqual([id]);
     expect(new Set(device.server.requests.map(({ request }) => request.mutations[0]?.seq))).toEqual(new Set([1]));
     expect(new Set(device.server.requests.map(({ request }) => request.client.id)).size).toBe(1);
+    expect(device.server.requests[0]?.request.client).toMatchObject({ userId: 'ann', workspaceId: 'home' });
   });
 
   test('R5 · an expired token is refreshed once, and nothing is lost', async () => {

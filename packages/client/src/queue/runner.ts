@@ -43,6 +43,7 @@ export interface RunnerPorts {
   /** Null when the server asks for no login. */
   readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
   readonly workspaceId: string;
+  readonly userId: string;
   /** Which of the app's queues this is. */
   readonly queueName: string;
   readonly attemptTimeoutMs: number;

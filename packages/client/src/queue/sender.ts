@@ -40,6 +40,7 @@ export interface SenderPorts {
   /** Null when the server asks for no login. */
   readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
   readonly workspaceId: string;
+  readonly userId: string;
   readonly attemptTimeoutMs: number;
   readonly reports: ReportBook;
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
@@ -214,9 +215,9 @@ export class Sender {
   }
 
   private clientOf({ clientId, lastSeq, forked }: Claim, sentCount: number): ApplyRequest['client'] {
-    const { workspaceId, queueName, engine } = this.ports;
+    const { workspaceId, userId, queueName, engine } = this.ports;
     const unsentCount = Math.max(0, engine.mutations.counts.pending - sentCount);
-    const about = { id: clientId, workspaceId, queue: queueName, lastSeq, unsentCount };
+    const about = { id: clientId, workspaceId, userId, queue: queueName, lastSeq, unsentCount };
     // Written by this same code; what the server does not understand of it, it ignores.
     return forked === null ? about : { ...about, forkedFrom: JSON.parse(forked) as ForkedFrom };
   }

@@ -45,7 +45,7 @@ export type PerformEffect = (mutation: WireMutation, caller: Caller & { readonly
 
 /** The whole batch is refused, as by an exception in SQL, and nothing has happened. */
 export class BatchRefusal extends Error {
-  readonly code: 'FOREIGN_WORKSPACE' | 'FOREIGN_CLIENT';
+  readonly code: 'FOREIGN_WORKSPACE' | 'FOREIGN_CLIENT' | 'WRONG_LOGIN';
   constructor(code: BatchRefusal['code']) {
     super(code);
     this.code = code;
@@ -160,6 +160,7 @@ export class Ledger {
 
   private clientOf(caller: Caller, request: ApplyRequest): Client {
     if (caller.workspaceId !== request.client.workspaceId) throw new BatchRefusal('FOREIGN_WORKSPACE');
+    if ((request.client.userId ?? caller.sub) !== caller.sub) throw new BatchRefusal('WRONG_LOGIN');
     let client = this.clients.get(request.client.id);
     if (client === undefined) {
       client = {

@@ -206,7 +206,7 @@ export class ServerSimulator {
       const answer = this.ledger.apply(caller, batch);
       return json(200, { protocol: PROTOCOL_VERSION, ...answer, serverTime: this.serverTime() });
     } catch (error) {
-      if (error instanceof BatchRefusal) return refusal(403, error.code);
+      if (error instanceof BatchRefusal) return refusal(error.code === 'WRONG_LOGIN' ? 401 : 403, error.code);
       throw error;
     }
   }

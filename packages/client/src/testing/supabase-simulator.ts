@@ -17,6 +17,7 @@ export class SupabaseSimulator extends ServerSimulator {
 
 /** SQLSTATEs of the refusals that `holdfast.apply` raises for a whole batch; PostgREST answers them with 400. */
 const REFUSALS: Readonly<Record<string, string>> = {
+  WRONG_LOGIN: 'HF003',
   FOREIGN_WORKSPACE: 'HF010',
   FOREIGN_CLIENT: 'HF011',
   UPGRADE_REQUIRED: 'HF021',

@@ -54,6 +54,25 @@ test('K1, C1 · a table that counts its changes brings two devices into conflict
   expect(app.server.row('notes', '1')).toEqual({ id: '1', text: 'short', colour: 'blue', version: 5 });
 });
 
+test("R5 · under another user's login nothing is taken, not even the first change of a device; under its own it is", async () => {
+  const app = await open();
+  const issueToken = app.server.issueToken.bind(app.server);
+  app.server.issueToken = (login) => issueToken({ ...login, userId: 'bob' });
+  await app.signIn();
+  const { id, settled } = await app.queue.add(note('1', 'Buy milk'));
+  await app.clock.advance(60_000);
+  expect(await app.queue.getMutationStatus(id)).toMatchObject({
+    waitingFor: 'auth',
+    lastError: { code: 'WRONG_LOGIN' },
+  });
+  expect(app.server.rows('notes')).toEqual([]);
+
+  app.server.issueToken = issueToken;
+  await app.signIn();
+  await app.drain();
+  expect(await settled).toMatchObject({ status: 'completed' });
+});
+
 describe('the app', () => {
   test('K1 · offline, killed, started again, online: everything is delivered, once, through the real transport', async () => {
     const app = await open();
