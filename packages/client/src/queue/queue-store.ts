@@ -6,18 +6,14 @@ import {
   type Act,
   type CompletedRecord,
   type DeadLetter,
-  type DisposedRecord,
   type MutationBody,
   type MutationHeader,
   type Parsed,
   parseAct,
   parseBody,
   parseCompleted,
-  parseDeadLetter,
   parseDisposed,
   parseHeader,
-  lanesOf,
-  placeOf,
   RECORD_FORMAT,
   type RowLeft,
   sealRecord,
@@ -35,18 +31,7 @@ import { type NewMutation, NumberGiver, retriedMark } from './number-giver.ts';
 import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
 import type { Identity } from './options.ts';
 import { SignOutMark } from './sign-out-mark.ts';
-import {
-  BODY,
-  COMPLETED,
-  DISCARDED,
-  FAILED,
-  META,
-  OWN_ID,
-  PENDING,
-  QUARANTINE,
-  seqKey,
-  seqOfKey,
-} from './record-keys.ts';
+import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, QUARANTINE, seqKey } from './record-keys.ts';
 import { type Found, readPage } from './record-pages.ts';
 import { actsOf, changesOfSettlement, disposal, failedSeq, UNCONFIRMED } from './settlement-changes.ts';
 
