@@ -22,7 +22,7 @@ test('house · every TypeScript block of the docs compiles', () => {
   }
   const compilerOptions = {
     lib: ['ES2024', 'DOM', 'DOM.Iterable'],
-    types: ['node'],
+    types: ['node', 'vite/client'],
     jsx: 'react-jsx',
     isolatedDeclarations: false,
     declaration: false,
