@@ -3,7 +3,8 @@ import { type Database, migrate } from '@holdfast/server';
 import airportData from 'airport-data-js';
 import { DEMO_USERS } from '../src/session/demo-users.ts';
 
-const SQL_FOLDER = new URL('../sql/', import.meta.url);
+const MIGRATIONS = new URL('../sql/', import.meta.url);
+const STATEMENTS = new URL('../sql/statements/', import.meta.url);
 const EUROPE_WORKSPACE_ID = 'meridian-europe';
 
 const TABLES = ['public.accounts', 'public.contacts', 'public.deals'];
@@ -22,7 +23,7 @@ export interface PreparedDatabase {
 /** Brings Holdfast's and the app's tables up to date and fills the accounts the first time. Safe for two servers at once. */
 export async function prepareDatabase(database: Database): Promise<PreparedDatabase> {
   await migrate(database);
-  await migrate(database, { set: 'crm', folder: SQL_FOLDER });
+  await migrate(database, { set: 'crm', folder: MIGRATIONS });
   return await seedOnce(database);
 }
 
@@ -36,8 +37,8 @@ async function seedOnce(database: Database): Promise<PreparedDatabase> {
     // what the source brings is where history begins: it is not a change someone made
     await session.runScript(TABLES.map(opened).join(''));
     const airports = JSON.stringify(await airportData.findAirports({}));
-    const statement = await readFile(new URL('seed-accounts.sql', SQL_FOLDER), 'utf8');
-    const peopleAndDeals = await readFile(new URL('seed-people-and-deals.sql', SQL_FOLDER), 'utf8');
+    const statement = await readFile(new URL('seed-accounts.sql', STATEMENTS), 'utf8');
+    const peopleAndDeals = await readFile(new URL('seed-people-and-deals.sql', STATEMENTS), 'utf8');
     for (const workspaceId of new Set(DEMO_USERS.map((user) => user.workspaceId))) {
       await session.query(statement, [airports, workspaceId, workspaceId === EUROPE_WORKSPACE_ID ? 'EU' : null]);
       await session.query(peopleAndDeals, [workspaceId]);

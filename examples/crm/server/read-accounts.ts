@@ -4,7 +4,7 @@ import { ACCOUNT_COLUMNS } from '../src/accounts/account.ts';
 import { CONTACT_COLUMNS } from '../src/contacts/contact.ts';
 import { DEAL_COLUMNS } from '../src/deals/deal.ts';
 
-const statement = readFileSync(new URL('../sql/read-accounts.sql', import.meta.url), 'utf8');
+const statement = readFileSync(new URL('../sql/statements/read-accounts.sql', import.meta.url), 'utf8');
 
 /** Lists are JSON text, made by the database so that nothing here has to take thousands of rows apart. */
 interface AccountsRow {

@@ -119,6 +119,7 @@ describeOnEachDatabase((world) => {
     const own = await mkdtemp(join(tmpdir(), 'holdfast-app-'));
     await writeFile(join(own, '0001_things.sql'), 'create table public.things (id integer);');
     await writeFile(join(own, 'README.md'), 'not a migration');
+    await writeFile(join(own, '._0001_things.sql'), 'what macOS keeps beside a file');
     try {
       expect(await migrate(database, { set: 'app', folder: own })).toEqual({ applied: ['0001_things.sql'] });
       expect(await migrate(database, { set: 'app', folder: own })).toEqual({ applied: [] });
@@ -127,6 +128,22 @@ describeOnEachDatabase((world) => {
       await rm(own, { recursive: true, force: true });
     }
   });
+
+  test.each(['001_things.sql', '0001-things.sql', 'things.sql', '0001_things.SQL'])(
+    'P10 · %s, which no rule can put in order, is named, and nothing is run',
+    async (name) => {
+      const [database] = await open();
+      await writeFile(join(folder, name), 'create table public.things (id integer);');
+      const failure = migrate(database, { set: 'app', folder });
+      await expect(failure).rejects.toBeInstanceOf(MigrationError);
+      await expect(failure).rejects.toThrow(
+        `Nothing was run: "${name}" is not called NNNN_what_it_does.sql (four digits, "_", then letters, digits and "_"). Rename it, or keep it in another folder.`,
+      );
+      expect(await database.query(`select to_regclass('holdfast.migrations')::text as migrations`)).toEqual([
+        { migrations: null },
+      ]);
+    },
+  );
 
   async function open() {
     const [database] = await world.openEmpty();

@@ -14,7 +14,7 @@ export interface MigrateOptions {
    * @default 'holdfast'
    */
   readonly set?: string;
-  /** Folder of files called `NNNN_what_it_does.sql`. @default Holdfast's own */
+  /** Folder of files called `NNNN_what_it_does.sql`, and of no other `.sql` files. @default Holdfast's own */
   readonly folder?: URL | string;
 }
 
@@ -33,8 +33,8 @@ export interface Script {
  * Brings the database up to date: runs each file it has not seen, in order, each in a transaction of its own. Several
  * servers may call it at once; one works, the others wait and find it done.
  *
- * @throws MigrationError when a file was edited after it ran, or the database has files that this version does not know, or none of
- * those that this version begins with.
+ * @throws MigrationError when a file was edited after it ran or has a name that gives it no place, or the database has files that
+ * this version does not know, or none of those that this version begins with.
  */
 export async function migrate(database: Database, options: MigrateOptions = {}): Promise<MigrationReport> {
   const set = options.set ?? 'holdfast';
@@ -130,10 +130,18 @@ function firstOf(known: readonly { readonly name: string }[]): string {
   return known.map(({ name }) => name).toSorted()[0] ?? '';
 }
 
-/** The numbered files of a folder, in their order. */
+/** The numbered files of a folder, in their order. One left out in silence would be missed only by a query, later. */
 export async function readScripts(folder: URL | string = HOLDFAST_SCRIPTS): Promise<readonly Script[]> {
   const path = typeof folder === 'string' ? folder : fileURLToPath(folder);
-  const names = (await readdir(path)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort();
+  // hidden ones are those of editors and of macOS
+  const names = (await readdir(path)).filter((name) => /^[^.].*\.sql$/i.test(name)).sort();
+  const odd = names.find((name) => !/^\d{4}_\w+\.sql$/.test(name));
+  if (odd !== undefined) {
+    throw new MigrationError(
+      `Nothing was run: "${odd}" is not called NNNN_what_it_does.sql (four digits, "_", then letters, digits and "_"). ` +
+        'Rename it, or keep it in another folder.',
+    );
+  }
   return Promise.all(
     names.map(async (name) => {
       // line ends depend on how git was set up where the files were checked out
