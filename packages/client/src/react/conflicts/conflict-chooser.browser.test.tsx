@@ -69,14 +69,24 @@ describe('two people have changed the same', () => {
     expect(await app.queue.listActs()).toMatchObject([{ kind: 'resolveConflict', actor: 'ada' }]);
   });
 
-  it('C1, E8 · all of one side is one press; nothing is sent for theirs', async () => {
-    const { app, change, press } = await open({ name: 'Theirs' });
-    await change('account.edit', { name: 'Mine' });
-    await press('All theirs');
-    expect(screen.getAllByRole('radio').map((radio) => (radio as HTMLInputElement).checked)).toEqual([false, true]);
+  it('C1, E8 · all of one side is selected with one press, and saved with another; nothing is sent for theirs', async () => {
+    const { app, change, press } = await open({ name: 'Theirs', city: 'Bergen' });
+    await change('account.edit', { name: 'Mine', city: 'Tromsø' });
+    const checked = () => screen.getAllByRole('radio').map((radio) => (radio as HTMLInputElement).checked);
+    await press('Select all theirs');
+    expect(checked()).toEqual([false, true, false, true]);
+    await press('Select all yours');
+    expect(checked()).toEqual([true, false, true, false]);
+    await press('Select all theirs');
     await press('Save this choice');
-    expect(app.server.row('accounts', 'a')).toMatchObject({ name: 'Theirs', version: 2 });
+    expect(app.server.row('accounts', 'a')).toMatchObject({ name: 'Theirs', city: 'Bergen', version: 2 });
     expect(app.queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
+  });
+
+  it('C1, E8 · with one field in conflict there is one button, the one that saves', async () => {
+    const { change } = await open({ name: 'Theirs' });
+    await change('account.edit', { name: 'Mine' });
+    expect(screen.getAllByRole('button').map(({ textContent }) => textContent)).toEqual(['Save this choice']);
   });
 
   it('C1, E8 · a deletion of what was changed is asked about as such, and either answer holds', async () => {

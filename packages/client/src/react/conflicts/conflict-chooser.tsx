@@ -79,7 +79,7 @@ function ConflictForm({
     event.preventDefault();
     void save(choiceOf(conflict, (path) => sides[keyOf(path)] ?? 'mine'));
   };
-  const takeAll = (side: Side): void => setSides(Object.fromEntries(fields.map((path) => [keyOf(path), side])));
+  const selectAll = (side: Side): void => setSides(Object.fromEntries(fields.map((path) => [keyOf(path), side])));
 
   return (
     <form className="holdfast-panel" aria-labelledby={titleId} onSubmit={submit}>
@@ -117,12 +117,19 @@ function ConflictForm({
             <button type="submit" className="holdfast-button" data-tone="busy" disabled={isSaving}>
               Save this choice
             </button>
-            <button type="button" className="holdfast-button" disabled={isSaving} onClick={() => takeAll('mine')}>
-              All yours
-            </button>
-            <button type="button" className="holdfast-button" disabled={isSaving} onClick={() => takeAll('theirs')}>
-              All theirs
-            </button>
+            {fields.length > 1
+              ? (['mine', 'theirs'] as const).map((side) => (
+                  <button
+                    key={side}
+                    type="button"
+                    className="holdfast-button"
+                    disabled={isSaving}
+                    onClick={() => selectAll(side)}
+                  >
+                    {side === 'mine' ? 'Select all yours' : 'Select all theirs'}
+                  </button>
+                ))
+              : null}
           </>
         ) : (
           <>
