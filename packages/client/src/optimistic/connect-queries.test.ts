@@ -6,7 +6,7 @@ import {
   queryOptions,
 } from '@tanstack/react-query';
 import * as v from 'valibot';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { defineMutation } from '../mutation/definition.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { connectQueries, type QueryConnection } from './connect-queries.ts';
@@ -452,5 +452,61 @@ describe('infinite queries', () => {
     await next();
 
     expect(titles()).toEqual(['ee', 'g', 'i']);
+  });
+});
+
+describe('mistakes that would show nothing, and say nothing', () => {
+  const warnings = (): readonly string[] => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    onTestFinished(() => warn.mockRestore());
+    return new Proxy([], {
+      get: (_, key) =>
+        Reflect.get(
+          warn.mock.calls.map(([text]) => String(text)),
+          key,
+        ) as unknown,
+    });
+  };
+
+  test('O4 · a query of a client that is not connected, or of another than the connected one, says so once', async () => {
+    const told = warnings();
+    const screen = await open([task('1', 'a')]);
+    const other = new QueryClient();
+    const query = (key: string) =>
+      optimisticQuery(queryOptions({ queryKey: [key], queryFn: async () => [...tasksOf(screen)], staleTime: 0 }), {
+        table: 'tasks',
+      });
+
+    await screen.queryClient.fetchQuery(query('tasks'));
+    screen.connection.close();
+    await screen.queryClient.fetchQuery(query('tasks'));
+    expect(told.length).toBe(0);
+
+    for (const key of ['tasks', 'tasks', 'more']) await other.fetchQuery(query(key));
+    expect([...told]).toEqual([
+      '[holdfast] optimisticQuery ["tasks"] shows nothing that is pending: its QueryClient is not connected. Call connectQueries({ queue, queryClient }) with it.',
+    ]);
+  });
+
+  test('O4 · data in which no rows are found says so once, and how to name their place', async () => {
+    const told = warnings();
+    const { queryClient } = await open();
+    const fetch = (
+      queryKey: readonly string[],
+      data: object,
+      rows: { readonly table: string; readonly rows?: string },
+    ) => queryClient.fetchQuery(optimisticQuery({ queryKey, queryFn: async () => data }, rows as never));
+
+    await fetch(['fits', '1'], [], { table: 'tasks' });
+    await fetch(['fits', '2'], task('1'), { table: 'tasks' });
+    await fetch(['fits', '3'], { items: [] }, { table: 'tasks', rows: 'items' });
+    expect(told.length).toBe(0);
+
+    for (const page of ['1', '2']) await fetch(['page', page], { total: 1, items: [task('1')] }, { table: 'tasks' });
+    await fetch(['typo'], { items: [task('1')] }, { table: 'tasks', rows: 'item' });
+    expect([...told]).toEqual([
+      '[holdfast] optimisticQuery ["page","1"] shows nothing that is pending: its data is no row and no list of "tasks". Name the key that holds the list: `rows`.',
+      '[holdfast] optimisticQuery ["typo"] shows nothing that is pending: its data holds no list under "item". Name the key that holds the list: `rows`.',
+    ]);
   });
 });

@@ -1,11 +1,12 @@
 import type { Query, QueryCacheNotifyEvent, QueryClient } from '@tanstack/react-query';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
-import { confirmedPages, showsPending } from './optimistic-query.ts';
+import { warnDeveloper } from '../telemetry/system-console.ts';
+import { confirmedPages, noteConnected, showsPending } from './optimistic-query.ts';
 import { OptimisticStore } from './optimistic-store.ts';
 import { PendingMutations } from './pending-mutations.ts';
 import { projectionByTypes } from './projection.ts';
-import { isPages, type Pages, projectionOfRows, RowIndex, type RowsInData } from './query-data.ts';
+import { holdsRows, isPages, type Pages, projectionOfRows, RowIndex, type RowsInData } from './query-data.ts';
 
 export interface ConnectQueriesOptions {
   readonly queue: MutationQueue<readonly AnyMutationDefinition[]>;
@@ -35,10 +36,12 @@ type AnyQuery = Query<unknown, Error, unknown, readonly unknown[]>;
  */
 export function connectQueries({ queue, queryClient }: ConnectQueriesOptions): QueryConnection {
   const cache = queryClient.getQueryCache();
+  noteConnected(cache);
   const pending = new PendingMutations(queue);
   const index = new RowIndex();
   const confirmed = new WeakMap<object, object>();
   const connected = new Map<AnyQuery, ShownQuery>();
+  const toldKinds = new Set<string>();
 
   const findElsewhere = (table: string, id: string): object | undefined => {
     for (const each of connected.values()) {
@@ -50,7 +53,7 @@ export function connectQueries({ queue, queryClient }: ConnectQueriesOptions): Q
   const connect = (query: AnyQuery): ShownQuery | undefined => {
     const known = connected.get(query);
     if (known !== undefined || showsPending(query.meta) === undefined) return known;
-    const shown = new ShownQuery({ query, queryClient, pending, confirmed, findElsewhere });
+    const shown = new ShownQuery({ query, queryClient, pending, confirmed, toldKinds, findElsewhere });
     connected.set(query, shown);
     return shown;
   };
@@ -88,6 +91,8 @@ interface Parts extends ConnectQueriesOptions {
   readonly query: AnyQuery;
   readonly pending: PendingMutations;
   readonly confirmed: WeakMap<object, object>;
+  /** Kinds of queries whose data was found to hold no rows: each is told once. */
+  readonly toldKinds: Set<string>;
   readonly findElsewhere: (table: string, id: string) => object | undefined;
 }
 
@@ -121,6 +126,7 @@ class ShownQuery {
     // A fetch may be under way already, and nobody knows since when.
     this.install = (base) => this.store.rebase(base);
     this.stop = this.store.subscribe(() => this.show());
+    this.look(query.state.data);
     this.show();
   }
 
@@ -143,6 +149,7 @@ class ShownQuery {
       this.direction = action.meta?.fetchMore?.direction;
     } else if (action.type === 'success') {
       forget(data, this.parts.confirmed);
+      this.look(data);
       if (action.manual === true) this.store.rebase(data);
       else this.fetched(data);
       this.show();
@@ -189,6 +196,23 @@ class ShownQuery {
       // The pages before it were not fetched: they are those that were shown.
       this.store.rebase(withNewPage(base, data, this.direction));
     else this.install(data);
+  }
+
+  /** Rows that are not where they are looked for would never change, and nobody would know why. */
+  private look(data: unknown): void {
+    const { rows } = this;
+    if (rows === null || !isObject(data) || data === NO_DATA || holdsRows(data, rows)) return;
+    const { query, toldKinds } = this.parts;
+    // Of keys such as ['page', 7] there may be many.
+    const kind = JSON.stringify([query.queryKey[0], rows.table, rows.rows]);
+    if (toldKinds.has(kind)) return;
+    toldKinds.add(kind);
+    const found =
+      rows.rows === undefined ? `is no row and no list of "${rows.table}"` : `holds no list under "${rows.rows}"`;
+    warnDeveloper(
+      `optimisticQuery ${JSON.stringify(query.queryKey)} shows nothing that is pending: its data ${found}. ` +
+        'Name the key that holds the list: `rows`.',
+    );
   }
 
   private baseNow(): object {

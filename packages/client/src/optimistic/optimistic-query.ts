@@ -1,3 +1,4 @@
+import { warnDeveloper } from '../telemetry/system-console.ts';
 import type { RowsInData } from './query-data.ts';
 import type { RowsView } from './rows-view.ts';
 
@@ -47,6 +48,14 @@ export function showsPending(meta: Readonly<Record<string, unknown>> | undefined
  */
 export const confirmedPages: WeakMap<object, unknown> = new WeakMap();
 
+/** Caches that were ever connected, or whose developer was told that they are not. Keeps none of them alive. */
+const heardOfCaches: WeakSet<object> = new WeakSet();
+
+/** To be called with a cache that is connected now. */
+export function noteConnected(cache: object): void {
+  heardOfCaches.add(cache);
+}
+
 /**
  * Makes a query optimistic: pending mutations are shown in its data, as long as `connectQueries` is at work.
  *
@@ -62,7 +71,41 @@ export function optimisticQuery<const Options extends QueryOptionsLike>(
   rows?: QueryRows<DataOf<Options>>,
 ): Options {
   const shows: ShowsPending = { rows: (rows as RowsInData | undefined) ?? null };
-  return { ...options, ...countingConfirmed(options), meta: { ...options.meta, [META_KEY]: shows } };
+  return {
+    ...options,
+    ...noticingNotConnected(options),
+    ...countingConfirmed(options),
+    meta: { ...options.meta, [META_KEY]: shows },
+  };
+}
+
+/** A query without a connection just shows what is confirmed, and nothing fails: so it is looked at when it has fetched. */
+function noticingNotConnected({ queryKey, queryFn }: QueryOptionsLike): object {
+  if (typeof queryFn !== 'function') return {};
+  const look = (cache: object | undefined): void => {
+    if (cache === undefined || heardOfCaches.has(cache)) return;
+    heardOfCaches.add(cache);
+    warnDeveloper(
+      `optimisticQuery ${JSON.stringify(queryKey)} shows nothing that is pending: its QueryClient is not connected. ` +
+        'Call connectQueries({ queue, queryClient }) with it.',
+    );
+  };
+  return {
+    queryFn: (context: FetchContext): unknown => {
+      const data = queryFn(context);
+      // The connection may be made only just after the first fetch has begun.
+      Promise.resolve(data).then(
+        () => look(context.client?.getQueryCache()),
+        () => {},
+      );
+      return data;
+    },
+  };
+}
+
+/** As far as it is looked at; the client came with a later version than the first that is supported. */
+interface FetchContext {
+  readonly client?: { readonly getQueryCache: () => object };
 }
 
 type PageParam = (page: unknown, pages: readonly unknown[], ...more: readonly unknown[]) => unknown;

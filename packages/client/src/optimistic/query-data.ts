@@ -43,6 +43,12 @@ function take(data: object, rows: string | undefined): Taken | null {
   };
 }
 
+/** Whether rows are where they are looked for. One row by itself must at least have an id. */
+export function holdsRows(data: object, { rows, id }: RowsInData): boolean {
+  if (isPages(data)) return data.pages.every((page) => take(Object(page) as object, rows) !== null);
+  return take(data, rows) !== null || (rows === undefined && (id !== undefined || 'id' in data));
+}
+
 /** The rows of a table that data holds, by id; made once for each data. */
 export class RowIndex {
   private readonly byData = new WeakMap<object, ReadonlyMap<string, object>>();
