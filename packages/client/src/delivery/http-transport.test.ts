@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { ApplyRequest, ErrorBody } from '../protocol/wire.ts';
-import { httpTransport } from './http-transport.ts';
+import { httpTransport, type HttpTransportOptions } from './http-transport.ts';
 
 const request: ApplyRequest = {
   protocol: 1,
@@ -328,3 +328,12 @@ describe('over a real connection', () => {
     expect(await send(url)).toMatchObject({ kind: 'unknown', error: { code: 'UNREACHABLE' } });
   });
 });
+
+test.each([[{ url: '' }], [{}], [undefined]])(
+  'R9 · without an address (%o) it is refused where it is made',
+  (options) => {
+    expect(() => httpTransport(options as HttpTransportOptions)).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('`url`') as unknown }),
+    );
+  },
+);

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { ErrorBody, WireError } from '../protocol/wire.ts';
 import { epochOf, NOT_OURS, noticeOf, parseApplyResponse, serverTimeOf, wireErrorSchema } from './apply-response.ts';
@@ -16,8 +17,14 @@ export interface HttpTransportOptions {
   readonly fetch?: Fetch;
 }
 
-/** Carries batches to a Holdfast server over HTTP. Redirects are not followed: the token must not travel to another host. */
+/** Carries batches to a Holdfast server over HTTP. Redirects are not followed: the token must not travel to another host. Throws `INVALID_OPTION`. */
 export function httpTransport(options: HttpTransportOptions): Transport {
+  if (!options?.url)
+    throw new HoldfastError({
+      code: 'INVALID_OPTION',
+      message: 'httpTransport: `url` must be the address of the apply endpoint; it is missing or empty.',
+      hint: "Give it, such as httpTransport({ url: '/v1/apply' }).",
+    });
   const send = options.fetch ?? platformFetch;
   return {
     async send(request, { token, signal }) {

@@ -112,10 +112,26 @@ export function statusOfCompleted(record: CompletedRecord, isObserved: boolean):
 }
 
 function sentenceOf(status: 'pending' | 'processing' | 'failed', error: WireError | null, waiting: Waiting): string {
-  if (status === 'pending') return WAITING_SENTENCES[waiting.waitingFor];
+  if (status === 'pending') return wrongAddress(waiting, error) ?? WAITING_SENTENCES[waiting.waitingFor];
   if (status === 'processing' || error === null) return 'It is on its way to the server.';
   return OWN_VERDICTS.has(error.code) ? error.message : `The server did not accept it: ${error.message}`;
 }
+
+/**
+ * What is wrong with the address, in a sentence, where that is what a mutation waits for: waiting alone does not help then. A probe
+ * says less than an attempt, so what that was told counts too, until the device is offline.
+ */
+export function wrongAddress({ waitingFor, error }: Waiting, lastError: WireError | null): string | null {
+  if ((waitingFor !== 'circuit' && waitingFor !== 'network') || error?.code === 'OFFLINE') return null;
+  if (error?.code === 'NOT_FOUND')
+    return 'It is saved on this device; the server has nothing at the address that was asked (404).';
+  return error?.code === 'NOT_OUR_SERVER' || lastError?.code === 'NOT_OUR_SERVER'
+    ? 'It is saved on this device; what answers at the address of the server is no Holdfast server.'
+    : null;
+}
+
+export const CHECK_ADDRESS =
+  "Check the transport's address (`httpTransport({ url })`), or sign in to the network if it asks for it; it is sent by itself then.";
 
 /** What a device says by itself about a mutation, without a word of the server. */
 const OWN_VERDICTS: ReadonlySet<string> = new Set<ErrorCode>([

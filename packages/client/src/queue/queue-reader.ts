@@ -8,11 +8,13 @@ import { withoutSensitive } from '../mutation/sensitive.ts';
 import { payloadToShow } from '../mutation/versions.ts';
 import type { EntityRef, JsonObject, Operation, WireError } from '../protocol/wire.ts';
 import {
+  CHECK_ADDRESS,
   type Explanation,
   type MutationStatus,
   statusOfCompleted,
   statusOfEntry,
   WAITING_ADVICE,
+  wrongAddress,
 } from './mutation-status.ts';
 import type { Identity } from './options.ts';
 import { isLocked } from './lock-watch.ts';
@@ -196,7 +198,8 @@ export class QueueReader {
   async explain(id: string): Promise<Explanation> {
     const status = await this.status(id);
     if (status === undefined) throw unknownMutation(id);
-    const { engine } = this.runner;
+    const { runner } = this;
+    const { engine } = runner;
     const entry = engine.mutations.get(id);
     const { schedule, isReading } = engine.mutations;
     const isSure = engine.isLeader && !isReading;
@@ -206,7 +209,9 @@ export class QueueReader {
     const whatToDo =
       status.status === 'failed'
         ? (status.lastError?.hint ?? 'Correct it and call `retry(id)`, or `discard(id)` it.')
-        : WAITING_ADVICE[status.waitingFor];
+        : entry !== undefined && wrongAddress(engine.waitingFor(entry, runner.moment().nowMs), entry.lastError) !== null
+          ? CHECK_ADDRESS
+          : WAITING_ADVICE[status.waitingFor];
     return {
       ...status,
       behindId: status.waitingFor === 'lane' ? (before?.header.id ?? null) : null,

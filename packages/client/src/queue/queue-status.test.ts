@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { WAITING_SENTENCES } from './mutation-status.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
 
 test('Q4 · one look tells of each kind: pending, on its way, confirmed, failed, unreadable', async () => {
@@ -91,4 +92,28 @@ test('Q4 · asking after many at once that nobody knows compares memory with the
   expect(new Set(statuses)).toEqual(new Set([undefined]));
   // One look at what is pending for all; then one comparison, which sees the dead letters too.
   expect(scans).toEqual(['p/', 'f/', 'p/']);
+});
+
+test.each([
+  ['NOT_OUR_SERVER', 'what answers at the address of the server is no Holdfast server'],
+  ['NOT_FOUND', 'the server has nothing at the address that was asked (404)'],
+] as const)('Q3 · at a wrong address (%s) it says so, and where to look', async (code, words) => {
+  const device = new TestDevice();
+  const error = { category: 'SERVER_ERROR', code, message: 'x' } as const;
+  const transport = { send: async () => ({ kind: 'unavailable', error, retryAfterMs: null }) as const };
+  const queue = await device.open({ transport });
+  const first = await queue.add(note('n1'));
+  await device.clock.settle();
+  const second = await queue.add(note('n2'));
+  await device.clock.settle();
+
+  for (const { id } of [first, second]) {
+    expect(await queue.explain(id)).toMatchObject({
+      sentence: `It is saved on this device; ${words}.`,
+      whatToDo: expect.stringContaining('`httpTransport({ url })`') as unknown,
+    });
+  }
+
+  await device.goOffline();
+  expect(await queue.explain(first.id)).toMatchObject({ waitingFor: 'network', sentence: WAITING_SENTENCES.network });
 });
