@@ -209,6 +209,8 @@ export const PAUSE_GRACE_MS = 5_000;
 export const HISTORY_MS: number = 7 * 24 * 3_600_000;
 
 export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinition[]>): ResolvedOptions {
+  if (!Array.isArray(options.mutations))
+    throw invalid('mutations', 'a list of what defineMutation gives', options.mutations);
   const attemptTimeoutMs = options.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS;
   const queueCapCount = options.queueCapCount ?? QUEUE_CAP_COUNT;
   const queueCapBytes = options.queueCapBytes ?? QUEUE_CAP_BYTES;

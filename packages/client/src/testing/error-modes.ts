@@ -1,4 +1,4 @@
-import { categoryOfCode } from '../mutation/holdfast-error.ts';
+import { categoryOfCode, HoldfastError } from '../mutation/holdfast-error.ts';
 import type { ErrorBody, ErrorCategory, Json, WireError } from '../protocol/wire.ts';
 import type { Performed } from './ledger.ts';
 
@@ -30,6 +30,34 @@ export type ErrorMode =
   | { readonly status: number; readonly body?: Json; readonly headers?: Readonly<Record<string, string>> }
   /** A verdict of your own on each mutation: rejected for good, or only for now. */
   | { readonly code: string; readonly message: string; readonly category?: ErrorCategory; readonly mayRetry?: boolean };
+
+const NAMED_MODES: Readonly<Record<Extract<ErrorMode, string>, 'request' | 'mutation'>> = {
+  timeout: 'request',
+  halfOpen: 'request',
+  failsAfterCommit: 'request',
+  serverError: 'request',
+  unavailable: 'request',
+  badGateway: 'request',
+  unauthorized: 'request',
+  forbidden: 'request',
+  upgradeRequired: 'request',
+  validation: 'mutation',
+  busy: 'mutation',
+};
+
+/** A mode with a typing error would make nothing go wrong, and the test pass. Throws `INVALID_OPTION`. */
+export function checkMode(mode: unknown, takes: 'all' | 'request' = 'all'): void {
+  const names = Object.entries(NAMED_MODES).flatMap(([name, kind]) =>
+    takes === 'all' || kind === takes ? [name] : [],
+  );
+  if (mode === null || names.includes(mode as string)) return;
+  if (typeof mode === 'object' && ('status' in mode || (takes === 'all' && 'code' in mode))) return;
+  throw new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `setErrorMode: there is no mode ${JSON.stringify(mode)}.`,
+    hint: `Use null, ${names.join(', ')}, ${takes === 'all' ? '{ status } or { code, message }' : 'or { status }'}.`,
+  });
+}
 
 /** What `fetch` will answer. */
 export interface SimulatedAnswer {

@@ -23,6 +23,7 @@ export class FakeClock implements Clock {
   wallOffsetMs: number = Date.UTC(2026, 0, 1);
   /** Whether latency and slow disks pass by themselves. With false, only `advance` and `until` move time. */
   isSelfAdvancing = true;
+  private readonly explanations = new Set<() => readonly string[]>();
   private elapsedMs = 0;
   private timerCount = 0;
   private readonly timers = new Set<Timer>();
@@ -49,6 +50,12 @@ export class FakeClock implements Clock {
     return () => {
       this.timers.delete(timer);
     };
+  }
+
+  /** Has it told what is still waited for, a line each, where `until` gives up. Returns what takes it back. */
+  explainBy(explain: () => readonly string[]): () => void {
+    this.explanations.add(explain);
+    return () => this.explanations.delete(explain);
   }
 
   /** Alarms that are set. */
@@ -90,7 +97,8 @@ export class FakeClock implements Clock {
 
   /**
    * Lets time pass until the promise settles, or the function says true, and gives the promise's value. Rejects when that
-   * has not happened after `limitMs` of virtual time (30 days), or when nothing is left that could make it happen.
+   * has not happened after `limitMs` of virtual time (30 days), or when nothing is left that could make it happen, and says
+   * what the mutations of each app wait for.
    */
   until<Value>(goal: Promise<Value>, options?: { readonly limitMs?: number }): Promise<Value>;
   until(goal: () => boolean, options?: { readonly limitMs?: number }): Promise<void>;
@@ -110,11 +118,11 @@ export class FakeClock implements Clock {
       await this.settle();
       while (!isReached()) {
         if (!this.ring(untilMs)) {
-          throw new Error(
+          const why =
             this.timers.size === 0
               ? 'It never happens: nothing is under way and no alarm is set.'
-              : `It has not happened within ${limitMs} ms of virtual time.`,
-          );
+              : `It has not happened within ${limitMs} ms of virtual time.`;
+          throw new Error([why, ...new Set([...this.explanations].flatMap((explain) => explain()))].join('\n'));
         }
         await this.settle();
       }

@@ -56,3 +56,9 @@ test('K1 · before a real server: no answer ever comes, whether the request arri
     await expect(asked).rejects.toThrow();
   }
 });
+
+test('K1 · before a real server, a mode about single mutations is refused, with those that there are', () => {
+  expect(() => open().server.setErrorMode('validation' as RequestErrorMode)).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION', hint: expect.not.stringContaining('validation') as unknown }),
+  );
+});

@@ -1,4 +1,4 @@
-import { answerOfMode, type ErrorMode, type SimulatedAnswer } from './error-modes.ts';
+import { answerOfMode, checkMode, type ErrorMode, type SimulatedAnswer } from './error-modes.ts';
 import type { SimulatedFetch } from './network-simulator.ts';
 import type { SimulatedRequest } from './server-simulator.ts';
 
@@ -21,6 +21,7 @@ export class FaultyServer {
     mode: RequestErrorMode | null,
     { when = () => true }: { readonly when?: (request: SimulatedRequest) => boolean } = {},
   ): void {
+    checkMode(mode, 'request');
     this.mode = mode;
     this.isMeant = when;
   }

@@ -9,6 +9,7 @@ import {
 import {
   answerOfMode,
   answerOfVerdict,
+  checkMode,
   type ErrorMode,
   html,
   json,
@@ -103,8 +104,9 @@ export class ServerSimulator {
     this.ledger = new Ledger((mutation, caller) => this.perform(mutation, caller));
   }
 
-  /** Sets what goes wrong from now on; null for nothing. */
+  /** Sets what goes wrong from now on; null for nothing. Throws `INVALID_OPTION` for a mode that there is not. */
   setErrorMode(mode: ErrorMode | null, options: ErrorModeOptions = {}): void {
+    checkMode(mode);
     const { count: left = Number.POSITIVE_INFINITY, when = () => true } = options;
     const isEverything = options.when === undefined;
     this.mode = mode === null ? null : { kind: mode, left, when, isEverything };

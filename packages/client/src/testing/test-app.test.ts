@@ -129,6 +129,34 @@ describe('the app', () => {
     );
   });
 
+  test('K1 · a queue that was kept over a restart, or whose tab was killed, says that it has ended', async () => {
+    const app = await open();
+    const { queue } = app;
+    const second = await app.openTab();
+    await app.killTab(second);
+    await app.restartApp();
+
+    const ended = {
+      code: 'QUEUE_CLOSED',
+      message: 'This queue ended with its tab (`restartApp()`, `killTab()` or a crash).',
+      hint: 'Use `app.queue`, which is the new one.',
+    };
+    await expect(queue.add(note('1'))).rejects.toMatchObject(ended);
+    await expect(queue.getStatus()).rejects.toMatchObject(ended);
+    await expect(queue.process()).rejects.toMatchObject(ended);
+    await expect(second.add(note('1'))).rejects.toMatchObject(ended);
+    expect(queue.getSnapshot().pendingCount).toBe(0);
+    await app.queue.add(note('1'));
+    await app.drain();
+  });
+
+  test('K1 · without its types it is refused, also from JavaScript', async () => {
+    await expect(createTestApp({} as TestAppOptions<typeof MUTATIONS>)).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      message: 'createQueue: `mutations` must be a list of what defineMutation gives; it is undefined.',
+    });
+  });
+
   test('K1 · a run of the app that is over hears of nothing any more', async () => {
     const app = await open();
     app.server.hold();
@@ -175,6 +203,16 @@ describe('the server', () => {
 
     expect(app.server.effects.map((effect) => effect.id)).toEqual([id]);
   });
+
+  test.each(['validaton', {}, 500])(
+    'K1 · %o, which is no mode, is refused, with those that there are',
+    async (mode) => {
+      const app = await open();
+      expect(() => app.server.setErrorMode(mode as ErrorMode)).toThrow(
+        expect.objectContaining({ code: 'INVALID_OPTION', hint: expect.stringContaining('validation') as unknown }),
+      );
+    },
+  );
 
   test('K1 · a mode can strike certain mutations, and be over by itself', async () => {
     const app = await open();
@@ -504,6 +542,16 @@ describe('the clock', () => {
 
     await expect(app.clock.until(new Promise(() => {}))).rejects.toThrow('It never happens');
     await expect(app.clock.until(() => false, { limitMs: 5 })).rejects.toThrow('It never happens');
+  });
+
+  test('K1 · what has not happened in time says what each mutation waits for', async () => {
+    const app = await open();
+    app.network.setOffline();
+    const { settled } = await app.queue.add(note('1'));
+
+    await expect(app.clock.until(settled, { limitMs: 60_000 })).rejects.toThrow(
+      /within 60000 ms of virtual time\.\n- note\.save .*: It is saved on this device/,
+    );
   });
 
   test('K1 · a day passes in milliseconds', async () => {

@@ -1,6 +1,7 @@
 import { v7 } from 'uuid';
 import { httpTransport } from '../delivery/http-transport.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { NetworkSource } from '../ports/network-source.ts';
 import type { OpenStorage, Storage } from '../ports/storage.ts';
 import type { OpenTabs } from '../ports/tabs.ts';
@@ -75,6 +76,7 @@ export class TestApp<Definitions extends readonly AnyMutationDefinition[]> {
     this.clock = clock;
     this.network = new NetworkSimulator({ clock, random, server: this.server });
     this.storage = new StorageSimulator({ clock });
+    this.clock.explainBy(() => this.explain());
     this.storage.onCrash = () => this.crash();
     this.token = this.server.issueToken(this.identity);
   }
@@ -103,13 +105,14 @@ export class TestApp<Definitions extends readonly AnyMutationDefinition[]> {
   /** Closes a tab in good order. */
   async closeTab(queue: MutationQueue<Definitions>): Promise<void> {
     await this.clock.until(queue.close());
-    this.end(queue);
+    this.take(queue)?.run.end();
     await this.clock.settle();
   }
 
   /** Ends a tab without a word, as the browser or the system does when memory is short. */
   async killTab(queue: MutationQueue<Definitions>): Promise<void> {
-    this.end(queue);
+    const tab = this.take(queue);
+    if (tab !== undefined) endTab(tab);
     await this.clock.settle();
   }
 
@@ -150,12 +153,8 @@ export class TestApp<Definitions extends readonly AnyMutationDefinition[]> {
   async drain({ limitMs = 24 * 3_600_000 }: { readonly limitMs?: number } = {}): Promise<void> {
     const isDrained = (): boolean => this.tabs.every((queue) => queue.getSnapshot().pendingCount === 0);
     await this.clock.until(isDrained, { limitMs }).catch(() => {
-      const waiting = this.tabs
-        .flatMap((queue) => queue.listUnconfirmed())
-        .filter(({ status }) => status !== 'failed')
-        .map(({ type, id, sentence }) => `- ${type} ${id}: ${sentence}`);
       throw new Error(
-        `Not everything was sent within ${limitMs} ms of virtual time:\n${[...new Set(waiting)].join('\n')}`,
+        `Not everything was sent within ${limitMs} ms of virtual time:\n${[...new Set(this.explain())].join('\n')}`,
       );
     });
     await this.clock.settle();
@@ -166,14 +165,23 @@ export class TestApp<Definitions extends readonly AnyMutationDefinition[]> {
     for (const queue of this.tabs) await this.closeTab(queue);
   }
 
+  /** What each mutation waits for, a line each. */
+  private explain(): readonly string[] {
+    return this.tabs
+      .flatMap((queue) => queue.listUnconfirmed())
+      .filter(({ status }) => status !== 'failed')
+      .map(({ type, id, sentence }) => `- ${type} ${id}: ${sentence}`);
+  }
+
   private crash(): void {
-    for (const { run } of this.open) run.end();
+    for (const tab of this.open) endTab(tab);
     this.open = [];
   }
 
-  private end(queue: MutationQueue<Definitions>): void {
-    this.open.find((tab) => tab.queue === queue)?.run.end();
-    this.open = this.open.filter((tab) => tab.queue !== queue);
+  private take(queue: MutationQueue<Definitions>): Tab<Definitions> | undefined {
+    const tab = this.open.find((each) => each.queue === queue);
+    this.open = this.open.filter((each) => each !== tab);
+    return tab;
   }
 
   private createQueue(run: AppRun): MutationQueue<Definitions> {
@@ -222,6 +230,39 @@ export async function createTestApp<const Definitions extends readonly AnyMutati
   await app.openTab();
   return app;
 }
+
+/** Nothing comes back to a queue whose run is over: a test that had kept it would wait for ever. */
+function endTab({ queue, run }: { readonly queue: object; readonly run: AppRun }): void {
+  run.end();
+  const refuse = (): Promise<never> =>
+    Promise.reject(
+      new HoldfastError({
+        code: 'QUEUE_CLOSED',
+        message: 'This queue ended with its tab (`restartApp()`, `killTab()` or a crash).',
+        hint: 'Use `app.queue`, which is the new one.',
+      }),
+    );
+  for (const method of ACTS) Object.defineProperty(queue, method, { value: refuse });
+}
+
+/** What a test asks a queue for that is answered later. */
+const ACTS: readonly (keyof MutationQueue<readonly AnyMutationDefinition[]>)[] = [
+  'add',
+  'addAtomic',
+  'edit',
+  'cancel',
+  'retry',
+  'discard',
+  'pause',
+  'resume',
+  'process',
+  'sync',
+  'settled',
+  'explain',
+  'getMutationStatus',
+  'getStatus',
+  'listMutations',
+];
 
 function storageOf(run: AppRun, open: OpenStorage): OpenStorage {
   return async (name) => {
