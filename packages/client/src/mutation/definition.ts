@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { checkDefinition } from './check-definition.ts';
 import type { DeliveryPolicy, DeliveryPolicyName } from './delivery-policy.ts';
 import type {
   EntityRef,
@@ -192,7 +193,7 @@ export const RETRY_DEFAULTS: RetryRules = {
 };
 
 /**
- * Declares a type of mutation. Types of `queue.add` follow from it.
+ * Declares a type of mutation. Types of `queue.add` follow from it. Throws `INVALID_OPTION`.
  *
  * ```ts
  * const renameAccount = defineMutation({
@@ -209,6 +210,7 @@ export function defineMutation<
   State = unknown,
   Result = never,
 >(definition: MutationDefinition<Type, Schema, State, Result>): MutationDefinition<Type, Schema, State, Result> {
+  checkDefinition(definition as unknown as MutationDefinition);
   return definition;
 }
 

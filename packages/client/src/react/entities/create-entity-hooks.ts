@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AnyMutationDefinition, ResultOfType } from '../../mutation/definition.ts';
+import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { WithSlots } from '../../mutation/slots.ts';
 import type { EntityDefinitions } from './undo-mutation.ts';
 import { type EntityMutation, useEntityMutation } from './use-entity-mutation.ts';
@@ -30,7 +31,7 @@ export interface EntityHooksOptions<Name extends string> {
 
 /**
  * Hooks for the rows of a table: each adds a mutation, tells how far it is, shows its toast, and can take it back. They are typed by
- * the definitions.
+ * the definitions. Throws `INVALID_OPTION` for a type whose operation is another one's.
  *
  * ```ts
  * export const { useCreateAccount, useDeleteAccount } = createEntityHooks({
@@ -48,6 +49,7 @@ export function createEntityHooks<const Name extends string, const Definitions e
 }: EntityHooksOptions<Name> & Definitions): EntityHooks<Name, Definitions> {
   const capitalized = `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
   const types = definitions as EntityDefinitions;
+  for (const verb of ['create', 'update', 'delete', 'restore'] as const) checkOperation(verb, types[verb]);
   const hookOf = (definition: AnyMutationDefinition, defaults: EntityDefaults) => () =>
     useEntityMutation({ definition, definitions: types, ...defaults });
   const hooks = {
@@ -59,6 +61,16 @@ export function createEntityHooks<const Name extends string, const Definitions e
     Name,
     Definitions
   >;
+}
+
+/** A type with a handler of its own may call itself `custom`. */
+function checkOperation(verb: keyof EntityDefinitions, definition: AnyMutationDefinition | undefined): void {
+  if (definition === undefined || definition.operation === verb || definition.operation === 'custom') return;
+  throw new HoldfastError({
+    code: 'INVALID_OPTION',
+    message: `createEntityHooks: \`${verb}\` must be a type of the operation '${verb}' or 'custom'; ${definition.type} is of '${definition.operation}'.`,
+    hint: 'Give each type under the name of its operation.',
+  });
 }
 
 /** How one of them is sent, where its type does not say. */

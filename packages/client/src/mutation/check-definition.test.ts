@@ -1,0 +1,43 @@
+import * as v from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { defineMutation } from './definition.ts';
+
+const DEFINITION = { type: 'a', payload: v.object({ id: v.string() }), operation: 'update' } as const;
+
+/** As JavaScript calls it. */
+const define = (changes: object | undefined): unknown =>
+  defineMutation((changes === undefined ? undefined : { ...DEFINITION, ...changes }) as typeof DEFINITION);
+
+describe('from JavaScript', () => {
+  test.each([
+    [{ type: '' }, '`type` must be a text that is not empty; it is "".'],
+    [{ type: undefined }, '`type` must be a text that is not empty; it is undefined.'],
+    [{ payload: undefined }, '`a.payload` must be a schema, such as v.object({}) or z.object({}); it is undefined.'],
+    [{ payload: {} }, '`a.payload` must be a schema, such as v.object({}) or z.object({}); it is [object Object].'],
+    [
+      { operation: 'upsert' },
+      "`a.operation` must be 'create', 'update', 'delete', 'restore' or 'custom'; it is \"upsert\".",
+    ],
+    [
+      { operation: undefined },
+      "`a.operation` must be 'create', 'update', 'delete', 'restore' or 'custom'; it is undefined.",
+    ],
+    [{ entity: 'accounts' }, '`a.entity` must be a function; it is "accounts".'],
+    [
+      { conflict: 'merged' },
+      "`a.conflict` must be 'server-wins', 'client-wins', 'latest-wins', 'merge' or a function; it is \"merged\".",
+    ],
+    [{ encoding: 'tiny' }, "`a.encoding` must be 'whole' or 'smallest'; it is \"tiny\"."],
+    [{ priority: 'urgent' }, "`a.priority` must be 'high', 'normal' or 'low'; it is \"urgent\"."],
+  ])('Q2 · %o is refused where the type is defined', (changes, message) => {
+    expect(() => define(changes)).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION', message: `defineMutation: ${message}` }),
+    );
+  });
+
+  test('Q2 · nothing at all is refused too, and what is right comes back as it was', () => {
+    expect(() => define(undefined)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
+    const definition = { ...DEFINITION, conflict: () => 'unresolved' as const, encoding: 'smallest' as const };
+    expect(define(definition)).toEqual(definition);
+  });
+});
