@@ -92,7 +92,10 @@ function parseSecret(secret: string | Uint8Array | undefined): Uint8Array | null
   if (secret === undefined) return null;
   const key = typeof secret === 'string' ? new TextEncoder().encode(secret) : secret;
   if (key.byteLength < SECRET_BYTES_MIN) {
-    throw new Error(`auth.secret must be at least ${SECRET_BYTES_MIN} bytes long, not ${key.byteLength}.`);
+    throw new Error(
+      `auth.secret must be at least ${SECRET_BYTES_MIN} bytes long, not ${key.byteLength}.` +
+        (key.byteLength === 0 ? ' Is its environment variable set?' : ''),
+    );
   }
   return key;
 }

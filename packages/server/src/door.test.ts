@@ -321,6 +321,17 @@ describeOnEachDatabase((world) => {
     expect(answer.headers.get('retry-after')).toBe('2');
   });
 
+  test('P4 · where the address of the database or the secret is empty, it is asked whether the variable is set', () => {
+    for (const connectionString of ['', ' ', undefined as never]) {
+      expect(() => openPg({ connectionString })).toThrow(
+        new TypeError('openPg: `connectionString` is empty. Is DATABASE_URL set?'),
+      );
+    }
+    expect(() => createDoor({ database: world.database, auth: { secret: '' } })).toThrow(
+      'auth.secret must be at least 32 bytes long, not 0. Is its environment variable set?',
+    );
+  });
+
   test('P4 · a secret that can be guessed is refused at start', () => {
     expect(() => createDoor({ database: world.database, auth: { secret: 'short' } })).toThrow(
       'auth.secret must be at least 32 bytes long, not 5.',

@@ -13,8 +13,15 @@ export interface OpenPgOptions {
   readonly onIdleError?: (error: Error) => void;
 }
 
-/** A pool of connections to a Postgres server. Opens none until the first query. */
+/**
+ * A pool of connections to a Postgres server. Opens none until the first query.
+ *
+ * @throws TypeError when the connection string is empty.
+ */
 export function openPg(options: OpenPgOptions): Database {
+  // the driver would take an empty one for "whatever PGHOST says, or this machine"
+  if (!options.connectionString?.trim())
+    throw new TypeError('openPg: `connectionString` is empty. Is DATABASE_URL set?');
   const pool = new pg.Pool({
     connectionString: options.connectionString,
     max: options.connectionCountMax ?? 10,
