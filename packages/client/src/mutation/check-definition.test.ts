@@ -28,7 +28,7 @@ describe('from JavaScript', () => {
       "`a.conflict` must be 'server-wins', 'client-wins', 'latest-wins', 'merge' or a function; it is \"merged\".",
     ],
     [{ encoding: 'tiny' }, "`a.encoding` must be 'whole' or 'smallest'; it is \"tiny\"."],
-    [{ priority: 'urgent' }, "`a.priority` must be 'high', 'normal' or 'low'; it is \"urgent\"."],
+    [{ priority: 'urgent' }, "`a.priority` must be 'high', 'normal', 'medium' or 'low'; it is \"urgent\"."],
   ])('Q2 · %o is refused where the type is defined', (changes, message) => {
     expect(() => define(changes)).toThrow(
       expect.objectContaining({ code: 'INVALID_OPTION', message: `defineMutation: ${message}` }),
@@ -40,4 +40,10 @@ describe('from JavaScript', () => {
     const definition = { ...DEFINITION, conflict: () => 'unresolved' as const, encoding: 'smallest' as const };
     expect(define(definition)).toEqual(definition);
   });
+});
+
+test('Q6 · every priority that may be given is taken: medium is another word for normal', () => {
+  const define = (priority: 'high' | 'normal' | 'medium' | 'low') =>
+    defineMutation({ type: 'note.save', payload: v.object({}), operation: 'custom', priority });
+  for (const priority of ['high', 'normal', 'medium', 'low'] as const) expect(define(priority).priority).toBe(priority);
 });

@@ -5,7 +5,7 @@ const CHOICES = {
   operation: ['create', 'update', 'delete', 'restore', 'custom'],
   conflict: ['server-wins', 'client-wins', 'latest-wins', 'merge'],
   encoding: ['whole', 'smallest'],
-  priority: ['high', 'normal', 'low'],
+  priority: ['high', 'normal', 'medium', 'low'],
 } as const;
 
 /** What types tell, for those who write JavaScript: else it would show at the server, or never. Throws `INVALID_OPTION`. */
