@@ -1,4 +1,6 @@
 import {
+  dehydrate,
+  hydrate,
   InfiniteQueryObserver,
   infiniteQueryOptions,
   QueryClient,
@@ -95,6 +97,29 @@ async function watch(screen: Screen, isDone?: boolean): Promise<() => readonly s
   await screen.app.settle();
   return () => observer.getCurrentResult().data?.map(({ title }) => title) ?? [];
 }
+
+test('O4, O3 · of a cache that was kept, a filtered list leaves out what its filter does, as soon as it is on the screen', async () => {
+  const before = await open([task('1', 'a'), task('2', 'b')]);
+  await watch(before, false);
+  const kept: unknown = JSON.parse(JSON.stringify(dehydrate(before.queryClient)));
+
+  const screen = await open([task('1', 'a'), task('2', 'b')]);
+  screen.app.network.setOffline();
+  await screen.app.queue.add({ type: 'task.update', payload: { id: '1', isDone: true } });
+  hydrate(screen.queryClient, kept);
+  await screen.app.settle();
+  const options = queryOptions({
+    queryKey: ['tasks', { isDone: false }],
+    queryFn: () => new Promise<readonly Task[]>(() => {}),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const where = (row: Task): boolean => !row.isDone;
+  const observer = new QueryObserver(screen.queryClient, optimisticQuery(options, { table: 'tasks', where }));
+  onTestFinished(observer.subscribe(() => {}));
+  await screen.app.settle();
+
+  expect(observer.getCurrentResult().data?.map(({ title }) => title)).toEqual(['b']);
+});
 
 describe('lists of rows', () => {
   test('O4 · a creation, an edit and a deletion are shown at once in every list that they belong to, and in no other', async () => {

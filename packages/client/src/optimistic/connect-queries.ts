@@ -68,6 +68,7 @@ export function connectQueries({ queue, queryClient }: ConnectQueriesOptions): Q
       const isKnown = connected.has(query);
       const shown = connect(query);
       if (isKnown && event.type === 'updated') shown?.take(event);
+      if (isKnown && event.type === 'observerAdded') shown?.mounted();
     }
   });
   const stopSettled = queue.on('settled', () => {
@@ -107,6 +108,8 @@ class ShownQuery {
   /** The cache tells of what this itself writes, too. */
   private isWriting = false;
   private isRefetchDue = false;
+  /** With which functions it was shown last before a screen came. */
+  private mountedRows: RowsInData | null = null;
 
   constructor(parts: Omit<Parts, 'queue'>) {
     this.parts = parts;
@@ -128,11 +131,20 @@ class ShownQuery {
     this.stop = this.store.subscribe(() => this.show());
     this.look(query.state.data);
     this.show();
+    this.mountedRows = this.rows;
   }
 
   /** As the query says now: a screen may have rendered again, with other functions. */
   get rows(): RowsInData | null {
     return showsPending(this.parts.query.meta)?.rows ?? null;
+  }
+
+  /** A cache that was kept has no functions, and those of the screen that comes may leave out or order what is shown. */
+  mounted(): void {
+    if (this.rows === this.mountedRows) return;
+    this.mountedRows = this.rows;
+    this.store.rebase(this.store.getBase());
+    this.show();
   }
 
   findRow(index: RowIndex, id: string): object | undefined {
