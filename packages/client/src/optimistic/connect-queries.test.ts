@@ -1,4 +1,5 @@
 import {
+  type DehydratedState,
   dehydrate,
   hydrate,
   InfiniteQueryObserver,
@@ -101,7 +102,7 @@ async function watch(screen: Screen, isDone?: boolean): Promise<() => readonly s
 test('O4, O3 · of a cache that was kept, a filtered list leaves out what its filter does, as soon as it is on the screen', async () => {
   const before = await open([task('1', 'a'), task('2', 'b')]);
   await watch(before, false);
-  const kept: unknown = JSON.parse(JSON.stringify(dehydrate(before.queryClient)));
+  const kept = JSON.parse(JSON.stringify(dehydrate(before.queryClient))) as DehydratedState;
 
   const screen = await open([task('1', 'a'), task('2', 'b')]);
   screen.app.network.setOffline();
