@@ -380,6 +380,17 @@ describe('delivery', () => {
     await queue.close();
   });
 
+  test('inv-I11 · closed while it opens, it does not tell the server either which client it has taken the place of', async () => {
+    const device = new TestDevice();
+    const anchored = JSON.stringify({ clientId: 'lost', lastSeq: 3, unsentCount: 1 });
+    const options = { anchor: { read: async () => anchored, write: async () => {} } };
+    const queue = device.create({ storage: new StorageSimulator({ clock: device.clock }).open, ...options });
+    queue.ready.catch(() => {});
+    await queue.close();
+    await device.clock.settle();
+    expect(device.server.requests).toEqual([]);
+  });
+
   test('inv-I15 · a pause that the server asks for is kept also when it answered a question that carried nothing', async () => {
     const device = new TestDevice();
     const { error } = device.server;

@@ -203,7 +203,9 @@ export class Sender {
     const { store, transport, getToken, attemptTimeoutMs } = this.ports;
     const token = await this.token();
     const claim = await store.claim([]);
-    if ((token === null && getToken !== null) || claim.forked === null || claim.isSignedOut) return;
+    // Closed or paused meanwhile, nothing more is begun.
+    const { isStopped } = this.ports.engine.gates;
+    if ((token === null && getToken !== null) || claim.forked === null || claim.isSignedOut || isStopped) return;
     const abort = new AbortController();
     const cancel = this.ports.alarms.after(attemptTimeoutMs, () => abort.abort(TIMED_OUT));
     const client = this.clientOf(claim, 0);
