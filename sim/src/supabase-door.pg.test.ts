@@ -98,6 +98,9 @@ describe.each([
 
     expect(await send(batch(workspaceId), token(workspaceId, -60))).toBe('unauthorized AUTH_ERROR PGRST301');
     expect(await send(batch('another'), own)).toBe('forbidden FORBIDDEN FOREIGN_WORKSPACE');
+    const { client } = batch(workspaceId);
+    const ofBob = { ...batch(workspaceId), client: { ...client, userId: 'bob' } };
+    expect(await send(ofBob, own)).toBe('unauthorized AUTH_ERROR WRONG_LOGIN');
     expect(await send({ ...batch(workspaceId), protocol: 99 }, own)).toBe('upgradeRequired OUTDATED UPGRADE_REQUIRED');
     expect(await send({ ...batch(workspaceId), mutations: tooMany }, own)).toBe(
       'batchRefused VALIDATION_ERROR BATCH_TOO_LARGE',

@@ -63,6 +63,7 @@ describe('a call through Supabase', () => {
     ['a project without the function', failure(404, 'PGRST202'), 'unavailable', 'SERVER_UNAVAILABLE'],
     ['a schema that is not exposed', failure(406, 'PGRST106'), 'unavailable', 'SERVER_UNAVAILABLE'],
     ['another workspace', failure(400, 'HF010', 'FOREIGN_WORKSPACE'), 'forbidden', 'FOREIGN_WORKSPACE'],
+    ['another user', failure(400, 'HF003', 'WRONG_LOGIN'), 'unauthorized', 'WRONG_LOGIN'],
     ['an app that is too old', failure(400, 'HF021', 'UPGRADE_REQUIRED'), 'upgradeRequired', 'UPGRADE_REQUIRED'],
     ['a batch that is too large', failure(400, 'HF022', 'BATCH_TOO_LARGE'), 'batchRefused', 'BATCH_TOO_LARGE'],
     ['a database in trouble', failure(500, 'XX000'), 'unavailable', 'XX000'],
