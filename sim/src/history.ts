@@ -786,7 +786,7 @@ export class History {
     const others = creations.filter((other) => other !== made);
     // Made once more by an edit of which nobody has heard, and damaged since.
     const wasMadeAgain = others.some((other) => this.edits.of(other).some(({ answer }) => answer === null));
-    if (wasMadeAgain && this.damagedEarly.size > 0) return true;
+    if (wasMadeAgain && [...this.damagedEarly].some((id) => this.issued.get(id) === made.deviceIndex)) return true;
     return [...own, ...others].some((parent) => wasDead(parent, this.serverModel, this.maxRetries));
   }
 
