@@ -69,7 +69,6 @@ function squeezed(plan: Plan, focus: DenseFocus): Plan {
       return {
         ...dense,
         editRate: 0.9,
-        atomicRate: 0,
         actionsPerMinute: 0,
         operatorsPerMinute: 0,
         rolloutsPerMinute: 0,
@@ -83,6 +82,7 @@ function squeezed(plan: Plan, focus: DenseFocus): Plan {
         deviceCount: 1 + dice.below(2),
         tabCountMax: 1 + dice.below(4),
         laneCount: 1 + dice.below(2),
+        atomicRate: dice.chance(0.3) ? 0.9 : 0,
       };
     case 'acts':
       return {

@@ -276,7 +276,7 @@ const UNFORGETTING: Partial<FaultRates> = { clockJump: 0, recordDamaged: 0, powe
  * Of eleven seeds three have what the others have not, and another an update. Of the seed too: all other worlds are what they were.
  */
 const SPECIAL: Readonly<Record<number, Partial<Plan>>> = {
-  3: { atomicRate: 0.4, editRate: 0 },
+  3: { atomicRate: 0.4 },
   6: { operatorsPerMinute: 4, rejectedRate: 0.1 },
   9: { rolloutsPerMinute: 2 },
 };

@@ -11,6 +11,7 @@ import {
   type ApplyRequest,
   type Json,
   type JsonObject,
+  type MemberRow,
   type WireError,
   type WireMutation,
 } from '../../packages/client/src/protocol/wire.ts';
@@ -121,6 +122,7 @@ export class ServerModel {
     const before = new Map(this.rows);
     const effects: Effect[] = [];
     const results: Json[] = [];
+    const memberRows: (MemberRow | null)[] = [];
     for (const member of members) {
       const performed = this.perform({ ...mutation, ...member }, caller, (effect) => effects.push(effect));
       if (performed.kind !== 'done') {
@@ -129,9 +131,10 @@ export class ServerModel {
         return performed;
       }
       results.push(performed.result);
+      memberRows.push(member.entity == null ? null : { ...member.entity, rowVersion: performed.rowVersion ?? null });
     }
     for (const effect of effects) this.tell(effect);
-    return { kind: 'done', result: results };
+    return { kind: 'done', result: results, memberRows };
   }
 
   private tell(effect: Effect): void {

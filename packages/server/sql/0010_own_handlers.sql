@@ -151,12 +151,31 @@ begin
 end
 $$;
 
+-- What the members of an atomic mutation left of their rows, by its result, which has one for each: [{table, id, rowVersion}], null for
+-- a member that is not about a row.
+create or replace function holdfast.member_rows(mutation jsonb, result jsonb)
+returns jsonb
+language sql
+stable
+set search_path = ''
+return (
+    select jsonb_agg(case
+        when jsonb_typeof(member.value -> 'entity') = 'object' and holdfast.handler_of(member.value ->> 'type') is null then
+            jsonb_build_object(
+                'table', member.value #> '{entity,table}', 'id', member.value #> '{entity,id}',
+                'rowVersion', left_behind.value -> registered.version_column::text)
+        end order by member.place)
+    from jsonb_array_elements(mutation #> '{payload,members}') with ordinality as member (value, place)
+    left join jsonb_array_elements(result) with ordinality as left_behind (value, place) on left_behind.place = member.place
+    left join holdfast.registered_tables as registered on registered.entity_type = member.value #>> '{entity,table}'
+);
+
 revoke all on function
     holdfast.register_handler(text, regprocedure), holdfast.remove_handler(text), holdfast.handler_of(text),
-    holdfast.perform_one(jsonb), holdfast.perform(jsonb)
+    holdfast.perform_one(jsonb), holdfast.perform(jsonb), holdfast.member_rows(jsonb, jsonb)
 from public;
 grant execute on function
-    holdfast.handler_of(text), holdfast.perform_one(jsonb), holdfast.perform(jsonb)
+    holdfast.handler_of(text), holdfast.perform_one(jsonb), holdfast.perform(jsonb), holdfast.member_rows(jsonb, jsonb)
 to authenticated;
 
 reset role;

@@ -358,6 +358,10 @@ begin
                            || case compared.seen_verdict
                                when 'applied' then jsonb_build_object('result', compared.seen_result)
                                    || holdfast.row_version_field(compared.seen_row_version)
+                                   || case when compared.mutation ->> 'type' <> 'holdfast.atomic' or compared.seen_result is null
+                                       then '{}'
+                                       else jsonb_build_object('memberRows',
+                                           holdfast.member_rows(compared.mutation, compared.seen_result)) end
                                else jsonb_build_object('error', compared.seen_error)
                            end
                    end

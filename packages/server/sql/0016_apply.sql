@@ -310,7 +310,9 @@ begin
         select string_agg(case
             when are_all_applied or each_one.place = any (applied) then concat(
                 '{"seq": ', each_one.seq, ', "id": ', each_one.mutation -> 'id', ', "kind": "applied", "result": ',
-                coalesce(each_one.result, 'null'), ', "rowVersion": ' || each_one.row_version, '}')
+                coalesce(each_one.result, 'null'), ', "rowVersion": ' || each_one.row_version,
+                case when each_one.mutation ->> 'type' = 'holdfast.atomic'
+                    then ', "memberRows": ' || holdfast.member_rows(each_one.mutation, each_one.result)::text end, '}')
             when each_one.outcome is not null then each_one.outcome::text
             else concat('{"seq": ', each_one.seq, ', "id": ', each_one.mutation -> 'id', ', "kind": "deferred"}')
         end, ', ' order by each_one.place)

@@ -26,6 +26,27 @@ describeOnEachDatabase((world) => {
     expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 1, ledger: 1, audit: 4 });
   });
 
+  test('R8, C1 · it says which version each of its rows was left in, also when it is asked again', async () => {
+    const device = createDevice(world.database);
+    const [first, second] = [randomUUID(), randomUUID()];
+    const note = (id: string) => ({ table: 'notes', id });
+    const atomic = together(device, [
+      { type: 'note.create', operation: 'create', entity: note(first), payload: { title: 'one' } },
+      { type: 'note.edit', operation: 'update', entity: note(first), payload: { title: 'two' } },
+      create(second, { name: 'not counted' }),
+      { type: 'note.drop', operation: 'delete', entity: note(first), payload: {} },
+    ]);
+    const memberRows = [
+      { ...note(first), rowVersion: 1 },
+      { ...note(first), rowVersion: 2 },
+      { ...entity(second), rowVersion: null },
+      { ...note(first), rowVersion: null },
+    ];
+
+    expect(await device.send([atomic])).toMatchObject([{ kind: 'applied', memberRows }]);
+    expect(await device.send([atomic])).toMatchObject([{ kind: 'duplicate', verdict: 'applied', memberRows }]);
+  });
+
   test('R8 · an atomic mutation is that whatever operation it names, also when several come together', async () => {
     const device = createDevice(world.database);
     await world.database.transaction((session) =>

@@ -46,6 +46,14 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
     suffering: 'The third of one’s own edits is in conflict with the first.',
   },
   {
+    name: 'own-group-in-conflict',
+    firstSeed: 330_000_400,
+    file: `${CLIENT}/engine/verdicts.ts`,
+    find: 'memberRows === undefined ? undefined : leftByMembers(memberRows)',
+    replace: 'undefined',
+    suffering: 'Whoever edits a record behind a transfer of their own loses the edit to it.',
+  },
+  {
     name: 'choosing-mine-takes-all-back',
     file: `${CLIENT}/queue/conflict-desk.ts`,
     find: "choice === 'mine' ? mineOver(theirs.row, body)",

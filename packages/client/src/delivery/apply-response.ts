@@ -51,15 +51,16 @@ const key = { seq: v.number(), id: v.string() };
 const row: v.GenericSchema<JsonObject> = v.custom<JsonObject>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
 );
+const effect = {
+  result: json,
+  rowVersion: v.optional(v.number()),
+  memberRows: v.optional(
+    v.array(v.nullable(v.object({ table: v.string(), id: v.string(), rowVersion: v.nullable(v.number()) }))),
+  ),
+};
 const outcome: v.GenericSchema<WireOutcome> = v.union([
-  v.object({ ...key, kind: v.literal('applied'), result: json, rowVersion: v.optional(v.number()) }),
-  v.object({
-    ...key,
-    kind: v.literal('duplicate'),
-    verdict: v.literal('applied'),
-    result: json,
-    rowVersion: v.optional(v.number()),
-  }),
+  v.object({ ...key, kind: v.literal('applied'), ...effect }),
+  v.object({ ...key, kind: v.literal('duplicate'), verdict: v.literal('applied'), ...effect }),
   v.object({ ...key, kind: v.literal('duplicate'), verdict: v.literal('rejected'), error: wireErrorSchema }),
   v.object({ ...key, kind: v.literal('rejected'), error: wireErrorSchema }),
   v.object({ ...key, kind: v.literal('refused'), error: wireErrorSchema }),

@@ -563,22 +563,22 @@ export class Unconfirmed {
    * The first edit behind it of the same row, in its lane, that was made on top of it and on one of these versions. Those of other
    * tabs that did not know it may stand between them, and others on top of those, which are made on what they are to leave.
    */
-  editMadeOn(header: MutationHeader, { sinceVersion, untilVersion }: RowLeft): Entry | undefined {
+  editMadeOn(row: PlacedRow, { sinceVersion, untilVersion }: RowLeft): Entry | undefined {
     const unaware: number[] = [];
-    return this.edits.get(rowKey(header))?.find(({ header: other }) => {
+    return this.edits.get(rowKey(row))?.find(({ header: other }) => {
       // Only edits are listed here. One that is held to no version was made on none.
       const madeOn = (other.edit as EditHeader).baseRowVersion ?? Number.NEGATIVE_INFINITY;
-      if (placeOf(other) <= placeOf(header) || madeOn < sinceVersion || madeOn > untilVersion) return false;
-      const isAware = isOnTopOf(other, header.seq) && !unaware.some((seq) => isOnTopOf(other, seq));
+      if (placeOf(other) <= placeOf(row) || madeOn < sinceVersion || madeOn > untilVersion) return false;
+      const isAware = isOnTopOf(other, row.seq) && !unaware.some((seq) => isOnTopOf(other, seq));
       if (!isAware) unaware.push(other.seq);
       return isAware;
     });
   }
 
   /** What the last confirmed one has left of its row; null when it left none. */
-  noteLeft(header: MutationHeader, left: RowLeft | null): void {
-    if (header.entity === null) return;
-    const key = rowKey(header);
+  noteLeft(row: PlacedRow, left: RowLeft | null): void {
+    if (row.entity === null) return;
+    const key = rowKey(row);
     const before = this.rowsLeft.get(key);
     this.rowsLeft.delete(key);
     if (left === null) return;
@@ -586,7 +586,7 @@ export class Unconfirmed {
     const isNext =
       before !== undefined && before.rowVersion >= left.sinceVersion && before.rowVersion <= left.untilVersion;
     const sinceVersion = isNext ? Math.min(before.sinceVersion, left.sinceVersion) : left.sinceVersion;
-    this.rowsLeft.set(key, { ...left, sinceVersion, bySeq: header.seq });
+    this.rowsLeft.set(key, { ...left, sinceVersion, bySeq: row.seq });
     // Edits that are not read yet may be of any of them.
     if (this.isReading) return;
     for (const oldest of this.rowsLeft.keys()) {
@@ -659,6 +659,9 @@ const ROWS_LEFT_COUNT = 200;
 function isOnTopOf({ edit }: MutationHeader, seq: number): boolean {
   return (edit?.afterSeq ?? seq) >= seq;
 }
+
+/** A row, and where in a lane it is that something changes it. */
+export type PlacedRow = Pick<MutationHeader, 'lane' | 'entity' | 'seq' | 'place'>;
 
 /** Mutations of one row in one lane share it. */
 export function rowKey({ lane, entity }: Pick<MutationHeader, 'lane' | 'entity'>): string {

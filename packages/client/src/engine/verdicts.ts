@@ -1,13 +1,20 @@
 import type { DeadLetterPolicy, RetryRules } from '../mutation/definition.ts';
 import type { DeliveryPolicy } from '../mutation/delivery-policy.ts';
-import type { AttemptRecord, CompletedRecord, MutationHeader, RowLeft } from '../mutation/record.ts';
+import {
+  type AttemptRecord,
+  type CompletedRecord,
+  lanesOf,
+  type LeftRow,
+  type MutationHeader,
+  type RowLeft,
+} from '../mutation/record.ts';
 import type { Standing } from '../mutation/versions.ts';
 import { keptResult, type ValuePath } from '../mutation/slots.ts';
 import type { Json, WireError, WireOutcome } from '../protocol/wire.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Moment, Settlement } from './engine-io.ts';
 import { addOpenParent, conflictAmendId, type Entry } from './entry.ts';
-import type { Unconfirmed } from './unconfirmed.ts';
+import type { PlacedRow, Unconfirmed } from './unconfirmed.ts';
 
 export interface EngineRules {
   /** Retry rules of a type; the defaults for a type that is not declared. */
@@ -29,6 +36,8 @@ export interface EngineRules {
  * it as the one before; what it repeats it may know under another number, or of another client.
  */
 type Judge = 'server' | 'repeated' | 'device';
+
+type Effect = Pick<Extract<WireOutcome, { kind: 'applied' }>, 'result' | 'rowVersion' | 'memberRows'>;
 
 /** Why something that has had no effect will have none. */
 type CancelReason = Pick<Extract<Settlement, { kind: 'cancelled' }>, 'reason' | 'payload' | 'act'>;
@@ -93,20 +102,27 @@ export class Verdicts {
 
   private confirmed(
     entry: Entry,
-    { result, rowVersion }: { readonly result: Json; readonly rowVersion?: number | undefined },
+    { result, rowVersion, memberRows }: Effect,
     wasRepeat: boolean,
     moment: Moment,
   ): readonly Settlement[] {
+    const { header } = entry;
     const left = rowVersion === undefined ? undefined : leftBy(entry, rowVersion);
-    const next = left === undefined ? undefined : this.mutations.editMadeOn(entry.header, left);
-    if (next !== undefined && next.amendId !== null) {
+    const leftRows = memberRows === undefined ? undefined : leftByMembers(memberRows);
+    const rows = leftRows === undefined ? [{ row: header, left: left ?? null }] : inEachLane(header, leftRows);
+    const isNextKept = rows.some((of) => of.left !== null && this.isKept(this.mutations.editMadeOn(of.row, of.left)));
+    if (isNextKept) {
       // Stored now, without what it has left to the next one, that would be lost with this tab. The server says it again.
       this.putOff(entry, moment);
       return [];
     }
-    const rebased = left === undefined ? [] : this.passOn(entry.header, left);
-    this.mutations.noteLeft(entry.header, left ?? null);
-    return [this.completed(entry, { result, left }, wasRepeat, moment), ...rebased];
+    const rebased = rows.flatMap((of) => (of.left === null ? [] : this.passOn(of.row, of.left)));
+    for (const of of rows) this.mutations.noteLeft(of.row, of.left);
+    return [this.completed(entry, { result, left, leftRows }, wasRepeat, moment), ...rebased];
+  }
+
+  private isKept(next: Entry | undefined): boolean {
+    return next !== undefined && next.amendId !== null;
   }
 
   /** One that was on its way into the store while the edit before it was confirmed. */
@@ -120,8 +136,8 @@ export class Verdicts {
    * although the user had seen it: from now on it is made on what this one left. What someone else changed in between
    * stays a conflict.
    */
-  private passOn(header: MutationHeader, left: RowLeft): readonly Settlement[] {
-    const next = this.mutations.editMadeOn(header, left);
+  private passOn(row: PlacedRow, left: RowLeft): readonly Settlement[] {
+    const next = this.mutations.editMadeOn(row, left);
     if (next === undefined) return [];
     next.leftBefore = left;
     return this.rebase(next);
@@ -152,7 +168,11 @@ export class Verdicts {
 
   private completed(
     entry: Entry,
-    { result, left }: { readonly result: Json; readonly left: RowLeft | undefined },
+    {
+      result,
+      left,
+      leftRows,
+    }: { readonly result: Json } & { readonly [Key in 'left' | 'leftRows']: CompletedRecord[Key] | undefined },
     wasRepeat: boolean,
     moment: Moment,
   ): Extract<Settlement, { kind: 'completed' }> {
@@ -172,6 +192,7 @@ export class Verdicts {
       priority,
       ...this.kept(type, result, waitedFor),
       ...(left === undefined ? {} : { left }),
+      ...(leftRows === undefined || leftRows.length === 0 ? {} : { leftRows }),
     };
     return { kind: 'completed', record, result, wasRepeat };
   }
@@ -282,6 +303,38 @@ const EXPIRED: WireError = {
 };
 
 /** One that was held to no version was made on the one before. */
+/** One for each row, in the order in which they were changed last. Members are held to no version: each was made on what it found. */
+function leftByMembers(memberRows: NonNullable<Effect['memberRows']>): readonly LeftRow[] {
+  const rows = new Map<string, LeftRow>();
+  memberRows.forEach((row, member) => {
+    if (row === null) return;
+    const { table, id, rowVersion } = row;
+    const key = JSON.stringify([table, id]);
+    const before = rows.get(key)?.left;
+    rows.delete(key);
+    if (rowVersion === null) {
+      rows.set(key, { table, id, left: null, member });
+      return;
+    }
+    const untilVersion = rowVersion - 1;
+    // By two members in turn.
+    const sinceVersion = before?.rowVersion === untilVersion ? before.sinceVersion : untilVersion;
+    rows.set(key, { table, id, left: { sinceVersion, untilVersion, rowVersion }, member });
+  });
+  return [...rows.values()];
+}
+
+/** An edit of such a row may stand behind it in any of its lanes. */
+function inEachLane(
+  header: MutationHeader,
+  leftRows: readonly LeftRow[],
+): readonly { readonly row: PlacedRow; readonly left: RowLeft | null }[] {
+  const { seq, place } = header;
+  return leftRows.flatMap(({ table, id, left }) =>
+    lanesOf(header).map((lane) => ({ row: { lane, entity: { table, id }, seq, place }, left })),
+  );
+}
+
 function leftBy({ header: { edit } }: Entry, rowVersion: number): RowLeft {
   const untilVersion = edit?.baseRowVersion ?? rowVersion - 1;
   return { sinceVersion: edit?.ownSinceVersion ?? untilVersion, untilVersion, rowVersion };

@@ -177,6 +177,25 @@ export interface CompletedRecord {
   readonly result?: Json;
   /** Which versions of its row it has left, where the row counts them; an earlier app did not keep it. */
   readonly left?: RowLeft;
+  /** The same of the rows of an atomic one. */
+  readonly leftRows?: readonly LeftRow[];
+}
+
+/** What an atomic mutation left of one of its rows; null for one that it deleted, or that does not count its changes. */
+export interface LeftRow extends EntityRef {
+  readonly left: RowLeft | null;
+  /** Which of its members was the last to change it. */
+  readonly member: number;
+}
+
+/** The rows of a confirmed mutation, and what it left of each; `member` is null where it is not atomic. */
+export function rowsLeftBy({ entity, left, leftRows = [] }: CompletedRecord): readonly {
+  readonly entity: EntityRef;
+  readonly left: RowLeft | null;
+  readonly member: number | null;
+}[] {
+  if (entity !== null) return [{ entity, left: left ?? null, member: null }];
+  return leftRows.map(({ table, id, ...of }) => ({ entity: { table, id }, ...of }));
 }
 
 /** What a person or the app can do to mutations that are there; each leaves a record. */
@@ -429,6 +448,8 @@ const deadLetter: v.GenericSchema<unknown, DeadLetter> = v.object({
 
 const json: v.GenericSchema<Json> = v.custom<Json>(() => true);
 
+const rowLeft = v.object({ sinceVersion: v.number(), untilVersion: v.number(), rowVersion: v.number() });
+
 const completed: v.GenericSchema<unknown, CompletedRecord> = v.object({
   id: v.string(),
   seq,
@@ -439,7 +460,10 @@ const completed: v.GenericSchema<unknown, CompletedRecord> = v.object({
   attemptCount: v.number(),
   priority: v.exactOptional(v.picklist(['high', 'normal', 'low'])),
   result: v.exactOptional(json),
-  left: v.exactOptional(v.object({ sinceVersion: v.number(), untilVersion: v.number(), rowVersion: v.number() })),
+  left: v.exactOptional(rowLeft),
+  leftRows: v.exactOptional(
+    v.array(v.object({ table: v.string(), id: v.string(), left: v.nullable(rowLeft), member: v.number() })),
+  ),
 });
 
 const actEntries = {

@@ -15,6 +15,7 @@ export {
   type JsonObject,
   LIMITS,
   type LostChanges,
+  type MemberRow,
   type MutationMetadata,
   type MutationSource,
   type Operation,

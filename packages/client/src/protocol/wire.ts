@@ -222,6 +222,11 @@ export interface WireError {
   readonly hint?: string | undefined;
 }
 
+/** The row of a member of an atomic mutation, as that left it; `rowVersion` is null for a delete, and for rows that do not count their changes. */
+export interface MemberRow extends EntityRef {
+  readonly rowVersion: number | null;
+}
+
 /** What became of one mutation. `refused` may succeed later and uses an attempt; `rejected` never will. */
 export type WireOutcome =
   | {
@@ -231,6 +236,8 @@ export type WireOutcome =
       readonly result: Json;
       /** Of the row as it was left; not there for a delete, and for rows that do not count their changes. */
       readonly rowVersion?: number | undefined;
+      /** Of an atomic mutation: one for each of its members, null for one that is not about a row. */
+      readonly memberRows?: readonly (MemberRow | null)[] | undefined;
     }
   /** Seen before. `verdict` is the stored one; `result` is null once the ledger row has been trimmed. */
   | {
@@ -240,6 +247,7 @@ export type WireOutcome =
       readonly verdict: 'applied';
       readonly result: Json;
       readonly rowVersion?: number | undefined;
+      readonly memberRows?: readonly (MemberRow | null)[] | undefined;
     }
   | {
       readonly seq: number;

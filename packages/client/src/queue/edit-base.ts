@@ -12,9 +12,10 @@ import {
   type MutationBody,
   type MutationHeader,
   type RowLeft,
+  rowsLeftBy,
   writeBody,
 } from '../mutation/record.ts';
-import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
+import { type EntityRef, type Json, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import type { Addition, Standing } from './merge-plan.ts';
 import { payloadText } from './prepare-mutation.ts';
 import { type QueueStore, TIME_TO_COME } from './queue-store.ts';
@@ -85,11 +86,17 @@ class OwnRows {
   >();
 
   take(settlement: Settlement): void {
-    if (settlement.kind !== 'completed' || settlement.record.entity === null) return;
-    const { result } = settlement;
-    const { left, seq: bySeq } = settlement.record;
-    const key = keyOf(settlement.record.entity);
-    if (left === undefined || typeof result !== 'object' || result === null || Array.isArray(result)) {
+    if (settlement.kind !== 'completed') return;
+    const { record, result } = settlement;
+    for (const { entity, left, member } of rowsLeftBy(record)) {
+      const results = Array.isArray(result) ? (result as readonly Json[]) : [];
+      this.takeRow(entity, left, member === null ? result : (results[member] ?? null), record.seq);
+    }
+  }
+
+  private takeRow(entity: EntityRef, left: RowLeft | null, row: Json, bySeq: number): void {
+    const key = keyOf(entity);
+    if (left === null || typeof row !== 'object' || row === null || Array.isArray(row)) {
       // Deleted: should it be made again, it begins to count anew.
       this.rows.delete(key);
       return;
@@ -100,7 +107,7 @@ class OwnRows {
     const sinceVersion = isNext ? Math.min(before.sinceVersion, left.sinceVersion) : left.sinceVersion;
     this.rows.delete(key);
     // Neither a list nor anything simple, so it is the row.
-    this.rows.set(key, { left: { ...left, sinceVersion }, row: result as JsonObject, bySeq });
+    this.rows.set(key, { left: { ...left, sinceVersion }, row: row as JsonObject, bySeq });
     const [oldest] = this.rows.keys();
     if (this.rows.size > REMEMBERED_COUNT && oldest !== undefined) this.rows.delete(oldest);
   }

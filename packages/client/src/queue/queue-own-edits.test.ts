@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { type ConflictStrategy, defineMutation } from '../mutation/definition.ts';
 import type { OpenStorage } from '../ports/storage.ts';
+import { soloTabs } from '../tabs/solo-tabs.ts';
 import { TestDevice } from './testing-queue/test-device.ts';
 
 type Edit = { readonly id: string; readonly title?: string; readonly body?: string };
@@ -11,6 +12,7 @@ const entity = ({ id }: { id: string }) => ({ table: 'notes', id });
 const types = (conflict: ConflictStrategy<Edit>) =>
   [
     defineMutation({ type: 'note.edit', payload, operation: 'update', entity, conflict }),
+    defineMutation({ type: 'note.set', payload, operation: 'update', entity }),
     defineMutation({ type: 'note.create', payload, operation: 'create', entity }),
     defineMutation({ type: 'note.remove', payload, operation: 'delete', entity }),
     defineMutation({
@@ -133,6 +135,96 @@ describe('edits that one tab makes in the same moment', () => {
     expect(sentBases(device)).toEqual([3]);
     expect(device.server.rows.get('a')).toMatchObject({ title: 'two', body: 'more' });
     await queue.close();
+  });
+});
+
+describe('edits behind a group that changes their row', () => {
+  const set = (id: string, title: string) => ({ type: 'note.set', payload: { id, title } }) as const;
+
+  test('C1, R8 · they are made on what it leaves, whoever wins conflicts', async () => {
+    const device = await deviceWith(ROW);
+    device.server.rows.set('b', { ...ROW, id: 'b', version: 7 });
+    const queue = await device.openWith(types('server-wins'));
+    await device.goOffline();
+    await queue.addAtomic([set('a', 'group'), set('b', 'group'), set('a', 'group, twice')]);
+    const first = await queue.add(edit({ title: 'mine' }));
+    const second = await queue.add({
+      ...edit({ body: 'mine too' }),
+      payload: { id: 'b', body: 'mine too' },
+      base: { rowVersion: 7, row: { ...ROW, id: 'b' } },
+    });
+
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect(await first.settled).toMatchObject({ status: 'completed' });
+    expect(await second.settled).toMatchObject({ status: 'completed' });
+    expect(sentBases(device)).toEqual([undefined, 5, 8]);
+    expect(device.server.rows.get('a')).toMatchObject({ title: 'mine', version: 6 });
+    expect(device.server.rows.get('b')).toMatchObject({ title: 'group', body: 'mine too' });
+    await queue.close();
+  });
+
+  test('C1, R8 · what someone else has changed before it is still a conflict', async () => {
+    const device = await deviceWith({ ...ROW, body: 'theirs', version: 4 });
+    const queue = await device.openWith(types('server-wins'));
+    await device.goOffline();
+    await queue.addAtomic([set('a', 'group')]);
+    const mine = await queue.add(edit({ body: 'mine' }));
+
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect(await mine.settled).toMatchObject({ status: 'cancelled', reason: 'superseded' });
+    await queue.close();
+  });
+
+  test('C1, R8 · confirmed before, it counts for an app that has not read the row again', async () => {
+    const device = await deviceWith(ROW);
+    const queue = await device.openWith(types('server-wins'));
+    const group = await queue.addAtomic([set('a', 'group')]);
+    await group.settled;
+
+    const mine = await queue.add(edit({ body: 'mine' }));
+
+    expect(await mine.settled).toMatchObject({ status: 'completed' });
+    expect(sentBases(device)).toEqual([undefined, 4]);
+    await queue.close();
+  });
+
+  test('C1, R8 · stored while the group was confirmed, in a tab that ended before it heard of it, it is no conflict either', async () => {
+    const device = await deviceWith(ROW);
+    let goOn = (): void => {};
+    const confirmed = new Promise<void>((resolve) => (goOn = resolve));
+    const queue = await device.openWith(types('server-wins'), {
+      storage: async (name) => {
+        const inner = await device.storage.open(name);
+        return {
+          ...inner,
+          commit: async (batch) => {
+            const isSecond = batch.changes.some(({ key }) => key === 'p/00000000002');
+            if (!isSecond) return inner.commit(batch);
+            await confirmed;
+            await inner.commit(batch);
+            return new Promise(() => {});
+          },
+        };
+      },
+    });
+    await device.goOffline();
+    await queue.addAtomic([set('a', 'group')]);
+    void queue.add(edit({ body: 'mine' }));
+    await device.goOnline();
+    expect(device.server.rows.get('a')).toMatchObject({ title: 'group', version: 4 });
+    goOn();
+    await device.clock.settle();
+
+    const again = await device.openWith(types('server-wins'), { tabs: soloTabs });
+    await device.clock.pass(5_000);
+
+    expect(device.server.rows.get('a')).toMatchObject({ title: 'group', body: 'mine', version: 5 });
+    expect((await again.getStatus()).counts).toMatchObject({ pending: 0, completed: 2 });
+    await again.close();
   });
 });
 

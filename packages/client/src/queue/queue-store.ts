@@ -16,6 +16,7 @@ import {
   parseHeader,
   RECORD_FORMAT,
   type RowLeft,
+  rowsLeftBy,
   sealRecord,
 } from '../mutation/record.ts';
 import type { Random } from '../ports/clock.ts';
@@ -358,9 +359,10 @@ export class QueueStore {
     const found: RowLeft[] = [];
     for (let from: string | null = null, isMore = true; isMore; ) {
       const { records, next } = await this.completedAfter(from);
-      for (const { entity, seq, left } of records) {
-        const isOfRow = entity !== null && entity.table === table && entity.id === id;
-        if (isOfRow && left !== undefined && seq <= upToSeq) found.push(left);
+      for (const record of records) {
+        if (record.seq > upToSeq) continue;
+        const of = rowsLeftBy(record).find((row) => row.entity.table === table && row.entity.id === id);
+        if (of?.left != null) found.push(of.left);
       }
       from = next;
       isMore = next !== null;

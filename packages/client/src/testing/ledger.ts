@@ -5,6 +5,7 @@ import type {
   Json,
   JsonObject,
   LostChanges,
+  MemberRow,
   WireError,
   WireMutation,
   WireOutcome,
@@ -31,11 +32,13 @@ export interface LedgerRow {
   readonly error: WireError | null;
   /** What the effect left of a row that counts its changes. */
   readonly rowVersion?: number;
+  /** The same of the rows of an atomic one. */
+  readonly memberRows?: readonly (MemberRow | null)[];
 }
 
 /** What became of an effect. A failure for good is remembered and told again; one for now is forgotten. */
 export type Performed =
-  | { readonly kind: 'done'; readonly result: Json; readonly rowVersion?: number }
+  | ({ readonly kind: 'done' } & Pick<LedgerRow, 'result' | 'rowVersion' | 'memberRows'>)
   /** The row is another version than the edit was made on: nothing is changed, and nothing is remembered. */
   | { readonly kind: 'conflict'; readonly current: JsonObject | null; readonly rowVersion: number | null }
   | { readonly kind: 'failed'; readonly error: WireError; readonly isPermanent: boolean };
@@ -237,11 +240,10 @@ export class Ledger {
       return { seq, id, kind: 'conflict', baseRowVersion, current, rowVersion, error: ROW_CHANGED };
     }
     if (performed.kind === 'done') {
-      const { result } = performed;
-      const version = performed.rowVersion === undefined ? {} : { rowVersion: performed.rowVersion };
-      this.record(client, { ...row, verdict: 'applied', result, error: null, ...version });
+      const { kind: _, ...left } = performed;
+      this.record(client, { ...row, verdict: 'applied', error: null, ...left });
       settled.add(seq);
-      return { seq, id, kind: 'applied', result, ...version };
+      return { seq, id, kind: 'applied', ...left };
     }
     const { error } = performed;
     if (!performed.isPermanent) return { seq, id, kind: 'refused', error };
@@ -302,10 +304,13 @@ function known({ seq, id }: WireMutation, error: WireError): Finding {
   return { kind: 'known', outcome: { seq, id, kind: 'rejected', error } };
 }
 
-function repeat({ seq, id }: WireMutation, { result, error, rowVersion }: LedgerRow): Finding {
+function repeat({ seq, id }: WireMutation, { result, error, rowVersion, memberRows }: LedgerRow): Finding {
   if (error !== null) return { kind: 'known', outcome: { seq, id, kind: 'duplicate', verdict: 'rejected', error } };
-  const version = rowVersion === undefined ? {} : { rowVersion };
-  return { kind: 'known', outcome: { seq, id, kind: 'duplicate', verdict: 'applied', result, ...version } };
+  const left = {
+    ...(rowVersion === undefined ? {} : { rowVersion }),
+    ...(memberRows === undefined ? {} : { memberRows }),
+  };
+  return { kind: 'known', outcome: { seq, id, kind: 'duplicate', verdict: 'applied', result, ...left } };
 }
 
 const ROW_CHANGED: WireError = {

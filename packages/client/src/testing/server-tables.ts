@@ -9,6 +9,7 @@ import {
   type ErrorCategory,
   type Json,
   type JsonObject,
+  type MemberRow,
   type WireError,
   type WireMutation,
 } from '../protocol/wire.ts';
@@ -168,6 +169,7 @@ export class ServerTables {
     const before = copyOf(this.tables);
     const deletedBefore = copyOf(this.deleted);
     const results: Json[] = [];
+    const memberRows: (MemberRow | null)[] = [];
     for (const member of members) {
       const performed = this.perform({ ...mutation, ...member }, caller);
       if (performed.kind !== 'done') {
@@ -176,8 +178,10 @@ export class ServerTables {
         return performed;
       }
       results.push(performed.result);
+      const isOfRow = member.entity !== null && !Object.hasOwn(this.handlers, member.type);
+      memberRows.push(isOfRow ? { ...member.entity, rowVersion: performed.rowVersion ?? null } : null);
     }
-    return { kind: 'done', result: results };
+    return { kind: 'done', result: results, memberRows };
   }
 
   private rulesOf(table: string): TableRules {
@@ -239,7 +243,6 @@ function exists({ table, id }: EntityRef): Performed {
   return failed('ROW_EXISTS', 'CONFLICT', `There is a row of "${table}" with the id "${id}".`);
 }
 
-/** For good, in the words of the server. */
 /** The fields that an edit sets, however it travelled. */
 function fieldsOf({ payload, encoding }: WireMutation, row: Row | null): JsonObject {
   if (encoding === undefined || row === null) return payload;
@@ -252,6 +255,7 @@ function fieldsOf({ payload, encoding }: WireMutation, row: Row | null): JsonObj
   return { ...changesOf(row, fields), ...Object.fromEntries(removed.map((key) => [key, null])) };
 }
 
+/** For good, in the words of the server. */
 function failed(code: string, category: ErrorCategory, message: string): Performed {
   const error: WireError = { category, code, message };
   return { kind: 'failed', error, isPermanent: true };

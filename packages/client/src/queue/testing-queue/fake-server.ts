@@ -1,6 +1,15 @@
 import type { TransportAnswer } from '../../engine/transport-answer.ts';
+import type { AtomicPayload } from '../../mutation/atomic.ts';
 import type { Transport } from '../../ports/transport.ts';
-import type { ApplyRequest, Json, JsonObject, WireError, WireMutation, WireOutcome } from '../../protocol/wire.ts';
+import {
+  type ApplyRequest,
+  ATOMIC_TYPE,
+  type Json,
+  type JsonObject,
+  type WireError,
+  type WireMutation,
+  type WireOutcome,
+} from '../../protocol/wire.ts';
 
 export const SERVER_ERROR: WireError = {
   category: 'SERVER_ERROR',
@@ -117,6 +126,7 @@ export class FakeServer {
   /** An edit of a row that a test has put there is held to the version it was made on. */
   private apply(mutation: WireMutation): WireOutcome {
     const { id, seq, entity, payload, base, operation } = mutation;
+    if (mutation.type === ATOMIC_TYPE) return this.applyAll(mutation);
     const row = this.rows.get(entity?.id ?? '');
     if (base !== undefined && row?.['version'] !== base.rowVersion) return this.conflict(mutation);
     this.effects.push(id);
@@ -125,15 +135,41 @@ export class FakeServer {
       this.results.set(id, result);
       return { seq, id, kind: 'applied', result };
     }
-    if (operation === 'delete') {
-      this.rows.delete(entity.id);
-      return { seq, id, kind: 'applied', result: null };
-    }
-    const rowVersion = Number(row['version']) + 1;
-    const result = { ...row, ...payload, version: rowVersion };
-    this.rows.set(entity.id, result);
+    const result = this.change(entity.id, operation, payload);
+    if (result === null) return { seq, id, kind: 'applied', result };
     this.results.set(id, result);
-    return { seq, id, kind: 'applied', result, rowVersion };
+    return { seq, id, kind: 'applied', result, rowVersion: Number(result['version']) };
+  }
+
+  /** Members of tables that are here leave their rows; the whole is one effect. */
+  private applyAll(mutation: WireMutation): WireOutcome {
+    const { id, seq } = mutation;
+    const { members } = mutation.payload as unknown as AtomicPayload;
+    const changed = members.map(({ operation, entity, payload }) =>
+      entity === null ? null : { entity, row: this.change(entity.id, operation, payload) },
+    );
+    this.effects.push(id);
+    const rows = changed.map((member) => member?.row ?? null);
+    const result = rows.some((row) => row !== null) ? rows : this.resultOf(mutation);
+    this.results.set(id, result);
+    const memberRows = changed.map(
+      (member) =>
+        member && { ...member.entity, rowVersion: member.row === null ? null : Number(member.row['version']) },
+    );
+    return { seq, id, kind: 'applied', result, memberRows };
+  }
+
+  /** The row as it is left; null where there is none. */
+  private change(id: string, operation: WireMutation['operation'], payload: JsonObject): JsonObject | null {
+    const row = this.rows.get(id);
+    if (row === undefined) return null;
+    if (operation === 'delete') {
+      this.rows.delete(id);
+      return null;
+    }
+    const changed = { ...row, ...payload, version: Number(row['version']) + 1 };
+    this.rows.set(id, changed);
+    return changed;
   }
 
   private conflict({ id, seq, entity, base }: WireMutation): WireOutcome {
