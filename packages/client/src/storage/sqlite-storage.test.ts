@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { Clock } from '../ports/clock.ts';
+import { systemClock } from '../ports/system-clock.ts';
 import { nodeSqliteDriver } from './sqlite-drivers.ts';
 import { type SqliteDriver, sqliteStorage } from './sqlite-storage.ts';
 import { storageContract } from './storage-contract.ts';
@@ -26,6 +28,31 @@ test('S2 · a database in memory does not call itself durable', async () => {
   const storage = await sqliteStorage({ open: () => nodeSqlite(':memory:') })('anything');
 
   expect(storage.durability).toBe('volatile');
+});
+
+test('S2, S12 · opened while another connection makes the database, it waits for its turn', async () => {
+  const other = new DatabaseSync(join(folder, 'busy.db'));
+  other.exec('begin immediate; create table theirs (a)');
+  let waitCount = 0;
+  const clock: Clock = {
+    ...systemClock,
+    schedule: (_delayMs, wake) => {
+      waitCount += 1;
+      if (other.isTransaction) other.exec('commit');
+      queueMicrotask(wake);
+      return () => {};
+    },
+  };
+
+  const storage = await sqliteStorage({ open, clock })('busy');
+
+  expect(waitCount).toBeGreaterThan(0);
+  expect(await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'a', value: '1' }] })).toEqual({
+    kind: 'committed',
+  });
+  expect(storage.durability).toBe('strict');
+  await storage.close();
+  other.close();
 });
 
 test('S3 · a page of a scan is looked up in the index, wherever it begins', async () => {

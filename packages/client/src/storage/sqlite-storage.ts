@@ -49,7 +49,9 @@ export function sqliteStorage({ open, durability = 'strict', clock = systemClock
   return async (name) => {
     const driver = await step(async () => open(name));
     try {
-      return new SqliteStorage(driver, await step(() => prepare(driver, durability)), clock);
+      // Each of its statements may be made again.
+      const granted = await step(() => whenFree(clock, () => prepare(driver, durability)));
+      return new SqliteStorage(driver, granted, clock);
     } catch (error) {
       await driver.close();
       throw error;
@@ -187,11 +189,10 @@ const PUT = `insert into holdfast_records (key, value) values (?1, ?2)
 const DELETE = 'delete from holdfast_records where key = ?1';
 
 /** Waits its turn among the connections to one database, of other processes too. */
-async function whenFree(clock: Clock, work: () => Promise<unknown>): Promise<void> {
+async function whenFree<Result>(clock: Clock, work: () => Promise<Result>): Promise<Result> {
   for (let tryNumber = 1; ; tryNumber += 1) {
     try {
-      await work();
-      return;
+      return await work();
     } catch (error) {
       if (!isBusy(error) || tryNumber === BUSY_TRIES_MAX) throw error;
       await new Promise<void>((resolve) => clock.schedule(BUSY_AGAIN_MS, resolve));
