@@ -47,6 +47,8 @@ export interface ScanQuery {
  */
 export interface Storage {
   readonly durability: Durability;
+  /** Records of the same queue that were made apart from these, until they have been brought in. @default none */
+  readonly apart?: StorageApart | undefined;
   commit(batch: StorageBatch): Promise<CommitResult>;
   /** The values under the keys, in their order; null where there is none. One consistent view. */
   read(keys: readonly string[]): Promise<readonly (string | null)[]>;
@@ -54,6 +56,28 @@ export interface Storage {
   /** Bytes in use and allowed, as far as the platform says; null where it does not. */
   estimate(): Promise<{ readonly usedBytes: number | null; readonly quotaBytes: number | null }>;
   close(): Promise<void>;
+  /**
+   * Of a store that has a copy: puts back what the copy holds under these keys where that is another, and says whether it did.
+   * Asked for what does not read.
+   */
+  repair?(keys: readonly string[]): Promise<boolean>;
+}
+
+/** What a store with a copy finds where each of the two was used without the other. */
+export interface StorageApart {
+  readonly storage: Storage;
+  /** All of it stands in the store that it was apart from. */
+  readonly taken: () => Promise<void>;
+}
+
+/** The same under a layer. */
+export function apartUnder({ apart }: Storage, layer: (storage: Storage) => Storage): StorageApart | undefined {
+  return apart === undefined ? undefined : { ...apart, storage: layer(apart.storage) };
+}
+
+/** False where the store has no copy. */
+export async function repairIn(storage: Storage, keys: readonly string[]): Promise<boolean> {
+  return (await storage.repair?.(keys)) ?? false;
 }
 
 /** Opens the store of this name, making it if there is none. Each (app, workspace, user) has a name of its own. */

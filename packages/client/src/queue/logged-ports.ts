@@ -1,7 +1,7 @@
 import type { EngineInput } from '../engine/engine-io.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Storage } from '../ports/storage.ts';
+import { repairIn, type Storage } from '../ports/storage.ts';
 import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Json } from '../protocol/wire.ts';
@@ -47,6 +47,7 @@ export function loggedStorage(storage: Storage, log: DebugLog, clock: Clock): St
   };
   return {
     durability: storage.durability,
+    apart: storage.apart,
     commit: async (batch) => {
       const startedAtMs = clock.nowMs();
       const result = await watched('commit', storage.commit(batch));
@@ -58,6 +59,7 @@ export function loggedStorage(storage: Storage, log: DebugLog, clock: Clock): St
     scan: (query) => watched('scan', storage.scan(query)),
     estimate: () => watched('estimate', storage.estimate()),
     close: () => watched('close', storage.close()),
+    repair: (keys) => watched('repair', repairIn(storage, keys)),
   };
 }
 

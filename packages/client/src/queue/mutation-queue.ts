@@ -885,6 +885,11 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       },
     );
     if (!isCurrent()) return storage.close();
+    if (storage.apart !== undefined) {
+      const movedCount = await this.moveAll(storage.apart.storage, storage);
+      await storage.apart.taken();
+      if (movedCount > 0) this.listeners.storageRestored.emit({ movedCount });
+    }
     const runner = new Runner(
       {
         store,

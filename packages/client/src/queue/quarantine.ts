@@ -11,6 +11,7 @@ import {
   type QuarantinedRecord,
   sealRecord,
 } from '../mutation/record.ts';
+import { QUARANTINED_LOG } from '../storage/quarantined-log.ts';
 import { scanAll } from '../ports/scan-all.ts';
 import type { Change, Storage } from '../ports/storage.ts';
 import { changeOfAct } from './act-log.ts';
@@ -149,12 +150,14 @@ function inQuarantine(key: string, text: string): InQuarantine {
 export interface QuarantinedMutation {
   /** For `discardQuarantined` and `retryQuarantined`. */
   readonly key: string;
+  /** 0 for part of a log. */
   readonly seq: number;
   /**
    * What does not read. `header`: nobody knows which mutation it was. `deadLetter`: the same, of one that had failed.
-   * `payload`: the mutation is known, and a dead letter as well, so that what depends on it is told.
+   * `payload`: the mutation is known, and a dead letter as well, so that what depends on it is told. `log`: part of the log that
+   * the store itself keeps; nobody knows what was in it.
    */
-  readonly part: 'header' | 'deadLetter' | 'payload';
+  readonly part: 'header' | 'deadLetter' | 'payload' | 'log';
   /** Null where its header does not read. */
   readonly id: string | null;
   readonly type: string | null;
@@ -167,8 +170,9 @@ export interface QuarantinedMutation {
 
 export function viewOf({ key, record }: InQuarantine): QuarantinedMutation {
   const { text, bodyText, foundAtMs } = record;
-  const part = record.key.startsWith(FAILED) ? 'deadLetter' : 'header';
-  const about = { key, seq: seqOfKey(record.key), part, id: null, type: null, foundAtMs } as const;
+  const isLog = key.startsWith(QUARANTINED_LOG);
+  const part = isLog ? 'log' : record.key.startsWith(FAILED) ? 'deadLetter' : 'header';
+  const about = { key, seq: isLog ? 0 : seqOfKey(record.key), part, id: null, type: null, foundAtMs } as const;
   return { ...about, text: shownText(text) ?? '', bodyText: shownText(bodyText) };
 }
 

@@ -20,7 +20,14 @@ import {
   sealRecord,
 } from '../mutation/record.ts';
 import type { Random } from '../ports/clock.ts';
-import type { Change, Durability, Expectation, Storage, StorageBatch } from '../ports/storage.ts';
+import {
+  type Change,
+  type Durability,
+  type Expectation,
+  repairIn,
+  type Storage,
+  type StorageBatch,
+} from '../ports/storage.ts';
 import type { EntityRef, ForkedFrom, JsonObject, WireError } from '../protocol/wire.ts';
 import type { ClientMark } from './anchor-keeper.ts';
 import { ActLog, changeOfAct } from './act-log.ts';
@@ -562,6 +569,13 @@ export class QueueStore {
 
   /** Of these, what stands there and does not read: its header, or a body that is not the one its header tells of. */
   async unreadableAmong(seqs: readonly number[]): Promise<readonly number[]> {
+    const damaged = await this.damagedAmong(seqs);
+    if (damaged.length === 0) return damaged;
+    const keys = damaged.flatMap((seq) => [seqKey(PENDING, seq), seqKey(BODY, seq)]);
+    return (await repairIn(this.storage, keys)) ? this.damagedAmong(damaged) : damaged;
+  }
+
+  private async damagedAmong(seqs: readonly number[]): Promise<readonly number[]> {
     // Read once: what goes away between two reads is not damaged.
     const texts = await this.storage.read(seqs.map((seq) => seqKey(PENDING, seq)));
     const damaged = new Set<number>();

@@ -1,5 +1,5 @@
 import type { Parsed } from '../mutation/record.ts';
-import type { Storage } from '../ports/storage.ts';
+import { type Entry, repairIn, type Storage } from '../ports/storage.ts';
 import type { Unreadable } from './quarantine.ts';
 import { seqKey, seqOfKey } from './record-keys.ts';
 
@@ -22,10 +22,13 @@ export async function readPage<Record>(
   const records: Record[] = [];
   const unreadable: Unreadable[] = [];
   let after = seqKey(prefix, afterSeq);
+  const scanned = async (): Promise<readonly (Entry & { readonly parsed: Parsed<Record> })[]> =>
+    (await storage.scan({ prefix, after, limit: count })).map((entry) => ({ ...entry, parsed: parse(entry.value) }));
   for (;;) {
-    const entries = await storage.scan({ prefix, after, limit: count });
-    for (const { key, value } of entries) {
-      const parsed = parse(value);
+    let entries = await scanned();
+    const damaged = entries.flatMap(({ key, parsed }) => (parsed.kind === 'unreadable' ? [key] : []));
+    if (damaged.length > 0 && (await repairIn(storage, damaged))) entries = await scanned();
+    for (const { key, value, parsed } of entries) {
       if (parsed.kind === 'record') records.push(parsed.record);
       else unreadable.push({ key, seq: seqOfKey(key), text: value, isNewer: parsed.kind === 'newer' });
     }

@@ -1,6 +1,13 @@
 import { HoldfastError, isHoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { CommitResult, Durability, OpenStorage, Storage, StorageBatch } from '../ports/storage.ts';
+import {
+  type CommitResult,
+  type Durability,
+  type OpenStorage,
+  repairIn,
+  type Storage,
+  type StorageBatch,
+} from '../ports/storage.ts';
 import type { StoragePointer } from '../ports/storage-pointer.ts';
 import type { LostChanges, WireError } from '../protocol/wire.ts';
 
@@ -149,6 +156,7 @@ export class StorageKeeper {
       this.run('read', term, work, work);
     return {
       durability: this.inUse?.durability ?? 'volatile',
+      apart: this.inUse?.apart,
       commit: (batch) =>
         this.run(
           'write',
@@ -159,6 +167,7 @@ export class StorageKeeper {
       read: (keys) => read((storage) => storage.read(keys)),
       scan: (query) => read((storage) => storage.scan(query)),
       estimate: () => read((storage) => storage.estimate()),
+      repair: (keys) => read((storage) => repairIn(storage, keys)),
       // The queue restarts on the same store, or on another one: this one is closed by whoever replaces it.
       close: async () => {},
     };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Change } from '../ports/storage.ts';
+import { note, TestDevice } from '../queue/testing-queue/test-device.ts';
 import { asyncStorage, type AsyncStorageLike } from './async-storage.ts';
 import { storageContract } from './storage-contract.ts';
 
@@ -125,4 +126,28 @@ describe('a model of AsyncStorage on Android', () => {
     expect(await storage.scan({ prefix: 'c/', limit: 10_000 })).toHaveLength(stored.length);
     await storage.commit({ expect: [], changes: [put('large', 'x'.repeat(100_000))] });
   }, 60_000);
+});
+
+test('S10 · a commit of its journal that was damaged is in quarantine, with what it still says', async () => {
+  const device = new TestDevice();
+  const model = new ModelOfAndroid();
+  await device.goOffline();
+  const queue = await device.open({ storage: asyncStorage(model) });
+  for (const id of ['a', 'b', 'c']) await queue.add(note(id));
+  await queue.close();
+  const journal = [...model.rows.keys()].filter((each) => each.includes('/j/')).toSorted();
+  const key = journal.at(-2) ?? '';
+  model.rows.set(key, (model.rows.get(key) ?? '').slice(0, 400));
+
+  const again = await device.open({ storage: asyncStorage(model) });
+
+  const { counts } = await again.getStatus();
+  expect(counts.pending + counts.corrupted).toBe(3);
+  const [found] = await again.listQuarantine();
+  expect(found).toMatchObject({ part: 'log', id: null, seq: 0 });
+  await again.discardQuarantined([found?.key ?? ''], 'seen', { actor: 'Olga' });
+  await again.close();
+  const third = await device.open({ storage: asyncStorage(model) });
+  expect(await third.listQuarantine()).toEqual([]);
+  await third.close();
 });

@@ -1,4 +1,15 @@
-import type { Change, CommitResult, Entry, OpenStorage, ScanQuery, Storage, StorageBatch } from '../ports/storage.ts';
+import {
+  apartUnder,
+  repairIn,
+  type Change,
+  type CommitResult,
+  type Entry,
+  type OpenStorage,
+  type ScanQuery,
+  type Storage,
+  type StorageApart,
+  type StorageBatch,
+} from '../ports/storage.ts';
 import { type Coding, commitCoded } from './coded-commit.ts';
 import { compressText, decompressText, isCompressed } from './compressed-text.ts';
 import { TextCache } from './text-cache.ts';
@@ -15,10 +26,14 @@ export function compressedStorage(
   overLength: number = COMPRESS_OVER_LENGTH,
   cache: TextCache = new TextCache(0),
 ): OpenStorage {
-  return async (name) => new CompressedStorage(await open(name), { name, overLength, cache });
+  return async (name) => {
+    const layer = (storage: Storage): Storage => new CompressedStorage(storage, { name, overLength, cache }, layer);
+    return layer(await open(name));
+  };
 }
 
 class CompressedStorage implements Storage {
+  readonly apart: StorageApart | undefined;
   private readonly storage: Storage;
   private readonly overLength: number;
   private readonly coding: Coding;
@@ -29,8 +44,10 @@ class CompressedStorage implements Storage {
   constructor(
     storage: Storage,
     { name, overLength, cache }: { readonly name: string; readonly overLength: number; readonly cache: TextCache },
+    layer: (storage: Storage) => Storage,
   ) {
     this.storage = storage;
+    this.apart = apartUnder(storage, layer);
     this.overLength = overLength;
     this.cache = cache;
     this.place = `compressed ${name} `;
@@ -73,6 +90,10 @@ class CompressedStorage implements Storage {
 
   close(): Promise<void> {
     return this.storage.close();
+  }
+
+  repair(keys: readonly string[]): Promise<boolean> {
+    return repairIn(this.storage, keys);
   }
 
   private compress(key: string, text: string): string {

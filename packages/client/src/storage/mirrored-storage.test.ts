@@ -121,4 +121,83 @@ describe('a queue on a store with a mirror', () => {
 
     expect(await dump(copy.open, NAME)).toEqual(await dump(first, NAME));
   });
+
+  test('S9 · each of the two used without the other: what either of them holds is there, and takes effect once', async () => {
+    const device = new TestDevice();
+    const stores = { first: new BreakableStorage(), mirror: new BreakableStorage() };
+    const storage = mirroredStorage(stores.first.open, stores.mirror.open);
+    const run = async (broken: keyof typeof stores | null, id: string): Promise<string> => {
+      if (broken !== null) stores[broken].breakAll();
+      const queue = await device.open({ storage });
+      const handle = await queue.add(note(id));
+      await device.clock.settle();
+      await queue.close();
+      if (broken !== null) stores[broken].mend();
+      return handle.id;
+    };
+    const ids = [await run(null, 'both, delivered')];
+    await device.goOffline();
+    ids.push(await run(null, 'both'), await run('mirror', 'first only'), await run('first', 'mirror only'));
+    const restored: number[] = [];
+
+    const again = device.create({ storage });
+    again.on('storageRestored', ({ movedCount }) => restored.push(movedCount));
+    await device.clock.settle();
+    expect(again.getSnapshot()).toMatchObject({ pendingCount: 3 });
+    expect(restored).toEqual([1]);
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect([...device.server.effects].toSorted()).toEqual([...ids].toSorted());
+    await again.close();
+    expect(await dump(stores.mirror.open, NAME)).toEqual(await dump(stores.first.open, NAME));
+  });
+
+  test('S9 · a mirror that failed and was behind at the end of the run is made alike in the next one', async () => {
+    const device = new TestDevice();
+    const [first, copy] = [memoryStorage(), new BreakableStorage()];
+    const storage = mirroredStorage(first, copy.open);
+    await device.goOffline();
+    const queue = await device.open({ storage });
+    await queue.add(note('a'));
+    copy.isReadOnly = true;
+    await queue.add(note('b'));
+    await queue.close();
+    copy.isReadOnly = false;
+
+    const again = await device.open({ storage });
+    await again.close();
+
+    expect(await dump(copy.open, NAME)).toEqual(await dump(first, NAME));
+    // and lost then, the first comes back with all of it
+    const third = await device.open({ storage: mirroredStorage(memoryStorage(), copy.open) });
+    expect(third.getSnapshot()).toMatchObject({ pendingCount: 2 });
+    await third.close();
+  });
+
+  test('S9, S10 · a record that rots in the first is put back from the mirror, header and payload', async () => {
+    const device = new TestDevice();
+    const [first, copy] = [memoryStorage(), memoryStorage()];
+    const storage = mirroredStorage(first, copy);
+    await device.goOffline();
+    const queue = await device.open({ storage });
+    const ids = [];
+    for (const id of ['a', 'b', 'c']) ids.push((await queue.add(note(id))).id);
+    await queue.close();
+    const raw = await first(NAME);
+    for (const key of ['p/00000000001', 'b/00000000002']) {
+      const [value] = await raw.read([key]);
+      await raw.commit({ expect: [], changes: [{ kind: 'put', key, value: String(value).replace('note', 'nope') }] });
+    }
+    expect(await dump(first, NAME)).not.toEqual(await dump(copy, NAME));
+
+    const again = await device.open({ storage });
+    expect(again.getSnapshot()).toMatchObject({ pendingCount: 3 });
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect(device.server.effects).toEqual(ids);
+    expect(await again.listQuarantine()).toEqual([]);
+    await again.close();
+  });
 });

@@ -1,6 +1,15 @@
 import { type HoldfastError, isHoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import { scanAll } from '../ports/scan-all.ts';
-import type { Change, CommitResult, Entry, OpenStorage, ScanQuery, Storage, StorageBatch } from '../ports/storage.ts';
+import type {
+  Change,
+  CommitResult,
+  Entry,
+  OpenStorage,
+  ScanQuery,
+  Storage,
+  StorageApart,
+  StorageBatch,
+} from '../ports/storage.ts';
 
 export interface MirroredStorageOptions {
   /** Told when one of the two fails; the other one goes on. Nothing is lost by it, and nothing is doubly kept meanwhile. */
@@ -40,15 +49,22 @@ export function mirroredStorage(
       own.read([WITNESS, ALONE]),
       copy.read([WITNESS, ALONE]),
     ]);
+    if (isAhead !== null && wasAlone !== null && witness !== null) {
+      // Under the same numbers each may have stored another mutation, and sent it.
+      await own.commit({ expect: [], changes: [{ kind: 'put', key: REWOUND, value: '1' }] });
+      return new MirroredStorage(own, copy, options, true);
+    }
     if (isAhead !== null || witness === null) await restore(own, copy, options);
     const mirrored = new MirroredStorage(own, copy, options);
     if (copied === null || (wasAlone !== null && isAhead === null)) await mirrored.copyAll();
     // Only now: a kill before this begins anew.
-    if (isAhead !== null || wasAlone !== null)
-      for (const storage of [own, copy])
-        await storage.commit({ expect: [], changes: [{ kind: 'delete', key: ALONE }] });
+    else if (isAhead !== null) await notAlone(own, copy);
     return mirrored;
   };
+}
+
+async function notAlone(...storages: readonly Storage[]): Promise<void> {
+  for (const storage of storages) await storage.commit({ expect: [], changes: [{ kind: 'delete', key: ALONE }] });
 }
 
 /** Used without the other one: what is stored from now on stands in this one only, and the next to open both must know. */
@@ -78,13 +94,25 @@ class MirroredStorage implements Storage {
   private readonly own: Storage;
   private readonly copy: Storage;
   private readonly options: MirroredStorageOptions;
-  /** A commit is missing in the mirror: it is copied anew before the next. */
+  /** A commit is missing in the mirror: it is copied anew before the next. The first says so too, for the next run. */
   private isBehind = false;
+  /** What the mirror holds is not in the first: nothing is brought over until it is. */
+  private isApart: boolean;
 
-  constructor(own: Storage, copy: Storage, options: MirroredStorageOptions) {
+  constructor(own: Storage, copy: Storage, options: MirroredStorageOptions, isApart: boolean = false) {
     this.own = own;
     this.copy = copy;
     this.options = options;
+    this.isApart = isApart;
+  }
+
+  get apart(): StorageApart | undefined {
+    if (!this.isApart) return undefined;
+    const taken = async (): Promise<void> => {
+      this.isApart = false;
+      await this.copyAll();
+    };
+    return { storage: this.copy, taken };
   }
 
   get durability(): Storage['durability'] {
@@ -119,11 +147,28 @@ class MirroredStorage implements Storage {
     await this.guarded(async () => {
       for await (const { key } of scanAll(this.copy, '')) await this.bring([key]);
       for await (const { key } of scanAll(this.own, '')) await this.bring([key]);
+      await notAlone(this.copy, this.own);
       this.isBehind = false;
     });
   }
 
+  async repair(keys: readonly string[]): Promise<boolean> {
+    if (this.isBehind || this.isApart) return false;
+    const [found, copied] = await Promise.all([this.own.read(keys), this.copy.read(keys)]);
+    const others = keys.flatMap((key, index) => {
+      const [value = null, known = null] = [copied[index], found[index]];
+      return value === null || known === null || value === known ? [] : [{ key, value, known }];
+    });
+    if (others.length === 0) return false;
+    const result = await this.own.commit({
+      expect: others.map(({ key, known }) => ({ key, value: known })),
+      changes: others.map(({ key, value }) => ({ kind: 'put', key, value })),
+    });
+    return result.kind === 'committed';
+  }
+
   private async mirror(changes: readonly Change[]): Promise<void> {
+    if (this.isApart) return;
     if (this.isBehind) await this.copyAll();
     else await this.guarded(() => this.bring(changes.map(({ key }) => key)));
   }
@@ -149,7 +194,10 @@ class MirroredStorage implements Storage {
     try {
       await work();
     } catch (error) {
+      const wasBehind = this.isBehind;
       this.isBehind = true;
+      // Where that fails too, the first is about to be noticed by whoever commits next.
+      if (!wasBehind) await alone(this.own).catch(() => {});
       this.options.onError?.(toHoldfastError(error), 'mirror');
     }
   }

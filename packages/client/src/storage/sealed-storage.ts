@@ -1,5 +1,15 @@
 import type { KeyProvider, OpenKeys, SealingKey } from '../ports/keys.ts';
-import type { Change, CommitResult, Entry, OpenStorage, ScanQuery, Storage, StorageBatch } from '../ports/storage.ts';
+import {
+  type Change,
+  type CommitResult,
+  type Entry,
+  type OpenStorage,
+  repairIn,
+  type ScanQuery,
+  type Storage,
+  type StorageApart,
+  type StorageBatch,
+} from '../ports/storage.ts';
 import { type Coding, commitCoded } from './coded-commit.ts';
 import { readSeal, SEAL_KEY, type Seal, type SealSearch, writeSeal } from './seal.ts';
 import { keyIdOf, openValue, sealValue } from './sealed-value.ts';
@@ -55,9 +65,13 @@ export function sealedStorage(open: OpenStorage, options: SealedOptions): OpenSt
     const storage = await open(name);
     try {
       const keys = await unlocked(() => options.keys(name));
-      const sealed = new SealedStorage({ ...options, keys, storage, name });
-      await sealed.start();
-      return sealed;
+      const layer = async (inner: Storage, apart?: StorageApart): Promise<SealedStorage> => {
+        const sealed = new SealedStorage({ ...options, keys, storage: inner, name, apart });
+        await sealed.start();
+        return sealed;
+      };
+      const { apart } = storage;
+      return await layer(storage, apart && { ...apart, storage: await layer(apart.storage) });
     } catch (error) {
       await storage.close();
       throw error;
@@ -75,6 +89,8 @@ export function unsealedStorage(open: OpenStorage): OpenStorage {
     let isChecked = false;
     return {
       durability: storage.durability,
+      // Written by nobody else, and read only when this one was found to be in the clear.
+      apart: storage.apart,
       commit: (batch) => storage.commit(batch),
       read: async (keys) => {
         if (isChecked) return storage.read(keys);
@@ -87,11 +103,13 @@ export function unsealedStorage(open: OpenStorage): OpenStorage {
       scan: (query) => storage.scan(query),
       estimate: () => storage.estimate(),
       close: () => storage.close(),
+      repair: (keys) => repairIn(storage, keys),
     };
   };
 }
 
 class SealedStorage implements Storage {
+  readonly apart: StorageApart | undefined;
   private readonly storage: Storage;
   private readonly name: string;
   private readonly keys: KeyProvider;
@@ -113,12 +131,14 @@ class SealedStorage implements Storage {
     readonly storage: Storage;
     readonly name: string;
     readonly keys: KeyProvider;
+    readonly apart: StorageApart | undefined;
     readonly isClear?: (key: string) => boolean;
     readonly isSealed?: (value: string) => boolean;
     readonly cache?: TextCache;
     readonly keyUses?: KeyUses;
   }) {
     this.storage = parts.storage;
+    this.apart = parts.apart;
     this.name = parts.name;
     this.keys = parts.keys;
     this.isClear = (key) => key === SEAL_KEY || parts.isClear?.(key) === true;
@@ -207,6 +227,10 @@ class SealedStorage implements Storage {
 
   estimate(): ReturnType<Storage['estimate']> {
     return this.storage.estimate();
+  }
+
+  repair(keys: readonly string[]): Promise<boolean> {
+    return repairIn(this.storage, keys);
   }
 
   async close(): Promise<void> {

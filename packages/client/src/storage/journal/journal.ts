@@ -1,5 +1,6 @@
 import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { Entry, ScanQuery } from '../../ports/storage.ts';
+import { QUARANTINED_LOG } from '../quarantined-log.ts';
 import { SortedKeys } from '../sorted-keys.ts';
 import {
   type Changed,
@@ -36,7 +37,10 @@ const DIGITS = 12;
  *   j/N          commit N, or of how many pieces `j/N/I` it is; these are written before
  *   d/KEY        a value, or of how many pieces `p/KEY/I` it is
  *   r            room that is kept for what frees room
- *   x/N, x/last  a commit that no longer reads as a whole
+ *   x/last       the last commit, never confirmed, that does not read as a whole
+ *
+ * A commit before it that no longer reads as a whole was damaged since. What still reads of it counts, and its text goes into
+ * quarantine, where a queue shows it.
  */
 export class Journal {
   private readonly store: KeyValueStore;
@@ -200,16 +204,18 @@ export class Journal {
     const numbers = rest.flatMap((key) => (/^j\/\d+$/.test(key) ? [Number(key.slice(2))] : [])).sort((a, b) => a - b);
     const live = numbers.filter((number) => number > carried);
     const used = new Set<string>();
+    const damaged = new Map<string, string>();
     for (const [index, number] of live.entries()) {
       const head = this.journalKey(number);
       const keys = all.filter((key) => key === head || key.startsWith(`${head}/`));
       const text = await this.recordAt(head);
       const { isWhole, changed } = text === null ? { isWhole: false, changed: new Map() } : readRecord(text);
       const isLast = index === live.length - 1;
-      if (!isWhole)
-        await this.store.setMany([[`${this.prefix}x/${isLast ? 'last' : number}`, text ?? '']]).catch(() => {});
-      // The last one was never confirmed if it is not whole; one before it was damaged since, and what still reads of it counts.
-      if (!isWhole && isLast) continue;
+      if (!isWhole && isLast) {
+        await this.store.setMany([[`${this.prefix}x/last`, text ?? '']]).catch(() => {});
+        continue;
+      }
+      if (!isWhole) damaged.set(`${QUARANTINED_LOG}${number}`, text ?? '');
       this.apply(changed);
       for (const key of keys) used.add(key);
       this.journalKeys.push(...keys);
@@ -222,6 +228,12 @@ export class Journal {
     this.hasReserve = all.includes(this.reserveKey);
     // Where there is no room, it is kept as soon as there is.
     await this.keepReserve().catch(() => {});
+    if (damaged.size === 0) return;
+    // Where there is no room for it, it stands in the journal still, and is found again.
+    await this.write(damaged).then(
+      () => this.carry(),
+      () => {},
+    );
   }
 
   private async recordAt(head: string): Promise<string | null> {

@@ -56,13 +56,20 @@ export interface Stretch {
   readonly from: number;
 }
 
+/** Bytes in the middle of a log that do not read as a whole frame. */
+export interface Damage {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
 /**
  * Tells each entry in order, and where the last whole frame ends. A frame that is not whole was never confirmed if nothing
- * whole comes after it, and is cut off. Else it has been damaged since: what still reads of it is told, and it is set aside.
+ * whole comes after it, and is set aside and cut off. Else it has been damaged since, and what still reads of it is told.
  */
 export function replay(
   { file, aside, generation, from }: Stretch,
   tell: (entry: FoundEntry, textOf: () => string) => void,
+  onDamage: (damage: Damage) => void,
 ): number {
   const view = new View(file);
   const tellAll = (start: number, end: number): void => {
@@ -83,12 +90,13 @@ export function replay(
       continue;
     }
     const next = nextWhole(view, at + 1, generation);
-    setAside(aside, view.bytes(at, next ?? view.sizeBytes));
     if (next === null) {
+      setAside(aside, view.bytes(at, view.sizeBytes));
       file.truncate(at);
       file.flush();
       return at;
     }
+    onDamage({ at, bytes: view.bytes(at, next).slice() });
     tellAll(header === null ? at : at + FRAME_HEADER_BYTES, header === null ? next : Math.min(end, next));
     at = next;
   }

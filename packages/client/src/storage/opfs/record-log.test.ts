@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { Change, Storage } from '../../ports/storage.ts';
 import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import { storageContract } from '../storage-contract.ts';
+import { fromBase64 } from '../base64.ts';
+import { QUARANTINED_LOG } from '../quarantined-log.ts';
 import { RecordLog } from './record-log.ts';
 import { FakeDisk } from './testing-log/fake-disk.ts';
 
@@ -227,7 +229,7 @@ describe('a log that was damaged', () => {
       // The last frame cannot be told from one that was torn: it goes as a whole, as if it had never been confirmed.
       expect(wrong.length, `byte ${at}`).toBeLessThanOrEqual(isInLast ? 3 : 1);
       expect(
-        Object.keys(found).filter((key) => !keys.includes(key)),
+        Object.keys(found).filter((key) => !keys.includes(key) && !key.startsWith(QUARANTINED_LOG)),
         `byte ${at}`,
       ).toEqual([]);
     }
@@ -245,7 +247,7 @@ describe('a log that was damaged', () => {
     }
   });
 
-  test('S2, S10 · what no longer reads is kept aside, with its bytes', () => {
+  test('S2, S10 · what no longer reads is shown with its bytes, until someone discards it', () => {
     const disk = new FakeDisk();
     const log = RecordLog.open(disk.files);
     commit(log, put('key of the first', 'value'));
@@ -255,9 +257,16 @@ describe('a log that was damaged', () => {
     damaged[45] = 0;
 
     const again = new FakeDisk([damaged]);
-    RecordLog.open(again.files);
+    const { 'key of the second': second, ...quarantined } = all(RecordLog.open(again.files));
 
-    expect(new TextDecoder().decode(again.contents()[2])).toContain('of the first');
+    const [[key, value] = ['', '']] = Object.entries(quarantined);
+    expect([second, key.startsWith(QUARANTINED_LOG)]).toEqual(['value', true]);
+    expect(new TextDecoder().decode(fromBase64(value) ?? undefined)).toContain('of the first');
+    // until a person has discarded it, for good
+    const third = RecordLog.open(again.files);
+    expect(all(third)).toEqual({ 'key of the second': 'value', [key]: value });
+    commit(third, remove(key));
+    expect(all(RecordLog.open(again.files))).toEqual({ 'key of the second': 'value' });
   });
 
   test('S2, S12 · a log of a newer version of the app is refused, and left as it is', () => {

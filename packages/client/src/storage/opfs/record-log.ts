@@ -1,10 +1,12 @@
 import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { CommitResult, Entry, ScanQuery, StorageBatch } from '../../ports/storage.ts';
+import { toBase64 } from '../base64.ts';
+import { QUARANTINED_LOG } from '../quarantined-log.ts';
 import { SortedKeys } from '../sorted-keys.ts';
 import { readText } from './byte-text.ts';
 import type { LogFile, LogFiles } from './log-file.ts';
 import { entryBytes, type FoundEntry, FrameWriter, HEADER_BYTES, makeHeader } from './log-frame.ts';
-import { bytesOf, type LogHead, readHead, replay } from './log-replay.ts';
+import { bytesOf, type Damage, type LogHead, readHead, replay } from './log-replay.ts';
 
 /** Where the last entry of a key stands. */
 interface Place {
@@ -198,11 +200,28 @@ export class RecordLog {
 
   private read(from: number): void {
     const { file } = this;
-    this.end = replay({ file, aside: this.files.aside, generation: this.head.generation, from }, (entry, textOf) => {
-      const isShort = entry.valueBytes !== null && entry.valueBytes <= SHORT_UNITS;
-      this.place(entry, 0, isShort ? textOf() : null);
-    });
+    const damages: Damage[] = [];
+    this.end = replay(
+      { file, aside: this.files.aside, generation: this.head.generation, from },
+      (entry, textOf) => {
+        const isShort = entry.valueBytes !== null && entry.valueBytes <= SHORT_UNITS;
+        this.place(entry, 0, isShort ? textOf() : null);
+      },
+      (damage) => damages.push(damage),
+    );
     this.hasRemains = false;
+    if (damages.length > 0) attempt(() => this.quarantine(damages));
+  }
+
+  /** Where there is no room for it, it stands in the log still, and is found again. */
+  private quarantine(damages: readonly Damage[]): void {
+    const changes = damages.map(({ at, bytes }) => ({
+      kind: 'put' as const,
+      key: `${QUARANTINED_LOG}${this.head.generation}-${at}`,
+      value: toBase64(bytes),
+    }));
+    this.commit([{ expect: [], changes }]);
+    this.compact();
   }
 
   /** Where an entry stands from now on; `from` is added to its place. */
