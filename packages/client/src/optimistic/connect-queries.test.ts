@@ -83,6 +83,8 @@ async function open(tasks: readonly Task[] = []): Promise<Screen> {
 
 const tasksOf = ({ app }: Screen): readonly Task[] => app.server.rows('tasks') as unknown as readonly Task[];
 
+const ALL_TASKS = ['tasks', { isDone: undefined }];
+
 /** A list on the screen: what it shows now, by titles. */
 async function watch(screen: Screen, isDone?: boolean): Promise<() => readonly string[]> {
   const where = (row: Task): boolean => isDone === undefined || row.isDone === isDone;
@@ -369,6 +371,47 @@ describe('fresh data', () => {
     screen.queryClient.setQueryData(['slow'], [task('9', 'x')]);
 
     expect(titles()).toEqual(['b', 'x']);
+  });
+
+  test('O4, O1 · what the app makes from what is shown confirms nothing that is pending: that can still be taken back', async () => {
+    const screen = await open([task('1', 't1'), task('2', 't2')]);
+    const { app, queryClient, connection } = screen;
+    const titles = await watch(screen);
+    app.network.setOffline();
+    const edit = await app.queue.add({ type: 'task.update', payload: { id: '1', title: 'mine' } });
+    const creation = await app.queue.add({ type: 'task.create', payload: task('9', 'new') });
+    await app.settle();
+
+    queryClient.setQueryData(ALL_TASKS, (old: readonly Task[] | undefined) =>
+      old?.map((each) => (each.id === '2' ? { ...each, title: 'pushed' } : each)),
+    );
+    await app.settle();
+    expect(titles()).toEqual(['mine', 'new', 'pushed']);
+    expect(connection.confirmedOf(queryClient.getQueryData(ALL_TASKS))).toEqual([task('1', 't1'), task('2', 'pushed')]);
+    await edit.cancel();
+    await creation.cancel();
+    await app.settle();
+
+    // It was fetched anew then, and the server knows nothing of what was pushed.
+    expect(titles()).toEqual(['t1', 't2']);
+  });
+
+  test('O4, O2 · whoever uses the key without the mark, to fetch ahead, takes nothing off the screen', async () => {
+    const screen = await open([task('1', 't1')]);
+    const { app, queryClient } = screen;
+    const titles = await watch(screen);
+    await app.settle();
+    app.network.setOffline();
+    await app.queue.add({ type: 'task.update', payload: { id: '1', title: 'mine' } });
+    await app.settle();
+
+    await queryClient.prefetchQuery({ queryKey: ALL_TASKS, queryFn: async () => tasksOf(screen) });
+    await app.settle();
+    expect(titles()).toEqual(['mine']);
+    await app.queue.add({ type: 'task.create', payload: task('9', 'new') });
+    await app.settle();
+
+    expect(titles()).toEqual(['mine', 'new']);
   });
 
   test('O4 · a cache that is kept can leave out what the queue keeps', async () => {

@@ -2,11 +2,13 @@ import type { Query, QueryCacheNotifyEvent, QueryClient } from '@tanstack/react-
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
 import { warnDeveloper } from '../telemetry/system-console.ts';
-import { confirmedPages, noteConnected, showsPending } from './optimistic-query.ts';
+import { confirmedPages, noteConnected, type ShowsPending, showsPending } from './optimistic-query.ts';
+import { carryOver } from './carry-over.ts';
 import { OptimisticStore } from './optimistic-store.ts';
 import { PendingMutations } from './pending-mutations.ts';
 import { projectionByTypes } from './projection.ts';
 import { holdsRows, isPages, type Pages, projectionOfRows, RowIndex, type RowsInData } from './query-data.ts';
+import { idOf } from './rows-view.ts';
 
 export interface ConnectQueriesOptions {
   readonly queue: MutationQueue<readonly AnyMutationDefinition[]>;
@@ -108,6 +110,9 @@ class ShownQuery {
   /** The cache tells of what this itself writes, too. */
   private isWriting = false;
   private isRefetchDue = false;
+  private marked: ShowsPending | undefined;
+  /** What the cache holds, as this has written it last. */
+  private written: object | null = null;
   /** With which functions it was shown last before a screen came. */
   private mountedRows: RowsInData | null = null;
 
@@ -136,7 +141,9 @@ class ShownQuery {
 
   /** As the query says now: a screen may have rendered again, with other functions. */
   get rows(): RowsInData | null {
-    return showsPending(this.parts.query.meta)?.rows ?? null;
+    // Whoever uses the key without `optimisticQuery`, to fetch ahead, say, takes the mark off.
+    this.marked = showsPending(this.parts.query.meta) ?? this.marked;
+    return this.marked?.rows ?? null;
   }
 
   /** A cache that was kept has no functions, and those of the screen that comes may leave out or order what is shown. */
@@ -162,13 +169,13 @@ class ShownQuery {
     } else if (action.type === 'success') {
       forget(data, this.parts.confirmed);
       this.look(data);
-      if (action.manual === true) this.store.rebase(data);
+      if (action.manual === true) this.store.rebase(this.withChangesOf(data));
       else this.fetched(data);
       this.show();
       this.refetchIfBehind();
     } else if (action.type === 'setState') {
       // A fetch that was called off puts back what was shown before; anything else comes from outside.
-      if (!this.parts.confirmed.has(data)) this.store.rebase(data);
+      if (!this.parts.confirmed.has(data)) this.store.rebase(this.withChangesOf(data));
       this.show();
     }
   }
@@ -200,6 +207,14 @@ class ShownQuery {
   leave(): void {
     this.close();
     this.write(this.store.getBase());
+  }
+
+  /** The confirmed data after the app has written some into the cache, most often made from what is shown. */
+  private withChangesOf(data: object): object {
+    const base = this.store.getBase();
+    if (this.written === null || base === NO_DATA || data === NO_DATA) return data;
+    const { rows } = this;
+    return carryOver(base, this.written, data, rows === null ? undefined : (row) => idOf(rows, row)) as object;
   }
 
   private fetched(data: object): void {
@@ -240,6 +255,7 @@ class ShownQuery {
     const base = this.store.getBase();
     if (view === NO_DATA || base === NO_DATA) return;
     if (view !== base) remember(view, base, confirmed);
+    this.written = view;
     if (query.state.data === view) return;
     this.isWriting = true;
     // Not as new data: how old it is, whether it is stale, and what the last fetch came to is as before.

@@ -50,6 +50,19 @@ test('O4 · a field that the app sets is confirmed, and what is pending stays on
   expect(store.getState().notes).toEqual({ a: 'by the app 1' });
 });
 
+test('O4, O1 · what the app makes from what is shown confirms nothing that is pending: that can still be taken back', async () => {
+  const { device, queue, store } = await openZustand();
+  await device.goOffline();
+  const mine = await queue.add(note('a', '1'));
+
+  store.setState(({ notes }) => ({ notes: { ...notes, b: 'by the app' } }));
+  expect(store.getState().notes).toEqual({ a: '-1', b: 'by the app' });
+  await mine.cancel();
+  await device.clock.settle();
+
+  expect(store.getState().notes).toEqual({ a: '-', b: 'by the app' });
+});
+
 test('O4 · listeners see nothing half done: what is stored together, and a field with what is pending on top', async () => {
   const { device, queue, store } = await openZustand();
   await device.goOffline();

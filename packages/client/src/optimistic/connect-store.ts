@@ -1,5 +1,6 @@
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
+import { carryOver } from './carry-over.ts';
 import { OptimisticStore } from './optimistic-store.ts';
 import { PendingMutations } from './pending-mutations.ts';
 import { projectionByTypes } from './projection.ts';
@@ -32,8 +33,8 @@ export interface StoreConnection<State extends object> {
 
 /**
  * Shows the pending mutations of a queue in a store that the app has: each type's `optimistic` changes a draft of its state.
- * The store holds what is shown. A field that the app sets itself is confirmed from then on, and what is pending is shown on
- * top of it; fields that it does not set keep what was confirmed.
+ * The store holds what is shown. What the app itself changes, down to a field of a row in a list, is confirmed from then on, and
+ * what is pending is shown on top of it; all that it leaves as it was shown keeps what was confirmed.
  *
  * ```ts
  * const connection = connectStore({ queue, store: useTasks }); // of zustand
@@ -62,7 +63,7 @@ export function connectStore<State extends object>({
     shown.subscribe(() => write(shown.getSnapshot())),
     store.subscribe((state) => {
       if (isWriting || state === last) return;
-      shown.rebase(withOwnFields(shown.getBase(), last, state));
+      shown.rebase(carryOver(shown.getBase(), last, state) as State);
       write(shown.getSnapshot());
       last = store.getState();
     }),
@@ -77,14 +78,4 @@ export function connectStore<State extends object>({
       pending.close();
     },
   };
-}
-
-/** The confirmed state with the fields that the app has set, or taken out, since what was shown last. */
-function withOwnFields<State extends object>(base: State, shownBefore: State, state: State): State {
-  const next: Record<string, unknown> = Object.fromEntries(Object.entries(base));
-  const before = shownBefore as Readonly<Record<string, unknown>>;
-  const after = state as Readonly<Record<string, unknown>>;
-  for (const field of Object.keys(after)) if (!Object.is(after[field], before[field])) next[field] = after[field];
-  for (const field of Object.keys(before)) if (!(field in after)) delete next[field];
-  return next as State;
 }
