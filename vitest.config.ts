@@ -62,7 +62,14 @@ export default defineConfig(async () => {
           optimizeDeps: {
             // It finds its .wasm file beside itself.
             exclude: ['@sqlite.org/sqlite-wasm'],
-            include: ['react', 'react-dom', 'react-dom/client', 'react/jsx-dev-runtime', '@testing-library/react'],
+            include: [
+              'react',
+              'react-dom',
+              'react-dom/client',
+              'react-dom/server.browser',
+              'react/jsx-dev-runtime',
+              '@testing-library/react',
+            ],
           },
           test: {
             name: 'browser',

@@ -49,6 +49,7 @@ import {
   exportOf,
   isSameSnapshot,
   type PendingMutation,
+  type ListFilter,
   QueueReader,
   type QueueSnapshot,
   type QueueStatus,
@@ -417,13 +418,13 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 
   /** Unconfirmed mutations, at most `limit` of them: dead letters first, then pending ones in the order they were added. */
-  listUnconfirmed(limit: number = PAGE_COUNT): readonly MutationStatus[] {
-    return this.parts?.reader.listUnconfirmed(limit) ?? [];
+  listUnconfirmed(limit: number = PAGE_COUNT, only: ListFilter = {}): readonly MutationStatus[] {
+    return this.parts?.reader.listUnconfirmed(limit, only) ?? [];
   }
 
   /** The last confirmed ones, newest first, at most `limit` of them. */
-  listRecentlyConfirmed(limit: number = PAGE_COUNT): readonly MutationStatus[] {
-    return this.parts?.reader.newest(limit) ?? [];
+  listRecentlyConfirmed(limit: number = PAGE_COUNT, only: ListFilter = {}): readonly MutationStatus[] {
+    return this.parts?.reader.newest(limit, only) ?? [];
   }
 
   /** Exact counts, and summaries of the first 100 of each kind. */
@@ -723,6 +724,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   async getConflict(id: string): Promise<OpenConflictView | undefined> {
     const { runner } = await this.opened();
     if (runner.engine.mutations.get(id) === undefined) await runner.watch.catchUp();
+    // What the list says is in conflict may just be being stored as such.
+    await runner.whenWritten;
     const entry = runner.engine.mutations.get(id);
     const conflict = entry === undefined ? null : await runner.conflicts.read(id, entry.header.seq);
     if (conflict === null) await runner.watch.lookAtConflicts();

@@ -61,6 +61,12 @@ export interface Explanation extends MutationStatus {
   readonly whatToDo: string;
 }
 
+/** Where one that is not confirmed stands; what this device gives up is pending until that is stored. */
+export function statusOfUnconfirmed(engine: Engine, entry: Entry): 'pending' | 'processing' | 'failed' {
+  if (entry.phase.kind === 'sending') return 'processing';
+  return entry.phase.kind === 'failed' && !engine.mutations.isBeingGivenUp(entry) ? 'failed' : 'pending';
+}
+
 export function statusOfEntry(
   engine: Engine,
   entry: Entry,
@@ -68,8 +74,7 @@ export function statusOfEntry(
 ): MutationStatus {
   const { header, phase } = entry;
   const waiting = engine.waitingFor(entry, moment.nowMs);
-  const isDead = phase.kind === 'failed' && !engine.mutations.isBeingGivenUp(entry);
-  const status = phase.kind === 'sending' ? 'processing' : isDead ? 'failed' : 'pending';
+  const status = statusOfUnconfirmed(engine, entry);
   return {
     id: header.id,
     type: header.type,
@@ -78,7 +83,7 @@ export function statusOfEntry(
     stage: phase.kind === 'sending' ? 'sent' : 'stored',
     createdAtMs: header.createdAtMs,
     expiresAtMs: header.expiresAtMs,
-    settledAtMs: isDead ? phase.failedAtMs : null,
+    settledAtMs: status === 'failed' && phase.kind === 'failed' ? phase.failedAtMs : null,
     revision: header.revision,
     replaces: header.replaces,
     attemptCount: header.attempts.length,

@@ -11,6 +11,8 @@ import {
   CHECK_ADDRESS,
   type Explanation,
   type MutationStatus,
+  type Status,
+  statusOfUnconfirmed,
   statusOfCompleted,
   statusOfEntry,
   WAITING_ADVICE,
@@ -42,6 +44,8 @@ export interface QueueSnapshot {
   readonly processingCount: number;
   /** Dead letters. */
   readonly failedCount: number;
+  /** Of the pending ones, edits that wait for a person to choose between two versions. */
+  readonly conflictCount: number;
   readonly isPaused: boolean;
   /** Whether this tab is the one that delivers. */
   readonly isLeader: boolean;
@@ -50,6 +54,14 @@ export interface QueueSnapshot {
   /** What stops everything, if anything does. */
   readonly waitingFor: WaitingFor;
   readonly error: WireError | null;
+}
+
+/** Which mutations a list is of. */
+export interface ListFilter {
+  /** @default every status */
+  readonly status?: Status;
+  /** @default every type */
+  readonly type?: string;
 }
 
 /** Counts and summaries for a status page: exact counts, and the first 100 of each kind. */
@@ -258,11 +270,20 @@ export class QueueReader {
     });
   }
 
-  listUnconfirmed(limit: number): readonly MutationStatus[] {
+  listUnconfirmed(limit: number, { status, type }: ListFilter): readonly MutationStatus[] {
     const { engine } = this.runner;
     const moment = this.runner.moment();
-    const entries = firstOf(engine.mutations.deadLetters, limit);
-    entries.push(...firstOf(engine.mutations.all(), limit - entries.length, ({ phase }) => phase.kind !== 'failed'));
+    const isWanted = (entry: Entry): boolean =>
+      (type === undefined || entry.header.type === type) &&
+      (status === undefined || statusOfUnconfirmed(engine, entry) === status);
+    const entries = firstOf(engine.mutations.deadLetters, limit, isWanted);
+    entries.push(
+      ...firstOf(
+        engine.mutations.all(),
+        limit - entries.length,
+        (entry) => entry.phase.kind !== 'failed' && isWanted(entry),
+      ),
+    );
     return entries.map((entry) => statusOfEntry(engine, entry, moment));
   }
 
@@ -345,8 +366,10 @@ export class QueueReader {
   }
 
   /** The last confirmed ones, newest first. */
-  newest(limit: number): readonly MutationStatus[] {
-    return this.verdicts.newest(limit).map(({ record, isObserved }) => statusOfCompleted(record, isObserved));
+  newest(limit: number, { status = 'completed', type }: ListFilter = {}): readonly MutationStatus[] {
+    if (status !== 'completed') return [];
+    const isWanted = (one: CompletedRecord): boolean => type === undefined || one.type === type;
+    return this.verdicts.newest(limit, isWanted).map(({ record, isObserved }) => statusOfCompleted(record, isObserved));
   }
 
   /** Looks at each mutation once, and makes objects of one page only. */
@@ -421,6 +444,7 @@ export function snapshotOf(
     pendingCount: counts.pending,
     processingCount: counts.processing,
     failedCount: counts.failed,
+    conflictCount: runner?.engine.mutations.openConflicts.size ?? 0,
     isPaused: runner?.engine.gates.isPaused ?? false,
     isLeader: runner?.engine.isLeader ?? false,
     isVolatile,

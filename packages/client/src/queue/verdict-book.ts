@@ -42,8 +42,9 @@ export class VerdictBook {
     return this.confirmed.get(id);
   }
 
-  newest(limit: number): readonly Recent[] {
-    return [...this.confirmed.values()].slice(-limit).reverse();
+  newest(limit: number, isWanted: (record: CompletedRecord) => boolean = () => true): readonly Recent[] {
+    const wanted = [...this.confirmed.values()].filter(({ record }) => isWanted(record));
+    return wanted.reverse().slice(0, Math.max(0, limit));
   }
 
   onRetry(id: string, callback: OnRetry): void {

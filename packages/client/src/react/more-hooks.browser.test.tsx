@@ -19,7 +19,13 @@ const saveNote = defineMutation({
   operation: 'create',
   entity: ({ id }) => ({ table: 'notes', id }),
 });
-const mutations = [saveNote] as const;
+const dropNote = defineMutation({
+  type: 'note.drop',
+  payload: v.object({ id: v.string() }),
+  operation: 'delete',
+  entity: ({ id }) => ({ table: 'notes', id }),
+});
+const mutations = [saveNote, dropNote] as const;
 
 afterEach(cleanup);
 
@@ -101,6 +107,20 @@ describe('the operator', () => {
 });
 
 describe('history', () => {
+  it('E1 · useMutationHistory of a type has as many of it as were asked for, wherever they stand', async () => {
+    const { app, wrapper, add } = await open();
+    app.network.setOffline();
+    for (const id of ['1', '2', '3', '4']) await add(id);
+    await app.queue.add({ type: 'note.drop', payload: { id: '9' } });
+    const { result } = renderHook(() => useMutationHistory({ type: 'note.drop', limit: 2 }), { wrapper });
+    const { result: pending } = renderHook(() => useMutationHistory({ status: 'pending', limit: 2 }), { wrapper });
+    const { result: confirmed } = renderHook(() => useMutationHistory({ status: 'completed' }), { wrapper });
+
+    expect(result.current.map(({ entity }) => entity?.id)).toEqual(['9']);
+    expect(pending.current).toHaveLength(2);
+    expect(confirmed.current).toEqual([]);
+  });
+
   it('E1 · useMutationHistory shows dead letters, what waits, and what was confirmed, and follows it', async () => {
     const { app, wrapper, add } = await open();
     const { result } = renderHook(() => useMutationHistory({ limit: 3 }), { wrapper });

@@ -6,7 +6,7 @@ import { useConfirm } from './controls/confirm-dialog.tsx';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 import { describeStage } from './status-text.ts';
 import { timeText } from './time-text.ts';
-import { useQueueVersion } from './use-queue-version.ts';
+import { NOT_YET, useQueueVersion } from './use-queue-version.ts';
 
 export interface PendingListProps {
   /** @default the provider's */
@@ -40,12 +40,14 @@ export function PendingList({
   const { ask, dialog } = useConfirm();
   const [said, setSaid] = useState('');
   const list = useRef<HTMLUListElement>(null);
-  const { rows, moreCount } = useMemo(() => {
+  const { rows, moreCount, isReady, isVolatile } = useMemo(() => {
+    if (version === NOT_YET) return NOTHING_YET;
     const unconfirmed = found.listUnconfirmed(limit);
-    const { pendingCount, failedCount } = found.getSnapshot();
+    const { pendingCount, failedCount, isReady, isVolatile } = found.getSnapshot();
     return {
       rows: [...unconfirmed, ...found.listRecentlyConfirmed(confirmedLimit)],
       moreCount: pendingCount + failedCount - unconfirmed.length,
+      ...{ isReady, isVolatile },
     };
     // oxlint-disable-next-line react/exhaustive-deps -- the version stands for the queue's state
   }, [found, version, limit, confirmedLimit]);
@@ -79,7 +81,6 @@ export function PendingList({
       return isConfirmed ? 'Discarded.' : '';
     });
 
-  const { isReady, isVolatile } = found.getSnapshot();
   return (
     <>
       <p className="holdfast-item-reason" aria-live="polite">
@@ -117,6 +118,13 @@ export function PendingList({
     </>
   );
 }
+
+const NOTHING_YET: {
+  readonly rows: readonly MutationStatus[];
+  readonly moreCount: number;
+  readonly isReady: boolean;
+  readonly isVolatile: boolean;
+} = { rows: [], moreCount: 0, isReady: false, isVolatile: false };
 
 type Act = (status: MutationStatus) => Promise<void>;
 

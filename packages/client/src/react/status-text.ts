@@ -9,8 +9,9 @@ export interface PillState {
 
 /** The truth about the queue in a few words. */
 export function describeQueue(snapshot: QueueSnapshot): PillState {
-  const { pendingCount, processingCount, failedCount, waitingFor } = snapshot;
+  const { pendingCount, processingCount, failedCount, conflictCount, waitingFor } = snapshot;
   if (failedCount > 0) return { tone: 'alert', text: `${count(failedCount, 'change')} not accepted` };
+  if (conflictCount > 0) return { tone: 'alert', text: `${count(conflictCount, 'change')} for you to decide` };
   if (!snapshot.isReady) return { tone: 'waiting', text: waitingFor === 'locked' ? 'Locked' : 'Opening' };
   if (pendingCount === 0)
     return waitingFor === 'network'
@@ -44,6 +45,7 @@ export function describeStage(status: MutationStatus, isVolatile = false): PillS
   switch (status.status) {
     case 'pending':
       if (isVolatile) return { tone: 'alert', text: 'In this tab only' };
+      if (status.waitingFor === 'conflict') return { tone: 'alert', text: 'For you to decide' };
       return { tone: 'waiting', text: 'Saved on this device' };
     case 'processing':
       return { tone: 'busy', text: 'Sending' };

@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
 import type { MutationStatus, Status } from '../queue/mutation-status.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
-import { useQueueVersion } from './use-queue-version.ts';
+import { NOT_YET, useQueueVersion } from './use-queue-version.ts';
 
 export interface MutationHistoryOptions {
   /** Most of them. @default 100 */
@@ -27,9 +27,10 @@ export function useMutationHistory({
   const found = useQueue(queue);
   const version = useQueueVersion(found);
   return useMemo(() => {
-    const isWanted = (each: MutationStatus): boolean =>
-      (status === undefined || each.status === status) && (type === undefined || each.type === type);
-    return [...found.listUnconfirmed(limit), ...found.listRecentlyConfirmed(limit)].filter(isWanted).slice(0, limit);
+    if (version === NOT_YET) return [];
+    const only = { ...(status === undefined ? {} : { status }), ...(type === undefined ? {} : { type }) };
+    const unconfirmed = found.listUnconfirmed(limit, only);
+    return [...unconfirmed, ...found.listRecentlyConfirmed(limit - unconfirmed.length, only)];
     // oxlint-disable-next-line react/exhaustive-deps -- the version stands for the queue's state
   }, [found, version, limit, status, type]);
 }

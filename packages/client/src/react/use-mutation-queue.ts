@@ -53,6 +53,7 @@ const SERVER_SNAPSHOT: QueueSnapshot = {
   pendingCount: 0,
   processingCount: 0,
   failedCount: 0,
+  conflictCount: 0,
   isPaused: false,
   isLeader: false,
   isVolatile: false,

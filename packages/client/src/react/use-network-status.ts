@@ -2,7 +2,8 @@ import { useSyncExternalStore } from 'react';
 import type { NetworkStatus } from '../network/network-monitor.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 
-const ON_A_SERVER: NetworkStatus = {
+/** Where nobody has looked yet. */
+export const NETWORK_ON_A_SERVER: NetworkStatus = {
   isOnline: true,
   quality: 'unknown',
   latencyMs: null,
@@ -21,6 +22,6 @@ export function useNetworkStatus(queue?: AnyQueue): NetworkStatus {
   return useSyncExternalStore(
     (listener) => network.onChange(listener),
     () => network.getSnapshot(),
-    () => ON_A_SERVER,
+    () => NETWORK_ON_A_SERVER,
   );
 }

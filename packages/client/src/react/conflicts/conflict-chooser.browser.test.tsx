@@ -19,12 +19,13 @@ const BEFORE = { id: 'a', name: 'Harbour', city: 'Oslo', phone: '1', version: 1 
 
 afterEach(cleanup);
 
-async function open(theirs: Readonly<Record<string, string>>) {
+/** `theirs`: what somebody else has made of the record; null where they have deleted it. */
+async function open(theirs: Readonly<Record<string, string>> | null) {
   const app = await createTestApp({
     mutations,
     tables: { accounts: { columns: ['name', 'city', 'phone'], versionColumn: 'version' } },
   });
-  app.server.insert('accounts', { ...BEFORE, ...theirs, version: 2 });
+  if (theirs !== null) app.server.insert('accounts', { ...BEFORE, ...theirs, version: 2 });
   render(
     <StrictMode>
       <HoldfastProvider queue={app.queue}>
@@ -99,8 +100,57 @@ describe('two people have changed the same', () => {
 
     const insist = await open({ name: 'Theirs' });
     await insist.change('account.remove', {});
-    await insist.press('Do it all the same');
+    // What they have made of it, against what it was.
+    expect(screen.getByRole('form').textContent).toContain('nameBefore: HarbourTheirs: Theirs');
+    expect(screen.getByRole('form').textContent).not.toContain('city');
+    await insist.press('Delete it all the same');
     expect(insist.app.server.row('accounts', 'a')).toBeUndefined();
+  });
+
+  it('C1, E8 · an edit of what was deleted shows what it would have set, and can be discarded or kept', async () => {
+    const discard = await open(null);
+    await discard.change('account.edit', { name: 'Mine' });
+    expect(screen.getByRole('form').textContent).toContain('nameBefore: HarbourYours: Mine');
+    await discard.press('Discard your change');
+    expect(discard.app.queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0, conflictCount: 0 });
+    cleanup();
+
+    const keep = await open(null);
+    await keep.change('account.edit', { name: 'Mine' });
+    expect(keep.app.queue.getSnapshot()).toMatchObject({ conflictCount: 1 });
+    await keep.press('Keep it as not accepted');
+    expect(keep.app.queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 1, conflictCount: 0 });
+  });
+
+  it('C1, E8 · all that come together are shown, however long it takes to store them; the keyboard stays among them', async () => {
+    const { app } = await open(null);
+    const ids = ['1', '2', '3', '4'];
+    app.server.insert('accounts', ...ids.map((id) => ({ ...BEFORE, id, name: 'Theirs', version: 2 })));
+    app.network.setOffline();
+    app.storage.setSlow(100);
+    for (const id of ids)
+      await app.queue.add({
+        type: 'account.edit',
+        payload: { id, name: 'Mine' },
+        base: { rowVersion: 1, row: BEFORE },
+      });
+    await act(async () => {
+      app.network.setOnline();
+      await app.settle();
+      await app.clock.advance(10_000);
+    });
+    await act(async () => app.clock.advance(10_000));
+    expect(screen.getAllByRole('form')).toHaveLength(4);
+
+    const [save] = screen.getAllByRole('button', { name: 'Save this choice' });
+    save?.focus();
+    await act(async () => {
+      save?.click();
+      await app.clock.advance(10_000);
+    });
+
+    expect(screen.getAllByRole('form')).toHaveLength(3);
+    expect(document.activeElement).toBe(screen.getByRole('group', { name: 'Changes for you to decide' }));
   });
 
   it('C1, E8 · one that was decided in another tab goes from the screen', async () => {

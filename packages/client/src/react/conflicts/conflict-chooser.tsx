@@ -1,4 +1,4 @@
-import { type FormEvent, type ReactNode, useId, useState } from 'react';
+import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import type { Json } from '../../protocol/wire.ts';
 import type { ConflictChoice, OpenConflictView } from '../../queue/conflict-desk.ts';
 import { adviceOf } from '../advice-of.ts';
@@ -10,7 +10,7 @@ import { useConflicts } from './use-conflicts.ts';
 export interface ConflictChooserProps {
   /** @default the provider's */
   readonly queue?: AnyQueue;
-  /** Who chooses; it is recorded. @default the queue's user */
+  /** Who chooses; it is recorded. */
   readonly actor: string;
   /** What the record is called, such as "Acme". @default its table and id */
   readonly describe?: (conflict: OpenConflictView) => ReactNode;
@@ -25,9 +25,20 @@ export interface ConflictChooserProps {
 export function ConflictChooser({ queue, ...props }: ConflictChooserProps): ReactNode {
   const found = useQueue(queue);
   const conflicts = useConflicts({ queue: found });
-  if (conflicts.length === 0) return <p className="holdfast-empty">Nothing is in conflict.</p>;
+  const list = useRef<HTMLDivElement>(null);
+  const hasChosen = useRef(false);
+  useEffect(() => {
+    // The form is gone, and its buttons with it.
+    if (hasChosen.current && document.activeElement === document.body) list.current?.focus();
+    hasChosen.current = false;
+  }, [conflicts]);
+  const onChosen: ConflictChooserProps['onChosen'] = (conflict, choice) => {
+    hasChosen.current = true;
+    props.onChosen?.(conflict, choice);
+  };
   return (
-    <div className="holdfast-conflicts">
+    <div className="holdfast-conflicts" ref={list} tabIndex={-1} role="group" aria-label="Changes for you to decide">
+      {conflicts.length === 0 ? <p className="holdfast-empty">Nothing is in conflict.</p> : null}
       {conflicts.map((conflict) => (
         <ConflictForm
           // One that was found again has other versions, and other choices.
@@ -35,6 +46,7 @@ export function ConflictChooser({ queue, ...props }: ConflictChooserProps): Reac
           conflict={conflict}
           queue={found}
           {...props}
+          onChosen={onChosen}
         />
       ))}
     </div>
@@ -110,7 +122,18 @@ function ConflictForm({
               ))}
             </fieldset>
           ))
-        : null}
+        : sidesOf(conflict).map(({ path, before, after }) => (
+            <dl key={keyOf(path)} className="holdfast-field">
+              <dt>{describeField(path, conflict)}</dt>
+              <dd className="holdfast-item-reason">
+                Before: <span className="holdfast-value">{describeValue(before, path)}</span>
+              </dd>
+              <dd>
+                {theirs === null ? 'Yours' : 'Theirs'}:{' '}
+                <span className="holdfast-value">{describeValue(after, path)}</span>
+              </dd>
+            </dl>
+          ))}
       <div className="holdfast-item-actions">
         {isByField ? (
           <>
@@ -134,7 +157,7 @@ function ConflictForm({
         ) : (
           <>
             <button type="button" className="holdfast-button" disabled={isSaving} onClick={() => void save('theirs')}>
-              Leave it as it is
+              {theirs === null ? 'Discard your change' : 'Leave it as it is'}
             </button>
             <button
               type="button"
@@ -143,7 +166,7 @@ function ConflictForm({
               disabled={isSaving}
               onClick={() => void save('mine')}
             >
-              Do it all the same
+              {theirs === null ? 'Keep it as not accepted' : 'Delete it all the same'}
             </button>
           </>
         )}
@@ -157,6 +180,18 @@ function ConflictForm({
   );
 }
 
+/** With a deletion on one side there is nothing to choose field by field: what the other side has changed. */
+function sidesOf({ base, mine, theirs }: OpenConflictView): readonly {
+  readonly path: Path;
+  readonly before: Json | undefined;
+  readonly after: Json | undefined;
+}[] {
+  const changed = theirs ?? mine;
+  return Object.keys(changed)
+    .filter((name) => JSON.stringify(changed[name]) !== JSON.stringify(base?.[name]))
+    .map((name) => ({ path: [name], before: base?.[name], after: changed[name] }));
+}
+
 /** Paths may hold any character; JSON keeps them apart. */
 function keyOf(path: Path): string {
   return JSON.stringify(path);
@@ -164,7 +199,10 @@ function keyOf(path: Path): string {
 
 function explain({ theirs, fields }: OpenConflictView): string {
   if (theirs === null)
-    return 'Somebody has deleted this while you changed it. A change of what is gone is not accepted.';
+    return (
+      'Somebody has deleted this while you changed it. A change of what is gone is not accepted: discard it, or keep it among ' +
+      'what was not accepted, to look at it again.'
+    );
   if (fields.length === 0) return 'Somebody has changed this while you wanted to delete it.';
   return 'You and somebody else have changed the same. What only one of you has changed is kept in any case.';
 }

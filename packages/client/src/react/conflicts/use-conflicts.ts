@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useState } from 'react';
 import type { OpenConflictView } from '../../queue/conflict-desk.ts';
 import { type AnyQueue, useQueue } from '../queue-context.ts';
-import { useQueueVersion } from '../use-queue-version.ts';
+import { NOT_YET, useQueueVersion } from '../use-queue-version.ts';
 
 export interface UseConflictsOptions {
   /** @default the provider's */
@@ -16,19 +16,24 @@ export function useConflicts({ queue, limit = 500 }: UseConflictsOptions = {}): 
   const version = useQueueVersion(found);
   const ids = useMemo(
     () =>
-      found
-        .listUnconfirmed(limit)
-        .filter(({ waitingFor }) => waitingFor === 'conflict')
-        .map(({ id }) => id)
-        .join(' '),
+      version === NOT_YET
+        ? ''
+        : found
+            .listUnconfirmed(limit)
+            .filter(({ waitingFor }) => waitingFor === 'conflict')
+            .map(({ id }) => id)
+            .join(' '),
     // oxlint-disable-next-line react/exhaustive-deps -- the version stands for the queue's state
     [found, limit, version],
   );
   const [conflicts, setConflicts] = useState<readonly OpenConflictView[]>([]);
+  const wanted = useMemo(() => (ids === '' ? [] : ids.split(' ')), [ids]);
+  // One that is just being stored is told of with a later change of the queue.
+  const isWhole = wanted.every((id) => conflicts.some((view) => view.id === id));
+  const lookedAt = isWhole ? NOT_YET : version;
 
   useEffect(() => {
     let isWanted = true;
-    const wanted = ids === '' ? [] : ids.split(' ');
     // A queue that cannot be read has told its `onError`.
     Promise.all(wanted.map((id) => found.getConflict(id))).then(
       (views) => isWanted && setConflicts(views.filter((view) => view !== undefined)),
@@ -37,6 +42,7 @@ export function useConflicts({ queue, limit = 500 }: UseConflictsOptions = {}): 
     return () => {
       isWanted = false;
     };
-  }, [found, ids]);
+    // oxlint-disable-next-line react/exhaustive-deps -- looks again while some are missing
+  }, [found, wanted, lookedAt]);
   return conflicts;
 }

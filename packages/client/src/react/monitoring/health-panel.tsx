@@ -24,6 +24,7 @@ export function HealthPanel({ title = 'Health', className = '' }: HealthPanelPro
   const [progress, setProgress] = useState<{ readonly done: number; readonly total: number } | null>(null);
   const [said, setSaid] = useState('');
   const { tone, text } = STATUS[systemHealth.status];
+  const isDisabled = progress !== null || metrics.syncQueueCount === 0;
 
   const send = async (): Promise<void> => {
     setProgress({ done: 0, total: metrics.syncQueueCount });
@@ -74,8 +75,11 @@ export function HealthPanel({ title = 'Health', className = '' }: HealthPanelPro
           type="button"
           className="holdfast-button"
           data-tone="busy"
-          disabled={progress !== null || metrics.syncQueueCount === 0}
-          onClick={() => void send()}
+          // Not `disabled`: a button that loses the focus while it works throws people with a keyboard back to the top.
+          aria-disabled={isDisabled}
+          onClick={() => {
+            if (!isDisabled) void send();
+          }}
         >
           {progress === null ? 'Send now' : 'Sending'}
         </button>

@@ -8,6 +8,7 @@ import { assessHealth, HEALTH_LIMITS, type HealthLimits, type SystemHealth } fro
 import type { QueueMetrics } from '../../telemetry/queue-metrics.ts';
 import type { AnyQueue } from '../queue-context.ts';
 import { type MemoryUsage, readMemoryUsage } from '../resources/memory-usage.ts';
+import { NETWORK_ON_A_SERVER } from '../use-network-status.ts';
 
 export interface MonitoringOptions {
   /** Limits of one's own; what is left out stays as it is by default. */
@@ -53,6 +54,24 @@ export interface DetailedMetrics extends MonitoringSnapshot {
   /** The last 50 errors, oldest first. */
   readonly errors: readonly (WireError & { readonly atMs: number })[];
 }
+
+/** On a server, and while its page is taken over, nothing has been looked at. */
+export const NOT_LOOKED_YET: MonitoringSnapshot = {
+  metrics: {
+    networkStatus: NETWORK_ON_A_SERVER,
+    syncQueueCount: 0,
+    failedRequestsCount: 0,
+    memoryUsage: null,
+    errorCount: 0,
+    uptimeMs: 0,
+  },
+  systemHealth: assessHealth(
+    { isStorageDegraded: false, oldestPendingAgeMs: null, verdictCount: 0, failureRate: null, memoryPercent: null },
+    HEALTH_LIMITS,
+  ),
+  isAutoSyncing: false,
+  lookedAtMs: null,
+};
 
 const ERROR_COUNT_MAX = 50;
 /** Changes come by the hundred; it looks at most this often, in milliseconds. */

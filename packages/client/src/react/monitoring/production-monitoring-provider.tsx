@@ -7,6 +7,7 @@ import {
   type DetailedMetrics,
   type MonitoringOptions,
   type MonitoringSnapshot,
+  NOT_LOOKED_YET,
   ProductionMonitor,
 } from './production-monitor.ts';
 
@@ -66,7 +67,7 @@ export function useProductionMonitoring(): ProductionMonitoring {
   const snapshot = useSyncExternalStore(
     (listener) => monitor.subscribe(listener),
     () => monitor.getSnapshot(),
-    () => monitor.getSnapshot(),
+    () => NOT_LOOKED_YET,
   );
   const actions = useMemo(
     () => ({

@@ -1,5 +1,5 @@
-import { act, cleanup, renderHook } from '@testing-library/react';
-import { StrictMode } from 'react';
+import { act, cleanup, render, renderHook } from '@testing-library/react';
+import { StrictMode, useEffect, useLayoutEffect, useRef } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { MemoryUsage } from './memory-usage.ts';
 import { debounceCleanup, throttleCleanup } from './rate-limits.ts';
@@ -42,6 +42,37 @@ describe('state and calls that outlive a component', () => {
     unmount();
     set(3);
     expect(result.current[0]).toBe(2);
+  });
+
+  it('E7 · what is set while the component appears counts, from its own layout effect and from a child', () => {
+    const Child = ({ set }: { readonly set: (text: string) => void }): null => {
+      useEffect(() => set('from the child'), [set]);
+      return null;
+    };
+    const Measured = () => {
+      const [size, setSize] = useSafeState(0);
+      const [text, setText] = useSafeState('nothing');
+      const element = useRef<HTMLDivElement>(null);
+      useLayoutEffect(() => setSize(element.current?.offsetHeight ?? -1), [setSize]);
+      return (
+        <div ref={element} style={{ height: 50 }}>
+          {size} {text}
+          <Child set={setText} />
+        </div>
+      );
+    };
+    for (const isStrict of [false, true]) {
+      const { container } = render(
+        isStrict ? (
+          <StrictMode>
+            <Measured />
+          </StrictMode>
+        ) : (
+          <Measured />
+        ),
+      );
+      expect(container.textContent).toBe('50 from the child');
+    }
   });
 
   it('E7 · only the answer to the last call counts, whichever comes first; the others are told to stop', async () => {

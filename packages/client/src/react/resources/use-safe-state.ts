@@ -3,15 +3,16 @@ import { type Dispatch, type SetStateAction, useCallback, useEffect, useRef, use
 /** `useState` whose setter does nothing once the component is gone. It keeps its identity. */
 export function useSafeState<State>(initial: State | (() => State)): [State, Dispatch<SetStateAction<State>>] {
   const [state, setState] = useState(initial);
-  const isMounted = useRef(false);
+  // Not before it is there: layout effects, and the effects of children, run before its own.
+  const isGone = useRef(false);
   useEffect(() => {
-    isMounted.current = true;
+    isGone.current = false;
     return () => {
-      isMounted.current = false;
+      isGone.current = true;
     };
   }, []);
   const setSafely = useCallback((next: SetStateAction<State>) => {
-    if (isMounted.current) setState(next);
+    if (!isGone.current) setState(next);
   }, []);
   return [state, setSafely];
 }
