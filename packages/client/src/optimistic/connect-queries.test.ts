@@ -43,6 +43,12 @@ const deleteTask = defineMutation({
   operation: 'delete',
   entity,
 });
+const restoreTask = defineMutation({
+  type: 'task.restore',
+  payload: v.object({ id: v.string() }),
+  operation: 'restore',
+  entity,
+});
 const countUp = defineMutation({
   type: 'count.up',
   payload: v.object({ by: v.number() }),
@@ -52,7 +58,7 @@ const countUp = defineMutation({
     draft.count += by;
   },
 });
-const mutations = [createTask, updateTask, deleteTask, countUp] as const;
+const mutations = [createTask, updateTask, deleteTask, restoreTask, countUp] as const;
 
 interface Screen {
   readonly app: TestApp<typeof mutations>;
@@ -170,6 +176,22 @@ describe('lists of rows', () => {
     await app.drain();
 
     expect(all()).toEqual(['a', 'c']);
+  });
+
+  test('O4, E3 · a row whose deletion is confirmed is shown again as soon as it is brought back', async () => {
+    const screen = await open([task('1', 'a'), task('2', 'b')]);
+    const { app } = screen;
+    const titles = await watch(screen);
+    await app.queue.add({ type: 'task.delete', payload: { id: '1' } });
+    await app.drain();
+    await app.settle();
+    expect(titles()).toEqual(['b']);
+
+    app.network.setOffline();
+    await app.queue.add({ type: 'task.restore', payload: { id: '1' } });
+    await app.settle();
+
+    expect(titles()).toEqual(['a', 'b']);
   });
 
   test('O4 · members of an atomic mutation are shown each in its list', async () => {
@@ -492,6 +514,22 @@ describe('infinite queries', () => {
     await app.drain();
     await app.settle();
     expect(titles()).toEqual(['a', 'b', 'e', 'i']);
+  });
+
+  test('O4 · with pages to come, a row that sorts behind those that are loaded waits for its page', async () => {
+    const screen = await open(['a', 'c', 'e', 'g', 'i'].map((id) => task(id)));
+    const { app } = screen;
+    const { titles, next } = await watchPages(screen);
+    app.network.setOffline();
+    await app.queue.add({ type: 'task.create', payload: task('h') });
+    await app.queue.add({ type: 'task.update', payload: { id: 'a', title: 'f' } });
+    await app.settle();
+    expect(titles()).toEqual(['c']);
+
+    await next();
+    expect(titles()).toEqual(['c', 'e', 'f', 'g']);
+    await next();
+    expect(titles()).toEqual(['c', 'e', 'f', 'g', 'h', 'i']);
   });
 
   test('O4 · a page that is loaded after a confirmation does not take its effect from the pages before', async () => {

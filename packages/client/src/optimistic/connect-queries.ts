@@ -7,7 +7,15 @@ import { carryOver } from './carry-over.ts';
 import { OptimisticStore } from './optimistic-store.ts';
 import { PendingMutations } from './pending-mutations.ts';
 import { projectionByTypes } from './projection.ts';
-import { holdsRows, isPages, type Pages, projectionOfRows, RowIndex, type RowsInData } from './query-data.ts';
+import {
+  holdsRows,
+  isPages,
+  type Pages,
+  projectionOfRows,
+  type RowsBeside,
+  RowIndex,
+  type RowsInData,
+} from './query-data.ts';
 import { idOf } from './rows-view.ts';
 
 export interface ConnectQueriesOptions {
@@ -26,6 +34,8 @@ export interface QueryConnection {
   readonly close: () => void;
 }
 
+/** Rows that were deleted are remembered up to this many. */
+const GONE_COUNT = 200;
 /** Stands for the data of a query that has none yet. */
 const NO_DATA: object = {};
 
@@ -44,18 +54,27 @@ export function connectQueries({ queue, queryClient }: ConnectQueriesOptions): Q
   const confirmed = new WeakMap<object, object>();
   const connected = new Map<AnyQuery, ShownQuery>();
   const toldKinds = new Set<string>();
+  /** Rows that were deleted lately, as they were: a restoration shows them at once. */
+  const gone = new Map<string, object>();
 
   const findElsewhere = (table: string, id: string): object | undefined => {
     for (const each of connected.values()) {
       const row = each.rows?.table === table ? each.findRow(index, id) : undefined;
       if (row !== undefined) return row;
     }
-    return undefined;
+    return gone.get(JSON.stringify([table, id]));
+  };
+  const goes = (table: string, id: string, row: object): void => {
+    const key = JSON.stringify([table, id]);
+    gone.delete(key);
+    gone.set(key, row);
+    const [oldest = key] = gone.keys();
+    if (gone.size > GONE_COUNT) gone.delete(oldest);
   };
   const connect = (query: AnyQuery): ShownQuery | undefined => {
     const known = connected.get(query);
     if (known !== undefined || showsPending(query.meta) === undefined) return known;
-    const shown = new ShownQuery({ query, queryClient, pending, confirmed, toldKinds, findElsewhere });
+    const shown = new ShownQuery({ query, queryClient, pending, confirmed, toldKinds, findElsewhere, goes });
     connected.set(query, shown);
     return shown;
   };
@@ -96,7 +115,8 @@ interface Parts extends ConnectQueriesOptions {
   readonly confirmed: WeakMap<object, object>;
   /** Kinds of queries whose data was found to hold no rows: each is told once. */
   readonly toldKinds: Set<string>;
-  readonly findElsewhere: (table: string, id: string) => object | undefined;
+  readonly findElsewhere: RowsBeside['findElsewhere'];
+  readonly goes: RowsBeside['goes'];
 }
 
 /** One query: its confirmed data apart from the cache, and in the cache what is shown. */
@@ -118,10 +138,14 @@ class ShownQuery {
 
   constructor(parts: Omit<Parts, 'queue'>) {
     this.parts = parts;
-    const { query, pending, findElsewhere } = parts;
+    const { query, pending, findElsewhere, goes } = parts;
     const isOfRows = showsPending(query.meta)?.rows !== null;
     const projection = isOfRows
-      ? projectionOfRows(() => this.rows ?? { table: '' }, findElsewhere)
+      ? projectionOfRows(() => this.rows ?? { table: '' }, {
+          findElsewhere,
+          goes,
+          hasMore: (data) => this.hasMore(data),
+        })
       : projectionByTypes<object>();
     this.store = new OptimisticStore<object>({
       pending,
@@ -152,6 +176,14 @@ class ShownQuery {
     this.mountedRows = this.rows;
     this.store.rebase(this.store.getBase());
     this.show();
+  }
+
+  /** As the query itself finds its next page. */
+  private hasMore({ pages, pageParams }: Pages): boolean {
+    const { getNextPageParam } = this.parts.query.options as {
+      readonly getNextPageParam?: (...of: readonly unknown[]) => unknown;
+    };
+    return (getNextPageParam?.(pages.at(-1), pages, pageParams.at(-1), pageParams) ?? null) !== null;
   }
 
   findRow(index: RowIndex, id: string): object | undefined {

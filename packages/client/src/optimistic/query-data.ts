@@ -64,13 +64,21 @@ export class RowIndex {
   }
 }
 
+/** What is known of rows beside the data of one query. */
+export interface RowsBeside {
+  readonly findElsewhere: (table: string, id: string) => object | undefined;
+  readonly goes: (table: string, id: string, row: object) => void;
+  /** Whether there are pages behind the last of these. */
+  readonly hasMore: (pages: Pages) => boolean;
+}
+
 /**
  * Shows mutations in the rows of a query's data. The view is asked for each time, for its functions may know what the
  * screen knows.
  */
 export function projectionOfRows(
   view: () => RowsInData,
-  findElsewhere: (table: string, id: string) => object | undefined,
+  { findElsewhere, goes, hasMore }: RowsBeside,
 ): Projection<object> {
   return {
     concerns: (mutation) => changesOf(mutation, view().table).length > 0,
@@ -81,6 +89,8 @@ export function projectionOfRows(
       if (taken === null) return isPages(data) ? data : projectRow(data, mutations, rowsView, threw);
       const lists = projectRows(taken.lists, mutations, rowsView, {
         findElsewhere: (id) => findElsewhere(rowsView.table, id),
+        goes: (id, row) => goes(rowsView.table, id, row),
+        hasMore: isPages(data) && hasMore(data),
         threw,
       });
       return lists.every((list, index) => list === taken.lists[index]) ? data : taken.put(lists);

@@ -91,6 +91,17 @@ export function applyChanges<Row>(view: RowsView<Row>, threw: EffectThrew): Appl
   };
 }
 
+/** What is known beside the lists. */
+interface Beside<Row> {
+  /** A row as another list has it, or as it was before it was deleted. */
+  readonly findElsewhere: (id: string) => Row | undefined;
+  /** This row is taken away by a deletion. */
+  readonly goes?: (id: string, row: Row) => void;
+  /** Whether the server has more rows behind the last of these. @default false */
+  readonly hasMore?: boolean;
+  readonly threw: EffectThrew;
+}
+
 /**
  * Lists of rows (the pages of one query) with mutations on top: one look at each row, however many mutations there are. A
  * list in which nothing changes stays the same object.
@@ -99,7 +110,7 @@ export function projectRows<Row>(
   lists: readonly (readonly Row[])[],
   mutations: readonly ShownMutation[],
   view: RowsView<Row>,
-  { findElsewhere, threw }: { readonly findElsewhere: (id: string) => Row | undefined; readonly threw: EffectThrew },
+  { findElsewhere, goes, hasMore = false, threw }: Beside<Row>,
 ): readonly (readonly Row[])[] {
   const byRow = changesByRow(mutations, view.table);
   if (byRow.size === 0) return lists;
@@ -114,6 +125,7 @@ export function projectRows<Row>(
       const changes = byRow.get(id);
       if (changes !== undefined) present.add(id);
       const after = changes === undefined ? row : apply(row, changes);
+      if (after === undefined) goes?.(id, row);
       if (after === row) rows.push(row);
       else if (after !== undefined && matches(after)) {
         if (view.orderBy !== undefined && view.orderBy(row, after) !== 0) comingIn.push(after);
@@ -125,18 +137,23 @@ export function projectRows<Row>(
   for (const [id, changes] of byRow) {
     if (present.has(id)) continue;
     const isNew = changes.some(({ operation }) => operation === 'create');
+    const isBack = changes.some(({ operation }) => operation === 'restore');
     // A list without a filter that lacks the row has not loaded it, or it is gone.
-    if (!isNew && view.where === undefined) continue;
+    if (!isNew && !isBack && view.where === undefined) continue;
     const after = apply(isNew ? undefined : findElsewhere(id), changes);
     if (after !== undefined && matches(after)) comingIn.push(after);
   }
-  return comingIn.length === 0 ? kept : withRows(kept, comingIn, view);
+  if (comingIn.length === 0) return kept;
+  const lastLoaded = [...lists].reverse().find((list) => list.length > 0);
+  return withRows(kept, comingIn, view, hasMore ? lastLoaded?.at(-1) : undefined);
 }
 
+/** `edge`: the last row that is loaded, where there are more behind it: others may stand between that and a row that sorts behind it. */
 function withRows<Row>(
   lists: readonly (readonly Row[])[],
   comingIn: readonly Row[],
   { orderBy, placeNew = 'start' }: RowsView<Row>,
+  edge: Row | undefined,
 ): readonly (readonly Row[])[] {
   const last = lists.length - 1;
   if (orderBy === undefined) {
@@ -154,7 +171,7 @@ function withRows<Row>(
       }
       rows.push(row);
     }
-    if (index === last) rows.push(...rest.slice(next));
+    if (index === last) rows.push(...rest.slice(next).filter((row) => edge === undefined || orderBy(row, edge) < 0));
     return rows.length === list.length ? list : rows;
   });
 }
