@@ -41,6 +41,7 @@ export async function fetchAccounts(
   let response = await fetchAs(url, await tokenFor(getToken, false), fetch);
   if (response.status === 401) response = await fetchAs(url, await tokenFor(getToken, true), fetch);
   if (response.status === 401) throw new FetchAccountsError('signedOut', 'The sign-in is not valid any more.');
+  if (response.status === 429) throw new FetchAccountsError('serverFailed', 'The server asks for a pause.');
   if (response.status >= 500) throw new FetchAccountsError('serverFailed', 'The server could not answer.');
   const answer = v.safeParse(answerSchema, response.ok ? await readJson(response) : null);
   if (!answer.success) throw new FetchAccountsError('notOurServer', 'Something else than our server answered.');

@@ -11,7 +11,6 @@ import {
   Table,
   Text,
 } from '@mantine/core';
-import Papa, { type ParseResult } from 'papaparse';
 import { type ReactNode, useMemo, useState } from 'react';
 import { useBulk } from '../bulk/bulk-context.ts';
 import { useReturnFocus } from '../lists/use-return-focus.ts';
@@ -24,8 +23,7 @@ import {
   type RowProblem,
   readContacts,
 } from './read-contacts.ts';
-
-type Parsed = ParseResult<Record<string, string>>;
+import { type CsvFile, readCsv } from './read-csv.ts';
 
 /** Larger ones would hold up the page for longer than people wait. */
 const BYTES_MAX = 20_000_000;
@@ -37,7 +35,7 @@ const numbers = new Intl.NumberFormat('en');
 export function ImportContacts({ onClose }: { readonly onClose: () => void }): ReactNode {
   useReturnFocus();
   const [file, setFile] = useState<File | null>(null);
-  const [parsed, setParsed] = useState<Parsed | null>(null);
+  const [parsed, setParsed] = useState<CsvFile | null>(null);
   const [mapping, setMapping] = useState<Mapping | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const { accounts, contacts } = useCrmState();
@@ -46,7 +44,7 @@ export function ImportContacts({ onClose }: { readonly onClose: () => void }): R
     () =>
       parsed === null || mapping === null
         ? null
-        : readContacts(parsed, mapping, { accounts: Object.values(accounts), contacts: Object.values(contacts) }),
+        : readContacts(parsed.rows, mapping, { accounts: Object.values(accounts), contacts: Object.values(contacts) }),
     [parsed, mapping, accounts, contacts],
   );
 
@@ -59,17 +57,16 @@ export function ImportContacts({ onClose }: { readonly onClose: () => void }): R
       setProblem('The file is larger than 20 MB. Split it, and import the parts one after another.');
       return;
     }
-    Papa.parse<Record<string, string>>(chosen, {
-      header: true,
-      skipEmptyLines: 'greedy',
-      complete: (result) => {
-        const columns = result.meta.fields ?? [];
-        if (result.data.length === 0) setProblem('There is no row beneath the head of this file.');
-        setParsed(result);
-        setMapping(guessMapping(columns));
+    chosen.arrayBuffer().then(
+      (buffer) => {
+        const csv = readCsv(new Uint8Array(buffer));
+        if (csv.rows.length === 0) setProblem('There is no row beneath the head of this file.');
+        setParsed(csv);
+        setMapping(guessMapping(csv.columns));
       },
-      error: (error) => setProblem(`The file could not be read: ${error.message}`),
-    });
+      (error: unknown) =>
+        setProblem(`The file could not be read: ${error instanceof Error ? error.message : String(error)}`),
+    );
   };
   const run = (): void => {
     if (read === null) return;
@@ -109,13 +106,19 @@ export function ImportContacts({ onClose }: { readonly onClose: () => void }): R
           data-autofocus
         />
         {problem === null ? null : <Alert color="red" title={problem} />}
-        {parsed === null || mapping === null || read === null || parsed.data.length === 0 ? null : (
+        {parsed === null || mapping === null || read === null || parsed.rows.length === 0 ? null : (
           <>
-            <MappingSelects columns={parsed.meta.fields ?? []} mapping={mapping} onMapping={setMapping} />
+            {parsed.isGuessed ? (
+              <Alert color="yellow" title="Look at the names with accents">
+                The file is not in Unicode, and was read as Western European (Windows-1252). If names look wrong below,
+                save it as “CSV UTF-8” and choose it again.
+              </Alert>
+            ) : null}
+            <MappingSelects columns={parsed.columns} mapping={mapping} onMapping={setMapping} />
             <Preview parsed={parsed} />
             <Text size="sm" role="status">
-              {numbers.format(read.contacts.length)} of {numbers.format(parsed.data.length)} rows can be imported
-              {badRowCount > 0 ? `; ${numbers.format(badRowCount)} are left out.` : '.'}
+              {numbers.format(read.contacts.length)} of {numbers.format(parsed.rows.length)} rows can be imported
+              {badRowCount > 0 ? `; ${numbers.format(badRowCount)} ${badRowCount === 1 ? 'is' : 'are'} left out.` : '.'}
             </Text>
             {read.problems.length === 0 ? null : <Problems problems={read.problems} />}
           </>
@@ -159,8 +162,7 @@ function MappingSelects({ columns, mapping, onMapping }: MappingSelectsProps): R
   );
 }
 
-function Preview({ parsed }: { readonly parsed: Parsed }): ReactNode {
-  const columns = parsed.meta.fields ?? [];
+function Preview({ parsed: { columns, rows } }: { readonly parsed: CsvFile }): ReactNode {
   return (
     <ScrollArea type="auto" viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': 'Beginning of the file' }}>
       <Table withTableBorder captionSide="top" fz="xs">
@@ -173,11 +175,10 @@ function Preview({ parsed }: { readonly parsed: Parsed }): ReactNode {
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {parsed.data.slice(0, PREVIEW_COUNT).map((row, index) => (
-            // oxlint-disable-next-line react/no-array-index-key -- rows of a file have nothing but their place
-            <Table.Tr key={index}>
+          {rows.slice(0, PREVIEW_COUNT).map(({ rowNumber, cells }) => (
+            <Table.Tr key={rowNumber}>
               {columns.map((column) => (
-                <Table.Td key={column}>{row[column]}</Table.Td>
+                <Table.Td key={column}>{cells[column]}</Table.Td>
               ))}
             </Table.Tr>
           ))}

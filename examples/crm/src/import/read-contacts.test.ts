@@ -1,8 +1,8 @@
-import Papa from 'papaparse';
 import { expect, test } from 'vitest';
 import type { Account } from '../accounts/account.ts';
 import type { Contact } from '../contacts/contact.ts';
 import { guessMapping, readContacts } from './read-contacts.ts';
+import { readCsv } from './read-csv.ts';
 
 const account = (id: string, name: string, iata: string | null): Account =>
   ({ id, name, iata, icao: null }) as Partial<Account> as Account;
@@ -10,9 +10,9 @@ const OSLO = 'b0e42fe7-31a5-4894-a441-007e5256afea';
 const ACCOUNTS = [account(OSLO, 'Oslo Airport', 'OSL'), account('1', 'Field', null), account('2', 'Field', null)];
 const KNOWN = { accounts: ACCOUNTS, contacts: [{ email: 'old@x.no' } as Partial<Contact> as Contact] };
 
-function read(text: string) {
-  const parsed = Papa.parse<Record<string, string>>(text, { header: true, skipEmptyLines: 'greedy' });
-  return readContacts(parsed, guessMapping(parsed.meta.fields ?? []), KNOWN);
+function read(text: string | Uint8Array) {
+  const { columns, rows } = readCsv(typeof text === 'string' ? new TextEncoder().encode(text) : text);
+  return readContacts(rows, guessMapping(columns), KNOWN);
 }
 
 test('E4 · a CSV is read by the names of its columns, with quotes, line breaks and other separators', () => {
@@ -27,16 +27,30 @@ test('E4 · a CSV is read by the names of its columns, with quotes, line breaks 
 
 test('E4 · what is wrong is told by row and field; those rows are left out whole, and the others are taken', () => {
   const { contacts, problems } = read(
-    'name,account,email\nAnn,OSL,a@x.no\n,OSL,b\nBo,XXX,A@x.no\nCy,Field,old@x.no\nDi,OSL,d@x.no,more\n',
+    '\nname,account,email\nAnn,OSL,a@x.no\n,OSL,b\n\n , ,\nBo,XXX,A@x.no\nCy,Field,old@x.no\nDi,OSL,d@x.no,more\n',
   );
   expect(contacts.map(({ name }) => name)).toEqual(['Ann']);
   expect(problems).toEqual([
-    { rowNumber: 3, field: 'name', message: 'Enter a name.' },
-    { rowNumber: 3, field: 'email', message: 'Enter an e-mail address, such as ana@example.org.' },
-    { rowNumber: 4, field: 'account', message: 'There is no account "XXX".' },
-    { rowNumber: 4, field: 'email', message: 'A contact with A@x.no is there already.' },
-    { rowNumber: 5, field: 'account', message: 'There is no account "Field".' },
-    { rowNumber: 5, field: 'email', message: 'A contact with old@x.no is there already.' },
-    { rowNumber: 6, field: null, message: 'Too many fields: expected 3 fields but parsed 4' },
+    { rowNumber: 4, field: 'name', message: 'Enter a name.' },
+    { rowNumber: 4, field: 'email', message: 'Enter an e-mail address, such as ana@example.org.' },
+    { rowNumber: 7, field: 'account', message: 'There is no account "XXX".' },
+    { rowNumber: 7, field: 'email', message: 'A contact with A@x.no is there already.' },
+    {
+      rowNumber: 8,
+      field: 'account',
+      message: 'More than one account is called "Field". Give the code of the one that is meant.',
+    },
+    { rowNumber: 8, field: 'email', message: 'A contact with old@x.no is there already.' },
+    { rowNumber: 9, field: null, message: 'It has 4 cells, and the head has 3. Is a quotation mark missing?' },
   ]);
+});
+
+test('E4 · letters are read as the file has them: Unicode with and without a mark, and what Windows writes', () => {
+  const text = 'name,account\nJosé Müller,OSL\n';
+  const utf16 = new Uint8Array(Buffer.from(`\ufeff${text}`, 'utf16le'));
+  const windows = new Uint8Array(Buffer.from(text, 'latin1'));
+  for (const bytes of [new TextEncoder().encode(`\ufeff${text}`), utf16, windows])
+    expect(read(bytes).contacts.map(({ name }) => name)).toEqual(['José Müller']);
+  expect(readCsv(windows).isGuessed).toBe(true);
+  expect(readCsv(utf16).isGuessed).toBe(false);
 });

@@ -1,8 +1,8 @@
-import type { ParseResult } from 'papaparse';
 import * as v from 'valibot';
 import type { Account } from '../accounts/account.ts';
 import type { Contact, ContactFields } from '../contacts/contact.ts';
 import { contactFieldsSchema } from '../contacts/contact-mutations.ts';
+import type { CsvRow } from './read-csv.ts';
 
 /** What a column of the file may be. */
 export const IMPORT_FIELDS = ['name', 'account', 'role', 'email', 'phone'] as const;
@@ -36,7 +36,7 @@ export function guessMapping(columns: readonly string[]): Mapping {
   return Object.fromEntries(pairs) as Mapping;
 }
 
-/** What is wrong with a row; counted as a spreadsheet counts, the head being row 1. */
+/** What is wrong with a row; counted as a spreadsheet counts. */
 export interface RowProblem {
   readonly rowNumber: number;
   readonly field: ImportField | null;
@@ -54,27 +54,20 @@ interface Known {
 }
 
 /** The contacts of a file, and what is wrong with the rows that are none. A row is taken whole or not at all. */
-export function readContacts(
-  { data, errors }: Pick<ParseResult<Readonly<Record<string, string>>>, 'data' | 'errors'>,
-  mapping: Mapping,
-  known: Known,
-): ContactsToImport {
-  const accountIds = accountIdsByName(known.accounts);
+export function readContacts(rows: readonly CsvRow[], mapping: Mapping, known: Known): ContactsToImport {
+  const { ids: accountIds, doubled } = accountsByName(known.accounts);
   const emails = new Set(known.contacts.flatMap(({ email }) => email?.toLowerCase() ?? []));
-  const malformed = new Map(errors.flatMap(({ row, message }) => (row === undefined ? [] : [[row, message]])));
   const contacts: ContactFields[] = [];
   const problems: RowProblem[] = [];
 
-  data.forEach((row, index) => {
-    const rowNumber = index + 2;
+  for (const { rowNumber, cells, problem: broken } of rows) {
     const problem = (field: ImportField | null, message: string): number =>
       problems.push({ rowNumber, field, message });
-    const broken = malformed.get(index);
-    if (broken !== undefined) {
+    if (broken !== null) {
       problem(null, broken);
-      return;
+      continue;
     }
-    const text = (field: ImportField): string => (row[mapping[field] ?? ''] ?? '').trim();
+    const text = (field: ImportField): string => (cells[mapping[field] ?? ''] ?? '').trim();
     const orNull = (field: ImportField): string | null => text(field) || null;
     const accountId = accountIds.get(text('account').toLowerCase());
     const email = orNull('email');
@@ -83,19 +76,28 @@ export function readContacts(
     const checked = v.safeParse(v.omit(contactFieldsSchema, ['account_id']), fields);
     if (!checked.success)
       for (const { path, message } of checked.issues) problem((path?.[0]?.key ?? null) as ImportField | null, message);
-    if (accountId === undefined)
-      problem('account', text('account') === '' ? 'Name an account.' : `There is no account "${text('account')}".`);
+    if (accountId === undefined) problem('account', whyNone(text('account'), doubled));
     if (email !== null && emails.has(email.toLowerCase()))
       problem('email', `A contact with ${email} is there already.`);
-    if (problems.length > before || accountId === undefined || !checked.success) return;
+    if (problems.length > before || accountId === undefined || !checked.success) continue;
     if (email !== null) emails.add(email.toLowerCase());
     contacts.push({ account_id: accountId, ...checked.output });
-  });
+  }
   return { contacts, problems };
 }
 
+function whyNone(name: string, doubled: ReadonlySet<string>): string {
+  if (name === '') return 'Name an account.';
+  if (doubled.has(name.toLowerCase()))
+    return `More than one account is called "${name}". Give the code of the one that is meant.`;
+  return `There is no account "${name}".`;
+}
+
 /** By code and by name, in lower case. A name that two accounts have means neither. */
-function accountIdsByName(accounts: readonly Account[]): ReadonlyMap<string, string> {
+function accountsByName(accounts: readonly Account[]): {
+  readonly ids: ReadonlyMap<string, string>;
+  readonly doubled: ReadonlySet<string>;
+} {
   const ids = new Map<string, string>();
   const doubled = new Set<string>();
   for (const { id, name } of accounts) {
@@ -106,5 +108,5 @@ function accountIdsByName(accounts: readonly Account[]): ReadonlyMap<string, str
   for (const key of doubled) ids.delete(key);
   for (const { id, iata, icao } of accounts)
     for (const code of [icao, iata]) if (code !== null) ids.set(code.toLowerCase(), id);
-  return ids;
+  return { ids, doubled };
 }

@@ -1,4 +1,4 @@
-import { Select } from '@mantine/core';
+import { type ComboboxItem, type OptionsFilter, Select } from '@mantine/core';
 import { type ReactNode, useMemo } from 'react';
 import { codesOf } from '../accounts/account-words.ts';
 import { useCrmState } from '../workspace/workspace-context.ts';
@@ -9,6 +9,16 @@ interface AccountSelectProps {
   readonly onChange: (accountId: string) => void;
 }
 
+const SEPARATOR = ' · ';
+
+/** Whose code it is comes before those whose name or code has it in it. */
+const byNameOrCode: OptionsFilter = ({ options, search, limit }) => {
+  const wanted = search.trim().toLowerCase();
+  const isCode = ({ label }: ComboboxItem): boolean => label.toLowerCase().split(SEPARATOR).slice(1).includes(wanted);
+  const found = (options as ComboboxItem[]).filter(({ label }) => label.toLowerCase().includes(wanted));
+  return [...found.filter(isCode), ...found.filter((option) => !isCode(option))].slice(0, limit);
+};
+
 /** Finds one of thousands of accounts by name or code. */
 export function AccountSelect({ value, error, onChange }: AccountSelectProps): ReactNode {
   const { accounts } = useCrmState();
@@ -16,7 +26,7 @@ export function AccountSelect({ value, error, onChange }: AccountSelectProps): R
     () =>
       Object.values(accounts).map((account) => ({
         value: account.id,
-        label: [account.name, codesOf(account)].filter(Boolean).join(' · '),
+        label: [account.name, codesOf(account)].filter(Boolean).join(SEPARATOR),
       })),
     [accounts],
   );
@@ -27,6 +37,7 @@ export function AccountSelect({ value, error, onChange }: AccountSelectProps): R
       value={value === '' ? null : value}
       error={error}
       searchable
+      filter={byNameOrCode}
       required
       limit={50}
       placeholder="Name or code"

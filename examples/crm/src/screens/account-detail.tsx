@@ -10,6 +10,7 @@ import classes from './account-detail.module.css';
 import { AccountForm } from './account-form.tsx';
 import { AccountHistory } from './account-history.tsx';
 import { PanelHead } from './panel-head.tsx';
+import { RelatedRecords, relatedText, relatedTo } from './related-records.tsx';
 import { UnconfirmedChanges } from './unconfirmed-changes.tsx';
 
 interface AccountDetailProps {
@@ -25,13 +26,15 @@ const GROUPS: readonly { readonly title: string; readonly fields: readonly (keyo
 
 /** One account with everything known about it, its changes that wait, and its history. */
 export function AccountDetail({ accountId, onClose }: AccountDetailProps): ReactNode {
-  const account = useCrmState().accounts[accountId];
+  const state = useCrmState();
+  const account = state.accounts[accountId];
   const { store } = useWorkspace();
   const { hasList } = useSync();
   const update = useUpdateAccount();
   const remove = useDeleteAccount();
   const [isEditing, setEditing] = useState(false);
   const [isAsking, asking] = useDisclosure(false);
+  const related = isAsking ? relatedText(relatedTo(state, accountId)) : null;
   const top = useRef<HTMLDivElement>(null);
   // the form and what it changes both begin at their top
   useEffect(() => {
@@ -108,6 +111,7 @@ export function AccountDetail({ accountId, onClose }: AccountDetailProps): React
           </div>
           <UnconfirmedChanges accountId={accountId} />
           <Facts account={account} />
+          <RelatedRecords accountId={accountId} />
           <AccountHistory accountId={accountId} />
         </>
       )}
@@ -117,6 +121,7 @@ export function AccountDetail({ accountId, onClose }: AccountDetailProps): React
             {account.name} goes away for everyone in this workspace. You can undo that on its message, and the history
             keeps what it was.
           </Text>
+          {related === null ? null : <Text size="sm">What belongs to it stays, without an account: {related}.</Text>}
           <Group justify="end">
             <Button variant="default" onClick={asking.close} data-autofocus>
               Keep it

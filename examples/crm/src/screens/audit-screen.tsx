@@ -22,8 +22,8 @@ export function AuditScreen(): ReactNode {
         {...AUDIT_WORDS}
         entityTypes={TABLES}
         actors={DEMO_USERS.filter(({ workspaceId }) => workspaceId === user.workspaceId)}
-        describeEntity={({ entityType, entityId }) =>
-          `${TABLES.find(({ id }) => id === entityType)?.one ?? entityType}: ${nameOfRow(state, { table: entityType, id: entityId })}`
+        describeEntity={({ entityType, entityId, oldValues, newValues }) =>
+          `${TABLES.find(({ id }) => id === entityType)?.one ?? entityType}: ${nameOfRow(state, { table: entityType, id: entityId }, newValues, oldValues)}`
         }
       />
     </main>

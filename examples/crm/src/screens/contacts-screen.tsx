@@ -95,39 +95,50 @@ function ContactList({ contacts, onChoose }: ContactListProps): ReactNode {
     overscan: 8,
   });
   return (
-    // it scrolls by keyboard, too
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div ref={scroller} className={classes.scroller} tabIndex={0} role="region" aria-label="Contacts">
-      <ul className={classes.rows} style={{ height: virtualizer.getTotalSize() }}>
-        {virtualizer.getVirtualItems().map((item) => {
-          const contact = contacts[item.index];
-          if (contact === undefined) return null;
-          const account = accounts[contact.account_id];
-          const mark = marks.get(contact.id);
-          return (
-            <li
-              key={contact.id}
-              className={classes.row}
-              style={{ transform: `translateY(${item.start}px)` }}
-              aria-setsize={contacts.length}
-              aria-posinset={item.index + 1}
-            >
-              <span className={classes.mark}>{mark === undefined ? null : <RowMark mark={mark} />}</span>
-              <button type="button" className={classes.open} onClick={() => onChoose(contact)}>
-                <span className={classes.name}>{contact.name}</span>
-                <span className={classes.sub}>{contact.role ?? 'No role'}</span>
-              </button>
-              <span className={classes.cell}>{contact.email ?? '–'}</span>
-              <span className={classes.cell}>
-                {account === undefined
-                  ? 'Deleted account'
-                  : [account.name, codesOf(account)].filter(Boolean).join(' · ')}
-              </span>
-            </li>
-          );
-        })}
-      </ul>
-    </div>
+    <>
+      <div className={classes.columns} aria-hidden="true">
+        <span />
+        <span>Name and role</span>
+        <span>E-mail</span>
+        <span>Account</span>
+      </div>
+      {/* it scrolls by keyboard, too */}
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
+      <div ref={scroller} className={classes.scroller} tabIndex={0} role="region" aria-label="Contacts">
+        <ul className={classes.rows} style={{ height: virtualizer.getTotalSize() }}>
+          {virtualizer.getVirtualItems().map((item) => {
+            const contact = contacts[item.index];
+            if (contact === undefined) return null;
+            const account = accounts[contact.account_id];
+            const mark = marks.get(contact.id);
+            return (
+              <li
+                key={contact.id}
+                className={classes.row}
+                style={{ transform: `translateY(${item.start}px)` }}
+                aria-setsize={contacts.length}
+                aria-posinset={item.index + 1}
+              >
+                <span className={classes.mark}>{mark === undefined ? null : <RowMark mark={mark} />}</span>
+                <button type="button" className={classes.open} onClick={() => onChoose(contact)}>
+                  <span className={classes.name}>{contact.name}</span>
+                  <span className={classes.sub}>
+                    {contact.role ?? 'No role'}
+                    <span className={classes.narrow}>{contact.email === null ? '' : ` · ${contact.email}`}</span>
+                  </span>
+                </button>
+                <span className={classes.cell}>{contact.email ?? '–'}</span>
+                <span className={classes.cell}>
+                  {account === undefined
+                    ? 'Deleted account'
+                    : [account.name, codesOf(account)].filter(Boolean).join(' · ')}
+                </span>
+              </li>
+            );
+          })}
+        </ul>
+      </div>
+    </>
   );
 }
 

@@ -20,7 +20,7 @@ export function ConflictNotice(): ReactNode {
         <div className={classes.notice} role="status">
           <span>
             {conflicts.length === 1
-              ? `You and somebody else have changed ${nameOfRow(state, first.entity)}.`
+              ? `You and somebody else have changed ${nameOfRow(state, first.entity, first.theirs, first.base)}.`
               : `${conflicts.length} of your changes were also changed by somebody else.`}
           </span>
           <Button size="compact-sm" variant="filled" onClick={chooser.open}>
@@ -41,7 +41,7 @@ export function ConflictNotice(): ReactNode {
       >
         <ConflictChooser
           actor={user.id}
-          describe={({ entity }) => nameOfRow(state, entity)}
+          describe={({ entity, theirs, base }) => nameOfRow(state, entity, theirs, base)}
           describeField={(path, { entity }) => describeField(entity?.table ?? '', String(path[0]))}
           describeValue={(value, path) => describeValue(String(path[0]), value)}
         />

@@ -59,16 +59,18 @@ const TABLE_WORDS: Readonly<Record<string, string>> = {
   deals: 'deal',
 };
 
-/** What a row is called; by its kind where it is not there (any more). */
-export function nameOfRow(state: CrmState, entity: { readonly table: string; readonly id: string } | null): string {
+/** What a row is called; where it is not there (any more) as `former` values of it say, or else by its kind. */
+export function nameOfRow(
+  state: CrmState,
+  entity: { readonly table: string; readonly id: string } | null,
+  ...former: readonly (Readonly<Record<string, unknown>> | null | undefined)[]
+): string {
   if (entity === null) return 'something';
   const { table, id } = entity;
-  const name =
-    table === 'deals'
-      ? state.deals[id]?.title
-      : table === 'contacts'
-        ? state.contacts[id]?.name
-        : state.accounts[id]?.name;
+  const field = table === 'deals' ? 'title' : 'name';
+  const row = table === 'deals' ? state.deals[id] : table === 'contacts' ? state.contacts[id] : state.accounts[id];
+  const names = [row as Readonly<Record<string, unknown>> | undefined, ...former].map((each) => each?.[field]);
+  const name = names.find((each) => typeof each === 'string' && each !== '') as string | undefined;
   return name ?? `${table === 'accounts' ? 'an' : 'a'} ${TABLE_WORDS[table] ?? table}`;
 }
 

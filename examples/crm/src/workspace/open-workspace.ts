@@ -71,15 +71,26 @@ export async function openWorkspace(user: DemoUser): Promise<Workspace> {
   };
 }
 
-/** What toasts call the rows: what is deleted is still among what is confirmed, what is new is not yet. */
+/** Names that are remembered. */
+const CALLED_COUNT = 200;
+
+/** What toasts call the rows: what is deleted is still among what is confirmed for a while, what is new is not yet. */
 function textsOf(
   store: OptimisticStore<CrmState>,
 ): NonNullable<Parameters<typeof createToasts<typeof MUTATIONS>>[0]['texts']> {
+  // What is brought back is nowhere until the server has answered: its toast calls it as the one of its deletion did.
+  const called = new Map<string, string>();
   const of = (table: string) => ({
     item: ({ id }: { readonly id: string }): string => {
       const entity = { table, id };
-      const shown = nameOfRow(store.getSnapshot(), entity);
-      return shown === nameOfRow(EMPTY_STATE, entity) ? nameOfRow(store.getBase(), entity) : shown;
+      const kind = nameOfRow(EMPTY_STATE, entity);
+      const names = [store.getSnapshot(), store.getBase()].map((state) => nameOfRow(state, entity));
+      const name = names.find((each) => each !== kind) ?? called.get(id) ?? kind;
+      called.delete(id);
+      called.set(id, name);
+      const [oldest = id] = called.keys();
+      if (called.size > CALLED_COUNT) called.delete(oldest);
+      return name;
     },
   });
   const [account, contact, deal] = [of('accounts'), of('contacts'), of('deals')];
