@@ -27,8 +27,11 @@ import {
   seqOfKey,
 } from './record-keys.ts';
 
-/** Version of the file. One of a higher version is refused, and left untouched. */
-const BACKUP_FORMAT = 1;
+/**
+ * Version of the file. One of a higher version is refused, and left untouched.
+ * 2: the checksum is over all that the file says. In files of version 1 it is over the entries alone.
+ */
+const BACKUP_FORMAT = 2;
 
 /** A mutation with its payload's text, whether that reads or not; null where none stands. */
 interface WithBody<Record> {
@@ -55,7 +58,7 @@ interface BackupFile {
   readonly exportedAtMs: number;
   readonly pendingCount: number;
   readonly deadLetterCount: number;
-  /** CRC-32 over the JSON text of `entries`, in hexadecimal. */
+  /** CRC-32 over the JSON text of all before and `entries`, as a list in this order, in hexadecimal. */
   readonly checksum: string;
   readonly entries: readonly (readonly [key: string, value: string])[];
 }
@@ -80,20 +83,23 @@ export async function writeBackup(
   }
   const list = [...entries];
   const count = (prefix: string): number => list.filter(([key]) => key.startsWith(prefix)).length;
-  const file: BackupFile = {
+  const file = {
     holdfast: 'queue',
     format: BACKUP_FORMAT,
     ...about,
     pendingCount: count(PENDING),
     deadLetterCount: count(FAILED),
-    checksum: sumOf(list),
     entries: list,
-  };
-  return JSON.stringify(file);
+  } as const;
+  return JSON.stringify({ ...file, checksum: sumOf(file), entries: list } satisfies BackupFile);
 }
 
-function sumOf(entries: BackupFile['entries']): string {
-  return checksum(JSON.stringify(entries)).toString(16).padStart(8, '0');
+function sumOf(file: Partial<BackupFile>): string {
+  const { format, userId, workspaceId, clientId, exportedAtMs, pendingCount, deadLetterCount, entries } = file;
+  const all = [format, userId, workspaceId, clientId, exportedAtMs, pendingCount, deadLetterCount, entries];
+  return checksum(JSON.stringify(format === 1 ? entries : all))
+    .toString(16)
+    .padStart(8, '0');
 }
 
 /** Throws, with a reason, for what is no whole file of this login; nothing of it may be used then. */
@@ -109,7 +115,7 @@ export function readBackup(text: string, { userId, workspaceId }: Identity): Bac
   if (file.format > BACKUP_FORMAT) throw tooNew(`is of version ${file.format}, beyond ${BACKUP_FORMAT}`);
   const { entries } = file;
   if (!Array.isArray(entries) || !entries.every(isEntry)) throw damaged('its entries are not whole');
-  if (file.checksum !== sumOf(entries)) throw damaged('its checksum is another');
+  if (file.checksum !== sumOf(file)) throw damaged('its checksum is another');
   if (file.userId !== userId || file.workspaceId !== workspaceId) throw foreign(file.userId, file.workspaceId);
   return contentOf(entries);
 }

@@ -27,7 +27,7 @@ import { memoryStorage } from '../storage/memory-storage.ts';
 import type { OpenTabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import { COMPRESS_OVER_LENGTH, compressedStorage } from '../storage/compressed-storage.ts';
-import { indexedDbStorage } from '../storage/indexeddb-storage.ts';
+import { indexedDbStorage, isIndexedDb } from '../storage/indexeddb-storage.ts';
 import { sealedStorage, unsealedStorage } from '../storage/sealed-storage.ts';
 import { CACHE_BYTES, TextCache } from '../storage/text-cache.ts';
 import type { DebugOption } from '../telemetry/debug-log.ts';
@@ -83,13 +83,13 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    * What becomes of the queue when its store cannot be opened, or breaks and does not come back by being opened again.
    * `memory`: it goes on in another database where there can be one, else in memory, with `durability: 'volatile'`, the event
    * `storageDegraded` and a look every 15 s whether all can move back. `reject`: `ready` and `add` reject.
-   * @default 'memory' for the store of the browser, 'reject' where `storage` is given
+   * @default 'memory' for the store of the browser (`indexedDbStorage`), 'reject' where another `storage` is given
    */
   readonly whenStorageFails?: 'memory' | 'reject';
   /**
    * Remembers, beside the store, that another database has taken the place of a broken one. With it a store of the app's own may be
    * opened under a second name as well.
-   * @default `localStorage` for the store of the browser, none where `storage` is given
+   * @default `localStorage` for the store of the browser, none where another `storage` is given
    */
   readonly storagePointer?: StoragePointer | null;
   /**
@@ -101,7 +101,7 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
   /**
    * Asks the platform, once in a run and when the first mutation is added, to keep what is stored when it needs room; `never` leaves
    * that to `requestPersistence()`. Some browsers ask the person.
-   * @default 'onFirstAdd' for the store of the browser, 'never' where `storage` is given
+   * @default 'onFirstAdd' for the store of the browser (`indexedDbStorage`), 'never' where another `storage` is given
    */
   readonly persist?: 'onFirstAdd' | 'never';
   /** Whether what is stored is kept, and how to ask for it. @default `navigator.storage` */
@@ -253,7 +253,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     fallback: fallbackOf(options),
     anchor: options.anchor ?? null,
     persistence: options.persistence ?? browserPersistence,
-    persistsOnFirstAdd: (options.persist ?? (options.storage === undefined ? 'onFirstAdd' : 'never')) === 'onFirstAdd',
+    persistsOnFirstAdd: (options.persist ?? (isOfBrowser(options.storage) ? 'onFirstAdd' : 'never')) === 'onFirstAdd',
     readPageCount,
     network: options.network ?? browserNetwork({ probeUrl: options.probeUrl ?? '/v1/health' }),
     openTabs: options.tabs ?? browserTabs,
@@ -271,14 +271,19 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
 
 function fallbackOf({
   storage,
-  whenStorageFails = storage === undefined ? 'memory' : 'reject',
+  whenStorageFails = isOfBrowser(storage) ? 'memory' : 'reject',
   storagePointer,
 }: QueueOptions<readonly AnyMutationDefinition[]>): ResolvedOptions['fallback'] {
   if (whenStorageFails === 'reject') return null;
   if (whenStorageFails !== 'memory') throw invalid('whenStorageFails', "'memory' or 'reject'", whenStorageFails);
   // Another database needs another name, which a store of the app's own need not be able to open.
-  const pointer = storagePointer ?? (storage === undefined ? browserPointer() : null);
+  const pointer = storagePointer ?? (isOfBrowser(storage) ? browserPointer() : null);
   return { openMemory: memoryStorage(), pointer };
+}
+
+/** The store of the browser is looked after, also where its durability is chosen. */
+function isOfBrowser(storage: OpenStorage | undefined): boolean {
+  return storage === undefined || isIndexedDb(storage);
 }
 
 /** Compressed first: what is sealed looks like noise. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { QueueOptions } from './options.ts';
 import { BreakableStorage } from './testing-queue/breakable-storage.ts';
+import { indexedDbStorage } from '../storage/indexeddb-storage.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
 
 type Options = Partial<Pick<QueueOptions<readonly never[]>, 'storagePointer' | 'whenStorageFails'>>;
@@ -278,4 +279,16 @@ describe('no database at all', () => {
     await expect(queue.add(note('a'))).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
     expect(() => device.create({ whenStorageFails: 'forget' as 'memory' })).toThrow('whenStorageFails');
   });
+});
+
+test('S11, S13 · the store of the browser is looked after, also where its durability was chosen', async () => {
+  // Where there is no IndexedDB, as here.
+  const device = new TestDevice();
+  await device.goOffline();
+  const queue = await device.open({ storage: indexedDbStorage({ durability: 'relaxed' }) });
+  await device.clock.pass(1_000);
+
+  expect(await queue.add(note('a'))).toMatchObject({ durability: 'volatile' });
+  expect(queue.getStorageHealth()).toMatchObject({ kind: 'degraded' });
+  await queue.close();
 });

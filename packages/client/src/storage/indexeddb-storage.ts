@@ -30,11 +30,20 @@ const OPEN_TIMEOUT_MS = 5_000;
 /** Keeps records in IndexedDB, one database a name. */
 export function indexedDbStorage(options: IndexedDbOptions = {}): OpenStorage {
   const durability = options.durability ?? 'strict';
-  return async (name) => {
+  const open: OpenStorage = async (name) => {
     const connection = new Connection(name, durability);
     await connection.open();
     return connection;
   };
+  made.add(open);
+  return open;
+}
+
+const made = new WeakSet<OpenStorage>();
+
+/** Whether this is the store of the browser, whoever has chosen it. */
+export function isIndexedDb(open: OpenStorage): boolean {
+  return made.has(open);
 }
 
 /**

@@ -54,6 +54,48 @@ const FAULTS: readonly { readonly fault: string; readonly how: (storage: Storage
     }),
   },
   {
+    fault: 'stores a large batch in two halves',
+    how: (storage) => ({
+      commit: async ({ expect: expectations, changes }) => {
+        if (changes.length <= 500) return storage.commit({ expect: expectations, changes });
+        const result = await storage.commit({ expect: expectations, changes: changes.slice(0, 500) });
+        if (result.kind === 'mismatch') return result;
+        for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+        return storage.commit({ expect: [], changes: changes.slice(500) });
+      },
+    }),
+  },
+  {
+    fault: 'yields no more than a thousand entries',
+    how: (storage) => ({ scan: (query) => storage.scan({ ...query, limit: Math.min(query.limit, 1_000) }) }),
+  },
+  {
+    fault: 'leaves out what is longer than half a million characters',
+    how: (storage) => ({
+      commit: ({ expect: expectations, changes }) =>
+        storage.commit({
+          expect: expectations,
+          changes: changes.filter((change) => change.kind === 'delete' || change.value.length < 500_000),
+        }),
+    }),
+  },
+  {
+    fault: 'composes letters and their accents',
+    how: (storage) => ({
+      commit: ({ expect: expectations, changes }) =>
+        storage.commit({
+          expect: expectations,
+          changes: changes.map((change) =>
+            change.kind === 'delete' ? change : { ...change, value: change.value.normalize('NFC') },
+          ),
+        }),
+    }),
+  },
+  {
+    fault: 'says that it uses nothing',
+    how: () => ({ estimate: async () => ({ usedBytes: 0, quotaBytes: 1_000_000 }) }),
+  },
+  {
     fault: 'scans in the order of appending',
     how: (storage) => ({ scan: async (query) => (await storage.scan(query)).toReversed() }),
   },

@@ -68,9 +68,12 @@ interface Case {
   readonly check: (world: World) => Promise<void>;
 }
 
-/** Most changes that the queue puts into one commit, and one value near the size of the largest payload. */
-const BATCH_COUNT = 500;
-const LARGE_UNITS = 300_000;
+/** An import, and what comes back from a mirror, are one commit each, of any size. */
+const BATCH_COUNT = 2_000;
+/** A payload of 256 KiB and the row that it was made on, sealed. */
+const LARGE_UNITS = 700_000;
+/** Looks at a store while a commit is under way. */
+const LOOK_COUNT = 20;
 
 const CASES: readonly Case[] = [
   {
@@ -303,6 +306,8 @@ const CASES: readonly Case[] = [
         entry('largest', large),
         entry('Ключ/鍵/🔑', 'значение · 値 · 🗝️'),
         entry('空', '"{}[],:\\'),
+        // Two characters each, and not one: whoever composes them stores another text.
+        entry('e\u0301', 'A\u030angstro\u0308m \u1100\u1161'),
       ].sort((left, right) => (left.key < right.key ? -1 : 1));
       await commit(
         storage,
@@ -319,8 +324,20 @@ const CASES: readonly Case[] = [
       const changes = Array.from({ length: BATCH_COUNT }, (_, index) =>
         put(`p/${String(index).padStart(4, '0')}`, String(index)),
       );
-      await commit(storage, changes);
-      equal((await storage.scan({ prefix: 'p/', limit: BATCH_COUNT + 1 })).length, BATCH_COUNT, 'count of entries');
+      let isDone = false;
+      const committing = commit(storage, changes).finally(() => {
+        isDone = true;
+      });
+      const counts = new Set<number>();
+      // Looked at all the while, also by another connection where there can be one.
+      const other = world.capabilities.hasSeveralWriters ? await world.open() : storage;
+      for (let look = 0; look < LOOK_COUNT && !isDone; look += 1)
+        for (const each of [storage, other])
+          counts.add((await each.scan({ prefix: 'p/', limit: BATCH_COUNT + 1 })).length);
+      await committing;
+      counts.delete(0);
+      counts.add((await storage.scan({ prefix: 'p/', limit: BATCH_COUNT + 1 })).length);
+      equal([...counts], [BATCH_COUNT], 'counts of entries that were seen');
     },
   },
   {
@@ -457,7 +474,9 @@ const CASES: readonly Case[] = [
     name: 'S8 · the estimate is made of numbers, or of nulls where the platform does not say',
     check: async (world) => {
       const storage = await world.open();
+      await commit(storage, [put('a', 'x'.repeat(LARGE_UNITS))]);
       const { usedBytes, quotaBytes } = await storage.estimate();
+      equal(usedBytes !== 0, true, 'what holds something does not use nothing: 0 bytes used');
       for (const bytes of [usedBytes, quotaBytes])
         equal(bytes === null || bytes >= 0, true, `${bytes} is a number of bytes`);
     },
