@@ -15,10 +15,14 @@ test('house · every TypeScript block of the docs compiles', () => {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   for (const { path, text } of pages) {
-    // The blocks of a page are read from top to bottom, so a later one may use what an earlier one declares.
-    const blocks = [...text.matchAll(/^```tsx?\n([\s\S]*?)^```$/gm)].map((match) => match[1]);
-    const file = join(folder, `${path.replaceAll(/[\\/.]/g, '-')}.tsx`);
-    if (blocks.length > 0) writeFileSync(file, `${blocks.join('\n')}\nexport {};\n`);
+    // The blocks of a page are read from top to bottom, so a later one may use what an earlier one declares; one that names a file in its
+    // first line is that file.
+    const blocks = [...text.matchAll(/^```tsx?\n([\s\S]*?)^```$/gm)].map(([, block = '']) => block);
+    const byFile = Object.groupBy(blocks, (block) => /^\/\/ ([\w.-]+\.tsx?)\n/.exec(block)?.[1] ?? '');
+    for (const [name, own = []] of Object.entries(byFile)) {
+      const file = `${path} ${name}`.replaceAll(/[\\/. ]/g, '-');
+      writeFileSync(join(folder, `${file}.tsx`), `${own.join('\n')}\nexport {};\n`);
+    }
   }
   const compilerOptions = {
     lib: ['ES2024', 'DOM', 'DOM.Iterable'],

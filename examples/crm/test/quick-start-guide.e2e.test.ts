@@ -1,15 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { createServer } from 'vite';
 import { expect, test } from 'vitest';
 import { makeProfile, startBrowser } from './support/browser.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 const GUIDE = join(ROOT, 'docs', 'guides', 'quick-start.md');
-const FILES = ['index.html', 'main.tsx', 'server.ts', 'sql/0001_accounts.sql', 'vite.config.ts'];
+const FILES = ['index.html', 'main.tsx', 'server.ts', 'sql/0001_accounts.sql', 'ten-lines.ts', 'vite.config.ts'];
 
 test('K4 · the files of the quick-start guide are an app that keeps a rename while its server is away, through a reload', async () => {
   const port = await freePort();
@@ -58,6 +59,20 @@ test('K4 · the files of the quick-start guide are an app that keeps a rename wh
     await profile.remove();
     await vite.close();
     await server.stop();
+    await app.remove();
+  }
+});
+
+test('K4 · the ten lines of the quick-start guide run as they are shown', async () => {
+  const app = await writeFiles(0);
+  try {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--conditions=@holdfast/source', '--disable-warning=ExperimentalWarning', 'ten-lines.ts'],
+      { cwd: app.folder },
+    );
+    expect(stdout).toMatch(/^completed \[ \{ id: '1', text: 'Kept' \} \]$/m);
+  } finally {
     await app.remove();
   }
 });
