@@ -63,8 +63,9 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   {
     name: 'conflict-forgotten-at-restart',
     file: `${CLIENT}/engine/entry.ts`,
-    find: '    !isInConflict(header) &&\n',
-    replace: '    (!isInConflict(header) || ((header as { edit: unknown }).edit = undefined) === undefined) &&\n',
+    find: '    !isInConflict(entry) &&\n',
+    replace:
+      '    (!isInConflict(entry) || (entry.header = { ...entry.header, edit: undefined } as never) !== undefined) &&\n',
     suffering: 'While someone thinks about which version to keep, theirs is overwritten.',
   },
   {

@@ -12,16 +12,16 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'match-by-position',
     file: `${CLIENT}/engine/engine.ts`,
-    find: 'const outcome = bySeq.get(entry.header.seq);',
+    find: 'const outcome = bySeq.get(entry.seq);',
     replace:
-      'const at = outcomes[entries.indexOf(entry)]; const outcome = at === undefined ? at : { ...at, id: entry.header.id };',
+      'const at = outcomes[entries.indexOf(entry)]; const outcome = at === undefined ? at : { ...at, id: entry.id };',
     suffering: 'A change is shown as confirmed because another one was.',
   },
   {
     name: 'id-not-compared',
     file: `${CLIENT}/engine/engine.ts`,
-    find: 'if (outcome?.id !== entry.header.id || isStale(outcome, entry.header)) {',
-    replace: 'if (outcome === undefined || isStale(outcome, entry.header)) {',
+    find: 'if (outcome?.id !== entry.id || isStale(outcome, entry)) {',
+    replace: 'if (outcome === undefined || isStale(outcome, entry)) {',
     suffering: "An answer meant for another device settles this device's changes.",
   },
   {
@@ -65,15 +65,15 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'floor-past-unsettled',
     file: `${CLIENT}/engine/unconfirmed.ts`,
-    find: 'return seq - 1;',
+    find: 'return firstOpenSeq - 1;',
     replace: 'return this.highestSeq - 1;',
     suffering: 'The server takes an unsent change for one it has applied, and it is lost.',
   },
   {
     name: 'order-by-wall-clock',
     file: `${CLIENT}/engine/long-lane.ts`,
-    find: 'placeOf((entries[index - 1] as Entry).header) > place)',
-    replace: '(entries[index - 1] as Entry).header.createdAtMs > entry.header.createdAtMs && place > 0)',
+    find: 'placeOf(entries[index - 1] as Entry) > place)',
+    replace: '(entries[index - 1] as Entry).createdAtMs > entry.createdAtMs && place > 0)',
     suffering: 'Setting the clock back makes an older value win.',
   },
   {
@@ -153,8 +153,8 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'undo-window-hurried',
     file: `${CLIENT}/engine/schedule.ts`,
-    find: 'if (lane.head !== undefined) lane.head.backoffUntilMs = 0;',
-    replace: 'if (lane.head !== undefined) Object.assign(lane.head, { backoffUntilMs: 0, heldUntilMs: 0 });',
+    find: 'head.backoffUntilMs = 0;',
+    replace: 'Object.assign(head, { backoffUntilMs: 0, heldUntilMs: 0 });',
     suffering: '"Sync now" sends what could still be taken back.',
   },
   {

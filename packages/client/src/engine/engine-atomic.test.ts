@@ -13,7 +13,7 @@ test('R8 · an atomic one waits for what is before it in each of its lanes, and 
   expect(seqsOf(rig.lastBatch)).toEqual([a?.seq, b?.seq]);
 
   // when: only one of its lanes has come to it
-  rig.answer(rig.lastBatch.items.map(({ header }) => (header === a ? applied(header) : refused(header))));
+  rig.answer(rig.lastBatch.items.map(({ header }) => (header.seq === a?.seq ? applied(header) : refused(header))));
   expect(seqsOf(rig.lastBatch)).toEqual([elsewhere?.seq]);
   expect(both && rig.waiting(both).waitingFor).toBe('lane');
 

@@ -360,7 +360,7 @@ test('Q9 · the newest of a lane is what a duplicate is compared with, unless a 
   const { schedule } = rig.engine.mutations;
   expect(schedule.newestOf('a')).toBeUndefined();
   rig.addAll([{ lane: 'a' }, { lane: 'a' }]);
-  expect(schedule.lane('a')?.size).toBe(2);
+  expect(schedule.lanes.sizeOf('a')).toBe(2);
   expect(schedule.newestOf('a')?.header.seq).toBe(2);
   rig.input({ kind: 'givenUp', seqs: [2], error: ERROR });
   expect(schedule.newestOf('a')).toBeUndefined();

@@ -1,4 +1,4 @@
-import type { MutationHeader } from '../mutation/record.ts';
+import type { HeaderFields, MutationHeader } from '../mutation/record.ts';
 import { type JsonObject, LIMITS, type WireError, type WireOutcome } from '../protocol/wire.ts';
 import type {
   BatchItem,
@@ -69,7 +69,7 @@ export class Engine {
     schedule.isUnsure = (entry) =>
       this.mutations.isUnsure(entry) ||
       this.mutations.versions.mustWait(entry) ||
-      (this.mutations.isReading && rules.policyOf(entry.header.type) !== null);
+      (this.mutations.isReading && rules.policyOf(entry.type) !== null);
   }
 
   /** Takes one input and says what is to be done about it. */
@@ -96,7 +96,7 @@ export class Engine {
 
   /** What this tab has on its way. */
   get sendingSeqs(): number[] {
-    return (this.batch?.entries ?? []).map(({ header }) => header.seq);
+    return (this.batch?.entries ?? []).map(({ seq }) => seq);
   }
 
   /** What this mutation waits for now, and the error behind it. */
@@ -107,10 +107,9 @@ export class Engine {
     const blocker = schedule.blockerOf(entry);
     if (blocker !== undefined) return { waitingFor: 'lane', error: blocker.lastError, untilMs: null };
     if (schedule.ahead(entry) !== undefined) return { waitingFor: 'lane', error: null, untilMs: null };
-    if (isInConflict(entry.header))
-      return { waitingFor: 'conflict', error: entry.lastError ?? IN_CONFLICT, untilMs: null };
+    if (isInConflict(entry)) return { waitingFor: 'conflict', error: entry.lastError ?? IN_CONFLICT, untilMs: null };
     const { versions } = this.mutations;
-    if (versions.isNewer(entry)) return { waitingFor: 'upgrade', error: fromNewerApp(entry.header), untilMs: null };
+    if (versions.isNewer(entry)) return { waitingFor: 'upgrade', error: fromNewerApp(entry), untilMs: null };
     const closed = this.closed(nowMs);
     if (closed !== null) return closed;
     if (this.isLeader && versions.isOlder(entry))
@@ -134,7 +133,7 @@ export class Engine {
 
   /** The same for rewriting it, which only one may do at a time. */
   canAmend(entry: Entry): boolean {
-    const { id, seq } = entry.header;
+    const { id, seq } = entry;
     return this.canCancel(id) && entry.amendId === null && !this.mutations.isBeingRewritten(seq);
   }
 
@@ -147,11 +146,10 @@ export class Engine {
     let freedBytes = 0;
     for (const entry of this.mutations.low) {
       if (entries.length >= count && freedBytes >= bytes) break;
-      if (!this.canAmend(entry) || this.mutations.isUnsure(entry) || this.mutations.mayHoldLane(entry.header.type))
-        continue;
+      if (!this.canAmend(entry) || this.mutations.isUnsure(entry) || this.mutations.mayHoldLane(entry.type)) continue;
       if (this.mutations.dependants(entry).length > 0) continue;
       entries.push(entry);
-      freedBytes += entry.header.payloadBytes;
+      freedBytes += entry.payloadBytes;
     }
     return entries.length >= count && freedBytes >= bytes ? entries : [];
   }
@@ -188,19 +186,19 @@ export class Engine {
     if (!this.isLeader) return [];
     if (this.batch !== null) {
       const isStuck = nowMs - this.batch.sinceMs > 2 * attemptTimeoutMs;
-      return isStuck ? this.batch.entries.map(({ header }) => header.id) : [];
+      return isStuck ? this.batch.entries.map(({ id }) => id) : [];
     }
     if (this.gates.closed(nowMs) !== null) return [];
     const isStuck = (entry: Entry): boolean =>
       entry.phase.kind === 'waiting' &&
       nowMs - Math.max(entry.waitingSinceMs, dueAtMs(entry), this.gatesTouchedAtMs) >= STUCK_MS &&
       this.waitingFor(entry, nowMs).waitingFor === 'nothing';
-    return [...this.mutations.all()].filter(isStuck).map(({ header }) => header.id);
+    return [...this.mutations.all()].filter(isStuck).map(({ id }) => id);
   }
 
   private unstick(ids: readonly string[], moment: Moment): void {
     const { batch } = this;
-    if (batch?.entries.some(({ header }) => ids.includes(header.id)) === true) {
+    if (batch?.entries.some(({ id }) => ids.includes(id)) === true) {
       this.effects.push({ kind: 'abort', batchId: batch.id });
       this.batch = null;
       for (const entry of batch.entries) {
@@ -391,9 +389,7 @@ export class Engine {
       this.mutations.holdBack(moment.nowMs);
       for (const entry of this.mutations.all()) {
         entry.mayHaveBeenSent =
-          this.isEarlier(entry.header) &&
-          entry.heldUntilMs <= moment.nowMs &&
-          !this.mutations.wasNeverWhole(entry.header);
+          this.isEarlier(entry) && entry.heldUntilMs <= moment.nowMs && !this.mutations.wasNeverWhole(entry);
         // As one that did not deliver, this tab could not know.
         if (entry.phase.kind !== 'failed') this.mutations.expiries.watch(entry);
       }
@@ -410,7 +406,7 @@ export class Engine {
   }
 
   /** Whether it may have been sent before this tab delivered: it stood there, or was retried after it had failed. */
-  isEarlier({ seq, generation }: MutationHeader): boolean {
+  isEarlier({ seq, generation }: HeaderFields): boolean {
     return seq <= this.earlierSeq || generation > 0;
   }
 
@@ -447,7 +443,7 @@ export class Engine {
     if (entry === undefined) return;
     if (settlement.kind === 'completed') {
       mutations.forget(entry, moment.nowMs, !settlement.wasRepeat);
-      mutations.release(entry.header.id, moment.nowMs);
+      mutations.release(entry.id, moment.nowMs);
       return;
     }
     if (settlement.kind === 'cancelled') {
@@ -461,7 +457,7 @@ export class Engine {
     const { header } = settlement;
     // Word that it was rewritten may have been lost, or be newer than this.
     mutations.amend(entry, header, moment.nowMs, heldUntilMs(header, moment));
-    if (header.revision < entry.header.revision) return;
+    if (header.revision < entry.revision) return;
     entry.header = header;
     entry.lastError = header.attempts.at(-1)?.error ?? null;
     mutations.changed(entry);
@@ -515,7 +511,7 @@ export class Engine {
     mutations.stopHolding(entry, moment.nowMs);
     mutations.suspectOrphans(mutations.dependants(entry));
     mutations.forget(entry, moment.nowMs, false);
-    mutations.noteGone(entry.header.id);
+    mutations.noteGone(entry.id);
     mutations.changed(entry);
   }
 
@@ -536,8 +532,8 @@ export class Engine {
   }
 
   /** Waiting, and neither is anybody rewriting it nor is its header on its way to storage. */
-  private readonly isFree = ({ phase, amendId, header }: Entry): boolean =>
-    phase.kind === 'waiting' && amendId === null && !this.mutations.isBeingRewritten(header.seq);
+  private readonly isFree = ({ phase, amendId, seq }: Entry): boolean =>
+    phase.kind === 'waiting' && amendId === null && !this.mutations.isBeingRewritten(seq);
 
   /** What its parents returned is filled in before a mutation is sent. */
   private fillSlots({ nowMs }: Moment): void {
@@ -626,10 +622,10 @@ export class Engine {
     const settlements: Settlement[] = [];
     const unanswered: Entry[] = [];
     for (const entry of entries) {
-      const outcome = bySeq.get(entry.header.seq);
+      const outcome = bySeq.get(entry.seq);
       // An outcome of another id is no answer to this one, nor is a conflict with another version than it was made on by now.
       // Nor is silence: it may have been applied, so it goes again.
-      if (outcome?.id !== entry.header.id || isStale(outcome, entry.header)) {
+      if (outcome?.id !== entry.id || isStale(outcome, entry)) {
         unanswered.push(entry);
         continue;
       }
@@ -701,7 +697,7 @@ export class Engine {
 
   private itemOf(entry: Entry): BatchItem {
     const { mutations } = this;
-    const after = mutations.schedule.settledBefore(entry.header);
+    const after = mutations.schedule.settledBefore(entry);
     entry.mayAwaitRow = entry.rowWaitCount < ROW_WAITS_MAX && mutations.parentRows.hasCreationBefore(entry);
     return {
       header: entry.header,
@@ -746,7 +742,7 @@ export class Engine {
     const oldestAgeMs =
       oldestPending === undefined
         ? 0
-        : Math.max(nowMs - oldestPending.waitingSinceMs, wallMs - oldestPending.header.createdAtMs);
+        : Math.max(nowMs - oldestPending.waitingSinceMs, wallMs - oldestPending.createdAtMs);
     const facts = { pendingCount: counts.pending, pendingBytes: counts.pendingBytes, oldestAgeMs };
     const isLineDown = this.gates.line.state.kind === 'down';
     if (this.policies.update(facts, { highestSeq: lastSeq, isLineDown, nowMs })) schedule.reconsider(nowMs);
@@ -799,7 +795,7 @@ function isUnsent(answer: TransportAnswer): boolean {
   return answer.kind === 'unreachable' || (answer.kind === 'unauthorized' && answer.isUnsent === true);
 }
 
-function isStale(outcome: WireOutcome, { edit }: MutationHeader): boolean {
+function isStale(outcome: WireOutcome, { edit }: Entry): boolean {
   return outcome.kind === 'conflict' && outcome.baseRowVersion !== (edit?.baseRowVersion ?? null);
 }
 

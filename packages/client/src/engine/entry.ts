@@ -1,5 +1,6 @@
-import type { DeadLetter, MutationHeader, RowLeft } from '../mutation/record.ts';
+import type { DeadLetter, HeaderFields, MutationHeader, RowLeft } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
+import { KeptHeader } from './kept-header.ts';
 
 /**
  * One mutation, from `add` until it rests.
@@ -15,9 +16,12 @@ export type Phase =
 
 /** What only a few have met: the others share one of these. */
 interface Trouble {
+  heldUntilMs: number;
+  openParents: ReadonlySet<string>;
   lastError: WireError | null;
   deferralCount: number;
   backoffUntilMs: number;
+  alarmAtMs: number | null;
   suspicionCount: number;
   suspectedAtAnswer: number;
   rowWaitCount: number;
@@ -27,11 +31,17 @@ interface Trouble {
   leftBefore: RowLeft | null;
 }
 
+/** Nearly all stand on nothing. */
+export const NO_PARENTS: ReadonlySet<string> = new Set();
+
 /** Never changed: whoever meets trouble gets a copy. */
 const NO_TROUBLE: Trouble = {
+  heldUntilMs: 0,
+  openParents: NO_PARENTS,
   lastError: null,
   deferralCount: 0,
   backoffUntilMs: 0,
+  alarmAtMs: null,
   suspicionCount: 0,
   suspectedAtAnswer: 0,
   rowWaitCount: 0,
@@ -41,26 +51,40 @@ const NO_TROUBLE: Trouble = {
   leftBefore: null,
 };
 
-/** A mutation that is not yet confirmed, as the engine holds it in memory. */
-export class Entry {
-  header: MutationHeader;
+/** A mutation that is not yet confirmed, as the engine holds it in memory: its header, and what it has met. */
+export class Entry extends KeptHeader {
   phase: Phase = WAITING;
   /** Once true it is never changed: found at open, or sent without a clear "not sent". */
   mayHaveBeenSent: boolean;
   /** Since when it waits, for its lane's turn (monotonic). */
   readonly waitingSinceMs: number;
-  /** Not sent before (monotonic), whatever anyone asks: the undo window of its own. */
-  heldUntilMs: number;
-  /** Mutations that must be confirmed first. See `addOpenParent`. */
-  openParents: ReadonlySet<string> = NO_PARENTS;
+  /** Where the schedule has listed it among those that are ready, -1 for nowhere; and with which rank: the lower the sooner. */
+  listedAt = -1;
+  listedRankMs = 0;
   private trouble: Trouble = NO_TROUBLE;
 
   constructor(header: MutationHeader, { mayHaveBeenSent, waitingSinceMs, heldUntilMs }: EntryBeginning) {
-    this.header = header;
+    super(header);
     this.mayHaveBeenSent = mayHaveBeenSent;
     // Whole numbers, which take no room of their own.
     this.waitingSinceMs = Math.floor(waitingSinceMs);
     this.heldUntilMs = heldUntilMs > waitingSinceMs ? heldUntilMs : 0;
+  }
+
+  /** Not sent before (monotonic), whatever anyone asks: the undo window of its own. */
+  get heldUntilMs(): number {
+    return this.trouble.heldUntilMs;
+  }
+  set heldUntilMs(untilMs: number) {
+    this.meet('heldUntilMs', untilMs);
+  }
+
+  /** Mutations that must be confirmed first; replaced as a whole. See `addOpenParent`. */
+  get openParents(): ReadonlySet<string> {
+    return this.trouble.openParents;
+  }
+  set openParents(ids: ReadonlySet<string>) {
+    this.meet('openParents', ids);
   }
 
   /** What the line or the last answer said, for the one who asks why it waits. */
@@ -85,6 +109,14 @@ export class Entry {
   }
   set backoffUntilMs(untilMs: number) {
     this.meet('backoffUntilMs', untilMs);
+  }
+
+  /** When the schedule looks at it again (monotonic), while it is the head of its lanes and not due. */
+  get alarmAtMs(): number | null {
+    return this.trouble.alarmAtMs;
+  }
+  set alarmAtMs(atMs: number | null) {
+    this.meet('alarmAtMs', atMs);
   }
 
   /** How often it got no answer alone, with answers to others in between: it may be what kills its server. */
@@ -159,8 +191,6 @@ export interface EntryBeginning {
 
 /** Shared by all that wait: a long queue has very many. */
 export const WAITING: Phase = { kind: 'waiting' };
-/** Nearly all stand on nothing. */
-export const NO_PARENTS: ReadonlySet<string> = new Set();
 
 export function addOpenParent(entry: Entry, id: string): void {
   entry.openParents = new Set([...entry.openParents, id]);
@@ -173,23 +203,23 @@ export function removeOpenParent(entry: Entry, id: string): void {
 
 /** Whether it may go as soon as it is the first of its lane. */
 export function isDue(entry: Entry, nowMs: number): boolean {
-  const { header, phase, amendId } = entry;
+  const { phase, amendId } = entry;
   return (
     phase.kind === 'waiting' &&
     !hasOpenParents(entry) &&
     amendId === null &&
-    !isInConflict(header) &&
+    !isInConflict(entry) &&
     dueAtMs(entry) <= nowMs
   );
 }
 
 /** Whether it waits for others to be confirmed, or for what they return. */
-export function hasOpenParents({ openParents, header }: Entry): boolean {
-  return openParents.size > 0 || header.slots.length > 0;
+export function hasOpenParents({ openParents, slots }: Entry): boolean {
+  return openParents.size > 0 || slots.length > 0;
 }
 
 /** Whether it waits for a person to choose between two versions. */
-export function isInConflict({ edit }: MutationHeader): boolean {
+export function isInConflict({ edit }: Pick<HeaderFields, 'edit'>): boolean {
   return edit !== undefined && edit.conflict !== null;
 }
 

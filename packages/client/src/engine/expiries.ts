@@ -27,7 +27,7 @@ export class Expiries {
   }
 
   watch(entry: Entry): void {
-    const { expiresAtMs } = entry.header;
+    const { expiresAtMs } = entry;
     if (expiresAtMs === null || entry.mayHaveBeenSent) return;
     this.open.add(entry);
     this.heap.push({ atMs: expiresAtMs, entry });

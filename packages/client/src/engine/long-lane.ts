@@ -1,8 +1,15 @@
 import { placeOf } from '../mutation/record.ts';
 import type { Entry } from './entry.ts';
 
+/** The last one in the order of a lane that the server is known to have settled. */
+export interface SettledInLane {
+  readonly seq: number;
+  readonly place: number;
+}
+
 /** Those that stand in one lane, in the order of their places, and how many wait there of each priority. */
 export class LongLane {
+  settled: SettledInLane | null = null;
   private entries: Entry[];
   private first = 0;
   private highCount = 0;
@@ -34,7 +41,7 @@ export class LongLane {
 
   /** Those that stand behind this place; looks at all of them. */
   after(place: number): Entry[] {
-    return this.entries.slice(this.first).filter(({ header }) => placeOf(header) > place);
+    return this.entries.slice(this.first).filter((entry) => placeOf(entry) > place);
   }
 
   /** The first one for which this holds; looks no further. */
@@ -59,9 +66,9 @@ export class LongLane {
   insert(entry: Entry): void {
     this.count(entry, 1);
     const { entries } = this;
-    const place = placeOf(entry.header);
+    const place = placeOf(entry);
     let index = entries.length;
-    while (index > this.first && placeOf((entries[index - 1] as Entry).header) > place) index -= 1;
+    while (index > this.first && placeOf(entries[index - 1] as Entry) > place) index -= 1;
     entries.splice(index, 0, entry);
   }
 
@@ -82,9 +89,9 @@ export class LongLane {
     }
   }
 
-  private count({ header }: Entry, change: 1 | -1): void {
-    if (header.priority === 'high') this.highCount += change;
-    else if (header.priority === 'normal') this.normalCount += change;
+  private count({ priority }: Entry, change: 1 | -1): void {
+    if (priority === 'high') this.highCount += change;
+    else if (priority === 'normal') this.normalCount += change;
     else this.lowCount += change;
   }
 }

@@ -1,4 +1,3 @@
-import type { MutationHeader } from '../mutation/record.ts';
 import { ATOMIC_TYPE } from '../protocol/wire.ts';
 import type { Entry } from './entry.ts';
 import { Heap } from './heap.ts';
@@ -20,9 +19,9 @@ export class ParentRows {
   }
 
   added(entry: Entry): void {
-    if (!mayCreate(entry.header)) return;
+    if (!mayCreate(entry)) return;
     this.creations.push(entry);
-    if (entry.header.generation > 0) this.retried.add(entry);
+    if (entry.generation > 0) this.retried.add(entry);
   }
 
   left(entry: Entry): void {
@@ -31,11 +30,11 @@ export class ParentRows {
   }
 
   /** Whether a creation that was added before it is pending. */
-  hasCreationBefore({ header }: Entry): boolean {
-    if (this.retried.size > 0 && header.generation === 0) return true;
+  hasCreationBefore({ seq, generation }: Entry): boolean {
+    if (this.retried.size > 0 && generation === 0) return true;
     let first = this.creations.peek();
     for (; first !== undefined && !this.isPending(first); first = this.creations.peek()) this.creations.pop();
-    return first !== undefined && first.header.seq < header.seq;
+    return first !== undefined && first.seq < seq;
   }
 
   wait(entry: Entry): void {
@@ -58,10 +57,10 @@ export class ParentRows {
 }
 
 /** Of an atomic one nobody looks at the members here. */
-function mayCreate({ operation, type }: MutationHeader): boolean {
+function mayCreate({ operation, type }: Entry): boolean {
   return operation === 'create' || operation === 'restore' || type === ATOMIC_TYPE;
 }
 
 function bySeq(left: Entry, right: Entry): number {
-  return left.header.seq - right.header.seq;
+  return left.seq - right.seq;
 }

@@ -85,14 +85,14 @@ export class PolicyGate {
   }
 
   /** Whether its type's policy keeps it from being sent now. */
-  holds({ header }: Entry): boolean {
-    const standing = this.standingOf(header.type);
-    return standing !== null && !standing.isOpen && header.seq > standing.forGoodSeq;
+  holds({ type, seq }: Entry): boolean {
+    const standing = this.standingOf(type);
+    return standing !== null && !standing.isOpen && seq > standing.forGoodSeq;
   }
 
   /** When the policy that holds it back is looked at again (monotonic). */
-  checkAtMs({ header }: Entry): number | null {
-    return (this.standingOf(header.type) as Standing).checkAtMs;
+  checkAtMs({ type }: Entry): number | null {
+    return (this.standingOf(type) as Standing).checkAtMs;
   }
 
   /** Of all policies. */

@@ -152,8 +152,8 @@ test('Q7 · a lane that is held twice for the same number is free when that is s
   schedule.insert(next, 0);
 
   // A look into the store has brought it back before its end was stored, and it has ended once more.
-  schedule.hold(expired.header);
-  schedule.hold(expired.header);
+  schedule.hold(expired);
+  schedule.hold(expired);
   expect(schedule.take(10, 100, 0, send)).toEqual([]);
   schedule.unhold(1, 0);
 
@@ -164,7 +164,7 @@ test('Q11 · nothing is merged past one whose end is not stored yet: with anothe
   const schedule = new Schedule();
   const [before, expired, behind] = [entryAt(1, 'a'), entryAt(2, 'a'), entryAt(3, 'a')];
   schedule.insert(before, 0);
-  schedule.hold(expired.header);
+  schedule.hold(expired);
   expect(schedule.newestOf('a')).toBeUndefined();
 
   schedule.insert(behind, 0);

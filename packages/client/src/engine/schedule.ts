@@ -1,7 +1,7 @@
 import { lanesOf, type MutationHeader, placeOf } from '../mutation/record.ts';
 import { dueAtMs, type Entry, hasOpenParents, isDue } from './entry.ts';
 import { Heap } from './heap.ts';
-import { Lane, type Listing } from './lane.ts';
+import { Lanes } from './lanes.ts';
 
 /** For how many settlements it waits, and the last place of those since it began to. */
 interface HeldLane {
@@ -11,11 +11,15 @@ interface HeldLane {
 
 /** Which lanes may send now, and which later. Costs the logarithm of the number of lanes, whatever the queue's length. */
 export class Schedule {
-  private readonly lanes = new Map<string, Lane>();
-  private readonly ready = new Heap<Listing>(
-    (left, right) => left.rankMs - right.rankMs || left.head.header.seq - right.head.header.seq,
+  readonly lanes: Lanes = new Lanes();
+  /** Heads of lanes, each at most once. */
+  private readonly ready = new Heap<Entry>(
+    (left, right) => left.listedRankMs - right.listedRankMs || left.seq - right.seq,
+    (head, index) => {
+      head.listedAt = index;
+    },
   );
-  private readonly later = new Heap<{ readonly atMs: number; readonly lane: Lane }>(
+  private readonly later = new Heap<{ readonly atMs: number; readonly head: Entry }>(
     (left, right) => left.atMs - right.atMs,
   );
 
@@ -28,33 +32,29 @@ export class Schedule {
   isHeldBack: (entry: Entry) => boolean = () => false;
   /** Whether what is not read yet may stand before it, or change it. */
   isUnsure: (entry: Entry) => boolean = () => false;
-  /** Lanes that only a policy, or what is not read yet, keeps from being ready. */
-  private readonly heldBackLanes = new Set<Lane>();
-
-  lane(name: string): Lane | undefined {
-    return this.lanes.get(name);
-  }
+  /** Heads that only a policy, or what is not read yet, keeps from being ready. */
+  private readonly heldBack = new Set<Entry>();
 
   /**
    * The last one before it in its lanes that the server is known to have settled. One that comes back because its verdict
    * was not stored has been settled itself, and names nobody.
    */
-  settledBefore(header: Entry['header']): number | null {
-    const before = lanesOf(header).map((name) => {
-      const settled = this.lanes.get(name)?.settled ?? null;
+  settledBefore(entry: Entry): number | null {
+    const before = lanesOf(entry).map((name) => {
+      const settled = this.lanes.settledOf(name);
       // Never a higher number, which only one that was retried in its place has: the server may have answered that by what
       // it knew of an earlier number, and then has no row for this one, nor a floor that could ever reach it.
-      const isNamed = settled !== null && settled.place < placeOf(header) && settled.seq < header.seq;
+      const isNamed = settled !== null && settled.place < placeOf(entry) && settled.seq < entry.seq;
       return isNamed ? settled.seq : 0;
     });
     return Math.max(...before) || null;
   }
 
   /** The dead letter that holds a lane of this one, before it. */
-  blockerOf({ header }: Entry): Entry | undefined {
+  blockerOf(entry: Entry): Entry | undefined {
     if (this.blockers.size === 0) return undefined;
-    const firsts = lanesOf(header).map((name) => this.blockers.get(name)?.[0]);
-    return firsts.find((first) => first !== undefined && placeOf(first.header) < placeOf(header));
+    const firsts = lanesOf(entry).map((name) => this.blockers.get(name)?.[0]);
+    return firsts.find((first) => first !== undefined && placeOf(first) < placeOf(entry));
   }
 
   /**
@@ -62,14 +62,11 @@ export class Schedule {
    * stored yet: with another leader that would be pending as before, and what was merged past it would overtake it.
    */
   newestOf(name: string): Entry | undefined {
-    const newest = this.lanes.get(name)?.tail;
+    const newest = this.lanes.tailOf(name);
     if (newest === undefined) return undefined;
     const blocker = this.blockers.get(name)?.at(-1);
-    const lastPlace = Math.max(
-      blocker === undefined ? 0 : placeOf(blocker.header),
-      this.heldLanes.get(name)?.lastPlace ?? 0,
-    );
-    return lastPlace > placeOf(newest.header) ? undefined : newest;
+    const lastPlace = Math.max(blocker === undefined ? 0 : placeOf(blocker), this.heldLanes.get(name)?.lastPlace ?? 0);
+    return lastPlace > placeOf(newest) ? undefined : newest;
   }
 
   get isHeld(): boolean {
@@ -82,27 +79,27 @@ export class Schedule {
   }
 
   /** Those behind it in its lanes; looks at the whole of them. */
-  behind({ header }: Entry): readonly Entry[] {
-    return lanesOf(header).flatMap((name) => this.lanes.get(name)?.after(placeOf(header)) ?? []);
+  behind(entry: Entry): readonly Entry[] {
+    return lanesOf(entry).flatMap((name) => this.lanes.after(name, placeOf(entry)));
   }
 
   /** Other dead letters that hold the lanes of this one, which holds them too, behind it. */
-  blockersBehind({ header }: Entry): readonly Entry[] {
-    const blockers = lanesOf(header).flatMap((name) => this.blockers.get(name) as readonly Entry[]);
-    return blockers.filter((each) => placeOf(each.header) > placeOf(header));
+  blockersBehind(entry: Entry): readonly Entry[] {
+    const blockers = lanesOf(entry).flatMap((name) => this.blockers.get(name) as readonly Entry[]);
+    return blockers.filter((each) => placeOf(each) > placeOf(entry));
   }
 
   /** Nothing behind this dead letter goes before it is unblocked. */
   block(entry: Entry): void {
-    for (const name of lanesOf(entry.header)) {
+    for (const name of lanesOf(entry)) {
       const blockers: [Entry, ...Entry[]] = [entry, ...(this.blockers.get(name) ?? [])];
-      blockers.sort((left, right) => placeOf(left.header) - placeOf(right.header));
+      blockers.sort((left, right) => placeOf(left) - placeOf(right));
       this.blockers.set(name, blockers);
     }
   }
 
   unblock(entry: Entry, nowMs: number): void {
-    for (const name of lanesOf(entry.header)) {
+    for (const name of lanesOf(entry)) {
       const [first, ...more] = (this.blockers.get(name) ?? []).filter((each) => each !== entry);
       if (first === undefined) this.blockers.delete(name);
       else this.blockers.set(name, [first, ...more]);
@@ -112,42 +109,35 @@ export class Schedule {
 
   /** Those behind it in its lane that are about the same row. */
   sameEntityBehind(entry: Entry): Entry[] {
-    const { entity } = entry.header;
+    const { entity } = entry;
     if (entity === null) return [];
-    return this.behind(entry).filter(
-      ({ header: other }) => other.entity?.table === entity.table && other.entity.id === entity.id,
-    );
+    return this.behind(entry).filter(({ entity: other }) => other?.table === entity.table && other.id === entity.id);
   }
 
   insert(entry: Entry, nowMs: number): void {
-    for (const name of lanesOf(entry.header)) {
-      const lane = this.lanes.get(name) ?? new Lane(name);
-      this.lanes.set(name, lane);
-      lane.insert(entry);
-    }
+    for (const name of lanesOf(entry)) this.lanes.insert(name, entry);
     this.freed(entry, nowMs);
   }
 
   /** The first one before it, in whichever of its lanes it is not the head. */
   ahead(entry: Entry): Entry | undefined {
-    return this.lanesWith(entry)
-      .map(({ head }) => head)
-      .find((head) => head !== entry);
+    return lanesOf(entry)
+      .map((name) => this.lanes.headOf(name))
+      .find((head) => head !== undefined && head !== entry);
   }
 
   /** Takes out a settled entry; the next of its lane may go. `isLedgered`: the server surely keeps the verdict under its number. */
   remove(entry: Entry, nowMs: number, isLedgered: boolean): void {
-    const lanes = this.lanesWith(entry);
-    const place = placeOf(entry.header);
+    const place = placeOf(entry);
     // Of one that was retried the server may have told the verdict on an earlier number, and have no row for this one.
-    const { seq, generation } = entry.header;
+    const { seq, generation } = entry;
     const settled = generation === 0 ? { seq, place } : null;
-    for (const lane of lanes) {
-      if (isLedgered && place >= (lane.settled?.place ?? 0)) lane.settled = settled;
-      lane.remove(entry);
-      if (lane.size === 0) this.lanes.delete(lane.name);
+    this.heldBack.delete(entry);
+    for (const name of lanesOf(entry)) {
+      this.lanes.remove(name, entry);
+      if (isLedgered && place >= (this.lanes.settledOf(name)?.place ?? 0)) this.lanes.noteSettled(name, settled);
     }
-    for (const lane of lanes) this.offer(lane, nowMs);
+    this.freed(entry, nowMs);
   }
 
   /** Takes over a header with another lane: there it stands by its number, before what was added after it. */
@@ -164,13 +154,13 @@ export class Schedule {
   }
 
   /** Nothing of its lanes goes before `unhold` is called with its number. */
-  hold(header: Entry['header']): void {
-    if (this.holds.has(header.seq)) return;
-    const names = lanesOf(header);
-    this.holds.set(header.seq, names);
+  hold(entry: Entry): void {
+    if (this.holds.has(entry.seq)) return;
+    const names = lanesOf(entry);
+    this.holds.set(entry.seq, names);
     for (const name of names) {
       const { count, lastPlace } = this.heldLanes.get(name) ?? { count: 0, lastPlace: 0 };
-      this.heldLanes.set(name, { count: count + 1, lastPlace: Math.max(lastPlace, placeOf(header)) });
+      this.heldLanes.set(name, { count: count + 1, lastPlace: Math.max(lastPlace, placeOf(entry)) });
     }
   }
 
@@ -181,8 +171,7 @@ export class Schedule {
       const { count, lastPlace } = this.heldLanes.get(name) as HeldLane;
       if (count > 1) this.heldLanes.set(name, { count: count - 1, lastPlace });
       else this.heldLanes.delete(name);
-      const lane = this.lanes.get(name);
-      if (lane !== undefined) this.offer(lane, nowMs);
+      this.offer(this.lanes.headOf(name), nowMs);
     }
   }
 
@@ -197,39 +186,37 @@ export class Schedule {
 
   /** It may go now, as far as it is itself concerned: it was on its way and waits again, or its parents are confirmed. */
   freed(entry: Entry, nowMs: number): void {
-    for (const lane of this.lanesWith(entry)) this.offer(lane, nowMs);
+    for (const name of lanesOf(entry)) this.offer(this.lanes.headOf(name), nowMs);
   }
 
   /** Policies may let go more than before, or more is read. */
   reconsider(nowMs: number): void {
-    const lanes = [...this.heldBackLanes];
-    for (const lane of lanes) {
-      if (lane.head !== undefined && this.isUnsure(lane.head)) continue;
-      this.heldBackLanes.delete(lane);
-      this.offer(lane, nowMs);
+    for (const head of [...this.heldBack]) {
+      if (this.isUnsure(head)) continue;
+      this.heldBack.delete(head);
+      this.freed(head, nowMs);
     }
   }
 
   /** Whether a policy holds it back. One of high priority takes with it all that stand before it in its lane. */
   holdsBack(entry: Entry): boolean {
-    return this.isHeldBack(entry) && !this.lanesWith(entry).some(({ hasHigh }) => hasHigh);
+    return this.isHeldBack(entry) && !lanesOf(entry).some((name) => this.lanes.levelOf(name) === 0);
   }
 
   /** Forgets backoffs: someone asked to drain now. */
   hurry(nowMs: number): void {
-    const lanes: Lane[] = [];
-    for (let next = this.later.pop(); next !== undefined; next = this.later.pop()) lanes.push(next.lane);
-    for (const lane of lanes) {
-      lane.alarmAtMs = null;
-      if (lane.head !== undefined) lane.head.backoffUntilMs = 0;
-      this.offer(lane, nowMs);
+    const delayed: Entry[] = [];
+    for (let next = this.later.pop(); next !== undefined; next = this.later.pop()) delayed.push(next.head);
+    for (const head of delayed) {
+      head.alarmAtMs = null;
+      head.backoffUntilMs = 0;
+      this.freed(head, nowMs);
     }
   }
 
   /**
    * The heads that go next, the most urgent first; at most `maxCount`, and `maxBytes` unless one alone is larger.
-   * `claim` marks each as on its way before the next is looked for: a lane may stand in the heap more than once, when one
-   * with a lower number became known late.
+   * `claim` marks each as on its way before the next is looked for.
    */
   take(maxCount: number, maxBytes: number, nowMs: number, claim: (entry: Entry) => void): Entry[] {
     const taken: Entry[] = [];
@@ -237,11 +224,11 @@ export class Schedule {
     while (taken.length < maxCount) {
       const head = this.firstReady(nowMs);
       const isSuspect = head !== undefined && head.suspicionCount > 0;
-      if (head === undefined || (taken.length > 0 && (isSuspect || bytes + head.header.payloadBytes > maxBytes))) break;
-      this.unlist();
+      if (head === undefined || (taken.length > 0 && (isSuspect || bytes + head.payloadBytes > maxBytes))) break;
+      this.ready.pop();
       claim(head);
       taken.push(head);
-      bytes += head.header.payloadBytes;
+      bytes += head.payloadBytes;
       // What may kill its server goes alone, so that it takes nothing with it.
       if (isSuspect) break;
     }
@@ -261,14 +248,13 @@ export class Schedule {
   private firstReady(nowMs: number): Entry | undefined {
     for (let due = this.later.peek(); due !== undefined && due.atMs <= nowMs; due = this.later.peek()) {
       this.later.pop();
-      if (due.lane.alarmAtMs === due.atMs) due.lane.alarmAtMs = null;
-      this.offer(due.lane, nowMs);
+      if (due.head.alarmAtMs === due.atMs) due.head.alarmAtMs = null;
+      this.freed(due.head, nowMs);
     }
-    for (let listing = this.ready.peek(); listing !== undefined; listing = this.ready.peek()) {
-      const { lane, head } = listing;
-      if (lane.listing === listing && lane.head === head && this.isReady(head, nowMs)) return head;
-      this.unlist();
-      this.offer(lane, nowMs);
+    for (let head = this.ready.peek(); head !== undefined; head = this.ready.peek()) {
+      if (this.isReady(head, nowMs)) return head;
+      this.ready.pop();
+      this.freed(head, nowMs);
     }
     return undefined;
   }
@@ -283,37 +269,29 @@ export class Schedule {
     return (
       isDue(head, nowMs) &&
       this.blockerOf(head) === undefined &&
-      this.lanesWith(head).every((lane) => lane.head === head && !this.heldLanes.has(lane.name))
+      lanesOf(head).every((name) => this.lanes.headOf(name) === head && !this.heldLanes.has(name))
     );
   }
 
-  private unlist(): void {
-    // Only ever called after a look at it.
-    const listing = this.ready.pop() as Listing;
-    if (listing.lane.listing === listing) listing.lane.listing = null;
-  }
-
-  private lanesWith({ header }: Entry): Lane[] {
-    return lanesOf(header).flatMap((name) => this.lanes.get(name) ?? []);
-  }
-
-  /** Puts the lane where it belongs now: among the ready ones, or among those that are due later. */
-  private offer(lane: Lane, nowMs: number): void {
-    const { head, rankMs, listing } = lane;
+  /** Puts the head of a lane where it belongs now: among the ready ones, or among those that are due later. */
+  private offer(head: Entry | undefined, nowMs: number): void {
     if (head === undefined || head.phase.kind !== 'waiting') return;
     if (this.isReady(head, nowMs)) {
-      if (listing?.head === head && listing.rankMs === rankMs) return;
-      lane.listing = { lane, head, rankMs };
-      this.ready.push(lane.listing);
+      const rankMs = this.lanes.rankMsOf(head);
+      const isListed = head.listedAt >= 0;
+      if (isListed && head.listedRankMs === rankMs) return;
+      head.listedRankMs = rankMs;
+      if (isListed) this.ready.moved(head.listedAt);
+      else this.ready.push(head);
     } else if (this.isFree(head, nowMs)) {
-      this.heldBackLanes.add(lane);
+      this.heldBack.add(head);
     } else if (
       !hasOpenParents(head) &&
       dueAtMs(head) > nowMs &&
-      dueAtMs(head) < (lane.alarmAtMs ?? Number.POSITIVE_INFINITY)
+      dueAtMs(head) < (head.alarmAtMs ?? Number.POSITIVE_INFINITY)
     ) {
-      lane.alarmAtMs = dueAtMs(head);
-      this.later.push({ atMs: lane.alarmAtMs, lane });
+      head.alarmAtMs = dueAtMs(head);
+      this.later.push({ atMs: head.alarmAtMs, head });
     }
   }
 }

@@ -34,7 +34,7 @@ export class SlotWaiters {
 
   /** It came, was rewritten, or one of its parents was confirmed. */
   watch(entry: Entry, nowMs: number): void {
-    const { slots } = entry.header;
+    const { slots } = entry;
     if (this.mustWait(entry) || slots.every(({ parentId }) => entry.openParents.has(parentId))) {
       this.fillable.delete(entry);
       return;
@@ -56,7 +56,7 @@ export class SlotWaiters {
   takeFillable(isFree: (entry: Entry) => boolean): Entry[] {
     if (this.fillable.size === 0) return [];
     return [...this.fillable].filter(
-      (entry) => isFree(entry) && entry.header.slots.some(({ parentId }) => !this.isOpen(parentId)),
+      (entry) => isFree(entry) && entry.slots.some(({ parentId }) => !this.isOpen(parentId)),
     );
   }
 

@@ -1,6 +1,7 @@
 import {
   type DeadLetter,
   type EditHeader,
+  type HeaderFields,
   lanesOf,
   type MutationHeader,
   placeOf,
@@ -11,7 +12,7 @@ import { addOpenParent, Entry, isInConflict, removeOpenParent, WAITING } from '.
 import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
 import { NearIndex } from './near-index.ts';
-import { Lane } from './lane.ts';
+import { Lanes } from './lanes.ts';
 import { ParentRows } from './parent-rows.ts';
 import { Schedule } from './schedule.ts';
 import { SeqMap } from './seq-map.ts';
@@ -24,7 +25,7 @@ export class Unconfirmed {
   readonly schedule: Schedule = new Schedule();
   readonly expiries: Expiries = new Expiries();
   readonly parentRows: ParentRows = new ParentRows(
-    (entry) => this.bySeq.get(entry.header.seq) === entry && entry.phase.kind !== 'failed',
+    (entry) => this.bySeq.get(entry.seq) === entry && entry.phase.kind !== 'failed',
   );
   readonly versions: Versions;
   readonly slots: SlotWaiters = new SlotWaiters({
@@ -49,7 +50,7 @@ export class Unconfirmed {
   /** Pending ones of types whose duplicates may differ a little, by `nearKey`. */
   readonly near: NearIndex<Entry> = new NearIndex();
   /** Edits that are held to a version, by lane and row. */
-  private readonly edits = new Map<string, Lane>();
+  private readonly edits = new Lanes();
   /** Edits that wait for a person to choose between two versions. */
   readonly openConflicts: Set<Entry> = new Set();
   /** What was lately left of rows, by lane and row; the longest ago first. */
@@ -70,9 +71,7 @@ export class Unconfirmed {
   private readonly gone = new Set<string>();
   /** Headers on their way to storage, by number: the revision, and what stands there while it has not come. */
   private readonly rewriting = new Map<number, { readonly revision: number; readonly stored: MutationHeader }>();
-  /** Every number that may be open; those that are not any more are dropped when they come up. */
-  private readonly openSeqs = new Heap<number>((left, right) => left - right);
-  /** Every number that may be pending, for the oldest; dropped like those above. */
+  /** Every number that may be pending; those that are not any more are dropped when they come up. */
   private readonly pendingSeqs = new Heap<number>((left, right) => left - right);
   private highestSeq = 0;
   /** What is pending is known up to this number. */
@@ -131,8 +130,8 @@ export class Unconfirmed {
   }
 
   /** Whether what is not read yet may stand before it, or decide how it is sent: an edit is rebased on those of its row. */
-  isUnsure({ header }: Entry): boolean {
-    return this.isReading && (header.seq > this.readUpToSeq || header.edit !== undefined);
+  isUnsure({ seq, edit }: Entry): boolean {
+    return this.isReading && (seq > this.readUpToSeq || edit !== undefined);
   }
 
   /** Every number up to this one is settled, and that is stored. */
@@ -142,12 +141,9 @@ export class Unconfirmed {
   }
 
   private get knownFloor(): number {
-    for (let seq = this.openSeqs.peek(); seq !== undefined; seq = this.openSeqs.peek()) {
-      const entry = this.bySeq.get(seq);
-      if (this.settling.has(seq) || (entry !== undefined && entry.phase.kind !== 'failed')) return seq - 1;
-      this.openSeqs.pop();
-    }
-    return this.highestSeq;
+    let firstOpenSeq = this.oldestPending?.seq ?? this.highestSeq + 1;
+    for (const seq of this.settling) firstOpenSeq = Math.min(firstOpenSeq, seq);
+    return firstOpenSeq - 1;
   }
 
   /** The one with the lowest number of those pending. */
@@ -161,7 +157,7 @@ export class Unconfirmed {
   }
 
   /** What lacks a value cannot have been sent; but it may have been whole before the store lost that with the power. */
-  wasNeverWhole({ slots }: MutationHeader): boolean {
+  wasNeverWhole({ slots }: HeaderFields): boolean {
     return slots.length > 0 && !this.mayForget;
   }
 
@@ -173,13 +169,13 @@ export class Unconfirmed {
     // The same id under another number: a dead letter was retried, and the newer one stands.
     const older = this.byId.get(header.id);
     if (older !== undefined) {
-      if (older.header.seq > header.seq) return;
+      if (older.seq > header.seq) return;
       this.forget(older, nowMs, false);
     }
     // Edited, a dead letter that held its lane makes way for the one that has its place; what stands on its row stays.
     const replaced = header.replaces === null ? undefined : this.byId.get(header.replaces);
-    if (replaced !== undefined && placeOf(replaced.header) === header.place) {
-      this.suspectOrphans(this.childrenOf.get(replaced.header.id) ?? []);
+    if (replaced !== undefined && placeOf(replaced) === header.place) {
+      this.suspectOrphans(this.childrenOf.get(replaced.id) ?? []);
       this.forget(replaced, nowMs, false);
     }
     const entry = new Entry(header, {
@@ -197,7 +193,6 @@ export class Unconfirmed {
     }
     this.byId.set(header.id, entry);
     this.bySeq.set(header.seq, entry);
-    this.openSeqs.push(header.seq);
     this.pendingSeqs.push(header.seq);
     this.highestSeq = Math.max(this.highestSeq, header.seq);
     this.counts.pending += 1;
@@ -219,20 +214,20 @@ export class Unconfirmed {
    * Its number, id and priority are the same in every revision; its lane too, unless a value was filled in that names it.
    */
   amend(entry: Entry, header: MutationHeader, nowMs: number, heldUntilMs: number): void {
-    if (header.revision <= entry.header.revision || entry.phase.kind === 'failed') return;
+    if (header.revision <= entry.revision || entry.phase.kind === 'failed') return;
     this.putHeader(entry, header, nowMs, heldUntilMs);
   }
 
   private putHeader(entry: Entry, header: MutationHeader, nowMs: number, heldUntilMs: number): void {
-    this.counts.pendingBytes += header.payloadBytes - entry.header.payloadBytes;
+    this.counts.pendingBytes += header.payloadBytes - entry.payloadBytes;
     // A window that began anew; else the one that runs is the better measured.
-    if (header.createdAtMs !== entry.header.createdAtMs) entry.heldUntilMs = heldUntilMs;
+    if (header.createdAtMs !== entry.createdAtMs) entry.heldUntilMs = heldUntilMs;
     this.unlistNear(entry);
     this.unindexEdit(entry);
-    const parents = header.dependsOn.filter((id) => !entry.header.dependsOn.includes(id));
+    const parents = header.dependsOn.filter((id) => !entry.dependsOn.includes(id));
     this.dependOn(entry, parents);
-    const { operation } = entry.header;
-    const isStill = lanesOf(header).join('\n') === lanesOf(entry.header).join('\n');
+    const { operation } = entry;
+    const isStill = lanesOf(header).join('\n') === lanesOf(entry).join('\n');
     if (isStill) entry.header = header;
     else this.schedule.move(entry, header, nowMs);
     if (header.operation !== operation) this.parentRows.added(entry);
@@ -251,9 +246,9 @@ export class Unconfirmed {
       this.childrenOf.set(id, (this.childrenOf.get(id) ?? new Set()).add(entry));
       const parent = this.byId.get(id);
       // One that was retried is wanted without what was taken back.
-      const isTakenBack = entry.header.generation === 0 && (this.takingBack.has(id) || this.gone.has(id));
+      const isTakenBack = entry.generation === 0 && (this.takingBack.has(id) || this.gone.has(id));
       if (parent !== undefined || isTakenBack) addOpenParent(entry, id);
-      const isBefore = parent !== undefined && placeOf(parent.header) > placeOf(entry.header);
+      const isBefore = parent !== undefined && placeOf(parent) > placeOf(entry);
       if (parent?.phase.kind === 'failed' || isTakenBack || isBefore) this.suspectedOrphans.add(entry);
     }
   }
@@ -272,28 +267,27 @@ export class Unconfirmed {
 
   /** Those that wait for this one, and those behind the creation of their row; they cannot stand without it. */
   dependants(entry: Entry): Entry[] {
-    const children = [...(this.childrenOf.get(entry.header.id) ?? [])];
-    if (entry.header.operation !== 'create') return children;
+    const children = [...(this.childrenOf.get(entry.id) ?? [])];
+    if (entry.operation !== 'create') return children;
     const behind = this.schedule.sameEntityBehind(entry);
     // Edited after it may have been sent, it is made once more, and the rest stands on that.
-    const again = behind.findIndex(({ header }) => header.operation === 'create');
+    const again = behind.findIndex(({ operation }) => operation === 'create');
     return [...children, ...(again === -1 ? behind : behind.slice(0, again))];
   }
 
   /** What this one was to create will not be there: those behind it that are not read yet cannot stand either. */
   noteLostRow(entry: Entry): void {
-    const { header } = entry;
-    if (!this.isReading || header.operation !== 'create' || header.entity === null) return;
-    const isMadeAgain = this.schedule.sameEntityBehind(entry).some((behind) => behind.header.operation === 'create');
-    if (!isMadeAgain) this.lostRows.set(rowKey(header), header.id);
+    if (!this.isReading || entry.operation !== 'create' || entry.entity === null) return;
+    const isMadeAgain = this.schedule.sameEntityBehind(entry).some((behind) => behind.operation === 'create');
+    if (!isMadeAgain) this.lostRows.set(rowKey(entry), entry.id);
   }
 
   /** It is only read now, and its row may not come to be; or it makes that row again, and the rest stands on that. */
   private standOnLostRow(entry: Entry): void {
-    const key = rowKey(entry.header);
+    const key = rowKey(entry);
     const lostWith = this.lostRows.get(key);
     if (lostWith === undefined) return;
-    if (entry.header.operation === 'create') {
+    if (entry.operation === 'create') {
       this.lostRows.delete(key);
       return;
     }
@@ -308,7 +302,7 @@ export class Unconfirmed {
    */
   countWaitingFor(entry: Entry): number {
     const dead = this.holdsLane(entry) ? [entry, ...this.schedule.blockersBehind(entry)] : [entry];
-    const children = dead.flatMap(({ header }) => [...(this.childrenOf.get(header.id) ?? [])]);
+    const children = dead.flatMap(({ id }) => [...(this.childrenOf.get(id) ?? [])]);
     return new Set([...this.schedule.behind(entry), ...children.filter(({ phase }) => phase.kind !== 'failed')]).size;
   }
 
@@ -331,7 +325,7 @@ export class Unconfirmed {
   /** Parents that nobody knows (any more), of those that were never retried: confirmed, or disposed of. */
   get unknownParentIds(): readonly string[] {
     return [...this.childrenOf].flatMap(([id, children]) =>
-      !this.byId.has(id) && [...children].some(({ header }) => header.generation === 0) ? [id] : [],
+      !this.byId.has(id) && [...children].some(({ generation }) => generation === 0) ? [id] : [],
     );
   }
 
@@ -342,7 +336,7 @@ export class Unconfirmed {
       const parentId = [...orphan.openParents].find((id) => {
         const parent = this.byId.get(id);
         // One that was retried stands behind it now, perhaps in the same lane: neither could ever go.
-        return parent === undefined || this.isGivenUp(parent) || placeOf(parent.header) > placeOf(orphan.header);
+        return parent === undefined || this.isGivenUp(parent) || placeOf(parent) > placeOf(orphan);
       });
       // Looked at again when its rewriting is over, which may have changed its body, or when it is known to be there still.
       if (orphan.amendId !== null || this.isUnsure(orphan)) continue;
@@ -366,7 +360,7 @@ export class Unconfirmed {
   /** It is not confirmed after all: those that it had let go stand on it again. */
   standAgainOn(parentId: string): void {
     for (const child of this.byId.values())
-      if (child.phase.kind === 'waiting' && child.header.dependsOn.includes(parentId)) this.dependOn(child, [parentId]);
+      if (child.phase.kind === 'waiting' && child.dependsOn.includes(parentId)) this.dependOn(child, [parentId]);
   }
 
   /** Confirmed, or gone: keeps nothing of it. */
@@ -375,8 +369,8 @@ export class Unconfirmed {
       this.counts.failed -= 1;
       this.schedule.unblock(entry, nowMs);
     } else this.leavePending(entry, nowMs, isLedgered);
-    this.byId.delete(entry.header.id);
-    this.bySeq.delete(entry.header.seq);
+    this.byId.delete(entry.id);
+    this.bySeq.delete(entry.seq);
     this.suspectedOrphans.delete(entry);
   }
 
@@ -391,14 +385,14 @@ export class Unconfirmed {
     entry.lastError = error;
     if (this.holdsLane(entry)) this.schedule.block(entry);
     // Another tab may have made it a dead letter before it had seen them all.
-    this.suspectOrphans(this.childrenOf.get(entry.header.id) ?? []);
+    this.suspectOrphans(this.childrenOf.get(entry.id) ?? []);
     this.deadLetters.add(entry);
     this.counts.failed += 1;
   }
 
   /** Whether those behind this dead letter, and those that stand on it, wait for someone to decide. */
-  holdsLane({ phase, header }: Entry): boolean {
-    return phase.kind === 'failed' && phase.holdsLane && this.mayHoldLane(header.type);
+  holdsLane({ phase, type }: Entry): boolean {
+    return phase.kind === 'failed' && phase.holdsLane && this.mayHoldLane(type);
   }
 
   /** Its lane goes on without it, and what stands on it cannot stand. */
@@ -406,7 +400,7 @@ export class Unconfirmed {
     if (entry.phase.kind !== 'failed' || !this.holdsLane(entry)) return;
     // Only the leader may give up what stands on it, so this is noted as if each had named it.
     for (const dependant of this.dependants(entry)) {
-      this.dependOn(dependant, [entry.header.id]);
+      this.dependOn(dependant, [entry.id]);
       this.changed(dependant);
     }
     entry.phase = { ...entry.phase, holdsLane: false };
@@ -445,10 +439,10 @@ export class Unconfirmed {
   }
 
   /** It has had no effect and will have none; until that is stored, only this tab knows. */
-  takingBackBegun(header: MutationHeader): void {
-    this.ownSettlementBegun(header);
-    this.settlingIds.set(header.seq, header.id);
-    this.takingBack.add(header.id);
+  takingBackBegun(entry: Entry): void {
+    this.ownSettlementBegun(entry);
+    this.settlingIds.set(entry.seq, entry.id);
+    this.takingBack.add(entry.id);
   }
 
   /** It has had no effect, and nobody will hear of it again. */
@@ -462,21 +456,21 @@ export class Unconfirmed {
   /** What the mutation of this id is to return to those that wait for it. */
   slotsOf(parentId: string): readonly OpenSlot[] {
     const children = [...(this.childrenOf.get(parentId) ?? [])];
-    return children.flatMap(({ header }) => header.slots.filter((slot) => slot.parentId === parentId));
+    return children.flatMap(({ slots }) => slots.filter((slot) => slot.parentId === parentId));
   }
 
   /**
    * Settled by this device alone, without a verdict that the server would repeat: its lane waits until that is stored,
    * for after a crash before that it is pending again, and must not come after what was behind it.
    */
-  ownSettlementBegun(header: MutationHeader): void {
-    this.settling.add(header.seq);
-    this.schedule.hold(header);
+  ownSettlementBegun(entry: Entry): void {
+    this.settling.add(entry.seq);
+    this.schedule.hold(entry);
   }
 
   /** Given up by this device, but that is not stored yet: a crash now, or another leader, and it is pending as before. */
-  isBeingGivenUp({ header, phase }: Entry): boolean {
-    return phase.kind === 'failed' && this.schedule.isHeldFor(header.seq);
+  isBeingGivenUp({ seq, phase }: Entry): boolean {
+    return phase.kind === 'failed' && this.schedule.isHeldFor(seq);
   }
 
   /** Its header is on its way to storage, and may not be written by anybody else meanwhile. `before` is the one it replaces. */
@@ -527,7 +521,7 @@ export class Unconfirmed {
     this.schedule.unholdAll(nowMs);
     for (const { revision, stored } of rewritten) {
       const entry = this.bySeq.get(stored.seq);
-      if (entry?.header.revision === revision && entry.phase.kind !== 'failed')
+      if (entry?.revision === revision && entry.phase.kind !== 'failed')
         this.putHeader(entry, stored, nowMs, entry.heldUntilMs);
     }
     for (const header of buried) {
@@ -539,7 +533,7 @@ export class Unconfirmed {
   }
 
   changed(entry: Entry): void {
-    this.changedIds.add(entry.header.id);
+    this.changedIds.add(entry.id);
   }
 
   /** Ids that look different since the last call. */
@@ -550,13 +544,13 @@ export class Unconfirmed {
   }
 
   private listNear(entry: Entry): void {
-    const { dedupeNear, seq } = entry.header;
-    if (dedupeNear !== null) this.near.add(nearKey(entry.header), dedupeNear, seq, entry);
+    const { dedupeNear, seq } = entry;
+    if (dedupeNear !== null) this.near.add(nearKey(entry), dedupeNear, seq, entry);
   }
 
   private unlistNear(entry: Entry): void {
-    const { dedupeNear } = entry.header;
-    if (dedupeNear !== null) this.near.remove(nearKey(entry.header), dedupeNear, entry);
+    const { dedupeNear } = entry;
+    if (dedupeNear !== null) this.near.remove(nearKey(entry), dedupeNear, entry);
   }
 
   /**
@@ -565,7 +559,7 @@ export class Unconfirmed {
    */
   editMadeOn(row: PlacedRow, { sinceVersion, untilVersion }: RowLeft): Entry | undefined {
     const unaware: number[] = [];
-    return this.edits.get(rowKey(row))?.find(({ header: other }) => {
+    return this.edits.find(rowKey(row), (other) => {
       // Only edits are listed here. One that is held to no version was made on none.
       const madeOn = (other.edit as EditHeader).baseRowVersion ?? Number.NEGATIVE_INFINITY;
       if (placeOf(other) <= placeOf(row) || madeOn < sinceVersion || madeOn > untilVersion) return false;
@@ -596,26 +590,20 @@ export class Unconfirmed {
   }
 
   /** What the one that this edit was made on top of has left. */
-  leftOf(header: MutationHeader): RowLeft | null {
+  leftOf(header: HeaderFields): RowLeft | null {
     const left = this.rowsLeft.get(rowKey(header));
     return left !== undefined && isOnTopOf(header, left.bySeq) ? left : null;
   }
 
   private indexEdit(entry: Entry): void {
-    if (isInConflict(entry.header)) this.openConflicts.add(entry);
-    if (entry.header.edit === undefined || entry.header.entity === null) return;
-    const key = rowKey(entry.header);
-    const edits = this.edits.get(key) ?? new Lane(key);
-    edits.insert(entry);
-    this.edits.set(key, edits);
+    if (isInConflict(entry)) this.openConflicts.add(entry);
+    if (entry.edit === undefined || entry.entity === null) return;
+    this.edits.insert(rowKey(entry), entry);
   }
 
   private unindexEdit(entry: Entry): void {
     this.openConflicts.delete(entry);
-    const key = rowKey(entry.header);
-    const edits = entry.header.edit === undefined ? undefined : this.edits.get(key);
-    edits?.remove(entry);
-    if (edits?.size === 0) this.edits.delete(key);
+    if (entry.edit !== undefined) this.edits.remove(rowKey(entry), entry);
   }
 
   private isGivenUp(entry: Entry): boolean {
@@ -625,7 +613,7 @@ export class Unconfirmed {
   private leavePending(entry: Entry, nowMs: number, isLedgered: boolean): void {
     this.setWaiting(entry);
     this.counts.pending -= 1;
-    this.counts.pendingBytes -= entry.header.payloadBytes;
+    this.counts.pendingBytes -= entry.payloadBytes;
     this.schedule.remove(entry, nowMs, isLedgered);
     this.unindexEdit(entry);
     this.kept.delete(entry);
@@ -636,7 +624,7 @@ export class Unconfirmed {
     this.slots.forget(entry);
     this.versions.forget(entry);
     this.low.delete(entry);
-    for (const id of [...entry.header.dependsOn, ...entry.openParents]) {
+    for (const id of [...entry.dependsOn, ...entry.openParents]) {
       const children = this.childrenOf.get(id);
       children?.delete(entry);
       if (children?.size === 0) this.childrenOf.delete(id);
@@ -656,7 +644,7 @@ const GONE_COUNT = 10_000;
 const ROWS_LEFT_COUNT = 200;
 
 /** Its app knew that one; what an earlier version has stored does not say, and knew all. */
-function isOnTopOf({ edit }: MutationHeader, seq: number): boolean {
+function isOnTopOf({ edit }: HeaderFields, seq: number): boolean {
   return (edit?.afterSeq ?? seq) >= seq;
 }
 

@@ -3,6 +3,7 @@ import type { DeliveryPolicy } from '../mutation/delivery-policy.ts';
 import {
   type AttemptRecord,
   type CompletedRecord,
+  type HeaderFields,
   lanesOf,
   type LeftRow,
   type MutationHeader,
@@ -26,7 +27,7 @@ export interface EngineRules {
   /** Whether the store may lose its last commits with the power. */
   readonly mayForget: boolean;
   /** How a stored mutation stands to this version of the app. */
-  readonly standingOf: (header: MutationHeader) => Standing;
+  readonly standingOf: (header: HeaderFields) => Standing;
   /** What holds mutations of a type back; null for nothing. */
   readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
 }
@@ -76,8 +77,8 @@ export class Verdicts {
       case 'conflict':
         entry.lastError = outcome.error;
         // No attempt is used: it says nothing against the edit. One that meets another time and again lets some pass.
-        if (entry.header.edit !== undefined && entry.header.edit.rebases > 0) this.putOff(entry, moment);
-        this.mutations.keepBack(entry, conflictAmendId(entry.header.id));
+        if (entry.edit !== undefined && entry.edit.rebases > 0) this.putOff(entry, moment);
+        this.mutations.keepBack(entry, conflictAmendId(entry.id));
         return [];
       case 'deferred':
         this.putOff(entry, moment);
@@ -106,10 +107,9 @@ export class Verdicts {
     wasRepeat: boolean,
     moment: Moment,
   ): readonly Settlement[] {
-    const { header } = entry;
     const left = rowVersion === undefined ? undefined : leftBy(entry, rowVersion);
     const leftRows = memberRows === undefined ? undefined : leftByMembers(memberRows);
-    const rows = leftRows === undefined ? [{ row: header, left: left ?? null }] : inEachLane(header, leftRows);
+    const rows = leftRows === undefined ? [{ row: entry, left: left ?? null }] : inEachLane(entry, leftRows);
     const isNextKept = rows.some((of) => of.left !== null && this.isKept(this.mutations.editMadeOn(of.row, of.left)));
     if (isNextKept) {
       // Stored now, without what it has left to the next one, that would be lost with this tab. The server says it again.
@@ -127,7 +127,7 @@ export class Verdicts {
 
   /** One that was on its way into the store while the edit before it was confirmed. */
   takeUp(entry: Entry): readonly Settlement[] {
-    entry.leftBefore ??= this.mutations.leftOf(entry.header);
+    entry.leftBefore ??= this.mutations.leftOf(entry);
     return this.rebase(entry);
   }
 
@@ -144,7 +144,7 @@ export class Verdicts {
   }
 
   /** It ends without an effect: what those before it had left, the next one finds. */
-  private passOnBase(header: MutationHeader): readonly Settlement[] {
+  private passOnBase(header: HeaderFields): readonly Settlement[] {
     const { baseRowVersion = null, ownSinceVersion = null } = header.edit ?? {};
     if (baseRowVersion === null || ownSinceVersion === null || ownSinceVersion === baseRowVersion) return [];
     const left = { sinceVersion: ownSinceVersion, untilVersion: baseRowVersion - 1, rowVersion: baseRowVersion };
@@ -176,7 +176,7 @@ export class Verdicts {
     wasRepeat: boolean,
     moment: Moment,
   ): Extract<Settlement, { kind: 'completed' }> {
-    const { id, seq, type, entity, priority, createdAtMs, attempts } = entry.header;
+    const { id, seq, type, entity, priority, createdAtMs, attempts } = entry;
     const waitedFor = this.mutations.slotsOf(id).map(({ from }) => from);
     this.mutations.forget(entry, moment.nowMs, !wasRepeat);
     this.mutations.confirmationBegun(seq, id);
@@ -237,30 +237,26 @@ export class Verdicts {
     isDecided: boolean = false,
     header: MutationHeader = entry.header,
   ): readonly Settlement[] {
-    const holdsLane = !isDecided && this.rules.onDeadLetter(entry.header.type) !== 'continue';
+    const holdsLane = !isDecided && this.rules.onDeadLetter(entry.type) !== 'continue';
     // Where the lane is held, so is all that stands on it: it lives if someone retries this one with success.
     const orphans = holdsLane ? [] : this.mutations.dependants(entry);
     if (!holdsLane) this.mutations.noteLostRow(entry);
-    if (by !== 'device') this.mutations.settlementBegun(entry.header.seq);
-    else this.mutations.ownSettlementBegun(entry.header);
+    if (by !== 'device') this.mutations.settlementBegun(entry.seq);
+    else this.mutations.ownSettlementBegun(entry);
     const deadLetter = { header, error, failedAtMs: moment.wallMs, holdsLane };
     this.mutations.bury(deadLetter, moment.nowMs, by === 'server');
     const settlement = { kind: 'failed', deadLetter, ...(by === 'device' ? { isOwn: true as const } : {}) } as const;
-    return [
-      settlement,
-      ...this.passOnBase(entry.header),
-      ...this.orphaned(orphans, entry.header.id, moment, isDecided),
-    ];
+    return [settlement, ...this.passOnBase(entry), ...this.orphaned(orphans, entry.id, moment, isDecided)];
   }
 
   /** Takes out one that has had no effect and will have none, and makes dead letters of what stands on it. */
   cancelled(entry: Entry, why: CancelReason, moment: Moment): readonly Settlement[] {
     const orphans = this.mutations.dependants(entry);
     this.mutations.noteLostRow(entry);
-    this.mutations.takingBackBegun(entry.header);
+    this.mutations.takingBackBegun(entry);
     this.mutations.forget(entry, moment.nowMs, false);
     const cancelled = { kind: 'cancelled', header: entry.header, cancelledAtMs: moment.wallMs, ...why } as const;
-    return [cancelled, ...this.passOnBase(entry.header), ...this.orphaned(orphans, entry.header.id, moment, true)];
+    return [cancelled, ...this.passOnBase(entry), ...this.orphaned(orphans, entry.id, moment, true)];
   }
 
   /** One that cannot have been sent, and is not to be sent any more. */
@@ -326,7 +322,7 @@ function leftByMembers(memberRows: NonNullable<Effect['memberRows']>): readonly 
 
 /** An edit of such a row may stand behind it in any of its lanes. */
 function inEachLane(
-  header: MutationHeader,
+  header: HeaderFields,
   leftRows: readonly LeftRow[],
 ): readonly { readonly row: PlacedRow; readonly left: RowLeft | null }[] {
   const { seq, place } = header;
@@ -335,7 +331,7 @@ function inEachLane(
   );
 }
 
-function leftBy({ header: { edit } }: Entry, rowVersion: number): RowLeft {
+function leftBy({ edit }: Entry, rowVersion: number): RowLeft {
   const untilVersion = edit?.baseRowVersion ?? rowVersion - 1;
   return { sinceVersion: edit?.ownSinceVersion ?? untilVersion, untilVersion, rowVersion };
 }

@@ -1,4 +1,4 @@
-import type { MutationHeader } from '../mutation/record.ts';
+import type { HeaderFields, VersionedType } from '../mutation/record.ts';
 import type { Standing } from '../mutation/versions.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { Entry } from './entry.ts';
@@ -20,23 +20,23 @@ const MIGRATE_COUNT = 100;
  * not overtake it. Should storage fail for long, the rest goes on.
  */
 export class Versions {
-  private readonly standingOf: (header: MutationHeader) => Standing;
+  private readonly standingOf: (header: HeaderFields) => Standing;
   private readonly older = new Set<Entry>();
   private readonly newer = new Set<Entry>();
   /** With the reason. */
   private readonly outdated = new Map<Entry, WireError>();
   private holdsUntilMs = 0;
 
-  constructor(standingOf: (header: MutationHeader) => Standing) {
+  constructor(standingOf: (header: HeaderFields) => Standing) {
     this.standingOf = standingOf;
   }
 
   /** It came, or was rewritten. */
   watch(entry: Entry, nowMs: number): void {
     this.forget(entry);
-    const standing = this.standingOf(entry.header);
+    const standing = this.standingOf(entry);
     if (standing === 'newer') this.newer.add(entry);
-    if (standing === 'outdated') this.outdated.set(entry, noWay(entry.header));
+    if (standing === 'outdated') this.outdated.set(entry, noWay(entry));
     if (standing !== 'older') return;
     if (this.older.size === 0) this.holdBack(nowMs);
     this.older.add(entry);
@@ -104,7 +104,7 @@ export class Versions {
   }
 }
 
-function noWay({ type, version }: MutationHeader): WireError {
+function noWay({ type, version }: HeaderFields): WireError {
   return outdated(type, version, 'no step of `migrate` leads from there');
 }
 
@@ -119,7 +119,7 @@ export function outdated(type: string, version: number, reason: string): WireErr
 }
 
 /** Why one that a newer version of the app has stored is not sent. */
-export function fromNewerApp({ type, version }: MutationHeader): WireError {
+export function fromNewerApp({ type, version }: VersionedType): WireError {
   return {
     category: 'OUTDATED',
     code: 'UPGRADE_REQUIRED',

@@ -77,6 +77,15 @@ export interface MutationHeader {
   readonly members?: readonly VersionedType[];
 }
 
+/**
+ * The fields of a header, for whoever only looks at them: those of a whole one, or of one that is kept in less room. The compiler lets
+ * nobody pass it on as a whole one.
+ */
+export type HeaderFields = Omit<MutationHeader, 'edit' | 'members'> & {
+  readonly edit?: MutationHeader['edit'] | undefined;
+  readonly members?: MutationHeader['members'] | undefined;
+};
+
 /** A type, and the version of it that a payload has. */
 export type VersionedType = Pick<MutationHeader, 'type' | 'version'>;
 
@@ -361,71 +370,43 @@ function isEmpty(value: unknown): boolean {
 }
 
 const header: v.GenericSchema<unknown, MutationHeader> = v.pipe(
-  v.custom<MutationHeader>(isHeader),
-  v.transform(inOrder),
+  v.custom<HeaderFields>(isHeader),
+  v.transform(wholeHeader),
 );
 
-/**
- * The fields in one order, whoever wrote them, and no others: alike in memory, and rewritten as they were. What is alike in most
- * is shared, since a long queue keeps very many.
- */
-function inOrder(read: MutationHeader): MutationHeader {
-  const ordered: MutationHeader = {
-    seq: read.seq,
-    id: read.id,
-    generation: read.generation,
-    type: shared(read.type),
-    version: read.version,
-    lane: read.lane,
-    alsoLanes: orNone(read.alsoLanes),
-    place: read.place ?? null,
-    operation: read.operation,
-    entity: read.entity === null ? null : entityIn(read.lane, read.entity),
-    priority: read.priority,
-    maxRetries: read.maxRetries,
-    retryDelayMs: read.retryDelayMs,
-    delayMs: read.delayMs,
-    dependsOn: orNone(read.dependsOn),
-    slots: orNone(read.slots),
-    expiresAtMs: read.expiresAtMs,
-    createdAtMs: read.createdAtMs,
-    payloadBytes: read.payloadBytes,
-    bodyChecksum: read.bodyChecksum,
-    attempts: orNone(read.attempts),
-    revision: read.revision,
-    replaces: read.replaces,
-    dedupeKey: read.dedupeKey,
-    dedupeNear: read.dedupeNear,
+/** The fields in the order in which new ones have them, whoever wrote them, and no others: rewritten as they were. */
+export function wholeHeader(fields: HeaderFields): MutationHeader {
+  const { entity, edit, members } = fields;
+  const whole: MutationHeader = {
+    id: fields.id,
+    generation: fields.generation,
+    type: fields.type,
+    version: fields.version,
+    lane: fields.lane,
+    alsoLanes: fields.alsoLanes,
+    // Missing where it was written before lanes could be held.
+    place: fields.place ?? null,
+    operation: fields.operation,
+    entity: entity === null ? null : { table: entity.table, id: entity.id },
+    priority: fields.priority,
+    maxRetries: fields.maxRetries,
+    retryDelayMs: fields.retryDelayMs,
+    delayMs: fields.delayMs,
+    expiresAtMs: fields.expiresAtMs,
+    dependsOn: fields.dependsOn,
+    slots: fields.slots,
+    createdAtMs: fields.createdAtMs,
+    payloadBytes: fields.payloadBytes,
+    bodyChecksum: fields.bodyChecksum,
+    attempts: fields.attempts,
+    revision: fields.revision,
+    replaces: fields.replaces,
+    dedupeKey: fields.dedupeKey,
+    dedupeNear: fields.dedupeNear,
+    seq: fields.seq,
   };
-  if (read.edit === undefined && read.members === undefined) return ordered;
-  return {
-    ...ordered,
-    ...(read.edit === undefined ? {} : { edit: read.edit }),
-    ...(read.members === undefined ? {} : { members: read.members }),
-  };
-}
-
-/** The usual lane names its row: then the id is a part of that text, and takes little room of its own. */
-function entityIn(lane: string, { table, id }: EntityRef): EntityRef {
-  const isNamed = lane.length === table.length + 1 + id.length && lane.endsWith(id);
-  return { table: shared(table), id: isNamed ? lane.slice(table.length + 1) : id };
-}
-
-const NONE: readonly never[] = [];
-
-function orNone<Item>(items: readonly Item[]): readonly Item[] {
-  return items.length === 0 ? NONE : items;
-}
-
-/** Names of types and tables, of which an app has few. */
-const NAMES = new Map<string, string>();
-const NAMES_COUNT_MAX = 1_000;
-
-function shared(name: string): string {
-  const known = NAMES.get(name);
-  if (known !== undefined) return known;
-  if (NAMES.size < NAMES_COUNT_MAX) NAMES.set(name, name);
-  return name;
+  if (edit === undefined && members === undefined) return whole;
+  return { ...whole, ...(edit === undefined ? {} : { edit }), ...(members === undefined ? {} : { members }) };
 }
 
 // What stands in them was checked when they were written, and the checksum says that it still does.

@@ -1,7 +1,7 @@
 import { ATOMIC_TYPE, type JsonObject } from '../protocol/wire.ts';
 import type { AtomicPayload } from './atomic.ts';
 import type { AnyMutationDefinition } from './definition.ts';
-import type { MutationHeader, VersionedType } from './record.ts';
+import type { HeaderFields, VersionedType } from './record.ts';
 
 /** What the app knows of a type: its version, and the earliest one that can be taken to it step by step. */
 export interface KnownVersions {
@@ -27,7 +27,7 @@ export function knownVersionsOf(definition: AnyMutationDefinition | undefined): 
 
 /** What becomes of it is told by the worst of its members. One whose type is not declared is sent as it is: the server may know it. */
 export function standingOf(
-  header: Pick<MutationHeader, 'type' | 'version' | 'members'>,
+  header: Pick<HeaderFields, 'type' | 'version' | 'members'>,
   versionsOf: (type: string) => KnownVersions | null,
 ): Standing {
   // Written before members were noted: somebody has to look.

@@ -1,6 +1,6 @@
 import { deadLetterOf, type Entry } from '../engine/entry.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import { type Act, type ActKind, type ActRecord, placeOf } from '../mutation/record.ts';
+import { type Act, type ActKind, type ActRecord, lanesOf, placeOf } from '../mutation/record.ts';
 import type { Priority } from '../mutation/definition.ts';
 import type { ErrorCategory } from '../protocol/wire.ts';
 import type { CancelAnswer } from './ask-leader.ts';
@@ -102,7 +102,7 @@ export class Acts {
   async clear(filter: MutationFilter, options: ActOptions): Promise<ActResult> {
     const { runner } = await this.ports.opened();
     const found = matching(runner, filter);
-    const pending = found.filter(({ phase }) => phase.kind === 'waiting').map(({ header }) => header.id);
+    const pending = found.filter(({ phase }) => phase.kind === 'waiting').map(({ id }) => id);
     // Those that depend on others go first: taken back after their parent they would be dead letters by then.
     const takenBack = await this.takeBack(pending.reverse(), options);
     const discarded = await this.discard(() => found.filter(({ phase }) => phase.kind === 'failed'), options);
@@ -140,7 +140,7 @@ export class Acts {
       ids.push(...headers.map(({ id }) => id));
       // Behind others that this tab has not looked at, they become known with them.
       // They are stored, whatever becomes of the look; that is reported and repeated elsewhere.
-      const isKnown = headers.every(({ id, seq }) => runner.engine.mutations.get(id)?.header.seq === seq);
+      const isKnown = headers.every(({ id, seq }) => runner.engine.mutations.get(id)?.seq === seq);
       if (!isKnown) await runner.watch.catchUp().catch(() => {});
     }
     return { touchedCount: ids.length, ids };
@@ -205,7 +205,7 @@ export class Acts {
     const { runner, store } = await this.ports.opened();
     const { mutations } = runner.engine;
     const holding = [...mutations.deadLetters].filter(
-      (entry) => [entry.header.lane, ...entry.header.alsoLanes].includes(lane) && mutations.holdsLane(entry),
+      (entry) => lanesOf(entry).includes(lane) && mutations.holdsLane(entry),
     );
     const ids: string[] = [];
     for (const part of partsOf(holding.flatMap(deadLetterOf)))
@@ -233,8 +233,8 @@ export class Acts {
 function corruptedOf({ engine }: Runner, keys: readonly string[]): readonly Entry[] {
   const wanted = new Set(keys);
   return [...engine.mutations.deadLetters].filter(
-    ({ header, phase }) =>
-      phase.kind === 'failed' && phase.error.category === 'CORRUPTED' && wanted.has(seqKey(BODY, header.seq)),
+    ({ seq, phase }) =>
+      phase.kind === 'failed' && phase.error.category === 'CORRUPTED' && wanted.has(seqKey(BODY, seq)),
   );
 }
 
@@ -243,14 +243,14 @@ export function matching(runner: Runner, filter: MutationFilter): readonly Entry
   const moment = runner.moment();
   const priority = filter.priority === 'medium' ? 'normal' : filter.priority;
   return [...runner.engine.mutations.all()].filter((entry) => {
-    const { header, lastError } = entry;
+    const { type, priority: ownPriority, createdAtMs, lastError } = entry;
     return (
-      (filter.type === undefined || header.type === filter.type) &&
-      (filter.lane === undefined || header.lane === filter.lane || header.alsoLanes.includes(filter.lane)) &&
-      (priority === undefined || header.priority === priority) &&
+      (filter.type === undefined || type === filter.type) &&
+      (filter.lane === undefined || lanesOf(entry).includes(filter.lane)) &&
+      (priority === undefined || ownPriority === priority) &&
       (filter.code === undefined || lastError?.code === filter.code) &&
       (filter.category === undefined || lastError?.category === filter.category) &&
-      (filter.olderThanMs === undefined || moment.wallMs - header.createdAtMs > filter.olderThanMs) &&
+      (filter.olderThanMs === undefined || moment.wallMs - createdAtMs > filter.olderThanMs) &&
       (filter.where === undefined || filter.where(statusOfEntry(runner.engine, entry, moment)))
     );
   });
@@ -258,19 +258,19 @@ export function matching(runner: Runner, filter: MutationFilter): readonly Entry
 
 /** In the order they were made, but each after those it depends on, so that none is retried before its parent. */
 export function parentsFirst(entries: readonly Entry[]): readonly Entry[] {
-  const byId = new Map(entries.map((entry) => [entry.header.id, entry]));
+  const byId = new Map(entries.map((entry) => [entry.id, entry]));
   const ordered = new Set<Entry>();
   const visit = (entry: Entry): void => {
     if (ordered.has(entry)) return;
     // Taken out first, so that a circle, which nobody can make, would not go round for ever.
-    byId.delete(entry.header.id);
-    for (const parentId of entry.header.dependsOn) {
+    byId.delete(entry.id);
+    for (const parentId of entry.dependsOn) {
       const parent = byId.get(parentId);
       if (parent !== undefined) visit(parent);
     }
     ordered.add(entry);
   };
-  for (const entry of [...entries].sort((left, right) => placeOf(left.header) - placeOf(right.header))) visit(entry);
+  for (const entry of [...entries].sort((left, right) => placeOf(left) - placeOf(right))) visit(entry);
   return [...ordered];
 }
 

@@ -113,15 +113,15 @@ export class Adder {
     const checked = await checkPayload(definitions, status.type, payload, this.resultOf);
     const entry = runner.engine.mutations.get(id);
     if (entry === undefined) return this.replace(id, null, checked);
-    if (runner.engine.mutations.versions.isNewer(entry)) throw new HoldfastError(fromNewerApp(entry.header));
-    if (entry.header.lane !== checked.described.lane) throw otherLane(entry.header, checked.described.lane);
+    if (runner.engine.mutations.versions.isNewer(entry)) throw new HoldfastError(fromNewerApp(entry));
+    if (entry.lane !== checked.described.lane) throw otherLane(entry, checked.described.lane);
     if (entry.phase.kind === 'failed') {
       const [deadLetter = null] = deadLetterOf(entry);
       return this.replace(id, entry.header, checked, deadLetter);
     }
     const release = this.ports.capacity.claim({
       count: 0,
-      bytes: Math.max(0, checked.bytes - entry.header.payloadBytes),
+      bytes: Math.max(0, checked.bytes - entry.payloadBytes),
     });
     try {
       const amended = await runner.amender.amend(id, async ({ header }) => {
@@ -276,7 +276,7 @@ function parentFailed(id: string): HoldfastError {
   });
 }
 
-function otherLane({ id, lane }: MutationHeader, other: string): HoldfastError {
+function otherLane({ id, lane }: Pick<MutationHeader, 'id' | 'lane'>, other: string): HoldfastError {
   return new HoldfastError({
     code: 'INVALID_PAYLOAD',
     message: `Not edited: the new payload belongs to the lane ${other}, and ${id} is in ${lane}.`,

@@ -1,6 +1,6 @@
 import { LINE_DELAY_MS_BASE, LINE_DELAY_MS_MAX, LINE_JITTER } from '../engine/backoff.ts';
 import { RATE_LIMIT_MS_MAX } from '../engine/gates.ts';
-import { LEVEL_MS } from '../engine/lane.ts';
+import { LEVEL_MS } from '../engine/lanes.ts';
 import { RETRY_DEFAULTS, type RetryRules } from '../mutation/definition.ts';
 import { LATENCY_VALID_MS, PROBE_TIMEOUT_MS } from '../network/network-monitor.ts';
 import { LIMITS } from '../protocol/wire.ts';

@@ -22,7 +22,7 @@ const ASK_AGAIN_MS = 500;
 /** Asks to go on at once, and resolves when all that is pending has settled, or nothing can go on by itself. */
 export async function drain({ runner, snapshot, onSettled, onChange, progress }: DrainPorts): Promise<DrainResult> {
   const open = new Set(
-    [...runner.engine.mutations.all()].filter(({ phase }) => phase.kind !== 'failed').map(({ header }) => header.id),
+    [...runner.engine.mutations.all()].filter(({ phase }) => phase.kind !== 'failed').map(({ id }) => id),
   );
   const total = open.size;
   let succeeded = 0;

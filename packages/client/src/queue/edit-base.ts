@@ -65,11 +65,11 @@ function predecessorOf(
   { lane, entity }: Pick<MutationHeader, 'lane' | 'entity'>,
   upToSeq: number,
 ): MutationHeader | null {
-  const last = engine.mutations.schedule.lane(lane)?.findLast(({ header: other }) => {
-    const isOfRow = entity !== null && other.entity?.table === entity.table && other.entity.id === entity.id;
-    return isOfRow && other.seq <= upToSeq;
+  const last = engine.mutations.schedule.lanes.findLast(lane, ({ entity: other, seq }) => {
+    const isOfRow = entity !== null && other?.table === entity.table && other.id === entity.id;
+    return isOfRow && seq <= upToSeq;
   });
-  return last === undefined || last.header.operation === 'delete' ? null : last.header;
+  return last === undefined || last.operation === 'delete' ? null : last.header;
 }
 
 /** How many rows are remembered. */

@@ -89,17 +89,16 @@ export function readyQuery(query: ListQuery, wallMs: number): ReadyQuery {
     limit,
     isOfCompleted,
     after,
-    isWanted: ({ header, phase }) =>
-      statuses.includes(PHASES[phase.kind]) &&
-      isOf(header) &&
-      (lane === undefined || header.lane === lane || header.alsoLanes.includes(lane)) &&
-      (priority === undefined || header.priority === priority) &&
-      (cursor === null || direction * compareValues(valueOf(header, sort), header.seq, cursor.value, cursor.seq) > 0),
+    isWanted: (entry) =>
+      statuses.includes(PHASES[entry.phase.kind]) &&
+      isOf(entry) &&
+      (lane === undefined || entry.lane === lane || entry.alsoLanes.includes(lane)) &&
+      (priority === undefined || entry.priority === priority) &&
+      (cursor === null || direction * compareValues(valueOf(entry, sort), entry.seq, cursor.value, cursor.seq) > 0),
     isWantedCompleted: (record) =>
       isOf(record) && (priority === undefined || (record.priority ?? 'normal') === priority),
-    compare: ({ header: left }, { header: right }) =>
-      direction * compareValues(valueOf(left, sort), left.seq, valueOf(right, sort), right.seq),
-    cursorOf: ({ header }) => JSON.stringify([sort, order, valueOf(header, sort), header.seq]),
+    compare: (left, right) => direction * compareValues(valueOf(left, sort), left.seq, valueOf(right, sort), right.seq),
+    cursorOf: (entry) => JSON.stringify([sort, order, valueOf(entry, sort), entry.seq]),
   };
 }
 
@@ -126,19 +125,19 @@ export function firstInOrder(
   return first;
 }
 
-function valueOf(header: MutationHeader, sort: ListSort): SortValue {
+function valueOf(entry: Entry, sort: ListSort): SortValue {
   switch (sort) {
     case 'added':
-      return header.seq;
+      return entry.seq;
     case 'age':
       // The oldest is the one of the greatest age.
-      return -header.createdAtMs;
+      return -entry.createdAtMs;
     case 'priority':
-      return RANKS[header.priority];
+      return RANKS[entry.priority];
     case 'type':
-      return header.type;
+      return entry.type;
     case 'lane':
-      return header.lane;
+      return entry.lane;
   }
 }
 

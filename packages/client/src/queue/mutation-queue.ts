@@ -727,7 +727,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     // What the list says is in conflict may just be being stored as such.
     await runner.whenWritten;
     const entry = runner.engine.mutations.get(id);
-    const conflict = entry === undefined ? null : await runner.conflicts.read(id, entry.header.seq);
+    const conflict = entry === undefined ? null : await runner.conflicts.read(id, entry.seq);
     if (conflict === null) await runner.watch.lookAtConflicts();
     return conflict ?? undefined;
   }
@@ -771,7 +771,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private tellAmended(stored: Pick<Stored, 'header' | 'payload'>): void {
     const { id, revision } = stored.header;
     const isOver = this.peekStatus(id)?.status === 'failed';
-    const standing = this.parts?.runner.engine.mutations.get(id)?.header.revision;
+    const standing = this.parts?.runner.engine.mutations.get(id)?.revision;
     if (!isOver && standing === revision) this.tellPayload('amended', eventOf(stored));
   }
 
@@ -967,10 +967,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const former = this.former?.engine.mutations;
     this.former = null;
     const gone: MutationHeader[] = [];
-    for (const { header, phase } of former?.all() ?? []) {
-      if (phase.kind === 'failed') continue;
-      const entry = runner.engine.mutations.get(header.id);
-      if (entry === undefined) gone.push(header);
+    for (const before of former?.all() ?? []) {
+      if (before.phase.kind === 'failed') continue;
+      const entry = runner.engine.mutations.get(before.id);
+      if (entry === undefined) gone.push(before.header);
       for (const deadLetter of entry === undefined ? [] : deadLetterOf(entry))
         this.settledBy({ kind: 'failed', deadLetter }, runner);
     }
@@ -1261,7 +1261,7 @@ function invalidInterval(intervalMs: number): HoldfastError {
 function parentsOf(entries: () => Iterable<Entry>): (id: string) => boolean {
   let ids: Set<string> | null = null;
   return (id) => {
-    ids ??= new Set([...entries()].flatMap(({ header }) => header.dependsOn));
+    ids ??= new Set([...entries()].flatMap(({ dependsOn }) => dependsOn));
     return ids.has(id);
   };
 }

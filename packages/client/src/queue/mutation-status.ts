@@ -72,22 +72,22 @@ export function statusOfEntry(
   entry: Entry,
   moment: { readonly nowMs: number; readonly wallMs: number },
 ): MutationStatus {
-  const { header, phase } = entry;
+  const { phase } = entry;
   const waiting = engine.waitingFor(entry, moment.nowMs);
   const status = statusOfUnconfirmed(engine, entry);
   return {
-    id: header.id,
-    type: header.type,
-    entity: header.entity,
+    id: entry.id,
+    type: entry.type,
+    entity: entry.entity,
     status,
     stage: phase.kind === 'sending' ? 'sent' : 'stored',
-    createdAtMs: header.createdAtMs,
-    expiresAtMs: header.expiresAtMs,
+    createdAtMs: entry.createdAtMs,
+    expiresAtMs: entry.expiresAtMs,
     settledAtMs: status === 'failed' && phase.kind === 'failed' ? phase.failedAtMs : null,
-    revision: header.revision,
-    replaces: header.replaces,
-    attemptCount: header.attempts.length,
-    attempts: header.attempts,
+    revision: entry.revision,
+    replaces: entry.replaces,
+    attemptCount: entry.attempts.length,
+    attempts: entry.attempts,
     nextAttemptAtMs: waiting.untilMs === null ? null : moment.wallMs + Math.max(0, waiting.untilMs - moment.nowMs),
     lastError: entry.lastError,
     waitingFor: waiting.waitingFor,

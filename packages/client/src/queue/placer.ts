@@ -151,7 +151,7 @@ export class Placer {
   /** Whether it may turn out to be one that is there already, as far as this tab knows. */
   mayBeDuplicate({ type, lane, dedupeKey, dedupeNear }: Addition['header'], { engine }: Runner): boolean {
     if (dedupeNear !== null) return true;
-    const newest = dedupeKey === null ? undefined : engine.mutations.schedule.newestOf(lane)?.header;
+    const newest = dedupeKey === null ? undefined : engine.mutations.schedule.newestOf(lane);
     return newest?.type === type && newest.dedupeKey === dedupeKey;
   }
 
@@ -176,8 +176,8 @@ export class Placer {
     for (const addition of additions) {
       for (const entry of this.candidates(addition, runner)) {
         // One that someone else is rewriting is waited for.
-        const isOpen = engine.isLeader ? engine.canCancel(entry.header.id) : entry.phase.kind === 'waiting';
-        if (isOpen) ids.add(entry.header.id);
+        const isOpen = engine.isLeader ? engine.canCancel(entry.id) : entry.phase.kind === 'waiting';
+        if (isOpen) ids.add(entry.id);
       }
     }
     const nowMs = this.ports.nowMs();
@@ -194,8 +194,8 @@ export class Placer {
     if (header.dedupeNear !== null)
       return near.find(nearKey(header), header.dedupeNear, tolerancesOf(definition)).slice(0, NEAR_COUNT_MAX);
     const tail = schedule.newestOf(header.lane);
-    if (tail?.header.type !== header.type) return [];
-    const isDuplicate = header.dedupeKey !== null && tail.header.dedupeKey === header.dedupeKey;
+    if (tail?.type !== header.type) return [];
+    const isDuplicate = header.dedupeKey !== null && tail.dedupeKey === header.dedupeKey;
     return isDuplicate || definition?.coalesce !== undefined ? [tail] : [];
   }
 

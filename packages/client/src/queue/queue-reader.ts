@@ -217,7 +217,7 @@ export class QueueReader {
     const isSure = engine.isLeader && !isReading;
     const before = entry === undefined ? undefined : (schedule.blockerOf(entry) ?? schedule.ahead(entry));
     const bodies = entry === undefined ? null : await unlessLocked(this.store.bodies([entry.header]));
-    const body = bodies?.get(entry?.header.seq ?? 0);
+    const body = bodies?.get(entry?.seq ?? 0);
     const whatToDo =
       status.status === 'failed'
         ? (status.lastError?.hint ?? 'Correct it and call `retry(id)`, or `discard(id)` it.')
@@ -226,7 +226,7 @@ export class QueueReader {
           : WAITING_ADVICE[status.waitingFor];
     return {
       ...status,
-      behindId: status.waitingFor === 'lane' ? (before?.header.id ?? null) : null,
+      behindId: status.waitingFor === 'lane' ? (before?.id ?? null) : null,
       login: this.identity,
       pausedBy: engine.gates.isPaused ? await unlessLocked(this.store.pausedBy()) : null,
       canCancel: entry === undefined || entry.phase.kind === 'failed' ? false : isSure ? engine.canCancel(id) : null,
@@ -262,9 +262,8 @@ export class QueueReader {
   blockedLanes(): readonly BlockedLane[] {
     const { mutations } = this.runner.engine;
     return [...mutations.schedule.heldBy()].flatMap(([lane, entry]) => {
-      const { header, phase } = entry;
+      const { id, type, phase } = entry;
       if (phase.kind !== 'failed') return [];
-      const { id, type } = header;
       const waitingCount = mutations.countWaitingFor(entry);
       return [{ lane, deadLetterId: id, type, error: phase.error, sinceMs: phase.failedAtMs, waitingCount }];
     });
@@ -296,8 +295,7 @@ export class QueueReader {
       ({ phase }) => phase.kind === 'failed' && phase.error.category === 'CORRUPTED',
     );
     const texts = await store.bodyTexts(dead.map(({ header }) => header));
-    dead.forEach(({ header, phase }, index) => {
-      const { seq, id, type } = header;
+    dead.forEach(({ seq, id, type, phase }, index) => {
       const foundAtMs = phase.kind === 'failed' ? phase.failedAtMs : 0;
       const bodyText = texts[index] ?? null;
       const text = shownText(bodyText);
@@ -359,7 +357,7 @@ export class QueueReader {
       ),
       isPaused: runner.engine.gates.isPaused,
       isProcessing: processing > 0,
-      oldestPendingAgeMs: oldest === undefined ? null : Math.max(0, moment.wallMs - oldest.header.createdAtMs),
+      oldestPendingAgeMs: oldest === undefined ? null : Math.max(0, moment.wallMs - oldest.createdAtMs),
       sizeBytes: mutations.counts.pendingBytes,
       recoveryActions: actionsOf(recovered, unreadable.size),
     };

@@ -91,7 +91,7 @@ export class Recovery {
         const error = this.errorOf(entry, bodies);
         // Rewritten, sent or settled while this was read.
         if (error === null || entry.phase.kind !== 'waiting' || !(await this.isStill(entry))) continue;
-        await this.ports.giveUp([entry.header.seq], error);
+        await this.ports.giveUp([entry.seq], error);
         givenUpCount += 1;
       }
     }

@@ -5,7 +5,7 @@ import { fromNewerApp } from '../engine/versions.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { DeliveryPolicy } from '../mutation/delivery-policy.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { Act, MutationHeader } from '../mutation/record.ts';
+import type { Act, HeaderFields, MutationHeader } from '../mutation/record.ts';
 import { knownVersionsOf, type Standing, standingOf } from '../mutation/versions.ts';
 import type { NetworkMonitor, NetworkStatus } from '../network/network-monitor.ts';
 import type { Clock, Random } from '../ports/clock.ts';
@@ -112,7 +112,7 @@ export class Runner {
     this.ports = ports;
     this.events = events;
     const versions = new Map([...ports.definitions].map(([type, each]) => [type, knownVersionsOf(each)]));
-    const standing = (header: MutationHeader): Standing => standingOf(header, (type) => versions.get(type) ?? null);
+    const standing = (header: HeaderFields): Standing => standingOf(header, (type) => versions.get(type) ?? null);
     this.engine = new Engine({
       standingOf: standing,
       retryRules: (type) => retryRulesOf(ports.definitions.get(type)),
@@ -345,7 +345,7 @@ export class Runner {
   private async answerEvict({ count, bytes }: Load): Promise<boolean> {
     const { engine } = this;
     await this.watch.whenRead();
-    const seqs = engine.evictable(count, bytes).map(({ header }) => header.seq);
+    const seqs = engine.evictable(count, bytes).map(({ seq }) => seq);
     if (seqs.length === 0) return false;
     this.dispatch({ kind: 'evict', count, bytes });
     await this.writer.whenWritten;

@@ -180,7 +180,7 @@ export class Sender {
 
   private queueNow(): Telemetry['queue'] {
     const { counts, oldestPending } = this.ports.engine.mutations;
-    const oldestAtMs = oldestPending?.header.createdAtMs ?? null;
+    const oldestAtMs = oldestPending?.createdAtMs ?? null;
     return {
       pending: counts.pending,
       failed: counts.failed,

@@ -196,11 +196,9 @@ async function hasPendingUpTo(seq: number, store: QueueStore): Promise<boolean> 
 /** Those that depend on others go first: after their parent they would be dead letters. */
 function idsToDiscard({ engine }: Runner, { discardUpToSeq }: SignOutRecord): readonly string[] {
   const upToSeq = discardUpToSeq ?? 0;
-  const pending = [...engine.mutations.all()].filter(
-    ({ phase, header }) => phase.kind !== 'failed' && header.seq <= upToSeq,
-  );
+  const pending = [...engine.mutations.all()].filter(({ phase, seq }) => phase.kind !== 'failed' && seq <= upToSeq);
   return parentsFirst(pending)
-    .map(({ header }) => header.id)
+    .map(({ id }) => id)
     .reverse();
 }
 

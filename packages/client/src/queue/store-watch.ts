@@ -233,7 +233,7 @@ export class StoreWatch {
     // Only what was believed before the look: what becomes known meanwhile is newer than what it sees.
     const believed = [...engine.mutations.all()].map((entry) => ({ entry, isDead: entry.phase.kind === 'failed' }));
     const pending = believed.flatMap(({ entry, isDead }) => (isDead ? [] : [entry]));
-    pending.sort((left, right) => left.header.seq - right.header.seq);
+    pending.sort((left, right) => left.seq - right.seq);
     if (isTakingOver) dispatch({ kind: 'reading', upToSeq: 0 });
     const deadLetters = await this.findDeadLetters();
     const missing = await this.compareDead(
@@ -245,7 +245,7 @@ export class StoreWatch {
     let missingSoFar: readonly Entry[] = [];
     const end = await this.findPending(0, comparison, async (page) => {
       const onPageFrom = comparedCount;
-      while ((pending[comparedCount]?.header.seq ?? Number.NaN) <= page.upToSeq) comparedCount += 1;
+      while ((pending[comparedCount]?.seq ?? Number.NaN) <= page.upToSeq) comparedCount += 1;
       // One that was retried may go before others that were read long before it.
       const isSure = page.upToSeq >= page.retriedSeq;
       const believedHere = [...missingSoFar, ...pending.slice(onPageFrom, comparedCount)];
@@ -275,9 +275,9 @@ export class StoreWatch {
    * what stands behind them waits; else they are gone.
    */
   private async compareDead(believed: readonly Entry[], found: Seen): Promise<readonly Entry[]> {
-    const isMissing = ({ header: { seq } }: Entry): boolean => !found.seqs.has(seq) && !found.unreadable.has(seq);
+    const isMissing = ({ seq }: Entry): boolean => !found.seqs.has(seq) && !found.unreadable.has(seq);
     const missing = believed.filter((entry) => isMissing(entry) && !this.hasJustDied(entry));
-    const pending = await this.ports.store.pendingAt(missing.map(({ header }) => header.seq));
+    const pending = await this.ports.store.pendingAt(missing.map(({ seq }) => seq));
     return missing.filter((entry, index) => {
       const stored = pending[index] ?? null;
       if (stored !== null && this.ports.engine.mutations.deadLetters.has(entry)) this.revive(stored.header);
@@ -298,7 +298,7 @@ export class StoreWatch {
     const damaged: MutationHeader[] = [];
     const missing: Entry[] = [];
     for (const entry of believed) {
-      const { id, seq } = entry.header;
+      const { id, seq } = entry;
       const isStill = this.ports.engine.mutations.get(id) === entry && entry.phase.kind !== 'failed';
       if (!isStill || page.seqs.has(seq)) continue;
       if (page.unreadable.has(seq)) damaged.push(entry.header);
@@ -328,7 +328,7 @@ export class StoreWatch {
    */
   async setAside(isLeader: boolean): Promise<void> {
     const { store, engine, clock } = this.ports;
-    const known = new Map([...engine.mutations.deadLetters].map((entry) => [entry.header.seq, entry]));
+    const known = new Map([...engine.mutations.deadLetters].map((entry) => [entry.seq, entry]));
     const unknown: Unreadable[] = [];
     for (const found of this.unreadable.values()) {
       const entry = found.key.startsWith(FAILED) ? known.get(found.seq) : undefined;
@@ -367,8 +367,7 @@ export class StoreWatch {
       const found = await this.findDeadLetters();
       const { mutations } = this.ports.engine;
       const missing = believed.filter(
-        (entry) =>
-          !found.seqs.has(entry.header.seq) && !found.unreadable.has(entry.header.seq) && !this.hasJustDied(entry),
+        (entry) => !found.seqs.has(entry.seq) && !found.unreadable.has(entry.seq) && !this.hasJustDied(entry),
       );
       // Retried in another tab, it is pending again behind others that this tab has not seen.
       if (missing.length > 0) await this.findPending(this.seenSeq);
@@ -393,7 +392,7 @@ export class StoreWatch {
   }
 
   /** This tab has made it a dead letter, and what was read of the store may be older than that. */
-  private hasJustDied({ phase, header: { id, seq } }: Entry): boolean {
+  private hasJustDied({ phase, id, seq }: Entry): boolean {
     if (phase.kind !== 'failed') return false;
     return this.ports.engine.mutations.isSettling(seq) || (this.gone.get(id)?.pendingSeq ?? 0) >= seq;
   }
@@ -418,7 +417,7 @@ export class StoreWatch {
     if (settlement.kind !== 'rebased') return true;
     const { id, seq, revision } = settlement.header;
     const entry = this.ports.engine.mutations.get(id);
-    return entry === undefined ? seq > this.seenSeq : entry.header.revision === revision;
+    return entry === undefined ? seq > this.seenSeq : entry.revision === revision;
   }
 
   /** Settled by this tab, and not known to be stored, since another one delivers now. */
@@ -520,7 +519,7 @@ export class StoreWatch {
   /** It is neither pending nor a dead letter in the store: another tab has confirmed it, or disposed of it. */
   private async settleMissing(entry: Entry, look: Look = WHOLE_LOOK): Promise<void> {
     const { store } = this.ports;
-    const { id, seq } = entry.header;
+    const { id, seq } = entry;
     // It may have died since the dead letters were read.
     const stored = entry.phase.kind === 'failed' ? null : await store.deadLetters.at(seq);
     const record = await store.completed(id);
@@ -617,7 +616,7 @@ export class StoreWatch {
         if (entry === undefined) return this.unseen.get(header.id) === header.seq;
         // Another tab has given it up too, and its word may have been lost.
         if (entry.phase.kind === 'failed') return this.untold.get(header.id) === header.seq;
-        return entry.header.seq <= header.seq;
+        return entry.seq <= header.seq;
       });
       if (deadLetters.length > 0) this.ports.dispatch({ kind: 'found', headers: [], deadLetters });
       for (const { header } of news) this.untold.delete(header.id);

@@ -106,12 +106,12 @@ export class MetricsBook {
     for (const [type, completed] of this.completedByType) byType.set(type, { ...nothing(), completed });
     for (const priority of ['high', 'normal', 'low'] as const)
       byPriority[priority].completed = this.completedByPriority[priority];
-    for (const { header, phase } of entries) {
-      const name = byType.has(header.type) || byType.size < TYPES_MAX ? header.type : OTHER_TYPES;
+    for (const { type, priority, phase } of entries) {
+      const name = byType.has(type) || byType.size < TYPES_MAX ? type : OTHER_TYPES;
       const ofType = byType.get(name) ?? nothing();
       byType.set(name, ofType);
       const kind = phase.kind === 'failed' ? 'failed' : phase.kind === 'sending' ? 'processing' : 'pending';
-      for (const counts of [total, ofType, byPriority[header.priority]]) {
+      for (const counts of [total, ofType, byPriority[priority]]) {
         counts[kind] += 1;
         // As elsewhere, those on their way are pending too.
         if (kind === 'processing') counts.pending += 1;

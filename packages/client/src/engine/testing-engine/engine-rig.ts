@@ -1,6 +1,6 @@
 import { type DeadLetterPolicy, RETRY_DEFAULTS, type RetryRules } from '../../mutation/definition.ts';
 import type { DeliveryPolicy } from '../../mutation/delivery-policy.ts';
-import type { Act, MutationHeader } from '../../mutation/record.ts';
+import type { Act, HeaderFields, MutationHeader } from '../../mutation/record.ts';
 import type { Standing } from '../../mutation/versions.ts';
 import type { WireError, WireOutcome } from '../../protocol/wire.ts';
 import { Engine } from '../engine.ts';
@@ -54,7 +54,7 @@ export class EngineRig {
   readonly settlements: Settlement[] = [];
   onDeadLetter: DeadLetterPolicy = 'continue';
   /** How what is stored stands to this version of the app. */
-  standingOf: (header: MutationHeader) => Standing = () => 'current';
+  standingOf: (header: HeaderFields) => Standing = () => 'current';
   probeCount = 0;
   refreshCount = 0;
   wakeAtMs: number | null = null;
