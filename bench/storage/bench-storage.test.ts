@@ -54,3 +54,14 @@ test('B1 · a store or a size that it does not know is refused with the reason',
   expect(status).toBe(2);
   expect(stderr).toContain('--worlds takes some of sqlite,memory,indexeddb,opfs,peers');
 });
+
+test('B1 · what it cannot measure is refused with the reason', () => {
+  const { stderr, status } = spawnSync(
+    process.execPath,
+    ['--conditions=@holdfast/source', join(import.meta.dirname, 'main.ts'), '--measures', 'weight'],
+    { encoding: 'utf8' },
+  );
+
+  expect(status).toBe(2);
+  expect(stderr).toContain(`--measures takes some of ${MEASURES.join()}`);
+});

@@ -12,6 +12,8 @@ interface Page {
   readonly files?: ReadonlyMap<string, string>;
   /** What to measure, as the page knows it. */
   readonly subject: string;
+  /** What of it, where the page can be asked for some. @default all */
+  readonly measures?: readonly string[];
 }
 
 export interface Told {
@@ -23,11 +25,12 @@ export interface Told {
 export async function measureChromium(
   world: 'indexeddb' | 'opfs',
   n: number,
+  measures: readonly string[],
   report: (measurement: Measurement) => void,
 ): Promise<void> {
   const files = new Map([['/opfs-worker.js', await bundle(join(import.meta.dirname, 'opfs-worker.ts'), 'page')]]);
   const script = await bundle(join(import.meta.dirname, 'page.ts'), 'page');
-  await measurePage({ script, files, subject: world }, n, { report, stopped: () => {} });
+  await measurePage({ script, files, subject: world, measures }, n, { report, stopped: () => {} });
 }
 
 /** Measures a library that people might pick instead. */
@@ -36,7 +39,11 @@ export async function measureLibrary(library: string, n: number, told: Told): Pr
   await measurePage({ script, subject: library }, n, told);
 }
 
-async function measurePage({ script, files = new Map(), subject }: Page, n: number, told: Told): Promise<void> {
+async function measurePage(
+  { script, files = new Map(), subject, measures = [] }: Page,
+  n: number,
+  told: Told,
+): Promise<void> {
   const scripts = new Map([...files, ['/page.js', script]]);
   const server = createServer((request, response) => {
     const script = scripts.get(request.url ?? '');
@@ -61,7 +68,7 @@ async function measurePage({ script, files = new Map(), subject }: Page, n: numb
     page.setDefaultTimeout(0);
     const measured = (async () => {
       await page.waitForFunction('globalThis.measure !== undefined');
-      await page.evaluate(`globalThis.measure('${subject}', ${n})`);
+      await page.evaluate(`globalThis.measure('${subject}', ${n}, ${JSON.stringify(measures)})`);
     })();
     await Promise.race([measured, failed]);
   }).finally(() => server.close());

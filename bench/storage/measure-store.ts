@@ -43,6 +43,9 @@ const WARM_COUNT_MAX = 2_000;
 /** A page that is shown, or a batch that is sent. */
 const READ_COUNT = 100;
 const READ_ROUNDS = 20;
+/** The heap is the median of so many openings, but for the first of them. */
+const HEAP_ROUNDS = 6;
+const HEAP_ROUNDS_BEFORE = 3;
 
 interface Subject {
   readonly name: string;
@@ -55,8 +58,30 @@ interface Reader extends Subject {
   readonly cacheBytes?: number;
 }
 
-/** All that is measured with `n` queued. */
-export async function measureStore(world: World, n: number, report: (measurement: Measurement) => void): Promise<void> {
+/** What can be measured of a store, in the order of the report. */
+export const STORE_MEASURES: readonly string[] = [
+  'add-together',
+  'add-together-cpu',
+  'bytes',
+  'add-sequential',
+  'add-sequential-p95',
+  'open-first',
+  'heap',
+  'read-again',
+  'drain',
+];
+
+/** Of `measures`, all that is measured with `n` queued. */
+export async function measureStore(
+  world: World,
+  n: number,
+  measures: readonly string[],
+  tell: (measurement: Measurement) => void,
+): Promise<void> {
+  const isWanted = (...some: readonly string[]): boolean => some.some((measure) => measures.includes(measure));
+  const report = (measurement: Measurement): void => {
+    if (isWanted(measurement.measure)) tell(measurement);
+  };
   const subjects: readonly Subject[] = [
     { name: `holdfast/${world.name}`, keys: undefined },
     { name: `holdfast/${world.name}, sealed`, keys: world.keys() },
@@ -115,7 +140,7 @@ export async function measureStore(world: World, n: number, report: (measurement
   const turnCount = Math.min(TURNS_MAX, Math.max(4, Math.floor(n / TURN_COUNT / 4)));
   const times = [rawName, ...subjects.map(({ name }) => name)].map((subject) => ({ subject, ms: [] as number[] }));
   let addedCount = 0;
-  for (let turn = 0; turn < turnCount; turn += 1) {
+  for (let turn = 0; turn < turnCount && isWanted('add-sequential', 'add-sequential-p95'); turn += 1) {
     for (let index = 0; index < TURN_COUNT; index += 1) {
       const next = n + addedCount + index;
       times[0]?.ms.push(await timed(world, () => raw.add([textOf(next)])));
@@ -130,6 +155,7 @@ export async function measureStore(world: World, n: number, report: (measurement
     ['add-sequential', 0.5],
     ['add-sequential-p95', 0.95],
   ] as const) {
+    if (addedCount === 0) continue;
     const [rawTimes, ...ours] = times.map(({ subject, ms }) => ({ subject, value: quantile(ms, share) }));
     if (rawTimes !== undefined) show(beside({ measure, n, unit: 'ms' }, rawTimes, ours));
   }
@@ -145,12 +171,14 @@ export async function measureStore(world: World, n: number, report: (measurement
     rawFirstMs = world.nowMs() - startedAtMs;
     return opened;
   })();
+  const total = n + addedCount;
   const firsts: { readonly subject: string; readonly value: number }[] = [];
   for (const { name, keys } of subjects) firsts.push({ subject: name, value: await firstSendMs(world, name, keys) });
   show(beside({ measure: 'open-first', n, unit: 'ms' }, { subject: rawName, value: rawFirstMs }, firsts));
 
-  for (const { name, keys } of subjects) {
-    const value = (await heapBytesOf(world, name, keys)) / n;
+  for (const { name, keys } of isWanted('heap') ? subjects : []) {
+    // Of each that is there: those that were added one by one too.
+    const value = (await heapBytesOf(world, name, keys)) / total;
     report({ measure: 'heap', n, subject: name, value, unit: 'bytes', ratioToRaw: null });
   }
 
@@ -164,7 +192,7 @@ export async function measureStore(world: World, n: number, report: (measurement
       : [subject, { ...subject, name: `${subject.name}, no cache`, store: subject.name, cacheBytes: 0 }],
   );
   const reads: { readonly subject: string; readonly value: number }[] = [];
-  for (const { name, store = name, ...setup } of readers) {
+  for (const { name, store = name, ...setup } of isWanted('read-again') ? readers : []) {
     const ms = await readAgainMs(world, store, setup);
     reads.push({ subject: name, value: ms / READ_COUNT });
   }
@@ -172,7 +200,10 @@ export async function measureStore(world: World, n: number, report: (measurement
   show(beside({ measure: 'read-again', n, unit: 'ms' }, { subject: rawName, value: rawReadMs }, reads));
 
   // Delivered, by a server that answers at once.
-  const total = n + addedCount;
+  if (!isWanted('drain')) {
+    await again.close();
+    return;
+  }
   const rawDrainMs = await timed(world, async () => {
     for (let done = 0; done < total; done += BATCH_COUNT) {
       await again.readFirst(BATCH_COUNT);
@@ -237,8 +268,21 @@ async function taken(world: World, work: () => Promise<void>): Promise<Taken> {
   return { ms, cpuMs: (world.cpuMs?.() ?? 0) - cpuBeforeMs };
 }
 
-/** What an open queue holds in memory. */
+/**
+ * What an open queue holds in memory, all that goes with it when it is closed. It is opened and closed some times before, since the code that
+ * runs for the first time then stays when the queue is gone; and measured some times, since one that was closed may be let go late.
+ */
 async function heapBytesOf(world: World, name: string, keys: OpenKeys | undefined): Promise<number> {
+  const values: number[] = [];
+  for (let round = 0; round < HEAP_ROUNDS; round += 1) {
+    values.push(await heapBytesOnce(world, name, keys));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return quantile(values.slice(HEAP_ROUNDS_BEFORE), 0.5);
+}
+
+/** In a call of its own: the engine keeps what stands in one that has not ended. */
+async function heapBytesOnce(world: World, name: string, keys: OpenKeys | undefined): Promise<number> {
   const before = await world.heapBytes();
   const queue = openQueue({ storage: world.storage(name), keys, transport: null });
   await queue.ready;

@@ -5,7 +5,7 @@ import type { Measurement } from '../measurement.ts';
 import { openRawIndexedDb } from './raw-indexeddb.ts';
 
 declare global {
-  var measure: ((world: 'indexeddb' | 'opfs', n: number) => Promise<void>) | undefined;
+  var measure: ((world: 'indexeddb' | 'opfs', n: number, measures: readonly string[]) => Promise<void>) | undefined;
   function report(measurement: Measurement): Promise<void>;
   function heapBytes(): Promise<number>;
 }
@@ -42,8 +42,8 @@ async function restingUsage(): Promise<number> {
 const LOOKS_MAX = 20;
 const LOOK_MS = 400;
 
-globalThis.measure = async (name, n) => {
+globalThis.measure = async (name, n, measures) => {
   const told: Promise<void>[] = [];
-  await measureStore(worldOf(name), n, (measurement) => void told.push(globalThis.report(measurement)));
+  await measureStore(worldOf(name), n, measures, (measurement) => void told.push(globalThis.report(measurement)));
   await Promise.all(told);
 };

@@ -5,7 +5,8 @@ import { measureStore } from './measure-store.ts';
 import type { Measurement } from '../measurement.ts';
 import { memoryWorld, sqliteWorld } from './node-worlds.ts';
 
-const [world = '', size = ''] = process.argv.slice(2);
+const [world = '', size = '', names = ''] = process.argv.slice(2);
+const measures = names.split(',');
 const report = (measurement: Measurement): void => void process.send?.(measurement);
 const stopped = (what: string): void => console.error(`${what}.`);
 
@@ -14,17 +15,17 @@ switch (world) {
     measureCompression(report);
     break;
   case 'memory':
-    await measureStore(memoryWorld(), Number(size), report);
+    await measureStore(memoryWorld(), Number(size), measures, report);
     break;
   case 'sqlite': {
     const { world: sqlite, end } = sqliteWorld();
-    await measureStore(sqlite, Number(size), report);
+    await measureStore(sqlite, Number(size), measures, report);
     end();
     break;
   }
   case 'indexeddb':
   case 'opfs':
-    await measureChromium(world, Number(size), report);
+    await measureChromium(world, Number(size), measures, report);
     break;
   default:
     await measureLibrary(world, Number(size), { report, stopped });
