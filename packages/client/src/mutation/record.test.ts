@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { ERROR_CATEGORIES, type WireError } from '../protocol/wire.ts';
-import { checksum } from './checksum.ts';
+import { checksum, checksumText } from './checksum.ts';
 import {
   type CompletedRecord,
   type DeadLetter,
@@ -147,6 +147,7 @@ describe('sealed records', () => {
           for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
         }
         expect(checksum(text)).toBe((crc ^ 0xffffffff) >>> 0);
+        expect(checksumText(text)).toBe(((crc ^ 0xffffffff) >>> 0).toString(16).padStart(8, '0'));
       }),
     );
   });

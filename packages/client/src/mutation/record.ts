@@ -8,7 +8,7 @@ import {
   type Operation,
   type WireError,
 } from '../protocol/wire.ts';
-import { checksum } from './checksum.ts';
+import { checksum, checksumText } from './checksum.ts';
 import type { Priority } from './definition.ts';
 import type { OpenSlot } from './slots.ts';
 
@@ -507,7 +507,7 @@ export function sealRecord(
     | QuarantinedRecord,
 ): string {
   const text = `{"format":${RECORD_FORMAT},${JSON.stringify(record).slice(1)}`;
-  return `${checksum(text).toString(16).padStart(8, '0')} ${text}`;
+  return `${checksumText(text)} ${text}`;
 }
 
 /** All of a body but its payload; nothing where it has none of it. */
@@ -546,7 +546,7 @@ export function parseBody(text: string, expectedChecksum: number): Parsed<Mutati
 function parseSealed<Record>(schema: v.GenericSchema<unknown, Record>, text: string): Parsed<Record> {
   const unreadable = { kind: 'unreadable', text } as const;
   const json = text.slice(9);
-  if (text.slice(0, 9) !== `${checksum(json).toString(16).padStart(8, '0')} `) return unreadable;
+  if (text.slice(0, 9) !== `${checksumText(json)} `) return unreadable;
   try {
     const value: unknown = JSON.parse(json);
     if (isObject(value) && Number(value['format'] ?? 1) > RECORD_FORMAT) return { kind: 'newer', text };

@@ -1,4 +1,4 @@
-import { checksum } from '../mutation/checksum.ts';
+import { checksumText } from '../mutation/checksum.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import {
   type DeadLetter,
@@ -97,9 +97,7 @@ export async function writeBackup(
 function sumOf(file: Partial<BackupFile>): string {
   const { format, userId, workspaceId, clientId, exportedAtMs, pendingCount, deadLetterCount, entries } = file;
   const all = [format, userId, workspaceId, clientId, exportedAtMs, pendingCount, deadLetterCount, entries];
-  return checksum(JSON.stringify(format === 1 ? entries : all))
-    .toString(16)
-    .padStart(8, '0');
+  return checksumText(JSON.stringify(format === 1 ? entries : all));
 }
 
 /** Throws, with a reason, for what is no whole file of this login; nothing of it may be used then. */

@@ -1,4 +1,4 @@
-import { checksum } from '../mutation/checksum.ts';
+import { checksumText } from '../mutation/checksum.ts';
 import { REDACTED } from '../mutation/sensitive.ts';
 import {
   type Act,
@@ -187,7 +187,7 @@ export function exportOfQuarantine(
   { userId, workspaceId }: Identity,
   { actor, reason, atMs }: Act,
 ): string {
-  const sum = checksum(JSON.stringify(quarantine)).toString(16).padStart(8, '0');
+  const sum = checksumText(JSON.stringify(quarantine));
   const about = { holdfast: 'quarantine', format: EXPORT_FORMAT, userId, workspaceId };
   return JSON.stringify({ ...about, exported: { actor, reason, atMs }, checksum: sum, quarantine }, null, 2);
 }

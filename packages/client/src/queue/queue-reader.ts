@@ -1,6 +1,6 @@
 import type { WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
-import { checksum } from '../mutation/checksum.ts';
+import { checksumText } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { Act, AttemptRecord, CompletedRecord } from '../mutation/record.ts';
@@ -144,7 +144,7 @@ const EXPORT_FORMAT = 1;
 
 /** A file for people and programs; `checksum` is over the JSON text of `deadLetters`, as the records of the store have it. */
 export function exportOf(deadLetters: readonly DeadLetterDetails[], identity: Identity, act: Act): string {
-  const sum = checksum(JSON.stringify(deadLetters)).toString(16).padStart(8, '0');
+  const sum = checksumText(JSON.stringify(deadLetters));
   const { actor, reason, atMs } = act;
   const exported = { actor, reason, atMs };
   const { userId, workspaceId } = identity;

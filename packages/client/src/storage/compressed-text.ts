@@ -1,5 +1,5 @@
 import { deflateSync, inflateSync } from 'fflate';
-import { checksum } from '../mutation/checksum.ts';
+import { checksumText } from '../mutation/checksum.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 
 /** A compressed text begins with this: then the checksum of what follows it, the length of the text in bytes, and its bytes. */
@@ -47,7 +47,7 @@ export function isCompressed(stored: string): boolean {
 export function readDeflated(stored: string): Deflated | null {
   if (!isCompressed(stored)) return null;
   const content = stored.slice(COMPRESSED.length + CHECKSUM_LENGTH);
-  if (stored.slice(COMPRESSED.length, COMPRESSED.length + CHECKSUM_LENGTH) !== checksumOf(content)) return null;
+  if (stored.slice(COMPRESSED.length, COMPRESSED.length + CHECKSUM_LENGTH) !== checksumText(content)) return null;
   const dot = content.indexOf('.');
   const bytes = fromBase64(content.slice(dot + 1));
   const textBytes = Number.parseInt(content.slice(0, dot), 36);
@@ -56,7 +56,7 @@ export function readDeflated(stored: string): Deflated | null {
 
 export function writeDeflated({ bytes, textBytes }: Deflated): string {
   const content = `${textBytes.toString(36)}.${toBase64(bytes)}`;
-  return COMPRESSED + checksumOf(content) + content;
+  return COMPRESSED + checksumText(content) + content;
 }
 
 function inflate({ bytes, textBytes }: Deflated): string | null {
@@ -67,8 +67,4 @@ function inflate({ bytes, textBytes }: Deflated): string | null {
   } catch {
     return null;
   }
-}
-
-function checksumOf(content: string): string {
-  return checksum(content).toString(16).padStart(CHECKSUM_LENGTH, '0');
 }

@@ -1,4 +1,4 @@
-import { checksum } from '../../mutation/checksum.ts';
+import { checksumText } from '../../mutation/checksum.ts';
 
 /** What one commit changed; null for a key that is gone. */
 export type Changed = ReadonlyMap<string, string | null>;
@@ -33,7 +33,7 @@ const SIGNATURE_UNITS = 9;
 
 /** The text behind its checksum. */
 export function signed(text: string): string {
-  return `${checksum(text).toString(16).padStart(8, '0')} ${text}`;
+  return `${checksumText(text)} ${text}`;
 }
 
 export function verified(text: string): string | null {
