@@ -187,10 +187,10 @@ export class Unconfirmed {
     entry.lastError = header.attempts.at(-1)?.error ?? null;
     this.dependOn(entry, header.dependsOn);
     if (this.lostRows.size > 0) this.standOnLostRow(entry);
-    for (const child of this.childrenOf.get(header.id) ?? []) {
+    this.childrenOf.get(header.id)?.forEach((child) => {
       if (child.phase.kind === 'waiting') addOpenParent(child, header.id);
       this.suspectedOrphans.add(child);
-    }
+    });
     this.byId.set(header.id, entry);
     this.bySeq.set(header.seq, entry);
     this.pendingSeqs.push(header.seq);

@@ -32,7 +32,8 @@ export function standingOf(
 ): Standing {
   // Written before members were noted: somebody has to look.
   if (header.type === ATOMIC_TYPE && header.members === undefined) return 'older';
-  const standings = (header.members ?? [header]).map((each) => standingOfOne(each, versionsOf));
+  if (header.members === undefined) return standingOfOne(header, versionsOf);
+  const standings = header.members.map((each) => standingOfOne(each, versionsOf));
   return WORST_FIRST.find((standing) => standings.includes(standing)) ?? 'current';
 }
 

@@ -119,10 +119,8 @@ export class Adder {
       const [deadLetter = null] = deadLetterOf(entry);
       return this.replace(id, entry.header, checked, deadLetter);
     }
-    const release = this.ports.capacity.claim({
-      count: 0,
-      bytes: Math.max(0, checked.bytes - entry.payloadBytes),
-    });
+    const more = { count: 0, bytes: Math.max(0, checked.bytes - entry.payloadBytes) };
+    this.ports.capacity.claim(more);
     try {
       const amended = await runner.amender.amend(id, async ({ header }) => {
         const origin = (await store.bodies([header])).get(header.seq);
@@ -134,7 +132,7 @@ export class Adder {
         return { kind: 'edited', id };
       }
     } finally {
-      release();
+      this.ports.capacity.giveBack(more);
     }
     return this.replace(id, entry.header, checked);
   }

@@ -29,7 +29,7 @@ export interface CapacityPorts {
  */
 export class Capacity {
   private readonly ports: CapacityPorts;
-  private adding: Load = { count: 0, bytes: 0 };
+  private readonly adding = { count: 0, bytes: 0 };
   private toldPercent: 0 | 80 | 100 = 0;
 
   constructor(ports: CapacityPorts) {
@@ -37,26 +37,30 @@ export class Capacity {
   }
 
   /** Like `claim`, and makes room first where that is allowed. Rejects with `QUEUE_FULL`. */
-  claimOrEvict(more: Load): MaybeLater<() => void> {
+  claimOrEvict(more: Load): MaybeLater<void> {
     const missing = this.missing(more);
     return missing === null ? this.take(more) : this.ports.evict(missing).then(() => this.claim(more));
   }
 
-  /** Room for more, also against what is being stored at this moment; returns what gives it back. Throws `QUEUE_FULL`. */
-  claim(more: Load): () => void {
+  /** Room for more, also against what is being stored at this moment; to be given back when that is over. Throws `QUEUE_FULL`. */
+  claim(more: Load): void {
     if (this.missing(more) !== null) throw queueFull(this.load);
-    return this.take(more);
+    this.take(more);
+  }
+
+  /** What was claimed is stored, and counts as pending, or will not be. */
+  giveBack({ count, bytes }: Load): void {
+    this.adding.count -= count;
+    this.adding.bytes -= bytes;
   }
 
   hasRoom(more: Load): boolean {
     return this.missing(more) === null;
   }
 
-  private take(more: Load): () => void {
-    this.adding = { count: this.adding.count + more.count, bytes: this.adding.bytes + more.bytes };
-    return () => {
-      this.adding = { count: this.adding.count - more.count, bytes: this.adding.bytes - more.bytes };
-    };
+  private take({ count, bytes }: Load): void {
+    this.adding.count += count;
+    this.adding.bytes += bytes;
   }
 
   /** Tells once when a threshold is passed, and again only after it was left. */
@@ -77,10 +81,10 @@ export class Capacity {
 
   /** What must go before there is room for more; null for nothing. */
   private missing(more: Load): Load | null {
-    const { cap } = this.ports;
-    const { load } = this;
-    const count = Math.max(0, load.count + more.count - cap.count);
-    const bytes = Math.max(0, load.bytes + more.bytes - cap.bytes);
+    const { cap, pending } = this.ports;
+    const load = pending();
+    const count = Math.max(0, load.count + this.adding.count + more.count - cap.count);
+    const bytes = Math.max(0, load.bytes + this.adding.bytes + more.bytes - cap.bytes);
     return count === 0 && bytes === 0 ? null : { count, bytes };
   }
 }

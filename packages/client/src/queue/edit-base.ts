@@ -16,8 +16,9 @@ import {
   writeBody,
 } from '../mutation/record.ts';
 import { type EntityRef, type Json, type JsonObject, LIMITS } from '../protocol/wire.ts';
-import type { Addition, Standing } from './merge-plan.ts';
-import { payloadText } from './prepare-mutation.ts';
+import type { OwnBefore } from './called-before.ts';
+import type { Addition } from './merge-plan.ts';
+import { type AddInput, payloadText } from './prepare-mutation.ts';
 import { type QueueStore, TIME_TO_COME } from './queue-store.ts';
 import type { Runner } from './runner.ts';
 
@@ -189,8 +190,7 @@ export class EditBases {
   behind(definition: AnyMutationDefinition, addition: Addition, { before, seq }: OwnBefore): Addition {
     const { header, payload, origin, input } = addition;
     const afterSeq = Math.max(header.edit?.afterSeq ?? 0, seq);
-    const isEdit = definition.conflict !== undefined || input?.base !== undefined;
-    if (!isEdit || input === null || before.header.operation === 'delete') return addition;
+    if (!isEdit(definition, input) || before.header.operation === 'delete') return addition;
     const given = this.own.newest(header.entity, input.base, afterSeq);
     const predecessor = { header: before.header, body: { ...before.origin, payload: before.payload } };
     const edit = editPartsOf(definition, given, predecessor, afterSeq);
@@ -206,10 +206,9 @@ export class EditBases {
   }
 }
 
-/** A call of this tab before, about the same row. `seq`: 0 while it is stored together with the one behind it. */
-export interface OwnBefore {
-  readonly before: Pick<Standing, 'header' | 'payload' | 'origin'>;
-  readonly seq: number;
+/** Whether it is held to a version, or has a time. What was not made by `add` has been looked at before. */
+export function isEdit(definition: AnyMutationDefinition, input: AddInput | null): input is AddInput {
+  return input !== null && (definition.conflict !== undefined || input.base !== undefined);
 }
 
 function keyOf({ table, id }: EntityRef): string {

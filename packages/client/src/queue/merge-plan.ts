@@ -1,13 +1,15 @@
 import { NearIndex } from '../engine/near-index.ts';
-import { nearKey, rowKey, type Unconfirmed } from '../engine/unconfirmed.ts';
+import { nearKey, type Unconfirmed } from '../engine/unconfirmed.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import { type MaybeLater, whenKnown } from '../mutation/maybe-later.ts';
-import { lanesOf } from '../mutation/record.ts';
+import { lanesOf, type MutationHeader } from '../mutation/record.ts';
 import { slotsLeftIn } from '../mutation/slots.ts';
+import type { Durability } from '../ports/storage.ts';
 import type { JsonObject } from '../protocol/wire.ts';
+import { CalledBefore } from './called-before.ts';
 import type { Capacity } from './capacity.ts';
-import type { EditBases, OwnBefore } from './edit-base.ts';
+import { type EditBases, isEdit } from './edit-base.ts';
 import type { MutationOrigin } from './mutation-origin.ts';
 import { type AddInput, checkPayload, withPayload } from './prepare-mutation.ts';
 import type { NewMutation } from './number-giver.ts';
@@ -37,6 +39,15 @@ export interface Standing {
   body: string | null;
   /** Null: new. */
   readonly stored: StoredHeader | null;
+  /** What this commit has made of it; null before, and for what it has not touched. */
+  placed: Stored | null;
+}
+
+/** What stands in the store now. */
+export interface Stored {
+  readonly header: MutationHeader;
+  readonly payload: JsonObject;
+  readonly durability: Durability;
 }
 
 export interface MergePlanPorts {
@@ -47,8 +58,8 @@ export interface MergePlanPorts {
   readonly standing: ReadonlyMap<string, Standing>;
   /** Additions under an id of the app's own that is known already, by this id. */
   readonly known: ReadonlyMap<string, Standing | Error>;
-  /** What this tab has stored lately, the last of each row: whoever was called behind it may have been checked before. */
-  readonly ownBefore: ReadonlyMap<string, OwnBefore>;
+  /** What this tab has stored lately: whoever was called behind it may have been checked before. */
+  readonly calledBefore: CalledBefore;
   /** Makes an edit on what the one before it leaves. */
   readonly madeBehind: EditBases['behind'];
   readonly wallMs: () => number;
@@ -69,11 +80,14 @@ export class MergePlan {
   /** The newest of each lane; null for one that nothing may be merged into. */
   private readonly newest = new Map<string, Standing | null>();
   private readonly near = new NearIndex<Standing>();
-  /** New ones, the last of each row. */
-  private readonly lastOfRow = new Map<string, OwnBefore>();
+  /** The new ones. */
+  private readonly calledHere = new CalledBefore();
   private readonly own = new Map<string, { readonly ownMark: string; readonly standing: Standing }>();
   private readonly used = new Set<Standing>();
-  private readonly release: (() => void)[] = [];
+  /** Whether any of the additions may be merged: then it matters which is the newest of each lane. */
+  private mayMerge = false;
+  /** Room that was claimed for them. */
+  private readonly claimed = { count: 0, bytes: 0 };
 
   constructor(ports: MergePlanPorts) {
     this.ports = ports;
@@ -89,13 +103,14 @@ export class MergePlan {
     const { mutations, standing, definitions } = this.ports;
     for (const { header, mayMerge } of additions) {
       if (!mayMerge || !isMergeable(header, definitions.get(header.type))) continue;
+      this.mayMerge = true;
       const tail = mutations.schedule.newestOf(header.lane);
       if (tail !== undefined) this.newest.set(header.lane, standing.get(tail.header.id) ?? null);
     }
     for (const each of standing.values()) this.listNear(each, each.stored?.header.seq ?? 0);
-    for (const [index, addition] of additions.entries()) {
+    for (const addition of additions) {
       try {
-        const end = this.decide(addition, index);
+        const end = this.decide(addition);
         this.ends.push(end instanceof Promise ? await end : end);
       } catch (error) {
         if (!(error instanceof Error)) throw error;
@@ -118,11 +133,12 @@ export class MergePlan {
     };
   }
 
+  /** To be called once. */
   giveRoomBack(): void {
-    for (const release of this.release.splice(0)) release();
+    this.ports.capacity.giveBack(this.claimed);
   }
 
-  private decide(addition: Addition, index: number): MaybeLater<End> {
+  private decide(addition: Addition): MaybeLater<End> {
     const { header, ownMark } = addition;
     if (ownMark !== null) {
       const known = this.ports.known.get(header.id);
@@ -132,32 +148,37 @@ export class MergePlan {
         return own.ownMark === ownMark ? { kind: 'deduplicated', standing: own.standing } : idReused(header.id);
     }
     const behind = this.behindOwn(addition);
-    const merged = addition.mayMerge ? this.merge(behind) : null;
-    return whenKnown(merged, (end) => end ?? this.add(behind, index));
+    if (!addition.mayMerge) return this.add(behind);
+    return whenKnown(this.merge(behind), (end) => end ?? this.add(behind));
   }
 
-  private add(addition: Addition, index: number): MaybeLater<End> {
-    const { header, ownMark } = addition;
-    const room = this.ports.capacity.claimOrEvict({ count: 1, bytes: header.payloadBytes });
-    return whenKnown(room, (release) => {
-      this.release.push(release);
-      const standing = standingOf(addition);
-      this.added.push(standing);
-      if (header.entity !== null) this.lastOfRow.set(rowKey(header), { before: standing, seq: 0 });
-      for (const lane of lanesOf(header)) this.newest.set(lane, standing);
-      this.listNear(standing, AFTER_STORED + index);
-      if (ownMark !== null) this.own.set(header.id, { ownMark, standing });
-      return { kind: 'added', standing };
+  private add(addition: Addition): MaybeLater<End> {
+    const room = { count: 1, bytes: addition.header.payloadBytes };
+    return whenKnown(this.ports.capacity.claimOrEvict(room), () => {
+      this.claimed.count += room.count;
+      this.claimed.bytes += room.bytes;
+      return this.addNew(addition);
     });
+  }
+
+  private addNew(addition: Addition): End {
+    const { header, ownMark } = addition;
+    const standing = standingOf(addition);
+    this.added.push(standing);
+    this.calledHere.note({ before: standing, seq: 0 });
+    if (this.mayMerge) for (const lane of lanesOf(header)) this.newest.set(lane, standing);
+    this.listNear(standing, AFTER_STORED + this.ends.length);
+    if (ownMark !== null) this.own.set(header.id, { ownMark, standing });
+    return { kind: 'added', standing };
   }
 
   /** Its app knew what it had called before, though it was not stored yet when this one was checked. */
   private behindOwn(addition: Addition): Addition {
-    const { header } = addition;
+    const { header, input } = addition;
     const definition = this.ports.definitions.get(header.type);
-    const key = rowKey(header);
-    const own = this.lastOfRow.get(key) ?? this.ports.ownBefore.get(key);
-    if (header.entity === null || own === undefined || definition === undefined) return addition;
+    if (header.entity === null || definition === undefined || !isEdit(definition, input)) return addition;
+    const own = this.calledHere.find(header) ?? this.ports.calledBefore.find(header);
+    if (own === undefined) return addition;
     const isKnown = own.seq > 0 && own.seq <= (header.edit?.afterSeq ?? 0);
     return isKnown ? addition : this.ports.madeBehind(definition, addition, own);
   }
@@ -197,9 +218,9 @@ export class MergePlan {
       const checked = { ...given, slots: slotsLeftIn(whole, [...before.slots, ...slots, ...given.slots]) };
       const isElsewhere = entity?.id !== before.entity?.id || entity?.table !== before.entity?.table;
       if (lane !== before.lane || isElsewhere) return false;
-      this.release.push(
-        this.ports.capacity.claim({ count: 0, bytes: Math.max(0, checked.bytes - before.payloadBytes) }),
-      );
+      const more = { count: 0, bytes: Math.max(0, checked.bytes - before.payloadBytes) };
+      this.ports.capacity.claim(more);
+      this.claimed.bytes += more.bytes;
       // An undo window begins anew.
       const createdAtMs = before.delayMs > 0 ? this.ports.wallMs() : before.createdAtMs;
       // What it was made on is what the older was made on.
@@ -256,7 +277,7 @@ const NOT_KNOWN = async (): Promise<undefined> => undefined;
 const ALIKE = ['type', 'version', 'priority', 'maxRetries', 'retryDelayMs', 'delayMs', 'expiresAtMs'] as const;
 
 export function standingOf({ header, payload, origin, body }: Addition): Standing {
-  return { header, payload, origin, body, stored: null };
+  return { header, payload, origin, body, stored: null, placed: null };
 }
 
 export function tolerancesOf(definition: AnyMutationDefinition | undefined): readonly number[] {

@@ -40,7 +40,7 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from './options.ts';
-import type { Stored } from './placer.ts';
+import type { Stored } from './merge-plan.ts';
 import { checkPayload, ownEffectOf } from './prepare-mutation.ts';
 import type { QueueEvents, Settled, StoredEvent } from './queue-events.ts';
 import {

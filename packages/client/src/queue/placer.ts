@@ -1,14 +1,12 @@
 import type { Entry } from '../engine/entry.ts';
-import { nearKey, rowKey } from '../engine/unconfirmed.ts';
+import { nearKey } from '../engine/unconfirmed.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { MutationHeader } from '../mutation/record.ts';
-import type { Durability } from '../ports/storage.ts';
-import type { JsonObject } from '../protocol/wire.ts';
 import type { KeptBack } from './ask-leader.ts';
+import { CalledBefore } from './called-before.ts';
 import type { Capacity } from './capacity.ts';
-import type { EditBases, OwnBefore } from './edit-base.ts';
-import { COMMIT_COUNT_MAX } from './group-commit.ts';
+import type { EditBases } from './edit-base.ts';
 import {
   type Addition,
   idReused,
@@ -16,18 +14,12 @@ import {
   MergePlan,
   type Standing,
   standingOf,
+  type Stored,
   tolerancesOf,
 } from './merge-plan.ts';
 import type { MutationHandle } from './mutation-handle.ts';
 import type { Placed, QueueStore } from './queue-store.ts';
 import type { Runner } from './runner.ts';
-
-/** What stands in the store now. */
-export interface Stored {
-  readonly header: MutationHeader;
-  readonly payload: JsonObject;
-  readonly durability: Durability;
-}
 
 export interface PlacerPorts {
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
@@ -54,8 +46,6 @@ const MUTE_MS = 10_000;
 const MERGE_ATTEMPTS = 3;
 /** Near matches that are looked at. */
 const NEAR_COUNT_MAX = 10;
-/** Rows that are remembered for edits which were called before the last one of their row was stored. */
-const OWN_ROWS_MAX = 2 * COMMIT_COUNT_MAX;
 
 /**
  * Stores mutations in the order of their calls, in one commit: as new ones, or, where their type says so, merged into the
@@ -65,8 +55,8 @@ const OWN_ROWS_MAX = 2 * COMMIT_COUNT_MAX;
 export class Placer {
   private readonly ports: PlacerPorts;
   private muteUntilMs = 0;
-  /** Stored by this tab, the last of each row; the longest ago first. */
-  private readonly ownRows = new Map<string, OwnBefore>();
+  /** Stored by this tab, while others are under way that were called behind and may have been checked before. */
+  private readonly calledBefore = new CalledBefore();
 
   constructor(ports: PlacerPorts) {
     this.ports = ports;
@@ -102,7 +92,7 @@ export class Placer {
       mutations: runner.engine.mutations,
       standing,
       known,
-      ownBefore: this.ownRows,
+      calledBefore: this.calledBefore,
     });
     try {
       await plan.make(additions);
@@ -127,23 +117,20 @@ export class Placer {
     { headers, amended }: Placed,
     { durability }: QueueStore,
   ): readonly (MutationHandle | Error)[] {
-    const storedOf = new Map<Standing, Stored>();
     plan.added.forEach((each, index) => {
       const header = headers[index] as MutationHeader;
-      storedOf.set(each, { header, payload: each.payload, durability });
-      this.remember(header, each);
+      each.placed = { header, payload: each.payload, durability };
+      this.calledBefore.note({ before: each, seq: header.seq });
     });
     plan.amended.forEach((each, index) => {
-      const stored = { header: amended[index] as MutationHeader, payload: each.payload, durability };
-      storedOf.set(each, stored);
-      this.ports.amended(stored);
+      each.placed = { header: amended[index] as MutationHeader, payload: each.payload, durability };
+      this.ports.amended(each.placed);
     });
     return plan.ends.map((end, index) => {
       if (end instanceof Error) return end;
       const addition = additions[index] as Addition;
       const { standing, kind } = end;
-      const header = { ...standing.header, seq: standing.stored?.header.seq ?? 0 };
-      const stored = storedOf.get(standing) ?? { header, payload: standing.payload, durability };
+      const stored = standing.placed ?? placedBefore(standing, durability);
       return kind === 'added' ? this.ports.added(stored, addition) : this.ports.merged(stored, addition, kind);
     });
   }
@@ -157,16 +144,7 @@ export class Placer {
 
   /** No call is under way that may not know of them. */
   forgetRows(): void {
-    this.ownRows.clear();
-  }
-
-  private remember(header: MutationHeader, before: Standing): void {
-    if (header.entity === null) return;
-    const key = rowKey(header);
-    this.ownRows.delete(key);
-    this.ownRows.set(key, { before, seq: header.seq });
-    const [oldest = key] = this.ownRows.keys();
-    if (this.ownRows.size > OWN_ROWS_MAX) this.ownRows.delete(oldest);
+    this.calledBefore.clear();
   }
 
   /** Asks for what these might be merged into not to be sent for the moment; null when there is nothing, or nobody answers. */
@@ -227,6 +205,11 @@ export class Placer {
 
 const NOTHING: Placed = { headers: [], amended: [] };
 
+/** It stood there before, and stays as it is. */
+function placedBefore({ header, payload, stored }: Standing, durability: Stored['durability']): Stored {
+  return { header: { ...header, seq: stored?.header.seq ?? 0 }, payload, durability };
+}
+
 async function keptStandings(kept: KeptBack | null, store: QueueStore): Promise<ReadonlyMap<string, Standing>> {
   const stored = kept === null ? [] : await store.unchanged(kept.headers);
   const present = stored.filter((each) => each !== null);
@@ -236,7 +219,8 @@ async function keptStandings(kept: KeptBack | null, store: QueueStore): Promise<
       const { payload, ...origin } = bodies.get(each.header.seq) ?? { payload: null };
       // A body that does not read is left alone.
       if (payload === null) return [];
-      return [[each.header.id, { header: each.header, payload, origin, body: null, stored: each }] as const];
+      const standing = { header: each.header, payload, origin, body: null, stored: each, placed: null };
+      return [[each.header.id, standing] as const];
     }),
   );
 }

@@ -257,16 +257,15 @@ export class QueueStore {
       expect.push({ key: seqKey(PENDING, header.seq), value: text });
     const write = (firstSeq: number): { readonly result: Placed; readonly changes: readonly Change[] } => {
       const { headers, lastTime } = this.timed(additions, firstSeq, time);
-      const changes = headers.flatMap((header, index): Change[] => [
-        { kind: 'put', key: seqKey(PENDING, header.seq), value: sealRecord(header) },
-        { kind: 'put', key: seqKey(BODY, header.seq), value: additions[index]?.body ?? '' },
-      ]);
+      const changes: Change[] = [];
+      headers.forEach((header, index) => {
+        changes.push({ kind: 'put', key: seqKey(PENDING, header.seq), value: sealRecord(header) });
+        changes.push({ kind: 'put', key: seqKey(BODY, header.seq), value: additions[index]?.body ?? '' });
+      });
       if (lastTime !== null && isTimed) changes.push({ kind: 'put', key: META.time, value: lastTime });
       for (const { id, contentMark } of ownIds) changes.push({ kind: 'put', key: OWN_ID + id, value: contentMark });
-      return {
-        result: { headers, amended: amended?.headers ?? [] },
-        changes: [...changes, ...(amended?.changes ?? [])],
-      };
+      if (amended !== null) changes.push(...amended.changes);
+      return { result: { headers, amended: amended?.headers ?? [] }, changes };
     };
     return this.numbers.commit(additions.length, expect, write, placement.seenSeq);
   }
@@ -288,11 +287,11 @@ export class QueueStore {
     time: string | null,
   ): { readonly headers: readonly MutationHeader[]; readonly lastTime: string | null } {
     let lastTime = time;
-    const hasEdits = mutations.some(({ header }) => header.edit !== undefined);
+    if (mutations.every(({ header }) => header.edit === undefined))
+      return { headers: mutations.map(({ header }, index) => ({ ...header, seq: firstSeq + index })), lastTime };
     const seqOfRow = new Map<string, number>();
     const headers = mutations.map(({ header }, index): MutationHeader => {
       const seq = firstSeq + index;
-      if (!hasEdits) return { ...header, seq };
       const row = rowKey(header);
       const ownSeq = seqOfRow.get(row) ?? 0;
       seqOfRow.set(row, seq);

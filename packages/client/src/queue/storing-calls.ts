@@ -38,9 +38,9 @@ export interface StoringPorts {
 export class StoringCalls {
   private readonly ports: StoringPorts;
   private callCount = 0;
-  /** The last one of each lane, told of or not. */
+  /** The last one of each lane, told of or not, where that may have duplicates. */
   private readonly newest = new Map<string, CheckedCall['header']>();
-  private load: Load = { count: 0, bytes: 0 };
+  private readonly load = { count: 0, bytes: 0 };
 
   constructor(ports: StoringPorts) {
     this.ports = ports;
@@ -54,20 +54,32 @@ export class StoringCalls {
 
   /** Returns whether it was told of. */
   took({ header, payload, own, mayBeThere }: CheckedCall, callNumber: number): boolean {
-    const { id, type, lane, dedupeKey, payloadBytes } = header;
-    const before = this.newest.get(lane);
-    this.newest.set(lane, header);
-    this.load = { count: this.load.count + 1, bytes: this.load.bytes + payloadBytes };
-    const isDuplicate = dedupeKey !== null && before?.type === type && before.dedupeKey === dedupeKey;
+    const { id, type, payloadBytes } = header;
+    this.load.count += 1;
+    this.load.bytes += payloadBytes;
+    const isDuplicate = this.isLikeNewest(header);
     if (mayBeThere || isDuplicate || !this.ports.hasRoom(this.load)) return false;
     this.ports.tell({ kind: 'begun', id, callNumber, type, payload, ...(own === null ? {} : { own }) });
     return true;
   }
 
   over(header: CheckedCall['header'], isTakenBack: boolean): void {
-    if (this.newest.get(header.lane) === header) this.newest.delete(header.lane);
-    this.load = { count: this.load.count - 1, bytes: this.load.bytes - header.payloadBytes };
+    if (header.dedupeKey !== null && this.newest.get(header.lane) === header) this.newest.delete(header.lane);
+    this.load.count -= 1;
+    this.load.bytes -= header.payloadBytes;
     if (isTakenBack) this.ports.tell({ kind: 'ended', id: header.id });
+  }
+
+  /** Whether it is a duplicate of the newest of its lane; it is the newest itself from now on. */
+  private isLikeNewest(header: CheckedCall['header']): boolean {
+    const { lane, type, dedupeKey } = header;
+    if (dedupeKey === null) {
+      this.newest.delete(lane);
+      return false;
+    }
+    const before = this.newest.get(lane);
+    this.newest.set(lane, header);
+    return before?.type === type && before.dedupeKey === dedupeKey;
   }
 }
 
