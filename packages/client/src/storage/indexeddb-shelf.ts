@@ -31,7 +31,7 @@ export class Shelf {
   private readonly transaction: IDBTransaction;
   private readonly records: IDBObjectStore;
 
-  /** `transaction`: of both stores; of the records' only for `readAlone` and `putAlone`. */
+  /** `transaction`: of both stores; of the records' only for `readAlone`, and for `putAtOnce` of a few. */
   constructor(transaction: IDBTransaction) {
     this.transaction = transaction;
     this.records = transaction.objectStore(RECORDS);
@@ -103,9 +103,18 @@ export class Shelf {
       .map((key) => ({ key, value: found.get(key) ?? '' }));
   }
 
-  /** Puts records by themselves. What is being read by then has been asked for before, and the segments stay as they are. */
-  putAlone(changes: readonly Change[]): void {
-    for (const change of changes) if (change.kind === 'put') this.records.put(change.value, change.key);
+  /**
+   * Puts records without waiting for anything; what is being read alone by then has been asked for before, and a few leave the segments
+   * as they are. False, and it has to be undone, where something stands in the way of new segments.
+   */
+  async putAtOnce(changes: readonly Change[]): Promise<boolean> {
+    const alone = new Map<string, string>();
+    for (const change of changes) if (change.kind === 'put') alone.set(change.key, change.value);
+    const folders = inFolders(groupsOf(alone));
+    const looks = folders.map((inside) => this.isFree(inside));
+    for (const group of folders.flat()) this.storeGroup(group, alone);
+    for (const [key, value] of alone) this.records.put(value, key);
+    return (await Promise.all(looks)).every(Boolean);
   }
 
   /** Looks where the changes may go, and writes nothing: so it need not wait for what else is being read. */
@@ -126,11 +135,14 @@ export class Shelf {
   async write({ put, gone, groups, free }: WritePlan): Promise<void> {
     if (gone.size > 0) await this.remove([...gone]);
     const alone = new Map(put);
-    for (const group of free ?? (await this.freeOf(groups))) {
-      this.store(group.at(-1)?.[0] ?? '', group);
-      for (const [key] of group) alone.delete(key);
-    }
+    for (const group of free ?? (await this.freeOf(groups))) this.storeGroup(group, alone);
     for (const [key, value] of alone) this.records.put(value, key);
+  }
+
+  /** What stands in a segment does not stand alone. */
+  private storeGroup(group: Group, alone: Map<string, string>): void {
+    this.store(group.at(-1)?.[0] ?? '', group);
+    for (const [key] of group) alone.delete(key);
   }
 
   private async remove(keys: readonly string[]): Promise<void> {
@@ -156,13 +168,8 @@ export class Shelf {
 
   /** Those that may be stored as segments. All of one folder follow each other, and nearly always behind all that stands there. */
   private async freeOf(groups: readonly Group[]): Promise<readonly Group[]> {
-    const folders = new Map<string, Group[]>();
-    for (const group of groups) {
-      const folder = folderOf(group[0]?.[0] ?? '');
-      folders.set(folder, [...(folders.get(folder) ?? []), group]);
-    }
     const free = await Promise.all(
-      [...folders.values()].map(async (inside) => {
+      inFolders(groups).map(async (inside) => {
         if (await this.isFree(inside)) return inside;
         const isFree = await Promise.all(inside.map((group) => this.isFree([group])));
         return inside.filter((_, index) => isFree[index]);
@@ -241,9 +248,14 @@ export class Shelf {
   }
 }
 
-/** So few puts that they stand by themselves, and are asked for while what is expected is being read. */
-export function areFew({ expect, changes }: StorageBatch): boolean {
-  return Math.max(changes.length, expect.length) < SEGMENT_COUNT_MIN && changes.every(({ kind }) => kind === 'put');
+/** Puts only: they are asked for while what is expected is being read. */
+export function arePuts({ changes }: StorageBatch): boolean {
+  return changes.every(({ kind }) => kind === 'put');
+}
+
+/** So few puts that they stand by themselves. */
+export function areFew(batch: StorageBatch): boolean {
+  return Math.max(batch.changes.length, batch.expect.length) < SEGMENT_COUNT_MIN && arePuts(batch);
 }
 
 /** Whether all that is expected may be found without a look at the segments. */
@@ -287,6 +299,16 @@ function groupsOf(put: ReadonlyMap<string, string>): readonly Group[] {
     units += key.length + value.length;
   }
   return groups.filter(({ length }) => length >= SEGMENT_COUNT_MIN);
+}
+
+/** Those of one folder together. */
+function inFolders(groups: readonly Group[]): readonly (readonly Group[])[] {
+  const folders = new Map<string, Group[]>();
+  for (const group of groups) {
+    const folder = folderOf(group[0]?.[0] ?? '');
+    folders.set(folder, [...(folders.get(folder) ?? []), group]);
+  }
+  return [...folders.values()];
 }
 
 /** One JSON text, with a line for each record: where it no longer reads as a whole, the other lines still do. */

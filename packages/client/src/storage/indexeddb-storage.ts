@@ -9,7 +9,7 @@ import type {
   StorageBatch,
 } from '../ports/storage.ts';
 import { beginFreshLog } from './indexeddb-log.ts';
-import { areFew, mayStandAlone, RECORDS, SEGMENTS, Shelf } from './indexeddb-shelf.ts';
+import { areFew, arePuts, mayStandAlone, RECORDS, SEGMENTS, Shelf } from './indexeddb-shelf.ts';
 
 export interface IndexedDbOptions {
   /**
@@ -88,25 +88,31 @@ class Connection implements Storage {
   async commit(batch: StorageBatch): Promise<CommitResult> {
     const isFew = areFew(batch);
     // A transaction of one store takes less time than one of two.
-    const alone = isFew && mayStandAlone(batch) ? await this.commitIn([RECORDS], batch, true) : null;
-    return alone ?? (await this.commitIn(ALL, batch, isFew)) ?? { kind: 'committed' };
+    const stores = isFew ? [RECORDS] : ALL;
+    const isAlone = arePuts(batch) && mayStandAlone(batch);
+    const alone = isAlone ? await this.commitIn(stores, batch, { isAtOnce: true, isAlone }) : null;
+    return alone ?? (await this.commitIn(ALL, batch, { isAtOnce: isFew, isAlone: false })) ?? { kind: 'committed' };
   }
 
-  /** Null, and nothing done, where the segments have to be looked at, and the transaction is none of theirs. */
+  /**
+   * `isAtOnce`: puts before it knows whether what is expected holds. `isAlone`: looks for that outside the segments only. Null, and
+   * nothing done, where more has to be looked at first.
+   */
   private commitIn(
     stores: readonly string[],
     { expect, changes }: StorageBatch,
-    isFew: boolean,
+    { isAtOnce, isAlone }: { readonly isAtOnce: boolean; readonly isAlone: boolean },
   ): Promise<CommitResult | null> {
     return this.within<CommitResult | null>(stores, 'readwrite', async (shelf) => {
       const keys = expect.map(({ key }) => key);
-      const reading = stores === ALL ? shelf.read(keys) : shelf.readAlone(keys);
+      const reading = isAlone ? shelf.readAlone(keys) : shelf.read(keys);
       // A connection that dies between the two fails both, and only one of them is waited for.
       reading.catch(() => {});
-      // A few puts are asked for at once with the reads, which come first: waiting for them costs as much as the rest. What does
-      // not hold undoes it all.
-      if (isFew) shelf.putAlone(changes);
-      const planning = isFew ? null : shelf.plan(changes);
+      // Puts are asked for at once with the reads, which come first: waiting for them costs as much as the rest. What does not hold
+      // undoes it all.
+      const putting = isAtOnce ? shelf.putAtOnce(changes) : null;
+      putting?.catch(() => {});
+      const planning = isAtOnce ? null : shelf.plan(changes);
       planning?.catch(() => {});
       const actual = await reading;
       const wrong = expect.findIndex(({ value }, index) => actual[index] !== value);
@@ -114,9 +120,10 @@ class Connection implements Storage {
       if (expected !== undefined) {
         const found = actual[wrong] ?? null;
         const mismatch = { kind: 'mismatch', key: expected.key, actual: found } as const;
-        if (isFew) throw new Undone(found === null && stores !== ALL ? null : mismatch);
+        if (isAtOnce) throw new Undone(found === null && isAlone ? null : mismatch);
         return mismatch;
       }
+      if (putting !== null && !(await putting)) throw new Undone(null);
       if (planning !== null) await shelf.write(await planning);
       return { kind: 'committed' };
     });
