@@ -108,12 +108,12 @@ export class Shelf {
    * as they are. False, and it has to be undone, where something stands in the way of new segments.
    */
   async putAtOnce(changes: readonly Change[]): Promise<boolean> {
-    const alone = new Map<string, string>();
-    for (const change of changes) if (change.kind === 'put') alone.set(change.key, change.value);
-    const folders = inFolders(groupsOf(alone));
-    const looks = folders.map((inside) => this.isFree(inside));
-    for (const group of folders.flat()) this.storeGroup(group, alone);
-    for (const [key, value] of alone) this.records.put(value, key);
+    const put = new Map<string, string>();
+    for (const change of changes) if (change.kind === 'put') put.set(change.key, change.value);
+    const { folders, alone } = groupsOf(put);
+    const looks = folders.map((groups) => this.isFree(groups));
+    for (const group of folders.flat()) this.store(group.at(-1)?.[0] ?? '', group);
+    this.putAlone(alone);
     return (await Promise.all(looks)).every(Boolean);
   }
 
@@ -127,22 +127,23 @@ export class Shelf {
       if (change.kind === 'put') gone.delete(change.key);
       else gone.add(change.key);
     }
-    const groups = groupsOf(put);
+    const { folders, alone } = groupsOf(put);
     // What goes may make room.
-    return { put, gone, groups, free: gone.size > 0 ? null : await this.freeOf(groups) };
+    return { gone, folders, alone, free: gone.size > 0 ? null : await this.freeOf(folders) };
   }
 
-  async write({ put, gone, groups, free }: WritePlan): Promise<void> {
+  async write({ gone, folders, alone, free }: WritePlan): Promise<void> {
     if (gone.size > 0) await this.remove([...gone]);
-    const alone = new Map(put);
-    for (const group of free ?? (await this.freeOf(groups))) this.storeGroup(group, alone);
-    for (const [key, value] of alone) this.records.put(value, key);
+    const isFree = free ?? (await this.freeOf(folders));
+    for (const group of folders.flat()) {
+      if (isFree.has(group)) this.store(group.at(-1)?.[0] ?? '', group);
+      else this.putAlone(group);
+    }
+    this.putAlone(alone);
   }
 
-  /** What stands in a segment does not stand alone. */
-  private storeGroup(group: Group, alone: Map<string, string>): void {
-    this.store(group.at(-1)?.[0] ?? '', group);
-    for (const [key] of group) alone.delete(key);
+  private putAlone(entries: Group): void {
+    for (const [key, value] of entries) this.records.put(value, key);
   }
 
   private async remove(keys: readonly string[]): Promise<void> {
@@ -167,15 +168,15 @@ export class Shelf {
   }
 
   /** Those that may be stored as segments. All of one folder follow each other, and nearly always behind all that stands there. */
-  private async freeOf(groups: readonly Group[]): Promise<readonly Group[]> {
+  private async freeOf(folders: readonly (readonly Group[])[]): Promise<ReadonlySet<Group>> {
     const free = await Promise.all(
-      inFolders(groups).map(async (inside) => {
-        if (await this.isFree(inside)) return inside;
-        const isFree = await Promise.all(inside.map((group) => this.isFree([group])));
-        return inside.filter((_, index) => isFree[index]);
+      folders.map(async (groups) => {
+        if (await this.isFree(groups)) return groups;
+        const isFree = await Promise.all(groups.map((group) => this.isFree([group])));
+        return groups.filter((_, index) => isFree[index]);
       }),
     );
-    return free.flat();
+    return new Set(free.flat());
   }
 
   /** Whether nothing stands between the first and the last of these, neither by itself nor in a segment. */
@@ -266,49 +267,62 @@ export function mayStandAlone({ expect }: StorageBatch): boolean {
 /** Records whose keys follow each other, to be stored as one segment. */
 type Group = readonly (readonly [string, string])[];
 
+/** What is put together, put in order. */
+interface Grouped {
+  /** What shall share segments: keys that differ only behind their last `/`, in order. */
+  readonly folders: readonly (readonly Group[])[];
+  /** All others. */
+  readonly alone: Group;
+}
+
 /** What a batch comes to. `free`: the groups that may be stored as segments; null where that is known only when others are gone. */
-interface WritePlan {
-  readonly put: ReadonlyMap<string, string>;
+interface WritePlan extends Grouped {
   readonly gone: ReadonlySet<string>;
-  readonly groups: readonly Group[];
-  readonly free: readonly Group[] | null;
+  readonly free: ReadonlySet<Group> | null;
 }
 
 function folderOf(key: string): string {
   return key.slice(0, key.lastIndexOf('/') + 1);
 }
 
-/** Of what is put together, what shall share a segment: keys that differ only behind their last `/`, in order. */
-function groupsOf(put: ReadonlyMap<string, string>): readonly Group[] {
-  if (put.size < SEGMENT_COUNT_MIN) return [];
+function groupsOf(put: ReadonlyMap<string, string>): Grouped {
+  if (put.size < SEGMENT_COUNT_MIN) return { folders: [], alone: [...put] };
+  const alone: (readonly [string, string])[] = [];
+  const folders = new Map<string, (readonly [string, string])[]>();
+  for (const entry of put) {
+    const folder = entry[1].length > VALUE_UNITS_MAX ? null : folderOf(entry[0]);
+    const inside = folder === null ? alone : folders.get(folder);
+    if (inside === undefined) folders.set(folder ?? '', [entry]);
+    else inside.push(entry);
+  }
+  const grouped = [...folders.values()].map((entries) => {
+    const groups = inGroups(entries.sort(byKey));
+    for (const group of groups) if (group.length < SEGMENT_COUNT_MIN) alone.push(...group);
+    return groups.filter(({ length }) => length >= SEGMENT_COUNT_MIN);
+  });
+  return { folders: grouped.filter(({ length }) => length > 0), alone };
+}
+
+/** As many in each as a segment has room for. */
+function inGroups(entries: Group): readonly Group[] {
   const groups: (readonly [string, string])[][] = [];
   let group: (readonly [string, string])[] = [];
   let units = 0;
-  let folder: string | null = null;
-  for (const key of [...put.keys()].sort()) {
-    const value = put.get(key) ?? '';
-    if (value.length > VALUE_UNITS_MAX) continue;
-    const own = folderOf(key);
-    if (own !== folder || group.length === SEGMENT_COUNT_MAX || units + value.length > SEGMENT_UNITS_MAX) {
+  for (const entry of entries) {
+    const [key, value] = entry;
+    if (group.length === 0 || group.length === SEGMENT_COUNT_MAX || units + value.length > SEGMENT_UNITS_MAX) {
       group = [];
       groups.push(group);
       units = 0;
-      folder = own;
     }
-    group.push([key, value]);
+    group.push(entry);
     units += key.length + value.length;
   }
-  return groups.filter(({ length }) => length >= SEGMENT_COUNT_MIN);
+  return groups;
 }
 
-/** Those of one folder together. */
-function inFolders(groups: readonly Group[]): readonly (readonly Group[])[] {
-  const folders = new Map<string, Group[]>();
-  for (const group of groups) {
-    const folder = folderOf(group[0]?.[0] ?? '');
-    folders.set(folder, [...(folders.get(folder) ?? []), group]);
-  }
-  return [...folders.values()];
+function byKey([left]: readonly [string, string], [right]: readonly [string, string]): number {
+  return left < right ? -1 : 1;
 }
 
 /** One JSON text, with a line for each record: where it no longer reads as a whole, the other lines still do. */
