@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { SealingKey } from '../ports/keys.ts';
+import { scanAll } from '../ports/scan-all.ts';
 import type { Entry, Storage } from '../ports/storage.ts';
 import { isKeyId, keyIdOf, openValue, sealValue } from './sealed-value.ts';
 import { keyIsMissing } from './storage-locked.ts';
@@ -34,9 +35,6 @@ export interface SealSearch {
   readonly current: () => Promise<SealingKey>;
 }
 
-/** So many entries tell what became of a store whose seal is missing or does not open. */
-const SAMPLE_COUNT = 100;
-
 const content = v.object({
   earlierIds: v.array(v.string()),
   keptIds: v.array(v.string()),
@@ -62,15 +60,14 @@ export async function readSeal(search: SealSearch): Promise<Seal> {
     const [text = null] = await storage.read([SEAL_KEY]);
     const seal = text === null ? null : await openSeal(search, text);
     if (seal !== null) return seal;
-    const sample = await sampleOf(search);
-    const earlierIds = await idsThatOpen(search, sample);
+    const { keyIds, isEmpty } = await contentOf(search);
     const key = await current();
     const next = {
       keyId: key.id,
-      earlierIds: earlierIds.filter((id) => id !== key.id),
+      earlierIds: keyIds.filter((id) => id !== key.id),
       keptIds: [],
-      mayBeClear: earlierIds.length === 0 && sample.length > 0,
-      isDone: sample.length === 0,
+      mayBeClear: keyIds.length === 0 && !isEmpty,
+      isDone: isEmpty,
       usedCount: 1,
     };
     const sealed = await writeSeal(next, key, name);
@@ -82,41 +79,37 @@ export async function readSeal(search: SealSearch): Promise<Seal> {
   }
 }
 
-/** Null when it does not open although its key does open other values: then it was damaged, and the key is the right one. */
+/** Null when it does not open, or its key is not there: what is sealed in the store tells whether that is lost, or it was damaged. */
 async function openSeal(search: SealSearch, text: string): Promise<Seal | null> {
   const keyId = keyIdOf(text);
   const key = keyId === null ? null : await search.find(keyId);
-  if (keyId === null || key === null) {
-    const sample = await sampleOf(search);
-    if (keyId !== null && sample.some(({ value }) => keyIdOf(value) === keyId)) throw keyIsMissing(keyId);
-    // Nothing is sealed with a key of this id: the id itself was damaged, or there is nothing to lose.
-    return null;
-  }
+  if (keyId === null || key === null) return null;
   const opened = await openValue(key, { storeName: search.name, key: SEAL_KEY }, text);
   const parsed = opened === null ? null : v.safeParse(content, JSON.parse(opened));
   return parsed?.success === true ? { ...parsed.output, keyId, text } : null;
 }
 
-/** Entries that are sealed, or would be. */
-async function sampleOf({ storage, isClear }: SealSearch): Promise<readonly Entry[]> {
-  const page = await storage.scan({ prefix: '', limit: SAMPLE_COUNT });
-  return page.filter((entry) => !isClear(entry));
-}
-
-/** The ids of all keys in the sample; rejects when one of them is missing, or opens nothing. */
-async function idsThatOpen({ name, find }: SealSearch, sample: readonly Entry[]): Promise<readonly string[]> {
-  const ids = [...new Set(sample.flatMap(({ value }) => keyIdOf(value) ?? []))];
-  for (const id of ids) {
+/**
+ * The ids of all keys that something in the store is sealed with, and whether nothing is, or should be. Looks at all of it: what
+ * is sealed may stand behind much that is not. Rejects when one of the keys is missing, or opens nothing.
+ */
+async function contentOf({ storage, name, isClear, find }: SealSearch): Promise<{
+  readonly keyIds: readonly string[];
+  readonly isEmpty: boolean;
+}> {
+  const opensSome = new Map<string, boolean>();
+  let isEmpty = true;
+  for await (const entry of scanAll(storage, '')) {
+    if (isClear(entry)) continue;
+    isEmpty = false;
+    const id = keyIdOf(entry.value);
+    if (id === null || opensSome.get(id) === true) continue;
     const key = await find(id);
     if (key === null) throw keyIsMissing(id);
-    const opened = await Promise.all(
-      sample
-        .filter(({ value }) => keyIdOf(value) === id)
-        .map(({ key: at, value }) => openValue(key, { storeName: name, key: at }, value)),
-    );
-    if (opened.every((text) => text === null)) throw keyIsMissing(id);
+    opensSome.set(id, (await openValue(key, { storeName: name, key: entry.key }, entry.value)) !== null);
   }
-  return ids;
+  for (const [id, isRight] of opensSome) if (!isRight) throw keyIsMissing(id);
+  return { keyIds: [...opensSome.keys()], isEmpty };
 }
 
 function badKeyId(id: string): HoldfastError {

@@ -201,6 +201,47 @@ describe('S4 · without the key', () => {
     expect(await (await open()).read(['a'])).toEqual(['kept']);
   });
 
+  test.each(['all', 'some'] as const)(
+    'S4 · sec-E6, E7: with %s of it sealed, however much stands before the first sealed value, a lost or wrong key locks the store',
+    async (what) => {
+      const { keys, below, openBelow, open: openWhole } = await device();
+      const open =
+        what === 'all'
+          ? openWhole
+          : () => sealedStorage(openBelow, { keys: keys.open, isSealed: (value) => value === 'secret' })('store');
+      const names = Array.from({ length: 250 }, (_, index) => `a${String(index).padStart(3, '0')}`);
+      const storage = await open();
+      await put(storage, Object.fromEntries([...names.map((name) => [name, 'open']), ['z', 'secret']]));
+      await storage.close();
+      const before = await dump(below);
+      const right = keys.keys.get('k1');
+
+      for (const isGone of [true, false]) {
+        if (isGone) keys.keys.delete('k1');
+        else await keys.exchange('k1');
+        keys.currentId = isGone ? null : 'k1';
+        await expect(open()).rejects.toMatchObject({ code: 'STORAGE_LOCKED' });
+        expect(await dump(below)).toEqual(before);
+        expect(keys.keys.size).toBe(isGone ? 0 : 1);
+      }
+      // Also where the seal, which names the key, is damaged or gone.
+      keys.keys.delete('k1');
+      keys.currentId = null;
+      for (const seal of ['~sk1.AAAA', '~sk9.AAAA', null]) {
+        const change = seal === null ? { kind: 'delete' as const } : { kind: 'put' as const, value: seal };
+        await below.commit({ expect: [], changes: [{ ...change, key: SEAL_KEY }] });
+        await expect(open()).rejects.toMatchObject({ code: 'STORAGE_LOCKED' });
+      }
+      expect(keys.keys.size).toBe(0);
+
+      if (right !== undefined) keys.keys.set('k1', right);
+      keys.currentId = 'k1';
+      const again = await open();
+      expect(await again.read(['a000', 'z'])).toEqual(['open', 'secret']);
+      await again.close();
+    },
+  );
+
   test('S4 · a queue without keys does not take a sealed store for rubbish', async () => {
     const { openBelow, open } = await device();
     await put(await open(), { a: 'kept' });
