@@ -106,8 +106,8 @@ export class ConflictDesk {
   }
 
   /** As it is kept with the note of it. */
-  private shown({ type }: MutationHeader, { payload }: MutationBody): JsonObject {
-    return withoutSensitive(this.ports.definitions, type, payload);
+  private shown({ type }: MutationHeader, { payload, isSensitive }: MutationBody): JsonObject {
+    return withoutSensitive(this.ports.definitions, type, payload, isSensitive === true);
   }
 
   /** What the type declares; where its own function fails, a person is asked. */

@@ -5,6 +5,7 @@ import { repairIn, type Storage } from '../ports/storage.ts';
 import type { Tabs } from '../ports/tabs.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Json } from '../protocol/wire.ts';
+import { ERROR_CODES } from '../protocol/error-codes.ts';
 import { type DebugLog, errorData, type LogCategory, type LogData, safeCode } from '../telemetry/debug-log.ts';
 import { readAnswer } from './read-answer.ts';
 
@@ -134,13 +135,18 @@ function inputData(input: EngineInput): LogData {
   }
 }
 
+/** A code of ours, a word or a SQLSTATE: what else a server makes of what it was sent may hold any part of it. */
+function wordOf(code: string): string {
+  return Object.hasOwn(ERROR_CODES, code) || /^([A-Za-z_]{1,40}|[0-9A-Z]{5})$/.test(code) ? code : 'OTHER';
+}
+
 function answerData(answer: TransportAnswer): LogData {
   if (answer.kind !== 'answered') return { answer: answer.kind, ...errorData(answer.error) };
   const counts: Record<string, number> = {};
   const codes: string[] = [];
   for (const outcome of answer.outcomes) {
     counts[`${outcome.kind}Count`] = (counts[`${outcome.kind}Count`] ?? 0) + 1;
-    if ('error' in outcome) codes.push(`${outcome.seq}:${safeCode(outcome.error.code)}`);
+    if ('error' in outcome) codes.push(`${outcome.seq}:${wordOf(outcome.error.code)}`);
   }
   return { answer: answer.kind, ...counts, ...(codes.length > 0 ? { codes: listed(codes) } : {}) };
 }

@@ -374,7 +374,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   private tellPayload(name: 'stored' | 'amended', event: StoredEvent): void {
     this.payloads.emit(event);
-    const payload = withoutSensitive(this.definitions, event.type, event.payload);
+    const payload = withoutSensitive(this.definitions, event.type, event.payload, false);
     this.listeners[name].emit(payload === event.payload ? event : { ...event, payload });
   }
 

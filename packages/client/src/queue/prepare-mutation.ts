@@ -15,7 +15,7 @@ import { fingerprint } from '../mutation/fingerprint.ts';
 import { type MutationHeader, type RecordPriority, SENSITIVE_MARK, writeBody } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
 import { type MaybeLater, whenKnown } from '../mutation/maybe-later.ts';
-import { REDACTED, sensitiveFieldsOf, sensitiveTexts } from '../mutation/sensitive.ts';
+import { REDACTED, repeatsSensitive, sensitiveFieldsOf, withOtherSecrets } from '../mutation/sensitive.ts';
 import { versionsOfMembers } from '../mutation/versions.ts';
 import { ATOMIC_TYPE, type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import { isOneWay } from './check-stored.ts';
@@ -72,21 +72,42 @@ export function checkGiven(
 ): MaybeLater<CheckedPayload> {
   return whenKnown(validate(definition, given), ({ payload, isOneWay }) => {
     checkPlaceholders(definition.type, payload, slots);
-    const { text, bytes } = payloadText(definition.type, payload);
+    const fields = sensitiveFieldsOf(definition);
+    const { text, bytes } = payloadText(definition.type, payload, fields);
     const dedupe = dedupeOf(definition, payload, text);
     const described = describe(definition, payload);
-    const isSensitive = sensitiveFieldsOf(definition).length > 0;
-    if (isSensitive) checkNames(definition, described);
+    const isSensitive = fields.length > 0;
+    if (isSensitive) checkNames(definition, payload as JsonObject, { described, dedupe });
     return { text, bytes, described, dedupe, slots, isOneWay, isSensitive };
   });
 }
 
-/** Rows and lanes are stored in the clear, for everybody who schedules. */
-function checkNames(definition: AnyMutationDefinition, { type, payload, entity, lane }: DescribedMutation): void {
-  const texts = sensitiveTexts(new Map([[type, definition]]), type, payload);
-  if (texts.some((text) => lane.includes(text) || entity?.id.includes(text) === true))
-    throw undescribable(type, '`entity` or `lane` holds a value of a sensitive field');
+/**
+ * Rows and lanes are told in events and logs, and what is equal in duplicates would tell what it is: they stay the same with
+ * other values in the sensitive fields.
+ */
+function checkNames(
+  definition: AnyMutationDefinition,
+  payload: JsonObject,
+  { described: { entity, lane }, dedupe }: Pick<CheckedPayload, 'described' | 'dedupe'>,
+): void {
+  const { type } = definition;
+  const isShown = [lane, entity?.table ?? '', entity?.id ?? ''].some((name) =>
+    repeatsSensitive(definition, payload, name),
+  );
+  if (isShown) throw undescribable(type, SHOWN);
+  let withOthers: unknown;
+  try {
+    const other = withOtherSecrets(definition, payload);
+    const names = describe(definition, other);
+    withOthers = [names.lane, names.entity, dedupeOf(definition, other, '')];
+  } catch {
+    throw undescribable(type, SHOWN);
+  }
+  if (JSON.stringify(withOthers) !== JSON.stringify([lane, entity, dedupe])) throw undescribable(type, SHOWN);
 }
+
+const SHOWN = '`entity`, `lane` or `dedupe` depends on a sensitive field';
 
 /** What a stored mutation becomes with another payload, all else being as it was. */
 export function withPayload(
@@ -268,13 +289,11 @@ function dedupeOf(
     key = typeof dedupe === 'function' ? dedupe(payload) : dedupe.key(payload);
     near = typeof dedupe === 'function' ? null : dedupe.near.map(({ value }) => value(payload));
   } catch (cause) {
-    throw undescribable(type, '`dedupe` threw', cause);
+    throw undescribable(type, '`dedupe` threw', causeOf(definition, cause));
   }
   if (typeof key !== 'string') throw undescribable(type, '`dedupe` did not return a text');
   if (near !== null && !near.every(isFinite)) throw undescribable(type, '`near` of `dedupe` did not return a number');
-  const texts = sensitiveTexts(new Map([[type, definition]]), type, payload as JsonObject);
-  if (texts.some((secret) => (key as string).includes(secret)))
-    throw undescribable(type, '`dedupe` returned a value of a sensitive field');
+  if (repeatsSensitive(definition, payload as JsonObject, key)) throw undescribable(type, SHOWN);
   return { dedupeKey: fingerprint(`: ${key}`), dedupeNear: near };
 }
 
@@ -282,10 +301,17 @@ function isFinite(value: unknown): value is number {
   return Number.isFinite(value);
 }
 
-/** Canonical JSON of a payload that may be stored. */
-export function payloadText(type: string, payload: object): { readonly text: string; readonly bytes: number } {
+/** Canonical JSON of a payload that may be stored. `hidden`: fields of which only the name is told. */
+export function payloadText(
+  type: string,
+  payload: object,
+  hidden: readonly string[] = [],
+): {
+  readonly text: string;
+  readonly bytes: number;
+} {
   const json = canonicalJson(payload, LIMITS.jsonDepth);
-  if (json.kind === 'notJson') throw notJson(type, json.path, json.reason);
+  if (json.kind === 'notJson') throw notJson(type, toldPath(json.path, hidden), json.reason);
   if (json.bytes > LIMITS.payloadBytes) throw tooLarge(type, json.bytes);
   return json;
 }
@@ -356,7 +382,7 @@ export function describe(definition: AnyMutationDefinition, payload: object): De
   try {
     described = describeMutation(definition, payload);
   } catch (cause) {
-    throw undescribable(definition.type, '`entity` or `lane` threw', cause);
+    throw undescribable(definition.type, '`entity` or `lane` threw', causeOf(definition, cause));
   }
   const { entity, lane }: { readonly entity: unknown; readonly lane: unknown } = described;
   if (entity !== null && !isEntityRef(entity))
@@ -369,6 +395,11 @@ function isEntityRef(value: unknown): value is EntityRef {
   if (typeof value !== 'object' || value === null) return false;
   const { table, id } = value as Partial<Record<keyof EntityRef, unknown>>;
   return typeof table === 'string' && typeof id === 'string';
+}
+
+/** What a function of the app has thrown may hold what it was given. */
+function causeOf(definition: AnyMutationDefinition, cause: unknown): unknown {
+  return sensitiveFieldsOf(definition).length > 0 ? undefined : cause;
 }
 
 function undescribable(type: string, reason: string, cause?: unknown): HoldfastError {
@@ -407,14 +438,17 @@ function undeclared(type: string, declared: readonly string[]): HoldfastError {
 
 function invalidPayload(definition: AnyMutationDefinition, issues: readonly StandardSchemaV1.Issue[]): HoldfastError {
   const { type } = definition;
-  const isSensitive = sensitiveFieldsOf(definition).length > 0;
+  const hidden = sensitiveFieldsOf(definition);
   const plain: ErrorIssue[] = issues.map(({ message, path }) => ({
     // Schemas tell what came instead.
-    message: isSensitive ? REDACTED : message,
-    path: (path ?? []).map((segment) => {
-      const part = typeof segment === 'object' ? segment.key : segment;
-      return typeof part === 'number' ? part : String(part);
-    }),
+    message: hidden.length > 0 ? REDACTED : message,
+    path: toldPath(
+      (path ?? []).map((segment) => {
+        const part = typeof segment === 'object' ? segment.key : segment;
+        return typeof part === 'number' ? part : String(part);
+      }),
+      hidden,
+    ),
   }));
   const first = plain[0];
   return new HoldfastError({
@@ -423,6 +457,11 @@ function invalidPayload(definition: AnyMutationDefinition, issues: readonly Stan
     hint: 'Correct the fields that `issues` names, and save again.',
     issues: plain,
   });
+}
+
+/** Below a sensitive field, keys may be as sensitive as values. */
+function toldPath(path: ErrorIssue['path'], hidden: readonly string[]): ErrorIssue['path'] {
+  return hidden.includes(String(path[0])) ? path.slice(0, 1) : path;
 }
 
 function notJson(type: string, path: readonly (string | number)[], reason: string): HoldfastError {

@@ -251,9 +251,9 @@ export class QueueReader {
       if (phase.kind !== 'failed') return [];
       const { id, seq, generation, type, version, lane, operation, entity, createdAtMs, attempts } = header;
       const { error, failedAtMs, holdsLane } = phase;
-      const { payload: stored = null, metadata = null } = bodies.get(seq) ?? {};
+      const { payload: stored = null, metadata = null, isSensitive } = bodies.get(seq) ?? {};
       const isWhole = stored === null || includeSensitive;
-      const payload = isWhole ? stored : withoutSensitive(this.definitions, type, stored);
+      const payload = isWhole ? stored : withoutSensitive(this.definitions, type, stored, isSensitive === true);
       const about = { id, type, version, lane, operation, entity, generation, createdAtMs };
       return [{ ...about, failedAtMs, error, attempts, holdsLane, payload, metadata }];
     });

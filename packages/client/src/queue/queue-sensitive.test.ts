@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { defineMutation } from '../mutation/definition.ts';
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
-import type { WireError } from '../protocol/wire.ts';
+import type { JsonObject, WireError } from '../protocol/wire.ts';
 import { TestKeys } from '../storage/testing-keys/test-keys.ts';
 import { createQueue } from './create-queue.ts';
 import { importLegacy } from './import-legacy.ts';
@@ -98,7 +98,7 @@ test.each(['all', 'sensitive'] as const)(
     ).not.toMatch(CANARY);
     expect(await queue.readDeadLetter(dead.id)).toMatchObject({
       payload: { id: 'dead', note: 'in the open', pan: '[redacted]', pin: '[redacted]', more: '[redacted]' },
-      error: { message: 'bad card [redacted], [redacted]', hint: 'not [redacted]' },
+      error: { code: 'X', category: 'VALIDATION_ERROR', message: 'Something in the change is not valid.' },
     });
     expect(await queue.exportDeadLetters()).not.toMatch(CANARY);
     await expect(queue.exportQueue()).rejects.toMatchObject({ code: 'INVALID_OPTION' });
@@ -224,19 +224,181 @@ test('Q20 · two alike are two, since a mark of the payload would tell it; a key
   expect((await other.add(card('a', 'changed'))).deduplicated).toBe(true);
 });
 
-test.each([
-  ['entity', { entity: ({ pan }: { readonly pan: string }) => ({ table: 'cards', id: pan }) }],
-  ['lane', { lane: ({ pan }: { readonly pan: string }) => `card ${pan}` }],
-  ['dedupe', { dedupe: ({ pan }: { readonly pan: string }) => pan }],
+interface Card {
+  readonly id: string;
+  readonly cvv: string;
+  readonly pin: number;
+  readonly more: JsonObject;
+}
+
+const secretCard = defineMutation({
+  type: 'card.check',
+  payload: v.object({ id: v.string(), cvv: v.string(), pin: v.number(), more: v.record(v.string(), v.any()) }),
+  operation: 'custom',
+  result: v.any(),
+  sensitive: ['cvv', 'pin', 'more'],
+  retry: { maxRetries: 0 },
+});
+const check = (payload: Partial<Card> = {}) =>
+  ({ type: 'card.check', payload: { id: '1', cvv: '737', pin: 7, more: {}, ...payload } }) as const;
+
+test.each<[string, Record<string, unknown>]>([
+  ['entity', { entity: ({ cvv }: Card) => ({ table: 'cards', id: cvv }) }],
+  ['table', { entity: ({ id, cvv }: Card) => ({ table: `cards-${cvv}`, id }) }],
+  ['lane', { lane: ({ cvv }: Card) => `card ${cvv}` }],
+  ['lane with one digit of it', { lane: ({ pin }: Card) => `level ${pin}` }],
+  ['lane with a part of it', { lane: ({ cvv }: Card) => `card ${cvv.slice(0, 1)}` }],
+  ['lane that only reads it', { lane: ({ cvv }: Card) => (cvv === '737' ? 'one' : 'other') }],
+  ['dedupe', { dedupe: ({ cvv }: Card) => cvv }],
+  ['dedupe with a mark of it', { dedupe: ({ pin }: Card) => String(pin * 31) }],
+  ['near', { dedupe: { key: ({ id }: Card) => id, near: [{ value: ({ pin }: Card) => pin, tolerance: 1 }] } }],
 ])('Q20 · a type whose %s would show a sensitive field is refused', async (_, leaking) => {
   const device = new TestDevice();
   const keys = new TestKeys({ isInstant: true });
-  const queue = createQueue({ ...device.ports, mutations: [{ ...pay, ...leaking }], encryption: { keys: keys.open } });
+  const leaky = { ...secretCard, ...leaking } as typeof secretCard;
+  const queue = createQueue({ ...device.ports, mutations: [leaky], encryption: { keys: keys.open } });
 
-  const refused = await queue.add(card('a')).catch((error: unknown) => error);
+  const refused = await queue.add(check()).catch((error: unknown) => error);
 
   expect(refused).toMatchObject({ code: 'INVALID_PAYLOAD' });
-  expect(String(refused)).not.toMatch(CANARY);
+  expect(String(refused)).not.toMatch(/737/);
+});
+
+test('Q20 · entity, lane and dedupe of other fields are taken, whatever stands in the sensitive ones', async () => {
+  const device = new TestDevice();
+  const keys = new TestKeys({ isInstant: true });
+  const plain = {
+    ...secretCard,
+    entity: ({ id }: Card) => ({ table: 'cards', id }),
+    lane: ({ id }: Card) => `card ${id}`,
+    dedupe: ({ id }: Card) => id,
+  };
+  const queue = createQueue({ ...device.ports, mutations: [plain], encryption: { keys: keys.open } });
+  await device.goOffline();
+
+  for (const pin of [0, -1, 1]) await queue.add(check({ id: `card-${pin}`, pin, cvv: '' }));
+
+  expect(queue.getSnapshot().pendingCount).toBe(3);
+});
+
+test('Q20 · keys within a sensitive field, and what the functions of its type throw, are told to nobody', async () => {
+  const device = new TestDevice();
+  const keys = new TestKeys({ isInstant: true });
+  const throwing = {
+    ...secretCard,
+    type: 'card.throws',
+    lane: ({ cvv }: Card): string => {
+      throw new Error(`no lane for ${cvv}`);
+    },
+  } as const;
+  const strict = { ...secretCard, type: 'card.strict', payload: v.object({ more: v.record(v.string(), v.number()) }) };
+  const queue = createQueue({
+    ...device.ports,
+    mutations: [secretCard, throwing, strict],
+    encryption: { keys: keys.open },
+  });
+  const wrong = [
+    check({ more: { 'CANARY-key': Number.NaN } }),
+    { type: 'card.strict', payload: { more: { 'CANARY-key': 'x' } } },
+    { ...check({ cvv: 'CANARY' }), type: 'card.throws' },
+  ];
+
+  for (const input of wrong) {
+    const refused = (await queue.add(input as never).catch((error: unknown) => error)) as HoldfastError;
+    expect(refused.code).toMatch(/INVALID_PAYLOAD|PAYLOAD_NOT_JSON/);
+    expect(JSON.stringify([refused.message, refused.hint, refused.issues, String(refused.cause)])).not.toMatch(CANARY);
+  }
+});
+
+describe('what a server says', () => {
+  const secret = { cvv: '737', pin: 1_234_567, more: { 'CANARY-key': 'my "top" secret/\nline' } };
+  const LEAK = /737|1.?234.?567|CANARY|top.{1,6}secret|secret.{1,4}line/;
+
+  /** All that is stored in the clear or told, after a server has answered; and what was returned. */
+  async function answeredWith(
+    answer: (server: TestDevice['server']) => void,
+    isAtomic = false,
+  ): Promise<{ readonly shown: string; readonly told: unknown[]; readonly error: unknown }> {
+    const device = new TestDevice();
+    const keys = new TestKeys({ isInstant: true });
+    const encryption = { keys: keys.open, scope: 'sensitive' } as const;
+    const queue = createQueue({ ...device.ports, mutations: [secretCard, note], encryption });
+    await device.clock.settle();
+    const told: unknown[] = [];
+    queue.onError((error) => told.push([error.toWire(), String(error.cause)]));
+    queue.on('settled', (event) => told.push(event));
+    answer(device.server);
+    const added = isAtomic
+      ? await queue.addAtomic([check(secret), { type: 'note', payload: { text: 'beside' } }])
+      : await queue.add(check(secret));
+    await device.clock.pass(1_000);
+    const error = (await queue.getMutationStatus(added.id))?.lastError;
+    const log = JSON.stringify(queue.exportLog());
+    const letters = await queue.exportDeadLetters();
+    const shown = [await stored(device), log, letters, JSON.stringify([told, await queue.explain(added.id)])].join();
+    await queue.close();
+    return { shown, told, error };
+  }
+
+  test.each<[string, (payload: Card) => unknown]>([
+    ['as it came', (payload) => payload],
+    ['in a list', (payload) => [payload]],
+    ['further in', (payload) => ({ data: { rows: [payload], ok: true } })],
+    ['in words', ({ cvv }) => `saved ${cvv}`],
+    ['under another name', ({ cvv, pin, more }) => ({ echo: cvv, number: pin, word: more['CANARY-key'] })],
+    ['as a name', ({ pin }) => ({ [String(pin)]: true, formatted: pin.toLocaleString('en') })],
+    ['for a URL', ({ more }) => encodeURIComponent(String(more['CANARY-key']))],
+    ['with the name as a column', () => ({ CVV: 'another 737', PIN: 7 })],
+  ])('Q20 · a sensitive field returned %s is in no event, and not in the history', async (_, result) => {
+    for (const isAtomic of [false, true]) {
+      const { shown, told } = await answeredWith((server) => {
+        server.resultOf = ({ payload }) => {
+          const { members } = payload as unknown as { readonly members?: readonly { readonly payload: Card }[] };
+          const own = members?.[0]?.payload ?? (payload as unknown as Card);
+          return (members === undefined ? result(own) : [result(own), null]) as never;
+        };
+      }, isAtomic);
+      expect(told).toMatchObject([{ status: 'completed' }]);
+      expect(shown).not.toMatch(LEAK);
+    }
+  });
+
+  test('Q20 · what a server returns beside sensitive fields is kept: rows, ids, and what other values hold by chance', async () => {
+    const row = { id: '0192f0c0-7370-7000-8000-000737000000', version: 7, at: 1_737_000, name: 'Ann', list: [1, null] };
+    const { told } = await answeredWith((server) => {
+      server.resultOf = () => ({ ...row, cvv: '737' });
+    });
+
+    expect(told).toMatchObject([{ result: row }]);
+  });
+
+  test.each([
+    ['three digits', 'cvv 737 is wrong'],
+    ['as JSON', `bad body ${JSON.stringify(secret)}`],
+    ['for a URL', `GET /x?s=${encodeURIComponent(secret.more['CANARY-key'])}`],
+    ['formatted', 'balance 1,234,567.00'],
+    ['a key', 'no CANARY-key'],
+    ['a part', 'it ends in 4567; top… secret'],
+  ])('Q20 · words of a server that repeat a sensitive field, %s, are told by none', async (_, message) => {
+    for (const isAtomic of [false, true]) {
+      const { shown, error } = await answeredWith((server) => {
+        server.judge = () => 'rejected';
+        server.error = { category: 'VALIDATION_ERROR', code: 'CARD_DECLINED', message, hint: message };
+      }, isAtomic);
+      expect(error).toMatchObject({ code: 'CARD_DECLINED', category: 'VALIDATION_ERROR' });
+      expect(shown).not.toMatch(LEAK);
+      expect(shown).not.toContain('4567');
+    }
+  });
+
+  test('Q20 · a code that is made of a sensitive value is not told either', async () => {
+    const { shown } = await answeredWith((server) => {
+      server.judge = () => 'rejected';
+      server.error = { category: 'VALIDATION_ERROR', code: 'E_1234567', message: '' };
+    });
+
+    expect(shown).not.toMatch(LEAK);
+  });
 });
 
 test('Q20 · a transport that throws with what it was given tells it to nobody', async () => {

@@ -4,6 +4,7 @@ import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationBody, MutationHeader } from '../mutation/record.ts';
+import { type Secrets, secretsOf } from '../mutation/sensitive.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../ports/transport.ts';
@@ -20,7 +21,7 @@ import type { ReportBook } from '../telemetry/report-book.ts';
 import type { Alarms } from './alarms.ts';
 import { refusalOfStored } from './check-stored.ts';
 import { type Claim, type ClientClaim, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
-import { redactAnswer, redactThrown, textsOf } from './redact-answer.ts';
+import { redactAnswer, redactThrown } from './redact-answer.ts';
 import { UNREADABLE } from './store-watch.ts';
 import { TailSender } from './tail-sender.ts';
 import { toWire } from './to-wire.ts';
@@ -105,7 +106,7 @@ export class Sender {
     const { store, transport, definitions } = this.ports;
     const headers = effect.items.map(({ header }) => header);
     let wasHandedOver = false;
-    let sent: readonly WireMutation[] = [];
+    const secrets = new Map<string, Secrets>();
     try {
       const token = await this.token();
       const claim = await this.claim(headers, abort.signal);
@@ -127,8 +128,11 @@ export class Sender {
         const body = claim.bodies.get(item.header.seq);
         const refusal = body?.kind === 'record' ? this.refusalOf(item.header, body.record) : null;
         if (body?.kind !== 'record') unreadableSeqs.push(item.header.seq);
-        else if (refusal === null) mutations.push(toWire(item, body.record));
-        else await this.giveUpUnreadable([item.header.seq], refusal);
+        else if (refusal === null) {
+          const hidden = secretsOf(definitions, item.header.type, body.record);
+          if (hidden !== null) secrets.set(item.header.id, hidden);
+          mutations.push(toWire(item, body.record));
+        } else await this.giveUpUnreadable([item.header.seq], refusal);
       }
       if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
       // Closed, paused, signed out or replaced while that was found out.
@@ -146,9 +150,8 @@ export class Sender {
       };
       const startedAtMs = this.ports.clock.nowMs();
       wasHandedOver = true;
-      sent = mutations;
       const given = await transport.send(request, { token, signal: abort.signal });
-      const answer = this.withAdvice(redactAnswer(given, mutations, definitions));
+      const answer = this.withAdvice(redactAnswer(given, secrets));
       if (telemetry !== null && answer.kind === 'answered') this.ports.reports.taken();
       if (abort.signal.aborted) return answer;
       if (answer.kind === 'answered' && answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
@@ -165,7 +168,7 @@ export class Sender {
     } catch (error) {
       // No token could be fetched or the storage not read, so nothing was sent; or the transport broke its word, and then
       // nobody knows.
-      const told = redactThrown(error, textsOf(definitions, sent));
+      const told = redactThrown(error, secrets);
       this.ports.report(told);
       if (!wasHandedOver && this.ports.noticedLock(error)) return CALLED_OFF;
       return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(told) };

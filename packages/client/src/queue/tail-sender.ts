@@ -3,6 +3,7 @@ import type { RestAnswer, TransportAnswer } from '../engine/transport-answer.ts'
 import { NO_PARENT_ROW, parentFailed } from '../engine/verdicts.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { type DeadLetter, lanesOf, type MutationHeader } from '../mutation/record.ts';
+import { type Secrets, secretsOf } from '../mutation/sensitive.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../ports/transport.ts';
 import {
@@ -119,12 +120,15 @@ export class TailSender {
     const { store, transport, definitions } = this.ports;
     const mutations: WireMutation[] = [];
     const sent: MutationHeader[] = [];
+    const secrets = new Map<string, Secrets>();
     for (const header of part) {
       const body = claim.bodies.get(header.seq);
       if (body?.kind === 'record') {
         const after = lastInLanes(sent, header)?.seq ?? null;
         // The row that it refers to may be made by one before it, which may be refused for now.
         const mayAwaitRow = sent.some(({ operation }) => operation === 'create');
+        const hidden = secretsOf(definitions, header.type, body.record);
+        if (hidden !== null) secrets.set(header.id, hidden);
         mutations.push(toWire({ header, after, ...(mayAwaitRow ? { awaitsCreation: true } : {}) }, body.record));
         sent.push(header);
       } else {
@@ -141,7 +145,7 @@ export class TailSender {
       mutations,
       epoch: this.epoch,
     };
-    const answer = redactAnswer(await transport.send(request, { token, signal }), mutations, definitions);
+    const answer = redactAnswer(await transport.send(request, { token, signal }), secrets);
     if (answer.kind !== 'answered') return this.notAnswered(sent, answer);
     if (answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
     if (answer.client !== undefined) this.ports.heardOfClient(answer.client, claim);
