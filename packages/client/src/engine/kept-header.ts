@@ -28,6 +28,7 @@ const USUAL = {
   dedupeNear: null,
   edit: undefined,
   members: undefined,
+  mark: undefined,
 } as const satisfies Partial<Rest>;
 const USUAL_FIELDS = Object.keys(USUAL) as readonly (keyof typeof USUAL)[];
 
@@ -136,6 +137,9 @@ export class KeptHeader implements HeaderFields {
   }
   get members(): HeaderFields['members'] {
     return this.rest.members;
+  }
+  get mark(): HeaderFields['mark'] {
+    return this.rest.mark;
   }
 }
 

@@ -6,12 +6,14 @@ import { checksum, checksumText } from './checksum.ts';
 import {
   type CompletedRecord,
   type DeadLetter,
+  headerOfBody,
   type MutationHeader,
   parseBody,
   parseCompleted,
   parseDeadLetter,
   parseHeader,
   sealRecord,
+  SENSITIVE_MARK,
   writeBody,
 } from './record.ts';
 
@@ -128,6 +130,7 @@ const referenceHeader = v.object({
       conflict: v.nullable(v.object({ detectedAtMs: v.number(), fields: v.array(v.array(v.string())) })),
     }),
   ),
+  mark: v.exactOptional(v.picklist(['!sensitive!bound!', '!sensitive!'])),
 });
 
 describe('sealed records', () => {
@@ -199,7 +202,14 @@ describe('sealed records', () => {
       field,
       value: fc.option(fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.constantFrom(...EDGES)), { nil: undefined }),
     });
-    const full: object = { ...header, ...EDITED, dedupeNear: [1, 2], alsoLanes: ['b'], dependsOn: ['p'] };
+    const full: object = {
+      ...header,
+      ...EDITED,
+      mark: '!sensitive!',
+      dedupeNear: [1, 2],
+      alsoLanes: ['b'],
+      dependsOn: ['p'],
+    };
     const bare = { ...header, attempts: [], slots: [], entity: null, place: null };
     fc.assert(
       fc.property(fc.constantFrom(full, bare), fc.array(change, { maxLength: 2 }), (base, changes) => {
@@ -215,7 +225,7 @@ describe('sealed records', () => {
   });
 
   test('S10 · a body is read only when it is the one its header names, and an object', () => {
-    const body = (text: string, sum = checksum(text)): unknown => parseBody(text, sum);
+    const body = (text: string, sum = checksum(text)): unknown => parseBody(text, { bodyChecksum: sum });
     const text = writeBody('{"a":1}', {});
     expect(body(text)).toEqual({ kind: 'record', record: { payload: { a: 1 } } });
     expect(body(text, 5)).toEqual({ kind: 'unreadable', text });
@@ -223,9 +233,27 @@ describe('sealed records', () => {
       expect(body(broken)).toEqual({ kind: 'unreadable', text: broken });
   });
 
+  test('Q20 · sec-E3: a body with sensitive fields reads only with a header that has its mark; one of format 2 with any', () => {
+    const text = writeBody('{"pin":1}', { isSensitive: true });
+    const read = { kind: 'record', record: { payload: { pin: 1 }, isSensitive: true } };
+    const { mark, bodyChecksum } = headerOfBody(text);
+    expect(parseBody(text, { bodyChecksum, ...(mark === undefined ? {} : { mark }) })).toEqual(read);
+    expect(parseBody(text, { bodyChecksum })).toEqual({ kind: 'unreadable', text });
+    expect(parseBody(text, { bodyChecksum, mark: SENSITIVE_MARK })).toEqual({ kind: 'unreadable', text });
+
+    const old = `${SENSITIVE_MARK}{"pin":1}`.replace('{', '{"payload":{').concat('}');
+    const oldHeader = headerOfBody(old);
+    expect(oldHeader.mark).toBeUndefined();
+    expect(parseBody(old, oldHeader)).toEqual(read);
+    expect(parseBody(old, { ...oldHeader, mark: SENSITIVE_MARK })).toEqual(read);
+  });
+
   test('Q15 · where a mutation comes from is kept beside its payload', () => {
     const origin = { metadata: { userId: 'ann' }, source: { screen: 'notes' } };
     const text = writeBody('{"a":1}', origin);
-    expect(parseBody(text, checksum(text))).toEqual({ kind: 'record', record: { payload: { a: 1 }, ...origin } });
+    expect(parseBody(text, { bodyChecksum: checksum(text) })).toEqual({
+      kind: 'record',
+      record: { payload: { a: 1 }, ...origin },
+    });
   });
 });

@@ -16,8 +16,15 @@ import type { OpenSlot } from './slots.ts';
  * Version of the stored records; each carries that of whoever wrote it, but for those of format 1. A store that a higher one
  * has opened is refused (`STORAGE_TOO_NEW`), and a record of a higher one is left as it is.
  * 2: bodies may hold the form from before a migration, and atomic mutations the versions of their members.
+ * 3: what holds sensitive fields opens only with a header that was stored sealed as well.
  */
-export const RECORD_FORMAT = 2;
+export const RECORD_FORMAT = 3;
+
+/** Before, or within, a value that is always stored sealed. No record begins so, and JSON leaves it as it is. */
+export const SENSITIVE_MARK = '!sensitive!';
+
+/** The same, before a body that belongs to a header with this mark and to no other: only one that was stored sealed has it. */
+const BOUND_MARK = '!sensitive!bound!';
 
 /** One answer that used an attempt. */
 export interface AttemptRecord {
@@ -75,16 +82,22 @@ export interface MutationHeader {
   readonly edit?: EditHeader;
   /** Of an atomic one, the types and versions of its members, each once. Not there where format 1 wrote it. */
   readonly members?: readonly VersionedType[];
+  /** Only where its payload holds sensitive fields: wherever it stands in a text, that is stored sealed. */
+  readonly mark?: HeaderMark;
 }
 
 /**
  * The fields of a header, for whoever only looks at them: those of a whole one, or of one that is kept in less room. The compiler lets
  * nobody pass it on as a whole one.
  */
-export type HeaderFields = Omit<MutationHeader, 'edit' | 'members'> & {
+export type HeaderFields = Omit<MutationHeader, 'edit' | 'members' | 'mark'> & {
   readonly edit?: MutationHeader['edit'] | undefined;
   readonly members?: MutationHeader['members'] | undefined;
+  readonly mark?: MutationHeader['mark'] | undefined;
 };
+
+/** The second for those that format 2 has left in the clear, until they are rewritten. */
+export type HeaderMark = typeof BOUND_MARK | typeof SENSITIVE_MARK;
 
 /** A type, and the version of it that a payload has. */
 export type VersionedType = Pick<MutationHeader, 'type' | 'version'>;
@@ -358,6 +371,7 @@ const HEADER_CHECKS: Readonly<Record<keyof MutationHeader, Check>> = {
   dedupeNear: orNull(listOf(isNumber)),
   edit: (value) => value === undefined || v.is(edit, value),
   members: (value) => value === undefined || v.is(members, value),
+  mark: (value) => value === undefined || value === BOUND_MARK || value === SENSITIVE_MARK,
 };
 const HEADER_FIELDS = Object.entries(HEADER_CHECKS);
 
@@ -376,7 +390,7 @@ const header: v.GenericSchema<unknown, MutationHeader> = v.pipe(
 
 /** The fields in the order in which new ones have them, whoever wrote them, and no others: rewritten as they were. */
 export function wholeHeader(fields: HeaderFields): MutationHeader {
-  const { entity, edit, members } = fields;
+  const { entity, edit, members, mark } = fields;
   const whole: MutationHeader = {
     id: fields.id,
     generation: fields.generation,
@@ -405,8 +419,13 @@ export function wholeHeader(fields: HeaderFields): MutationHeader {
     dedupeNear: fields.dedupeNear,
     seq: fields.seq,
   };
-  if (edit === undefined && members === undefined) return whole;
-  return { ...whole, ...(edit === undefined ? {} : { edit }), ...(members === undefined ? {} : { members }) };
+  if (edit === undefined && members === undefined && mark === undefined) return whole;
+  return {
+    ...whole,
+    ...(edit === undefined ? {} : { edit }),
+    ...(members === undefined ? {} : { members }),
+    ...(mark === undefined ? {} : { mark }),
+  };
 }
 
 // What stands in them was checked when they were written, and the checksum says that it still does.
@@ -520,24 +539,33 @@ export function writeBody(
 ): string {
   const more = JSON.stringify({ metadata, source, edit, isOneWay, original });
   const body = more === '{}' ? `{"payload":${payloadText}}` : `{"payload":${payloadText},${more.slice(1)}`;
-  return isSensitive === true ? SENSITIVE_MARK + body : body;
+  return isSensitive === true ? BOUND_MARK + body : body;
 }
 
-/** Before, or within, a value that is always stored sealed. No record begins so, and JSON leaves it as it is. */
-export const SENSITIVE_MARK = '!sensitive!';
+/** What a header says of the body that it belongs to. */
+export function headerOfBody(body: string): Pick<MutationHeader, 'bodyChecksum' | 'mark'> {
+  const bodyChecksum = checksum(body);
+  return body.startsWith(BOUND_MARK) ? { bodyChecksum, mark: BOUND_MARK } : { bodyChecksum };
+}
 
+/** Whether a value is to be stored sealed, whatever else it holds. */
 export function isMarkedSensitive(value: string): boolean {
   return value.includes(SENSITIVE_MARK);
 }
 
-/** A body whose checksum is the one its header names. */
-export function parseBody(text: string, expectedChecksum: number): Parsed<MutationBody> {
-  if (checksum(text) !== expectedChecksum) return { kind: 'unreadable', text };
+/** A body whose checksum is the one its header names, and which belongs to such a header. */
+export function parseBody(
+  text: string,
+  { bodyChecksum, mark }: Pick<MutationHeader, 'bodyChecksum' | 'mark'>,
+): Parsed<MutationBody> {
+  const bodyMark = [BOUND_MARK, SENSITIVE_MARK].find((each) => text.startsWith(each));
+  // A header in the clear can be written by whoever can write to the disk: the body would go wherever that says.
+  const isStray = bodyMark === BOUND_MARK && mark !== BOUND_MARK;
+  if (checksum(text) !== bodyChecksum || isStray) return { kind: 'unreadable', text };
   try {
-    const isSensitive = text.startsWith(SENSITIVE_MARK);
-    const result = v.safeParse(body, JSON.parse(isSensitive ? text.slice(SENSITIVE_MARK.length) : text));
+    const result = v.safeParse(body, JSON.parse(text.slice(bodyMark?.length ?? 0)));
     if (!result.success) return { kind: 'unreadable', text };
-    return { kind: 'record', record: isSensitive ? { ...result.output, isSensitive } : result.output };
+    return { kind: 'record', record: bodyMark === undefined ? result.output : { ...result.output, isSensitive: true } };
   } catch {
     return { kind: 'unreadable', text };
   }

@@ -1,6 +1,6 @@
 import { ATOMIC_TYPE, type Json, type JsonObject } from '../protocol/wire.ts';
 import type { AnyMutationDefinition } from './definition.ts';
-import type { MutationBody } from './record.ts';
+import { type MutationBody, type MutationHeader, SENSITIVE_MARK } from './record.ts';
 import { membersOf } from './versions.ts';
 
 type Definitions = ReadonlyMap<string, AnyMutationDefinition>;
@@ -29,6 +29,13 @@ const NONE: readonly string[] = [];
 export function isSensitive(definitions: Definitions, type: string, payload: object): boolean {
   if (type !== ATOMIC_TYPE) return sensitiveFieldsOf(definitions.get(type)).length > 0;
   return membersOf(payload as JsonObject).some((member) => isSensitive(definitions, member.type, member.payload));
+}
+
+/** The header as it is to be rewritten: format 2 stored it in the clear. */
+export function withMark(definitions: Definitions, header: MutationHeader): MutationHeader {
+  const types = header.members ?? [header];
+  const isToMark = types.some(({ type }) => sensitiveFieldsOf(definitions.get(type)).length > 0);
+  return header.mark === undefined && isToMark ? { ...header, mark: SENSITIVE_MARK } : header;
 }
 
 /** The payload as it may be shown. `isMarked`: it was stored as one that has sensitive fields. */

@@ -1,11 +1,11 @@
 import type { EngineEffect, EngineInput, Settlement } from '../engine/engine-io.ts';
 import { canonicalJson } from '../mutation/canonical-json.ts';
-import { checksum } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition, ConflictStrategy } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import {
   type Act,
   type EditHeader,
+  headerOfBody,
   type MutationBody,
   type MutationHeader,
   type RowLeft,
@@ -255,7 +255,7 @@ function rewritten(
   });
   const { revision } = header;
   return {
-    header: { ...header, revision: revision + 1, payloadBytes: json.bytes, bodyChecksum: checksum(body), edit },
+    header: { ...header, revision: revision + 1, payloadBytes: json.bytes, ...headerOfBody(body), edit },
     body,
   };
 }

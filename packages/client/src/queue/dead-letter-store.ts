@@ -1,12 +1,14 @@
 import {
   type Act,
   type DeadLetter,
+  isMarkedSensitive,
   lanesOf,
   type MutationHeader,
   type Parsed,
   parseDeadLetter,
   placeOf,
   sealRecord,
+  SENSITIVE_MARK,
 } from '../mutation/record.ts';
 import type { Change, Storage } from '../ports/storage.ts';
 import { changeOfAct } from './act-log.ts';
@@ -101,6 +103,7 @@ export class DeadLetterStore {
               expiresAtMs: null,
               // A conflict that nobody has decided is looked at anew.
               ...(header.edit === undefined ? {} : { edit: { ...header.edit, conflict: null } }),
+              ...(header.mark === undefined && isMarkedSensitive(body) ? { mark: SENSITIVE_MARK } : {}),
             };
             result.push(again);
             changes.push(

@@ -2,13 +2,13 @@ import { changesOf, withFields } from '../delivery/conflicts/three-way-merge.ts'
 import type { Engine } from '../engine/engine.ts';
 import type { Settlement } from '../engine/engine-io.ts';
 import { canonicalJson } from '../mutation/canonical-json.ts';
-import { checksum } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition, DescribedMutation, EditBase } from '../mutation/definition.ts';
 import type { MaybeLater } from '../mutation/maybe-later.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import {
   type EditBody,
   type EditHeader,
+  headerOfBody,
   type MutationBody,
   type MutationHeader,
   type RowLeft,
@@ -201,7 +201,7 @@ export class EditBases {
       ...addition,
       origin: madeOn,
       body,
-      header: { ...header, bodyChecksum: checksum(body), edit: edit.header },
+      header: { ...header, ...headerOfBody(body), edit: edit.header },
     };
   }
 }

@@ -1,8 +1,14 @@
 import type { EngineEffect } from '../engine/engine-io.ts';
 import { outdated } from '../engine/versions.ts';
-import { checksum } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
-import { lanesOf, type MutationBody, type MutationHeader, type VersionedType, writeBody } from '../mutation/record.ts';
+import {
+  headerOfBody,
+  lanesOf,
+  type MutationBody,
+  type MutationHeader,
+  type VersionedType,
+  writeBody,
+} from '../mutation/record.ts';
 import { isSensitive } from '../mutation/sensitive.ts';
 import { membersOf, migratePayload, type Standing, versionsOfMembers } from '../mutation/versions.ts';
 import { ATOMIC_TYPE, type WireError } from '../protocol/wire.ts';
@@ -121,7 +127,7 @@ function asCurrent(
     isSensitive: isNowSensitive || more.isSensitive,
     original: original ?? first,
   });
-  const size = { payloadBytes: bytes, bodyChecksum: checksum(body) };
+  const size = { payloadBytes: bytes, ...headerOfBody(body) };
   const migrated = { ...header, ...dedupe, version, operation, entity, lane, alsoLanes, ...size };
   return { header: members === undefined ? migrated : { ...migrated, members }, body };
 }

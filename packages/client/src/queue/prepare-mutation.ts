@@ -12,7 +12,13 @@ import {
 } from '../mutation/definition.ts';
 import { type ErrorIssue, HoldfastError } from '../mutation/holdfast-error.ts';
 import { fingerprint } from '../mutation/fingerprint.ts';
-import { type MutationHeader, type RecordPriority, SENSITIVE_MARK, writeBody } from '../mutation/record.ts';
+import {
+  headerOfBody,
+  type MutationHeader,
+  type RecordPriority,
+  SENSITIVE_MARK,
+  writeBody,
+} from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
 import { type MaybeLater, whenKnown } from '../mutation/maybe-later.ts';
 import { REDACTED, repeatsSensitive, sensitiveFieldsOf, withOtherSecrets } from '../mutation/sensitive.ts';
@@ -125,7 +131,7 @@ export function withPayload(
     operation,
     entity,
     payloadBytes: bytes,
-    bodyChecksum: checksum(body),
+    ...headerOfBody(body),
     slots,
     dependsOn: dependsOnOf(stored.dependsOn, slots),
   };
@@ -256,7 +262,7 @@ function recordOf(
     dedupeKey: dedupe.dedupeKey,
     dedupeNear: dedupe.dedupeNear,
   };
-  const isUsual = edit === null && members === undefined;
+  const isUsual = edit === null && members === undefined && !isSensitive;
   return {
     payload: described.payload,
     origin,
@@ -265,7 +271,12 @@ function recordOf(
     body,
     header: isUsual
       ? header
-      : { ...header, ...(edit === null ? {} : { edit: edit.header }), ...(members === undefined ? {} : { members }) },
+      : {
+          ...header,
+          ...(edit === null ? {} : { edit: edit.header }),
+          ...(members === undefined ? {} : { members }),
+          ...(isSensitive ? headerOfBody(body) : {}),
+        },
   };
 }
 

@@ -128,7 +128,7 @@ export function mended({ key, text, record }: InQuarantine): Mended | null {
   const dead = isDead ? parseDeadLetter(record.text) : null;
   const header = isDead ? (dead?.kind === 'record' ? dead.record.header : null) : headerOf(record.text);
   const body = record.bodyText;
-  if (header === null || body === null || parseBody(body, header.bodyChecksum).kind !== 'record') return null;
+  if (header === null || body === null || parseBody(body, header).kind !== 'record') return null;
   return { key, text, header, body };
 }
 

@@ -2,12 +2,15 @@ import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { defineMutation } from '../mutation/definition.ts';
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
+import { isMarkedSensitive, type MutationHeader, parseHeader, sealRecord } from '../mutation/record.ts';
 import type { JsonObject, WireError } from '../protocol/wire.ts';
+import { compressedStorage } from '../storage/compressed-storage.ts';
+import { sealedStorage } from '../storage/sealed-storage.ts';
 import { TestKeys } from '../storage/testing-keys/test-keys.ts';
 import { createQueue } from './create-queue.ts';
 import { importLegacy } from './import-legacy.ts';
 import type { MutationQueue } from './mutation-queue.ts';
-import { BODY, seqKey } from './record-keys.ts';
+import { BODY, PENDING, seqKey } from './record-keys.ts';
 import { SERVER_ERROR } from './testing-queue/fake-server.ts';
 import { TestDevice } from './testing-queue/test-device.ts';
 
@@ -196,6 +199,141 @@ describe('keys', () => {
   });
 });
 
+describe('with only what is sensitive sealed, the header', () => {
+  /** Offline, with a card and a note. */
+  async function waiting(): Promise<{
+    readonly device: TestDevice;
+    readonly keys: TestKeys;
+    readonly first: Readonly<Record<string, string>>;
+  }> {
+    const device = new TestDevice();
+    const keys = new TestKeys({ isInstant: true });
+    const queue = start(device, keys, 'sensitive');
+    await device.goOffline();
+    await queue.add(card('a'));
+    await queue.add({ type: 'note', payload: { text: 'in the open' } });
+    await queue.close();
+    return { device, keys, first: await device.storage.dump() };
+  }
+
+  /** The header of the first, as whoever has the key reads it. */
+  async function headerOf(device: TestDevice, keys: TestKeys): Promise<MutationHeader> {
+    const below = compressedStorage(async () => device.storage.peek());
+    const open = sealedStorage(below, { keys: keys.open, isSealed: isMarkedSensitive });
+    const [text = null] = await (await open('holdfast/notes/home/ann')).read([seqKey(PENDING, 1)]);
+    const parsed = parseHeader(text ?? '');
+    if (parsed.kind !== 'record') throw new Error('no header');
+    return parsed.record;
+  }
+
+  test('Q20 · sec-E1: is sealed with it, so that no checksum and no mark beside it tells what a short value is', async () => {
+    const { device, keys } = await waiting();
+    const isClear = async (key: string): Promise<boolean> =>
+      ((await device.storage.dump())[key] ?? '').includes('"type"');
+    expect(await isClear(seqKey(PENDING, 1))).toBe(false);
+    expect(await isClear(seqKey(PENDING, 2))).toBe(true);
+
+    // Also once it is refused, a dead letter, one of those that the server may forget, or retried.
+    const encryption = { keys: keys.open, scope: 'sensitive' } as const;
+    const queue = createQueue({ ...device.ports, mutations, encryption, compressOverLength: Number.POSITIVE_INFINITY });
+    device.server.epoch = 'first';
+    await device.goOnline();
+    await device.clock.pass(1_000);
+    device.server.judge = () => 'rejected';
+    const dead = await queue.add(card('b'));
+    await device.clock.pass(1_000);
+    expect((await queue.getMutationStatus(dead.id))?.status).toBe('failed');
+    expect(await stored(device)).not.toMatch(/bodyChecksum[^}]*card\.save|card\.save[^}]*bodyChecksum/);
+    await device.goOffline();
+    await queue.retry(dead.id);
+    expect(await stored(device)).not.toMatch(/bodyChecksum[^}]*card\.save|card\.save[^}]*bodyChecksum/);
+    await queue.close();
+  });
+
+  test.each<[string, (header: MutationHeader) => object]>([
+    ['type', () => ({ type: 'note' })],
+    ['type, undeclared', () => ({ type: 'free' })],
+    ['id', () => ({ id: '0192f0c0-7b1a-7000-8000-00000000000a' })],
+    ['lane', () => ({ lane: 'another' })],
+    ['version', () => ({ version: 0 })],
+    ['generation', ({ generation }) => ({ generation: generation + 1 })],
+    ['revision, with the mark of one that is sealed', () => ({ revision: 7 })],
+  ])(
+    'Q20 · sec-E3: of another %s, written in its place, opens nothing: it is not sent, and shown to nobody',
+    async (what, change) => {
+      const { device, keys } = await waiting();
+      const header = await headerOf(device, keys);
+      const { mark, ...plain } = header;
+      const forged = { ...(what.includes('mark') ? header : plain), ...change(header) } as MutationHeader;
+      expect(mark).toBeDefined();
+      const storage = await device.storage.peek();
+      const value = sealRecord(forged);
+      await storage.commit({ expect: [], changes: [{ kind: 'put', key: seqKey(PENDING, 1), value }] });
+      const free = defineMutation({ type: 'free', payload: v.looseObject({}), operation: 'custom' });
+      const encryption = { keys: keys.open, scope: 'sensitive' } as const;
+      const queue = createQueue({ ...device.ports, mutations: [...mutations, free], encryption });
+      const told = listen(queue as never);
+
+      await device.goOnline();
+      await device.clock.pass(60_000);
+
+      expect(device.server.requests.flatMap(({ request }) => request.mutations.map(({ type }) => type))).toEqual([
+        'note',
+      ]);
+      expect(await queue.listQuarantine()).toHaveLength(1);
+      const shown = [await queue.exportDeadLetters(), await queue.exportQuarantine(), JSON.stringify(told)].join();
+      expect(shown + (await stored(device))).not.toMatch(CANARY);
+      await queue.close();
+    },
+  );
+
+  test('Q20 · sec-E3: of another mutation with sensitive fields does not open in its place', async () => {
+    const device = new TestDevice();
+    const keys = new TestKeys({ isInstant: true });
+    const before = start(device, keys, 'sensitive');
+    await device.goOffline();
+    await before.add(card('a'));
+    await before.add(card('b'));
+    await before.close();
+    const storage = await device.storage.peek();
+    const [one = null, two = null] = await storage.read([seqKey(PENDING, 1), seqKey(PENDING, 2)]);
+    const swapped = [seqKey(PENDING, 1), seqKey(PENDING, 2)].map(
+      (key, index) => ({ kind: 'put', key, value: [two, one][index] ?? '' }) as const,
+    );
+    await storage.commit({ expect: [], changes: swapped });
+    const queue = start(device, keys, 'sensitive');
+
+    await device.goOnline();
+    await device.clock.pass(5_000);
+
+    expect(device.server.effects).toEqual([]);
+    expect(await queue.listQuarantine()).toHaveLength(2);
+    await queue.close();
+  });
+});
+
+test('Q20 · what is stored as sensitive is shown in nothing when its type does not say so any more', async () => {
+  const device = new TestDevice();
+  const keys = new TestKeys({ isInstant: true });
+  const before = start(device, keys, 'sensitive');
+  await device.goOffline();
+  const { id } = await before.add(card('a'));
+  await before.addAtomic([card('b')]);
+  await before.close();
+  const { sensitive: _, ...plain } = pay;
+  const encryption = { keys: keys.open, scope: 'sensitive' } as const;
+  device.server.error = { category: 'VALIDATION_ERROR', code: 'X', message: `no ${PAN}` };
+  const queue = createQueue({ ...device.ports, mutations: [plain, note], encryption });
+
+  await device.goOnline(() => 'rejected');
+  await device.clock.pass(60_000);
+
+  expect(queue.getSnapshot()).toMatchObject({ failedCount: 2 });
+  expect(await queue.readDeadLetter(id)).toMatchObject({ payload: { id: '[redacted]', pan: '[redacted]' } });
+  expect((await queue.exportDeadLetters()) + (await stored(device))).not.toMatch(CANARY);
+  await queue.close();
+});
+
 test('Q20 · what a schema refuses is told without what came', async () => {
   const device = new TestDevice();
   const queue = start(device, new TestKeys({ isInstant: true }), 'sensitive');
@@ -322,7 +460,8 @@ describe('what a server says', () => {
     const device = new TestDevice();
     const keys = new TestKeys({ isInstant: true });
     const encryption = { keys: keys.open, scope: 'sensitive' } as const;
-    const queue = createQueue({ ...device.ports, mutations: [secretCard, note], encryption });
+    const options = { mutations: [secretCard, note], encryption, compressOverLength: Number.POSITIVE_INFINITY };
+    const queue = createQueue({ ...device.ports, ...options });
     await device.clock.settle();
     const told: unknown[] = [];
     queue.onError((error) => told.push([error.toWire(), String(error.cause)]));

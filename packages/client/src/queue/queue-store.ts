@@ -496,7 +496,7 @@ export class QueueStore {
       lastSeq: Number(seq ?? 0),
       forked: forked ?? null,
       serverEpoch: this.serverEpoch,
-      bodies: new Map(headers.map((header, index) => [header.seq, parseBody(texts[index] ?? '', header.bodyChecksum)])),
+      bodies: new Map(headers.map((header, index) => [header.seq, parseBody(texts[index] ?? '', header)])),
     };
   }
 
@@ -559,7 +559,7 @@ export class QueueStore {
       const page = headers.slice(first, first + PAGE);
       const texts = await this.storage.read(page.map(({ seq }) => seqKey(BODY, seq)));
       page.forEach((header, index) => {
-        const parsed = parseBody(texts[index] ?? '', header.bodyChecksum);
+        const parsed = parseBody(texts[index] ?? '', header);
         if (parsed.kind === 'record') bodies.set(header.seq, parsed.record);
       });
     }

@@ -1,8 +1,7 @@
 import type { EngineEffect } from '../engine/engine-io.ts';
-import { checksum } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition, DescribedMutation } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
-import { type MutationBody, type MutationHeader, writeBody } from '../mutation/record.ts';
+import { headerOfBody, type MutationBody, type MutationHeader, writeBody } from '../mutation/record.ts';
 import { membersOf } from '../mutation/versions.ts';
 import { kindOf, type SlotValue, valueAt, withValues } from '../mutation/slots.ts';
 import { ATOMIC_TYPE, type Json, type JsonObject } from '../protocol/wire.ts';
@@ -97,7 +96,7 @@ export class SlotFiller {
     const body = writeBody(text, { ...origin, isOneWay: true });
     const { entity, lane, alsoLanes } = described;
     const slots = header.slots.filter(({ placeholder }) => !values.has(placeholder));
-    const size = { payloadBytes: bytes, bodyChecksum: checksum(body) };
+    const size = { payloadBytes: bytes, ...headerOfBody(body) };
     return { header: { ...header, entity, lane, alsoLanes, slots, ...size }, body };
   }
 

@@ -1,8 +1,10 @@
 import type { Engine } from '../engine/engine.ts';
 import type { EngineInput, Settlement } from '../engine/engine-io.ts';
 import { deadLetterOf, type Entry } from '../engine/entry.ts';
+import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
+import { withMark } from '../mutation/sensitive.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -14,6 +16,7 @@ import { FAILED, PENDING } from './record-keys.ts';
 export interface StoreWatchPorts {
   readonly store: QueueStore;
   readonly engine: Engine;
+  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   readonly dispatch: (input: EngineInput) => void;
   /** Tells the app, whichever tab it happened in. */
   readonly settled: (settlement: Settlement) => void;
@@ -580,7 +583,9 @@ export class StoreWatch {
       const unreadable = new Set<number>();
       this.reportUnreadable(found.unreadable, { seqs, unreadable });
       const foundSeq: number = found.records.at(-1)?.seq ?? from;
-      const headers = found.records.filter(({ id, seq }) => seq > (this.gone.get(id)?.pendingSeq ?? 0));
+      const headers = found.records
+        .filter(({ id, seq }) => seq > (this.gone.get(id)?.pendingSeq ?? 0))
+        .map((header) => withMark(this.ports.definitions, header));
       if (headers.length > 0) this.ports.dispatch({ kind: 'found', headers, deadLetters: [], lostParentIds });
       this.seenSeq = Math.max(this.seenSeq, foundSeq);
       const { hasMore } = found;

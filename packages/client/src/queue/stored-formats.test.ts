@@ -138,4 +138,59 @@ describe('Q17 · kept stores', () => {
       encryption: { keys: async () => ({ current: async () => key, find: async (id) => (id === keyId ? key : null) }) },
     });
   });
+
+  test('Q17, Q20 · a store whose headers of sensitive mutations stood in the clear opens, is delivered, and is sealed where it is rewritten', async () => {
+    // given: what format 2 has stored
+    const { keyId, keyHex, records } = JSON.parse(
+      readFileSync(join(folder, 'sensitive-store-of-format-2.json'), 'utf8'),
+    ) as { readonly keyId: string; readonly keyHex: string; readonly records: Record<string, string> };
+    const device = new TestDevice();
+    await restore(device, records);
+    const clear = async (): Promise<readonly string[]> =>
+      Object.entries(await device.storage.dump()).flatMap(([at, value]) =>
+        value.includes('bodyChecksum') ? [at] : [],
+      );
+    expect(await clear()).toHaveLength(6);
+    const key = instantKey(keyId, Buffer.from(keyHex, 'hex'));
+    const card = defineMutation({
+      type: 'card.save',
+      payload: v.object({ id: v.string(), pin: v.string() }),
+      operation: 'update',
+      entity: ({ id }) => ({ table: 'cards', id }),
+      sensitive: ['pin'],
+      retry: { maxRetries: 5 },
+    });
+    const note = defineMutation({
+      type: 'note',
+      payload: v.object({ text: v.string() }),
+      operation: 'custom',
+      retry: { maxRetries: 5 },
+    });
+    const keys = async () => ({ current: async () => key, find: async (id: string) => (id === keyId ? key : null) });
+    await device.goOffline();
+    const queue = createQueue({
+      ...device.ports,
+      mutations: [card, note],
+      encryption: { keys, scope: 'sensitive' },
+      compressOverLength: Number.POSITIVE_INFINITY,
+    });
+    await device.clock.settle();
+    expect(queue.getSnapshot()).toMatchObject({ pendingCount: 5, failedCount: 1 });
+
+    // when: the dead letter is retried, and all of them are refused until they are dead letters
+    await queue.retryFailed();
+    await device.goOnline(() => 'refused');
+
+    // then: only the note stands in the clear, and all of them are delivered whole
+    expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 6 });
+    expect(await clear()).toEqual(['f/00000000006']);
+    device.server.judge = () => 'applied';
+    await queue.retryFailed();
+    await device.clock.pass(60_000);
+    expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
+    expect(device.server.effects).toHaveLength(6);
+    const sent = JSON.stringify(device.server.requests);
+    for (const pin of [1, 2, 4, 5, 6]) expect(sent).toContain(`10000${pin}`);
+    await queue.close();
+  });
 });

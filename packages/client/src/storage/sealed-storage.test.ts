@@ -211,7 +211,8 @@ describe('S4 · without the key', () => {
           : () => sealedStorage(openBelow, { keys: keys.open, isSealed: (value) => value === 'secret' })('store');
       const names = Array.from({ length: 250 }, (_, index) => `a${String(index).padStart(3, '0')}`);
       const storage = await open();
-      await put(storage, Object.fromEntries([...names.map((name) => [name, 'open']), ['z', 'secret']]));
+      const opens = names.map((name): [string, string] => [name, 'open']);
+      await put(storage, { ...Object.fromEntries(opens), z: 'secret' });
       await storage.close();
       const before = await dump(below);
       const right = keys.keys.get('k1');

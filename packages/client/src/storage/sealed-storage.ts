@@ -171,7 +171,7 @@ class SealedStorage implements Storage {
 
   /** Whether this value, as it stands in the store, is not sealed and need not be. */
   private standsClear({ key, value }: Entry): boolean {
-    return this.isClear(key) || (this.isSealed !== null && keyIdOf(value) === null);
+    return this.isClear(key) || (this.isSealed?.(value) === false && keyIdOf(value) === null);
   }
 
   commit({ expect, changes }: StorageBatch): Promise<CommitResult> {
