@@ -97,7 +97,7 @@ export type HeaderFields = Omit<MutationHeader, 'edit' | 'members' | 'mark'> & {
 };
 
 /** The second for those that format 2 has left in the clear, until they are rewritten. */
-export type HeaderMark = typeof BOUND_MARK | typeof SENSITIVE_MARK;
+type HeaderMark = typeof BOUND_MARK | typeof SENSITIVE_MARK;
 
 /** A type, and the version of it that a payload has. */
 export type VersionedType = Pick<MutationHeader, 'type' | 'version'>;
