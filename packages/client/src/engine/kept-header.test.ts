@@ -61,11 +61,18 @@ const anyHeader: fc.Arbitrary<MutationHeader> = fc
       isNamed: fc.boolean(),
       edit: fc.option(fc.constant(EDIT)),
       members: fc.option(fc.array(fc.record({ type: text, version: count }, PLAIN), { maxLength: 2 })),
+      mark: fc.option(fc.constantFrom('!sensitive!', '!sensitive!bound!')),
     }),
   )
-  .map(({ header, isNamed, edit, members }) => {
+  .map(({ header, isNamed, edit, members, mark }) => {
     const lane = isNamed && header.entity !== null ? `${header.entity.table}:${header.entity.id}` : header.lane;
-    return { ...header, lane, ...(edit === null ? {} : { edit }), ...(members === null ? {} : { members }) };
+    return {
+      ...header,
+      lane,
+      ...(edit === null ? {} : { edit }),
+      ...(members === null ? {} : { members }),
+      ...(mark === null ? {} : { mark }),
+    };
   });
 
 test('Q2 · a header that is kept in little room says all that it said', () => {
