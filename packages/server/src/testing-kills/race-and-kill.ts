@@ -35,6 +35,9 @@ const LIFE_MS_SPREAD = 300;
 const REQUEST_TIMEOUT_MS = 20_000;
 const RETRY_MS = 150;
 
+/** After a crash Postgres would sync each of some thousand files by itself, which is most of the time that it is away. */
+const QUICK_RECOVERY = process.platform === 'linux' ? ['recovery_init_sync_method=syncfs'] : [];
+
 /**
  * Clients append to lists, each list a lane, while Postgres (which waits for its disk) and the server before it are ended with
  * SIGKILL at random. Each client has several senders at a time, whose slices overlap, repeat and come in any order. A list keeps
@@ -42,13 +45,15 @@ const RETRY_MS = 150;
  */
 export async function raceAndKill(plan: KillPlan): Promise<KillReport> {
   const draw = randomFrom(plan.seed);
-  const postgres = await startRealPostgres({ isDurable: true });
+  const postgres = await startRealPostgres({ isDurable: true, settings: QUICK_RECOVERY });
   const databaseUrl = await postgres.createDatabase();
   await withDatabase(databaseUrl, async (database) => {
     await migrate(database);
     await database.transaction((session) => session.runScript(TEST_TABLES));
   });
   let door = await startDoor(databaseUrl);
+  // what is away is not asked by all of them all the time: that would take the time of what is starting
+  let isBack: Promise<void> = Promise.resolve();
   const stopping = new AbortController();
   const counts = { postgresKills: 0, serverKills: 0, requests: 0, unanswered: 0 };
   const broken: string[] = [];
@@ -91,6 +96,8 @@ export async function raceAndKill(plan: KillPlan): Promise<KillReport> {
     } catch {
       counts.unanswered += 1;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      // one goes on, so that also a server that is only just starting has somebody at its door
+      if (client !== clients[0]) await isBack;
       return false;
     }
   };
@@ -117,6 +124,8 @@ export async function raceAndKill(plan: KillPlan): Promise<KillReport> {
       const isAtWork = counts.requests - counts.unanswered + plan.clientCount;
       while (counts.requests - counts.unanswered < isAtWork) await new Promise((resolve) => setTimeout(resolve, 10));
       await new Promise((resolve) => setTimeout(resolve, draw() * LIFE_MS_SPREAD));
+      const { promise, resolve: tellBack } = Promise.withResolvers<void>();
+      isBack = promise;
       if (draw() < 0.5) {
         await postgres.kill();
         await postgres.restart();
@@ -126,6 +135,7 @@ export async function raceAndKill(plan: KillPlan): Promise<KillReport> {
         door = await startDoor(databaseUrl);
         counts.serverKills += 1;
       }
+      tellBack();
       plan.onKill?.(kill + 1);
     }
     stopping.abort();
