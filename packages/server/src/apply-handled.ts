@@ -38,6 +38,8 @@ export class Rejection extends Error {
   }
 }
 
+const APPLY = 'select holdfast.apply_as_text($1::jsonb) as text';
+
 /** Each takes a savepoint, and more than 64 of them in one transaction slow the whole server down. */
 const HANDLED_COUNT_MAX = 50;
 
@@ -55,12 +57,16 @@ export async function applyRequest(
 ): Promise<string> {
   const isHandled = ({ type }: HandledMutation): boolean => Object.hasOwn(handlers, type);
   if (!request.mutations.some(isHandled)) {
-    return read(session, 'select holdfast.apply_as_text($1::jsonb) as text', [toBatchText(request)]);
+    return read(session, APPLY, [toBatchText(request)]);
   }
   // all that is not about a mutation is asked for once, with none
   const rest = await read(session, `select (holdfast.apply($1::jsonb) - 'outcomes')::text as text`, [
     toBatchText({ ...request, mutations: [] }),
   ]);
+  // A client of before a rewind is told so: of what it sends nothing is carried out, and its floor is not believed.
+  if (request.epoch !== undefined && request.epoch !== (JSON.parse(rest) as { readonly epoch: string | null }).epoch) {
+    return read(session, APPLY, [toBatchText(request)]);
+  }
   const outcomes: string[] = [];
   let handledCount = 0;
   for (let at = 0; at < request.mutations.length; ) {

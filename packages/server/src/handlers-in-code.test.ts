@@ -85,9 +85,32 @@ describeOnEachDatabase((world) => {
     ]);
   });
 
+  test('P12 · of a client of before a rewind code of the server carries out nothing either, and no floor is believed', async () => {
+    const calls: string[] = [];
+    const device = createDevice(world.database);
+    const send = door(device, {
+      noted: async ({ id }) => {
+        calls.push(id);
+      },
+    });
+    const [lost, later, handled] = [device.next(), device.next(), device.next(custom('noted'))];
+    const ofBefore = { epoch: randomUUID(), acknowledgedFloor: lost.seq };
+
+    const deferred = await send([later, handled], ofBefore);
+
+    expect(deferred.map(kindOf)).toEqual(['deferred', 'deferred']);
+    expect(calls).toEqual([]);
+    expect((await send([lost])).map(kindOf)).toEqual(['applied']);
+    expect((await send([later, handled])).map(kindOf)).toEqual(['applied', 'applied']);
+    expect(calls).toEqual([handled.id]);
+  });
+
   function door(device: TestDevice, handlers: MutationHandlers) {
     const app = createDoor({ database: world.database, auth: { secret: TEST_SECRET }, handlers });
-    return async (mutations: readonly WireMutation[]): Promise<readonly WireOutcome[]> => {
+    return async (
+      mutations: readonly WireMutation[],
+      over: { readonly epoch?: string; readonly acknowledgedFloor?: number } = {},
+    ): Promise<readonly WireOutcome[]> => {
       const answer = await app.request('/v1/apply', {
         method: 'POST',
         headers: {
@@ -99,6 +122,7 @@ describeOnEachDatabase((world) => {
           client: { id: device.clientId, workspaceId: device.workspaceId },
           acknowledgedFloor: 0,
           mutations,
+          ...over,
         }),
       });
       expect(answer.status).toBe(200);
