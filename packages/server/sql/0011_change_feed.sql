@@ -18,7 +18,7 @@ set role holdfast_owner;
 create table if not exists holdfast.epochs (
     place          integer     generated always as identity primary key,
     epoch          uuid        not null unique default gen_random_uuid(),
-    -- which database cluster, on which timeline
+    -- which cluster on which timeline, which database of it, and which table
     incarnation    text,
     reason         text        not null,
     -- changes up to here are of epochs before
@@ -41,15 +41,35 @@ create table if not exists holdfast.feed_marks (
 alter table holdfast.feed_marks enable row level security;
 revoke all on holdfast.feed_marks from public;
 
+-- Which server this is, as far as it can tell: null for a standby. Whatever brings back an earlier state makes it another one: a
+-- promoted standby and a recovery to a point in time each begin a new timeline (which a restart does not), and a dump is put back
+-- into another cluster, another database of it, or other tables. Security definer: everybody must be told the same.
 create or replace function holdfast.incarnation()
 returns text
-language sql
+language plpgsql
 stable
+security definer
 set search_path = ''
--- a promoted standby and a recovery to a point in time each begin a new timeline; a dump that is restored, a new cluster
-return case when not pg_is_in_recovery() then
-    (select system_identifier from pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
-end;
+as $$
+declare
+    server text := '?';
+begin
+    if pg_is_in_recovery() then
+        return null;
+    end if;
+    begin
+        -- not pg_control_checkpoint, which tells the former timeline until the first checkpoint of a promoted standby
+        server := (select system_identifier from pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8);
+    exception
+        -- Some hosts keep this to themselves (Aurora does, unless it replicates logically). What they bring back says an operator.
+        when object_not_in_prerequisite_state or insufficient_privilege or feature_not_supported then
+            null;
+    end;
+    return concat_ws('/', server,
+        (select oid from pg_catalog.pg_database where datname = current_database()),
+        to_regclass('holdfast.epochs')::oid);
+end
+$$;
 
 -- Security definer: the marks belong to the owner, and all that a caller causes is one more of them, every five seconds at most.
 create or replace function holdfast.mark_feed()
@@ -97,10 +117,10 @@ end
 $$;
 
 comment on function holdfast.begin_epoch(text) is
-    'To be called by hand after a restore that Postgres cannot tell from a restart (a snapshot of the disk): clients then send '
-    'again what this server may have forgotten, and live readers read everything anew. For operators.';
+    'To be called by hand after a restore that Postgres cannot tell from a restart (a snapshot of the disk), before clients are let '
+    'in: they then send again what this server may have forgotten, and live readers read everything anew. For operators.';
 
--- Security definer: the epochs belong to the owner. A new one begins by itself where the cluster or its timeline is another.
+-- Security definer: the epochs belong to the owner. A new one begins by itself where the server is another.
 create or replace function holdfast.current_epoch()
 returns uuid
 language plpgsql
@@ -122,7 +142,7 @@ begin
     if known.incarnation = present then
         return known.epoch;
     end if;
-    return holdfast.begin_epoch(format('cluster or timeline changed from %s to %s', known.incarnation, present));
+    return holdfast.begin_epoch(format('the server changed from %s to %s', known.incarnation, present));
 end
 $$;
 
@@ -345,8 +365,7 @@ revoke all on function
     holdfast.feed_head()
 from public;
 grant execute on function
-    holdfast.incarnation(), holdfast.mark_feed(), holdfast.current_epoch(), holdfast.open_window(text),
-    holdfast.visible_rows(text, text[]), holdfast.read_changes(text, integer), holdfast.feed_head()
+    holdfast.mark_feed(), holdfast.current_epoch(), holdfast.open_window(text), holdfast.visible_rows(text, text[]), holdfast.read_changes(text, integer), holdfast.feed_head()
 to authenticated;
 
 reset role;

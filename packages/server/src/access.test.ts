@@ -222,7 +222,6 @@ describeOnEachDatabase((world) => {
       'handler_of',
       'hybrid_time',
       'id_indexes',
-      'incarnation',
       'is_admin',
       'is_counter',
       'is_for_good',

@@ -67,7 +67,7 @@ export interface RewindableDatabase {
   readonly database: Database;
   /** Keeps a copy of it as it is. */
   keep(): Promise<void>;
-  /** From now on that copy is in use, and says so. */
+  /** From now on that copy is in use. */
   putBack(): Promise<void>;
   close(): Promise<void>;
 }
@@ -92,7 +92,6 @@ export async function openRewindablePostgres(): Promise<RewindableDatabase> {
     async putBack() {
       await database.close();
       database = open('kept');
-      await database.query("select holdfast.begin_epoch('put back to a copy')");
     },
     async close() {
       await database.close();

@@ -101,6 +101,10 @@ test('K3 · doctor finds what was planted: grant, policy, audit, durability, mon
   ]);
   expect(find('warning')).toContain('table calls: Changes are not recorded: no history, no undo, no live updates.');
   expect(find('warning')).toContain('maintenance: It has never been done.');
+  await client.query(`revoke execute on function pg_catalog.pg_control_system() from public`);
+  expect(find('warning')).toContain(
+    'rewind: Postgres does not say here which server it is: a restore or fail-over may pass unnoticed.',
+  );
   await client.query(`update holdfast.settings set maintained_at = now() - interval '9 days'`);
   expect(find('problem')).toContain('maintenance: It was done 9 days ago.');
 

@@ -32,6 +32,7 @@ export async function examine(database: Database, nowMs: () => number): Promise<
     ...first,
     ...(await database.transaction(examineTables)),
     ...(await database.transaction(examinePartitions)),
+    await database.transaction(examineRewinds),
     await database.transaction(examineMaintenance),
     await examineRole(database),
     await tryInsert(database),
@@ -215,6 +216,22 @@ async function examineMaintenance(session: Session): Promise<Finding> {
   const told = `It was done ${days < 1 ? 'within the last day' : `${Math.floor(days)} days ago`}.`;
   if (days >= MAINTENANCE_PROBLEM_DAYS) return problem('maintenance', told, hint);
   return days >= MAINTENANCE_WARNING_DAYS ? warning('maintenance', told, hint) : ok('maintenance', told);
+}
+
+/** A restore or fail-over is noticed by what Postgres says of itself, which some hosts keep to themselves. */
+async function examineRewinds(session: Session): Promise<Finding> {
+  const [row] = await session.query<{ incarnation: string | null; began: string; reason: string }>(
+    `select holdfast.incarnation() as incarnation, to_char(began_at at time zone 'UTC', 'YYYY-MM-DD') as began, reason
+     from holdfast.epochs order by place desc limit 1`,
+  );
+  if (row === undefined || row.incarnation?.startsWith('?') === true) {
+    return warning(
+      'rewind',
+      'Postgres does not say here which server it is: a restore or fail-over may pass unnoticed.',
+      `After one run select holdfast.begin_epoch('why'); before devices reach it.`,
+    );
+  }
+  return ok('rewind', `Restores and fail-overs are noticed. The present epoch began on ${row.began} (${row.reason}).`);
 }
 
 async function examinePartitions(session: Session): Promise<readonly Finding[]> {
