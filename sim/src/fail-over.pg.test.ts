@@ -58,11 +58,10 @@ let answers: string[];
 beforeEach(async () => {
   ({ primary, standby } = await startPrimaryAndStandby({ settings: ['synchronous_commit=on'] }));
   address = await openMovingAddress();
-  const url = new URL(await primary.createDatabase());
-  databaseName = url.pathname.slice(1);
-  address.leadTo(portOf(String(url)));
-  url.port = String(address.port);
-  database = openPg({ connectionString: String(url) });
+  const url = await primary.createDatabase();
+  databaseName = new URL(url).pathname.slice(1);
+  address.leadTo(portOf(url));
+  database = openPg({ connectionString: urlAt(address.port) });
   await prepare(database);
   await vi.waitFor(() => openedStandby(), WAIT);
   workspaceId = `w-${randomUUID()}`;
@@ -204,6 +203,12 @@ async function failOver(devices: readonly Device[]): Promise<readonly string[]> 
 
 const portOf = (url: string): number => Number(new URL(url).port);
 
+function urlAt(port: number): string {
+  const url = new URL(primary.urlOf(databaseName));
+  url.port = String(port);
+  return String(url);
+}
+
 /** Answered by whichever server the address leads to. */
 async function readFrom(cursor: string | null): Promise<ChangePage> {
   const claims = { sub: 'ada', role: 'authenticated', workspace_id: workspaceId } as const;
@@ -327,4 +332,19 @@ test('P12 · with a synchronous standby nothing that was confirmed is lost, also
   expect(lost).toEqual([]);
   await expectEachEffectOnceAndInOrder(devices);
   await closeAll(devices);
+});
+
+test('P12 · a connection to a server that takes no changes is let go, so that the next one goes where the address leads by then', async () => {
+  const remove = 'delete from public.sim_items';
+  for (const change of [
+    (single: Database) => single.query(remove),
+    (single: Database) => single.transaction((session) => session.query(remove)),
+  ]) {
+    const single = openPg({ connectionString: urlAt(address.port), connectionCountMax: 1 });
+    address.leadTo(portOf(standby.urlOf(databaseName)));
+    await expect(change(single)).rejects.toMatchObject({ code: '25006' });
+    address.leadTo(portOf(primary.urlOf(databaseName)));
+    await expect(change(single)).resolves.toEqual([]);
+    await single.close();
+  }
 });

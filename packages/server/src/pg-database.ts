@@ -35,10 +35,14 @@ export function openPg(options: OpenPgOptions): Database {
   return {
     async query<Row>(sql: string, parameters?: readonly unknown[]): Promise<readonly Row[]> {
       const client = await connect(pool);
+      let isMisled = false;
       try {
         return await sessionOf(client).query<Row>(sql, parameters);
+      } catch (error) {
+        isMisled = isOfStandby(error);
+        throw error;
       } finally {
-        client.release();
+        client.release(isMisled);
       }
     },
     async transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
@@ -53,6 +57,7 @@ export function openPg(options: OpenPgOptions): Database {
       } catch (error) {
         // one that was left in the middle of a copy would go on sending; one that cannot even roll back must not serve anyone else
         isBroken =
+          isOfStandby(error) ||
           session.isCopying() ||
           (await session.query('rollback').then(
             () => false,
@@ -105,6 +110,14 @@ function sessionOf(client: pg.PoolClient): Session & { isCopying(): boolean } {
       await client.query(sql);
     },
   };
+}
+
+/**
+ * From a server that takes no changes, not yet or not any more. After a fail-over the address leads elsewhere, but whoever keeps a
+ * connection stays where it led before.
+ */
+function isOfStandby(error: unknown): boolean {
+  return sqlStateOf(error) === '25006';
 }
 
 /** Errors with a SQLSTATE came from the server; of those, class 08 and 57P0x say that it is going away. */
