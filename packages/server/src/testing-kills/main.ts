@@ -24,8 +24,8 @@ const report = await raceAndKill({
 if (values.json) console.log(JSON.stringify(report));
 else {
   console.log(
-    `${report.postgresKills} kills of Postgres, ${report.serverKills} of the server; ${report.requests} requests, ` +
-      `${report.unanswered} without an answer; ${report.effects} effects, ${report.broken.length} broken.`,
+    `${report.postgresKills} kills of Postgres, ${report.serverKills} of the server; ${report.answered} requests ` +
+      `answered, ${report.unanswered} cut off or refused; ${report.effects} effects, ${report.broken.length} broken.`,
   );
   for (const line of report.broken) console.log(line);
 }

@@ -23,7 +23,7 @@ export interface KillPlan {
 export interface KillReport {
   readonly postgresKills: number;
   readonly serverKills: number;
-  readonly requests: number;
+  readonly answered: number;
   readonly unanswered: number;
   readonly effects: number;
   /** What should not be, in words; empty when all is well. */
@@ -55,7 +55,7 @@ export async function raceAndKill(plan: KillPlan): Promise<KillReport> {
   // what is away is not asked by all of them all the time: that would take the time of what is starting
   let isBack: Promise<void> = Promise.resolve();
   const stopping = new AbortController();
-  const counts = { postgresKills: 0, serverKills: 0, requests: 0, unanswered: 0 };
+  const counts = { postgresKills: 0, serverKills: 0, answered: 0, unanswered: 0 };
   const broken: string[] = [];
   const clients = Array.from({ length: plan.clientCount }, () => createRacer(databaseUrl));
   const tokens = await Promise.all(
@@ -63,7 +63,6 @@ export async function raceAndKill(plan: KillPlan): Promise<KillReport> {
   );
 
   const send = async (client: Racer, token: string, mutations: readonly WireMutation[]): Promise<boolean> => {
-    counts.requests += 1;
     try {
       const answer = await fetch(`http://127.0.0.1:${door.port}/v1/apply`, {
         method: 'POST',
@@ -92,6 +91,7 @@ export async function raceAndKill(plan: KillPlan): Promise<KillReport> {
         }
         if (outcome.kind === 'applied' || outcome.kind === 'duplicate') client.settled.add(outcome.seq);
       }
+      counts.answered += 1;
       return true;
     } catch {
       counts.unanswered += 1;
@@ -121,8 +121,8 @@ export async function raceAndKill(plan: KillPlan): Promise<KillReport> {
   try {
     for (let kill = 0; kill < plan.killCount; kill += 1) {
       // not before it is at work again: to kill what has just begun proves little
-      const isAtWork = counts.requests - counts.unanswered + plan.clientCount;
-      while (counts.requests - counts.unanswered < isAtWork) await new Promise((resolve) => setTimeout(resolve, 10));
+      const isAtWork = counts.answered + plan.clientCount;
+      while (counts.answered < isAtWork) await new Promise((resolve) => setTimeout(resolve, 10));
       await new Promise((resolve) => setTimeout(resolve, draw() * LIFE_MS_SPREAD));
       const { promise, resolve: tellBack } = Promise.withResolvers<void>();
       isBack = promise;
