@@ -33,7 +33,8 @@ const REFUSED = 4_400;
 
 /**
  * Takes WebSockets at `/v1/live` of a Node server. A browser cannot send headers with one, so the token comes as the first
- * message: `{"kind": "subscribe", "token": "…", "cursor": null}`. Answers are `LiveMessage`s.
+ * message: `{"kind": "subscribe", "token": "…", "cursor": null}`. Answers are `LiveMessage`s. A line to another address is
+ * answered with 404, unless the server has another listener for `upgrade`, which then has to answer it.
  *
  * @returns what stops it; lines that are open stay until `live.close()`.
  */
@@ -41,7 +42,12 @@ export function attachLiveSocket(server: Server, options: LiveSocketOptions): ()
   const { live, verifyToken, path = '/v1/live', heartbeatMs = 25_000 } = options;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX, perMessageDeflate: false });
   const upgrade = (request: IncomingMessage, line: Duplex, head: Buffer): void => {
-    if (new URL(request.url ?? '/', 'http://localhost').pathname !== path) return;
+    // as it was sent, which need not be anything that parses as an address
+    if (request.url?.split('?')[0] !== path) {
+      // another listener of this server may know it; else nobody would ever answer
+      if (server.listenerCount('upgrade') === 1) endUnknown(line);
+      return;
+    }
     sockets.handleUpgrade(request, line, head, (socket) => accept(socket));
   };
 
@@ -90,6 +96,12 @@ export function attachLiveSocket(server: Server, options: LiveSocketOptions): ()
     server.off('upgrade', upgrade);
     sockets.close();
   };
+}
+
+function endUnknown(line: Duplex): void {
+  // Node has let go of it, so that an error would otherwise end the process
+  line.on('error', () => line.destroy());
+  line.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => line.destroy());
 }
 
 function notASubscription(): Refusal {
