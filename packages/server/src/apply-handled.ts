@@ -69,7 +69,13 @@ export async function applyRequest(
     if (isHandled(mutation)) {
       outcomes.push(
         handledCount < HANDLED_COUNT_MAX
-          ? await applyHandled(session, claims, { ...request, mutations: [mutation] }, handlers[mutation.type])
+          ? await applyHandled(
+              session,
+              claims,
+              { ...request, mutations: [mutation] },
+              handlers[mutation.type],
+              at + 1 < request.mutations.length || (request.client.unsentCount ?? 0) > 0,
+            )
           : JSON.stringify({ seq: mutation.seq, id: mutation.id, kind: 'deferred' }),
       );
       handledCount += 1;
@@ -81,7 +87,7 @@ export async function applyRequest(
     const part = await read(
       session,
       `select applied.told as text from holdfast.apply_mutations($1::jsonb) as applied`,
-      [toBatchText({ ...request, mutations: request.mutations.slice(at, end) })],
+      [toBatchText({ ...request, mutations: request.mutations.slice(at, end), goesOn: end < request.mutations.length })],
     );
     outcomes.push(part.slice(1, -1));
     at = end;
@@ -94,6 +100,7 @@ async function applyHandled(
   claims: CallerClaims,
   batch: ParsedApplyRequest,
   handler: MutationHandler | undefined,
+  goesOn: boolean,
 ): Promise<string> {
   const [mutation] = batch.mutations;
   if (mutation === undefined || handler === undefined)
@@ -105,9 +112,11 @@ async function applyHandled(
   );
   if (begun?.text != null) return begun.text;
   await session.query('savepoint holdfast_handler');
+  let isDone = false;
   try {
     await session.query(`select holdfast.refuse_unfit_payload($1::jsonb #> '{mutations,0}')`, [text]);
     const done = (await handler(mutation, { session, claims })) ?? {};
+    isDone = true;
     const outcome = await read(session, 'select holdfast.finish_handler($1::jsonb, $2::jsonb, $3)::text as text', [
       text,
       done.result === undefined ? null : JSON.stringify(done.result),
@@ -121,7 +130,8 @@ async function applyHandled(
     await session.query('release savepoint holdfast_handler');
     const isRejection = error instanceof Rejection;
     return read(session, 'select holdfast.fail_handler($1::jsonb, $2, $3, $4, $5)::text as text', [
-      text,
+      // what the checks at its end found missing may come with what follows
+      isDone && goesOn ? toBatchText({ ...batch, goesOn }) : text,
       // P0001 is for good, XX000 may pass
       isRejection ? 'P0001' : (sqlStateOf(error) ?? 'XX000'),
       error instanceof Error ? error.message : String(error),
