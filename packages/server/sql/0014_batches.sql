@@ -253,6 +253,10 @@ begin
     end if;
     perform set_config('holdfast.client_notice', case when batch #> '{client,forkedFrom}' is null then ''
         else coalesce(holdfast.note_fork(batch_client, batch #> '{client,forkedFrom}')::text, '') end, true);
+    if batch #> '{client,forkedFrom}' is not null then
+        -- it may have inherited one
+        select own.floor into known_floor from holdfast.clients as own where own.client_id = batch_client;
+    end if;
     if claimed_floor::bigint > known_floor then
         known_floor := claimed_floor::bigint;
         insert into holdfast.floor_marks as mark (client_id, day, floor)
