@@ -25,6 +25,8 @@ create table if not exists holdfast.clients (
     high_seq       bigint      not null default 0,
     -- how many changes stayed on the device then, besides those it was sending; null for a client that does not say
     unsent_count   integer,
+    -- several of its changes in one statement ran out of time: in its next batch each goes alone
+    goes_alone     boolean     not null default false,
     -- when it was found out that its store was lost, or put back
     lost_at        timestamptz,
     lost_reason    text,

@@ -214,8 +214,6 @@ declare
     group_end integer;
     done_together integer;
     performed_together record;
-    -- a group was cut off: what is tried after it has no other limit
-    gives_up_at timestamptz;
 begin
     select taken.mutations, taken.seqs, taken.mutation_ids, taken.generations, taken.after_seqs, taken.payload_hashes,
            taken.rebases, taken.standings, taken.outcomes, taken.after_settled, taken.shapes, taken.is_one_run
@@ -265,9 +263,6 @@ begin
                 continue when standings[place] <> 'new' or place <= done_together;
                 if not (after_settled[place] or coalesce(afters[place] = any (settled), false)) then
                     continue; -- no outcome is "deferred"
-                end if;
-                if gives_up_at < clock_timestamp() and cardinality(members) > 0 then
-                    exit;
                 end if;
                 failing_place := place;
                 if is_together and place < last_place and run_ends[place] > place then
@@ -347,9 +342,10 @@ begin
                 is_together := false;
                 -- rolled back, so it is none of those that the server has to keep in mind; and it happens once in a call
                 block_count := block_count - 1;
+                -- The time is up, and nothing limits what this call does from now on: it ends, and in the next one each goes alone.
                 if failure_state = '57014' then
-                    gives_up_at := clock_timestamp() + (clock_timestamp() - statement_timestamp()) / 2;
-                    perform set_config('lock_timeout', '100ms', true);
+                    perform holdfast.go_alone(batch_client::uuid);
+                    bound := first_place - 1;
                 end if;
             elsif is_checking and failed_place is not null then
                 -- what it lacks may come after the one that failed

@@ -185,6 +185,7 @@ describeOnEachDatabase((world) => {
     // the others are for operators, and for triggers
     expect(definers.filter(({ caller }) => caller).map(({ name }) => name)).toEqual([
       'current_epoch',
+      'go_alone',
       'log_admin_action',
       'mark_check',
       'mark_feed',
@@ -222,6 +223,7 @@ describeOnEachDatabase((world) => {
       'fail_handler',
       'feed_head',
       'finish_handler',
+      'go_alone',
       'handler_of',
       'hybrid_time',
       'id_indexes',
@@ -237,6 +239,7 @@ describeOnEachDatabase((world) => {
       'malformed_reason',
       'mark_check',
       'mark_feed',
+      'member_rows',
       'merge_patch',
       'noting',
       'open_window',
