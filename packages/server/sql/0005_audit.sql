@@ -65,12 +65,8 @@ do $$ begin perform holdfast.ensure_partitions(); end $$;
 
 alter table holdfast.audit_log enable row level security;
 revoke all on holdfast.audit_log from public;
+-- who may read which rows, 0011 says
 grant select on holdfast.audit_log to authenticated;
-
-drop policy if exists audit_log_members_read on holdfast.audit_log;
-create policy audit_log_members_read on holdfast.audit_log
-    for select to authenticated
-    using (workspace_id = (select holdfast.workspace()));
 
 create or replace function holdfast.set_trusted_hops(hops integer)
 returns void
