@@ -154,6 +154,25 @@ describeOnEachDatabase((world) => {
     }
   });
 
+  test('P5 · one round seals all that has come since the last, however much that is', async () => {
+    const workspaceId = `workspace-${randomUUID()}`;
+    await world.database.query('select holdfast.maintain()');
+    await world.database.query(
+      `insert into holdfast.audit_log (workspace_id, action, entity_type, entity_id, new_values)
+       select $1, 'create', 'planted', place::text, '{}' from generate_series(1, 20500) as place`,
+      [workspaceId],
+    );
+
+    await world.database.query('select holdfast.maintain()');
+
+    const [sealed] = await world.database.query<{ count: number }>(
+      'select count(*)::int as count from holdfast.audit_chain where workspace_id = $1',
+      [workspaceId],
+    );
+    expect(sealed?.count).toBe(20_500);
+    expect(await verify(workspaceId)).toEqual([]);
+  });
+
   test('P5 · every column of the log is sealed', async () => {
     expect(
       await world.database.query(
