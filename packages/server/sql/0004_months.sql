@@ -157,6 +157,14 @@ security definer
 set search_path = ''
 as $$
 begin
+    -- an archive is in the order of the ids
+    if needs_archive and not exists (
+        select from pg_catalog.pg_attribute as attribute
+        where attribute.attrelid = to_regclass(format('holdfast.%I', of_table)) and attribute.attname = 'id'
+    ) then
+        raise exception using errcode = 'HF020', message = format('"%s" cannot be archived.', left(of_table, 100)),
+            hint = 'The chain of hashes is kept as long as the rows that it seals, and the manifests of their archives say where it stood.';
+    end if;
     update holdfast.partitioned_tables as known
     set keep = set_retention.keep, needs_archive = set_retention.needs_archive, is_held = set_retention.is_held
     where known.table_name = of_table;

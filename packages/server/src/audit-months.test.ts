@@ -102,6 +102,13 @@ describeOnEachDatabase((world) => {
     });
   });
 
+  test('P5 · what cannot be archived is refused when it is asked for, and the audit log goes on', async () => {
+    await expect(
+      world.database.query(`select holdfast.set_retention('audit_chain', interval '90 days', needs_archive => true)`),
+    ).rejects.toThrow('"audit_chain" cannot be archived.');
+    await world.database.query(`select holdfast.set_retention('audit_chain', interval '90 days')`);
+  });
+
   async function auditReport() {
     const rows = await world.database.query<{ misplaced_rows: string }>(
       `select month_count, months_ahead, misplaced_rows from holdfast.partition_report() where table_name = 'audit_log'`,
