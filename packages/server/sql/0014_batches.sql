@@ -57,6 +57,7 @@ as $$
 #variable_conflict use_column
 declare
     batch_count_max constant integer := 100;
+    batch_bytes_max constant integer := 1048576;
     caller constant text := holdfast.actor();
     caller_workspace constant text := holdfast.workspace();
     given constant jsonb := batch -> 'mutations';
@@ -112,6 +113,16 @@ begin
     if given_count > batch_count_max then
         perform holdfast.refuse('BATCH_TOO_LARGE',
             format('A batch holds at most %s mutations.', batch_count_max), 'Send fewer at a time.');
+    end if;
+    -- by ever dearer questions, of which hardly a batch is asked the second
+    if pg_column_size(batch) > batch_bytes_max and octet_length(batch::text) > batch_bytes_max
+        and (octet_length(batch::text) > 2 * batch_bytes_max or holdfast.payload_bytes(batch) > batch_bytes_max) then
+        perform holdfast.refuse('BATCH_TOO_LARGE',
+            format('A batch is at most %s bytes of JSON.', batch_bytes_max), 'Send fewer at a time.');
+    end if;
+    if length(caller) > 200 or length(caller_workspace) > 200 then
+        perform holdfast.refuse('INVALID_REQUEST', 'The names of user and workspace have at most 200 characters.',
+            'Let tokens name them by shorter ids.');
     end if;
     if caller_workspace is null or batch #>> '{client,workspaceId}' is distinct from caller_workspace then
         perform holdfast.refuse('FOREIGN_WORKSPACE', 'This login does not belong to the workspace of the batch.',

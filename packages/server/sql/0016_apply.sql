@@ -489,6 +489,12 @@ begin
     if batch ? 'epoch' and batch ->> 'epoch' is distinct from epoch then
         -- whose it is, and whether it is well formed; but its floor speaks of what may be forgotten here
         perform holdfast.apply_mutations(batch || '{"mutations": [], "acknowledgedFloor": 0}');
+        if jsonb_typeof(batch -> 'mutations') is distinct from 'array' or jsonb_array_length(batch -> 'mutations') > 100
+            or batch -> 'mutations' @? 'strict $[*] ? (@.type() != "object")'
+        then
+            perform holdfast.refuse('INVALID_REQUEST', 'A batch has at most 100 mutations, each of them an object.',
+                'Send an ApplyRequest as the protocol describes it.');
+        end if;
         select jsonb_agg(jsonb_build_object('seq', mutation.value -> 'seq', 'id', mutation.value -> 'id', 'kind', 'deferred')
                    order by mutation.place)::text as told
         into applied
