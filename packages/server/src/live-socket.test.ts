@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { createTokenVerifier } from './auth.ts';
 import type { LiveChannel } from './live-channel.ts';
 import { attachLiveSocket } from './live-socket.ts';
@@ -44,6 +46,25 @@ test('P8 · a line to another address is left to who else takes lines of that se
 
   expect(await upgrade(server, '/theirs')).toMatch(/^HTTP\/1\.1 418 /);
 });
+
+test('P8, P9 · of lines that do not say who they are so many are held, and one that ends makes room', async () => {
+  const server = await listen();
+  attachLiveSocket(server, { live, verifyToken, waitingCountMax: 2 });
+  const lines = [await open(server), await open(server)];
+
+  expect(await upgrade(server, '/v1/live')).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\nRetry-After: 2\r\n/);
+
+  const closed = once(lines[0] as WebSocket, 'close');
+  lines[0]?.terminate();
+  await closed;
+  await expect.poll(() => open(server).then(({ readyState }) => readyState, String)).toBe(WebSocket.OPEN);
+});
+
+function open(server: Server): Promise<WebSocket> {
+  const socket = new WebSocket(`${urlOf(server).replace('http', 'ws')}/v1/live`);
+  onTestFinished(() => socket.terminate());
+  return new Promise((resolve, reject) => socket.once('open', () => resolve(socket)).once('error', reject));
+}
 
 async function listen(): Promise<Server> {
   const server = createServer((_, response) => response.end('here'));

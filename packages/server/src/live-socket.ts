@@ -14,6 +14,8 @@ export interface LiveSocketOptions {
   readonly path?: string;
   /** A line on which nothing came back for two of these is cut, in milliseconds. @default 25_000 */
   readonly heartbeatMs?: number;
+  /** Most lines that have not said yet who they are; the next one is answered with 503. Each has 10 s for it. @default 100 */
+  readonly waitingCountMax?: number;
 }
 
 const subscribeSchema = z.object({
@@ -39,19 +41,26 @@ const REFUSED = 4_400;
  * @returns what stops it; lines that are open stay until `live.close()`.
  */
 export function attachLiveSocket(server: Server, options: LiveSocketOptions): () => void {
-  const { live, verifyToken, path = '/v1/live', heartbeatMs = 25_000 } = options;
+  const { live, verifyToken, path = '/v1/live', heartbeatMs = 25_000, waitingCountMax = 100 } = options;
+  const waiting = new Set<Duplex>();
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX, perMessageDeflate: false });
   const upgrade = (request: IncomingMessage, line: Duplex, head: Buffer): void => {
     // as it was sent, which need not be anything that parses as an address
     if (request.url?.split('?')[0] !== path) {
       // another listener of this server may know it; else nobody would ever answer
-      if (server.listenerCount('upgrade') === 1) endUnknown(line);
+      if (server.listenerCount('upgrade') === 1) endWith(line, '404 Not Found');
       return;
     }
-    sockets.handleUpgrade(request, line, head, (socket) => accept(socket));
+    if (waiting.size >= waitingCountMax) {
+      endWith(line, '503 Service Unavailable', 'Retry-After: 2\r\n');
+      return;
+    }
+    waiting.add(line);
+    line.once('close', () => waiting.delete(line));
+    sockets.handleUpgrade(request, line, head, (socket) => accept(socket, () => waiting.delete(line)));
   };
 
-  const accept = (socket: WebSocket): void => {
+  const accept = (socket: WebSocket, isKnown: () => void): void => {
     let unsubscribe = (): void => undefined;
     let isAlive = true;
     const heartbeat = setInterval(() => {
@@ -79,6 +88,7 @@ export function attachLiveSocket(server: Server, options: LiveSocketOptions): ()
         try {
           const { token, cursor } = subscribeSchema.parse(JSON.parse(String(data)));
           const claims = await verifyToken(`Bearer ${token}`);
+          isKnown();
           if (socket.readyState === socket.OPEN) unsubscribe = live.subscribe(claims, cursor, sink);
         } catch (error) {
           const refusal = refusalOf(
@@ -98,10 +108,10 @@ export function attachLiveSocket(server: Server, options: LiveSocketOptions): ()
   };
 }
 
-function endUnknown(line: Duplex): void {
+function endWith(line: Duplex, status: string, header = ''): void {
   // Node has let go of it, so that an error would otherwise end the process
   line.on('error', () => line.destroy());
-  line.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => line.destroy());
+  line.end(`HTTP/1.1 ${status}\r\n${header}Connection: close\r\nContent-Length: 0\r\n\r\n`, () => line.destroy());
 }
 
 function notASubscription(): Refusal {
