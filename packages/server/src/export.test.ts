@@ -47,7 +47,7 @@ describeOnEachDatabase((world) => {
     expect(await earlier.json()).toMatchObject({ entries: [] });
   });
 
-  test.each([
+  test.each<readonly [text: string, written: string]>([
     [' \t=1+1', `' \t'=1+1`],
     ...['\u00a0', '\u202f', '\u205f', '\u1680', '\u0085', '\u2028', '\u2060', '\u180e', '\u00ad', '\u200e'].map(
       (blank) => [` ${blank}=1+1`, `' ${blank}=1+1`] as const,
