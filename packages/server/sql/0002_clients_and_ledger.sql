@@ -25,6 +25,8 @@ create table if not exists holdfast.clients (
     high_seq       bigint      not null default 0,
     -- how many changes stayed on the device then, besides those it was sending; null for a client that does not say
     unsent_count   integer,
+    -- several of its changes in one statement ran out of time: in its next batch each goes alone
+    goes_alone     boolean     not null default false,
     -- when it was found out that its store was lost, or put back
     lost_at        timestamptz,
     lost_reason    text,
@@ -92,11 +94,18 @@ create table if not exists holdfast.floor_marks (
 -- serves trim_ledger
 create index if not exists floor_marks_by_day on holdfast.floor_marks using brin (day);
 
+-- Up to which number a client's rows were trimmed: for whoever takes its place with changes from before that.
+create table if not exists holdfast.trims (
+    client_id uuid   primary key,
+    floor     bigint not null
+);
+
+alter table holdfast.trims enable row level security;
 alter table holdfast.workspaces enable row level security;
 alter table holdfast.clients enable row level security;
 alter table holdfast.ledger enable row level security;
 alter table holdfast.floor_marks enable row level security;
-revoke all on holdfast.workspaces, holdfast.clients, holdfast.ledger, holdfast.floor_marks from public;
+revoke all on holdfast.workspaces, holdfast.clients, holdfast.ledger, holdfast.floor_marks, holdfast.trims from public;
 
 create or replace function holdfast.trim_ledger(
     keep interval default interval '30 days',
@@ -113,6 +122,10 @@ begin atomic
         returning mark.client_id, mark.floor
     ), acknowledged as (
         select passed.client_id, max(passed.floor) as floor from passed group by passed.client_id
+    ), noted as (
+        insert into holdfast.trims as known (client_id, floor)
+        select acknowledged.client_id, acknowledged.floor from acknowledged
+        on conflict on constraint trims_pkey do update set floor = greatest(known.floor, excluded.floor)
     ), trimmed as (
         delete from holdfast.ledger as old
         using acknowledged

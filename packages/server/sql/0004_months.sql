@@ -53,7 +53,9 @@ language sql
 stable
 set search_path = ''
 begin atomic
-    select child.relname::text, month.start, month.start + interval '1 month'
+    -- a month later by the calendar of UTC, whatever that of the session says
+    select child.relname::text, month.start,
+           (month.start at time zone 'UTC' + interval '1 month') at time zone 'UTC'
     from pg_catalog.pg_inherits as link
     join pg_catalog.pg_class as parent on parent.oid = link.inhparent
     join pg_catalog.pg_class as child on child.oid = link.inhrelid
@@ -155,6 +157,14 @@ security definer
 set search_path = ''
 as $$
 begin
+    -- an archive is in the order of the ids
+    if needs_archive and not exists (
+        select from pg_catalog.pg_attribute as attribute
+        where attribute.attrelid = to_regclass(format('holdfast.%I', of_table)) and attribute.attname = 'id'
+    ) then
+        raise exception using errcode = 'HF020', message = format('"%s" cannot be archived.', left(of_table, 100)),
+            hint = 'The chain of hashes is kept as long as the rows that it seals, and the manifests of their archives say where it stood.';
+    end if;
     update holdfast.partitioned_tables as known
     set keep = set_retention.keep, needs_archive = set_retention.needs_archive, is_held = set_retention.is_held
     where known.table_name = of_table;
@@ -252,13 +262,14 @@ create or replace aggregate holdfast.archive_digest(text) (
 comment on aggregate holdfast.archive_digest(text) is
     'sha256 over the hash so far and the next line, from an empty one: write it with "order by".';
 
--- Security definer: the list of archives belongs to the owner.
+-- Security definer: the list of archives belongs to the owner. Times are in UTC, as in the archive.
 create or replace function holdfast.finish_archive(of_partition text, row_count bigint, digest bytea, location text)
 returns void
 language plpgsql
 volatile
 security definer
 set search_path = ''
+set timezone = 'UTC'
 as $$
 declare
     part record;

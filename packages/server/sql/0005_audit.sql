@@ -65,12 +65,8 @@ do $$ begin perform holdfast.ensure_partitions(); end $$;
 
 alter table holdfast.audit_log enable row level security;
 revoke all on holdfast.audit_log from public;
+-- who may read which rows, 0011 says
 grant select on holdfast.audit_log to authenticated;
-
-drop policy if exists audit_log_members_read on holdfast.audit_log;
-create policy audit_log_members_read on holdfast.audit_log
-    for select to authenticated
-    using (workspace_id = (select holdfast.workspace()));
 
 create or replace function holdfast.set_trusted_hops(hops integer)
 returns void
@@ -87,7 +83,8 @@ comment on function holdfast.set_trusted_hops(integer) is
     'outermost of them saw. With 0 (the default) no header is believed, since anybody can send one. For operators.';
 
 -- The address that the outermost trusted proxy saw. Each proxy appends the one it saw, and who stands nearest is in
--- "holdfast.peer_address" (the door sets it) or not known at all (PostgREST); what is further left anybody may have written.
+-- "holdfast.peer_address" (the door sets it) or not known at all (PostgREST); what is further left anybody may have written, at
+-- whatever length, so that is what is cut off.
 create or replace function holdfast.address_of(forwarded_for text, peer text, hops integer)
 returns text
 language sql
@@ -96,7 +93,7 @@ set search_path = ''
 return (
     select case when told.address ~ '^[0-9a-fA-F:.]{2,45}$' then told.address end
     from (
-        select array_append(string_to_array(left(forwarded_for, 2000), ','), peer) as addresses
+        select array_append(string_to_array(right(forwarded_for, 2000), ','), peer) as addresses
     ) as chain
     cross join lateral (
         select regexp_replace(

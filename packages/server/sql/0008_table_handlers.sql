@@ -18,6 +18,15 @@ return octet_length(payload::text) - (
     from jsonb_path_query(payload, 'strict $.**') as node (value)
 );
 
+-- As it counts levels: the payload itself is the first. What is small cannot be nested so deep, and is not looked at.
+create or replace function holdfast.is_too_deep(payload jsonb)
+returns boolean
+language sql
+immutable
+-- without a search path of its own, as in 0003
+return pg_column_size(payload) > 250
+    and payload @? 'strict $.**{32} ? (@.type() == "object" || @.type() == "array")';
+
 create or replace function holdfast.refuse_unfit_payload(mutation jsonb)
 returns void
 language plpgsql
@@ -28,7 +37,7 @@ declare
     payload_bytes_max constant integer := 262144;
     payload constant jsonb := mutation -> 'payload';
 begin
-    if mutation ? 'unstorable' then
+    if mutation ? 'unstorable' or holdfast.is_too_deep(payload) then
         perform holdfast.refuse('INVALID_PAYLOAD',
             'The payload holds something a database cannot: a NUL character, half a surrogate pair, or nesting beyond 32.',
             'Remove it and make the change again.');
@@ -350,13 +359,13 @@ end
 $$;
 
 revoke all on function
-    holdfast.payload_bytes(jsonb), holdfast.refuse_unfit_payload(jsonb), holdfast.refuse_unregistered(text, text),
+    holdfast.payload_bytes(jsonb), holdfast.is_too_deep(jsonb), holdfast.refuse_unfit_payload(jsonb), holdfast.refuse_unregistered(text, text),
     holdfast.refuse_missing_row(text, text), holdfast.read_row(holdfast.registered_tables, jsonb),
     holdfast.describe_missing_row(holdfast.registered_tables, jsonb, text, bigint, text), holdfast.perform_change(jsonb),
     holdfast.as_change_of_row(jsonb), holdfast.restore_row(jsonb)
 from public;
 grant execute on function
-    holdfast.payload_bytes(jsonb), holdfast.refuse_unfit_payload(jsonb), holdfast.refuse_unregistered(text, text),
+    holdfast.payload_bytes(jsonb), holdfast.is_too_deep(jsonb), holdfast.refuse_unfit_payload(jsonb), holdfast.refuse_unregistered(text, text),
     holdfast.refuse_missing_row(text, text), holdfast.read_row(holdfast.registered_tables, jsonb),
     holdfast.describe_missing_row(holdfast.registered_tables, jsonb, text, bigint, text), holdfast.perform_change(jsonb),
     holdfast.as_change_of_row(jsonb), holdfast.restore_row(jsonb)

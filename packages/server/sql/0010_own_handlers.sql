@@ -93,6 +93,12 @@ begin
     end if;
     if handler is not null then
         perform holdfast.refuse_unfit_payload(mutation);
+        -- it was not when it was registered, but its owner may have changed it since
+        if (select proc.prosecdef from pg_catalog.pg_proc as proc where proc.oid = handler) then
+            perform holdfast.refuse('NO_HANDLER',
+                format('What handles the type "%s" runs with the rights of its owner.', left(mutation ->> 'type', 100)),
+                'Declare it security invoker again.');
+        end if;
         execute format('select %s($1)', handler::oid::regproc) using mutation into result;
         return jsonb_build_object('result', result, 'rowVersion', null);
     end if;

@@ -202,11 +202,17 @@ begin
         perform holdfast.mark_feed();
         return place;
     end if;
-    place.seen := parts[2]::pg_snapshot;
-    if cardinality(parts) = 4 then
-        place.after_id := parts[3]::bigint;
-        place.upto := parts[4]::pg_snapshot;
-    end if;
+    begin
+        place.seen := parts[2]::pg_snapshot;
+        if cardinality(parts) = 4 then
+            place.after_id := parts[3]::bigint;
+            place.upto := parts[4]::pg_snapshot;
+        end if;
+    exception
+        when data_exception then
+            perform holdfast.refuse('INVALID_REQUEST', 'This is no place in the change feed.',
+                'Send the cursor of the last answer as it was, or none to begin with what happens from now on.');
+    end;
     select * into known from holdfast.epochs as present where present.epoch = place.epoch;
     if place.upto is null then
         perform holdfast.mark_feed();
@@ -257,6 +263,70 @@ begin
 end
 $$;
 
+-- Whether the caller may see a row now, which is a statement of its own for each: dear, so it comes last where there is a choice.
+create or replace function holdfast.may_see(entity_type text, entity_id text)
+returns boolean
+language sql
+volatile
+security invoker
+set search_path = ''
+cost 10000
+return entity_id is not null and cardinality(holdfast.visible_rows(entity_type, array[entity_id])) > 0;
+
+-- What one did oneself; what concerns rows that one may see now; admins read all of their workspace. The policies of an app's tables
+-- would be worth nothing if the log told everybody what they hide.
+drop policy if exists audit_log_readers on holdfast.audit_log;
+create policy audit_log_readers on holdfast.audit_log
+    for select to authenticated
+    using (
+        workspace_id = (select holdfast.workspace())
+        and (actor = (select holdfast.actor()) or (select holdfast.is_admin()) or holdfast.may_see(entity_type, entity_id))
+    );
+
+-- Security definer: which rows of the log come next, newest first, for who then looks which of them it may read: asked of each by the
+-- policy, that would be a statement for each that it may not. It tells no more than the feed does, and whether one did it oneself.
+create or replace function holdfast.audit_page(
+    of_type text, of_id text, of_action text, from_at timestamptz, to_at timestamptz, before_id bigint, limit_count integer
+)
+returns table (id bigint, occurred_at timestamptz, entity_type text, entity_id text, is_own boolean)
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+    -- planned anew, since what is not asked for decides by which index
+    return query execute
+        'select log.id, log.occurred_at, log.entity_type, log.entity_id, coalesce(log.actor = holdfast.actor(), false) '
+        'from holdfast.audit_log as log '
+        'where log.workspace_id = holdfast.workspace() '
+        'and ($1 is null or log.entity_type = $1) and ($2 is null or log.entity_id = $2) and ($3 is null or log.action = $3) '
+        'and ($4 is null or log.occurred_at >= $4) and ($5 is null or log.occurred_at < $5) and ($6 is null or log.id < $6) '
+        'order by log.id desc limit $7'
+    using of_type, of_id, of_action, from_at, to_at, before_id, least(limit_count, 1000);
+end
+$$;
+
+-- Security definer: a reader has to hear of rows, too, that it may not see any more, to drop them. That is all it hears of those.
+create or replace function holdfast.feed_page(after_id bigint, seen pg_snapshot, upto pg_snapshot, limit_count integer)
+returns table (
+    id bigint, occurred_at timestamptz, transaction_id xid8, action text, entity_type text, entity_id text
+)
+language sql
+stable
+security definer
+set search_path = ''
+begin atomic
+    select log.id, log.occurred_at, log.transaction_id, log.action, log.entity_type, log.entity_id
+    from holdfast.audit_log as log
+    where log.workspace_id = (select holdfast.workspace())
+      and log.id > after_id
+      and pg_visible_in_snapshot(log.transaction_id, upto)
+      and not pg_visible_in_snapshot(log.transaction_id, seen)
+    order by log.id
+    limit limit_count;
+end;
+
 create or replace function holdfast.read_changes(cursor text default null, limit_count integer default 500)
 returns jsonb
 language plpgsql
@@ -291,15 +361,7 @@ begin
     end if;
 
     with page as materialized (
-        select log.id, log.occurred_at, log.transaction_id, log.actor, log.action, log.entity_type, log.entity_id,
-               log.old_values, log.new_values, log.changed_fields, log.mutation_id, log.client_id
-        from holdfast.audit_log as log
-        where log.workspace_id = caller_workspace
-          and log.id > place.after_id
-          and pg_visible_in_snapshot(log.transaction_id, place.upto)
-          and not pg_visible_in_snapshot(log.transaction_id, place.seen)
-        order by log.id
-        limit limit_count + 1
+        select paged.* from holdfast.feed_page(place.after_id, place.seen, place.upto, limit_count + 1) as paged
     ), told as (
         select * from page order by page.id limit limit_count
     ), visible as (
@@ -313,16 +375,16 @@ begin
                'id', told.id::text,
                'at', to_char(told.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
                'transactionId', told.transaction_id::text,
-               'actor', told.actor,
+               'actor', log.actor,
                'action', told.action,
                'entityType', told.entity_type,
                'entityId', told.entity_id,
-               'oldValues', case when is_shown.yes then told.old_values end,
-               'newValues', case when is_shown.yes then told.new_values end,
-               'changedFields', case when is_shown.yes then told.changed_fields end,
+               'oldValues', case when is_shown.yes then log.old_values end,
+               'newValues', case when is_shown.yes then log.new_values end,
+               'changedFields', case when is_shown.yes then log.changed_fields end,
                'isHidden', not is_shown.yes and told.action <> 'delete',
-               'mutationId', told.mutation_id,
-               'clientId', told.client_id
+               'mutationId', log.mutation_id,
+               'clientId', log.client_id
            ) order by told.id), '[]'),
            (select count(*) > limit_count from page),
            max(told.id)
@@ -331,7 +393,14 @@ begin
     left join visible on visible.entity_type = told.entity_type
     cross join lateral (
         select told.action <> 'delete' and coalesce(told.entity_id = any (visible.ids), false) as yes
-    ) as is_shown;
+    ) as is_shown
+    -- as the caller, so under the policy of the log; one by one, so that it is asked of no other rows
+    left join lateral (
+        select entry.actor, entry.old_values, entry.new_values, entry.changed_fields, entry.mutation_id, entry.client_id
+        from holdfast.audit_log as entry
+        where entry.id = told.id and entry.occurred_at = told.occurred_at
+        limit 1
+    ) as log on true;
 
     return jsonb_build_object(
         'changes', changes,
@@ -347,7 +416,7 @@ comment on function holdfast.read_changes(text, integer) is
     'The next changes of the caller''s workspace: {changes, cursor, hasMore, resync}. Without a cursor it answers with the '
     'present place and no changes. "resync": what came after the cursor may be gone, so read everything anew and go on from '
     'the cursor of this answer. Values are told of rows only that the caller may see now; else "isHidden". A deletion tells '
-    'the id only. Changes of one transaction are complete once "hasMore" is false.';
+    'the id only, and who did it only to themselves and to admins. Changes of one transaction are complete once "hasMore" is false.';
 
 create or replace function holdfast.feed_head()
 returns text
@@ -361,11 +430,15 @@ comment on function holdfast.feed_head() is
 
 revoke all on function
     holdfast.incarnation(), holdfast.mark_feed(), holdfast.begin_epoch(text), holdfast.current_epoch(),
-    holdfast.open_window(text), holdfast.visible_rows(text, text[]), holdfast.read_changes(text, integer),
-    holdfast.feed_head()
+    holdfast.open_window(text), holdfast.visible_rows(text, text[]), holdfast.may_see(text, text),
+    holdfast.audit_page(text, text, text, timestamptz, timestamptz, bigint, integer),
+    holdfast.feed_page(bigint, pg_snapshot, pg_snapshot, integer), holdfast.read_changes(text, integer), holdfast.feed_head()
 from public;
 grant execute on function
-    holdfast.mark_feed(), holdfast.current_epoch(), holdfast.open_window(text), holdfast.visible_rows(text, text[]), holdfast.read_changes(text, integer), holdfast.feed_head()
+    holdfast.mark_feed(), holdfast.current_epoch(), holdfast.open_window(text),
+    holdfast.visible_rows(text, text[]), holdfast.may_see(text, text),
+    holdfast.audit_page(text, text, text, timestamptz, timestamptz, bigint, integer),
+    holdfast.feed_page(bigint, pg_snapshot, pg_snapshot, integer), holdfast.read_changes(text, integer), holdfast.feed_head()
 to authenticated;
 
 reset role;

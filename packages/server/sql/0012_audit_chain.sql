@@ -67,6 +67,18 @@ create or replace aggregate holdfast.chain_hash(bytea, text) (
     stype = bytea
 );
 
+-- A row of the log as it is sealed. Named one by one: a column that a later version adds must not change what was sealed before. Times
+-- are written in the time zone of the session, so whoever calls this sets UTC. (Without a search path of its own, as in 0003.)
+create or replace function holdfast.audit_line(log holdfast.audit_log)
+returns text
+language sql
+stable
+return jsonb_build_object(
+    'id', log.id, 'workspace_id', log.workspace_id, 'occurred_at', log.occurred_at, 'actor', log.actor, 'action', log.action,
+    'entity_type', log.entity_type, 'entity_id', log.entity_id, 'old_values', log.old_values, 'new_values', log.new_values,
+    'changed_fields', log.changed_fields, 'mutation_id', log.mutation_id, 'client_id', log.client_id, 'ip', log.ip,
+    'user_agent', log.user_agent, 'transaction_id', log.transaction_id)::text;
+
 -- Security definer: the chain belongs to the owner alone.
 create or replace function holdfast.seal_audit(limit_count integer default 10000)
 returns bigint
@@ -74,6 +86,7 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set timezone = 'UTC'
 as $$
 declare
     state holdfast.seal_state%rowtype;
@@ -96,7 +109,7 @@ begin
     end if;
 
     with page as materialized (
-        select log.id, log.occurred_at, coalesce(log.workspace_id, '') as workspace_id, to_jsonb(log.*)::text as line
+        select log.id, log.occurred_at, coalesce(log.workspace_id, '') as workspace_id, holdfast.audit_line(log) as line
         from holdfast.audit_log as log
         where log.id > place.after_id
           and (log.id <= old_id or pg_visible_in_snapshot(log.transaction_id, place.upto))
@@ -159,6 +172,7 @@ language sql
 stable
 security definer
 set search_path = ''
+set timezone = 'UTC'
 begin atomic
     with kept as (
         select link.place, link.audit_id, link.occurred_at, link.hash,
@@ -172,7 +186,8 @@ begin atomic
         window own as (order by link.place)
     ), compared as (
         select kept.*, log.id as found_id,
-               sha256(kept.hash_before || convert_to(to_jsonb(log.*)::text, 'UTF8')) as expected_hash
+               case when log.id is not null
+                   then sha256(kept.hash_before || convert_to(holdfast.audit_line(log), 'UTF8')) end as expected_hash
         from kept
         left join holdfast.audit_log as log
             on log.id = kept.audit_id and log.occurred_at = kept.occurred_at
@@ -216,7 +231,7 @@ comment on function holdfast.verify_audit(text, bigint, bytea) is
     'holdfast.audit_heads elsewhere from time to time, and hand them in as the anchor.';
 
 revoke all on function
-    holdfast.add_to_chain(bytea, bytea, text), holdfast.chain_hash(bytea, text), holdfast.seal_audit(integer),
+    holdfast.add_to_chain(bytea, bytea, text), holdfast.audit_line(holdfast.audit_log), holdfast.chain_hash(bytea, text), holdfast.seal_audit(integer),
     holdfast.verify_audit(text, bigint, bytea)
 from public;
 

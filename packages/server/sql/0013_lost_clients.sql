@@ -4,6 +4,7 @@
 -- Each request says how far the numbers of its client have come, and how many changes stay behind on the device. A client whose
 -- numbers are lower than it once said must take another id (the answer says so, and looks at nothing): a new change under an old
 -- number would pass for the one that was applied. And an id of a mutation that another client of the same user has sent is known.
+-- Where its row was trimmed, its number tells: a client that was put back keeps the numbers of what it carries over.
 
 set role holdfast_owner;
 
@@ -21,12 +22,26 @@ declare
         then (fork ->> 'unsentCount')::numeric::bigint else 0 end;
     restored_seq constant bigint := case when holdfast.is_counter(fork -> 'lastSeq', 0)
         then (fork ->> 'lastSeq')::numeric::bigint end;
+    inherited_floor bigint;
     told record;
 begin
     if not holdfast.is_uuid(fork -> 'id') or coalesce(fork ->> 'reason', '') not in ('wiped', 'behind') then
         return null;
     end if;
     former_id := (fork ->> 'id')::uuid;
+    if fork ->> 'reason' = 'behind' and restored_seq is not null then
+        select least(trimmed.floor, restored_seq) into inherited_floor
+        from holdfast.clients as former
+        join holdfast.trims as trimmed on trimmed.client_id = former.client_id
+        where former.client_id = former_id and former.client_id <> batch_client
+          and former.workspace_id = holdfast.workspace() and former.actor = holdfast.actor();
+        if found then
+            update holdfast.clients as own set floor = greatest(own.floor, inherited_floor) where own.client_id = batch_client;
+            -- it may be put back as well
+            insert into holdfast.trims as known (client_id, floor) values (batch_client, inherited_floor)
+            on conflict on constraint trims_pkey do update set floor = greatest(known.floor, excluded.floor);
+        end if;
+    end if;
     update holdfast.clients as former
     set lost_at = now(), lost_reason = fork ->> 'reason', replaced_by = batch_client,
         lost_count = least(2147483647, case fork ->> 'reason'

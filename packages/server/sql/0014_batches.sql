@@ -57,6 +57,7 @@ as $$
 #variable_conflict use_column
 declare
     batch_count_max constant integer := 100;
+    batch_bytes_max constant integer := 1048576;
     caller constant text := holdfast.actor();
     caller_workspace constant text := holdfast.workspace();
     given constant jsonb := batch -> 'mutations';
@@ -65,6 +66,7 @@ declare
     batch_client uuid;
     known_floor bigint;
     known_high bigint;
+    goes_alone boolean;
     claimed_high constant bigint := case when holdfast.is_counter(batch #> '{client,lastSeq}', 0)
         then (batch #>> '{client,lastSeq}')::numeric::bigint end;
     claimed_unsent constant integer := case when holdfast.is_counter(batch #> '{client,unsentCount}', 0)
@@ -111,6 +113,16 @@ begin
     if given_count > batch_count_max then
         perform holdfast.refuse('BATCH_TOO_LARGE',
             format('A batch holds at most %s mutations.', batch_count_max), 'Send fewer at a time.');
+    end if;
+    -- by ever dearer questions, of which hardly a batch is asked the second
+    if pg_column_size(batch) > batch_bytes_max and octet_length(batch::text) > batch_bytes_max
+        and (octet_length(batch::text) > 2 * batch_bytes_max or holdfast.payload_bytes(batch) > batch_bytes_max) then
+        perform holdfast.refuse('BATCH_TOO_LARGE',
+            format('A batch is at most %s bytes of JSON.', batch_bytes_max), 'Send fewer at a time.');
+    end if;
+    if length(caller) > 200 or length(caller_workspace) > 200 then
+        perform holdfast.refuse('INVALID_REQUEST', 'The names of user and workspace have at most 200 characters.',
+            'Let tokens name them by shorter ids.');
     end if;
     if caller_workspace is null or batch #>> '{client,workspaceId}' is distinct from caller_workspace then
         perform holdfast.refuse('FOREIGN_WORKSPACE', 'This login does not belong to the workspace of the batch.',
@@ -203,7 +215,7 @@ begin
 
     -- the lock on the client's row is what makes racing senders take turns; it is never taken on a foreign row
     batch_client := (batch #>> '{client,id}')::uuid;
-    select own.floor, own.high_seq into known_floor, known_high from holdfast.clients as own
+    select own.floor, own.high_seq, own.goes_alone into known_floor, known_high, goes_alone from holdfast.clients as own
     where own.client_id = batch_client and own.workspace_id = caller_workspace and own.actor = caller
     for update;
     if not found then
@@ -211,7 +223,7 @@ begin
         insert into holdfast.clients (client_id, workspace_id, actor, transaction_id)
         values (batch_client, caller_workspace, caller, pg_current_xact_id())
         on conflict do nothing;
-        select own.floor, own.high_seq into known_floor, known_high from holdfast.clients as own
+        select own.floor, own.high_seq, own.goes_alone into known_floor, known_high, goes_alone from holdfast.clients as own
         where own.client_id = batch_client and own.workspace_id = caller_workspace and own.actor = caller
         for update;
         if not found then
@@ -253,6 +265,10 @@ begin
     end if;
     perform set_config('holdfast.client_notice', case when batch #> '{client,forkedFrom}' is null then ''
         else coalesce(holdfast.note_fork(batch_client, batch #> '{client,forkedFrom}')::text, '') end, true);
+    if batch #> '{client,forkedFrom}' is not null then
+        -- it may have inherited one
+        select own.floor into known_floor from holdfast.clients as own where own.client_id = batch_client;
+    end if;
     if claimed_floor::bigint > known_floor then
         known_floor := claimed_floor::bigint;
         insert into holdfast.floor_marks as mark (client_id, day, floor)
@@ -261,15 +277,19 @@ begin
     end if;
     update holdfast.clients as own
     set floor = known_floor, last_seen_at = now(), transaction_id = pg_current_xact_id(),
-        high_seq = greatest(own.high_seq, claimed_high), unsent_count = coalesce(claimed_unsent, own.unsent_count)
+        high_seq = greatest(own.high_seq, claimed_high), unsent_count = coalesce(claimed_unsent, own.unsent_count),
+        goes_alone = false
     where own.client_id = batch_client;
 
+    are_alike := are_alike and not goes_alone;
+    is_one_run := is_one_run and not goes_alone;
     if are_plain and first_seq > known_floor and not are_twins_there and not is_any_known then
         generations := array_fill(0, array[given_count]);
         rebases := generations;
         standings := array_fill('new'::text, array[given_count]);
         outcomes := array_fill(null::jsonb, array[given_count]);
         shapes := case when are_alike then array_fill(first_shape, array[given_count])
+            when goes_alone then array_fill(null::text, array[given_count])
             else array(select holdfast.run_shape(each.mutation) from unnest(mutations) with ordinality as each (mutation, place)
                 order by each.place) end;
         if listed_afters ~ '[0-9]' then
@@ -376,12 +396,26 @@ begin
            array_agg(answered.payload_hash order by answered.place), array_agg(answered.rebases order by answered.place),
            array_agg(answered.standing order by answered.place), array_agg(answered.outcome order by answered.place),
            array_agg(answered.after_settled order by answered.place),
-           array_agg(case when answered.standing = 'new' then holdfast.run_shape(answered.mutation) end order by answered.place),
+           array_agg(case when answered.standing = 'new' and not goes_alone
+               then holdfast.run_shape(answered.mutation) end order by answered.place),
            false
     into generations, after_seqs, payload_hashes, rebases, standings, outcomes, after_settled, shapes, is_one_run
     from answered;
 end
 $$;
+
+-- Security definer: clients belong to the owner alone. Only of the client that this transaction has begun a batch for.
+create or replace function holdfast.go_alone(batch_client uuid)
+returns void
+language sql
+volatile
+security definer
+set search_path = ''
+begin atomic
+    update holdfast.clients as own set goes_alone = true
+    where own.client_id = batch_client and own.transaction_id = pg_current_xact_id()
+      and own.workspace_id = holdfast.workspace() and own.actor = holdfast.actor();
+end;
 
 -- For who takes mutations one at a time (begin_handler).
 create or replace function holdfast.begin_batch(batch jsonb)
@@ -470,11 +504,11 @@ $$;
 
 revoke all on function
     holdfast.run_shape(jsonb), holdfast.take_batch(jsonb),
-    holdfast.begin_batch(jsonb),
+    holdfast.begin_batch(jsonb), holdfast.go_alone(uuid),
     holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bytea[], text, jsonb[], jsonb[], bigint[], integer[])
 from public;
 grant execute on function
-    holdfast.take_batch(jsonb), holdfast.begin_batch(jsonb),
+    holdfast.take_batch(jsonb), holdfast.begin_batch(jsonb), holdfast.go_alone(uuid),
     holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bytea[], text, jsonb[], jsonb[], bigint[], integer[])
 to authenticated;
 

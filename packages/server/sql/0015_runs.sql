@@ -95,7 +95,10 @@ begin
       -- where an event is there already, the row that stands for it has to be looked up
       and (operation <> 'create' or (known.event_key is null and not exists (
           select from holdfast.near_events as tolerant where tolerant.target = known.target)))
-      and not exists (select from holdfast.handlers as handled where handled.type = mutations[1] ->> 'type');
+      and not exists (select from holdfast.handlers as handled where handled.type = mutations[1] ->> 'type')
+      -- then one of them is refused, and the others are not
+      and not exists (
+          select from unnest(mutations) as each_one (mutation) where holdfast.is_too_deep(each_one.mutation -> 'payload'));
     if registered.target is null then
         return;
     end if;

@@ -52,6 +52,87 @@ return coalesce((
     limit 1
 ), holdfast.wire_error(state, message, hint));
 
+-- Deferred constraints are checked at the end of each block, by "set constraints all immediate", which holds for the rest of the
+-- transaction. What comes after has to find them as they were declared: deferred where initially so, and immediate elsewhere.
+create or replace function holdfast.defer_again()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    named text;
+begin
+    set constraints all deferred;
+    -- named by schema, which the caller must be able to use; whatever is hidden from it is checked at the end of the block
+    select string_agg(format('%I.%I', named_by.nspname, declared.conname), ', ') into named
+    from pg_catalog.pg_constraint as declared
+    join pg_catalog.pg_namespace as named_by on named_by.oid = declared.connamespace
+    where declared.condeferrable and not declared.condeferred
+      and pg_catalog.has_schema_privilege(named_by.oid, 'usage');
+    if named is not null then
+        execute 'set constraints ' || named || ' immediate';
+    end if;
+    perform set_config('holdfast.constraints', '', true);
+end
+$$;
+
+-- Deferred checks go by the order in which things were done, so marks among them tell how far a check came before it failed. That is kept
+-- by a sequence, which no rollback takes back, and which each session reads for itself.
+create unlogged sequence if not exists holdfast.check_place minvalue 0;
+
+create unlogged table if not exists holdfast.check_marks (
+    mark_id bigint  generated always as identity primary key,
+    place   integer not null
+);
+alter table holdfast.check_marks enable row level security;
+revoke all on holdfast.check_marks, holdfast.check_place from public;
+
+create or replace function holdfast.pass_mark()
+returns trigger
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+    perform setval('holdfast.check_place', new.place);
+    delete from holdfast.check_marks as mark where mark.mark_id = new.mark_id;
+    return null;
+end
+$$;
+
+do $each$
+begin
+    if not exists (select from pg_catalog.pg_trigger as mine
+        where mine.tgrelid = 'holdfast.check_marks'::regclass and mine.tgname = 'pass_mark') then
+        create constraint trigger pass_mark after insert on holdfast.check_marks deferrable initially deferred
+            for each row execute function holdfast.pass_mark();
+    end if;
+end
+$each$;
+
+-- Security definer: nobody has a right on the table, of which no row stays. What a caller can forge is what they are told themselves.
+create or replace function holdfast.mark_check(at_place integer)
+returns void
+language sql
+volatile
+security definer
+set search_path = ''
+begin atomic
+    select setval('holdfast.check_place', 0) where at_place = 0;
+    insert into holdfast.check_marks (place) select at_place where at_place > 0;
+end;
+
+-- Security definer: nobody has a right on the sequence. The last mark that the last check of this session has passed.
+create or replace function holdfast.passed_mark()
+returns integer
+language sql
+volatile
+security definer
+set search_path = ''
+return currval('holdfast.check_place')::integer;
+
 -- The whole batch in one block, runs of it in one statement each. Where that fails, all go one by one in what is left of this call,
 -- which tells whose failure it was. "told" are the outcomes, as text that nobody has to read; noteworthy is a batch in which
 -- something was not simply applied.
@@ -106,21 +187,33 @@ declare
     -- a failure already seen, whose verdict falls once those before it stand
     failed_place integer;
     verdict_place integer;
+    verdict_places integer[];
     is_block_done boolean;
     is_for_good boolean;
-    failure jsonb;
     failure_state text;
-    failed_state text;
+    -- of what failed, by place
+    failed_states text[];
+    failures jsonb[];
     failure_message text;
     failure_hint text;
     failure_constraint text;
+    -- more of the device comes in a later call
+    goes_on constant boolean := coalesce(batch -> 'goesOn' = 'true', false)
+        or (holdfast.is_counter(batch #> '{client,unsentCount}', 1));
+    -- the deferred constraints of the present block are being checked: what it lacks may come later
+    is_checking boolean;
+    -- the block held all that could make it good
+    is_all_there boolean;
+    -- At fault, or failed behind something that cannot stand without what comes later: left out of the block, and told when that stands.
+    passed_over integer[] := '{}';
+    -- a check has failed: each mutation leaves a mark in the next one, which tells whose fault it was
+    is_marking boolean := false;
+    culprit integer;
     is_together boolean := true;
     -- the end of the present group; null between groups
     group_end integer;
     done_together integer;
     performed_together record;
-    -- a group was cut off: what is tried after it has no other limit
-    gives_up_at timestamptz;
 begin
     select taken.mutations, taken.seqs, taken.mutation_ids, taken.generations, taken.after_seqs, taken.payload_hashes,
            taken.rebases, taken.standings, taken.outcomes, taken.after_settled, taken.shapes, taken.is_one_run
@@ -134,6 +227,8 @@ begin
     end if;
     results := array_fill(null::jsonb, array[mutation_count]);
     errors := results;
+    failures := results;
+    failed_states := array_fill(null::text, array[mutation_count]);
     row_versions := array_fill(null::bigint, array[mutation_count]);
     run_ends := case when is_one_run then array_fill(mutation_count, array[mutation_count])
         else holdfast.run_ends(shapes, mutations) end;
@@ -149,16 +244,25 @@ begin
         settled_before := settled;
         members := '{}';
         conflicts := array_fill(null::jsonb, array[mutation_count]);
-        verdict_place := null;
         done_together := 0;
+        is_checking := false;
+        if is_marking then
+            perform holdfast.mark_check(0);
+        end if;
+        if current_setting('holdfast.constraints', true) = 'immediate' then
+            perform holdfast.defer_again();
+        end if;
         begin
             for place in first_place..last_place loop
+                if place = any (passed_over) then
+                    if holdfast.is_for_good(mutations[place], failed_states[place]) then
+                        settled := settled || seqs[place];
+                    end if;
+                    continue;
+                end if;
                 continue when standings[place] <> 'new' or place <= done_together;
                 if not (after_settled[place] or coalesce(afters[place] = any (settled), false)) then
                     continue; -- no outcome is "deferred"
-                end if;
-                if gives_up_at < clock_timestamp() and cardinality(members) > 0 then
-                    exit;
                 end if;
                 failing_place := place;
                 if is_together and place < last_place and run_ends[place] > place then
@@ -194,11 +298,17 @@ begin
                 row_versions[place] := (performed ->> 'rowVersion')::bigint;
                 settled := settled || seqs[place];
                 members := members || place;
+                if is_marking then
+                    perform holdfast.mark_check(place);
+                end if;
             end loop;
             failing_place := null;
             if cardinality(members) > 0 then
                 -- deferred constraints would otherwise fire at commit, where nothing can be answered any more
+                is_checking := true;
                 set constraints all immediate;
+                is_checking := false;
+                perform set_config('holdfast.constraints', 'immediate', true);
                 perform holdfast.record_verdicts(
                     batch_client::uuid, members, seqs, ids, generations, hashes, 'applied', results, null,
                     row_versions, rebases);
@@ -217,27 +327,54 @@ begin
 
         told_from := first_place;
         told_to := 0;
+        verdict_places := '{}';
         if is_block_done then
             applied := applied || members;
             told_to := last_place;
+            -- what was passed over beyond it is tried again
+            verdict_places := array(select place from unnest(passed_over) as place where place <= last_place) || failed_place;
             first_place := last_place + 1;
-            last_place := bound;
-            if failed_place is not null then
-                verdict_place := failed_place;
-            end if;
         else
             settled := settled_before;
-            failed_state := failure_state;
+            is_checking := is_checking and holdfast.is_permanent(failure_state);
             if group_end is not null then
                 group_end := null;
                 is_together := false;
                 -- rolled back, so it is none of those that the server has to keep in mind; and it happens once in a call
                 block_count := block_count - 1;
+                -- The time is up, and nothing limits what this call does from now on: it ends, and in the next one each goes alone.
                 if failure_state = '57014' then
-                    gives_up_at := clock_timestamp() + (clock_timestamp() - statement_timestamp()) / 2;
-                    perform set_config('lock_timeout', '100ms', true);
+                    perform holdfast.go_alone(batch_client::uuid);
+                    bound := first_place - 1;
+                end if;
+            elsif is_checking and failed_place is not null then
+                -- what it lacks may come after the one that failed
+                passed_over := passed_over || failed_place;
+                failed_place := null;
+                last_place := bound;
+                is_together := false;
+            elsif is_checking and not is_marking then
+                is_marking := true;
+                is_together := false;
+                block_count := block_count - 1;
+            elsif is_checking and is_marking and holdfast.passed_mark() < members[cardinality(members)] then
+                select min(place) into culprit from unnest(members) as place where place > holdfast.passed_mark();
+                failures[culprit] := holdfast.describe_failure(
+                    mutations[culprit], failure_state, failure_message, failure_hint, failure_constraint);
+                failed_states[culprit] := case when last_place = mutation_count and not goes_on and not exists (
+                        select from unnest(standings) with ordinality as each_one (standing, place)
+                        where each_one.standing = 'new' and each_one.place > first_place
+                          and each_one.place <> all (members || passed_over))
+                    then failure_state else '' end; -- what is none is not for good
+                if culprit = members[1] then
+                    verdict_places := array(select place from unnest(passed_over) as place where place < culprit) || culprit;
+                    told_to := culprit - 1;
+                    first_place := culprit + 1;
+                else
+                    passed_over := passed_over || culprit;
                 end if;
             elsif failing_place is null and cardinality(members) > 1 then
+                -- also where a trigger did in the check what then failed: that is no one's, so fewer are tried
                 last_place := members[cardinality(members) / 2];
                 failed_place := null;
                 -- cancelled while checking: no one's fault, but there is no time for more than this half
@@ -246,8 +383,9 @@ begin
                 end if;
             else
                 failed_place := coalesce(failing_place, members[1]);
-                failure := holdfast.describe_failure(
+                failures[failed_place] := holdfast.describe_failure(
                     mutations[failed_place], failure_state, failure_message, failure_hint, failure_constraint);
+                failed_states[failed_place] := failure_state;
                 if not holdfast.is_permanent(failure_state) then
                     -- class 42 speaks of names; the other messages may quote values, which are never logged
                     raise log 'holdfast: mutation % was refused with % %', ids[failed_place], failure_state,
@@ -260,8 +398,10 @@ begin
                 if failing_place is not null and cardinality(members) > 0 then
                     last_place := failed_place - 1;
                 else
-                    verdict_place := failed_place;
+                    verdict_places := array(select place from unnest(passed_over) as place where place < failed_place)
+                        || failed_place;
                     told_to := failed_place - 1;
+                    first_place := failed_place + 1;
                 end if;
             end if;
         end if;
@@ -277,10 +417,11 @@ begin
                     'Decide which of the two versions is to stand, or merge them.')) || conflicts[place];
         end loop;
 
-        if verdict_place is not null then
-            is_for_good := holdfast.is_for_good(mutations[verdict_place], failed_state);
+        foreach verdict_place in array verdict_places loop
+            continue when verdict_place is null;
+            is_for_good := holdfast.is_for_good(mutations[verdict_place], failed_states[verdict_place]);
             if is_for_good then
-                errors[verdict_place] := failure;
+                errors[verdict_place] := failures[verdict_place];
                 rejected := rejected || verdict_place;
                 settled := settled || seqs[verdict_place];
             end if;
@@ -288,11 +429,20 @@ begin
             outcomes[verdict_place] := jsonb_build_object(
                 'seq', seqs[verdict_place], 'id', mutations[verdict_place] -> 'id',
                 'kind', case when is_for_good then 'rejected' else 'refused' end,
-                'error', failure);
-            first_place := verdict_place + 1;
+                'error', failures[verdict_place]);
+        end loop;
+        if is_block_done or cardinality(verdict_places) > 0 then
+            first_place := greatest(first_place, coalesce(failed_place, 0) + 1);
             last_place := bound;
             failed_place := null;
+            passed_over := '{}';
         end if;
+    end loop;
+
+    -- more was found at fault than one call can sort out: told, so that it does not stop the others for ever
+    foreach culprit in array passed_over loop
+        outcomes[culprit] := jsonb_build_object(
+            'seq', seqs[culprit], 'id', mutations[culprit] -> 'id', 'kind', 'refused', 'error', failures[culprit]);
     end loop;
 
     if cardinality(rejected) > 0 then
@@ -339,6 +489,12 @@ begin
     if batch ? 'epoch' and batch ->> 'epoch' is distinct from epoch then
         -- whose it is, and whether it is well formed; but its floor speaks of what may be forgotten here
         perform holdfast.apply_mutations(batch || '{"mutations": [], "acknowledgedFloor": 0}');
+        if jsonb_typeof(batch -> 'mutations') is distinct from 'array' or jsonb_array_length(batch -> 'mutations') > 100
+            or batch -> 'mutations' @? 'strict $[*] ? (@.type() != "object")'
+        then
+            perform holdfast.refuse('INVALID_REQUEST', 'A batch has at most 100 mutations, each of them an object.',
+                'Send an ApplyRequest as the protocol describes it.');
+        end if;
         select jsonb_agg(jsonb_build_object('seq', mutation.value -> 'seq', 'id', mutation.value -> 'id', 'kind', 'deferred')
                    order by mutation.place)::text as told
         into applied
@@ -381,10 +537,12 @@ comment on function holdfast.apply(jsonb) is
 
 revoke all on function
     holdfast.is_for_good(jsonb, text), holdfast.describe_failure(jsonb, text, text, text, text),
+    holdfast.defer_again(), holdfast.pass_mark(), holdfast.mark_check(integer), holdfast.passed_mark(),
     holdfast.apply_mutations(jsonb), holdfast.apply_as_text(jsonb), holdfast.apply(jsonb)
 from public;
 grant execute on function
     holdfast.is_for_good(jsonb, text), holdfast.describe_failure(jsonb, text, text, text, text),
+    holdfast.defer_again(), holdfast.mark_check(integer), holdfast.passed_mark(),
     holdfast.apply_mutations(jsonb), holdfast.apply_as_text(jsonb), holdfast.apply(jsonb)
 to authenticated;
 

@@ -32,6 +32,9 @@ begin
             'An earlier version of the app has stored it, and this one cannot migrate it.',
             'Let a version of the app that can retry it, or edit it, or discard it.');
     end if;
+    if current_setting('holdfast.constraints', true) = 'immediate' then
+        perform holdfast.defer_again();
+    end if;
     perform set_config('holdfast.client_id', batch #>> '{client,id}', true),
         set_config('holdfast.mutation_id', begun.mutation_id::text, true);
     return null;
@@ -73,6 +76,7 @@ declare
     mutation constant jsonb := batch #> '{mutations,0}';
 begin
     set constraints all immediate;
+    perform set_config('holdfast.constraints', 'immediate', true);
     perform holdfast.record_handled(batch, 'applied', nullif(result, 'null'), null, row_version);
     perform set_config('holdfast.mutation_id', '', true), set_config('holdfast.client_id', '', true);
     return jsonb_build_object('seq', mutation -> 'seq', 'id', mutation -> 'id', 'kind', 'applied', 'result', result)
@@ -97,7 +101,8 @@ declare
     mutation constant jsonb := batch #> '{mutations,0}';
     failure constant jsonb := holdfast.describe_failure(
         mutation, state, message, coalesce(hint, ''), coalesce(constraint_name, ''));
-    is_for_good constant boolean := holdfast.is_for_good(mutation, state);
+    -- what failed in the checks at its end may be made good by what follows it
+    is_for_good constant boolean := not coalesce(batch -> 'goesOn' = 'true', false) and holdfast.is_for_good(mutation, state);
 begin
     if is_for_good then
         perform holdfast.record_handled(batch, 'rejected', null, failure, null);
@@ -110,7 +115,8 @@ $$;
 
 comment on function holdfast.fail_handler(jsonb, text, text, text, text) is
     'After the effect was rolled back: records the refusal if the SQLSTATE says that it can never succeed, and answers the '
-    'outcome. Every other failure is one that may pass.';
+    'outcome. Every other failure is one that may pass, and any that finish_handler raised where the batch says "goesOn": true, '
+    'that more of its request comes in another call.';
 
 revoke all on function
     holdfast.begin_handler(jsonb), holdfast.record_handled(jsonb, text, jsonb, jsonb, bigint),

@@ -4,14 +4,18 @@
 set role holdfast_owner;
 
 -- A spreadsheet runs what begins with one of these, also after blanks and in a new line of the same cell; the full-width forms too.
+-- So does one whose columns end with a semicolon, or a tab, in what stands behind those.
 create or replace function holdfast.csv_text(value text)
 returns text
 language sql
 immutable
 return case
-    when value ~ '^([\t\n\r]|[ \f\v\u00a0\u2000-\u200b\u3000\ufeff]*[-=+@\uff1d\uff0b\uff0d\uff20])' then '''' else ''
+    when value ~ '^([\t\n\r]|[ \t\f\v\u0085\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]*[-=+@\uff1d\uff0b\uff0d\uff20])'
+        then '''' else ''
 end || regexp_replace(
-    value, '([\n\r])([ \t\f\v\u00a0\u2000-\u200b\u3000\ufeff]*[-=+@\uff1d\uff0b\uff0d\uff20])', '\1''\2', 'g');
+    value,
+    '([\n\r\t;])([ \t\f\v\u0085\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]*[-=+@\uff1d\uff0b\uff0d\uff20])',
+    '\1''\2', 'g');
 
 comment on function holdfast.csv_text(text) is
     'The text with an apostrophe before whatever a spreadsheet would take for the beginning of a formula.';
@@ -37,10 +41,10 @@ begin
         return format('select to_jsonb(holdfast_row.*) from %s as holdfast_row order by %I',
             registered.target, registered.id_column);
     end if;
-    select string_agg(case
-        when type.typcategory in ('N', 'B', 'D', 'T') or type.typname = 'uuid' then format('holdfast_row.%I', attribute.attname)
-        else format('holdfast.csv_text(holdfast_row.%1$I::text) as %1$I', attribute.attname)
-    end, ', ' order by attribute.attnum) into columns
+    select string_agg(format(case
+        when type.typcategory in ('N', 'B', 'D', 'T') or type.typname = 'uuid' then 'holdfast_row.%1$I as %2$I'
+        else 'holdfast.csv_text(holdfast_row.%1$I::text) as %2$I'
+    end, attribute.attname, holdfast.csv_text(attribute.attname::text)), ', ' order by attribute.attnum) into columns
     from pg_catalog.pg_attribute as attribute
     join pg_catalog.pg_type as type on type.oid = attribute.atttypid
     where attribute.attrelid = registered.target and attribute.attnum > 0 and not attribute.attisdropped;

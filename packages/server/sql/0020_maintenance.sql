@@ -14,13 +14,24 @@ set search_path = ''
 set lock_timeout = '2s'
 as $$
 declare
+    -- what is sealed at a time, and for how long it goes on with it
+    seal_count constant integer := 10000;
+    seal_time_max constant interval := interval '20 seconds';
+    started_at constant timestamptz := clock_timestamp();
+    sealed bigint;
+    sealed_in_all bigint := 0;
     done jsonb;
     dropped text[] := '{}';
     is_in_use boolean := false;
 begin
-    done := jsonb_build_object(
-        'monthsMade', holdfast.ensure_partitions(3, at),
-        'auditRowsSealed', holdfast.seal_audit(),
+    done := jsonb_build_object('monthsMade', holdfast.ensure_partitions(3, at));
+    loop
+        sealed := holdfast.seal_audit(seal_count);
+        sealed_in_all := sealed_in_all + sealed;
+        exit when sealed < seal_count or clock_timestamp() > started_at + seal_time_max;
+    end loop;
+    done := done || jsonb_build_object(
+        'auditRowsSealed', sealed_in_all,
         'ledgerRowsTrimmed', holdfast.trim_ledger(at => at));
     -- one mark an hour is near enough for whoever comes back after a day
     delete from holdfast.feed_marks as mark

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { withCaller } from './caller.ts';
+import { readChanges } from './change-feed.ts';
+import { exportAuditLogs } from './export.ts';
 import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
 import { applyBatch, change, countTraces, createDevice, type TestDevice } from './testing-databases/test-device.ts';
 
@@ -17,6 +19,69 @@ describeOnEachDatabase((world) => {
     expect(await asCaller(mine, `select distinct workspace_id from holdfast.audit_log`)).toEqual([
       { workspace_id: mine.workspaceId },
     ]);
+  });
+
+  test('P4, P7 · what the policies of a table hide, neither log nor export nor feed tells; admins read all', async () => {
+    await world.database.transaction((session) =>
+      session.runScript(`
+        create table public.diary (
+            id uuid primary key, workspace_id text not null, owner text not null default holdfast.actor(), body text);
+        alter table public.diary enable row level security;
+        grant select, insert, update, delete on public.diary to authenticated;
+        create policy own on public.diary to authenticated
+            using (workspace_id = (select holdfast.workspace()) and owner = (select holdfast.actor()));
+        select holdfast.register_table('public.diary', array['body']);`),
+    );
+    const workspaceId = `workspace-${randomUUID()}`;
+    const ada = createDevice(world.database, { workspaceId });
+    const bob = createDevice(world.database, { workspaceId });
+    const admin = { ...bob, claims: { ...bob.claims, sub: 'the admin', holdfast_role: 'admin' } };
+    const feed = (device: TestDevice, cursor: string | null) =>
+      withCaller(world.database, device.claims, (session) => readChanges(session, { cursor }));
+    const { cursor } = await feed(bob, null);
+    const entity = { table: 'diary', id: randomUUID() };
+    await ada.send([
+      ada.next(change('create', entity, { body: 'secret' })),
+      ada.next(change('update', entity, { body: 'more' })),
+      ada.next(change('delete', entity)),
+      ada.next({ payload: { name: 'for all' } }),
+    ]);
+
+    const log = `select action || ' ' || entity_type as what from holdfast.audit_log order by id`;
+    const all = ['create diary', 'update diary', 'delete diary', 'create accounts'];
+    expect(await asCaller(bob, log)).toEqual([{ what: 'create accounts' }]);
+    expect(await asCaller(ada, log)).toEqual(all.map((what) => ({ what })));
+    expect(await asCaller(admin, log)).toEqual(all.map((what) => ({ what })));
+    const day = 86_400_000;
+    const exported = await exportAuditLogs(
+      world.database,
+      bob.claims,
+      {
+        startDate: new Date(Date.now() - day).toISOString(),
+        endDate: new Date(Date.now() + day).toISOString(),
+        format: 'json',
+      },
+      { nowMs: Date.now },
+    );
+    const text = await new Response(exported.body).text();
+    expect(text).toContain('for all');
+    expect(text).not.toContain(entity.id);
+    const { changes } = await feed(bob, cursor);
+    expect(changes.slice(0, 3)).toMatchObject(
+      [true, true, false].map((isHidden) => ({
+        entityId: entity.id,
+        isHidden,
+        actor: null,
+        mutationId: null,
+        clientId: null,
+        oldValues: null,
+        newValues: null,
+        changedFields: null,
+      })),
+    );
+    expect(changes[3]).toMatchObject({ actor: ada.claims.sub, newValues: { name: 'for all' } });
+    expect(await bob.sendForKinds([bob.next(change('restore', entity))])).toEqual(['rejected ROW_NOT_FOUND']);
+    expect(await ada.sendForKinds([ada.next(change('restore', entity))])).toEqual(['applied']);
   });
 
   test('P4 · without a workspace in the claims nothing is seen', async () => {
@@ -184,10 +249,15 @@ describeOnEachDatabase((world) => {
     expect(definers.filter(({ isPinned }) => !isPinned)).toEqual([]);
     // the others are for operators, and for triggers
     expect(definers.filter(({ caller }) => caller).map(({ name }) => name)).toEqual([
+      'audit_page',
       'current_epoch',
+      'feed_page',
+      'go_alone',
       'log_admin_action',
+      'mark_check',
       'mark_feed',
       'open_window',
+      'passed_mark',
       'record_verdicts',
       'take_batch',
       'take_notes',
@@ -208,17 +278,21 @@ describeOnEachDatabase((world) => {
       'apply_as_text',
       'apply_mutations',
       'as_change_of_row',
+      'audit_page',
       'begin_batch',
       'begin_handler',
       'claims',
       'csv_text',
       'current_epoch',
+      'defer_again',
       'describe_failure',
       'describe_missing_row',
       'export_query',
       'fail_handler',
       'feed_head',
+      'feed_page',
       'finish_handler',
+      'go_alone',
       'handler_of',
       'hybrid_time',
       'id_indexes',
@@ -226,15 +300,20 @@ describeOnEachDatabase((world) => {
       'is_counter',
       'is_for_good',
       'is_permanent',
+      'is_too_deep',
       'is_uuid',
       'json_patch',
       'known_errors',
       'log_admin_action',
       'malformed_reason',
+      'mark_check',
       'mark_feed',
+      'may_see',
+      'member_rows',
       'merge_patch',
       'noting',
       'open_window',
+      'passed_mark',
       'patched_fields',
       'payload_bytes',
       'payload_hash',

@@ -9,6 +9,8 @@ export interface HandlerContext {
   /** In the transaction of the batch, as the caller, under row-level security. What is written here is undone when it throws. */
   readonly session: Session;
   readonly claims: CallerClaims;
+  /** Aborted when the time of the handler is up; from then on `session` refuses. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -39,6 +41,10 @@ export class Rejection extends Error {
 }
 
 const APPLY = 'select holdfast.apply_as_text($1::jsonb) as text';
+/** How long a handler may take, in milliseconds, unless the door says otherwise. */
+export const HANDLER_MS_MAX = 10_000;
+/** Longest words of a handler that are kept, in characters. */
+const WORDS_LENGTH_MAX = 2_000;
 
 /** Each takes a savepoint, and more than 64 of them in one transaction slow the whole server down. */
 const HANDLED_COUNT_MAX = 50;
@@ -54,6 +60,7 @@ export async function applyRequest(
   claims: CallerClaims,
   request: ParsedApplyRequest,
   handlers: MutationHandlers,
+  handlerTimeoutMs: number = HANDLER_MS_MAX,
 ): Promise<string> {
   const isHandled = ({ type }: HandledMutation): boolean => Object.hasOwn(handlers, type);
   if (!request.mutations.some(isHandled)) {
@@ -69,15 +76,32 @@ export async function applyRequest(
   }
   const outcomes: string[] = [];
   let handledCount = 0;
+  let isTimeUp = false;
   for (let at = 0; at < request.mutations.length; ) {
     const mutation = request.mutations[at];
     if (mutation === undefined) break;
+    // the client's row and a connection are held meanwhile, so one that was too slow is the last of its call
+    if (isTimeUp) {
+      outcomes.push(JSON.stringify({ seq: mutation.seq, id: mutation.id, kind: 'deferred' }));
+      at += 1;
+      continue;
+    }
     if (isHandled(mutation)) {
-      outcomes.push(
-        handledCount < HANDLED_COUNT_MAX
-          ? await applyHandled(session, claims, { ...request, mutations: [mutation] }, handlers[mutation.type])
-          : JSON.stringify({ seq: mutation.seq, id: mutation.id, kind: 'deferred' }),
-      );
+      if (handledCount < HANDLED_COUNT_MAX) {
+        const goesOn = at + 1 < request.mutations.length || (request.client.unsentCount ?? 0) > 0;
+        const handled = await applyHandled(
+          session,
+          claims,
+          { ...request, mutations: [mutation] },
+          {
+            handler: handlers[mutation.type],
+            handlerTimeoutMs,
+            goesOn,
+          },
+        );
+        outcomes.push(handled.outcome);
+        isTimeUp = handled.isTimeUp;
+      } else outcomes.push(JSON.stringify({ seq: mutation.seq, id: mutation.id, kind: 'deferred' }));
       handledCount += 1;
       at += 1;
       continue;
@@ -87,7 +111,13 @@ export async function applyRequest(
     const part = await read(
       session,
       `select applied.told as text from holdfast.apply_mutations($1::jsonb) as applied`,
-      [toBatchText({ ...request, mutations: request.mutations.slice(at, end) })],
+      [
+        toBatchText({
+          ...request,
+          mutations: request.mutations.slice(at, end),
+          goesOn: end < request.mutations.length,
+        }),
+      ],
     );
     outcomes.push(part.slice(1, -1));
     at = end;
@@ -95,12 +125,19 @@ export async function applyRequest(
   return `${rest.slice(0, -1)}, "outcomes": [${outcomes.join(', ')}]}`;
 }
 
+interface HandlingOptions {
+  readonly handler: MutationHandler | undefined;
+  readonly handlerTimeoutMs: number;
+  /** More of the device follows in another call. */
+  readonly goesOn: boolean;
+}
+
 async function applyHandled(
   session: Session,
   claims: CallerClaims,
   batch: ParsedApplyRequest,
-  handler: MutationHandler | undefined,
-): Promise<string> {
+  { handler, handlerTimeoutMs, goesOn }: HandlingOptions,
+): Promise<{ readonly outcome: string; readonly isTimeUp: boolean }> {
   const [mutation] = batch.mutations;
   if (mutation === undefined || handler === undefined)
     throw new Error('A handled batch is one mutation with its handler.');
@@ -109,32 +146,88 @@ async function applyHandled(
     'select holdfast.begin_handler($1::jsonb)::text as text',
     [text],
   );
-  if (begun?.text != null) return begun.text;
+  if (begun?.text != null) return { outcome: begun.text, isTimeUp: false };
   await session.query('savepoint holdfast_handler');
+  let isDone = false;
   try {
     await session.query(`select holdfast.refuse_unfit_payload($1::jsonb #> '{mutations,0}')`, [text]);
-    const done = (await handler(mutation, { session, claims })) ?? {};
+    const done =
+      (await inTime(session, handlerTimeoutMs, (own, signal) => handler(mutation, { session: own, claims, signal }))) ??
+      {};
+    isDone = true;
     const outcome = await read(session, 'select holdfast.finish_handler($1::jsonb, $2::jsonb, $3)::text as text', [
       text,
       done.result === undefined ? null : JSON.stringify(done.result),
       done.rowVersion ?? null,
     ]);
     await session.query('release savepoint holdfast_handler');
-    return outcome;
+    return { outcome, isTimeUp: false };
   } catch (error) {
     if (error instanceof DatabaseUnavailableError) throw error;
     await session.query('rollback to savepoint holdfast_handler');
     await session.query('release savepoint holdfast_handler');
     const isRejection = error instanceof Rejection;
-    return read(session, 'select holdfast.fail_handler($1::jsonb, $2, $3, $4, $5)::text as text', [
-      text,
-      // P0001 is for good, XX000 may pass
-      isRejection ? 'P0001' : (sqlStateOf(error) ?? 'XX000'),
-      error instanceof Error ? error.message : String(error),
-      fieldOf(error, 'hint'),
+    const isTimeUp = error instanceof TimeUp;
+    const outcome = await read(session, 'select holdfast.fail_handler($1::jsonb, $2, $3, $4, $5)::text as text', [
+      // what the checks at its end found missing may come with what follows
+      isDone && goesOn ? toBatchText({ ...batch, goesOn }) : text,
+      // P0001 is for good, XX000 and 57014 may pass
+      isRejection ? 'P0001' : isTimeUp ? '57014' : (sqlStateOf(error) ?? 'XX000'),
+      storable(error instanceof Error ? error.message : String(error)),
+      storable(fieldOf(error, 'hint')),
       fieldOf(error, 'constraint'),
     ]);
+    return { outcome, isTimeUp };
   }
+}
+
+class TimeUp extends Error {
+  override readonly name: string = 'TimeUp';
+}
+
+/**
+ * Gives the handler a session that ends with it: what it does later would be part of whatever the connection serves then. A
+ * statement that is under way ends by the limit of statements, and what comes next waits for it.
+ */
+async function inTime<Result>(
+  session: Session,
+  timeoutMs: number,
+  run: (own: Session, signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const ended = new AbortController();
+  const refuseLate = (): void => {
+    if (ended.signal.aborted) throw new Error('The handler has ended: its session takes no more statements.');
+  };
+  const own: Session = {
+    copiesWhole: session.copiesWhole,
+    query: async (sql, parameters) => {
+      refuseLate();
+      return session.query(sql, parameters);
+    },
+    runScript: async (sql) => {
+      refuseLate();
+      return session.runScript(sql);
+    },
+    copyOut: (sql) => {
+      refuseLate();
+      return session.copyOut(sql);
+    },
+  };
+  let timer: NodeJS.Timeout | undefined;
+  const timeUp = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new TimeUp('The handler took too long.')), timeoutMs);
+  });
+  try {
+    return await Promise.race([run(own, ended.signal), timeUp]);
+  } finally {
+    clearTimeout(timer);
+    ended.abort();
+  }
+}
+
+/** Words of a handler as a database can hold them. */
+function storable<Text extends string | null>(text: Text): Text {
+  return text?.replaceAll('\u0000', '').toWellFormed().slice(0, WORDS_LENGTH_MAX) as Text;
 }
 
 async function read(session: Session, sql: string, parameters: readonly unknown[]): Promise<string> {

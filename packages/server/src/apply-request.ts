@@ -24,6 +24,8 @@ export interface ParsedApplyRequest {
   })[];
   readonly epoch?: string | undefined;
   readonly telemetry?: Telemetry | undefined;
+  /** Set by the door alone: what follows these mutations in the same request comes in another call. */
+  readonly goesOn?: boolean | undefined;
 }
 
 const textSchema: z.ZodType<string> = z

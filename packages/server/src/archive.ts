@@ -93,6 +93,7 @@ async function archive(database: Database, month: Month, folder: string, locatio
   // Under its own name only once all of it is on the disk.
   const chainHeads = await database.transaction(async (session) => {
     await session.query('set transaction isolation level repeatable read, read only');
+    await session.query(`set local timezone = 'UTC'`);
     await pipeline(Readable.from(session.copyOut(copyOf(partition))), createGzip(), createWriteStream(`${path}.part`));
     return table === 'audit_log'
       ? session.query<ChainHead>(

@@ -130,6 +130,60 @@ describeOnEachDatabase((world) => {
     expect(await verify(workspaceId)).toEqual([]);
   });
 
+  test('P5 · it verifies in every time zone, and once the log has another column', async () => {
+    const { workspaceId } = await sealedWorkspace(3);
+    await world.database.transaction(async (session) => {
+      for (const zone of ['Asia/Tokyo', 'America/New_York', 'UTC']) {
+        await session.query(`select set_config('timezone', $1, true)`, [zone]);
+        expect(await session.query('select problem from holdfast.verify_audit($1)', [workspaceId])).toEqual([]);
+      }
+    });
+    const device = createDevice(world.database, { workspaceId });
+    await device.send([device.next()]);
+    await world.database.transaction((session) =>
+      session.runScript(`set local timezone = 'Asia/Tokyo'; select holdfast.seal_audit()`),
+    );
+    expect((await chainOf(workspaceId)).length).toBe(4);
+    expect(await verify(workspaceId)).toEqual([]);
+
+    await world.database.query('alter table holdfast.audit_log add column later text');
+    try {
+      expect(await verify(workspaceId)).toEqual([]);
+    } finally {
+      await world.database.query('alter table holdfast.audit_log drop column later');
+    }
+  });
+
+  test('P5 · one round seals all that has come since the last, however much that is', async () => {
+    const workspaceId = `workspace-${randomUUID()}`;
+    await world.database.query('select holdfast.maintain()');
+    await world.database.query(
+      `insert into holdfast.audit_log (workspace_id, action, entity_type, entity_id, new_values)
+       select $1, 'create', 'planted', place::text, '{}' from generate_series(1, 20500) as place`,
+      [workspaceId],
+    );
+
+    await world.database.query('select holdfast.maintain()');
+
+    const [sealed] = await world.database.query<{ count: number }>(
+      'select count(*)::int as count from holdfast.audit_chain where workspace_id = $1',
+      [workspaceId],
+    );
+    expect(sealed?.count).toBe(20_500);
+    expect(await verify(workspaceId)).toEqual([]);
+  });
+
+  test('P5 · every column of the log is sealed', async () => {
+    expect(
+      await world.database.query(
+        `select attribute.attname from pg_attribute as attribute
+         where attribute.attrelid = 'holdfast.audit_log'::regclass and attribute.attnum > 0 and not attribute.attisdropped
+           and attribute.attname not in (select jsonb_object_keys(holdfast.audit_line(log)::jsonb)
+                                         from (select (null::holdfast.audit_log).*) as log)`,
+      ),
+    ).toEqual([]);
+  });
+
   async function sealedWorkspace(count: number) {
     const device = createDevice(world.database);
     await device.send(Array.from({ length: count }, () => device.next()));

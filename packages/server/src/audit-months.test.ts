@@ -83,6 +83,32 @@ describeOnEachDatabase((world) => {
     ).toEqual([{ row_count: 1, location: 'a box', dropped: true }]);
   });
 
+  test('P5 · a month ends with the month of UTC, and its archive is found whole, whatever the time zone', async () => {
+    const workspaceId = `workspace-${randomUUID()}`;
+    await ensure(`'2021-03-15Z'`, 0);
+    await plant(workspaceId, '2021-03-10T00:00:00Z');
+    await world.database.transaction(async (session) => {
+      const digest = `select holdfast.archive_digest(to_jsonb(log.*)::text order by log.id) as digest
+                      from holdfast.audit_log_202103 as log`;
+      await session.query(`set local timezone = 'UTC'`);
+      const [written] = await session.query<{ digest: Uint8Array }>(digest);
+      await session.query(`set local timezone = 'America/New_York'`);
+      expect(
+        await session.query(
+          `select to_at = '2021-04-01Z' as is_end from holdfast.partitions('audit_log') where partition_name = 'audit_log_202103'`,
+        ),
+      ).toEqual([{ is_end: true }]);
+      await session.query(`select holdfast.finish_archive('audit_log_202103', 1, $1, 'a box')`, [written?.digest]);
+    });
+  });
+
+  test('P5 · what cannot be archived is refused when it is asked for, and the audit log goes on', async () => {
+    await expect(
+      world.database.query(`select holdfast.set_retention('audit_chain', interval '90 days', needs_archive => true)`),
+    ).rejects.toThrow('"audit_chain" cannot be archived.');
+    await world.database.query(`select holdfast.set_retention('audit_chain', interval '90 days')`);
+  });
+
   async function auditReport() {
     const rows = await world.database.query<{ misplaced_rows: string }>(
       `select month_count, months_ahead, misplaced_rows from holdfast.partition_report() where table_name = 'audit_log'`,

@@ -185,6 +185,8 @@ describeOnEachDatabase((world) => {
     { hops: 1, forwardedFor: '[2001:db8::1]', peerAddress: undefined, ip: '2001:db8::1' },
     { hops: 1, forwardedFor: `x', (select 1)--`, peerAddress: '10.0.0.9', ip: null },
     { hops: 1, forwardedFor: undefined, peerAddress: '10.0.0.9', ip: null },
+    // whatever the length of what others wrote before it
+    { hops: 1, forwardedFor: `${'6.6.6.66,'.repeat(300)} 1.1.1.1`, peerAddress: '10.0.0.9', ip: '1.1.1.1' },
   ])('P5 · with $hops trusted hops, $forwardedFor before $peerAddress is $ip', async ({ hops, ip, ...origin }) => {
     const device = createDevice(world.database);
     await world.database.query('select holdfast.set_trusted_hops($1)', [hops]);

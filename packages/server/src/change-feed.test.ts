@@ -131,11 +131,13 @@ describeOnEachDatabase((world) => {
 
   test('P8 · a place that is none is refused', async () => {
     const device = createDevice(world.database);
+    const [epoch] = (await read(device.claims, null)).cursor.split('~');
     for (const cursor of [
       '',
       '1',
       `${randomUUID()}~x`,
       `${randomUUID()}~1:1:~-1~1:1:`,
+      ...['5:3:', '0:0:', '1:5:9', '5:9:6~1~9:5:'].map((place) => `${epoch}~${place}`),
       "' or true --",
       '~'.repeat(200),
     ]) {

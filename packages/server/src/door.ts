@@ -1,6 +1,6 @@
 import { type ErrorBody, type HealthResponse, PROTOCOL_VERSION } from 'holdfast/protocol';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
-import { applyRequest, type MutationHandlers } from './apply-handled.ts';
+import { applyRequest, HANDLER_MS_MAX, type MutationHandlers } from './apply-handled.ts';
 import { parseApplyRequest, type ParsedApplyRequest } from './apply-request.ts';
 import { parseAuditQuery, readAudit } from './audit-query.ts';
 import { type AuthOptions, createTokenVerifier, type TokenVerifier } from './auth.ts';
@@ -25,6 +25,8 @@ export interface DoorOptions {
   readonly statementTimeoutMs?: number;
   /** Code that carries out mutations of a type, by type, inside the transaction of the batch. */
   readonly handlers?: MutationHandlers;
+  /** Longest one of these handlers may take, in milliseconds; then it is undone, and the device tries again later. @default 10_000 */
+  readonly handlerTimeoutMs?: number;
   /** Offers `GET /v1/live`, and is told when a batch came in. */
   readonly live?: LiveChannel;
   /** How often one user may ask; `false` for no limit. @default 600 requests a minute */
@@ -64,7 +66,7 @@ export function createDoor(options: DoorOptions): Hono {
   const { database, logger } = options;
   const verifyToken = createTokenVerifier(options.auth);
   const limits = options.statementTimeoutMs === undefined ? {} : { statementTimeoutMs: options.statementTimeoutMs };
-  const { live, handlers = {}, inFlightCountMax = 200 } = options;
+  const { live, handlers = {}, handlerTimeoutMs = HANDLER_MS_MAX, inFlightCountMax = 200 } = options;
   const countRequest =
     options.rateLimit === false ? () => undefined : createRateLimit(options.rateLimit ?? {}, () => performance.now());
   const exporting = new Set<string>();
@@ -112,6 +114,17 @@ export function createDoor(options: DoorOptions): Hono {
   door.use('/v1/*', admit);
   door.use('/rest/v1/*', admit);
 
+  const apply = async (context: Context, claims: CallerClaims, batch: ParsedApplyRequest): Promise<string> => {
+    const answer = await withCaller(
+      database,
+      claims,
+      (session) => applyRequest(session, claims, batch, handlers, handlerTimeoutMs),
+      { ...limits, origin: originOf(context) },
+    );
+    live?.nudge();
+    return answer;
+  };
+
   door.post('/v1/apply', async (context) => {
     const claims = await identify(context.req.header('authorization'));
     const request = parseApplyRequest(await readJsonBody(context.req.raw));
@@ -125,11 +138,7 @@ export function createDoor(options: DoorOptions): Hono {
     const cookieName = clientCookieName(claims.sub, request.client);
     const known = clientInCookie(context.req.header('cookie'), cookieName);
     const batch = known === null ? request : withAnchor(request, known);
-    const answer = await withCaller(database, claims, (session) => applyRequest(session, claims, batch, handlers), {
-      ...limits,
-      origin: originOf(context),
-    });
-    live?.nudge();
+    const answer = await apply(context, claims, batch);
     if (known !== request.client.id) {
       const isSecure = (context.req.header('x-forwarded-proto') ?? new URL(context.req.url).protocol).startsWith(
         'https',
@@ -211,10 +220,7 @@ export function createDoor(options: DoorOptions): Hono {
     }
   });
 
-  door.route(
-    '/',
-    createPostgrestDoor({ database, verifyToken: identify, limits, onApplied: () => live?.nudge(), originOf }),
-  );
+  door.route('/', createPostgrestDoor({ verifyToken: identify, apply }));
 
   const notFound = (): Response =>
     new Refusal(

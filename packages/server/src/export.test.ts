@@ -47,6 +47,33 @@ describeOnEachDatabase((world) => {
     expect(await earlier.json()).toMatchObject({ entries: [] });
   });
 
+  test.each<readonly [text: string, written: string]>([
+    [' \t=1+1', `' \t'=1+1`],
+    ...['\u00a0', '\u202f', '\u205f', '\u1680', '\u0085', '\u2028', '\u2060', '\u180e', '\u00ad', '\u200e'].map(
+      (blank) => [` ${blank}=1+1`, `' ${blank}=1+1`] as const,
+    ),
+    ['a;=1+1;b', `a;'=1+1;b`],
+    ['a; @x', `a;' @x`],
+    ['a\t=1', `a\t'=1`],
+    ['a;b-c', 'a;b-c'],
+    ['1 = 1', '1 = 1'],
+  ])('P7, sec-W10 · %j is written as %j', async (text, written) => {
+    expect(await world.database.query('select holdfast.csv_text($1) as cell', [text])).toEqual([{ cell: written }]);
+  });
+
+  test('P7, sec-W10 · nor does the name of a column', async () => {
+    await world.database.transaction((session) =>
+      session.runScript(`
+        create table public.headed (id uuid primary key, workspace_id text not null, "=cmd|calc" text, "-n" integer);
+        alter table public.headed enable row level security;
+        grant select on public.headed to authenticated;
+        create policy w on public.headed to authenticated using (workspace_id = (select holdfast.workspace()));
+        select holdfast.register_table('public.headed', array['=cmd|calc', '-n']);`),
+    );
+    const [header] = parseCsv(await (await get('/v1/export/rows/headed?format=csv', 'w-headed')).text());
+    expect(header).toEqual(['id', 'workspace_id', `'=cmd|calc`, `'-n`]);
+  });
+
   test('P7, sec-W10 · no cell begins with what a spreadsheet takes for a formula; numbers stay numbers', async () => {
     const device = createDevice(world.database);
     const triggers = [
@@ -78,7 +105,7 @@ describeOnEachDatabase((world) => {
     for (const cell of lines.flat()) expect(cell).not.toMatch(/(^|[\n\r])[\s\u00a0\u3000]*[-=+@＝＋－＠]/);
     expect(cells.toSorted()).toEqual(
       [
-        ...triggers.slice(0, -2).map((name) => (name === '\r=1' ? "'\r'=1" : `'${name}`)),
+        ...triggers.slice(0, -2).map((name) => (/^[\r\t]/.test(name) ? `'${name[0]}'=1` : `'${name}`)),
         "a\n'=1",
         "a\r\n' @x",
         ...harmless,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { WireMutation, WireOutcome } from 'holdfast/protocol';
+import type { Json, WireMutation, WireOutcome } from 'holdfast/protocol';
 import { expect, test } from 'vitest';
 import { type MutationHandlers, Rejection } from './apply-handled.ts';
 import { createDoor } from './door.ts';
@@ -105,8 +105,107 @@ describeOnEachDatabase((world) => {
     expect(calls).toEqual([handled.id]);
   });
 
-  function door(device: TestDevice, handlers: MutationHandlers) {
-    const app = createDoor({ database: world.database, auth: { secret: TEST_SECRET }, handlers });
+  test('P3, P9 · a handler that does not end is undone and refused, what comes after it waits, and what it does late has no effect', async () => {
+    const device = createDevice(world.database);
+    const late = Promise.withResolvers<void>();
+    const afterwards = Promise.withResolvers<unknown>();
+    const write = `insert into public.accounts (id, workspace_id, name) values (gen_random_uuid(), holdfast.workspace(), 'late')`;
+    const send = door(
+      device,
+      {
+        hangs: async (_, { session, signal }) => {
+          await session.query(write);
+          await late.promise;
+          afterwards.resolve({ aborted: signal.aborted, error: await session.query(write).catch(String) });
+        },
+      },
+      100,
+    );
+
+    const outcomes = await send([device.next(), device.next(custom('hangs')), device.next()]);
+    late.resolve();
+
+    expect(outcomes.map(kindOf)).toEqual(['applied', 'refused 57014', 'deferred']);
+    expect(await afterwards.promise).toEqual({
+      aborted: true,
+      error: 'Error: The handler has ended: its session takes no more statements.',
+    });
+    expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 1, ledger: 1, audit: 1 });
+  });
+
+  test('P3, P9 · words that a database cannot hold are cleaned, and the rejection stands', async () => {
+    const device = createDevice(world.database);
+    const send = door(device, {
+      rejects: async () => {
+        throw new Rejection('a\u0000b\ud800', 'x\u0000');
+      },
+    });
+
+    const outcomes = await send([device.next(custom('rejects')), device.next()]);
+
+    expect(outcomes.map(kindOf)).toEqual(['rejected P0001', 'applied']);
+    expect(outcomes[0]).toMatchObject({ error: { message: 'ab\ufffd', hint: 'x' } });
+  });
+
+  test('P2, P3 · both doors of a server do the same with a batch', async () => {
+    const [viaHttp, viaRpc] = [createDevice(world.database), createDevice(world.database)];
+    const app = createDoor({
+      database: world.database,
+      auth: { secret: TEST_SECRET },
+      handlers: { 'code.do': async () => ({ result: 'done' }) },
+    });
+    const post = async (device: TestDevice, path: string, wrap: (batch: object) => object, mutations: unknown) => {
+      const answer = await app.request(path, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          'content-profile': 'holdfast',
+          authorization: `Bearer ${await testToken(device.workspaceId, device.claims.sub)}`,
+        },
+        body: JSON.stringify(
+          wrap({
+            protocol: 1,
+            client: { id: device.clientId, workspaceId: device.workspaceId },
+            acknowledgedFloor: 0,
+            mutations,
+          }),
+        ),
+      });
+      return { status: answer.status, body: await answer.json() };
+    };
+    let deep: Json = 1;
+    for (let level = 0; level < 2_000; level += 1) deep = [deep];
+    const kinds = async (device: TestDevice, path: string, wrap: (batch: object) => object) => {
+      const { body } = await post(device, path, wrap, [
+        device.next(custom('code.do')),
+        device.next({ payload: { name: 'a\u0000' } }),
+        device.next({ payload: { name: 'x', tags: deep } }),
+        device.next({ payload: { name: 'half \ud800' } }),
+        device.next(),
+      ]);
+      return (body as { readonly outcomes: readonly WireOutcome[] }).outcomes.map(kindOf);
+    };
+
+    const expected = ['applied', ...Array(3).fill('rejected INVALID_PAYLOAD'), 'applied'];
+    expect(await kinds(viaHttp, '/v1/apply', (batch) => batch)).toEqual(expected);
+    expect(await kinds(viaRpc, '/rest/v1/rpc/apply', (batch) => ({ batch }))).toEqual(expected);
+    expect(await post(viaRpc, '/rest/v1/rpc/apply', (batch) => ({ batch }), 'none')).toMatchObject({
+      status: 400,
+      body: { code: 'HF020', details: 'INVALID_REQUEST' },
+    });
+    const many = Array.from({ length: 101 }, () => ({}));
+    expect(await post(viaRpc, '/rest/v1/rpc/apply', (batch) => ({ batch }), many)).toMatchObject({
+      body: { code: 'HF022', details: 'BATCH_TOO_LARGE' },
+    });
+  });
+
+  function door(device: TestDevice, handlers: MutationHandlers, handlerTimeoutMs?: number) {
+    const app = createDoor({
+      database: world.database,
+      auth: { secret: TEST_SECRET },
+      handlers,
+      ...(handlerTimeoutMs === undefined ? {} : { handlerTimeoutMs }),
+    });
     return async (
       mutations: readonly WireMutation[],
       over: { readonly epoch?: string; readonly acknowledgedFloor?: number } = {},

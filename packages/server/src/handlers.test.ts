@@ -110,6 +110,21 @@ describeOnEachDatabase((world) => {
     ).rejects.toThrow(reason);
   });
 
+  test('P3, P4 · a handler that was made to run as its owner after it was registered is not called', async () => {
+    await world.database.transaction((session) =>
+      session.runScript(`
+        create function public.turned(mutation jsonb) returns jsonb language sql as $$ select to_jsonb(current_user::text) $$;
+        select holdfast.register_handler('turned', 'public.turned(jsonb)');
+        alter function public.turned(jsonb) security definer;`),
+    );
+    const device = createDevice(world.database);
+    const custom = { type: 'turned', operation: 'custom', entity: null, payload: {} } as const;
+
+    expect(await device.sendForKinds([device.next(custom), device.next()])).toEqual(['rejected NO_HANDLER', 'applied']);
+    await world.database.query('alter function public.turned(jsonb) security invoker');
+    expect(await device.send([device.next(custom)])).toMatchObject([{ kind: 'applied', result: 'authenticated' }]);
+  });
+
   test('P3 · a deleted row comes back as it was, counting on, and the log calls it a restore', async () => {
     const device = createDevice(world.database);
     const entity = { table: 'notes', id: randomUUID() };

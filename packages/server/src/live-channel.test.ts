@@ -137,6 +137,26 @@ describeOnEachDatabase((world) => {
     await live.close();
   });
 
+  test('P9 · one user takes so many places and no more, and others still find one', async () => {
+    const live = createLiveChannel({ database: world.database, subscriberCountPerUserMax: 2 });
+    const [ada, bob] = [createDevice(world.database), createDevice(world.database)];
+    const told: string[] = [];
+    const subscribe = (device: typeof ada) =>
+      live.subscribe(device.claims, null, {
+        send: async (message) => void told.push(message.kind === 'refused' ? message.error.code : message.kind),
+        close: () => undefined,
+      });
+    const leave = subscribe(ada);
+    subscribe(ada);
+    subscribe(ada);
+    subscribe(bob);
+    await expect.poll(() => told.toSorted()).toEqual(['TOO_MANY_REQUESTS', 'ready', 'ready', 'ready']);
+    leave();
+    subscribe(ada);
+    await expect.poll(() => told.filter((kind) => kind === 'ready').length).toBe(4);
+    await live.close();
+  });
+
   async function serve(): Promise<{ readonly url: string; readonly server: Server }> {
     const live = createLiveChannel({ database: world.database, pollIntervalMs: 20 });
     const auth = { secret: TEST_SECRET };

@@ -18,6 +18,8 @@ export interface LiveChannelOptions {
   readonly pollIntervalMs?: number;
   /** Most subscribers at a time; the next one is refused. @default 1_000 */
   readonly subscriberCountMax?: number;
+  /** Most of them of one user in one workspace, so that nobody takes the places of others. @default 50 */
+  readonly subscriberCountPerUserMax?: number;
   /** A subscriber that does not take what it is sent for so long is let go, in milliseconds. It resumes by its cursor. @default 30_000 */
   readonly slowAfterMs?: number;
   /** Told of what went wrong inside. */
@@ -59,6 +61,14 @@ const CLOSING_RETRY_MS = 1_000;
 export function createLiveChannel(options: LiveChannelOptions): LiveChannel {
   const { database, pollIntervalMs = 250, subscriberCountMax = 1_000, slowAfterMs = 30_000 } = options;
   const subscribers = new Set<Subscriber>();
+  const { subscriberCountPerUserMax = 50 } = options;
+  const countOfUser = (claims: CallerClaims): number => {
+    const workspaceId = workspaceOf(claims);
+    let count = 0;
+    for (const other of subscribers)
+      if (other.claims.sub === claims.sub && workspaceOf(other.claims) === workspaceId) count += 1;
+    return count;
+  };
   let head: string | null = null;
   let timer: NodeJS.Timeout | undefined;
   let looking: Promise<void> | null = null;
@@ -197,6 +207,13 @@ export function createLiveChannel(options: LiveChannelOptions): LiveChannel {
         void end(
           subscriber,
           new Refusal('SERVER_UNAVAILABLE', 'Too many are listening here.', 'Try again in a moment.'),
+        );
+        return () => undefined;
+      }
+      if (countOfUser(claims) >= subscriberCountPerUserMax) {
+        void end(
+          subscriber,
+          new Refusal('TOO_MANY_REQUESTS', 'This user is listening too often.', 'Close what is not needed any more.'),
         );
         return () => undefined;
       }

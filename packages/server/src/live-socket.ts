@@ -14,6 +14,8 @@ export interface LiveSocketOptions {
   readonly path?: string;
   /** A line on which nothing came back for two of these is cut, in milliseconds. @default 25_000 */
   readonly heartbeatMs?: number;
+  /** Most lines that have not said yet who they are; the next one is answered with 503. Each has 10 s for it. @default 100 */
+  readonly waitingCountMax?: number;
 }
 
 const subscribeSchema = z.object({
@@ -33,19 +35,32 @@ const REFUSED = 4_400;
 
 /**
  * Takes WebSockets at `/v1/live` of a Node server. A browser cannot send headers with one, so the token comes as the first
- * message: `{"kind": "subscribe", "token": "…", "cursor": null}`. Answers are `LiveMessage`s.
+ * message: `{"kind": "subscribe", "token": "…", "cursor": null}`. Answers are `LiveMessage`s. A line to another address is
+ * answered with 404, unless the server has another listener for `upgrade`, which then has to answer it.
  *
  * @returns what stops it; lines that are open stay until `live.close()`.
  */
 export function attachLiveSocket(server: Server, options: LiveSocketOptions): () => void {
-  const { live, verifyToken, path = '/v1/live', heartbeatMs = 25_000 } = options;
+  const { live, verifyToken, path = '/v1/live', heartbeatMs = 25_000, waitingCountMax = 100 } = options;
+  const waiting = new Set<Duplex>();
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX, perMessageDeflate: false });
   const upgrade = (request: IncomingMessage, line: Duplex, head: Buffer): void => {
-    if (new URL(request.url ?? '/', 'http://localhost').pathname !== path) return;
-    sockets.handleUpgrade(request, line, head, (socket) => accept(socket));
+    // as it was sent, which need not be anything that parses as an address
+    if (request.url?.split('?')[0] !== path) {
+      // another listener of this server may know it; else nobody would ever answer
+      if (server.listenerCount('upgrade') === 1) endWith(line, '404 Not Found');
+      return;
+    }
+    if (waiting.size >= waitingCountMax) {
+      endWith(line, '503 Service Unavailable', 'Retry-After: 2\r\n');
+      return;
+    }
+    waiting.add(line);
+    line.once('close', () => waiting.delete(line));
+    sockets.handleUpgrade(request, line, head, (socket) => accept(socket, () => waiting.delete(line)));
   };
 
-  const accept = (socket: WebSocket): void => {
+  const accept = (socket: WebSocket, isKnown: () => void): void => {
     let unsubscribe = (): void => undefined;
     let isAlive = true;
     const heartbeat = setInterval(() => {
@@ -73,6 +88,7 @@ export function attachLiveSocket(server: Server, options: LiveSocketOptions): ()
         try {
           const { token, cursor } = subscribeSchema.parse(JSON.parse(String(data)));
           const claims = await verifyToken(`Bearer ${token}`);
+          isKnown();
           if (socket.readyState === socket.OPEN) unsubscribe = live.subscribe(claims, cursor, sink);
         } catch (error) {
           const refusal = refusalOf(
@@ -90,6 +106,12 @@ export function attachLiveSocket(server: Server, options: LiveSocketOptions): ()
     server.off('upgrade', upgrade);
     sockets.close();
   };
+}
+
+function endWith(line: Duplex, status: string, header = ''): void {
+  // Node has let go of it, so that an error would otherwise end the process
+  line.on('error', () => line.destroy());
+  line.end(`HTTP/1.1 ${status}\r\n${header}Connection: close\r\nContent-Length: 0\r\n\r\n`, () => line.destroy());
 }
 
 function notASubscription(): Refusal {

@@ -70,6 +70,52 @@ describeOnEachDatabase((world) => {
       expect((await send(fork, [second], { lastSeq: 3, forkedFrom }, 1)).client).toEqual(again.client);
     });
 
+    test('P12, S14 · once the ledger was trimmed, what it carries over still takes effect once, also from one put back to the next', async () => {
+      const device = createDevice(world.database);
+      const entity = { table: 'lists', id: randomUUID() };
+      const create = device.next({ operation: 'create', entity, payload: { value: 0 } });
+      const second = device.next({ operation: 'update', entity, payload: { value: 1 } });
+      const third = device.next({ operation: 'update', entity, payload: { value: 2 } });
+      await send(device, [create, second, third], { lastSeq: 3, unsentCount: 0 });
+      await send(device, [], { lastSeq: 3, unsentCount: 0 }, 3);
+      await world.database.query(`select holdfast.trim_ledger(at => now() + interval '32 days')`);
+
+      // put back to when the second was pending; since then one more was made there
+      const fork = another(device);
+      const forkedFrom = { id: device.clientId, reason: 'behind' as const, lastSeq: 2 };
+      const anew = device.next({ operation: 'update', entity, payload: { value: 9 }, seq: 3, after: 2 });
+      expect(kinds(await send(fork, [second, anew], { lastSeq: 3, forkedFrom }, 1))).toEqual([
+        'duplicate applied',
+        'applied',
+      ]);
+      // without the mark, which it sends until it is answered
+      expect(kinds(await send(fork, [second], { lastSeq: 3 }, 1))).toEqual(['duplicate applied']);
+
+      const next = another(device);
+      const again = { id: fork.clientId, reason: 'behind' as const, lastSeq: 3 };
+      expect(kinds(await send(next, [second, anew], { lastSeq: 3, forkedFrom: again }, 1))).toEqual([
+        'duplicate applied',
+        'duplicate applied',
+      ]);
+      expect(await world.database.query('select history from public.lists where id = $1', [entity.id])).toEqual([
+        { history: [0, 1, 2, 9] },
+      ]);
+    });
+
+    test('P12, S14 · nobody inherits from a client of someone else, and one that came back empty begins anew', async () => {
+      const device = createDevice(world.database);
+      await send(device, [device.next(), device.next()], { lastSeq: 2, unsentCount: 0 });
+      await send(device, [], { lastSeq: 2, unsentCount: 0 }, 2);
+      await world.database.query(`select holdfast.trim_ledger(at => now() + interval '32 days')`);
+
+      const stranger = createDevice(world.database, { workspaceId: device.workspaceId });
+      const behind = { id: device.clientId, reason: 'behind' as const, lastSeq: 2 };
+      expect(kinds(await send(stranger, [stranger.next()], { lastSeq: 1, forkedFrom: behind }))).toEqual(['applied']);
+      const wiped = another(device);
+      const forkedFrom = { id: device.clientId, reason: 'wiped' as const, lastSeq: 2 };
+      expect(kinds(await send(wiped, [wiped.next()], { lastSeq: 1, forkedFrom }))).toEqual(['applied']);
+    });
+
     test('S14 · control: without its marks, a new change under an old number would pass for the one that was applied', async () => {
       const device = createDevice(world.database);
       await send(device, [device.next(), device.next()], {}, 0);

@@ -1,16 +1,15 @@
 import { type Context, Hono } from 'hono';
+import { type ParsedApplyRequest, parseApplyRequest } from './apply-request.ts';
 import type { TokenVerifier } from './auth.ts';
-import { type CallerOrigin, withCaller, type WithCallerOptions } from './caller.ts';
-import { type Database, DatabaseUnavailableError, fieldOf, sqlStateOf } from './database.ts';
+import type { CallerClaims } from './caller.ts';
+import { DatabaseUnavailableError, fieldOf, sqlStateOf } from './database.ts';
 import { Refusal } from './refusal.ts';
 import { readJsonBody } from './request-body.ts';
 
 export interface PostgrestDoorOptions {
-  readonly database: Database;
   readonly verifyToken: TokenVerifier;
-  readonly limits: WithCallerOptions;
-  readonly originOf: (context: Context) => CallerOrigin;
-  readonly onApplied: () => void;
+  /** As the other door does it, with the same limits and handlers. Resolves to the ApplyResponse as text. */
+  readonly apply: (context: Context, claims: CallerClaims, batch: ParsedApplyRequest) => Promise<string>;
 }
 
 /** What PostgREST answers when something is wrong. */
@@ -24,10 +23,11 @@ interface PostgrestError {
 /**
  * The door that `supabase-js` knows: `POST /rest/v1/rpc/apply` with the arguments as a JSON object and the schema in
  * `Content-Profile`, answered as PostgREST documents it (https://docs.postgrest.org/en/v13/references/errors.html). It
- * offers one function, `holdfast.apply`; hosted Supabase offers the same through its own PostgREST.
+ * offers one function, `holdfast.apply`; hosted Supabase offers the same through its own PostgREST. What happens to a batch is what
+ * happens at `/v1/apply`.
  */
 export function createPostgrestDoor(options: PostgrestDoorOptions): Hono {
-  const { database, verifyToken, limits } = options;
+  const { verifyToken, apply } = options;
   const door = new Hono();
 
   door.post('/rest/v1/rpc/apply', async (context) => {
@@ -36,15 +36,8 @@ export function createPostgrestDoor(options: PostgrestDoorOptions): Hono {
     const body = await readJsonBody(context.req.raw);
     const batch: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, 'batch') : undefined;
     if (batch === undefined) return refuse(404, noFunction('apply'));
-    const rows = await withCaller(
-      database,
-      claims,
-      (session) =>
-        session.query<{ answer: string }>('select holdfast.apply($1::jsonb)::text as answer', [JSON.stringify(batch)]),
-      { ...limits, origin: options.originOf(context) },
-    );
-    options.onApplied();
-    return context.body(rows[0]?.answer ?? '', 200, { 'content-type': 'application/json; charset=utf-8' });
+    const answer = await apply(context, claims, parseApplyRequest(batch));
+    return context.body(answer, 200, { 'content-type': 'application/json; charset=utf-8' });
   });
 
   door.post('/rest/v1/rpc/:name', ({ req }) => refuse(404, noFunction(req.param('name'))));
@@ -61,9 +54,17 @@ interface Description {
   readonly retryAfterSeconds?: number | null;
 }
 
+/** What `holdfast.apply` itself would raise about a batch that is none. */
+const STATE_OF_BATCH: Readonly<Record<string, string>> = {
+  INVALID_REQUEST: 'HF020',
+  UPGRADE_REQUIRED: 'HF021',
+  BATCH_TOO_LARGE: 'HF022',
+};
+
 function describe(error: unknown): Description {
   if (error instanceof Refusal) {
-    const code = error.status === 401 ? 'PGRST301' : error.status === 503 ? 'PGRST001' : 'PGRST102';
+    const raised = STATE_OF_BATCH[error.code];
+    const code = raised ?? (error.status === 401 ? 'PGRST301' : error.status === 503 ? 'PGRST001' : 'PGRST102');
     return {
       // a gateway before PostgREST answers 429 itself, and nothing else of ours is among its answers
       status: [401, 429, 503].includes(error.status) ? error.status : 400,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ApplyResponse, WireMutation } from 'holdfast/protocol';
 import { expect, test } from 'vitest';
+import { withCaller } from './caller.ts';
 import { fieldOf } from './database.ts';
 import { randomFrom } from './testing-databases/random-from.ts';
 import { describeOnPostgres } from './testing-databases/test-databases.ts';
@@ -147,6 +148,46 @@ describeOnPostgres((world) => {
 
     expect(kinds).toEqual(['applied', 'applied', 'refused 57014', 'deferred']);
     expect(await device.sendForKinds(batch)).toEqual(['duplicate applied', 'duplicate applied', 'applied', 'applied']);
+  });
+
+  test('P9 · several in one statement that run out of time end the call, and one by one in the next tells which it was', async () => {
+    await world.database.transaction((session) =>
+      session.runScript(`
+        create table public.slow (id uuid primary key, workspace_id text not null, seconds double precision not null);
+        create function public.take_time() returns trigger language plpgsql as $$
+        begin perform pg_sleep(new.seconds); return new; end $$;
+        create trigger take_time before insert on public.slow for each row execute function public.take_time();
+        alter table public.slow enable row level security;
+        grant insert, select on public.slow to authenticated;
+        create policy w on public.slow to authenticated using (workspace_id = (select holdfast.workspace()));
+        select holdfast.register_table('public.slow', array['seconds']);`),
+    );
+    const device = createDevice(world.database);
+    const batch = [0, 30, 0].map((seconds) =>
+      device.next(change('create', { table: 'slow', id: randomUUID() }, { seconds })),
+    );
+    const send = async (): Promise<readonly string[] | undefined> => {
+      const rows = await withCaller(
+        world.database,
+        device.claims,
+        (session) =>
+          session.query<{ answer: ApplyResponse }>('select holdfast.apply($1::jsonb) as answer', [
+            JSON.stringify({
+              protocol: 1,
+              client: { id: device.clientId, workspaceId: device.workspaceId },
+              acknowledgedFloor: 0,
+              mutations: batch,
+            }),
+          ]),
+        { statementTimeoutMs: 1_000 },
+      );
+      return rows[0]?.answer.outcomes.map(kindOf);
+    };
+
+    const startedAtMs = performance.now();
+    expect(await send()).toEqual(['deferred', 'deferred', 'deferred']);
+    expect(await send()).toEqual(['applied', 'refused 57014', 'deferred']);
+    expect(performance.now() - startedAtMs).toBeLessThan(25_000);
   });
 
   async function floorOf(clientId: string): Promise<number> {

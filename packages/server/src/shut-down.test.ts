@@ -93,6 +93,14 @@ test('P9 · a server that ends answers what it took, takes nothing new, and then
   expect(isDatabaseClosed()).toBe(true);
 });
 
+test('P9 · a database that is not let go is not waited for without end, and that is said', async () => {
+  const { answer, finish, ...parts } = await serverAtWork();
+  finish();
+  await answer;
+  const database = { ...parts.database, close: () => new Promise<void>(() => undefined) };
+  expect(await shutDown({ ...parts, database, finishMsMax: 100 })).toEqual({ isWhole: false });
+});
+
 test('P9 · a request that does not end is cut off in the end, and that is said', async () => {
   const { answer, finish, ...parts } = await serverAtWork();
   const ended = shutDown({ ...parts, finishMsMax: 100 });

@@ -9,12 +9,18 @@ export interface ShutDownOptions {
   readonly database: Database;
   readonly live?: LiveChannel;
   readonly maintenance?: Maintenance;
-  /** How long requests in flight may take to be answered, in milliseconds; then they are cut off. @default 5_000 */
+  /**
+   * How long requests in flight may take to be answered, in milliseconds; then they are cut off. As long again is waited for the database
+   * to be let go, which waits for what still runs in it. @default 5_000
+   */
   readonly finishMsMax?: number;
 }
 
 export interface ShutDownResult {
-  /** False when a request was cut off. Its device sends it again, and it takes effect once. */
+  /**
+   * False when a request was cut off, or something still held the database. Its device sends it again, and it takes effect once. What runs
+   * on in the database ends with the process.
+   */
   readonly isWhole: boolean;
 }
 
@@ -45,7 +51,22 @@ export async function shutDown(options: ShutDownOptions): Promise<ShutDownResult
     clearInterval(idle);
     clearTimeout(tooLong);
   }
-  await maintenance?.close();
-  await database.close();
-  return { isWhole };
+  const letGo = async (): Promise<boolean> => {
+    await maintenance?.close();
+    await database.close();
+    return true;
+  };
+  return { isWhole: (await within(finishMsMax, letGo())) && isWhole };
+}
+
+async function within(timeoutMs: number, done: Promise<boolean>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs);
+  });
+  try {
+    return await Promise.race([done, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

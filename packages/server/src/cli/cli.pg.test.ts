@@ -123,6 +123,54 @@ test('K3 · doctor finds what was planted: grant, policy, audit, durability, mon
   );
 });
 
+test('K3 · doctor finds what callers would be refused, and what is open to all: schema, columns, commands, handlers', async () => {
+  const url = await server.createDatabase();
+  holdfast(['migrate'], url);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  onTestFinished(() => client.end());
+  await client.query(`
+    create schema closed;
+    create table closed.away (id uuid primary key, workspace_id text not null, name text);
+    create table public.narrow (id uuid primary key, workspace_id text not null, name text, code text);
+    create table public.readable (id uuid primary key, workspace_id text not null, name text);
+    create table public.wide (id uuid primary key, workspace_id text not null, name text);
+    do $$ declare named text; begin
+        foreach named in array array['closed.away', 'public.narrow', 'public.readable', 'public.wide'] loop
+            execute format('alter table %s enable row level security; alter table %s force row level security;', named, named);
+            execute format('grant select, insert, update, delete on %s to authenticated', named);
+        end loop;
+    end $$;
+    create policy w on closed.away to authenticated using (workspace_id = (select holdfast.workspace()));
+    create policy w on public.narrow to authenticated using (workspace_id = (select holdfast.workspace()));
+    create policy w on public.readable for select to authenticated using (workspace_id = (select holdfast.workspace()));
+    create policy everyone on public.wide to authenticated using (true);
+    revoke select, update on public.narrow from authenticated;
+    grant select (id), update (name) on public.narrow to authenticated;
+    select holdfast.register_table('closed.away', array['name']), holdfast.register_table('public.narrow', array['name', 'code']),
+        holdfast.register_table('public.readable', array['name']), holdfast.register_table('public.wide', array['name']);
+    create function public.shut(mutation jsonb) returns jsonb language sql as 'select null::jsonb';
+    create function public.turned(mutation jsonb) returns jsonb language sql as 'select null::jsonb';
+    select holdfast.register_handler('shut', 'public.shut(jsonb)'), holdfast.register_handler('turned', 'public.turned(jsonb)');
+    revoke execute on function public.shut(jsonb) from public;
+    alter function public.turned(jsonb) security definer;
+  `);
+  const { findings } = JSON.parse(holdfast(['doctor', '--json'], url).stdout) as {
+    readonly findings: readonly Finding[];
+  };
+  const found = findings
+    .filter(({ check, state }) => /^(table|handler)/.test(check) && state !== 'ok')
+    .map(({ check, state, message }) => `${state} ${check}: ${message}`);
+  expect(found).toEqual([
+    'problem table away: "authenticated" may not use the schema closed.',
+    'problem table narrow: "authenticated" may not select (workspace_id, name, code), update (code).',
+    'warning table readable: No policy lets "authenticated" insert, update, delete.',
+    'problem table wide: Open to every workspace by everyone: using (true).',
+    'problem handler shut: "authenticated" may not execute shut(jsonb).',
+    'problem handler turned: turned(jsonb) runs with the rights of its owner, so it is not called.',
+  ]);
+});
+
 test('K3 · doctor finds a database that does not keep text as UTF8', async () => {
   const url = new URL(await server.createDatabase());
   const client = new pg.Client({ connectionString: url.href });

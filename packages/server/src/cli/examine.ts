@@ -31,6 +31,7 @@ export async function examine(database: Database, nowMs: () => number): Promise<
   return [
     ...first,
     ...(await database.transaction(examineTables)),
+    ...(await database.transaction(examineHandlers)),
     ...(await database.transaction(examinePartitions)),
     await database.transaction(examineRewinds),
     await database.transaction(examineMaintenance),
@@ -117,7 +118,14 @@ interface TableFacts {
   readonly target: string;
   readonly has_rls: boolean;
   readonly is_forced: boolean;
+  readonly schema: string;
+  readonly is_schema_closed: boolean;
   readonly policy_count: number;
+  /** What no policy is for: `select`, `insert`, `update`, `delete`. */
+  readonly unruled: readonly string[];
+  /** Policies that let everybody do it, whatever the workspace. */
+  readonly open_policies: readonly string[];
+  /** A command, or one with the column that it is missing for. */
   readonly missing_grants: readonly string[];
   readonly is_audited: boolean;
   readonly index_count: number;
@@ -128,9 +136,34 @@ async function examineTables(session: Session): Promise<readonly Finding[]> {
     `select known.entity_type as name, known.target::text as target, relrowsecurity as has_rls, relforcerowsecurity as is_forced,
             (select count(*)::int from pg_policy where polrelid = known.target
                and (polroles = '{0}' or 'authenticated'::regrole = any (polroles))) as policy_count,
-            array(select needed from unnest(array['select', 'insert', 'update', 'delete']) as needed
-                  where not has_table_privilege('authenticated', known.target, needed)
-                    and not (needed in ('insert', 'update', 'select') and has_any_column_privilege('authenticated', known.target, needed))
+            relnamespace::regnamespace::text as schema,
+            not has_schema_privilege('authenticated', relnamespace, 'usage') as is_schema_closed,
+            array(select command.name from (values ('select', 'r'), ('insert', 'a'), ('update', 'w'), ('delete', 'd')) as command (name, letter)
+                  where not exists (
+                      select from pg_policy where polrelid = known.target and polpermissive and polcmd::text in ('*', command.letter)
+                        and (polroles = '{0}' or 'authenticated'::regrole = any (polroles)))
+            ) as unruled,
+            array(select polname::text from pg_policy where polrelid = known.target and polpermissive
+                    and (polroles = '{0}' or 'authenticated'::regrole = any (polroles))
+                    and 'true' in (pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) order by 1) as open_policies,
+            -- what is answered is the whole row, and what is written are the registered columns, of a new row also id and workspace
+            array(
+                select needed.command || case when has_any_column_privilege('authenticated', known.target, needed.command)
+                    then ' (' || string_agg(quote_ident(needed.column_name), ', ' order by needed.place) || ')' else '' end
+                from (
+                    select 'select' as command, attname as column_name, attnum as place
+                    from pg_attribute where attrelid = known.target and attnum > 0 and not attisdropped
+                    union all
+                    select command, attname, attnum from unnest(array['insert', 'update']) as command
+                    join pg_attribute on attrelid = known.target and attnum > 0 and not attisdropped
+                    where attname = any (known.columns)
+                       or (command = 'insert' and attname in (known.id_column, known.workspace_column))
+                ) as needed
+                where not has_column_privilege('authenticated', known.target, needed.column_name, needed.command)
+                group by needed.command
+                union all
+                select 'delete' where not has_table_privilege('authenticated', known.target, 'delete')
+                order by 1
             ) as missing_grants,
             (select count(*) = 3 from pg_trigger where tgrelid = known.target and tgname like 'holdfast_audit_%' and tgenabled <> 'D')
                 as is_audited,
@@ -163,6 +196,33 @@ async function examineTables(session: Session): Promise<readonly Finding[]> {
           check,
           'Its policies do not bind its owner.',
           `Run: alter table ${table.target} force row level security;`,
+        ),
+      );
+    }
+    if (table.is_schema_closed) {
+      found.push(
+        problem(
+          check,
+          `"authenticated" may not use the schema ${table.schema}.`,
+          `Run: grant usage on schema ${table.schema} to authenticated;`,
+        ),
+      );
+    }
+    if (table.has_rls && table.open_policies.length > 0) {
+      found.push(
+        problem(
+          check,
+          `Open to every workspace by ${table.open_policies.join(', ')}: using (true).`,
+          'Let the policy compare the workspace: using (workspace_id = (select holdfast.workspace())).',
+        ),
+      );
+    }
+    if (table.policy_count > 0 && table.unruled.length > 0) {
+      found.push(
+        warning(
+          check,
+          `No policy lets "authenticated" ${table.unruled.join(', ')}.`,
+          'Make a policy for it, or leave it, if no mutation needs that.',
         ),
       );
     }
@@ -199,6 +259,35 @@ async function examineTables(session: Session): Promise<readonly Finding[]> {
       );
     }
     return found.length > 0 ? found : [ok(check, 'Policies, grants, key and audit triggers are there.')];
+  });
+}
+
+async function examineHandlers(session: Session): Promise<readonly Finding[]> {
+  const handlers = await session.query<
+    Record<'type' | 'handler', string> & Record<'is_closed' | 'is_definer', boolean>
+  >(
+    `select known.type, known.handler::text as handler, proc.prosecdef as is_definer,
+            not (has_function_privilege('authenticated', proc.oid, 'execute')
+                 and has_schema_privilege('authenticated', proc.pronamespace, 'usage')) as is_closed
+     from holdfast.handlers as known join pg_proc as proc on proc.oid = known.handler order by 1`,
+  );
+  return handlers.map(({ type, handler, is_closed: isClosed, is_definer: isDefiner }) => {
+    const check = `handler ${type}`;
+    if (isDefiner) {
+      return problem(
+        check,
+        `${handler} runs with the rights of its owner, so it is not called.`,
+        `Run: alter function ${handler} security invoker;`,
+      );
+    }
+    if (isClosed) {
+      return problem(
+        check,
+        `"authenticated" may not execute ${handler}.`,
+        `Run: grant execute on function ${handler} to authenticated; and grant usage on its schema.`,
+      );
+    }
+    return ok(check, `"authenticated" may execute ${handler}.`);
   });
 }
 
