@@ -28,6 +28,8 @@ export interface ConflictDeskPorts {
   readonly conflictStrategy: (type: string) => ConflictStrategy | undefined;
   /** Whether it stood in the store when this tab took the lead: what the one before knew of it in memory is gone. */
   readonly stoodBefore: (header: MutationHeader) => boolean;
+  /** Resolves when all that was confirmed by now stands in the history. */
+  readonly whenWritten: () => Promise<void>;
   readonly report: (error: unknown) => void;
 }
 
@@ -97,6 +99,7 @@ export class ConflictDesk {
   private async isOwnChange(header: MutationHeader, rowVersion: number | null): Promise<boolean> {
     const { edit, entity } = header;
     if (entity === null || rowVersion === null || !this.ports.stoodBefore(header)) return false;
+    await this.ports.whenWritten();
     const lefts = await this.ports.store.leftOfRow(entity, edit?.afterSeq ?? Number.POSITIVE_INFINITY);
     let version = edit?.baseRowVersion ?? Number.POSITIVE_INFINITY;
     const next = (): RowLeft | undefined =>

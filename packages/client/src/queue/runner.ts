@@ -193,6 +193,7 @@ export class Runner {
       ...shared,
       conflictStrategy: (type) => ports.definitions.get(type)?.conflict,
       stoodBefore: (header) => this.engine.isEarlier(header),
+      whenWritten: () => this.writer.whenWritten,
     });
     this.amender = new Amender({
       ...shared,
