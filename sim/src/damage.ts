@@ -6,11 +6,16 @@ import type { World } from './world.ts';
 
 /** Mutations are stored under keys that begin so: a header, a payload, a dead letter, history. */
 const RECORDS = /^[pbfd]\//;
+/**
+ * What a queue keeps of itself, and the marks of ids of the app's own: no mutation suffers from their damage. Whether it is paused or
+ * signed out stands by the key alone.
+ */
+const KEPT = /^(?:i\/|meta\/(?!paused$|signed-out$))/;
 
 /** One bit of a stored record is not what it was. Whose record it is, only the simulation knows from then on. */
 export function damageRecord({ history, trace, scheduler }: World, device: Device, dice: Dice): void {
   const stores = device.ownStores;
-  const keys = stores.flatMap(({ values }) => [...values.keys()]).filter((key) => RECORDS.test(key));
+  const keys = stores.flatMap(({ values }) => [...values.keys()]).filter((key) => RECORDS.test(key) || KEPT.test(key));
   if (keys.length === 0) return;
   const key = dice.pick(keys.sort());
   for (const { values } of stores) {
@@ -19,9 +24,10 @@ export function damageRecord({ history, trace, scheduler }: World, device: Devic
     if (text === undefined || text === device.damagedTexts.get(key)) continue;
     const number = key.slice(2);
     const headers = [text, values.get(`p/${number}`), values.get(`f/${number}`)];
-    const made = [number, ...headers.map((header) => /"id":"([^"]*)"/.exec(decompressText(header ?? ''))?.[1])]
-      .map((id) => history.damaged(id ?? ''))
-      .find((found) => found !== undefined);
+    const ids = [number, ...headers.map((header) => /"id":"([^"]*)"/.exec(decompressText(header ?? ''))?.[1])];
+    const made = KEPT.test(key)
+      ? undefined
+      : ids.map((id) => history.damaged(id ?? '')).find((found) => found !== undefined);
     const at = dice.below(text.length);
     const damaged = String.fromCharCode(text.charCodeAt(at) ^ (1 << dice.below(7)));
     const after = text.slice(0, at) + damaged + text.slice(at + 1);

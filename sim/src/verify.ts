@@ -185,7 +185,9 @@ async function checkDevice(world: World, device: Device): Promise<void> {
   const surplus = completed - counts.completed;
   const unheardCount = history.edits.unheardOn(device.index);
   const failedSurplus = failed - counts.failed;
-  if (surplus < 0 || surplus > unknownCount + unheardCount || failedSurplus < 0 || failedSurplus > unheardCount) {
+  // Made anew from the history, which does not reach back so far, it says less.
+  const isTooLow = surplus < 0 && !device.damagedTexts.has('meta/completed');
+  if (isTooLow || surplus > unknownCount + unheardCount || failedSurplus < 0 || failedSurplus > unheardCount) {
     history.violated(
       'inv-I9',
       `counted ${completed} completed and ${failed} failed; they are ${counts.completed} and ${counts.failed}`,

@@ -57,9 +57,9 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'line-failure-uses-attempt',
     file: `${CLIENT}/engine/engine.ts`,
-    find: "gates.line.failed('network', answer.error, nowMs, random, {",
+    find: "gates.line.failed(isOfStorage(answer) ? 'storage' : 'network', answer.error, nowMs, random, {",
     replace:
-      "this.settle(entries.flatMap((entry) => this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: 'refused', error: answer.error }, moment)));\n        gates.line.failed('network', answer.error, nowMs, random, {",
+      "this.settle(entries.flatMap((entry) => this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: 'refused', error: answer.error }, moment)));\n        gates.line.failed(isOfStorage(answer) ? 'storage' : 'network', answer.error, nowMs, random, {",
     suffering: 'An afternoon with a bad connection uses up the attempts, and changes end as dead letters.',
   },
   {

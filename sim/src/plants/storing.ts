@@ -17,9 +17,16 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'seq-not-compared',
     file: `${CLIENT}/queue/number-giver.ts`,
-    find: 'expect: [{ key: META.seq, value: this.lastSeq }, ...expect],',
+    find: 'expect: [{ key: META.seq, value: textOfSeq(this.lastSeq) }, ...expect],',
     replace: 'expect: [...expect],',
     suffering: 'Two tabs take the same number, and one change overwrites the other.',
+  },
+  {
+    name: 'numbers-begin-anew',
+    file: `${CLIENT}/queue/stored-meta.ts`,
+    find: 'return highest;',
+    replace: 'return Math.min(highest, 0);',
+    suffering: 'A bit flips in the last number given out, and new changes overwrite those that wait to be sent.',
   },
   {
     name: 'delete-before-answer',
@@ -83,7 +90,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'counted-twice',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'stored.filter((text, index) => text === null && isOpen?.[index] !== false).length',
+    find: 'stored.filter((record, index) => record === null && isOpen?.[index] !== false).length',
     replace: 'stored.filter((_, index) => index >= 0 || isOpen === null).length',
     suffering: 'The status page counts more changes than were made.',
   },

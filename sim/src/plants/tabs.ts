@@ -36,7 +36,7 @@ export const TABS_PLANTS: readonly Plant[] = [
     name: 'put-away-while-taking-over',
     firstSeed: 300,
     file: `${CLIENT}/queue/leadership.ts`,
-    find: 'this.takingSinceMs = null;\n    if (this.ports.isLeader()) this.ports.standDown();',
+    find: 'this.takingSinceMs = null;\n    this.storeWorks();\n    if (this.ports.isLeader()) this.ports.standDown();',
     replace: 'if (this.ports.isLeader()) this.ports.standDown();',
     suffering: 'A page put away just when it began to lead never delivers again after it is back.',
   },
@@ -57,8 +57,8 @@ export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'epoch-not-raised',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: 'const next = String(Number(epoch ?? 0) + 1);',
-    replace: "const next = epoch ?? '1';",
+    find: 'const next = countText(number);',
+    replace: 'const next = epoch === null || count === 0 ? countText(number) : epoch;',
     suffering: 'Two tabs both think that they deliver, and undo each other’s work.',
   },
   {

@@ -89,6 +89,9 @@ export type GateInput =
   /** The keys of the store are away: nothing can be read that could be sent. */
   | { readonly kind: 'locked'; readonly error: WireError }
   | { readonly kind: 'unlocked' }
+  /** What has to be stored or read before this tab may deliver cannot be; and can again. */
+  | { readonly kind: 'storageFailed'; readonly error: WireError }
+  | { readonly kind: 'storageWorks' }
   | { readonly kind: 'hint'; readonly hint: 'online' | 'offline' | 'foreground' | 'nudge' }
   | { readonly kind: 'probed'; readonly result: ProbeResult }
   /** Whether the app had a fresh token to give. */
@@ -179,7 +182,7 @@ export type WaitingFor =
   | 'upgrade'
   /** The keys of what is stored are away. */
   | 'locked'
-  /** What this device has found about it is being stored. */
+  /** This device has something to store or to read first. */
   | 'storage'
   | 'conflict'
   | 'nothing';

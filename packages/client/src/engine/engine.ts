@@ -352,6 +352,10 @@ export class Engine {
       case 'unlocked':
         gates.lockedBy = input.kind === 'locked' ? input.error : null;
         return;
+      case 'storageFailed':
+      case 'storageWorks':
+        gates.storageError = input.kind === 'storageFailed' ? input.error : null;
+        return;
       case 'hint':
         if (input.hint === 'offline') gates.line.wentOffline(moment.nowMs, moment.random, OFFLINE);
         else gates.wake('hint', moment.nowMs);
@@ -590,7 +594,7 @@ export class Engine {
       case 'unreachable':
       case 'unknown':
         this.noAnswer(entries, answer.error, moment);
-        gates.line.failed('network', answer.error, nowMs, random, {
+        gates.line.failed(isOfStorage(answer) ? 'storage' : 'network', answer.error, nowMs, random, {
           wasReset: answer.kind === 'unknown' && answer.wasReset === true,
         });
         return;
@@ -793,6 +797,11 @@ const UNANSWERED: WireError = {
 /** Surely nothing has left the device. */
 function isUnsent(answer: TransportAnswer): boolean {
   return answer.kind === 'unreachable' || (answer.kind === 'unauthorized' && answer.isUnsent === true);
+}
+
+/** Not sent since this device could not read it: that says nothing about the network. */
+function isOfStorage({ kind, error }: Extract<TransportAnswer, { kind: 'unreachable' | 'unknown' }>): boolean {
+  return kind === 'unreachable' && error.category === 'STORAGE_ERROR';
 }
 
 function isStale(outcome: WireOutcome, { edit }: Entry): boolean {

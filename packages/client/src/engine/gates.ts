@@ -42,6 +42,8 @@ export class Gates {
   isSignedOut = false;
   /** Why what is stored cannot be read, while its keys are away. */
   lockedBy: WireError | null = null;
+  /** Why this tab cannot deliver, while its store can not be written or read. */
+  storageError: WireError | null = null;
   readonly line: Line = new Line();
   private login: Login = { kind: 'valid' };
   /** Tokens refused or not to be had, in a row. */
@@ -59,6 +61,7 @@ export class Gates {
     if (this.isPaused) return { waitingFor: 'paused', error: null };
     if (this.lockedBy !== null) return { waitingFor: 'locked', error: this.lockedBy };
     if (this.upgrade !== null) return { waitingFor: 'upgrade', error: this.upgrade };
+    if (this.storageError !== null) return { waitingFor: 'storage', error: this.storageError };
     if (this.login.kind !== 'valid') return { waitingFor: 'auth', error: this.login.error };
     const { state } = this.line;
     if (state.kind === 'down') return { waitingFor: state.cause, error: state.error };

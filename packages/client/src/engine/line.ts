@@ -2,6 +2,9 @@ import type { Random } from '../ports/clock.ts';
 import type { WireError } from '../protocol/wire.ts';
 import { LINE_DELAY_MS_BASE, LINE_DELAY_MS_MAX, lineDelayMs, resetDelayMs } from './backoff.ts';
 
+/** What the user is told: no network, a server that answers but cannot serve, or that what is to be sent cannot be read here. */
+export type LineCause = 'network' | 'circuit' | 'storage';
+
 /**
  * The breaker. One failure of the line stops every send, since it says nothing about any mutation; then the server is
  * asked whether it is back, at growing intervals.
@@ -18,8 +21,7 @@ export type LineState =
   | { readonly kind: 'up' }
   | {
       readonly kind: 'down';
-      /** What the user is told: no network, or a server that answers but cannot serve. */
-      readonly cause: 'network' | 'circuit';
+      readonly cause: LineCause;
       readonly error: WireError;
       readonly checkAtMs: number;
       readonly checkBy: 'probe' | 'batch';
@@ -61,7 +63,7 @@ export class Line {
    * was cut (`wasReset`) is worth one more try at once: the server may just have been replaced.
    */
   failed(
-    cause: 'network' | 'circuit',
+    cause: LineCause,
     error: WireError,
     nowMs: number,
     random: Random,
@@ -79,7 +81,8 @@ export class Line {
       cause,
       error,
       checkAtMs: nowMs + Math.max(Math.min(minDelayMs, LINE_DELAY_MS_MAX), delayMs),
-      checkBy: isWorthATry || this.probeSucceeded ? 'batch' : 'probe',
+      // A probe of the server tells nothing of what is stored here.
+      checkBy: cause === 'storage' || isWorthATry || this.probeSucceeded ? 'batch' : 'probe',
       isChecking: false,
     };
     this.lastCheckAtMs = nowMs;

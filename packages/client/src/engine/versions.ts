@@ -80,6 +80,11 @@ export class Versions {
     return this.outdated.has(entry);
   }
 
+  /** Why this version cannot send it any more; null where it can. */
+  noWayFor(entry: Entry): WireError | null {
+    return this.outdated.get(entry) ?? null;
+  }
+
   /** Some of `isFree`, those with the lowest numbers that are known first. */
   takeOlder(isFree: (entry: Entry) => boolean): readonly Entry[] {
     const taken: Entry[] = [];

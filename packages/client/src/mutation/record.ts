@@ -525,8 +525,22 @@ export function sealRecord(
     | SignOutRecord
     | QuarantinedRecord,
 ): string {
-  const text = `{"format":${RECORD_FORMAT},${JSON.stringify(record).slice(1)}`;
-  return `${checksumText(text)} ${text}`;
+  return sealText(`{"format":${RECORD_FORMAT},${JSON.stringify(record).slice(1)}`);
+}
+
+/** A text with its checksum, in hexadecimal, before it. */
+export function sealText(text: string): string {
+  return sealOf(text) + text;
+}
+
+/** What was sealed; null where it is not as it was. */
+export function unsealText(sealed: string): string | null {
+  const text = sealed.slice(9);
+  return sealed.slice(0, 9) === sealOf(text) ? text : null;
+}
+
+function sealOf(text: string): string {
+  return `${checksumText(text)} `;
 }
 
 /** All of a body but its payload; nothing where it has none of it. */
@@ -573,8 +587,8 @@ export function parseBody(
 
 function parseSealed<Record>(schema: v.GenericSchema<unknown, Record>, text: string): Parsed<Record> {
   const unreadable = { kind: 'unreadable', text } as const;
-  const json = text.slice(9);
-  if (text.slice(0, 9) !== `${checksumText(json)} `) return unreadable;
+  const json = unsealText(text);
+  if (json === null) return unreadable;
   try {
     const value: unknown = JSON.parse(json);
     if (isObject(value) && Number(value['format'] ?? 1) > RECORD_FORMAT) return { kind: 'newer', text };

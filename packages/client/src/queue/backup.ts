@@ -14,6 +14,8 @@ import {
 import { scanAll } from '../ports/scan-all.ts';
 import type { Entry, Storage } from '../ports/storage.ts';
 import type { Identity } from './options.ts';
+import { type Salvage, salvageScan } from './salvage-scan.ts';
+import { isBroken } from './storage-keeper.ts';
 import {
   ACTS,
   BODY,
@@ -68,17 +70,20 @@ const SORTS = [PENDING, BODY, FAILED, BODY, COMPLETED, DISCARDED, OWN_ID, QUARAN
 
 /**
  * All of a queue as it stands, as one text. Read while others write: a mutation that is settled meanwhile may be in it as
- * pending, never not at all. `lastSeq` says how far numbers have come: what was retried meanwhile is read again.
+ * pending, never not at all. `lastSeq` says how far numbers have come: what was retried meanwhile is read again. `salvage`: what
+ * cannot be read is left out.
  */
 export async function writeBackup(
   storage: Storage,
   about: Pick<BackupFile, 'userId' | 'workspaceId' | 'clientId' | 'exportedAtMs'>,
   lastSeq: () => Promise<number>,
+  salvage: Salvage | null = null,
 ): Promise<string> {
   const entries = new Map<string, string>();
   for (let before = -1, now = 0; before !== now; ) {
     before = await lastSeq();
-    for (const prefix of SORTS) for await (const { key, value } of scanAll(storage, prefix)) entries.set(key, value);
+    for (const prefix of SORTS)
+      for await (const { key, value } of scanSort(storage, prefix, before, salvage)) entries.set(key, value);
     now = await lastSeq();
   }
   const list = [...entries];
@@ -92,6 +97,29 @@ export async function writeBackup(
     entries: list,
   } as const;
   return JSON.stringify({ ...file, checksum: sumOf(file), entries: list } satisfies BackupFile);
+}
+
+async function* scanSort(
+  storage: Storage,
+  prefix: string,
+  lastSeq: number,
+  salvage: Salvage | null,
+): AsyncIterable<Entry> {
+  if (salvage === null) {
+    yield* scanAll(storage, prefix);
+    return;
+  }
+  if (prefix === PENDING || prefix === BODY || prefix === FAILED) {
+    yield* salvageScan(storage, prefix, lastSeq, salvage);
+    return;
+  }
+  try {
+    yield* scanAll(storage, prefix);
+  } catch (error) {
+    // Of history and acts nothing is still to be done.
+    if (!isBroken(error)) throw error;
+    salvage.isWhole = false;
+  }
 }
 
 function sumOf(file: Partial<BackupFile>): string {

@@ -1,3 +1,4 @@
+import { toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { Tabs } from '../ports/tabs.ts';
 import type { Alarms } from './alarms.ts';
@@ -18,6 +19,8 @@ export interface LeadershipPorts {
    */
   readonly takeOver: (isWanted: () => boolean) => Promise<number | null>;
   readonly begin: (earlierSeq: number) => void;
+  /** The store cannot be written or read, so that nobody delivers from this tab; null when that is over. */
+  readonly storeFails: (error: unknown) => void;
   /** Nothing is sent after this. */
   readonly standDown: () => void;
   /** Asks the others whether anybody delivers. */
@@ -64,6 +67,8 @@ export class Leadership {
   private highestEpoch = 0;
   /** Until then this tab leaves the lead to others. */
   private waivedUntilMs = Number.NEGATIVE_INFINITY;
+  /** Why taking over failed, as it was reported; it may fail for the same reason very often. */
+  private reportedFailure: string | null = null;
 
   constructor(ports: LeadershipPorts) {
     this.ports = ports;
@@ -206,9 +211,13 @@ export class Leadership {
       const earlierSeq = await this.ports.takeOver(() => term === this.term);
       if (term !== this.term || earlierSeq === null) return;
       this.takingSinceMs = null;
+      this.storeWorks();
       this.ports.begin(earlierSeq);
     } catch (error) {
-      this.ports.report(error);
+      const { code } = toHoldfastError(error);
+      if (code !== this.reportedFailure) this.ports.report(error);
+      this.reportedFailure = code;
+      if (term === this.term) this.ports.storeFails(error);
       this.ports.alarms.after(TAKE_OVER_AGAIN_MS, () => {
         if (term === this.term) void this.takeOver(term);
       });
@@ -218,7 +227,14 @@ export class Leadership {
   private lose(): void {
     this.term += 1;
     this.takingSinceMs = null;
+    this.storeWorks();
     if (this.ports.isLeader()) this.ports.standDown();
     this.watch();
+  }
+
+  private storeWorks(): void {
+    if (this.reportedFailure === null) return;
+    this.reportedFailure = null;
+    this.ports.storeFails(null);
   }
 }

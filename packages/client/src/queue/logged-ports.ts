@@ -1,5 +1,6 @@
 import type { EngineInput } from '../engine/engine-io.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
+import { toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import { repairIn, type Storage } from '../ports/storage.ts';
 import type { Tabs } from '../ports/tabs.ts';
@@ -36,14 +37,14 @@ export function loggedTransport(transport: Transport, log: DebugLog, clock: Cloc
   };
 }
 
-/** Tells the log of commits and of every failure; keys and values stay where they are. */
+/** Tells the log of commits and of every failure, which is a typed one from here on; keys and values stay where they are. */
 export function loggedStorage(storage: Storage, log: DebugLog, clock: Clock): Storage {
-  const watched = async <Result>(event: string, work: Promise<Result>): Promise<Result> => {
+  const watched = async <Result>(event: string, work: () => Promise<Result>): Promise<Result> => {
     try {
-      return await work;
+      return await work();
     } catch (error) {
       log.note('storage', `${event}Failed`, errorData(error));
-      throw error;
+      throw toHoldfastError(error);
     }
   };
   return {
@@ -51,16 +52,16 @@ export function loggedStorage(storage: Storage, log: DebugLog, clock: Clock): St
     apart: storage.apart,
     commit: async (batch) => {
       const startedAtMs = clock.nowMs();
-      const result = await watched('commit', storage.commit(batch));
+      const result = await watched('commit', () => storage.commit(batch));
       const durationMs = clock.nowMs() - startedAtMs;
       log.note('storage', 'commit', { changeCount: batch.changes.length, result: result.kind, durationMs });
       return result;
     },
-    read: (keys) => watched('read', storage.read(keys)),
-    scan: (query) => watched('scan', storage.scan(query)),
-    estimate: () => watched('estimate', storage.estimate()),
-    close: () => watched('close', storage.close()),
-    repair: (keys) => watched('repair', repairIn(storage, keys)),
+    read: (keys) => watched('read', () => storage.read(keys)),
+    scan: (query) => watched('scan', () => storage.scan(query)),
+    estimate: () => watched('estimate', () => storage.estimate()),
+    close: () => watched('close', () => storage.close()),
+    repair: (keys) => watched('repair', () => repairIn(storage, keys)),
   };
 }
 

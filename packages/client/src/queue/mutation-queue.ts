@@ -65,7 +65,7 @@ import { type ListQuery, type MutationPage, PAGE_COUNT } from './list-query.ts';
 import { Opening } from './opening.ts';
 import { Runner } from './runner.ts';
 import { type StorageUsage, StorageWatch } from './storage-watch.ts';
-import { isMoved, type StorageHealth, StorageKeeper } from './storage-keeper.ts';
+import { isMoved, type MovedAll, type StorageHealth, StorageKeeper } from './storage-keeper.ts';
 import { SignOut, type SignOutChoice, type SignOutResult } from './sign-out.ts';
 import { type StoringCall, StoringCalls, type StoringEvent } from './storing-calls.ts';
 import { VerdictBook } from './verdict-book.ts';
@@ -846,7 +846,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       open: async () => {
         try {
           await before();
-          if (isCurrent()) await this.open(isCurrent);
+          while (isCurrent() && !(await this.openedOrElse(isCurrent)));
         } catch (error) {
           if (isCurrent()) throw error;
         }
@@ -864,13 +864,28 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     });
   }
 
+  /** False where the store did not read, and the same or another one is worth opening now. */
+  private async openedOrElse(isCurrent: () => boolean): Promise<boolean> {
+    try {
+      await this.open(isCurrent);
+      return true;
+    } catch (error) {
+      if (!isCurrent() || this.isClosed || (await this.keeper?.openingFailed(error)) !== true) throw error;
+      return false;
+    }
+  }
+
   /** `isCurrent`: false when another opening has begun, which this one then leaves the rest to. */
   private async open(isCurrent: () => boolean): Promise<void> {
     const { openTabs, name, identity, newId, clock } = this.options;
     const storeName = ['holdfast', name, identity.workspaceId, identity.userId].map(encodeURIComponent).join('/');
     const { log } = this;
     const { keeper } = this;
-    const opened = await (keeper === null ? this.options.openStorage(storeName) : keeper.open(storeName));
+    const opened = await (keeper === null ? this.options.openStorage(storeName) : keeper.open(storeName)).catch(
+      (error: unknown) => {
+        throw toHoldfastError(error);
+      },
+    );
     const storage = loggedStorage(opened, log, clock);
     if (keeper === null && this.storageHealth.durability === null)
       this.storageHealth = { ...WELL, durability: storage.durability };
@@ -881,12 +896,17 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const anchorKeeper = isOwn ? this.anchorKeeper : null;
     const anchor = (await anchorKeeper?.read(storeName)) ?? null;
     const makeId = (): string => newId(clock.wallMs());
-    const store = await QueueStore.open(storage, makeId, random, readPageCount, anchor, tail).catch(
-      async (error: unknown) => {
-        await storage.close();
-        throw error;
-      },
-    );
+    const store = await QueueStore.open(storage, {
+      newClientId: makeId,
+      random,
+      wallMs: () => clock.wallMs(),
+      pageCount: readPageCount,
+      anchor,
+      tail,
+    }).catch(async (error: unknown) => {
+      await storage.close();
+      throw error;
+    });
     if (!isCurrent()) return storage.close();
     if (storage.apart !== undefined) {
       const movedCount = await this.moveAll(storage.apart.storage, storage);
@@ -1096,15 +1116,21 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return this.opening;
   }
 
-  private async moveAll(from: Storage, into: Storage): Promise<number> {
+  private async moveAll(from: Storage, into: Storage): Promise<MovedAll> {
     const { newId, clock, random, readPageCount } = this.options;
     const open = (storage: Storage): Promise<QueueStore> =>
-      QueueStore.open(storage, () => newId(clock.wallMs()), random, readPageCount);
+      QueueStore.open(storage, {
+        newClientId: () => newId(clock.wallMs()),
+        random,
+        wallMs: () => clock.wallMs(),
+        pageCount: readPageCount,
+      });
     const [source, target] = [await open(from), await open(into)];
-    const content = readBackup(await source.backup(this.identity, clock.wallMs()), this.identity);
+    const salvage = { isWhole: true };
+    const content = readBackup(await source.backup(this.identity, clock.wallMs(), salvage), this.identity);
     const act = this.acts.act('import', { reason: 'The store of this device was replaced' });
     const { pendingCount, deadLetterCount } = await target.moveIn(content, act);
-    return pendingCount + deadLetterCount;
+    return { movedCount: pendingCount + deadLetterCount, isWhole: salvage.isWhole };
   }
 
   /** The server knows more of this client than its store: it takes another id, and what was lost is told. */

@@ -75,6 +75,8 @@ export function statusOfEntry(
   const { phase } = entry;
   const waiting = engine.waitingFor(entry, moment.nowMs);
   const status = statusOfUnconfirmed(engine, entry);
+  const noWay = engine.mutations.versions.noWayFor(entry);
+  const isAsked = noWay !== null && phase.kind === 'waiting' && ASKED_WITH.has(waiting.waitingFor);
   return {
     id: entry.id,
     type: entry.type,
@@ -89,9 +91,9 @@ export function statusOfEntry(
     attemptCount: entry.attempts.length,
     attempts: entry.attempts,
     nextAttemptAtMs: waiting.untilMs === null ? null : moment.wallMs + Math.max(0, waiting.untilMs - moment.nowMs),
-    lastError: entry.lastError,
+    lastError: entry.lastError ?? noWay,
     waitingFor: waiting.waitingFor,
-    sentence: sentenceOf(status, entry.lastError, waiting),
+    sentence: isAsked ? ONLY_ASKED : sentenceOf(status, entry.lastError, waiting),
   };
 }
 
@@ -150,6 +152,11 @@ const OWN_VERDICTS: ReadonlySet<string> = new Set<ErrorCode>([
   'OUTDATED',
 ]);
 
+/** Of one that this version of the app cannot send, and an earlier one may have sent. */
+const ONLY_ASKED =
+  'This version of the app cannot send it, and an earlier one may have: the server is asked what became of it as soon as it can be reached.';
+const ASKED_WITH: ReadonlySet<WaitingFor> = new Set(['network', 'circuit', 'nothing']);
+
 /** What a mutation waits for, told to the person whose work it is. */
 export const WAITING_SENTENCES: Readonly<Record<WaitingFor, string>> = {
   network: 'It is saved on this device and is sent as soon as the server can be reached.',
@@ -165,7 +172,7 @@ export const WAITING_SENTENCES: Readonly<Record<WaitingFor, string>> = {
   upgrade: 'It needs a newer version of this app; update it to go on.',
   locked: 'It is saved on this device, encrypted, and the key is not available; it is sent when the key is back.',
   conflict: 'Someone else has changed the same; it is sent when someone has chosen what is to stand.',
-  storage: 'What was found out about it is being stored on this device.',
+  storage: 'It waits for the storage of this device, which has to store or to read something first.',
   nothing: 'It is sent next.',
 };
 

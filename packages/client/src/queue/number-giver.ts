@@ -1,6 +1,7 @@
 import type { MutationHeader } from '../mutation/record.ts';
 import type { Change, Expectation, Storage } from '../ports/storage.ts';
 import { META } from './record-keys.ts';
+import { changeOfSeq, countText, lastSeqOf, readCount, textOfSeq } from './stored-meta.ts';
 
 /** A mutation that is about to become durable; its number comes with the commit. */
 export interface NewMutation {
@@ -11,15 +12,18 @@ export interface NewMutation {
 /** Gives mutations their numbers, each only once, in one commit with what is stored under them. */
 export class NumberGiver {
   private readonly storage: Storage;
-  /** The last one given out, as it stands in the store; null for none. */
-  private lastSeq: string | null;
+  /** The last one given out. */
+  private lastSeq: number;
   /** Numbers that the next commit leaves out. */
   private gapCount: number;
+  private readonly mended: (key: string) => void;
 
-  constructor(storage: Storage, lastSeq: string | null, gapCount: number) {
+  /** `mended`: called when the last one given out did not read any more, and was found anew. */
+  constructor(storage: Storage, lastSeq: number, gapCount: number, mended: (key: string) => void) {
     this.storage = storage;
     this.lastSeq = lastSeq;
     this.gapCount = gapCount;
+    this.mended = mended;
   }
 
   /**
@@ -32,14 +36,14 @@ export class NumberGiver {
     write: (firstSeq: number) => { readonly result: Result; readonly changes: readonly Change[] },
     seenSeq: number | null = null,
   ): Promise<Result | null> {
-    if (seenSeq !== null) this.lastSeq = seenSeq === 0 ? null : String(seenSeq);
+    if (seenSeq !== null) this.lastSeq = seenSeq;
     for (;;) {
-      const firstSeq = Number(this.lastSeq ?? 0) + this.gapCount + 1;
-      const lastSeq = String(firstSeq + count - 1);
+      const firstSeq = this.lastSeq + this.gapCount + 1;
+      const lastSeq = firstSeq + count - 1;
       const { result, changes } = write(firstSeq);
       const outcome = await this.storage.commit({
-        expect: [{ key: META.seq, value: this.lastSeq }, ...expect],
-        changes: count === 0 ? changes : [{ kind: 'put', key: META.seq, value: lastSeq }, ...changes],
+        expect: [{ key: META.seq, value: textOfSeq(this.lastSeq) }, ...expect],
+        changes: count === 0 ? changes : [changeOfSeq(lastSeq), ...changes],
       });
       if (outcome.kind === 'committed') {
         if (count > 0) {
@@ -48,13 +52,27 @@ export class NumberGiver {
         }
         return result;
       }
-      if (outcome.key === META.seq) this.lastSeq = outcome.actual;
+      if (outcome.key === META.seq) this.lastSeq = await this.standing(outcome.actual);
       if (outcome.key !== META.seq || seenSeq !== null) return null;
     }
+  }
+
+  /** What stands there by now. Damaged, or behind what this tab knows of, it is written anew before another number is given out. */
+  private async standing(text: string | null): Promise<number> {
+    const read = readCount(text);
+    if (read !== null && read >= this.lastSeq) return read;
+    const lastSeq = Math.max(this.lastSeq, await lastSeqOf(this.storage, text));
+    const outcome = await this.storage.commit({
+      expect: [{ key: META.seq, value: text }],
+      changes: [changeOfSeq(lastSeq)],
+    });
+    if (outcome.kind === 'mismatch') return this.standing(outcome.actual);
+    this.mended(META.seq);
+    return lastSeq;
   }
 }
 
 /** That one with this number goes where it may not be looked for: retried, or in another's stead. */
 export function retriedMark(seq: number): Change {
-  return { kind: 'put', key: META.retried, value: String(seq) };
+  return { kind: 'put', key: META.retried, value: countText(seq) };
 }

@@ -18,7 +18,7 @@ import {
   tolerancesOf,
 } from './merge-plan.ts';
 import type { MutationHandle } from './mutation-handle.ts';
-import type { Placed, QueueStore } from './queue-store.ts';
+import type { ContentMark, Placed, QueueStore } from './queue-store.ts';
 import type { Runner } from './runner.ts';
 
 export interface PlacerPorts {
@@ -189,8 +189,9 @@ export class Placer {
     const marks = await store.contentMarks(own.map(({ header }) => header.id));
     for (const [index, addition] of own.entries()) {
       const { id } = addition.header;
-      const mark = marks[index] ?? null;
-      if (mark !== null) known.set(id, mark === addition.ownMark ? standingOf(addition) : idReused(id));
+      const stored = marks[index] ?? null;
+      if (stored !== null)
+        known.set(id, (await this.isSame(addition, stored, runner, store)) ? standingOf(addition) : idReused(id));
       // Made by the queue for another one, and no content is kept of that.
       else if (
         runner.engine.mutations.get(id) !== undefined ||
@@ -200,6 +201,19 @@ export class Placer {
         known.set(id, idReused(id));
     }
     return known;
+  }
+
+  /** Where its mark is damaged, the same type and row under the same id are taken for the same. */
+  private async isSame(
+    { header, ownMark }: Addition,
+    { mark }: ContentMark,
+    runner: Runner,
+    store: QueueStore,
+  ): Promise<boolean> {
+    if (mark !== null) return mark === ownMark;
+    const known = runner.engine.mutations.get(header.id)?.header ?? (await store.completed(header.id));
+    const isSameRow = known?.entity?.table === header.entity?.table && known?.entity?.id === header.entity?.id;
+    return known === null || (known.type === header.type && isSameRow);
   }
 }
 

@@ -4,6 +4,7 @@ import { defineMutation } from '../mutation/definition.ts';
 import { isHoldfastError } from '../mutation/holdfast-error.ts';
 import { RECORD_FORMAT } from '../mutation/record.ts';
 import { LIMITS } from '../protocol/wire.ts';
+import { countText } from './stored-meta.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
 
 describe('adding', () => {
@@ -355,7 +356,11 @@ describe('logins', () => {
   test('R5 · a store of a newer version is refused with a hint, and left as it is', async () => {
     const device = new TestDevice();
     const storage = await device.storage.peek();
-    const newer = { 'meta/client': 'c', 'meta/format': String(RECORD_FORMAT + 1), 'p/00000000001': 'of another shape' };
+    const newer = {
+      'meta/client': 'c',
+      'meta/format': countText(RECORD_FORMAT + 1),
+      'p/00000000001': 'of another shape',
+    };
     await storage.commit({
       expect: [],
       changes: Object.entries(newer).map(([key, value]) => ({ kind: 'put', key, value })),

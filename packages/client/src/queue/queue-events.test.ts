@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseDisposed } from '../mutation/record.ts';
+import { countText } from './stored-meta.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
 
 const NOTHING = { touchedCount: 0, ids: [] };
@@ -392,7 +393,7 @@ describe('two tabs over one store', () => {
     await frozen.add(note('a', '2'));
     await device.clock.settle();
     const storage = await device.storage.peek();
-    await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'meta/epoch', value: '7' }] });
+    await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'meta/epoch', value: countText(7) }] });
 
     // when: its answer arrives
     device.server.release();

@@ -14,6 +14,7 @@ class SlowPages {
   /** So many reads of later pages fail. */
   failCount = 0;
   pageCount = 0;
+  private hasBegun = false;
   private readonly freeCount: number;
   private readonly device: TestDevice;
   private releases: (() => void)[] = [];
@@ -28,7 +29,10 @@ class SlowPages {
     return {
       ...opened,
       scan: async (query) => {
-        const isLater = query.prefix === PENDING && query.after !== 'p/00000000000';
+        const isFirst = query.after === 'p/00000000000';
+        this.hasBegun ||= query.prefix === PENDING && isFirst;
+        // Before the first page it is looked whether something stands above the last number.
+        const isLater = query.prefix === PENDING && this.hasBegun && !isFirst;
         if (isLater) {
           this.pageCount += 1;
           if (this.failCount > 0) {

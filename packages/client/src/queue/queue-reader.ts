@@ -359,7 +359,7 @@ export class QueueReader {
       isProcessing: processing > 0,
       oldestPendingAgeMs: oldest === undefined ? null : Math.max(0, moment.wallMs - oldest.createdAtMs),
       sizeBytes: mutations.counts.pendingBytes,
-      recoveryActions: actionsOf(recovered, unreadable.size),
+      recoveryActions: actionsOf(recovered, unreadable.size, store.mended.length),
     };
   }
 

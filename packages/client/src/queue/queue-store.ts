@@ -1,7 +1,6 @@
 import type { Settlement } from '../engine/engine-io.ts';
 import { rowKey } from '../engine/unconfirmed.ts';
 import { nextHybridTime } from '../delivery/conflicts/hybrid-time.ts';
-import { HoldfastError } from '../mutation/holdfast-error.ts';
 import {
   type Act,
   type CompletedRecord,
@@ -18,6 +17,8 @@ import {
   type RowLeft,
   rowsLeftBy,
   sealRecord,
+  sealText,
+  unsealText,
 } from '../mutation/record.ts';
 import type { Random } from '../ports/clock.ts';
 import {
@@ -41,7 +42,28 @@ import type { Identity } from './options.ts';
 import { SignOutMark } from './sign-out-mark.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, QUARANTINE, seqKey } from './record-keys.ts';
 import { type Found, readPage } from './record-pages.ts';
+import type { Salvage } from './salvage-scan.ts';
+import { isBroken, isFull } from './storage-keeper.ts';
 import { actsOf, changesOfSettlement, disposal, failedSeq, UNCONFIRMED } from './settlement-changes.ts';
+import {
+  completedCountOf,
+  countText,
+  epochAnew,
+  lastSeqOf,
+  mendings,
+  type MetaTexts,
+  readCount,
+  readMeta,
+  standingTexts,
+} from './stored-meta.ts';
+
+/** What an id of the app's own was added with. */
+export interface ContentMark {
+  /** Null where it does not read any more. */
+  readonly mark: string | null;
+}
+
+const PLAIN_MARK = /^(?:!sensitive!)?[0-9a-z]{22}$/;
 
 /** In place of an edit's hybrid time until it is stored. */
 export const TIME_TO_COME = '';
@@ -113,7 +135,37 @@ export interface Claim extends ClientClaim {
   readonly lastSeq: number;
   /** The epoch of the server that was heard last; null for none. */
   readonly serverEpoch: string | null;
-  readonly bodies: ReadonlyMap<number, Parsed<MutationBody>>;
+  readonly bodies: ReadonlyMap<number, Parsed<MutationBody> | Unread>;
+}
+
+/** The store cannot read it, while it reads others. */
+interface Unread {
+  readonly kind: 'unread';
+}
+
+const UNREAD: Unread = { kind: 'unread' };
+/** What is read with the bodies of a batch. */
+const CLAIMED: readonly string[] = [
+  META.epoch,
+  META.paused,
+  META.signedOut,
+  META.format,
+  META.client,
+  META.seq,
+  META.forked,
+  META.serverEpoch,
+];
+/** So often a record that cannot be read is asked for by itself. */
+const READ_ATTEMPTS = 3;
+
+export interface OpenOptions {
+  readonly newClientId: () => string;
+  readonly random: Random;
+  readonly wallMs: () => number;
+  /** How many pending mutations are read at a time. */
+  readonly pageCount: number;
+  readonly anchor?: ClientMark | null;
+  readonly tail?: TailLimits;
 }
 
 const PAGE = 1_000;
@@ -130,6 +182,8 @@ export class QueueStore {
   private ownClientId: string;
   /** The last number that was given out when this tab opened the store. */
   readonly openedAtSeq: number;
+  /** Under which keys the queue keeps something of itself that was damaged, and was made anew by this tab. */
+  readonly mended: string[] = [];
   readonly acts: ActLog;
   readonly quarantine: Quarantine;
   readonly signOut: SignOutMark;
@@ -139,91 +193,62 @@ export class QueueStore {
   readonly pageCount: number;
   private readonly storage: Storage;
   private readonly numbers: NumberGiver;
-  /** Under which this tab delivers, or last did. */
-  private ownEpoch = '0';
+  /** Under which this tab delivers, or last did, as it stands in the store. */
+  private ownEpoch = '';
   private serverTimeMs = 0;
   /** As it stood at the last claim. */
   private serverEpoch: string | null = null;
   /** The first that was heard, while it is not known to be stored: it goes with the verdicts that came under it. */
   private unstoredServerEpoch: string | null = null;
 
+  private readonly wallMs: () => number;
+
   private constructor(
     storage: Storage,
-    pageCount: number,
-    {
-      clientId,
-      lastSeq,
-      gapCount,
-      tail,
-    }: {
-      readonly clientId: string;
-      readonly lastSeq: string | null;
-      readonly gapCount: number;
-      readonly tail: TailLimits;
-    },
+    { pageCount, tail = NO_TAIL, wallMs }: OpenOptions,
+    { clientId, lastSeq, gapCount }: { readonly clientId: string; readonly lastSeq: number; readonly gapCount: number },
   ) {
     this.storage = storage;
     this.pageCount = pageCount;
+    this.wallMs = wallMs;
     this.acts = new ActLog(storage);
     this.quarantine = new Quarantine(storage);
     this.signOut = new SignOutMark(storage);
     this.tail = new ConfirmedTail(storage, tail);
     this.ownClientId = clientId;
-    this.numbers = new NumberGiver(storage, lastSeq, gapCount);
+    this.numbers = new NumberGiver(storage, lastSeq, gapCount, (key) => this.mended.push(key));
     this.deadLetters = new DeadLetterStore(storage, this.numbers, this.quarantine);
-    this.openedAtSeq = Number(lastSeq ?? 0);
+    this.openedAtSeq = lastSeq;
   }
 
   /**
-   * Reads who this client is, or makes it one. Refuses a store that a newer version wrote, and leaves it as it is.
-   * `pageCount`: how many pending mutations are read at a time.
+   * Reads who this client is, or makes it one; what the queue keeps of itself and was damaged is made anew. Refuses a store that a
+   * newer version wrote, and leaves it as it is.
    */
-  static async open(
-    storage: Storage,
-    newClientId: () => string,
-    random: Random,
-    pageCount: number,
-    anchor: ClientMark | null = null,
-    tail: TailLimits = NO_TAIL,
-  ): Promise<QueueStore> {
+  static async open(storage: Storage, options: OpenOptions): Promise<QueueStore> {
+    const { newClientId, random, wallMs, anchor = null } = options;
     const { min, max } = RELAXED_GAP_COUNT;
-    for (let isNew = false; ; isNew = true) {
-      const [format = null, clientId = null, seq = null, rewound = null] = await storage.read([
-        META.format,
-        META.client,
-        META.seq,
-        META.rewound,
-      ]);
-      // Also what is no number: another layer of the store, which this version does not have.
-      if (format !== null && !(Number(format) <= RECORD_FORMAT)) throw tooNew(format);
-      if (format !== null && Number(format) < RECORD_FORMAT) await raiseFormat(storage, format);
-      const hasGap = storage.durability === 'relaxed' && !isNew;
-      const gapCount = hasGap ? min + Math.floor(random() * (max - min)) : 0;
+    const mended: string[] = [];
+    for (let isNew = false; ; ) {
+      const { texts, isRewound } = await readMeta(storage);
+      const { changes, damagedKeys, lastSeq } = await mendings(storage, texts, wallMs());
+      const clientId = texts.client === null ? null : unsealText(texts.client);
+      if (changes.length > 0) {
+        const result = await commitMendings(storage, texts, changes, clientId !== null);
+        if (result === 'committed') mended.push(...damagedKeys);
+        if (result !== 'later') continue;
+      }
       if (clientId !== null) {
-        const store = new QueueStore(storage, pageCount, { clientId, lastSeq: seq, gapCount, tail });
-        const isBehind = anchor?.clientId === clientId && anchor.lastSeq > Number(seq ?? 0);
-        if (isBehind || rewound !== null) await store.fork(clientId, newClientId);
+        const hasGap = storage.durability === 'relaxed' && !isNew;
+        const gapCount = hasGap ? min + Math.floor(random() * (max - min)) : 0;
+        const store = new QueueStore(storage, options, { clientId, lastSeq, gapCount });
+        store.mended.push(...mended);
+        const isBehind = anchor?.clientId === clientId && anchor.lastSeq > lastSeq;
+        if (isBehind || isRewound) await store.fork(clientId, newClientId);
         return store;
       }
-      const forked =
-        anchor === null
-          ? []
-          : [
-              forkedMark({
-                id: anchor.clientId,
-                reason: 'wiped',
-                lastSeq: anchor.lastSeq,
-                unsentCount: anchor.unsentCount,
-              }),
-            ];
-      await storage.commit({
-        expect: [{ key: META.client, value: null }],
-        changes: [
-          { kind: 'put', key: META.format, value: String(RECORD_FORMAT) },
-          { kind: 'put', key: META.client, value: newClientId() },
-          ...forked,
-        ],
-      });
+      await makeClient(storage, texts, newClientId(), anchor);
+      isNew = true;
     }
   }
 
@@ -249,9 +274,10 @@ export class QueueStore {
     const amended = merges === null ? null : batchOfAmendments(merges.amendments, merges.epoch);
     const expect: Expectation[] = ownIds.map(({ id }) => ({ key: OWN_ID + id, value: null }));
     const isTimed = additions.some(({ header }) => header.edit?.hlc === TIME_TO_COME);
-    const [time = null] = isTimed ? await this.storage.read([META.time]) : [];
+    const [timeText = null] = isTimed ? await this.storage.read([META.time]) : [];
     // Another tab may give out a time just now: then it is read again.
-    if (isTimed) expect.push({ key: META.time, value: time });
+    if (isTimed) expect.push({ key: META.time, value: timeText });
+    const time = timeText === null ? null : unsealText(timeText);
     if (amended !== null) expect.push(...amended.expect);
     for (const { header, text } of merges?.unchanged ?? [])
       expect.push({ key: seqKey(PENDING, header.seq), value: text });
@@ -262,8 +288,9 @@ export class QueueStore {
         changes.push({ kind: 'put', key: seqKey(PENDING, header.seq), value: sealRecord(header) });
         changes.push({ kind: 'put', key: seqKey(BODY, header.seq), value: additions[index]?.body ?? '' });
       });
-      if (lastTime !== null && isTimed) changes.push({ kind: 'put', key: META.time, value: lastTime });
-      for (const { id, contentMark } of ownIds) changes.push({ kind: 'put', key: OWN_ID + id, value: contentMark });
+      if (lastTime !== null && isTimed) changes.push({ kind: 'put', key: META.time, value: sealText(lastTime) });
+      for (const { id, contentMark } of ownIds)
+        changes.push({ kind: 'put', key: OWN_ID + id, value: sealText(contentMark) });
       if (amended !== null) changes.push(...amended.changes);
       return { result: { headers, amended: amended?.headers ?? [] }, changes };
     };
@@ -271,13 +298,31 @@ export class QueueStore {
   }
 
   /** What ids of the app's own were added with; null for those that are not known. */
-  async contentMarks(ids: readonly string[]): Promise<readonly (string | null)[]> {
-    return this.storage.read(ids.map((id) => OWN_ID + id));
+  async contentMarks(ids: readonly string[]): Promise<readonly (ContentMark | null)[]> {
+    const texts = await this.storage.read(ids.map((id) => OWN_ID + id));
+    return texts.map((text) => (text === null ? null : { mark: unsealText(text) ?? plainMark(text) }));
   }
 
   async readMarks(): Promise<Marks> {
-    const [seq = null, retried = null] = await this.storage.read([META.seq, META.retried]);
-    return { lastSeq: Number(seq ?? 0), retriedSeq: Number(retried ?? 0) };
+    const [seq, retried] = await this.storage.read([META.seq, META.retried]);
+    const lastSeq = await lastSeqOf(this.storage, seq);
+    // Any of them, where that does not read.
+    return { lastSeq, retriedSeq: readCount(retried) ?? lastSeq };
+  }
+
+  /** Looks whether what the queue keeps of itself is whole, and makes anew what is not; says under which keys that was. */
+  async mend(): Promise<readonly string[]> {
+    const { texts } = await readMeta(this.storage);
+    const { changes, damagedKeys } = await mendings(this.storage, texts, this.wallMs());
+    // Who this client is, this tab knows.
+    const known = changes.map((change) =>
+      change.key === META.client
+        ? ({ kind: 'put', key: META.client, value: sealText(this.clientId) } as const)
+        : change,
+    );
+    if (known.length === 0 || (await commitMendings(this.storage, texts, known, false)) !== 'committed') return [];
+    this.mended.push(...damagedKeys);
+    return damagedKeys;
   }
 
   /** Numbers them, and gives those that wait for it the times of their edits: in the same order, whatever the clock does. */
@@ -407,8 +452,8 @@ export class QueueStore {
   }
 
   async completedCount(): Promise<number> {
-    const [text = null] = await this.storage.read([META.completedCount]);
-    return Number(text ?? 0);
+    const [text] = await this.storage.read([META.completedCount]);
+    return completedCountOf(this.storage, text);
   }
 
   async isPaused(): Promise<boolean> {
@@ -441,7 +486,7 @@ export class QueueStore {
 
   /** Under which this tab's claims and settlements count, as long as no higher one stands in the store. */
   get epochNumber(): number {
-    return Number(this.ownEpoch);
+    return this.ownEpoch === '' ? 0 : (readCount(this.ownEpoch) ?? 0);
   }
 
   /**
@@ -453,7 +498,10 @@ export class QueueStore {
       const [epoch = null, seq = null] = await this.storage.read([META.epoch, META.seq]);
       // Who has given way meanwhile would put the one that leads now out of it.
       if (!isWanted()) return null;
-      const next = String(Number(epoch ?? 0) + 1);
+      const count = epoch === null ? null : readCount(epoch);
+      const number =
+        count === null ? epochAnew(this.wallMs(), this.epochNumber) : Math.max(count, this.epochNumber) + 1;
+      const next = countText(number);
       const result = await this.storage.commit({
         expect: [
           { key: META.epoch, value: epoch },
@@ -462,42 +510,83 @@ export class QueueStore {
         changes: [{ kind: 'put', key: META.epoch, value: next }],
       });
       if (result.kind === 'mismatch') continue;
+      if (epoch !== null && count === null) this.mended.push(META.epoch);
       this.tail.forget();
       this.unstoredServerEpoch = null;
       // Asked for twice, the answers may come in either order.
-      if (Number(next) > this.epochNumber) this.ownEpoch = next;
-      return epoch === null ? 0 : Number(seq ?? 0);
+      if (number > this.epochNumber) this.ownEpoch = next;
+      // Where nobody knows who has delivered before, it may have been anybody.
+      return count === 0 ? 0 : await lastSeqOf(this.storage, seq);
     }
   }
 
   /** Bodies for a batch, and whether it may be sent at all. */
   async claim(headers: readonly MutationHeader[]): Promise<Claim> {
     const keys = headers.map(({ seq }) => seqKey(BODY, seq));
-    const [epoch, paused, signedOut, format, client, seq, forked, serverEpoch, ...texts] = await this.storage.read([
-      META.epoch,
-      META.paused,
-      META.signedOut,
-      META.format,
-      META.client,
-      META.seq,
-      META.forked,
-      META.serverEpoch,
-      ...keys,
-    ]);
-    this.ownClientId = client ?? this.ownClientId;
+    const { own, texts } = await this.readClaim(keys);
+    const [epoch, paused, signedOut, format, client, seq, forked, serverEpoch] = own;
+    // What does not read any more is made anew by the next run, and is here as it was.
+    this.ownClientId = unsealed(client) ?? this.ownClientId;
     if (serverEpoch != null) this.unstoredServerEpoch = null;
-    this.serverEpoch = serverEpoch ?? this.unstoredServerEpoch;
+    this.serverEpoch = unsealed(serverEpoch) ?? this.unstoredServerEpoch;
     return {
       isLeader: epoch === this.ownEpoch,
       isPaused: paused !== null,
       isSignedOut: signedOut !== null,
-      isOutdated: Number(format) > RECORD_FORMAT,
+      isOutdated: (readCount(format) ?? 0) > RECORD_FORMAT,
       clientId: this.ownClientId,
-      lastSeq: Number(seq ?? 0),
-      forked: forked ?? null,
+      lastSeq: await lastSeqOf(this.storage, seq),
+      forked: unsealed(forked),
       serverEpoch: this.serverEpoch,
-      bodies: new Map(headers.map((header, index) => [header.seq, parseBody(texts[index] ?? '', header)])),
+      bodies: new Map(
+        headers.map((header, index) => {
+          const text = texts[index];
+          return [header.seq, text === undefined ? UNREAD : parseBody(text ?? '', header)];
+        }),
+      ),
     };
+  }
+
+  /** In one view; where that cannot be had, what the queue keeps of itself, and then each body by itself. */
+  private async readClaim(keys: readonly string[]): Promise<{
+    readonly own: readonly (string | null)[];
+    readonly texts: readonly (string | null | undefined)[];
+  }> {
+    try {
+      const all = await this.storage.read([...CLAIMED, ...keys]);
+      return { own: all, texts: all.slice(CLAIMED.length) };
+    } catch (error) {
+      if (keys.length === 0 || !isBroken(error)) throw error;
+      const own = await this.storage.read(CLAIMED);
+      return { own, texts: await this.readEach(keys) };
+    }
+  }
+
+  /** Undefined for what the store cannot read, while it reads others. */
+  private async readEach(keys: readonly string[]): Promise<readonly (string | null | undefined)[]> {
+    const texts: (string | null | undefined)[] = [];
+    for (const key of keys) texts.push(await this.readAlone(key));
+    return texts;
+  }
+
+  private async readAlone(key: string): Promise<string | null | undefined> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const [text = null] = await this.storage.read([key]);
+        return text;
+      } catch (error) {
+        if (!isBroken(error)) throw error;
+        // Rejects where nothing reads at all.
+        await this.storage.read([META.client]);
+        if (attempt === READ_ATTEMPTS) return undefined;
+      }
+    }
+  }
+
+  /** Those of these whose bodies the store cannot read, while it reads others. */
+  async unreadAmong(headers: readonly MutationHeader[]): Promise<ReadonlySet<number>> {
+    const texts = await this.readEach(headers.map(({ seq }) => seqKey(BODY, seq)));
+    return new Set(headers.flatMap(({ seq }, index) => (texts[index] === undefined ? [seq] : [])));
   }
 
   /** The headers of these as they stand among the pending ones; null for one that does not, or does not read. */
@@ -688,7 +777,7 @@ export class QueueStore {
   private get changesOfServerEpoch(): readonly Change[] {
     return this.unstoredServerEpoch === null
       ? []
-      : [{ kind: 'put', key: META.serverEpoch, value: this.unstoredServerEpoch }];
+      : [{ kind: 'put', key: META.serverEpoch, value: sealText(this.unstoredServerEpoch) }];
   }
 
   /**
@@ -704,9 +793,9 @@ export class QueueStore {
     const result = await this.storage.commit({
       expect: [
         { key: META.epoch, value: this.ownEpoch },
-        { key: META.serverEpoch, value: stored },
+        { key: META.serverEpoch, value: stored === null ? null : sealText(stored) },
       ],
-      changes: [{ kind: 'put', key: META.serverEpoch, value: epoch }],
+      changes: [{ kind: 'put', key: META.serverEpoch, value: sealText(epoch) }],
     });
     this.unstoredServerEpoch = null;
     if (result.kind === 'committed') this.serverEpoch = epoch;
@@ -719,8 +808,9 @@ export class QueueStore {
    */
   async forgottenFailed(deadLetter: DeadLetter): Promise<boolean> {
     const { id, seq } = deadLetter.header;
-    const [count = null, text = null] = await this.storage.read([META.completedCount, COMPLETED + id]);
+    const [countNow, text = null] = await this.storage.read([META.completedCount, COMPLETED + id]);
     if (text === null) return false;
+    const count = await completedCountOf(this.storage, countNow);
     const result = await this.storage.commit({
       expect: [
         { key: META.epoch, value: this.ownEpoch },
@@ -729,7 +819,7 @@ export class QueueStore {
       changes: [
         { kind: 'delete', key: COMPLETED + id },
         { kind: 'put', key: seqKey(FAILED, seq), value: sealRecord(deadLetter) },
-        { kind: 'put', key: META.completedCount, value: String(Number(count ?? 0) - 1) },
+        { kind: 'put', key: META.completedCount, value: countText(Math.max(0, count - 1)) },
         ...(await this.tail.without(seq)),
       ],
     });
@@ -745,11 +835,12 @@ export class QueueStore {
     );
     if (seqs.size === 0) return [];
     const ids = [...seqs.keys()];
-    const [count, ...stored] = await this.storage.read([META.completedCount, ...ids.map((id) => COMPLETED + id)]);
+    const [text, ...stored] = await this.storage.read([META.completedCount, ...ids.map((id) => COMPLETED + id)]);
+    const count = await completedCountOf(this.storage, text);
     // One that is pending no more, and not damaged, was counted by a commit that failed only for us; its history may have been swept since.
     const isOpen = isRepeat ? await this.arePendingOrSetAside([...seqs.values()]) : null;
-    const newCount = stored.filter((text, index) => text === null && isOpen?.[index] !== false).length;
-    return [{ kind: 'put', key: META.completedCount, value: String(Number(count ?? 0) + newCount) }];
+    const newCount = stored.filter((record, index) => record === null && isOpen?.[index] !== false).length;
+    return [{ kind: 'put', key: META.completedCount, value: countText(count + newCount) }];
   }
 
   /** Moves what no longer reads into quarantine, while this tab delivers (`isLeader`) or whoever does; says what was moved. */
@@ -776,11 +867,11 @@ export class QueueStore {
     });
   }
 
-  /** All that stands here, as one file. */
-  async backup(identity: Identity, exportedAtMs: number): Promise<string> {
+  /** All that stands here, as one file; with a `salvage`, all that can be read. */
+  async backup(identity: Identity, exportedAtMs: number, salvage: Salvage | null = null): Promise<string> {
     const { userId, workspaceId } = identity;
     const about = { userId, workspaceId, clientId: this.clientId, exportedAtMs };
-    return writeBackup(this.storage, about, async () => (await this.readMarks()).lastSeq);
+    return writeBackup(this.storage, about, async () => (await this.readMarks()).lastSeq, salvage);
   }
 
   /**
@@ -837,10 +928,11 @@ export class QueueStore {
   ): Promise<boolean> {
     for (;;) {
       const [client = null, seq = null] = await this.storage.read([META.client, META.seq]);
-      const lastSeq = Number(seq ?? 0);
+      const lastSeq = await lastSeqOf(this.storage, seq);
+      const standing = unsealed(client) ?? this.ownClientId;
       // Already done, or more was added since than the server had heard of.
-      if (client !== clientId || lastSeq >= highSeq) {
-        this.ownClientId = client ?? this.ownClientId;
+      if (standing !== clientId || lastSeq >= highSeq) {
+        this.ownClientId = standing;
         return false;
       }
       const next = newClientId();
@@ -850,8 +942,8 @@ export class QueueStore {
           { key: META.seq, value: seq },
         ],
         changes: [
-          { kind: 'put', key: META.client, value: next },
-          forkedMark({ id: client, reason: 'behind', lastSeq }),
+          { kind: 'put', key: META.client, value: sealText(next) },
+          forkedMark({ id: clientId, reason: 'behind', lastSeq }),
           { kind: 'delete', key: META.rewound },
         ],
       });
@@ -864,15 +956,15 @@ export class QueueStore {
   /** The server has answered to what stands there. */
   async forkIsTold(forked: string): Promise<void> {
     await this.storage.commit({
-      expect: [{ key: META.forked, value: forked }],
+      expect: [{ key: META.forked, value: sealText(forked) }],
       changes: [{ kind: 'delete', key: META.forked }],
     });
   }
 
   /** Whether the server has yet to hear of the client that this one has taken the place of. */
   async isForkUntold(): Promise<boolean> {
-    const [forked = null] = await this.storage.read([META.forked]);
-    return forked !== null;
+    const [forked] = await this.storage.read([META.forked]);
+    return unsealed(forked) !== null;
   }
 
   /**
@@ -912,7 +1004,54 @@ export class QueueStore {
 }
 
 function forkedMark(forkedFrom: ForkedFrom): Change {
-  return { kind: 'put', key: META.forked, value: JSON.stringify(forkedFrom) };
+  return { kind: 'put', key: META.forked, value: sealText(JSON.stringify(forkedFrom)) };
+}
+
+/** Null also where nothing stands. */
+function unsealed(text: string | null | undefined): string | null {
+  return text == null ? null : unsealText(text);
+}
+
+/** Another tab may do the same just now. `anchor`: what is known of one whose store is gone. */
+async function makeClient(
+  storage: Storage,
+  { client, seq, epoch, forked }: MetaTexts,
+  clientId: string,
+  anchor: ClientMark | null,
+): Promise<void> {
+  const changes: Change[] = [
+    { kind: 'put', key: META.format, value: countText(RECORD_FORMAT) },
+    { kind: 'put', key: META.client, value: sealText(clientId) },
+  ];
+  // Nobody has delivered anything yet, and this says so.
+  if (seq === null && epoch === null) changes.push({ kind: 'put', key: META.epoch, value: countText(0) });
+  if (anchor !== null && forked === null) {
+    const { clientId: id, lastSeq, unsentCount } = anchor;
+    changes.push(forkedMark({ id, reason: 'wiped', lastSeq, unsentCount }));
+  }
+  await storage.commit({ expect: [{ key: META.client, value: client }], changes });
+}
+
+/** `later`: there is no room for it, and the queue can do without for now (`mayWait`): sending is what makes room. */
+async function commitMendings(
+  storage: Storage,
+  texts: MetaTexts,
+  changes: readonly Change[],
+  mayWait: boolean,
+): Promise<'committed' | 'mismatch' | 'later'> {
+  const standing = standingTexts(texts);
+  try {
+    const expect = changes.map(({ key }) => ({ key, value: standing.get(key) ?? null }));
+    return (await storage.commit({ expect, changes })).kind;
+  } catch (error) {
+    if (mayWait && isFull(error)) return 'later';
+    throw error;
+  }
+}
+
+/** A mark as earlier versions wrote it; null for what is none. */
+function plainMark(text: string): string | null {
+  return PLAIN_MARK.test(text) ? text : null;
 }
 
 function batchOfAmendments(
@@ -940,14 +1079,6 @@ function revisionOf(text: string | null): number {
   return parsed.kind === 'record' ? parsed.record.revision : -1;
 }
 
-/** From now on records stand in it that an earlier version would read wrongly. Another tab may do the same just now. */
-async function raiseFormat(storage: Storage, format: string): Promise<void> {
-  await storage.commit({
-    expect: [{ key: META.format, value: format }],
-    changes: [{ kind: 'put', key: META.format, value: String(RECORD_FORMAT) }],
-  });
-}
-
 /** A newer version of the app has opened the store while this one runs. */
 export const OPENED_BY_NEWER: WireError = {
   category: 'OUTDATED',
@@ -955,11 +1086,3 @@ export const OPENED_BY_NEWER: WireError = {
   message: 'A newer version of this app has opened the store of this device, in another tab or process.',
   hint: 'Reload the app here. What is added meanwhile is stored, and the newer one sends it.',
 };
-
-function tooNew(format: string): HoldfastError {
-  return new HoldfastError({
-    code: 'STORAGE_TOO_NEW',
-    message: `The mutations on this device were stored in format ${format}; this version of the app reads up to ${RECORD_FORMAT}.`,
-    hint: 'Update the app. Nothing was changed, and nothing is lost.',
-  });
-}

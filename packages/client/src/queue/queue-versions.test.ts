@@ -6,6 +6,7 @@ import type { StorageBatch } from '../ports/storage.ts';
 import type { WireMutation } from '../protocol/wire.ts';
 import { checksum } from '../mutation/checksum.ts';
 import { BODY, META, PENDING, seqKey } from './record-keys.ts';
+import { countText } from './stored-meta.ts';
 import { TestDevice } from './testing-queue/test-device.ts';
 
 /** The same type in three versions of an app: a contact with one name, with two, and in another table. */
@@ -211,7 +212,16 @@ describe('no way leads to this version', () => {
     device.server.isLosingAnswers = false;
     device.server.requests.length = 0;
 
+    await device.goOffline();
     const newer = await device.openWith([secondWithoutSteps]);
+    expect(await newer.getMutationStatus(id)).toMatchObject({
+      status: 'pending',
+      lastError: { code: 'OUTDATED' },
+      sentence:
+        'This version of the app cannot send it, and an earlier one may have: the server is asked what became of it as soon as it can be reached.',
+    });
+    device.server.requests.length = 0;
+    await device.goOnline();
     await device.clock.pass(60_000);
 
     expect(await newer.getMutationStatus(id)).toMatchObject({ status: 'completed' });
@@ -354,7 +364,7 @@ describe('an app that is older than what waits', () => {
     const errors: string[] = [];
     queue.onError(({ code }) => errors.push(code));
     const storage = await device.storage.peek();
-    await storage.commit({ expect: [], changes: [{ kind: 'put', key: META.format, value: '1000' }] });
+    await storage.commit({ expect: [], changes: [{ kind: 'put', key: META.format, value: countText(1_000) }] });
 
     const { id } = await queue.add(save('a'));
     await device.clock.pass(60_000);

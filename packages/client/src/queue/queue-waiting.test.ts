@@ -130,7 +130,7 @@ const CASES: { readonly [Value in WaitingFor]: Case } = {
     },
   },
   storage: {
-    sentence: 'What was found out about it is being stored on this device.',
+    sentence: 'It waits for the storage of this device, which has to store or to read something first.',
     whatToDo: 'Nothing: wait. If the device has no room, free some.',
     explains: { canCancel: false, lastError: expect.objectContaining({ code: 'EXPIRED' }) as never },
     arrange: async (device, queue) => {

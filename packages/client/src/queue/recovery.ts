@@ -1,20 +1,22 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Entry } from '../engine/entry.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
-import type { MutationBody } from '../mutation/record.ts';
+import type { MutationBody, MutationHeader } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { AskLeader } from './ask-leader.ts';
 import { refusalOfStored } from './check-stored.ts';
 import type { QueueStore } from './queue-store.ts';
 import type { SettlementWriter } from './settlement-writer.ts';
-import { type StoreWatch, UNREADABLE } from './store-watch.ts';
+import { isBroken } from './storage-keeper.ts';
+import { NOT_READ, type StoreWatch, UNREADABLE } from './store-watch.ts';
 
 /**
  * `REMOVE_INVALID`: moved into quarantine with their bytes, and not sent. `RESTORE_KNOWN`: written anew, by a tab that knew
- * what they were. `KEEP_UNREADABLE`: still where they stand, since the tab that delivers has not moved them yet.
+ * what they were. `KEEP_UNREADABLE`: still where they stand, since the tab that delivers has not moved them yet. `REPAIR_COUNTERS`:
+ * what the queue keeps of itself (its last number, who delivers, who it is) was damaged, and made anew from what is stored.
  */
 export interface RecoveryAction {
-  readonly action: 'REMOVE_INVALID' | 'RESTORE_KNOWN' | 'KEEP_UNREADABLE';
+  readonly action: 'REMOVE_INVALID' | 'RESTORE_KNOWN' | 'KEEP_UNREADABLE' | 'REPAIR_COUNTERS';
   readonly count: number;
 }
 
@@ -57,16 +59,23 @@ export class Recovery {
 
   /** From any tab; the one that delivers does it, since it may know what the store no longer tells. */
   async run(): Promise<RecoveryResult> {
-    const { watch } = this.ports;
+    const { watch, store } = this.ports;
+    const repairedCount = (await store.mend()).length;
     const answer = await this.ports.askLeader().ask({ kind: 'recover' }, RECOVER_TIMEOUT_MS);
     if (answer !== 'unknown') {
       await watch.reconcile();
-      return { actions: actionsOf(answer, watch.unreadable.size), checkedPayloadCount: answer.checkedPayloadCount };
+      return {
+        actions: actionsOf(answer, watch.unreadable.size, repairedCount),
+        checkedPayloadCount: answer.checkedPayloadCount,
+      };
     }
     const before = { ...watch.recovered };
     await watch.reconcile();
     await watch.setAside(false);
-    return { actions: actionsOf(since(watch, before), watch.unreadable.size), checkedPayloadCount: null };
+    return {
+      actions: actionsOf(since(watch, before), watch.unreadable.size, repairedCount),
+      checkedPayloadCount: null,
+    };
   }
 
   /** In the tab that delivers. */
@@ -81,14 +90,14 @@ export class Recovery {
   }
 
   private async checkPayloads(): Promise<{ readonly checkedCount: number; readonly givenUpCount: number }> {
-    const { engine, store, writer } = this.ports;
+    const { engine, writer } = this.ports;
     const waiting = [...engine.mutations.all()].filter(({ phase }) => phase.kind === 'waiting');
     let givenUpCount = 0;
     for (let first = 0; first < waiting.length; first += PAGE) {
       const page = waiting.slice(first, first + PAGE);
-      const bodies = await store.bodies(page.map(({ header }) => header));
+      const { bodies, unread } = await this.bodiesOf(page.map(({ header }) => header));
       for (const entry of page) {
-        const error = this.errorOf(entry, bodies);
+        const error = unread.has(entry.header.seq) ? NOT_READ : this.errorOf(entry, bodies);
         // Rewritten, sent or settled while this was read.
         if (error === null || entry.phase.kind !== 'waiting' || !(await this.isStill(entry))) continue;
         await this.ports.giveUp([entry.seq], error);
@@ -97,6 +106,21 @@ export class Recovery {
     }
     await writer.whenWritten;
     return { checkedCount: waiting.length, givenUpCount };
+  }
+
+  /** One that cannot be read keeps nobody from looking at the others. */
+  private async bodiesOf(headers: readonly MutationHeader[]): Promise<{
+    readonly bodies: ReadonlyMap<number, MutationBody>;
+    readonly unread: ReadonlySet<number>;
+  }> {
+    const { store } = this.ports;
+    try {
+      return { bodies: await store.bodies(headers), unread: new Set() };
+    } catch (error) {
+      if (!isBroken(error)) throw error;
+      const unread = await store.unreadAmong(headers);
+      return { bodies: await store.bodies(headers.filter(({ seq }) => !unread.has(seq))), unread };
+    }
   }
 
   private errorOf({ header }: Entry, bodies: ReadonlyMap<number, MutationBody>): WireError | null {
@@ -124,11 +148,13 @@ function since(
 export function actionsOf(
   { removedCount, restoredCount }: { readonly removedCount: number; readonly restoredCount: number },
   keptCount: number,
+  repairedCount: number,
 ): readonly RecoveryAction[] {
   const actions: readonly RecoveryAction[] = [
     { action: 'REMOVE_INVALID', count: removedCount },
     { action: 'RESTORE_KNOWN', count: restoredCount },
     { action: 'KEEP_UNREADABLE', count: keptCount },
+    { action: 'REPAIR_COUNTERS', count: repairedCount },
   ];
   return actions.filter(({ count }) => count > 0);
 }

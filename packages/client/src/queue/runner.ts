@@ -21,7 +21,7 @@ import type { Load } from './capacity.ts';
 import { ConflictDesk } from './conflict-desk.ts';
 import type { PlaceRule } from './dead-letter-store.ts';
 import { Leadership } from './leadership.ts';
-import { LockWatch } from './lock-watch.ts';
+import { isLocked, LockWatch } from './lock-watch.ts';
 import { logInput } from './logged-ports.ts';
 import { onDeadLetterOf, PAUSE_GRACE_MS, retryRulesOf } from './options.ts';
 import type { ClientClaim, Ending, QueueStore } from './queue-store.ts';
@@ -31,6 +31,7 @@ import { Migrator } from './migrator.ts';
 import { SettlementWriter } from './settlement-writer.ts';
 import { SlotFiller } from './slot-filler.ts';
 import { StoreWatch } from './store-watch.ts';
+import { mendedError } from './stored-meta.ts';
 import { decodeTabMessage, encodeTabMessage, type TabMessage } from './tab-message.ts';
 
 export interface RunnerPorts {
@@ -221,6 +222,11 @@ export class Runner {
         this.dispatch({ kind: 'leadership', isLeader: true, earlierSeq });
         this.askLeader.leads();
       },
+      // Keys that are away have a gate of their own.
+      storeFails: (error) => {
+        if (error === null) this.dispatch({ kind: 'storageWorks' });
+        else if (!isLocked(error)) this.dispatch({ kind: 'storageFailed', error: toHoldfastError(error).toWire() });
+      },
       standDown: () => this.standDown(),
       ask: () => this.post({ kind: 'hello' }),
     });
@@ -229,6 +235,7 @@ export class Runner {
   /** Reads what is pending, joins the other tabs, and begins to deliver when it is this tab's turn. */
   async open(): Promise<void> {
     const { store, network, tabs } = this.ports;
+    if (store.mended.length > 0) this.report(mendedError(store.mended));
     if (await store.isPaused()) this.dispatch({ kind: 'paused' });
     if ((await store.signOut.read()) !== null) this.dispatch({ kind: 'signedOut' });
     if (!network.isOnline()) this.dispatch({ kind: 'hint', hint: 'offline' });

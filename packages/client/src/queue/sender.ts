@@ -22,9 +22,10 @@ import type { Alarms } from './alarms.ts';
 import { refusalOfStored } from './check-stored.ts';
 import { type Claim, type ClientClaim, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
 import { redactAnswer, redactThrown } from './redact-answer.ts';
-import { UNREADABLE } from './store-watch.ts';
+import { NOT_READ, UNREADABLE } from './store-watch.ts';
 import { TailSender } from './tail-sender.ts';
 import { toWire } from './to-wire.ts';
+import { Unreads } from './unreads.ts';
 
 type Send = Extract<EngineEffect, { kind: 'send' }>;
 
@@ -81,6 +82,7 @@ export class Sender {
   /** Of a relaxed store: the number up to which all was settled so long ago that it is on the disk, and the next such number. */
   private oldFloor = 0;
   private nextFloor = { floor: 0, atMs: Number.NEGATIVE_INFINITY };
+  private readonly unreads = new Unreads();
 
   constructor(ports: SenderPorts) {
     this.ports = ports;
@@ -124,10 +126,12 @@ export class Sender {
       if (this.ports.engine.gates.isStopped) return CALLED_OFF;
       const mutations: WireMutation[] = [];
       const unreadableSeqs: number[] = [];
+      const unreadSeqs: number[] = [];
       for (const item of effect.items) {
         const body = claim.bodies.get(item.header.seq);
         const refusal = body?.kind === 'record' ? this.refusalOf(item.header, body.record) : null;
-        if (body?.kind !== 'record') unreadableSeqs.push(item.header.seq);
+        if (body?.kind === 'unread') unreadSeqs.push(item.header.seq);
+        else if (body?.kind !== 'record') unreadableSeqs.push(item.header.seq);
         else if (refusal === null) {
           const hidden = secretsOf(definitions, item.header.type, body.record);
           if (hidden !== null) secrets.set(item.header.id, hidden);
@@ -135,8 +139,11 @@ export class Sender {
         } else await this.giveUpUnreadable([item.header.seq], refusal);
       }
       if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
+      const lostSeqs = this.unreads.noted(unreadSeqs, this.ports.clock.nowMs());
+      if (lostSeqs.length > 0) await this.giveUpUnreadable(lostSeqs, NOT_READ);
       // Closed, paused, signed out or replaced while that was found out.
       if (abort.signal.aborted || this.ports.engine.gates.isStopped) return CALLED_OFF;
+      if (mutations.length === 0 && unreadSeqs.length > 0) return { kind: 'unreachable', error: NOT_READ_NOW };
       if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
       const client = this.clientOf(claim, mutations.length);
       const telemetry = this.ports.reports.next(this.queueNow());
@@ -334,6 +341,13 @@ function answerOfAbort(signal: AbortSignal): Promise<TransportAnswer> {
     });
   });
 }
+
+const NOT_READ_NOW: WireError = {
+  category: 'STORAGE_ERROR',
+  code: 'STORAGE_FAILED',
+  message: 'Not sent: the storage of this device could not read it.',
+  hint: 'Nothing to do: it is read again. One that cannot be read at all is set aside, and costs no other.',
+};
 
 const NO_AUTH = 'This queue was made without `auth`: give createQueue `auth: { getToken }`.';
 

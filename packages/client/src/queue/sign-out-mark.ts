@@ -2,6 +2,7 @@ import { type Act, parseSignOut, type SignOutRecord, sealRecord } from '../mutat
 import type { Storage } from '../ports/storage.ts';
 import { changeOfAct } from './act-log.ts';
 import { META } from './record-keys.ts';
+import { lastSeqOf } from './stored-meta.ts';
 
 /** A mark as it stands in the store; without a record where that no longer reads. */
 export interface StoredSignOut {
@@ -33,7 +34,7 @@ export class SignOutMark {
       const [seq = null, former = null] = await this.storage.read([META.seq, META.signedOut]);
       const parsed = former === null ? null : parseSignOut(former);
       const begun = parsed?.kind === 'record' ? parsed.record.discardUpToSeq : null;
-      const record = { act, discardUpToSeq: isDiscarding ? Number(seq ?? 0) : begun };
+      const record = { act, discardUpToSeq: isDiscarding ? await lastSeqOf(this.storage, seq) : begun };
       const text = sealRecord(record);
       const result = await this.storage.commit({
         expect: [{ key: META.signedOut, value: former }],

@@ -29,14 +29,20 @@ export interface StorageHealth {
   readonly lost: LostChanges | null;
 }
 
+/** How many mutations were brought into another store, and whether that was all. */
+export interface MovedAll {
+  readonly movedCount: number;
+  readonly isWhole: boolean;
+}
+
 export interface StorageKeeperPorts {
   readonly openOwn: OpenStorage;
   readonly openMemory: OpenStorage;
   /** Null where there is no place for one: then no second database is made. */
   readonly pointer: StoragePointer | null;
   readonly clock: Clock;
-  /** Brings all that stands in one store into another, in one commit; says how many mutations that were. */
-  readonly moveAll: (from: Storage, into: Storage) => Promise<number>;
+  /** Brings all that can be read in one store into another, in one commit. */
+  readonly moveAll: (from: Storage, into: Storage) => Promise<MovedAll>;
   readonly changed: () => void;
   readonly degraded: (error: HoldfastError) => void;
   /** In use again; so many mutations were brought along. */
@@ -61,6 +67,8 @@ interface Generations {
   readonly left: readonly number[];
 }
 
+const NOTHING_MOVED: MovedAll = { movedCount: 0, isWhole: true };
+
 const FIRST: Generations = { current: 1, left: [] };
 
 /**
@@ -81,6 +89,8 @@ export class StorageKeeper {
   private term = 0;
   /** In a row; a store may still be read although nothing can be written. */
   private failureCounts: Record<CallKind, number> = { read: 0, write: 0 };
+  /** In a row: its connection works, and yet what is in it does not read. */
+  private openingFailureCount = 0;
   private generation = 1;
   /** Of the store that was opened last. */
   private openedGeneration = 1;
@@ -131,6 +141,39 @@ export class StorageKeeper {
       if (!this.isInMemory) await this.salvage();
     }
     return this.guarded();
+  }
+
+  /**
+   * What is in the store could not be read when the queue opened. True where it is worth opening again: the same store, or, after it
+   * has failed so some times, another one, with all of the first that can be read.
+   */
+  async openingFailed(error: unknown): Promise<boolean> {
+    const { inUse } = this;
+    if (inUse === null || this.isInMemory || this.isClosed || !isBroken(error)) return false;
+    this.openingFailureCount += 1;
+    if (this.openingFailureCount < FAILURES_MAX) {
+      await this.wait(REOPEN_DELAYS_MS[this.openingFailureCount] ?? 0);
+      return true;
+    }
+    this.openingFailureCount = 0;
+    this.term += 1;
+    await inUse.close().catch(() => {});
+    await this.climb(toHoldfastError(error));
+    if (this.isInMemory) await this.bringAlong();
+    return true;
+  }
+
+  /** What can still be read goes on from memory, and stays where it is. */
+  private async bringAlong(): Promise<void> {
+    const memory = this.inUse;
+    if (memory === null) return;
+    try {
+      const own = await this.opened(this.generations().current);
+      const { isWhole } = await this.ports.moveAll(own, memory).finally(() => own.close());
+      if (!isWhole) this.ports.report(partLeft());
+    } catch (error) {
+      if (!isBroken(error)) this.ports.report(toHoldfastError(error));
+    }
   }
 
   /** The app has come to the foreground, or is asked to try again. */
@@ -333,7 +376,7 @@ export class StorageKeeper {
     let own: Storage | null = null;
     try {
       own = await this.opened(this.generations().current);
-      const movedCount = memory === null ? 0 : await this.ports.moveAll(memory, own);
+      const { movedCount } = memory === null ? NOTHING_MOVED : await this.ports.moveAll(memory, own);
       this.term += 1;
       this.isInMemory = false;
       this.failureCounts = { read: 0, write: 0 };
@@ -357,9 +400,10 @@ export class StorageKeeper {
       try {
         const old = await this.opened(generation);
         this.openedGeneration = this.generation;
-        const movedCount = await this.ports.moveAll(old, inUse).finally(() => old.close());
+        const { movedCount, isWhole } = await this.ports.moveAll(old, inUse).finally(() => old.close());
         const { current, left } = this.generations();
         this.writeGenerations({ current, left: left.filter((each) => each !== generation) });
+        if (!isWhole) this.ports.report(partLeft());
         this.note({ leftBehindCount: this.generations().left.length });
         if (movedCount > 0) this.ports.restored(movedCount);
       } catch (error) {
@@ -405,7 +449,7 @@ async function commitAgain(storage: Storage, batch: StorageBatch): Promise<Commi
 }
 
 /** What another connection may mend. A newer database is not broken, and must be left alone. */
-function isBroken(error: unknown): boolean {
+export function isBroken(error: unknown): boolean {
   // A browser may throw what it likes where it should answer.
   if (!isHoldfastError(error)) return true;
   const { cause } = error;
@@ -413,8 +457,16 @@ function isBroken(error: unknown): boolean {
   return (error.code === 'STORAGE_FAILED' || error.code === 'STORAGE_UNAVAILABLE') && !isNewer;
 }
 
-function isFull(error: unknown): boolean {
+export function isFull(error: unknown): boolean {
   return isHoldfastError(error) && error.code === 'STORAGE_FULL';
+}
+
+function partLeft(): HoldfastError {
+  return new HoldfastError({
+    code: 'STORAGE_FAILED',
+    message: 'The database of this device is damaged: what could be read of it goes on elsewhere, and some could not.',
+    hint: 'Nothing was deleted. Keep the database for whoever can repair it.',
+  });
 }
 
 /** Whether the queue goes on in another store, and this has to be done again there. */

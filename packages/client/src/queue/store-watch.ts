@@ -665,6 +665,14 @@ export class StoreWatch {
   }
 }
 
+/** The store has it and cannot read it, again and again, while it reads others. */
+export const NOT_READ: WireError = {
+  category: 'CORRUPTED',
+  code: 'UNREADABLE_RECORD',
+  message: 'The storage of this device cannot read a stored mutation, although it reads others.',
+  hint: 'It is kept where it is, and was not sent from there; the others go on. Should it read again, send it with `retry`.',
+};
+
 export const UNREADABLE: WireError = {
   category: 'CORRUPTED',
   code: 'UNREADABLE_RECORD',

@@ -1,0 +1,274 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, test } from 'vitest';
+import type { OpenStorage } from '../ports/storage.ts';
+import { nodeSqliteDriver } from '../storage/sqlite-drivers.ts';
+import { sqliteStorage } from '../storage/sqlite-storage.ts';
+import { note, TestDevice } from './testing-queue/test-device.ts';
+
+describe('a disk that is full when the app starts', () => {
+  test('S12, Q3 · what waits says that it waits for the storage, and goes when there is room', async () => {
+    const device = new TestDevice();
+    await device.goOffline();
+    const before = await device.open();
+    const { id } = await before.add(note('a'));
+    await before.close();
+    await device.goOnline();
+    device.storage.isFull = () => true;
+
+    const queue = await device.open();
+    const errors: string[] = [];
+    queue.onError(({ code }) => errors.push(code));
+    await device.clock.pass(60_000);
+
+    expect(queue.getSnapshot()).toMatchObject({
+      waitingFor: 'storage',
+      error: { code: 'STORAGE_FULL' },
+      pendingCount: 1,
+    });
+    expect(await queue.getMutationStatus(id)).toMatchObject({
+      waitingFor: 'storage',
+      sentence: 'It waits for the storage of this device, which has to store or to read something first.',
+    });
+    const drained = queue.process();
+    await device.clock.pass(5_000);
+    expect(await drained).toEqual({ succeeded: 0, failed: 0, total: 1 });
+    // Tried again every second, and told once.
+    expect(errors.length).toBeLessThan(3);
+
+    device.storage.isFull = () => false;
+    await device.clock.pass(1_000);
+
+    expect(device.server.effects).toEqual([id]);
+    expect(queue.getSnapshot()).toMatchObject({ waitingFor: 'nothing', pendingCount: 0 });
+  });
+});
+
+describe('a payload that the store cannot read, although it reads others', () => {
+  async function withUnreadable(
+    key: string,
+  ): Promise<{ readonly device: TestDevice; readonly ids: readonly string[] }> {
+    const device = new TestDevice();
+    await device.goOffline();
+    const before = await device.open();
+    const ids: string[] = [];
+    for (const id of ['a', 'b', 'c']) ids.push((await before.add(note(id))).id);
+    await before.close();
+    device.storage.isUnreadable = (each) => each === key;
+    return { device, ids };
+  }
+
+  test('S10 · costs no other, says what it waits for, and is a dead letter after a while, which can be sent when it reads again', async () => {
+    const { device, ids } = await withUnreadable('b/00000000002');
+    const queue = await device.open();
+    await device.goOnline();
+    await device.clock.pass(1_000);
+    expect(device.server.effects).toEqual([ids[0], ids[2]]);
+    expect(await queue.getMutationStatus(ids[1] ?? '')).toMatchObject({ status: 'pending' });
+
+    await device.clock.pass(60_000);
+
+    expect(queue.peekStatus(ids[1] ?? '')).toMatchObject({
+      status: 'failed',
+      lastError: { code: 'UNREADABLE_RECORD' },
+    });
+    expect(queue.getSnapshot()).toMatchObject({ waitingFor: 'nothing', pendingCount: 0, failedCount: 1 });
+    device.storage.isUnreadable = () => false;
+    await queue.retry(ids[1] ?? '');
+    await device.clock.pass(60_000);
+    expect(device.server.effects).toEqual([ids[0], ids[2], ids[1]]);
+  });
+
+  test('S10 · alone, it says that it waits for the storage, and not for the network', async () => {
+    const { device, ids } = await withUnreadable('b/00000000002');
+    const queue = await device.open();
+    await device.goOnline();
+    await device.clock.pass(1_000);
+
+    expect(queue.getSnapshot()).toMatchObject({ waitingFor: 'storage', error: { code: 'STORAGE_FAILED' } });
+    expect(await queue.getMutationStatus(ids[1] ?? '')).toMatchObject({ waitingFor: 'storage' });
+  });
+
+  test('S10 · it is read again before it is given up: a store that failed for a moment costs nothing', async () => {
+    const { device, ids } = await withUnreadable('b/00000000002');
+    await device.open();
+    await device.goOnline();
+    await device.clock.pass(5_000);
+    device.storage.isUnreadable = () => false;
+    await device.clock.pass(60_000);
+
+    expect(device.server.effects).toEqual([ids[0], ids[2], ids[1]]);
+  });
+
+  test('S10 · recover sets it aside at once, and rejects only where the store does not read at all', async () => {
+    const { device, ids } = await withUnreadable('b/00000000002');
+    const queue = await device.open();
+
+    expect(await queue.recover()).toEqual({
+      actions: [{ action: 'REMOVE_INVALID', count: 1 }],
+      checkedPayloadCount: 3,
+    });
+    expect(queue.peekStatus(ids[1] ?? '')).toMatchObject({
+      status: 'failed',
+      lastError: { code: 'UNREADABLE_RECORD' },
+    });
+    device.storage.isUnreadable = () => true;
+    await expect(queue.recover()).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+  });
+
+  test('Q3 · a store that reads nothing at all for a while: it waits for the storage, and is sent when it reads', async () => {
+    const device = new TestDevice();
+    await device.goOffline();
+    const queue = await device.open();
+    const { id } = await queue.add(note('a'));
+    device.storage.isUnreadable = () => true;
+    await device.goOnline();
+    await device.clock.pass(60_000);
+    expect(queue.getSnapshot()).toMatchObject({ waitingFor: 'storage', failedCount: 0 });
+
+    device.storage.isUnreadable = () => false;
+    await device.clock.pass(60_000);
+    expect(device.server.effects).toEqual([id]);
+  });
+});
+
+describe('a store that opens, and in which what waits cannot be read', () => {
+  const IDS = Array.from({ length: 300 }, (_, index) => `n${index}`);
+
+  /** Scans of what is pending fail where they come across one of these. */
+  function failing(
+    device: TestDevice,
+    damaged: () => { readonly fromSeq: number; readonly toSeq: number } | null,
+  ): OpenStorage {
+    return async (name) => {
+      const opened = await device.storage.open(name);
+      return {
+        ...opened,
+        durability: 'strict',
+        scan: async (query) => {
+          const afterSeq = Number.parseInt(query.after?.slice(2) ?? '0', 36);
+          const place = query.prefix === 'p/' ? damaged() : null;
+          if (place !== null && afterSeq < place.toSeq && afterSeq + query.limit >= place.fromSeq)
+            throw new Error('The disk is damaged.');
+          return opened.scan(query);
+        },
+      };
+    };
+  }
+
+  async function withMany(device: TestDevice): Promise<readonly string[]> {
+    await device.goOffline();
+    const before = await device.open();
+    const handles = await Promise.all(IDS.map((id) => before.add(note(id))));
+    await before.close();
+    return handles.map(({ id }) => id);
+  }
+
+  test.each([
+    ['the first page', 1, 2],
+    ['a later page', 150, 152],
+    ['all of it', 1, 300],
+  ])(
+    'S11, S13 · %s: the queue goes on in memory and says so, with all that can be read, and moves back when it reads again',
+    async (_, fromSeq, toSeq) => {
+      const device = new TestDevice();
+      const ids = await withMany(device);
+      let isDamaged = true;
+      const storage = failing(device, () => (isDamaged ? { fromSeq, toSeq } : null));
+      const told: string[] = [];
+      const queue = device.create({ storage, whenStorageFails: 'memory' });
+      queue.on('storageDegraded', ({ error }) => told.push(error.code));
+      queue.on('storageRestored', () => told.push('restored'));
+      await device.clock.pass(2_000);
+
+      expect(told).toEqual(['STORAGE_FAILED']);
+      expect(queue.getSnapshot()).toMatchObject({ isReady: true, isVolatile: true });
+      const more = await queue.add(note('more'));
+      expect(more.durability).toBe('volatile');
+      await device.goOnline();
+      await device.clock.pass(20_000);
+      const readable = ids.filter((_id, index) => index + 1 < fromSeq || index + 1 > toSeq);
+      expect(new Set(device.server.effects)).toEqual(new Set([...readable, more.id]));
+
+      isDamaged = false;
+      await queue.retryStorage();
+      await device.clock.pass(60_000);
+
+      expect(told).toEqual(['STORAGE_FAILED', 'restored']);
+      expect(new Set(device.server.effects)).toEqual(new Set([...ids, more.id]));
+      expect(device.server.effects).toHaveLength(301);
+      expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0, isVolatile: false });
+      await queue.close();
+    },
+  );
+
+  test('S11 · a damaged page in the middle of an SQLite file costs what stands on it, and the rest is delivered', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-page-'));
+    const path = join(folder, 'queue.db');
+    const storage = sqliteStorage({ open: () => nodeSqliteDriver(new DatabaseSync(path)) });
+    const device = new TestDevice();
+    await device.goOffline();
+    const before = await device.open({ storage });
+    const handles = await Promise.all(IDS.map((id) => before.add(note(id, 'x'.repeat(200)))));
+    await before.close();
+    damagePage(path);
+
+    const queue = device.create({ storage, whenStorageFails: 'memory' });
+    const errors: string[] = [];
+    queue.onError(({ message }) => errors.push(message));
+    await device.clock.pass(2_000);
+    expect(queue.getSnapshot()).toMatchObject({ isReady: true, isVolatile: true });
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect(errors.join(' ')).toContain('is damaged: what could be read of it goes on elsewhere');
+    expect(handles.length - device.server.effects.length).toBeLessThan(20);
+    await queue.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** One that holds headers from the middle of the queue. */
+  function damagePage(path: string): void {
+    const database = new DatabaseSync(path);
+    database.exec('pragma wal_checkpoint(truncate)');
+    database.close();
+    const bytes = readFileSync(path);
+    const pages = Array.from({ length: bytes.length / 4_096 }, (_, index) => 4_096 * index);
+    const isLeaf = (from: number): boolean => [10, 13].includes(bytes[from] ?? 0);
+    const at = pages.find((from) => isLeaf(from) && bytes.subarray(from, from + 4_096).includes('p/0000000004'));
+    expect(at).toBeGreaterThan(0);
+    const file = openSync(path, 'r+');
+    writeSync(file, Buffer.alloc(4_096, 0xff), 0, 4_096, at);
+    closeSync(file);
+  }
+
+  test('S1 · whatever a store of the app’s own throws is told as an error with a code, by `ready` and by `add`', async () => {
+    const device = new TestDevice();
+    const plain = new Error('boom');
+    const cannotOpen = device.create({
+      storage: () => Promise.reject(plain),
+    });
+    await expect(cannotOpen.ready).rejects.toMatchObject({
+      name: 'HoldfastError',
+      code: 'STORAGE_FAILED',
+      cause: plain,
+    });
+    await expect(cannotOpen.add(note('a'))).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+    const fails = await device.open({
+      storage: async (name) => {
+        const opened = await device.storage.open(name);
+        return {
+          ...opened,
+          commit: (batch) => {
+            // As one does that is not async.
+            if (batch.changes.some(({ key }) => key.startsWith('p/'))) throw plain;
+            return opened.commit(batch);
+          },
+        };
+      },
+    });
+    await expect(fails.add(note('a'))).rejects.toMatchObject({ code: 'STORAGE_FAILED', category: 'STORAGE_ERROR' });
+  });
+});
