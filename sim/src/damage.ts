@@ -15,9 +15,11 @@ const KEPT = /^(?:i\/|meta\/(?!paused$|signed-out$))/;
 /** One bit of a stored record is not what it was. Whose record it is, only the simulation knows from then on. */
 export function damageRecord({ history, trace, scheduler }: World, device: Device, dice: Dice): void {
   const stores = device.ownStores;
-  const keys = stores.flatMap(({ values }) => [...values.keys()]).filter((key) => RECORDS.test(key) || KEPT.test(key));
+  const all = stores.flatMap(({ values }) => [...values.keys()]).sort();
+  // Records first: in worlds that were recorded before the others could be damaged, the same record is.
+  const keys = [RECORDS, KEPT].flatMap((sort) => all.filter((key) => sort.test(key)));
   if (keys.length === 0) return;
-  const key = dice.pick(keys.sort());
+  const key = dice.pick(keys);
   for (const { values } of stores) {
     const text = values.get(key);
     // Twice in the same place, and it would be whole again.
