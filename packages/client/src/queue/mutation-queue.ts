@@ -909,8 +909,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     });
     if (!isCurrent()) return storage.close();
     if (storage.apart !== undefined) {
-      const movedCount = await this.moveAll(storage.apart.storage, storage);
-      await storage.apart.taken();
+      const { movedCount, isWhole } = await this.moveAll(storage.apart.storage, storage);
+      // What cannot be read now may be read another time.
+      if (isWhole) await storage.apart.taken();
       if (movedCount > 0) this.listeners.storageRestored.emit({ movedCount });
     }
     const runner = new Runner(
