@@ -23,6 +23,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'numbers-begin-anew',
+    firstSeed: 200,
     file: `${CLIENT}/queue/stored-meta.ts`,
     find: 'return highest;',
     replace: 'return Math.min(highest, 0);',

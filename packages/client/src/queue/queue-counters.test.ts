@@ -205,6 +205,19 @@ describe('what a queue keeps of itself', () => {
     }
   });
 
+  test('S10 · with a flipped bit in all of it the store is not taken for one of a newer version', async () => {
+    const device = new TestDevice();
+    await (await device.open()).close();
+    for (const [key, text] of Object.entries(await device.storage.dump()))
+      await damage(device, key, `${text.slice(0, -1)}~`);
+
+    const queue = await device.open();
+    const [id] = await add(queue, 'a');
+    await device.clock.settle();
+
+    expect(device.server.effects).toEqual([id]);
+  });
+
   test('S10 · it is reported, by which it was, and `recover` finds what was damaged since', async () => {
     const device = new TestDevice();
     await device.goOffline();

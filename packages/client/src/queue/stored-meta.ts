@@ -21,6 +21,8 @@ const NAMES: readonly Name[] = [
   'completedCount',
 ];
 
+const SEALED = /^[\da-f]{8} /;
+
 /** Where records stand by their number. */
 const NUMBERED: readonly string[] = [PENDING, BODY, FAILED, QUARANTINE + PENDING, QUARANTINE + FAILED];
 
@@ -126,13 +128,14 @@ function formatOf(texts: MetaTexts): number | null {
   const { format } = texts;
   const number = format === null ? null : readCount(format);
   if (number !== null && number > RECORD_FORMAT) throw tooNew(String(number));
-  // Nothing else reads either: another layer of the store, which this version does not have.
+  // Nothing else is sealed either: another layer of the store, which this version does not have.
   if (format !== null && number === null && !isOurs(texts)) throw tooNew(format);
   return number === RECORD_FORMAT ? number : null;
 }
 
-function isOurs({ client, seq, epoch }: MetaTexts): boolean {
-  return [client, seq, epoch].some((text) => text !== null && unsealText(text) !== null);
+/** Sealed by this version, as far as can be seen of what may be damaged. */
+function isOurs({ format, client, seq, epoch }: MetaTexts): boolean {
+  return [format, client, seq, epoch].some((text) => text !== null && SEALED.test(text));
 }
 
 /** Written before what a queue keeps of itself was sealed. */
