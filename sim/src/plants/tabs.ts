@@ -49,6 +49,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'stale-look-believed',
+    firstSeed: 500,
     file: `${CLIENT}/queue/store-watch.ts`,
     find: 'this.gone.set(id, {',
     replace: 'this.gone.set(`${id} `, {',
