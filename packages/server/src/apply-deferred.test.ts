@@ -146,7 +146,8 @@ describeOnEachDatabase((world) => {
       const text = await withCaller(world.database, device.claims, (session) =>
         applyRequest(session, device.claims, request, handlers),
       );
-      return (JSON.parse(text).outcomes as Parameters<typeof kindOf>[0][]).map(kindOf);
+      const { outcomes } = JSON.parse(text) as { readonly outcomes: readonly Parameters<typeof kindOf>[0][] };
+      return outcomes.map(kindOf);
     };
     const code = (device: TestDevice, type: string, payload: JsonObject = {}): WireMutation =>
       device.next({ type, operation: 'custom', entity: null, payload });

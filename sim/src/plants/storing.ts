@@ -142,8 +142,8 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'damaged-body-sent',
     file: `${CLIENT}/mutation/record.ts`,
-    find: 'if (checksum(text) !== expectedChecksum)',
-    replace: 'if (text === String(expectedChecksum))',
+    find: 'if (checksum(text) !== bodyChecksum || isStray)',
+    replace: 'if (isStray || text === String(bodyChecksum))',
     suffering: 'A bit flips on the disk, and another amount is booked than was typed.',
   },
   {
