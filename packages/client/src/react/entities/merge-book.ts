@@ -1,6 +1,5 @@
 import type { AnyMutationDefinition } from '../../mutation/definition.ts';
 import type { JsonObject } from '../../protocol/wire.ts';
-import type { StoredEvent } from '../../queue/queue-events.ts';
 import type { AnyQueue } from '../queue-context.ts';
 
 /** What one call has made of a mutation that several may be merged into. */
@@ -23,13 +22,19 @@ export class MergeBook {
     call: () => Promise<Handle>,
   ): Promise<{ readonly handle: Handle; readonly made: Made | null }> {
     if (definition.coalesce === undefined) return { handle: await call(), made: null };
-    const stored: StoredEvent[] = [];
-    const stop = queue.onPayload((event) => stored.push(event));
+    const payloads = new Map<string, JsonObject>();
+    const stop = queue.onPayload(({ id, payload }) => payloads.set(id, payload));
     try {
       const handle = await call();
-      const { id } = handle;
-      const payload = stored.filter((event) => event.id === id).at(-1)?.payload;
-      return { handle, made: payload === undefined ? null : this.note(handle, payload) };
+      const { id, coalesced, settled } = handle;
+      const payload = payloads.get(id);
+      if (payload === undefined) return { handle, made: null };
+      const before = this.last.get(id);
+      const made: Made = { payload, older: coalesced ? (before ?? 'unknown') : null, isLast: true };
+      if (before === undefined) void settled.then(() => this.last.delete(id));
+      else before.isLast = false;
+      this.last.set(id, made);
+      return { handle, made };
     } finally {
       stop();
     }
@@ -40,21 +45,5 @@ export class MergeBook {
     if (older === null || older === 'unknown') return;
     older.isLast = true;
     this.last.set(id, older);
-  }
-
-  private note(
-    {
-      id,
-      coalesced,
-      settled,
-    }: { readonly id: string; readonly coalesced: boolean; readonly settled: Promise<unknown> },
-    payload: JsonObject,
-  ): Made {
-    const before = this.last.get(id);
-    const made: Made = { payload, older: coalesced ? (before ?? 'unknown') : null, isLast: true };
-    if (before === undefined) void settled.then(() => this.last.delete(id));
-    else before.isLast = false;
-    this.last.set(id, made);
-    return made;
   }
 }

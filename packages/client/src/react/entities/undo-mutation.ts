@@ -138,14 +138,16 @@ function valuesBefore(
   const before: JsonObject = { ...oldValues, ...(older === 'unknown' ? {} : older?.payload) };
   // The newest comes first, and has the last word.
   const later = since.reduceRight<JsonObject>((all, { newValues: values }) => ({ ...all, ...values }), {});
-  const isSame = (field: string): boolean => JSON.stringify(before[field]) === JSON.stringify(payload[field]);
-  const fields = Object.keys(payload).filter((field) => Object.hasOwn(before, field));
-  const back = fields.filter((field) => !Object.hasOwn(later, field) && !isSame(field));
-  if (back.length === 0) return null;
-  const pick = (from: JsonObject, of: readonly string[]): JsonObject =>
-    Object.fromEntries(of.flatMap((field) => (Object.hasOwn(from, field) ? [[field, from[field] ?? null]] : [])));
+  let isPutBack = false;
+  const back = Object.entries(payload).map(([field, own]) => {
+    if (Object.hasOwn(later, field)) return [field, later[field]];
+    const value = Object.hasOwn(before, field) ? before[field] : own;
+    isPutBack ||= JSON.stringify(value) !== JSON.stringify(own);
+    return [field, value];
+  });
+  if (!isPutBack) return null;
   return {
-    payload: { ...payload, ...pick(later, Object.keys(payload)), ...pick(before, back) },
+    payload: Object.fromEntries(back) as JsonObject,
     // It is made on what the edit has left, so that what others change meanwhile is found out, as with any edit.
     base: base?.row === undefined ? base : { ...base, row: { ...base.row, ...newValues } },
   };

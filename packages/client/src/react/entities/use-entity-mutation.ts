@@ -152,16 +152,18 @@ async function undoOnToast(
   toasts: MutationToasts | null,
   again: () => void,
 ): Promise<UndoAnswer> {
-  if (toasts === null) return undoMutation({ ...options, store: (_type, call) => call() });
   const { id } = options.mutation;
-  toasts.undoing(id);
+  toasts?.undoing(id);
   try {
-    const answer = await undoMutation({ ...options, store: (type, call) => toasts.addUndoing(id, type, call) });
-    if (answer === 'cancelled') toasts.undone(id);
-    if (answer === 'notPossible') toasts.notUndone(id, null);
+    const answer = await undoMutation({
+      ...options,
+      store: (type, call) => toasts?.addUndoing(id, type, call) ?? call(),
+    });
+    if (answer === 'cancelled') toasts?.undone(id);
+    if (answer === 'notPossible') toasts?.notUndone(id, null);
     return answer;
   } catch (error) {
-    toasts.notUndone(id, { error: toHoldfastError(error), again });
+    toasts?.notUndone(id, { error: toHoldfastError(error), again });
     throw error;
   }
 }

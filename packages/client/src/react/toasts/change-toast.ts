@@ -1,22 +1,11 @@
-import type { Clock } from '../../ports/clock.ts';
 import type { Settled } from '../../queue/queue-events.ts';
-import type { AnyQueue } from '../queue-context.ts';
 import type { ToastAction } from './toast-port.ts';
-import type { ToastChange } from './mutation-toasts.ts';
-import { openStage, settledStage, type Stage, tell } from './toast-stages.ts';
-import type { CommonWords, Said } from './toast-texts.ts';
+import type { ToastParts } from './toast-parts.ts';
+import { ONGOING, openStage, settledStage, type Stage, tell, type Telling } from './toast-stages.ts';
+import type { Said } from './toast-texts.ts';
 
 /** How long something good is said, in milliseconds. */
 export const DONE_MS = 4_000;
-
-export interface ChangeToastParts {
-  readonly queue: AnyQueue;
-  readonly clock: Clock;
-  readonly words: CommonWords;
-  readonly show: (toastId: string, change: ToastChange) => void;
-  readonly dismiss: (toastId: string) => void;
-  readonly retry: (toastId: string, id: string) => void;
-}
 
 /** A toast, what it calls the change, and what takes that back; null where that is not offered. */
 export interface ToastFace {
@@ -27,10 +16,9 @@ export interface ToastFace {
 
 /** The toast of one change, from when it is stored until nothing more can become of it; of what undoes it, too. */
 export class ChangeToast {
-  private readonly parts: ChangeToastParts;
+  private readonly parts: ToastParts;
   private readonly id: string;
-  private toastId: string;
-  private said: Said;
+  private face: ToastFace;
   private stage: Stage | null = null;
   private undo: (() => void) | null = null;
   private undoUntilMs = 0;
@@ -39,10 +27,9 @@ export class ChangeToast {
   /** What is shown, so that nothing is shown twice. */
   private shown = '';
 
-  constructor(id: string, { toastId, said }: ToastFace, parts: ChangeToastParts) {
+  constructor(id: string, face: ToastFace, parts: ToastParts) {
     this.id = id;
-    this.toastId = toastId;
-    this.said = said;
+    this.face = face;
     this.parts = parts;
   }
 
@@ -58,29 +45,15 @@ export class ChangeToast {
 
   /** Nothing more is to be said of it. */
   get isOver(): boolean {
-    switch (this.stage?.kind) {
-      case 'confirmed':
-        return this.undo === null;
-      case 'takenBack':
-      case 'superseded':
-      case 'unconfirmed':
-      case 'undone':
-      case 'gone':
-        return true;
-      case 'notUndone':
-        return this.stage.offers === null;
-      default:
-        return false;
-    }
+    return this.undo === null && !ONGOING.has(this.stage?.kind);
   }
 
   /** Goes on on another toast, if it is another one: what was changed again is told again. */
-  take({ toastId, said, undo }: ToastFace, undoMs: number): void {
-    if (toastId !== this.toastId) this.parts.dismiss(this.toastId);
-    this.toastId = toastId;
-    this.said = said;
+  take(face: ToastFace, undoMs: number): void {
+    if (face.toastId !== this.face.toastId) this.parts.dismiss(this.face.toastId);
+    this.face = face;
     this.shown = '';
-    this.undo = undo;
+    this.undo = face.undo;
     this.undoUntilMs = this.parts.clock.nowMs() + undoMs;
     this.say();
   }
@@ -110,7 +83,7 @@ export class ChangeToast {
     if (settled.id === this.undoingId) this.undoingSettled(settled);
     // What becomes of its undoing is told by that.
     else if (settled.status !== 'completed' || this.stage === null || this.isOpen || this.stage.kind === 'failed')
-      this.become(settledStage(settled, this.stage));
+      this.become(settledStage(settled, this.stage?.kind === 'failed'));
   }
 
   /** Someone wants it back. */
@@ -137,19 +110,20 @@ export class ChangeToast {
     if (this.stage?.kind !== 'undoing') return;
     this.undo = again;
     this.undoUntilMs = Number.POSITIVE_INFINITY;
-    this.become({ kind: 'notUndone', detail, offers: again === null ? null : 'undo' });
+    this.become({ kind: 'notUndone', detail });
   }
 
   private undoingSettled(settled: Settled): void {
-    const { words } = this.parts;
-    const stage = settledStage(settled, this.stage?.kind === 'notUndone' ? { kind: 'failed', detail: '' } : null);
-    if (stage.kind === 'confirmed') this.become({ kind: 'undone' });
+    const stage = settledStage(settled, this.stage?.kind === 'undoFailed');
+    if (stage.kind === 'confirmed') this.undone();
     else if (stage.kind === 'gone') this.become(stage);
     else if (this.stage?.kind !== 'undoing') return;
-    else if (stage.kind === 'failed') this.become({ kind: 'notUndone', detail: stage.detail, offers: 'retry' });
+    else if (stage.kind === 'failed') this.become({ kind: 'undoFailed', detail: stage.detail });
+    else if (stage.kind === 'superseded') this.notUndone(this.parts.words.superseded, null);
     else {
-      const detail = stage.kind === 'superseded' ? words.superseded : words.undoDiscarded;
-      this.become({ kind: 'notUndone', detail, offers: null });
+      // What was to undo it was taken back: it is what it was.
+      this.stage = null;
+      this.look();
     }
   }
 
@@ -159,34 +133,38 @@ export class ChangeToast {
   }
 
   private say(): void {
-    const { stage, parts } = this;
+    const { stage, parts, face } = this;
     if (stage === null) return;
     if (stage.kind === 'gone') {
-      parts.dismiss(this.toastId);
+      parts.dismiss(face.toastId);
       return;
     }
-    const { offers, stays, ...said } = tell(stage, this.said, parts.words, parts.queue.getSnapshot().isVolatile);
-    const action = offers === 'undo' ? this.undoAction() : offers === 'retry' ? this.retryAction() : null;
+    const { offers, stays, ...said } = tell(stage, face.said, parts.words, parts.queue.getSnapshot().isVolatile);
+    const action = this.actionOf(offers);
     const words = [said.tone, said.text, said.detail, action?.label].join('\n');
     if (words === this.shown) return;
     this.shown = words;
-    const undoLeftMs = this.undo === null ? 0 : this.undoUntilMs - parts.clock.nowMs();
-    parts.show(this.toastId, { ...said, action, durationMs: stays ? null : Math.max(DONE_MS, undoLeftMs) });
+    const leftMs = this.undo === null ? DONE_MS : Math.max(DONE_MS, this.undoUntilMs - parts.clock.nowMs());
+    parts.show(face.toastId, {
+      ...said,
+      action,
+      durationMs: stays || leftMs === Number.POSITIVE_INFINITY ? null : leftMs,
+    });
   }
 
-  /** Chosen once, it is not offered any more: the next word on the toast says what came of it. */
-  private undoAction(): ToastAction | null {
-    if (this.undo === null) return null;
+  private actionOf(offers: Telling['offers']): ToastAction | null {
+    const { words, retry } = this.parts;
+    if (offers === 'retry') {
+      const id = (this.stage?.kind === 'undoFailed' ? this.undoingId : null) ?? this.id;
+      return { label: words.retry, onSelect: () => retry(this.face.toastId, [id]) };
+    }
+    if (offers === null || this.undo === null) return null;
+    // Chosen once, it is not offered any more: the next word on the toast says what came of it.
     const onSelect = (): void => {
       const { undo } = this;
       this.undo = null;
       undo?.();
     };
-    return { label: this.parts.words.undo, onSelect };
-  }
-
-  private retryAction(): ToastAction {
-    const id = this.stage?.kind === 'notUndone' ? (this.undoingId ?? this.id) : this.id;
-    return { label: this.parts.words.retry, onSelect: () => this.parts.retry(this.toastId, id) };
+    return { label: words.undo, onSelect };
   }
 }

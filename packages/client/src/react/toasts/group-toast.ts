@@ -1,35 +1,23 @@
-import type { Clock } from '../../ports/clock.ts';
 import type { Settled } from '../../queue/queue-events.ts';
-import type { AnyQueue } from '../queue-context.ts';
-import type { ToastChange } from './mutation-toasts.ts';
-import { openStage, settledStage, type Stage } from './toast-stages.ts';
-import type { CommonWords } from './toast-texts.ts';
-
-export interface GroupToastParts {
-  readonly queue: AnyQueue;
-  readonly clock: Clock;
-  readonly words: CommonWords;
-  readonly show: (toastId: string, change: ToastChange) => void;
-  readonly dismiss: (toastId: string) => void;
-  readonly retry: (toastId: string, ids: readonly string[]) => void;
-}
+import type { ToastChange, ToastParts } from './toast-parts.ts';
+import { openStage, settledStage } from './toast-stages.ts';
 
 /** The shared toast counts at most this often, in milliseconds. */
 const GROUP_MS = 100;
-const ASIDES = ['takenBack', 'superseded', 'unconfirmed'] as const;
+const ASIDES = ['takenBack', 'superseded'] as const;
 
 /** One toast for many changes: from the first that shares it until all of them are settled, and while some have failed. */
 export class GroupToast {
-  private readonly parts: GroupToastParts;
+  private readonly parts: ToastParts;
   private readonly toastId: string;
   private readonly open = new Set<string>();
   /** Dead letters, with why. */
   private readonly failed = new Map<string, string>();
-  private readonly counts = { confirmed: 0, takenBack: 0, superseded: 0, unconfirmed: 0 };
+  private readonly counts = { confirmed: 0, takenBack: 0, superseded: 0 };
   private shown = '';
   private isLookDue = false;
 
-  constructor(toastId: string, parts: GroupToastParts) {
+  constructor(toastId: string, parts: ToastParts) {
     this.toastId = toastId;
     this.parts = parts;
   }
@@ -60,11 +48,10 @@ export class GroupToast {
 
   settled(settled: Settled): void {
     const { id } = settled;
-    const stage = settledStage(settled, this.failed.has(id) ? { kind: 'failed', detail: '' } : null);
+    const stage = settledStage(settled, this.failed.delete(id));
     this.open.delete(id);
-    this.failed.delete(id);
     if (stage.kind === 'failed') this.failed.set(id, stage.detail);
-    else if (isCounted(stage)) this.counts[stage.kind] += 1;
+    else if (stage.kind === 'confirmed' || isAside(stage.kind)) this.counts[stage.kind] += 1;
     if (this.isOpen) this.sayOften();
     else this.sayEnd();
   }
@@ -89,25 +76,27 @@ export class GroupToast {
     const text = hasBegun
       ? words.group.underWay(confirmed, this.total)
       : words.group[isVolatile ? 'inTab' : 'stored'](this.total);
-    const detail = isVolatile ? words.keepTabOpen : this.asides().join('. ') || null;
+    const detail = isVolatile ? words.keepTabOpen : this.asides().join(' · ') || null;
     this.say({ tone: isOnItsWay ? 'loading' : 'info', text, detail, durationMs: null });
   }
 
   private sayEnd(): void {
     const { words, retry, dismiss } = this.parts;
     const { confirmed } = this.counts;
-    const asides = this.asides();
-    const [reason] = this.failed.values();
-    if (reason !== undefined) {
-      const ids = [...this.failed.keys()];
-      const action = { label: words.retry, onSelect: () => retry(this.toastId, ids) };
-      const detail = [reason, ...asides].join(' ');
-      this.say({ tone: 'error', text: words.group.failed(ids.length, this.total), detail, action });
+    const ids = [...this.failed.keys()];
+    const isFailed = ids.length > 0;
+    const [text, ...details] = [
+      ...(isFailed ? [words.group.failed(ids.length, this.total), ...[...this.failed.values()].slice(0, 1)] : []),
+      ...(!isFailed && confirmed > 0 ? [words.group.confirmed(confirmed)] : []),
+      ...this.asides(),
+    ];
+    if (text === undefined) {
+      dismiss(this.toastId);
       return;
     }
-    const [text, ...rest] = confirmed > 0 ? [words.group.confirmed(confirmed), ...asides] : asides;
-    if (text === undefined) dismiss(this.toastId);
-    else this.say({ tone: confirmed > 0 ? 'success' : 'info', text, detail: rest.join('. ') || null });
+    const tone = isFailed ? 'error' : confirmed > 0 ? 'success' : 'info';
+    const action = isFailed ? { label: words.retry, onSelect: () => retry(this.toastId, ids) } : null;
+    this.say({ tone, text, detail: details.join(' · ') || null, action });
   }
 
   /** What was taken back is none of them any more. */
@@ -129,6 +118,6 @@ export class GroupToast {
   }
 }
 
-function isCounted(stage: Stage): stage is Stage & { kind: 'confirmed' | (typeof ASIDES)[number] } {
-  return stage.kind === 'confirmed' || ASIDES.some((each) => each === stage.kind);
+function isAside(kind: string): kind is (typeof ASIDES)[number] {
+  return ASIDES.some((each) => each === kind);
 }

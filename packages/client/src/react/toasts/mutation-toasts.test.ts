@@ -211,6 +211,15 @@ describe('undo', () => {
     expect(screen()).toEqual([]);
   });
 
+  test('E2 · when what was to undo one is taken back, its toast says again what it is', async () => {
+    const { app, toasts, id, addUndoing, screen } = await openConfirmed();
+    app.network.setOffline();
+    toasts.undoing(id);
+    const { cancel } = await addUndoing();
+    await app.clock.until(cancel());
+    expect(screen()).toEqual(['success: Acme created']);
+  });
+
   test('E2 · what cannot be undone says so; what went wrong says what, and offers it again for as long as it takes', async () => {
     const { app, toasts, id, toast, screen } = await openConfirmed();
     let triedCount = 0;

@@ -9,7 +9,8 @@ import type { AnyQueue } from '../queue-context.ts';
 import { ChangeToast, DONE_MS, type ToastFace } from './change-toast.ts';
 import { GroupToast } from './group-toast.ts';
 import { sentencesOf } from './toast-stages.ts';
-import type { Toast, ToastPort } from './toast-port.ts';
+import type { ToastChange, ToastParts } from './toast-parts.ts';
+import type { ToastPort } from './toast-port.ts';
 import {
   COMMON_WORDS,
   type CommonWords,
@@ -35,8 +36,6 @@ export interface ToastsOptions<Definitions extends readonly AnyMutationDefinitio
   readonly clock?: Clock;
 }
 
-export type ToastChange = Partial<Omit<Toast, 'id'>> & Pick<Toast, 'tone' | 'text'>;
-
 /**
  * One toast for each change made in this tab, which says what is true at the moment: being stored, saved on this device (and what it
  * waits for), confirmed, or refused and why, with a way to try again. Many at once share one. Made by `createToasts`.
@@ -49,6 +48,7 @@ export class MutationToasts {
   private readonly words: CommonWords;
   private readonly groupOverCount: number;
   private readonly clock: Clock;
+  private readonly parts: ToastParts;
   /** By mutation, as long as something may become of it; what undoes one leads to its toast as well. */
   private readonly changes = new Map<string, ChangeToast>();
   /** Of those that have no verdict. */
@@ -60,7 +60,7 @@ export class MutationToasts {
   /** By toast: changes that could not be stored, which a later change of the same row makes void. */
   private readonly unstored = new Map<string, string>();
   /** Toasts that are there before their mutation, by type; and those stored meanwhile, which are theirs or not. */
-  private readonly begun = new Map<string, { count: number; readonly stored: StoredEvent[] }>();
+  private readonly begun = new Map<string, { count: number; stored: StoredEvent[] }>();
   private stops: (() => void)[] = [];
   private startCount = 0;
   private toastCount = 0;
@@ -73,6 +73,14 @@ export class MutationToasts {
     this.groupOverCount = options.groupOverCount ?? 3;
     this.undoMs = options.undoMs ?? 5_000;
     this.clock = options.clock ?? systemClock;
+    this.parts = {
+      queue: this.queue,
+      clock: this.clock,
+      words: this.words,
+      show: (toastId, change) => this.updateToast(toastId, change),
+      dismiss: (toastId) => this.port.dismiss(toastId),
+      retry: (toastId, ids) => this.retry(toastId, ids),
+    };
   }
 
   /** Begins to listen to the queue; returns what ends that. The provider does both. */
@@ -268,8 +276,7 @@ export class MutationToasts {
     const begun = this.begun.get(type);
     if (begun === undefined) return;
     begun.count -= 1;
-    const claimed = begun.stored.findIndex((stored) => stored.id === id);
-    if (claimed >= 0) begun.stored.splice(claimed, 1);
+    begun.stored = begun.stored.filter((stored) => stored.id !== id);
     if (begun.count > 0) return;
     this.begun.delete(type);
     for (const stored of begun.stored) this.addStored(stored);
@@ -279,7 +286,8 @@ export class MutationToasts {
     const known = this.changes.get(id);
     // It may be settled already.
     const status = this.queue.peekStatus(id)?.status;
-    if (this.groups.has(id) || (known === undefined && this.isCrowded && isOpen(status))) {
+    const isSettled = status === 'completed' || status === 'failed';
+    if (this.groups.has(id) || (known === undefined && this.isCrowded && !isSettled)) {
       this.port.dismiss(face.toastId);
       this.addToGroup(id);
       return;
@@ -291,32 +299,14 @@ export class MutationToasts {
   }
 
   private newChange(id: string, face: ToastFace): ChangeToast {
-    const { queue, clock, words } = this;
-    const change = new ChangeToast(id, face, {
-      queue,
-      clock,
-      words,
-      show: (toastId, said) => this.updateToast(toastId, said),
-      dismiss: (toastId) => this.port.dismiss(toastId),
-      retry: (toastId, retried) => this.retry(toastId, [retried]),
-    });
+    const change = new ChangeToast(id, face, this.parts);
     this.changes.set(id, change);
     return change;
   }
 
   private addToGroup(id: string): void {
     if (this.groups.has(id)) return;
-    const { queue, clock, words } = this;
-    if (this.group?.isOpen !== true) {
-      this.group = new GroupToast(this.newId(), {
-        queue,
-        clock,
-        words,
-        show: (toastId, said) => this.updateToast(toastId, said),
-        dismiss: (toastId) => this.port.dismiss(toastId),
-        retry: (toastId, ids) => this.retry(toastId, ids),
-      });
-    }
+    if (this.group?.isOpen !== true) this.group = new GroupToast(this.newId(), this.parts);
     this.groups.set(id, this.group);
     this.group.add(id);
   }
@@ -354,26 +344,22 @@ export class MutationToasts {
   }
 
   private addEarlier(id: string): void {
-    const status = this.queue.peekStatus(id);
-    const said = status === undefined ? null : this.saidAbout(status.type, null);
-    if (status === undefined || said === null) return;
-    const item = status.entity?.id ?? said.item;
+    const { type = '', entity = null } = this.queue.peekStatus(id) ?? {};
+    const said = this.saidAbout(type, null);
+    if (said === null) return;
+    const item = entity?.id ?? said.item;
     this.newChange(id, { toastId: this.newId(), said: { ...said, item }, undo: null });
   }
 
   private retry(toastId: string, ids: readonly string[]): void {
     Promise.all(ids.map((id) => this.queue.retry(id))).then(
       (answers) => {
-        if (answers.some(({ touchedCount }) => touchedCount > 0)) return;
-        this.updateToast(toastId, { tone: 'info', text: this.words.nothingToRetry });
+        // Discarded, or retried, a moment before: there is nothing to try again.
+        if (answers.every(({ touchedCount }) => touchedCount === 0)) this.port.dismiss(toastId);
       },
       (error: unknown) => this.queue.report(toHoldfastError(error)),
     );
   }
-}
-
-function isOpen(status: string | undefined): boolean {
-  return status !== 'completed' && status !== 'failed';
 }
 
 /**

@@ -7,21 +7,31 @@ import type { CommonWords, Said } from './toast-texts.ts';
 /**
  * What is true of one change, and so what its toast says.
  *   waiting ◀──▶ sending ──completed──▶ confirmed ──undo──▶ undoing ──▶ undone
- *      ▲            ├─────failed──────▶ failed ──discarded──▶ gone        └──▶ notUndone
+ *      ▲            ├─────failed──────▶ failed ──discarded──▶ gone        └──▶ notUndone, undoFailed
  *      └──retried───┼───────────────────┘
- *                   └────cancelled────▶ takenBack, superseded, or unconfirmed
+ *                   └────cancelled────▶ takenBack, or superseded
  */
 export type Stage =
   /** `detail`: what it waits for. */
   | { readonly kind: 'waiting'; readonly detail: string }
-  | { readonly kind: 'sending' | 'confirmed' | 'takenBack' | 'superseded' | 'unconfirmed' | 'undone' }
+  | { readonly kind: 'sending' | 'confirmed' | 'takenBack' | 'superseded' | 'undone' }
   /** There is nothing to say any more. */
   | { readonly kind: 'gone' }
-  | { readonly kind: 'failed'; readonly detail: string }
+  /** It, or what was to undo it, is a dead letter. */
+  | { readonly kind: 'failed' | 'undoFailed'; readonly detail: string }
   /** `detail`: what the undoing waits for; null while that is on its way. */
   | { readonly kind: 'undoing'; readonly detail: string | null }
-  /** `offers`: what may help; null where nothing does. */
-  | { readonly kind: 'notUndone'; readonly detail: string; readonly offers: 'undo' | 'retry' | null };
+  | { readonly kind: 'notUndone'; readonly detail: string };
+
+/** Stages that have another one behind them. */
+export const ONGOING: ReadonlySet<string | undefined> = new Set([
+  undefined,
+  'waiting',
+  'sending',
+  'undoing',
+  'failed',
+  'undoFailed',
+]);
 
 /** What an open mutation is doing; null for one that has a verdict. */
 export function openStage({ status, waitingFor, sentence }: MutationStatus): Stage | null {
@@ -30,15 +40,15 @@ export function openStage({ status, waitingFor, sentence }: MutationStatus): Sta
 }
 
 /** What a verdict makes of a change. */
-export function settledStage(settled: Settled, before: Stage | null): Stage {
+export function settledStage(settled: Settled, wasFailed: boolean): Stage {
   switch (settled.status) {
     case 'completed':
       return { kind: 'confirmed' };
     case 'failed':
       return { kind: 'failed', detail: sentencesOf(settled.error) };
     case 'cancelled':
-      // A dead letter that was disposed of has been told as what it was.
-      if (before?.kind === 'failed') return { kind: 'gone' };
+      // A dead letter that was disposed of has been told as what it was; what a sign-out has discarded is told by its answer.
+      if (wasFailed || settled.reason === 'unconfirmed') return { kind: 'gone' };
       return { kind: settled.reason ?? 'takenBack' };
   }
 }
@@ -65,20 +75,20 @@ export function tell(stage: ToldStage, { item, words: by }: Said, words: CommonW
     case 'confirmed':
       return { tone: 'success', text: by.confirmed(item), detail: null, offers: 'undo', stays: false };
     case 'failed':
-      return { tone: 'error', text: by.failed(item), detail: stage.detail, offers: 'retry', stays: true };
+    case 'undoFailed':
+    case 'notUndone': {
+      const text = stage.kind === 'failed' ? by.failed(item) : by.notTakenBack(item);
+      const stays = stage.kind !== 'notUndone';
+      return { tone: 'error', text, detail: stage.detail, offers: stays ? 'retry' : 'undo', stays };
+    }
     case 'takenBack':
     case 'undone':
       return { tone: 'success', text: by.takenBack(item), detail: null, offers: null, stays: false };
     case 'superseded':
-    case 'unconfirmed':
-      return { tone: 'info', text: by[stage.kind](item), detail: words[stage.kind], offers: null, stays: false };
+      return { tone: 'info', text: by.superseded(item), detail: words.superseded, offers: null, stays: false };
     case 'undoing': {
       const { detail } = stage;
       return { text: by.undoing(item), detail, ...paceOf(detail), offers: null };
-    }
-    case 'notUndone': {
-      const { detail, offers } = stage;
-      return { tone: 'error', text: by.notTakenBack(item), detail, offers, stays: offers !== null };
     }
   }
 }

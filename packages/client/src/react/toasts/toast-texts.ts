@@ -19,8 +19,6 @@ export interface ToastWords {
   readonly notTakenBack: (item: string) => string;
   /** It gave way to what somebody else had changed: it took no effect. */
   readonly superseded: (item: string) => string;
-  /** Discarded at a sign-out, although it may have been sent. */
-  readonly unconfirmed: (item: string) => string;
 }
 
 /** What is said about mutations of one type. */
@@ -44,16 +42,10 @@ export interface CommonWords {
   readonly retry: string;
   /** There is nothing to undo a change with. */
   readonly notPossible: string;
-  /** What was to undo a change was discarded. */
-  readonly undoDiscarded: string;
-  /** What is to be tried again was discarded, or is tried already. */
-  readonly nothingToRetry: string;
   /** Said beside what is kept in this tab only. */
   readonly keepTabOpen: string;
   /** Said beside what gave way to what somebody else had changed. */
   readonly superseded: string;
-  /** Said beside what was discarded although it may have been sent. */
-  readonly unconfirmed: string;
   readonly group: {
     readonly stored: (count: number) => string;
     readonly inTab: (count: number) => string;
@@ -62,7 +54,6 @@ export interface CommonWords {
     readonly failed: (failedCount: number, count: number) => string;
     readonly takenBack: (count: number) => string;
     readonly superseded: (count: number) => string;
-    readonly unconfirmed: (count: number) => string;
   };
 }
 
@@ -72,11 +63,8 @@ export const COMMON_WORDS: CommonWords = {
   undo: 'Undo',
   retry: 'Try again',
   notPossible: 'This cannot be taken back.',
-  undoDiscarded: 'What was to take it back was discarded.',
-  nothingToRetry: 'There is nothing to try again.',
-  keepTabOpen: 'Keep it open, or the change is lost.',
-  superseded: 'Someone else has changed the same, and that stands.',
-  unconfirmed: 'It may have been sent before, and taken effect.',
+  keepTabOpen: 'Keep it open, or it is lost.',
+  superseded: 'Someone else has changed the same.',
   group: {
     stored: (count) => `${changes(count)} saved on this device`,
     inTab: (count) => `${changes(count)} in this tab only`,
@@ -84,8 +72,7 @@ export const COMMON_WORDS: CommonWords = {
     confirmed: (count) => `${changes(count)} confirmed`,
     failed: (failedCount, count) => `${failedCount} of ${changes(count)} could not be saved`,
     takenBack: (count) => `${changes(count)} taken back`,
-    superseded: (count) => `${changes(count)} gave way to what others have changed`,
-    unconfirmed: (count) => `${changes(count)} discarded, which may have been sent before`,
+    superseded: (count) => `${changes(count)} gave way to others`,
   },
 };
 
@@ -101,7 +88,6 @@ const wordsOf = (doing: string, done: string, noun = ''): ToastWords => {
     takenBack: (item) => `${item}: taken back`,
     notTakenBack: (item) => `${item}: not taken back`,
     superseded: (item) => `${item} was not ${done}`,
-    unconfirmed: (item) => `${item}: discarded`,
   };
 };
 

@@ -92,7 +92,7 @@ describe('what was overruled', () => {
     await app.queue.add({ type: 'give.way', payload: { id: '1', name: 'mine' }, base });
     await app.drain();
 
-    expect(screen()).toEqual(['info: 1 was not saved | Someone else has changed the same, and that stands.']);
+    expect(screen()).toEqual(['info: 1 was not saved | Someone else has changed the same.']);
   });
 });
 
@@ -122,9 +122,9 @@ describe('where it is kept', () => {
 
     for (const id of ['1', '2', '3', '4', '5']) await queue.add({ type: 'give.way', payload: { id, name: 'mine' } });
 
-    expect(screen().at(0)).toBe('info: 1: change in this tab only | Keep it open, or the change is lost.');
+    expect(screen().at(0)).toBe('info: 1: change in this tab only | Keep it open, or it is lost.');
     await clock.pass(1_000);
-    expect(screen().at(-1)).toBe('info: 2 changes in this tab only | Keep it open, or the change is lost.');
+    expect(screen().at(-1)).toBe('info: 2 changes in this tab only | Keep it open, or it is lost.');
   });
 });
 
