@@ -36,6 +36,7 @@ export class StorageWatch {
   private toldPercent: 0 | 80 | 100 = 0;
   private nextAtMs = Number.NEGATIVE_INFINITY;
   private hasAsked = false;
+  private wasRefused = false;
 
   constructor(ports: StorageWatchPorts) {
     this.ports = ports;
@@ -48,10 +49,13 @@ export class StorageWatch {
     return { usedBytes, quotaBytes, usedShare, isPersisted: (await persistence?.isPersisted()) ?? null };
   }
 
-  /** To be called when something may have been stored. */
+  /** To be called when something was stored. */
   look(): void {
     const nowMs = this.ports.clock.nowMs();
-    if (nowMs < this.nextAtMs) return;
+    // There is room again, so that the next time there is none is news.
+    if (this.wasRefused) this.toldPercent = 0;
+    else if (nowMs < this.nextAtMs) return;
+    this.wasRefused = false;
     this.nextAtMs = nowMs + ESTIMATE_MS;
     // Information only: whatever goes wrong there, goes wrong there.
     this.ask().catch(() => {});
@@ -65,7 +69,9 @@ export class StorageWatch {
 
   /** A commit was refused: there is no room, whatever the platform believes. */
   refused(error: unknown): void {
-    if (isHoldfastError(error) && error.code === 'STORAGE_FULL') this.tell(100, { usedBytes: null, quotaBytes: null });
+    if (!isHoldfastError(error) || error.code !== 'STORAGE_FULL') return;
+    this.wasRefused = true;
+    this.tell(100, { usedBytes: null, quotaBytes: null });
   }
 
   /** Once in a run: asks the platform to keep what is stored. */

@@ -1,6 +1,8 @@
 import { type HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { AuditFilter, AuditSource } from '../ports/audit-source.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { AuditEntry } from '../protocol/audit.ts';
+import type { ErrorCategory } from '../protocol/wire.ts';
 import type { AnyQueue } from './queue-context.ts';
 
 /** What has been read of the audit log. */
@@ -20,14 +22,27 @@ export const NOTHING_READ: AuditPagesSnapshot = { entries: [], isLoading: true, 
 export interface AuditPagesOptions {
   readonly source: AuditSource;
   readonly queue: AnyQueue;
+  readonly clock: Clock;
   readonly workspaceId: string;
   readonly filter: AuditFilter;
   readonly limit: number;
 }
 
+/** What could not be read is read again after this, in milliseconds, doubling. */
+const RETRY_MS_BASE = 5_000;
+const RETRY_MS_MAX = 60_000;
+/** Reading again does not help by itself. */
+const LASTING: ReadonlySet<ErrorCategory> = new Set([
+  'AUTH_ERROR',
+  'FORBIDDEN',
+  'NOT_FOUND',
+  'VALIDATION_ERROR',
+  'OUTDATED',
+]);
+
 /**
  * Pages of the audit log, newest first, and live while someone listens: what comes is put before what is there. Reads begin
- * with the first listener and are called off with the last.
+ * with the first listener and are called off with the last. What may succeed later is read again until it does.
  */
 export class AuditPages {
   private readonly options: AuditPagesOptions;
@@ -36,6 +51,8 @@ export class AuditPages {
   private nextBefore: string | null = null;
   private reading: AbortController | null = null;
   private isNewsDue = false;
+  private retryMs = RETRY_MS_BASE;
+  private cancelRetry: (() => void) | null = null;
   private stops: readonly (() => void)[] = [];
 
   constructor(options: AuditPagesOptions) {
@@ -81,15 +98,26 @@ export class AuditPages {
 
   private end(): void {
     for (const stop of this.stops) stop();
+    this.cancelRetry?.();
+    this.retryMs = RETRY_MS_BASE;
     this.reading?.abort();
     this.reading = null;
     this.isNewsDue = false;
+  }
+
+  /** Without a connection it is read when there is one. */
+  private retryLater({ category }: HoldfastError): void {
+    const { clock, queue } = this.options;
+    if (LASTING.has(category) || !queue.network.isOnline()) return;
+    this.cancelRetry = clock.schedule(this.retryMs, this.refresh);
+    this.retryMs = Math.min(2 * this.retryMs, RETRY_MS_MAX);
   }
 
   private async read(before: string | null): Promise<void> {
     const { source, workspaceId, filter, limit } = this.options;
     const reading = new AbortController();
     this.reading = reading;
+    this.cancelRetry?.();
     this.show({ isLoading: true });
     try {
       const page = await source.readPage({ ...filter, workspaceId, limit, before }, reading.signal);
@@ -99,10 +127,13 @@ export class AuditPages {
         this.nextBefore = page.nextBefore;
         this.show({ entries: [...this.snapshot.entries, ...page.entries], hasMore: page.nextBefore !== null });
       }
+      this.retryMs = RETRY_MS_BASE;
       this.show({ error: null });
-    } catch (error) {
+    } catch (cause) {
       if (this.reading !== reading) return;
-      this.show({ error: toHoldfastError(error) });
+      const error = toHoldfastError(cause);
+      this.show({ error });
+      this.retryLater(error);
     }
     this.reading = null;
     this.show({ isLoading: false });

@@ -60,7 +60,8 @@ export {
 } from './entities/create-entity-hooks.ts';
 export type { EntityDefinitions, UndoAnswer } from './entities/undo-mutation.ts';
 export type { EntityMutation, EntityMutationState, MutateOptions } from './entities/use-entity-mutation.ts';
-export { createToasts, type MutationToasts, type ToastChange, type ToastsOptions } from './toasts/mutation-toasts.ts';
+export { createToasts, type MutationToasts, type ToastsOptions } from './toasts/mutation-toasts.ts';
+export type { ToastChange } from './toasts/toast-parts.ts';
 export { type SonnerLike, sonnerToasts } from './toasts/sonner-toasts.ts';
 export { useToasts } from './toasts/toast-context.ts';
 export type { Toast, ToastAction, ToastPort } from './toasts/toast-port.ts';

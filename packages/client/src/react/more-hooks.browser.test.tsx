@@ -72,6 +72,7 @@ describe('progress', () => {
     });
     expect(result.current).toMatchObject({
       doneCount: 3,
+      confirmedCount: 2,
       totalCount: 3,
       doneShare: 1,
       failedCount: 1,
@@ -80,6 +81,9 @@ describe('progress', () => {
 
     app.network.setOffline();
     await add('4');
+    expect(result.current).toMatchObject({ doneCount: 0, confirmedCount: 0, totalCount: 1 });
+    await add('5');
+    await act(() => app.clock.until(app.queue.cancel(app.queue.listUnconfirmed(5).at(-1)?.id ?? '')));
     expect(result.current).toMatchObject({ doneCount: 0, totalCount: 1 });
   });
 });

@@ -133,6 +133,25 @@ it('S8 · a change that finds no room is announced at once, until it is dismisse
   expect(screen.queryByRole('alert')).toBeNull();
 });
 
+it('S8, E8 · full is not said any more when a change could be stored again, and is said anew when one could not', async () => {
+  const world = await openFilling();
+  render(<StorageBanner queue={world.queue} />);
+  const add = () => act(() => world.queue.add({ type: 'log.write', payload: { line: 'a' } }).catch(() => undefined));
+  // What is asked at the beginning has been answered.
+  await act(() => world.queue.getStorageUsage());
+  world.isRefusing = true;
+  await add();
+  expect((await screen.findByRole('alert')).textContent).toContain('The storage of this device is full.');
+
+  world.isRefusing = false;
+  await add();
+  await expect.poll(() => screen.queryByRole('alert')).toBeNull();
+
+  world.isRefusing = true;
+  await add();
+  expect((await screen.findByRole('alert')).textContent).toContain('The storage of this device is full.');
+});
+
 /** A store whose functions can be spread. */
 function bound(storage: Awaited<ReturnType<ReturnType<typeof memoryStorage>>>) {
   return {

@@ -1,6 +1,7 @@
 import { useContext, useMemo, useSyncExternalStore } from 'react';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { AuditFilter, AuditSource } from '../ports/audit-source.ts';
+import { systemClock } from '../ports/system-clock.ts';
 import { AuditContext } from './audit-context.ts';
 import { AuditPages, type AuditPagesSnapshot, NOTHING_READ } from './audit-pages.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
@@ -38,7 +39,7 @@ export function useAuditLogs(
     const texts = { entityType, entityId, action, actor, startDate: start, endDate: end };
     // What is left out is not asked for.
     const given = Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined)) as AuditFilter;
-    return new AuditPages({ source, queue: found, workspaceId, filter: given, limit });
+    return new AuditPages({ source, queue: found, clock: systemClock, workspaceId, filter: given, limit });
   }, [source, found, workspaceId, entityType, entityId, action, actor, start, end, limit]);
   const snapshot = useSyncExternalStore(pages.subscribe, pages.getSnapshot, () => NOTHING_READ);
   return useMemo(() => ({ ...snapshot, loadMore: pages.loadMore, refresh: pages.refresh }), [snapshot, pages]);

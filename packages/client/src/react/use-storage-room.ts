@@ -26,12 +26,34 @@ export function useStorageRoom(queue?: AnyQueue): StorageRoom {
       },
       () => {},
     );
-    const stop = found.on('storageCapacity', (told) => setPercent(told.percent));
+    const stop = found.on('storageCapacity', (told) => {
+      // What was asked before is older.
+      isCurrent = false;
+      setPercent(told.percent);
+    });
     return () => {
       isCurrent = false;
       stop();
     };
   }, [found]);
+  const isFull = percent === 100;
+  useEffect(() => {
+    if (!isFull) return undefined;
+    let isCurrent = true;
+    // What is stored has found room, whatever was said of it.
+    const stop = found.on('stored', () => {
+      percentOf(found).then(
+        (now) => {
+          if (isCurrent) setPercent(now);
+        },
+        () => {},
+      );
+    });
+    return () => {
+      isCurrent = false;
+      stop();
+    };
+  }, [found, isFull]);
   return {
     percent,
     free: async () => {

@@ -4,6 +4,7 @@ import type { AuditExport, AuditPageQuery, AuditSource } from '../ports/audit-so
 import type { AuditEntry, AuditResponse } from '../protocol/audit.ts';
 import { NOT_OURS } from '../delivery/apply-response.ts';
 import { classifyFailure } from '../delivery/classify-failure.ts';
+import type { Verdict } from '../delivery/failure-table.ts';
 import { type Fetch, platformFetch } from '../delivery/http-fetch.ts';
 
 export interface HttpAuditLogOptions {
@@ -41,7 +42,7 @@ export function httpAuditLog({
   const ask = async (address: string, signalOf: () => AbortSignal): Promise<Response> => {
     let response = await askOnce(address, signalOf(), false);
     if (response.status === 401) response = await askOnce(address, signalOf(), true);
-    if (!response.ok) throw new HoldfastError(classifyFailure(response).error);
+    if (!response.ok) throw readingFailed(response);
     return response;
   };
   return {
@@ -68,9 +69,27 @@ async function told<Result>(signal: AbortSignal, work: () => Promise<Result>): P
     return await work();
   } catch (error) {
     signal.throwIfAborted();
-    throw error instanceof HoldfastError ? error : new HoldfastError(classifyFailure(error).error);
+    throw error instanceof HoldfastError ? error : readingFailed(error);
   }
 }
+
+/** What of a failure is true of reading: nothing is sent again, and there is no change to correct. */
+function readingFailed(failure: unknown): HoldfastError {
+  const { error, verdict } = classifyFailure(failure);
+  return new HoldfastError({ ...error, hint: HINTS[verdict] });
+}
+
+const AGAIN = 'Try again in a while.';
+const HINTS: Readonly<Record<Verdict, string>> = {
+  line: AGAIN,
+  rateLimit: AGAIN,
+  refused: AGAIN,
+  auth: 'Sign in again.',
+  forbidden: 'Ask for access, or sign in as someone who has it.',
+  outdated: 'Reload or update the app.',
+  rejected: 'Correct what is asked for.',
+  conflict: AGAIN,
+};
 
 /** A file that is cut short rejects, as its stream does. */
 async function fileOf(response: Response, onBytes?: (byteCount: number) => void): Promise<AuditExport> {

@@ -9,6 +9,11 @@ export interface AuditOption {
   readonly name: string;
 }
 
+/** The first day is after the last, so that there is none in between. */
+export function isBackwards({ fromDay, toDay }: AuditForm): boolean {
+  return fromDay !== '' && toDay !== '' && fromDay > toDay;
+}
+
 /** What is asked for; days as `YYYY-MM-DD`, both of them included. Empty text means any. */
 export interface AuditForm {
   readonly entityType: string;

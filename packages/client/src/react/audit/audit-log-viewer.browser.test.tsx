@@ -198,6 +198,25 @@ describe('the audit log on the screen', () => {
     expect(rows()).toHaveLength(50);
   });
 
+  it('E8 · days the wrong way round are said to be so, and nothing of them is exported', async () => {
+    const { show, log } = await open();
+    await show();
+    await choose('From', '2026-02-05');
+    await choose('To', '2026-02-01');
+
+    expect(rows()).toHaveLength(0);
+    expect(screen.getByText(/The day of “From” is after that of “To”/).getAttribute('role')).toBe('status');
+    await press('Export CSV');
+    await press('Export JSON');
+    expect(log.exports).toEqual([]);
+    expect(screen.getByRole('button', { name: 'Export CSV' }).getAttribute('aria-disabled')).toBe('true');
+
+    await choose('To', '2026-02-05');
+    expect(screen.queryByText(/The day of/)).toBeNull();
+    await press('Export CSV');
+    expect(log.exports).toHaveLength(1);
+  });
+
   it('E8, P7 · the logs of the chosen days are saved as a file, with progress, and an export can be stopped', async () => {
     const { show, log, saved } = await open();
     await show();

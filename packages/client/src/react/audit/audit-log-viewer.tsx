@@ -6,7 +6,15 @@ import { adviceOf } from '../advice-of.ts';
 import { type AnyQueue, useQueue } from '../queue-context.ts';
 import { useAuditLogs, useAuditSource } from '../use-audit-logs.ts';
 import { AuditEntryView, type AuditWords } from './audit-entry-view.tsx';
-import { ANY, AuditFilters, type AuditForm, type AuditOption, filterOf, midnight } from './audit-filters.tsx';
+import {
+  ANY,
+  AuditFilters,
+  type AuditForm,
+  type AuditOption,
+  filterOf,
+  isBackwards,
+  midnight,
+} from './audit-filters.tsx';
 import { saveFile as saveDownload } from './browser-save-file.ts';
 import { LongList } from './long-list.tsx';
 import { useAuditExport } from './use-audit-export.ts';
@@ -65,7 +73,6 @@ export function AuditLogViewer({
     { ...filterOf(form), ...filter },
     { limit, source: reads, queue: found },
   );
-  const isFiltered = Object.values(form).some((value) => value !== '');
   const { exportAuditLogs } = reads;
   const showEntry = (entry: AuditEntry): ReactNode => (
     <AuditEntryView key={entry.id} entry={entry} isEntityShown={filter.entityId === undefined} {...words} />
@@ -100,7 +107,7 @@ export function AuditLogViewer({
         <div className="holdfast-audit-entries">{entries.map(showEntry)}</div>
       )}
       <p className="holdfast-empty" role="status">
-        {isLoading ? 'Reading the log…' : entries.length > 0 || error !== null ? '' : nothing(isFiltered)}
+        {isLoading ? 'Reading the log…' : entries.length > 0 || error !== null ? '' : nothing(form)}
       </p>
       {hasMore ? (
         <div className="holdfast-item-actions">
@@ -113,7 +120,9 @@ export function AuditLogViewer({
   );
 }
 
-function nothing(isFiltered: boolean): string {
+function nothing(form: AuditForm): string {
+  if (isBackwards(form)) return 'The day of “From” is after that of “To”. Choose an earlier “From” or a later “To”.';
+  const isFiltered = Object.values(form).some((value) => value !== '');
   return isFiltered ? 'No entry matches. Clear the filters to see all.' : 'Nobody has changed anything yet.';
 }
 
@@ -130,6 +139,7 @@ const DAY_MS = 86_400_000;
 function ExportActions({ exportAuditLogs, form, saveFile }: ExportActionsProps): ReactNode {
   const { state, run, cancel } = useAuditExport(exportAuditLogs, saveFile);
   const start = (format: 'csv' | 'json'): void => {
+    if (isBackwards(form)) return;
     const now = systemClock.wallMs();
     run({
       startDate: form.fromDay === '' ? new Date(now - EXPORT_DAYS * DAY_MS).toISOString() : midnight(form.fromDay),
@@ -148,10 +158,20 @@ function ExportActions({ exportAuditLogs, form, saveFile }: ExportActionsProps):
         </button>
       ) : (
         <>
-          <button type="button" className="holdfast-button" onClick={() => start('csv')}>
+          <button
+            type="button"
+            className="holdfast-button"
+            aria-disabled={isBackwards(form)}
+            onClick={() => start('csv')}
+          >
             Export CSV
           </button>
-          <button type="button" className="holdfast-button" onClick={() => start('json')}>
+          <button
+            type="button"
+            className="holdfast-button"
+            aria-disabled={isBackwards(form)}
+            onClick={() => start('json')}
+          >
             Export JSON
           </button>
         </>

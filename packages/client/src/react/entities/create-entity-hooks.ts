@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AnyMutationDefinition, ResultOfType } from '../../mutation/definition.ts';
 import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { WithSlots } from '../../mutation/slots.ts';
+import { MergeBook } from './merge-book.ts';
 import type { EntityDefinitions } from './undo-mutation.ts';
 import { type EntityMutation, useEntityMutation } from './use-entity-mutation.ts';
 
@@ -50,8 +51,9 @@ export function createEntityHooks<const Name extends string, const Definitions e
   const capitalized = `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
   const types = definitions as EntityDefinitions;
   for (const verb of ['create', 'update', 'delete', 'restore'] as const) checkOperation(verb, types[verb]);
+  const merges = new MergeBook();
   const hookOf = (definition: AnyMutationDefinition, defaults: EntityDefaults) => () =>
-    useEntityMutation({ definition, definitions: types, ...defaults });
+    useEntityMutation({ definition, definitions: types, merges, ...defaults });
   const hooks = {
     [`useCreate${capitalized}`]: types.create && hookOf(types.create, { maxRetries: 2, delayMs: 0 }),
     [`useUpdate${capitalized}`]: types.update && hookOf(types.update, { maxRetries: 2, delayMs: 0 }),

@@ -5,6 +5,7 @@ import { Toaster, toast } from 'sonner';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { connectQueries } from '../../optimistic/connect-queries.ts';
 import { optimisticQuery } from '../../optimistic/optimistic-query.ts';
+import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { AuditSource } from '../../ports/audit-source.ts';
 import type { AuditEntry } from '../../protocol/audit.ts';
 import { HoldfastProvider } from '../holdfast-provider.tsx';
@@ -232,6 +233,51 @@ describe('undo', () => {
     await drain();
 
     expect(names()).toBe('Acme');
+  });
+
+  test('E3, E2 · with the audit log out of reach the toast says why, and it is undone when there is a connection again', async () => {
+    const entries: AuditEntry[] = [];
+    const { app, hooks, names, toasts, settle, drain, press } = await open([{ id: '1', name: 'Acme' }], (of) => ({
+      readPage: async () => {
+        if (!of.network.isOnline())
+          throw new HoldfastError({ code: 'OFFLINE', message: 'The server cannot be reached.' });
+        return { entries, nextBefore: null };
+      },
+    }));
+    const { id } = await act(() => hooks.update.mutateAsync({ id: '1', name: 'Zenith' }));
+    await drain();
+    entries.push({
+      id: '7',
+      occurredAt: '2026-01-01T00:00:00.000Z',
+      actor: 'ada',
+      action: 'update',
+      entityType: 'accounts',
+      entityId: '1',
+      oldValues: { name: 'Acme' },
+      newValues: { name: 'Zenith' },
+      changedFields: ['name'],
+      mutationId: id,
+      clientId: null,
+      ip: null,
+      userAgent: null,
+    });
+    await act(async () => app.network.setOffline());
+
+    await press('Undo');
+    expect([names(), toasts()]).toEqual(['Zenith', ['error: Zenith: not taken back']]);
+    expect(screen.getByText('The server cannot be reached.')).toBeDefined();
+    await act(() => expect(app.clock.until(hooks.update.undo())).rejects.toMatchObject({ code: 'OFFLINE' }));
+    expect([toasts(), screen.getAllByRole('button', { name: 'Undo' }).length]).toEqual([
+      ['error: Zenith: not taken back'],
+      1,
+    ]);
+    await act(() => app.clock.advance(60_000));
+    await act(async () => app.network.setOnline());
+    await settle();
+    await drain();
+
+    expect([names(), toasts()]).toEqual(['Acme', ['success: Zenith: taken back']]);
+    expect((await app.queue.getStatus()).counts).toMatchObject({ failed: 0, completed: 2 });
   });
 
   test('E3 · asked for twice, it is undone once', async () => {

@@ -1,7 +1,10 @@
-import type { AnyMutationDefinition } from '../../mutation/definition.ts';
+import type { AnyMutationDefinition, EditBase } from '../../mutation/definition.ts';
+import { isHoldfastError } from '../../mutation/holdfast-error.ts';
 import type { AuditSource } from '../../ports/audit-source.ts';
-import type { JsonObject } from '../../protocol/wire.ts';
+import type { AuditEntry } from '../../protocol/audit.ts';
+import type { EntityRef, JsonObject } from '../../protocol/wire.ts';
 import type { AnyQueue } from '../queue-context.ts';
+import type { Made, MergeBook } from './merge-book.ts';
 
 /** The types that the mutations of one kind of thing are of. */
 export interface EntityDefinitions {
@@ -12,14 +15,31 @@ export interface EntityDefinitions {
   readonly restore?: AnyMutationDefinition;
 }
 
-/** `cancelled`: it was never sent. `undone`: another mutation undoes it. `notPossible`: it stands. */
+/** `cancelled`: it never is sent. `undone`: another mutation, which is stored, undoes it. `notPossible`: it stands. */
 export type UndoAnswer = 'cancelled' | 'undone' | 'notPossible';
+
+/** What is to be undone. */
+export interface UndoneMutation {
+  readonly id: string;
+  readonly type: string;
+  readonly payload: JsonObject;
+  /** What its app said that it was made on. */
+  readonly base: EditBase | undefined;
+  /** Null for a type that is never merged. */
+  readonly made: Made | null;
+}
 
 export interface UndoOptions {
   readonly queue: AnyQueue;
   readonly definitions: EntityDefinitions;
   readonly audit: AuditSource | null;
-  readonly mutation: { readonly id: string; readonly type: string; readonly payload: JsonObject };
+  readonly mutation: UndoneMutation;
+  readonly merges: MergeBook;
+  /** Makes the call that stores what undoes it. */
+  readonly store: <Stored extends { readonly id: string }>(
+    type: string,
+    call: () => Promise<Stored>,
+  ) => Promise<Stored>;
 }
 
 /** Whether one of this type can be undone once it was sent. */
@@ -39,35 +59,96 @@ const LOOK_BACK_COUNT = 50;
 /**
  * Takes a mutation back: one that surely was never sent is cancelled; of one that may have been, the effect is undone by another
  * mutation behind it. A creation is deleted, a deletion restored from the audit log, and an edit put back to what the audit
- * log says was before, once it is confirmed.
+ * log says was before, once it is confirmed. What somebody has changed again since stays as it is. Of one that was merged into another
+ * only its own part is taken back. Rejects when the audit log cannot be read, or nothing can be stored.
  */
-export async function undoMutation({ queue, definitions, audit, mutation }: UndoOptions): Promise<UndoAnswer> {
-  if ((await queue.cancel(mutation.id, { reason: 'Undone' })) === 'cancelled') return 'cancelled';
-  const { create, update, restore } = definitions;
-  const entity = queue.definitions.get(mutation.type)?.entity?.(mutation.payload);
+export async function undoMutation(options: UndoOptions): Promise<UndoAnswer> {
+  const { queue, definitions, audit, mutation } = options;
+  const { id, type, made } = mutation;
+  const older = made?.older ?? null;
+  // What was merged into it since would be taken back with it.
+  if (made?.isLast === false || older === 'unknown') return 'notPossible';
+  if (older === null) {
+    if ((await queue.cancel(id, { reason: 'Undone' })) === 'cancelled') return 'cancelled';
+  } else {
+    const status = (await queue.getMutationStatus(id))?.status;
+    if (status === 'pending' || status === 'processing') return editBack(options, older.payload);
+  }
+  const entity = queue.definitions.get(type)?.entity?.(mutation.payload);
   if (entity === undefined) return 'notPossible';
-  const add = async (definition: AnyMutationDefinition | undefined, payload: object): Promise<UndoAnswer> => {
-    if (definition === undefined) return 'notPossible';
-    await queue.add({ type: definition.type, payload: payload as never, dependsOn: [mutation.id] });
+  if (type === definitions.create?.type) return add(options, definitions.delete, { id: entity.id });
+  if (type === definitions.delete?.type) return add(options, definitions.restore, { id: entity.id });
+  if (type !== definitions.update?.type || audit === null) return 'notPossible';
+  if ((await queue.settled(id)).status !== 'completed') return 'notPossible';
+  const found = await entriesOf(options, audit, entity);
+  const back = found === null ? null : valuesBefore(mutation, found.entry, found.since);
+  return back === null ? 'notPossible' : add(options, definitions.update, back.payload, back.base);
+}
+
+/** A pending one becomes what the calls before had made of it. */
+async function editBack({ queue, mutation, merges, store }: UndoOptions, payload: JsonObject): Promise<UndoAnswer> {
+  const { id, type, made } = mutation;
+  const { kind } = await store(type, () => queue.edit(id, payload));
+  if (kind === 'replaced') return 'undone';
+  if (made !== null) merges.undone(id, made);
+  return 'cancelled';
+}
+
+async function add(
+  { queue, mutation, store }: UndoOptions,
+  definition: AnyMutationDefinition | undefined,
+  payload: object,
+  base?: EditBase,
+): Promise<UndoAnswer> {
+  if (definition === undefined) return 'notPossible';
+  const { type } = definition;
+  const input = { type, payload: payload as never, dependsOn: [mutation.id], ...(base === undefined ? {} : { base }) };
+  try {
+    await store(type, () => queue.add(input));
     return 'undone';
+  } catch (error) {
+    // Its type has no way to say what was before, such as null. The developer has been told by an error of the queue.
+    if (isHoldfastError(error) && error.code === 'INVALID_PAYLOAD') return 'notPossible';
+    throw error;
+  }
+}
+
+/** What the audit log says of an edit, and of those of its row since. */
+async function entriesOf(
+  { queue, mutation }: UndoOptions,
+  audit: AuditSource,
+  { table, id }: EntityRef,
+): Promise<{ readonly entry: AuditEntry; readonly since: readonly AuditEntry[] } | null> {
+  const { workspaceId } = queue.identity;
+  const query = { workspaceId, entityType: table, entityId: id, limit: LOOK_BACK_COUNT, before: null };
+  const { entries } = await audit.readPage({ ...query, action: 'update' }, new AbortController().signal);
+  const at = entries.findIndex(({ mutationId }) => mutationId === mutation.id);
+  const entry = entries[at];
+  return entry === undefined ? null : { entry, since: entries.slice(0, at) };
+}
+
+/** The edit that puts back what is as it left it; null where there is no such field. */
+function valuesBefore(
+  { payload: given, base, made }: UndoneMutation,
+  { oldValues, newValues }: AuditEntry,
+  since: readonly AuditEntry[],
+): { readonly payload: JsonObject; readonly base: EditBase | undefined } | null {
+  const payload = made?.payload ?? given;
+  const older = made?.older ?? null;
+  const before: JsonObject = { ...oldValues, ...(older === 'unknown' ? {} : older?.payload) };
+  // The newest comes first, and has the last word.
+  const later = since.reduceRight<JsonObject>((all, { newValues: values }) => ({ ...all, ...values }), {});
+  let isPutBack = false;
+  const back = Object.entries(payload).map(([field, own]) => {
+    if (Object.hasOwn(later, field)) return [field, later[field]];
+    const value = Object.hasOwn(before, field) ? before[field] : own;
+    isPutBack ||= JSON.stringify(value) !== JSON.stringify(own);
+    return [field, value];
+  });
+  if (!isPutBack) return null;
+  return {
+    payload: Object.fromEntries(back) as JsonObject,
+    // It is made on what the edit has left, so that what others change meanwhile is found out, as with any edit.
+    base: base?.row === undefined ? base : { ...base, row: { ...base.row, ...newValues } },
   };
-  if (mutation.type === create?.type) return add(definitions.delete, { id: entity.id });
-  if (mutation.type === definitions.delete?.type) return add(restore, { id: entity.id });
-  if (mutation.type !== update?.type || audit === null) return 'notPossible';
-  if ((await queue.settled(mutation.id)).status !== 'completed') return 'notPossible';
-  const { entries } = await audit.readPage(
-    {
-      workspaceId: queue.identity.workspaceId,
-      entityType: entity.table,
-      entityId: entity.id,
-      action: 'update',
-      limit: LOOK_BACK_COUNT,
-      before: null,
-    },
-    new AbortController().signal,
-  );
-  const before = entries.find(({ mutationId }) => mutationId === mutation.id)?.oldValues ?? null;
-  if (before === null) return 'notPossible';
-  const changed = Object.keys(mutation.payload).filter((field) => Object.hasOwn(before, field));
-  return add(update, { ...mutation.payload, ...Object.fromEntries(changed.map((field) => [field, before[field]])) });
 }

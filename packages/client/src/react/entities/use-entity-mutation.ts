@@ -5,10 +5,12 @@ import type { JsonObject } from '../../protocol/wire.ts';
 import type { MutationHandle } from '../../queue/mutation-handle.ts';
 import type { Settled } from '../../queue/queue-events.ts';
 import { AuditContext } from '../audit-context.ts';
-import { useQueue } from '../queue-context.ts';
+import { type AnyQueue, useQueue } from '../queue-context.ts';
+import type { MutationToasts } from '../toasts/mutation-toasts.ts';
 import { useToasts } from '../toasts/toast-context.ts';
 import type { EntityDefaults } from './create-entity-hooks.ts';
-import { canUndo, type EntityDefinitions, type UndoAnswer, undoMutation } from './undo-mutation.ts';
+import type { MergeBook } from './merge-book.ts';
+import { canUndo, type EntityDefinitions, type UndoAnswer, undoMutation, type UndoOptions } from './undo-mutation.ts';
 
 export interface MutateOptions extends MutationOptions {
   /** No "undo" is offered, and nothing waits for it. @default false */
@@ -30,7 +32,10 @@ interface EntityMutationActs<Payload, Result> {
   readonly mutate: (payload: Payload, options?: MutateOptions) => void;
   /** The same; resolves when it is safe on this device (its `settled` is the server's verdict), rejects when it was not stored. */
   readonly mutateAsync: (payload: Payload, options?: MutateOptions) => Promise<MutationHandle<Result>>;
-  /** Takes the last one back: cancelled if it was never sent, else undone by another mutation. */
+  /**
+   * Takes the last one back: cancelled if it was never sent, else undone by another mutation. Rejects when the audit log cannot be
+   * read, or nothing stored; it may be called again then.
+   */
   readonly undo: () => Promise<UndoAnswer>;
   /** Forgets the last one; it goes its way all the same. */
   readonly reset: () => void;
@@ -45,11 +50,13 @@ const RETRY_DELAY_MS = 1_000;
 interface EntityMutationOptions extends EntityDefaults {
   readonly definition: AnyMutationDefinition;
   readonly definitions: EntityDefinitions;
+  readonly merges: MergeBook;
 }
 
 export function useEntityMutation<Payload, Result>({
   definition,
   definitions,
+  merges,
   maxRetries,
   delayMs,
 }: EntityMutationOptions): EntityMutation<Payload, Result> {
@@ -75,22 +82,20 @@ export function useEntityMutation<Payload, Result>({
       show({ status: 'storing', id: null, error: null });
       try {
         const retries = definition.retry === undefined ? { maxRetries, retryDelayMs: RETRY_DELAY_MS } : {};
-        const handle = await queue.add({
-          ...retries,
-          ...(skipUndo || delayMs === 0 ? {} : { delayMs }),
-          ...options,
-          type: definition.type,
-          payload: payload as never,
-        });
-        const mutation = { id: handle.id, type: about.type, payload: about.payload as JsonObject };
+        const { handle, made } = await merges.add(queue, definition, () =>
+          queue.add({
+            ...retries,
+            ...(skipUndo || delayMs === 0 ? {} : { delayMs }),
+            ...options,
+            type: definition.type,
+            payload: payload as never,
+          }),
+        );
+        const mutation = { ...about, id: handle.id, payload: about.payload as JsonObject, base: options.base, made };
         let undoing: Promise<UndoAnswer> | null = null;
         // Asked for again, it is the same undoing; one that failed is tried anew.
         one.undo = () => {
-          undoing ??= undoMutation({ queue, definitions, audit, mutation }).then(
-            (answer) => {
-              toasts?.takenBack(handle.id, answer !== 'notPossible');
-              return answer;
-            },
+          undoing ??= undoOnToast({ queue, definitions, audit, mutation, merges }, toasts, undo).catch(
             (error: unknown) => {
               undoing = null;
               throw error;
@@ -100,11 +105,12 @@ export function useEntityMutation<Payload, Result>({
         };
         const undo = (): void => {
           one.undo().catch((error: unknown) => {
-            toasts?.takenBack(handle.id, false);
             queue.report(error);
+            whenOnline(queue, undo);
           });
         };
-        const isOffered = !skipUndo && (delayMs > 0 || canUndo({ definitions, audit, type: definition.type }));
+        const mayUndo = delayMs > 0 || canUndo({ definitions, audit, type: definition.type });
+        const isOffered = !skipUndo && mayUndo && made?.older !== 'unknown';
         if (isOffered) toasts?.follow(toastId, mutation, undo);
         else toasts?.follow(toastId, mutation);
         show({ status: 'stored', id: handle.id, error: null });
@@ -120,7 +126,7 @@ export function useEntityMutation<Payload, Result>({
         throw error;
       }
     },
-    [queue, toasts, audit, definition, definitions, maxRetries, delayMs],
+    [queue, toasts, audit, definition, definitions, merges, maxRetries, delayMs],
   );
 
   const acts = useMemo(
@@ -138,6 +144,38 @@ export function useEntityMutation<Payload, Result>({
     [mutateAsync, queue],
   );
   return useMemo(() => ({ ...state, ...acts }), [state, acts]);
+}
+
+/** Undoes it, and tells on its toast how far that is. */
+async function undoOnToast(
+  options: Omit<UndoOptions, 'store'>,
+  toasts: MutationToasts | null,
+  again: () => void,
+): Promise<UndoAnswer> {
+  const { id } = options.mutation;
+  toasts?.undoing(id);
+  try {
+    const answer = await undoMutation({
+      ...options,
+      store: (type, call) => toasts?.addUndoing(id, type, call) ?? call(),
+    });
+    if (answer === 'cancelled') toasts?.undone(id);
+    if (answer === 'notPossible') toasts?.notUndone(id, null);
+    return answer;
+  } catch (error) {
+    toasts?.notUndone(id, { error: toHoldfastError(error), again });
+    throw error;
+  }
+}
+
+/** What could not be undone for want of a connection is tried once more when there is one. */
+function whenOnline(queue: AnyQueue, call: () => void): void {
+  if (queue.network.isOnline()) return;
+  const stop = queue.network.onChange(({ isOnline }) => {
+    if (!isOnline) return;
+    stop();
+    call();
+  });
 }
 
 function stateOf(settled: Settled): EntityMutationState {

@@ -1,23 +1,24 @@
-import type { ToastChange } from './mutation-toasts.ts';
-import type { CommonWords } from './toast-texts.ts';
+import type { Settled } from '../../queue/queue-events.ts';
+import type { ToastChange, ToastParts } from './toast-parts.ts';
+import { openStage, settledStage } from './toast-stages.ts';
 
-interface GroupToastParts {
-  readonly words: CommonWords;
-  readonly show: (toastId: string, change: ToastChange) => void;
-  readonly newId: () => string;
-  readonly retry: (ids: readonly string[]) => void;
-}
+/** The shared toast counts at most this often, in milliseconds. */
+const GROUP_MS = 100;
+const ASIDES = ['takenBack', 'superseded'] as const;
 
-/** One toast for many changes: from the first that shares it until all of them are settled. */
+/** One toast for many changes: from the first that shares it until all of them are settled, and while some have failed. */
 export class GroupToast {
-  private readonly parts: GroupToastParts;
-  private toastId = '';
+  private readonly parts: ToastParts;
+  private readonly toastId: string;
   private readonly open = new Set<string>();
+  /** Dead letters, with why. */
   private readonly failed = new Map<string, string>();
-  private count = 0;
+  private readonly counts = { confirmed: 0, takenBack: 0, superseded: 0 };
   private shown = '';
+  private isLookDue = false;
 
-  constructor(parts: GroupToastParts) {
+  constructor(toastId: string, parts: ToastParts) {
+    this.toastId = toastId;
     this.parts = parts;
   }
 
@@ -25,54 +26,98 @@ export class GroupToast {
     return this.open.size > 0;
   }
 
-  has(id: string): boolean {
-    return this.open.has(id);
-  }
-
   add(id: string): void {
-    if (!this.isOpen) {
-      this.toastId = this.parts.newId();
-      this.count = 0;
-      this.failed.clear();
-    }
-    if (this.open.has(id)) return;
     this.open.add(id);
-    this.count += 1;
+    this.sayOften();
   }
 
-  /** False for one that is not among them. */
-  settled(id: string, failure: string | null): boolean {
-    if (!this.open.delete(id)) return false;
-    if (failure !== null) this.failed.set(id, failure);
-    if (!this.isOpen) this.end();
-    return true;
+  /** Whether more may become of it. */
+  has(id: string): boolean {
+    return this.open.has(id) || this.failed.has(id);
   }
 
-  /** Says how far they are. */
-  look(isOnItsWay: boolean): void {
-    if (!this.isOpen) return;
-    const { stored, underWay } = this.parts.words.group;
-    const doneCount = this.count - this.open.size;
-    const text = isOnItsWay || doneCount > 0 ? underWay(doneCount - this.failed.size, this.count) : stored(this.count);
-    this.say({ tone: isOnItsWay ? 'loading' : 'info', text, durationMs: null });
+  /** One that has failed is on its way again. */
+  look(id?: string): void {
+    const status = id !== undefined && this.failed.has(id) ? this.parts.queue.peekStatus(id) : undefined;
+    if (status !== undefined && openStage(status) !== null) {
+      this.failed.delete(status.id);
+      this.open.add(status.id);
+    }
+    this.sayOften();
   }
 
-  private end(): void {
-    const { words, retry } = this.parts;
-    const [detail] = this.failed.values();
-    if (detail === undefined) {
-      this.say({ tone: 'success', text: words.group.confirmed(this.count) });
+  settled(settled: Settled): void {
+    const { id } = settled;
+    const stage = settledStage(settled, this.failed.delete(id));
+    this.open.delete(id);
+    if (stage.kind === 'failed') this.failed.set(id, stage.detail);
+    else if (stage.kind === 'confirmed' || isAside(stage.kind)) this.counts[stage.kind] += 1;
+    if (this.isOpen) this.sayOften();
+    else this.sayEnd();
+  }
+
+  /** At once, and then at most every so often: each look paints. */
+  private sayOften(): void {
+    if (this.isLookDue || !this.isOpen) return;
+    this.sayProgress();
+    this.isLookDue = true;
+    this.parts.clock.schedule(GROUP_MS, () => {
+      this.isLookDue = false;
+      if (this.isOpen) this.sayProgress();
+    });
+  }
+
+  private sayProgress(): void {
+    const { queue, words } = this.parts;
+    const { processingCount, isVolatile } = queue.getSnapshot();
+    const { confirmed } = this.counts;
+    const isOnItsWay = processingCount > 0;
+    const hasBegun = isOnItsWay || confirmed + this.failed.size > 0;
+    const text = hasBegun
+      ? words.group.underWay(confirmed, this.total)
+      : words.group[isVolatile ? 'inTab' : 'stored'](this.total);
+    const detail = isVolatile ? words.keepTabOpen : this.asides().join(' · ') || null;
+    this.say({ tone: isOnItsWay ? 'loading' : 'info', text, detail, durationMs: null });
+  }
+
+  private sayEnd(): void {
+    const { words, retry, dismiss } = this.parts;
+    const { confirmed } = this.counts;
+    const ids = [...this.failed.keys()];
+    const isFailed = ids.length > 0;
+    const [text, ...details] = [
+      ...(isFailed ? [words.group.failed(ids.length, this.total), ...[...this.failed.values()].slice(0, 1)] : []),
+      ...(!isFailed && confirmed > 0 ? [words.group.confirmed(confirmed)] : []),
+      ...this.asides(),
+    ];
+    if (text === undefined) {
+      dismiss(this.toastId);
       return;
     }
-    const ids = [...this.failed.keys()];
-    const action = { label: words.retry, onSelect: () => retry(ids) };
-    this.say({ tone: 'error', text: words.group.failed(ids.length, this.count), detail, action });
+    const tone = isFailed ? 'error' : confirmed > 0 ? 'success' : 'info';
+    const action = isFailed ? { label: words.retry, onSelect: () => retry(this.toastId, ids) } : null;
+    this.say({ tone, text, detail: details.join(' · ') || null, action });
+  }
+
+  /** What was taken back is none of them any more. */
+  private get total(): number {
+    return this.open.size + this.failed.size + this.counts.confirmed;
+  }
+
+  private asides(): readonly string[] {
+    return ASIDES.filter((each) => this.counts[each] > 0).map((each) =>
+      this.parts.words.group[each](this.counts[each]),
+    );
   }
 
   private say(change: ToastChange): void {
-    const words = `${this.toastId} ${change.tone} ${change.text}`;
+    const words = [change.tone, change.text, change.detail].join('\n');
     if (words === this.shown) return;
     this.shown = words;
     this.parts.show(this.toastId, change);
   }
+}
+
+function isAside(kind: string): kind is (typeof ASIDES)[number] {
+  return ASIDES.some((each) => each === kind);
 }

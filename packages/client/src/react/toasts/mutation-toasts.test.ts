@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import { openAccounts } from '../testing-accounts/accounts.ts';
 import { createToasts } from './mutation-toasts.ts';
 import type { Toast } from './toast-port.ts';
@@ -154,11 +155,10 @@ describe('many changes', () => {
 });
 
 describe('undo', () => {
-  test.each([
-    [true, 'success: Acme: taken back'],
-    [false, 'error: Acme created | It is too late to take this back.'],
-  ])('E2 · of a confirmed one it can be chosen once, and says what came of it (%s)', async (isDone, said) => {
-    const { app, toasts, history, toast } = await open();
+  /** A confirmed creation whose toast offers to take it back. */
+  async function openConfirmed() {
+    const opened = await open();
+    const { app, toasts } = opened;
     const payload = { id: '1', name: 'Acme' };
     const toastId = toasts.begin('account.create', payload);
     const { id } = await app.queue.add({ type: 'account.create', payload });
@@ -167,15 +167,74 @@ describe('undo', () => {
       undoCount += 1;
     });
     await app.drain();
+    const addUndoing = () =>
+      toasts.addUndoing(id, 'account.delete', () =>
+        app.queue.add({ type: 'account.delete', payload: { id: '1' }, dependsOn: [id] }),
+      );
+    return { ...opened, id, addUndoing, undoCount: () => undoCount };
+  }
+
+  test('E2 · of a confirmed one it can be chosen once, and goes on on its toast: taken back is said when the server has done it', async () => {
+    const { app, toasts, id, addUndoing, undoCount, history, toast, screen } = await openConfirmed();
     expect([history().at(-1), toast()?.action?.label]).toEqual(['success: Acme created', 'Undo']);
 
     const undo = toast()?.action?.onSelect;
     undo?.();
     undo?.();
-    expect([undoCount, toast()?.action]).toEqual([1, null]);
+    toasts.undoing(id);
+    expect([undoCount(), toast()?.action, screen()]).toEqual([1, null, ['loading: Acme: being taken back']]);
 
-    toasts.takenBack(id, isDone);
-    expect([history().at(-1), toast()?.action]).toEqual([said, null]);
+    app.network.setOffline();
+    await addUndoing();
+    await app.settle();
+    expect(screen()).toEqual([
+      'info: Acme: being taken back | It is saved on this device and is sent as soon as the server can be reached.',
+    ]);
+    app.network.setOnline();
+    await app.drain();
+    expect([screen(), toast()?.durationMs]).toEqual([['success: Acme: taken back'], 4_000]);
+  });
+
+  test('E2 · what undoes one and is refused says why, can be tried again, and goes when it is discarded', async () => {
+    const { app, toasts, id, addUndoing, toast, screen } = await openConfirmed();
+    app.server.setErrorMode({ code: 'LOCKED', message: 'It is in use.' });
+    toasts.undoing(id);
+    const { id: undoingId } = await addUndoing();
+    await app.drain();
+    expect(screen()).toEqual(['error: Acme: not taken back | It is in use.']);
+
+    toast()?.action?.onSelect();
+    await app.settle();
+    await app.drain();
+    expect(screen()).toEqual(['error: Acme: not taken back | It is in use.']);
+    await app.queue.discard(undoingId, 'Not needed');
+    expect(screen()).toEqual([]);
+  });
+
+  test('E2 · when what was to undo one is taken back, its toast says again what it is', async () => {
+    const { app, toasts, id, addUndoing, screen } = await openConfirmed();
+    app.network.setOffline();
+    toasts.undoing(id);
+    const { cancel } = await addUndoing();
+    await app.clock.until(cancel());
+    expect(screen()).toEqual(['success: Acme created']);
+  });
+
+  test('E2 · what cannot be undone says so; what went wrong says what, and offers it again for as long as it takes', async () => {
+    const { app, toasts, id, toast, screen } = await openConfirmed();
+    let triedCount = 0;
+    toasts.undoing(id);
+    const error = new HoldfastError({ code: 'UNREACHABLE', message: 'No answer.', hint: 'Try again.' });
+    toasts.notUndone(id, { error, again: () => (triedCount += 1) });
+    await app.clock.advance(60_000);
+    expect(screen()).toEqual(['error: Acme: not taken back | No answer. Try again.']);
+    expect(toast()?.durationMs).toBeNull();
+    toast()?.action?.onSelect();
+    expect(triedCount).toBe(1);
+
+    toasts.undoing(id);
+    toasts.notUndone(id, null);
+    expect([screen(), toast()?.action]).toEqual([['error: Acme: not taken back | This cannot be taken back.'], null]);
   });
 
   test('E2 · of a confirmed one it is offered for five seconds, and those that are confirmed crowd nobody out', async () => {
@@ -193,7 +252,7 @@ describe('undo', () => {
     await app.clock.advance(5_000);
     const late = toast()?.action?.onSelect;
     late?.();
-    toasts.takenBack('nobody', false);
+    toasts.notUndone('nobody', null);
     expect(toast()?.text).toBe('1 created');
   });
 });

@@ -6,8 +6,11 @@ import type { JsonObject } from '../../protocol/wire.ts';
 import type { MutationQueue } from '../../queue/mutation-queue.ts';
 import type { Settled, StoredEvent } from '../../queue/queue-events.ts';
 import type { AnyQueue } from '../queue-context.ts';
+import { ChangeToast, DONE_MS, type ToastFace } from './change-toast.ts';
 import { GroupToast } from './group-toast.ts';
-import type { Toast, ToastAction, ToastPort } from './toast-port.ts';
+import { sentencesOf } from './toast-stages.ts';
+import type { ToastChange, ToastParts } from './toast-parts.ts';
+import type { ToastPort } from './toast-port.ts';
 import {
   COMMON_WORDS,
   type CommonWords,
@@ -33,24 +36,6 @@ export interface ToastsOptions<Definitions extends readonly AnyMutationDefinitio
   readonly clock?: Clock;
 }
 
-/** How long something good is said, in milliseconds. */
-const DONE_MS = 4_000;
-/** The shared toast counts at most this often, in milliseconds. */
-const GROUP_MS = 100;
-
-/** One change and its toast. */
-interface Followed {
-  readonly toastId: string;
-  readonly said: Said;
-  /** Takes it back; null where that is not offered (any more). */
-  undo: (() => void) | null;
-  undoUntilMs: number;
-  /** What is shown, so that nothing is shown twice. */
-  shown: string;
-}
-
-export type ToastChange = Partial<Omit<Toast, 'id'>> & Pick<Toast, 'tone' | 'text'>;
-
 /**
  * One toast for each change made in this tab, which says what is true at the moment: being stored, saved on this device (and what it
  * waits for), confirmed, or refused and why, with a way to try again. Many at once share one. Made by `createToasts`.
@@ -63,16 +48,22 @@ export class MutationToasts {
   private readonly words: CommonWords;
   private readonly groupOverCount: number;
   private readonly clock: Clock;
-  private readonly followed = new Map<string, Followed>();
-  /** Confirmed, and may still be taken back. */
-  private readonly undoable = new Map<string, Followed>();
-  private readonly group: GroupToast;
+  private readonly parts: ToastParts;
+  /** By mutation, as long as something may become of it; what undoes one leads to its toast as well. */
+  private readonly changes = new Map<string, ChangeToast>();
+  /** Of those that have no verdict. */
+  private readonly open = new Set<ChangeToast>();
+  /** By mutation: those that share a toast. */
+  private readonly groups = new Map<string, GroupToast>();
+  /** The one that others may still share. */
+  private group: GroupToast | null = null;
+  /** By toast: changes that could not be stored, which a later change of the same row makes void. */
+  private readonly unstored = new Map<string, string>();
   /** Toasts that are there before their mutation, by type; and those stored meanwhile, which are theirs or not. */
-  private readonly begun = new Map<string, { count: number; readonly stored: StoredEvent[] }>();
+  private readonly begun = new Map<string, { count: number; stored: StoredEvent[] }>();
   private stops: (() => void)[] = [];
   private startCount = 0;
   private toastCount = 0;
-  private isLookDue = false;
 
   constructor(options: ToastsOptions<readonly AnyMutationDefinition[]>) {
     this.queue = options.queue;
@@ -82,13 +73,14 @@ export class MutationToasts {
     this.groupOverCount = options.groupOverCount ?? 3;
     this.undoMs = options.undoMs ?? 5_000;
     this.clock = options.clock ?? systemClock;
-    this.group = new GroupToast({
+    this.parts = {
+      queue: this.queue,
+      clock: this.clock,
       words: this.words,
-      show: (id, change) => this.updateToast(id, change),
-      newId: () => this.newId(),
-      retry: (ids) =>
-        void Promise.all(ids.map((id) => this.queue.retry(id))).catch((error) => this.queue.report(error)),
-    });
+      show: (toastId, change) => this.updateToast(toastId, change),
+      dismiss: (toastId) => this.port.dismiss(toastId),
+      retry: (toastId, ids) => this.retry(toastId, ids),
+    };
   }
 
   /** Begins to listen to the queue; returns what ends that. The provider does both. */
@@ -97,6 +89,7 @@ export class MutationToasts {
     if (this.startCount === 1) {
       this.stops = [
         this.queue.on('stored', (stored) => this.stored(stored)),
+        this.queue.on('amended', (amended) => this.makeVoid(amended)),
         this.queue.on('settled', (settled) => this.settled(settled)),
         this.queue.on('change', ({ ids }) => this.changed(ids)),
       ];
@@ -145,9 +138,7 @@ export class MutationToasts {
   begin(type: string, payload: object): string | null {
     const said = this.saidAbout(type, payload as JsonObject);
     if (said === null) return null;
-    const begun = this.begun.get(type) ?? { count: 0, stored: [] };
-    begun.count += 1;
-    this.begun.set(type, begun);
+    this.hold(type);
     const id = this.newId();
     // Of many, those that share a toast have none of their own before either.
     if (!this.isCrowded) this.updateToast(id, { tone: 'loading', text: said.words.storing(said.item) });
@@ -157,16 +148,13 @@ export class MutationToasts {
   /** It has been stored: the toast tells from now on what becomes of it. */
   follow(
     toastId: string | null,
-    stored: { readonly id: string; readonly type: string; readonly payload: object },
+    { id, type, payload }: { readonly id: string; readonly type: string; readonly payload: object },
     undo?: () => void,
   ): void {
-    const said = this.saidAbout(stored.type, stored.payload as JsonObject);
+    const said = this.saidAbout(type, payload as JsonObject);
     if (toastId === null || said === null) return;
-    const before = this.followed.get(stored.id);
-    // It has become part of an earlier one, which has a toast already.
-    if (before !== undefined) this.port.dismiss(toastId);
-    else this.add(stored.id, toastId, said, undo ?? null);
-    this.endOfBegin(stored.type, stored.id);
+    this.add(id, { toastId, said, undo: undo ?? null });
+    this.release(type, id);
   }
 
   /** It could not be stored, so nothing has happened. */
@@ -178,38 +166,59 @@ export class MutationToasts {
   ): void {
     const said = this.saidAbout(about.type, about.payload as JsonObject);
     if (toastId === null || said === null) return;
-    const detail = [error.message, error.hint].filter(Boolean).join(' ');
-    const again = (): void => {
+    const onSelect = (): void => {
+      this.unstored.delete(toastId);
       this.port.dismiss(toastId);
       retry();
     };
+    const row = this.rowOf(about.type, about.payload as JsonObject);
+    if (row !== null) this.unstored.set(toastId, row);
+    const action = { label: this.words.retry, onSelect };
     this.updateToast(toastId, {
       tone: 'error',
       text: said.words.failed(said.item),
-      detail,
-      action: this.retryAction(again),
+      detail: sentencesOf(error),
+      action,
     });
-    this.endOfBegin(about.type, null);
+    this.release(about.type, null);
   }
 
-  /** It is being taken back, or that has not worked. */
-  takenBack(id: string, isDone: boolean): void {
-    const followed = this.followed.get(id) ?? this.undoable.get(id);
-    if (followed === undefined) return;
-    this.undoable.delete(id);
-    const { said, toastId } = followed;
-    if (isDone) {
-      this.followed.delete(id);
-      this.updateToast(toastId, { tone: 'success', text: said.words.takenBack(said.item) });
-      return;
+  /** A change is to be undone: its toast tells from now on how far that is. */
+  undoing(id: string): void {
+    this.at(id, (change) => change.undoing());
+  }
+
+  /** Adds what undoes a change, and tells of it on the same toast. */
+  async addUndoing<Handle extends { readonly id: string }>(
+    id: string,
+    type: string,
+    add: () => Promise<Handle>,
+  ): Promise<Handle> {
+    this.hold(type);
+    let claimed: string | null = null;
+    try {
+      const handle = await add();
+      const change = this.changes.get(id);
+      if (change !== undefined) {
+        claimed = handle.id;
+        this.changes.set(claimed, change);
+        change.undoneBy(claimed);
+      }
+      return handle;
+    } finally {
+      this.release(type, claimed);
     }
-    followed.undo = null;
-    this.updateToast(toastId, {
-      tone: 'error',
-      text: said.words.confirmed(said.item),
-      detail: this.words.tooLate,
-      durationMs: DONE_MS,
-    });
+  }
+
+  /** It is as it was before. */
+  undone(id: string): void {
+    this.at(id, (change) => change.undone());
+  }
+
+  /** It stands: there is nothing to undo it with, or what went wrong may be tried `again`. */
+  notUndone(id: string, failure: { readonly error: HoldfastError; readonly again: () => void } | null): void {
+    const detail = failure === null ? this.words.notPossible : sentencesOf(failure.error);
+    this.at(id, (change) => change.notUndone(detail, failure?.again ?? null));
   }
 
   private saidAbout(type: string, payload: JsonObject | null): Said | null {
@@ -223,166 +232,133 @@ export class MutationToasts {
   }
 
   private get isCrowded(): boolean {
-    return this.followed.size >= this.groupOverCount || this.group.isOpen;
+    return this.open.size >= this.groupOverCount || this.group?.isOpen === true;
   }
 
   private stored(stored: StoredEvent): void {
+    this.makeVoid(stored);
     const begun = this.begun.get(stored.type);
-    if (begun !== undefined && begun.count > 0) begun.stored.push(stored);
-    else this.addStored(stored);
+    if (begun === undefined) this.addStored(stored);
+    else begun.stored.push(stored);
   }
 
   private addStored({ id, type, payload }: StoredEvent): void {
     const said = this.saidAbout(type, payload);
-    if (said !== null && !this.followed.has(id) && !this.group.has(id)) this.add(id, this.newId(), said, null);
+    if (said !== null && !this.changes.has(id) && !this.groups.has(id))
+      this.add(id, { toastId: this.newId(), said, undo: null });
+  }
+
+  /** What was not stored would undo this if it were tried again. */
+  private makeVoid({ type, payload }: StoredEvent): void {
+    const row = this.unstored.size === 0 ? null : this.rowOf(type, payload);
+    if (row === null) return;
+    for (const [toastId, of] of this.unstored) {
+      if (of !== row) continue;
+      this.unstored.delete(toastId);
+      this.port.dismiss(toastId);
+    }
+  }
+
+  private rowOf(type: string, payload: JsonObject): string | null {
+    const row = this.queue.definitions.get(type)?.entity?.(payload);
+    return row === undefined ? null : JSON.stringify([type, row.table, row.id]);
+  }
+
+  /** One of this type is being added: whose it is, is known when it is. */
+  private hold(type: string): void {
+    const begun = this.begun.get(type) ?? { count: 0, stored: [] };
+    begun.count += 1;
+    this.begun.set(type, begun);
   }
 
   /** Those stored meanwhile that nobody has claimed were added by somebody else. */
-  private endOfBegin(type: string, id: string | null): void {
+  private release(type: string, id: string | null): void {
     const begun = this.begun.get(type);
     if (begun === undefined) return;
     begun.count -= 1;
-    const claimed = begun.stored.findIndex((stored) => stored.id === id);
-    if (claimed >= 0) begun.stored.splice(claimed, 1);
+    begun.stored = begun.stored.filter((stored) => stored.id !== id);
     if (begun.count > 0) return;
     this.begun.delete(type);
     for (const stored of begun.stored) this.addStored(stored);
   }
 
-  private add(id: string, toastId: string, said: Said, undo: (() => void) | null): void {
+  private add(id: string, face: ToastFace): void {
+    const known = this.changes.get(id);
     // It may be settled already.
     const status = this.queue.peekStatus(id)?.status;
-    if (this.isCrowded && status !== 'completed' && status !== 'failed') {
-      this.port.dismiss(toastId);
-      this.group.add(id);
-      this.lookAtGroup();
+    const isSettled = status === 'completed' || status === 'failed';
+    if (this.groups.has(id) || (known === undefined && this.isCrowded && !isSettled)) {
+      this.port.dismiss(face.toastId);
+      this.addToGroup(id);
       return;
     }
-    const followed: Followed = { toastId, said, undo, undoUntilMs: this.clock.nowMs() + this.undoMs, shown: '' };
-    this.followed.set(id, followed);
-    if (undo !== null) {
-      this.clock.schedule(this.undoMs, () => {
-        followed.undo = null;
-        this.undoable.delete(id);
-        this.showPending(id);
-      });
-    }
-    if (status === 'completed') this.confirmed(id, followed);
-    else this.showPending(id);
+    const change = known ?? this.newChange(id, face);
+    change.take(face, this.undoMs);
+    if (face.undo !== null) this.clock.schedule(this.undoMs, () => this.at(id, () => change.endUndo()));
+    this.at(id, () => change.look());
+  }
+
+  private newChange(id: string, face: ToastFace): ChangeToast {
+    const change = new ChangeToast(id, face, this.parts);
+    this.changes.set(id, change);
+    return change;
+  }
+
+  private addToGroup(id: string): void {
+    if (this.groups.has(id)) return;
+    if (this.group?.isOpen !== true) this.group = new GroupToast(this.newId(), this.parts);
+    this.groups.set(id, this.group);
+    this.group.add(id);
+  }
+
+  /** Does something with the toast of a change, and forgets it when nothing more can become of it. */
+  private at(id: string, act: (change: ChangeToast) => void): void {
+    const change = this.changes.get(id);
+    if (change === undefined) return;
+    act(change);
+    if (change.isOpen) this.open.add(change);
+    else this.open.delete(change);
+    if (change.isOver) for (const each of change.ids) this.changes.delete(each);
   }
 
   private changed(ids: readonly string[]): void {
     // What stops all of them (offline, paused) is no change of any.
-    for (const id of ids.length === 0 ? this.followed.keys() : ids) this.showPending(id);
-    this.lookAtGroup();
-  }
-
-  /** At once, and then at most every so often: each look paints. */
-  private lookAtGroup(): void {
-    if (this.isLookDue) return;
-    this.group.look(this.queue.getSnapshot().processingCount > 0);
-    if (!this.group.isOpen) return;
-    this.isLookDue = true;
-    this.clock.schedule(GROUP_MS, () => {
-      this.isLookDue = false;
-      this.group.look(this.queue.getSnapshot().processingCount > 0);
-    });
-  }
-
-  /** The truth about one that has no verdict yet. */
-  private showPending(id: string): void {
-    const followed = this.followed.get(id);
-    const status = this.queue.peekStatus(id);
-    if (followed === undefined || status === undefined) return;
-    if (status.status !== 'pending' && status.status !== 'processing') return;
-    const { said } = followed;
-    const isOnItsWay = status.status === 'processing' || status.waitingFor === 'nothing';
-    this.say(followed, {
-      tone: isOnItsWay ? 'loading' : 'info',
-      text: said.words.stored(said.item),
-      detail: isOnItsWay ? null : status.sentence,
-      action: this.undoAction(id, followed),
-      durationMs: isOnItsWay ? null : Math.max(DONE_MS, this.undoLeftMs(followed)),
-    });
+    for (const id of ids.length === 0 ? [...this.changes.keys()] : ids) {
+      this.at(id, (change) => change.look(id));
+      this.groups.get(id)?.look(id);
+    }
+    this.group?.look();
   }
 
   private settled(settled: Settled): void {
-    const { id, status } = settled;
-    const error = status === 'failed' ? settled.error : null;
-    if (this.group.settled(id, error?.message ?? null)) return;
-    const followed = this.followed.get(id);
-    if (status === 'completed') {
-      if (followed !== undefined) this.confirmed(id, followed);
-      return;
-    }
-    if (status === 'cancelled') {
-      this.takenBack(id, true);
+    const { id } = settled;
+    const group = this.groups.get(id);
+    if (group !== undefined) {
+      group.settled(settled);
+      if (!group.has(id)) this.groups.delete(id);
       return;
     }
     // Of an earlier run of the app: one tab says it.
-    const known = followed ?? (this.queue.getSnapshot().isLeader ? this.fromEarlier(id) : null);
-    if (known === null || error === null) return;
-    this.followed.delete(id);
-    this.say(known, {
-      tone: 'error',
-      text: known.said.words.failed(known.said.item),
-      detail: [error.message, error.hint].filter(Boolean).join(' '),
-      action: this.retryAction(() => this.retry(id, known)),
-    });
+    if (settled.status === 'failed' && !this.changes.has(id) && this.queue.getSnapshot().isLeader) this.addEarlier(id);
+    this.at(id, (change) => change.settled(settled));
   }
 
-  private confirmed(id: string, followed: Followed): void {
-    this.followed.delete(id);
-    if (followed.undo !== null) this.undoable.set(id, followed);
-    this.sayConfirmed(id, followed);
+  private addEarlier(id: string): void {
+    const { type = '', entity = null } = this.queue.peekStatus(id) ?? {};
+    const said = this.saidAbout(type, null);
+    if (said === null) return;
+    const item = entity?.id ?? said.item;
+    this.newChange(id, { toastId: this.newId(), said: { ...said, item }, undo: null });
   }
 
-  private sayConfirmed(id: string, followed: Followed): void {
-    const { said } = followed;
-    const action = this.undoAction(id, followed);
-    const durationMs = Math.max(DONE_MS, this.undoLeftMs(followed));
-    this.say(followed, { tone: 'success', text: said.words.confirmed(said.item), action, durationMs });
-  }
-
-  private fromEarlier(id: string): Followed | null {
-    const status = this.queue.peekStatus(id);
-    const said = status === undefined ? null : this.saidAbout(status.type, null);
-    if (status === undefined || said === null) return null;
-    const item = status.entity?.id ?? said.item;
-    return { toastId: this.newId(), said: { ...said, item }, undo: null, undoUntilMs: 0, shown: '' };
-  }
-
-  private retry(id: string, followed: Followed): void {
-    this.followed.set(id, followed);
-    this.queue.retry(id).catch((error: unknown) => this.queue.report(toHoldfastError(error)));
-  }
-
-  private say(followed: Followed, change: ToastChange): void {
-    const words = [change.tone, change.text, change.detail, change.action?.label].join('\n');
-    if (words === followed.shown) return;
-    followed.shown = words;
-    this.updateToast(followed.toastId, change);
-  }
-
-  private undoLeftMs({ undo, undoUntilMs }: Followed): number {
-    return undo === null ? 0 : Math.max(0, undoUntilMs - this.clock.nowMs());
-  }
-
-  /** Chosen once, it is not offered any more: the next word on the toast says what came of it. */
-  private undoAction(id: string, followed: Followed): ToastAction | null {
-    if (followed.undo === null) return null;
-    const onSelect = (): void => {
-      const { undo } = followed;
-      followed.undo = null;
-      if (this.undoable.has(id)) this.sayConfirmed(id, followed);
-      else this.showPending(id);
-      undo?.();
-    };
-    return { label: this.words.undo, onSelect };
-  }
-
-  private retryAction(onSelect: () => void): ToastAction {
-    return { label: this.words.retry, onSelect };
+  private retry(toastId: string, ids: readonly string[]): void {
+    Promise.all(ids.map((id) => this.queue.retry(id))).then(
+      (answers) => {
+        // Discarded, or retried, a moment before: there is nothing to try again.
+        if (answers.every(({ touchedCount }) => touchedCount === 0)) this.port.dismiss(toastId);
+      },
+      (error: unknown) => this.queue.report(toHoldfastError(error)),
+    );
   }
 }
 

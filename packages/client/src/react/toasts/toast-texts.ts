@@ -8,9 +8,17 @@ export interface ToastWords {
   readonly storing: (item: string) => string;
   /** It is stored on this device, and not confirmed. */
   readonly stored: (item: string) => string;
+  /** This device cannot store it: it is kept in this tab only, and not confirmed. */
+  readonly inTab: (item: string) => string;
   readonly confirmed: (item: string) => string;
   readonly failed: (item: string) => string;
+  /** It is being undone, and the server has not confirmed that. */
+  readonly undoing: (item: string) => string;
+  /** It never was sent, or the server has undone it. */
   readonly takenBack: (item: string) => string;
+  readonly notTakenBack: (item: string) => string;
+  /** It gave way to what somebody else had changed: it took no effect. */
+  readonly superseded: (item: string) => string;
 }
 
 /** What is said about mutations of one type. */
@@ -32,38 +40,60 @@ export type ToastTexts<Definitions extends readonly AnyMutationDefinition[]> = {
 export interface CommonWords {
   readonly undo: string;
   readonly retry: string;
-  readonly tooLate: string;
+  /** There is nothing to undo a change with. */
+  readonly notPossible: string;
+  /** Said beside what is kept in this tab only. */
+  readonly keepTabOpen: string;
+  /** Said beside what gave way to what somebody else had changed. */
+  readonly superseded: string;
   readonly group: {
     readonly stored: (count: number) => string;
+    readonly inTab: (count: number) => string;
     readonly underWay: (confirmedCount: number, count: number) => string;
     readonly confirmed: (count: number) => string;
     readonly failed: (failedCount: number, count: number) => string;
+    readonly takenBack: (count: number) => string;
+    readonly superseded: (count: number) => string;
   };
 }
+
+const changes = (count: number): string => (count === 1 ? '1 change' : `${count} changes`);
 
 export const COMMON_WORDS: CommonWords = {
   undo: 'Undo',
   retry: 'Try again',
-  tooLate: 'It is too late to take this back.',
+  notPossible: 'This cannot be taken back.',
+  keepTabOpen: 'Keep it open, or it is lost.',
+  superseded: 'Someone else has changed the same.',
   group: {
-    stored: (count) => `${count} changes saved on this device`,
-    underWay: (confirmedCount, count) => `${confirmedCount} of ${count} changes confirmed`,
-    confirmed: (count) => `${count} changes confirmed`,
-    failed: (failedCount, count) => `${failedCount} of ${count} changes could not be saved`,
+    stored: (count) => `${changes(count)} saved on this device`,
+    inTab: (count) => `${changes(count)} in this tab only`,
+    underWay: (confirmedCount, count) => `${confirmedCount} of ${changes(count)} confirmed`,
+    confirmed: (count) => `${changes(count)} confirmed`,
+    failed: (failedCount, count) => `${failedCount} of ${changes(count)} could not be saved`,
+    takenBack: (count) => `${changes(count)} taken back`,
+    superseded: (count) => `${changes(count)} gave way to others`,
   },
 };
 
-const wordsOf = (doing: string, done: string, noun: string): ToastWords => ({
-  storing: (item) => `${doing} ${item}…`,
-  stored: (item) => `${item}: ${noun} saved on this device`,
-  confirmed: (item) => `${item} ${done}`,
-  failed: (item) => `${item} could not be ${done}`,
-  takenBack: (item) => `${item}: taken back`,
-});
+const wordsOf = (doing: string, done: string, noun = ''): ToastWords => {
+  const of = (item: string): string => (noun === '' ? item : `${item}: ${noun}`);
+  return {
+    storing: (item) => `${doing} ${item}…`,
+    stored: (item) => `${of(item)} saved on this device`,
+    inTab: (item) => `${of(item)} in this tab only`,
+    confirmed: (item) => `${item} ${done}`,
+    failed: (item) => `${item} could not be ${done}`,
+    undoing: (item) => `${item}: being taken back`,
+    takenBack: (item) => `${item}: taken back`,
+    notTakenBack: (item) => `${item}: not taken back`,
+    superseded: (item) => `${item} was not ${done}`,
+  };
+};
 
 const WORDS: Readonly<Record<Operation, ToastWords>> = {
-  create: { ...wordsOf('Creating', 'created', ''), stored: (item) => `${item} saved on this device` },
-  update: { ...wordsOf('Saving', 'saved', 'change') },
+  create: wordsOf('Creating', 'created'),
+  update: wordsOf('Saving', 'saved', 'change'),
   delete: wordsOf('Deleting', 'deleted', 'deletion'),
   restore: wordsOf('Restoring', 'restored', 'restoration'),
   custom: wordsOf('Saving', 'saved', 'change'),

@@ -1,7 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import * as v from 'valibot';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { defineMutation } from '../../mutation/definition.ts';
 import { FakeClock } from '../../queue/testing-queue/fake-clock.ts';
 import type { AppState } from '../../ports/network-source.ts';
 import type { AppNotification, NotificationPermissionState } from '../../ports/notifications.ts';
+import { createTestApp } from '../../testing/test-app.ts';
 import { createNotifier, type NotifierOptions, type NotifyingQueue } from './notifier.ts';
 
 function open(options: Partial<NotifierOptions> = {}) {
@@ -11,6 +14,7 @@ function open(options: Partial<NotifierOptions> = {}) {
   const world = {
     pendingCount: 0,
     processingCount: 0,
+    failedCount: 0,
     isOnline: true,
     appState: 'background' as AppState,
     permission: 'granted' as NotificationPermissionState,
@@ -60,6 +64,7 @@ function open(options: Partial<NotifierOptions> = {}) {
   };
   const settle = async (status: string): Promise<void> => {
     world.pendingCount -= 1;
+    if (status === 'failed') world.failedCount += 1;
     for (const listener of world.settled) listener({ status });
     await set({});
   };
@@ -81,10 +86,86 @@ describe('what happens while the user looks elsewhere', () => {
       'Sending your changes: 0 of 12 are confirmed.',
       'Sending your changes: 4 of 12 are confirmed.',
       'Sending your changes: 8 of 12 are confirmed.',
-      'Everything is sent: 12 changes have been answered.',
+      'All changes are confirmed: 12 changes were sent.',
     ]);
     expect(new Set(shown.map(({ tag }) => tag)).size).toBe(1);
     expect(shown.map(({ isSilent }) => isSilent)).toEqual([true, true, true, false]);
+  });
+
+  it('E10 · what was refused or taken back is not called confirmed', async () => {
+    const { clock, set, settle, titles } = open();
+    await set({ pendingCount: 12, processingCount: 2 });
+    await clock.pass(1_000);
+    for (let number = 0; number < 5; number += 1) await settle('failed');
+    await clock.pass(1_000);
+    await settle('completed');
+    await settle('cancelled');
+    for (let number = 0; number < 5; number += 1) await settle('completed');
+    expect(titles().filter((each) => !each.startsWith('Not accepted'))).toEqual([
+      'Sending your changes: 0 of 12 are confirmed.',
+      'Sending your changes: 0 of 12 are confirmed, 1 was not accepted.',
+      'Sending your changes: 1 of 12 are confirmed, 5 were not accepted.',
+      'Not all changes are confirmed: 6 of 11 are confirmed, 5 were not accepted.',
+    ]);
+  });
+
+  it('E10 · of a queue that had all of 150 changes refused, none is called confirmed or sent; one that is left is counted as one', async () => {
+    const save = defineMutation({
+      type: 'note.save',
+      operation: 'create',
+      payload: v.object({ id: v.string() }),
+      entity: ({ id }) => ({ table: 'notes', id }),
+    });
+    const app = await createTestApp({ mutations: [save] as const, tables: { notes: {} } });
+    app.server.setErrorMode('validation');
+    const said: string[] = [];
+    const notifier = createNotifier({
+      queue: app.queue,
+      clock: app.clock,
+      shows: 'always',
+      port: {
+        permission: () => 'granted',
+        requestPermission: async () => 'granted',
+        show: ({ title, body }) => void said.push(`${title}: ${body}`),
+        close: () => {},
+      },
+    });
+    onTestFinished(notifier.stop);
+    app.network.setOffline();
+    for (let id = 0; id < 150; id += 1) await app.queue.add({ type: 'note.save', payload: { id: String(id) } });
+    app.network.setOnline();
+    await app.drain();
+    expect(said.at(-1)).toBe('Not all changes are confirmed: 0 of 150 are confirmed, 150 were not accepted.');
+    expect(said.filter((each) => /confirmed: |[1-9]\d* of/.test(each))).toHaveLength(1);
+
+    await app.queue.clear({});
+    await app.queue.add({ type: 'note.save', payload: { id: 'z' } });
+    await app.drain();
+
+    expect(said.at(-1)).toBe('Not accepted: 1 change needs you. Open the app to see why.');
+  });
+
+  it('E10 · nothing is told as done where all was taken back', async () => {
+    const { set, settle, titles, closed } = open();
+    await set({ pendingCount: 10, processingCount: 1 });
+    for (let number = 0; number < 10; number += 1) await settle('cancelled');
+    expect(titles()).toEqual(['Sending your changes: 0 of 10 are confirmed.']);
+    expect(closed).toEqual(['holdfast/sync']);
+  });
+
+  it('E10 · changes need their user for as long as they are there: discarded, they are not counted, and the last takes the words along', async () => {
+    const { set, settle, titles, closed } = open();
+    await set({ pendingCount: 3, failedCount: 7 });
+    await settle('failed');
+    await set({ failedCount: 0 });
+    expect(closed).toEqual(['holdfast/failure']);
+
+    await settle('failed');
+
+    expect(titles()).toEqual([
+      'Not accepted: 8 changes need you. Open the app to see why.',
+      'Not accepted: 1 change needs you. Open the app to see why.',
+    ]);
   });
 
   it('E10 · a few changes, and whatever is before the user’s eyes, are not told', async () => {

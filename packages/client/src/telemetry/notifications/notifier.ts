@@ -12,7 +12,11 @@ import { type SpelledNetwork, watchOfflineSpell } from './offline-spell.ts';
 
 /** As much of a queue as is looked at. */
 export interface NotifyingQueue {
-  getSnapshot(): { readonly pendingCount: number; readonly processingCount: number };
+  getSnapshot(): {
+    readonly pendingCount: number;
+    readonly processingCount: number;
+    readonly failedCount: number;
+  };
   subscribe(listener: () => void): () => void;
   on(name: 'settled', listener: (settled: { readonly status: string }) => void): () => void;
   onError(listener: (error: { readonly category: ErrorCategory }) => void): () => void;
@@ -21,9 +25,14 @@ export interface NotifyingQueue {
 
 /** What a text may be made of. Payloads and messages are not among it: notifications are read on locked screens. */
 export interface NotificationFigures {
-  readonly doneCount: number;
+  /** Of those being sent. */
+  readonly confirmedCount: number;
+  /** Of those being sent, and not retried or discarded since. */
+  readonly refusedCount: number;
+  /** Those two, and what is pending; what was taken back is none of them. */
   readonly totalCount: number;
   readonly pendingCount: number;
+  /** All that were not accepted and need someone, whenever that was. */
   readonly failedCount: number;
   readonly isStorage: boolean;
 }
@@ -67,36 +76,56 @@ export function createNotifier(options: NotifierOptions): Notifier {
   const { queue, port, shows = 'inBackground', progressCountMin = 10, longOfflineMs = 3_600_000 } = options;
   const clock = options.clock ?? systemClock;
   const texts: NotificationTexts = { ...TEXTS, ...options.texts };
-  let doneCount = 0;
-  let failedCount = 0;
+  let confirmedCount = 0;
+  let failedCountBefore = 0;
   let isSyncing = false;
   let toldAtMs = Number.NEGATIVE_INFINITY;
+  let failure: 'none' | 'due' | 'told' = 'none';
+
+  const figuresOf = (isStorage: boolean): NotificationFigures => {
+    const { pendingCount, failedCount } = queue.getSnapshot();
+    const refusedCount = Math.max(0, failedCount - failedCountBefore);
+    const totalCount = confirmedCount + refusedCount + pendingCount;
+    return { confirmedCount, refusedCount, totalCount, pendingCount, failedCount, isStorage };
+  };
 
   const tell = async (kind: NotificationKind, isStorage = false): Promise<void> => {
-    const { pendingCount } = queue.getSnapshot();
     if (shows === 'inBackground' && queue.network.getSnapshot().appState === 'active') return;
-    const figures = { doneCount, totalCount: doneCount + pendingCount, pendingCount, failedCount, isStorage };
     const notification: AppNotification = {
       tag: TAGS[kind],
       kind,
       isSilent: kind === 'syncProgress',
-      ...texts[kind](figures),
+      ...texts[kind](figuresOf(isStorage)),
     };
     await quietly(async () => {
       if ((await port.permission()) === 'granted') await port.show(notification);
     });
   };
+  const close = (kind: NotificationKind): void => void quietly(() => port.close(TAGS[kind]));
 
-  const look = (): void => {
-    const { pendingCount, processingCount } = queue.getSnapshot();
+  const lookAtFailures = (): void => {
+    if (failure === 'due') {
+      failure = 'told';
+      void tell('criticalFailure');
+    } else if (failure === 'told' && queue.getSnapshot().failedCount === 0) {
+      failure = 'none';
+      close('criticalFailure');
+    }
+  };
+
+  const lookAtSync = (): void => {
+    const { pendingCount, processingCount, failedCount } = queue.getSnapshot();
     if (!isSyncing && processingCount > 0 && pendingCount >= progressCountMin) {
       isSyncing = true;
-      doneCount = 0;
+      confirmedCount = 0;
+      failedCountBefore = failedCount;
     }
     if (!isSyncing) return;
     if (pendingCount === 0) {
       isSyncing = false;
-      void tell('syncDone');
+      // Of what was all taken back there is nothing to tell.
+      if (figuresOf(false).totalCount === 0) close('syncDone');
+      else void tell('syncDone');
     } else if (clock.nowMs() - toldAtMs >= PROGRESS_MS_MIN) {
       toldAtMs = clock.nowMs();
       void tell('syncProgress');
@@ -105,20 +134,21 @@ export function createNotifier(options: NotifierOptions): Notifier {
 
   const stops = [
     queue.on('settled', ({ status }) => {
-      doneCount += 1;
-      if (status !== 'failed') return;
-      failedCount += 1;
-      void tell('criticalFailure');
+      if (status === 'completed') confirmedCount += 1;
+      if (status === 'failed') failure = 'due';
     }),
     queue.onError(({ category }) => {
       if (category === 'STORAGE_ERROR') void tell('criticalFailure', true);
     }),
-    queue.subscribe(look),
+    queue.subscribe(() => {
+      lookAtFailures();
+      lookAtSync();
+    }),
     watchOfflineSpell(queue.network, {
       clock,
       afterMs: longOfflineMs,
       onChange: (isLong) => {
-        if (!isLong) void quietly(() => port.close(TAGS.longOffline));
+        if (!isLong) close('longOffline');
         else if (queue.getSnapshot().pendingCount > 0) void tell('longOffline');
       },
     }),
@@ -147,14 +177,11 @@ const TAGS: Readonly<Record<NotificationKind, string>> = {
 };
 
 const TEXTS: NotificationTexts = {
-  syncProgress: ({ doneCount, totalCount }) => ({
-    title: 'Sending your changes',
-    body: `${doneCount} of ${totalCount} are confirmed.`,
-  }),
-  syncDone: ({ doneCount }) => ({
-    title: 'Everything is sent',
-    body: `${changes(doneCount, 'has', 'have')} been answered.`,
-  }),
+  syncProgress: (figures) => ({ title: 'Sending your changes', body: progressOf(figures) }),
+  syncDone: (figures) =>
+    figures.refusedCount === 0
+      ? { title: 'All changes are confirmed', body: `${changes(figures.confirmedCount, 'was', 'were')} sent.` }
+      : { title: 'Not all changes are confirmed', body: progressOf(figures) },
   longOffline: ({ pendingCount }) => ({
     title: 'Offline for a long time',
     body: `${changes(pendingCount, 'waits', 'wait')} on this device for a connection. Nothing is lost.`,
@@ -164,6 +191,11 @@ const TEXTS: NotificationTexts = {
       ? { title: 'Changes cannot be saved', body: 'Open the app to see why.' }
       : { title: 'Not accepted', body: `${changes(failedCount, 'needs', 'need')} you. Open the app to see why.` },
 };
+
+function progressOf({ confirmedCount, refusedCount, totalCount }: NotificationFigures): string {
+  const refused = refusedCount === 0 ? '' : `, ${refusedCount} ${refusedCount === 1 ? 'was' : 'were'} not accepted`;
+  return `${confirmedCount} of ${totalCount} are confirmed${refused}.`;
+}
 
 function changes(count: number, verb: string, verbOfMany: string): string {
   return count === 1 ? `1 change ${verb}` : `${count} changes ${verbOfMany}`;

@@ -1,0 +1,64 @@
+import { expect, it, onTestFinished } from 'vitest';
+import { httpAuditLog } from '../reading/http-audit-log.ts';
+import { AuditPages } from './audit-pages.ts';
+import { openAccounts } from './testing-accounts/accounts.ts';
+
+/** Pages of a log that a server answers as the test says. */
+async function open() {
+  const app = await openAccounts();
+  const server = { status: 500, askedCount: 0 };
+  const source = httpAuditLog({
+    getToken: async () => 'token',
+    fetch: async () => {
+      server.askedCount += 1;
+      return Response.json({ entries: [], nextBefore: null }, { status: server.status });
+    },
+  });
+  const pages = new AuditPages({ source, queue: app.queue, clock: app.clock, workspaceId: 'w', filter: {}, limit: 50 });
+  const stop = pages.subscribe(() => {});
+  onTestFinished(stop);
+  await app.settle();
+  return { app, server, pages, stop };
+}
+
+it('E1 · a log that could not be read is read again by itself, at growing intervals, until somebody stops looking', async () => {
+  const { app, server, pages, stop } = await open();
+  expect([server.askedCount, pages.getSnapshot().error?.hint]).toEqual([1, 'Try again in a while.']);
+  await app.clock.advance(5_000);
+  expect(server.askedCount).toBe(2);
+  await app.clock.advance(5_000);
+  expect(server.askedCount).toBe(2);
+  await app.clock.advance(5_000);
+  expect(server.askedCount).toBe(3);
+
+  server.status = 200;
+  await app.clock.advance(20_000);
+  expect([server.askedCount, pages.getSnapshot().error]).toEqual([4, null]);
+  await app.clock.advance(600_000);
+  expect(server.askedCount).toBe(4);
+
+  server.status = 429;
+  pages.refresh();
+  await app.settle();
+  expect(pages.getSnapshot().error?.hint).toBe('Try again in a while.');
+  stop();
+  await app.clock.advance(600_000);
+  expect(server.askedCount).toBe(5);
+});
+
+it.each([
+  [400, 'Correct what is asked for.'],
+  [403, 'Ask for access, or sign in as someone who has it.'],
+  [401, 'Sign in again.'],
+])('E1 · what trying again does not help, %i, is not tried again, and says what to do', async (status, hint) => {
+  const { app, server, pages } = await open();
+  server.status = status;
+  pages.refresh();
+  await app.settle();
+  const { askedCount } = server;
+  expect(pages.getSnapshot().error?.hint).toBe(hint);
+
+  await app.clock.advance(600_000);
+
+  expect(server.askedCount).toBe(askedCount);
+});

@@ -1,0 +1,229 @@
+import * as v from 'valibot';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { defineMutation } from '../../mutation/definition.ts';
+import { HoldfastError } from '../../mutation/holdfast-error.ts';
+import { createQueue } from '../../queue/create-queue.ts';
+import { FakeClock } from '../../queue/testing-queue/fake-clock.ts';
+import { soloTabs } from '../../tabs/solo-tabs.ts';
+import { createTestApp } from '../../testing/test-app.ts';
+import type { AnyQueue } from '../queue-context.ts';
+import { openAccounts } from '../testing-accounts/accounts.ts';
+import { createToasts } from './mutation-toasts.ts';
+import type { Toast, ToastPort } from './toast-port.ts';
+
+const payload = v.object({ id: v.string(), name: v.string() });
+const entity = ({ id }: { readonly id: string }) => ({ table: 'accounts', id });
+const giveWay = defineMutation({ type: 'give.way', operation: 'update', conflict: 'server-wins', payload, entity });
+const merged = defineMutation({
+  type: 'merged',
+  operation: 'update',
+  coalesce: (_older, newer) => newer,
+  payload,
+  entity,
+});
+
+/** A screen that keeps what is on it. */
+function openScreen() {
+  const screen = new Map<string, Toast>();
+  const port: ToastPort = { show: (toast) => screen.set(toast.id, toast), dismiss: (id) => screen.delete(id) };
+  const words = ({ tone, text, detail }: Toast) => `${tone}: ${text}${detail === null ? '' : ` | ${detail}`}`;
+  return {
+    port,
+    screen: () => [...screen.values()].map(words),
+    last: () => [...screen.values()].at(-1),
+    closeAll: () => screen.clear(),
+  };
+}
+
+async function open() {
+  const app = await openAccounts();
+  const shown = openScreen();
+  const toasts = createToasts({ queue: app.queue, clock: app.clock, port: shown.port });
+  onTestFinished(toasts.start());
+  const create = async (count: number, name = 'Acme') => {
+    for (let id = 1; id <= count; id += 1)
+      await app.queue.add({ type: 'account.create', payload: { id: `${name}-${id}`, name } });
+    await app.settle();
+  };
+  return { app, toasts, create, ...shown };
+}
+
+describe('what was taken back', () => {
+  test('E2 · many that were taken back before they were sent are not called confirmed', async () => {
+    const { app, create, screen, last } = await open();
+    app.network.setOffline();
+    await create(10);
+
+    await app.queue.clear({});
+    await app.clock.advance(1_000);
+
+    expect(screen().slice(0, 3)).toEqual(['Acme-1', 'Acme-2', 'Acme-3'].map((id) => `success: ${id}: taken back`));
+    expect(screen().at(-1)).toBe('info: 7 changes taken back');
+    expect(last()?.durationMs).toBe(4_000);
+  });
+
+  test('E2 · of many, those that were taken back are counted apart from those that are confirmed', async () => {
+    const { app, create, screen } = await open();
+    app.network.setOffline();
+    await create(3);
+    await create(4, 'Bolt');
+    await app.queue.cancel(app.queue.listUnconfirmed(7).at(-1)?.id ?? '');
+    await app.clock.advance(200);
+    expect(screen().at(-1)).toBe('info: 3 changes saved on this device | 1 change taken back');
+
+    app.network.setOnline();
+    await app.drain();
+
+    expect(screen().at(-1)).toBe('success: 3 changes confirmed | 1 change taken back');
+  });
+});
+
+describe('what was overruled', () => {
+  test('C1, E2 · an edit that gave way to what somebody else had changed is said not to be saved', async () => {
+    const app = await createTestApp({
+      mutations: [giveWay] as const,
+      tables: { accounts: { columns: ['name'], versionColumn: 'version' } },
+    });
+    app.server.insert('accounts', { id: '1', name: 'theirs', version: 5 });
+    const { port, screen } = openScreen();
+    onTestFinished(createToasts({ queue: app.queue, clock: app.clock, port }).start());
+
+    const base = { rowVersion: 1, row: { id: '1', name: 'old', version: 1 } };
+    await app.queue.add({ type: 'give.way', payload: { id: '1', name: 'mine' }, base });
+    await app.drain();
+
+    expect(screen()).toEqual(['info: 1 was not saved | Someone else has changed the same.']);
+  });
+});
+
+describe('where it is kept', () => {
+  test('S11, E2 · while this device cannot store, a change is said to be in this tab only', async () => {
+    const clock = new FakeClock();
+    const queue = createQueue({
+      name: 'volatile',
+      identity: { userId: 'ada', workspaceId: 'north' },
+      mutations: [giveWay],
+      transport: { send: () => new Promise(() => {}) },
+      network: {
+        isOnline: () => false,
+        onHint: () => () => {},
+        probe: async () => ({ kind: 'notReached', reason: 'off' }),
+      },
+      tabs: soloTabs,
+      whenStorageFails: 'memory',
+      storage: async () => {
+        throw new HoldfastError({ code: 'STORAGE_UNAVAILABLE', message: 'No disk.', hint: 'None.' });
+      },
+    });
+    onTestFinished(() => queue.close());
+    await queue.ready;
+    const { port, screen } = openScreen();
+    onTestFinished(createToasts({ queue: queue as unknown as AnyQueue, clock, port }).start());
+
+    for (const id of ['1', '2', '3', '4', '5']) await queue.add({ type: 'give.way', payload: { id, name: 'mine' } });
+
+    expect(screen().at(0)).toBe('info: 1: change in this tab only | Keep it open, or it is lost.');
+    await clock.pass(1_000);
+    expect(screen().at(-1)).toBe('info: 2 changes in this tab only | Keep it open, or it is lost.');
+  });
+});
+
+describe('trying again', () => {
+  test('E2 · what could not be stored is not offered to be tried again once the same row was changed by a later change', async () => {
+    const { app, toasts, screen } = await open();
+    const change = { type: 'account.update', payload: { id: '1', name: 'older' } } as const;
+    const toastId = toasts.begin(change.type, change.payload);
+    const full = new HoldfastError({ code: 'STORAGE_FULL', message: 'No room.', hint: 'Free some.' });
+    toasts.notStored(toastId, change, full, () => {});
+    const other = toasts.begin('account.update', { id: '2', name: 'other' });
+    toasts.notStored(other, { type: 'account.update', payload: { id: '2', name: 'other' } }, full, () => {});
+    expect(screen()).toEqual([1, 2].map((id) => `error: ${id} could not be saved | No room. Free some.`));
+
+    app.network.setOffline();
+    await app.queue.add({ type: 'account.update', payload: { id: '1', name: 'newer' } });
+    await app.settle();
+
+    expect(screen()).toEqual([
+      'error: 2 could not be saved | No room. Free some.',
+      expect.stringMatching(/^info: 1: change saved on this device/),
+    ]);
+  });
+
+  test('E2 · of a dead letter that was discarded nothing is said any more', async () => {
+    const { app, create, screen } = await open();
+    await create(1, 'bad');
+    await app.drain();
+    expect(screen()).toEqual([expect.stringMatching(/^error: bad-1 could not be created/)]);
+
+    const [dead] = app.queue.listUnconfirmed(1);
+    await app.queue.discard(dead?.id ?? '', 'Not needed');
+
+    expect(screen()).toEqual([]);
+  });
+
+  test('E2 · of many dead letters those are counted that are left, tried again or not, and none when all are discarded', async () => {
+    const { app, create, screen, last } = await open();
+    app.network.setOffline();
+    await create(3);
+    await create(5, 'bad');
+    app.network.setOnline();
+    await app.drain();
+    expect(last()?.text).toBe('5 of 5 changes could not be saved');
+
+    const [one] = app.queue.listUnconfirmed(1);
+    await app.queue.discard(one?.id ?? '', 'Not needed');
+    expect(last()?.text).toBe('4 of 4 changes could not be saved');
+
+    app.network.setOffline();
+    last()?.action?.onSelect();
+    await app.settle();
+    await app.clock.advance(100);
+    expect(screen().at(-1)).toBe('info: 4 changes saved on this device');
+
+    app.network.setOnline();
+    await app.drain();
+    expect(last()?.text).toBe('4 of 4 changes could not be saved');
+    await app.queue.clear({});
+    await app.settle();
+    expect(screen().length).toBe(3);
+  });
+
+  test('E2 · a dead letter that is retried from elsewhere goes on on its toast', async () => {
+    const { app, create, screen } = await open();
+    app.server.setErrorMode('validation');
+    await create(1);
+    await app.drain();
+    app.server.setErrorMode(null);
+
+    await app.queue.retryFailed();
+    await app.settle();
+    await app.drain();
+
+    expect(screen()).toEqual(['success: Acme-1 created']);
+  });
+});
+
+test('E3, E2 · an edit that was merged into a pending one has a toast and an undo of its own', async () => {
+  const app = await createTestApp({ mutations: [merged] as const, tables: { accounts: {} } });
+  const { port, screen, last, closeAll } = openScreen();
+  const toasts = createToasts({ queue: app.queue, clock: app.clock, port });
+  onTestFinished(toasts.start());
+  app.network.setOffline();
+  const undone: string[] = [];
+  const edit = async (name: string) => {
+    const change = { type: 'merged', payload: { id: '1', name } } as const;
+    const toastId = toasts.begin(change.type, change.payload);
+    const { id } = await app.queue.add(change);
+    toasts.follow(toastId, { id, ...change }, () => undone.push(name));
+    await app.settle();
+  };
+  await edit('one');
+  await app.clock.advance(20_000);
+  closeAll();
+
+  await edit('two');
+
+  expect(screen()).toEqual([expect.stringMatching(/^info: 1: change saved on this device/)]);
+  last()?.action?.onSelect();
+  expect(undone).toEqual(['two']);
+});
