@@ -1,7 +1,7 @@
 import type { MutationHeader } from '../mutation/record.ts';
 import type { Change, Expectation, Storage } from '../ports/storage.ts';
 import { META } from './record-keys.ts';
-import { changeOfSeq, countText, lastSeqOf, readCount, textOfSeq } from './stored-meta.ts';
+import { changeOfSeq, countText, lastSeqOf, readCount, seqAnew, textOfSeq } from './stored-meta.ts';
 
 /** A mutation that is about to become durable; its number comes with the commit. */
 export interface NewMutation {
@@ -16,13 +16,20 @@ export class NumberGiver {
   private lastSeq: number;
   /** Numbers that the next commit leaves out. */
   private gapCount: number;
+  private readonly wallMs: () => number;
   private readonly mended: (key: string) => void;
 
   /** `mended`: called when the last one given out did not read any more, and was found anew. */
-  constructor(storage: Storage, lastSeq: number, gapCount: number, mended: (key: string) => void) {
+  constructor(
+    storage: Storage,
+    start: { readonly lastSeq: number; readonly gapCount: number },
+    wallMs: () => number,
+    mended: (key: string) => void,
+  ) {
     this.storage = storage;
-    this.lastSeq = lastSeq;
-    this.gapCount = gapCount;
+    this.lastSeq = start.lastSeq;
+    this.gapCount = start.gapCount;
+    this.wallMs = wallMs;
     this.mended = mended;
   }
 
@@ -61,7 +68,7 @@ export class NumberGiver {
   private async standing(text: string | null): Promise<number> {
     const read = readCount(text);
     if (read !== null && read >= this.lastSeq) return read;
-    const lastSeq = Math.max(this.lastSeq, await lastSeqOf(this.storage, text));
+    const lastSeq = seqAnew(this.wallMs(), Math.max(this.lastSeq, await lastSeqOf(this.storage, text)));
     const outcome = await this.storage.commit({
       expect: [{ key: META.seq, value: text }],
       changes: [changeOfSeq(lastSeq)],

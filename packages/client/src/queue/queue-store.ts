@@ -216,7 +216,7 @@ export class QueueStore {
     this.signOut = new SignOutMark(storage);
     this.tail = new ConfirmedTail(storage, tail);
     this.ownClientId = clientId;
-    this.numbers = new NumberGiver(storage, lastSeq, gapCount, (key) => this.mended.push(key));
+    this.numbers = new NumberGiver(storage, { lastSeq, gapCount }, wallMs, (key) => this.mended.push(key));
     this.deadLetters = new DeadLetterStore(storage, this.numbers, this.quarantine);
     this.openedAtSeq = lastSeq;
   }

@@ -58,6 +58,14 @@ export function epochAnew(wallMs: number, ownEpoch: number): number {
   return Math.max(ownEpoch, EPOCH_ANEW + Math.max(0, wallMs)) + 1;
 }
 
+/**
+ * The last number given out, where nobody knows it any more: above all that there ever were. What had a number may be gone without a trace, and
+ * a number that is given out again passes for settled, here and on the server. Nobody gives out one a microsecond.
+ */
+export function seqAnew(wallMs: number, highestSeq: number): number {
+  return Math.max(highestSeq, Math.max(0, Math.floor(wallMs)) * 1_000);
+}
+
 /** The last number given out, by what stands there, or else by all that has a number. */
 export async function lastSeqOf(storage: Storage, text: string | null | undefined): Promise<number> {
   return readCount(text) ?? (await highestSeq(storage));
@@ -108,7 +116,8 @@ export async function mendings(storage: Storage, texts: MetaTexts, wallMs: numbe
   const isNew = texts.format === null && texts.client === null;
   if (formatOf(texts) === null && !isNew) put('format', countText(RECORD_FORMAT));
   const seq = readCount(texts.seq);
-  const lastSeq = seq === null || (await isBehind(storage, seq)) ? await highestSeq(storage) : seq;
+  const isLost = seq === null || (await isBehind(storage, seq));
+  const lastSeq = isLost ? seqAnew(wallMs, await highestSeq(storage)) : seq;
   if (lastSeq !== seq) changes.push(changeOfSeq(lastSeq));
   // Any of them may have been retried.
   if (isDamaged('retried')) put('retried', countText(lastSeq));
