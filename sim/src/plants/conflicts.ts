@@ -4,7 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const CONFLICT_PLANTS: readonly Plant[] = [
   {
     name: 'merge-ignores-theirs',
-    firstSeed: 400,
+    firstSeed: 350,
     file: `${CLIENT}/delivery/conflicts/three-way-merge.ts`,
     find: 'if (isSameJson(base, mine)) return theirs;',
     replace: 'if (isSameJson(base, mine)) return mine;',
