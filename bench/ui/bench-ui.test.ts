@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { paintMeasurements } from './measure-paint.ts';
+import { paintMeasurements, toastMeasurements } from './measure-paint.ts';
 import { scrollMeasurements } from './measure-scroll.ts';
 
 test('B1 · frames of a trace are counted by how long they took, ours beside those of the raw run', () => {
@@ -36,6 +36,17 @@ test('B1 · a change to the screen is told by its median and its 95th percentile
     ['add-painted-p95', 60, 2],
     ['add-frames', 1, 1],
     ['add-frames-p95', 3, 1.5],
+  ]);
+});
+
+test('B1, E2 · a word on a toast is told by its median and its 95th percentile, beside the library alone', () => {
+  const lines = toastMeasurements(3, { raw: [1, 1, 2], ours: [1, 2, 4] });
+
+  expect(lines.map(({ measure, subject, value }) => [measure, subject, value])).toEqual([
+    ['toast-update', 'raw/sonner', 1],
+    ['toast-update', 'holdfast, sonner', 2],
+    ['toast-update-p95', 'raw/sonner', 2],
+    ['toast-update-p95', 'holdfast, sonner', 4],
   ]);
 });
 

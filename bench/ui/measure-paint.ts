@@ -33,7 +33,14 @@ export async function measurePaint(
     for (const subject of ['react', 'holdfast'] as const) await run(subject, 20);
     const raw = await run('react', times);
     const ours = await run('holdfast', times);
-    return paintMeasurements(rowCount, { raw, ours });
+    const toastRun = (subject: 'holdfast' | 'sonner', count: number): Promise<readonly number[]> =>
+      page.evaluate(([name, each]) => globalThis.measureToasts?.(name, each) ?? Promise.reject(new Error('No page.')), [
+        subject,
+        count,
+      ] as const);
+    for (const subject of ['sonner', 'holdfast'] as const) await toastRun(subject, 20);
+    const toasts = { raw: await toastRun('sonner', times), ours: await toastRun('holdfast', times) };
+    return [...paintMeasurements(rowCount, { raw, ours }), ...toastMeasurements(times, toasts)];
   } finally {
     await page.close();
     server.close();
@@ -61,4 +68,22 @@ export function paintMeasurements(
     ...line('add-frames', 'frames', ({ frames }) => frames, 0.5),
     ...line('add-frames-p95', 'frames', ({ frames }) => frames, 0.95),
   ];
+}
+
+/** Lines of what a word on a toast takes. */
+export function toastMeasurements(
+  times: number,
+  { raw, ours }: { readonly raw: readonly number[]; readonly ours: readonly number[] },
+): readonly Measurement[] {
+  // The clock of a page ticks every 0.1 ms: a ratio of such figures says nothing.
+  const line = (measure: string, share: number): readonly Measurement[] =>
+    Object.entries({ 'raw/sonner': raw, 'holdfast, sonner': ours }).map(([subject, values]) => ({
+      measure,
+      n: times,
+      subject,
+      value: quantile(values, share),
+      unit: 'ms',
+      ratioToRaw: null,
+    }));
+  return [...line('toast-update', 0.5), ...line('toast-update-p95', 0.95)];
 }

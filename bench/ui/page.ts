@@ -9,8 +9,10 @@ import {
   type PayloadSchema,
 } from 'holdfast';
 import { createElement, memo, type ReactNode, useEffect, useState, useSyncExternalStore } from 'react';
+import { createToasts, sonnerToasts } from 'holdfast/react';
 import { flushSync } from 'react-dom';
 import { createRoot } from 'react-dom/client';
+import { Toaster, toast } from 'sonner';
 
 interface Row {
   readonly id: string;
@@ -31,6 +33,8 @@ declare global {
   var measurePaint:
     | ((subject: 'holdfast' | 'react', rowCount: number, times: number) => Promise<readonly Painted[]>)
     | undefined;
+  /** What a word on a toast takes, in ms: of ours, or of sonner alone, which renders it in a task of its own. */
+  var measureToasts: ((subject: 'holdfast' | 'sonner', times: number) => Promise<readonly number[]>) | undefined;
 }
 
 const ROW_PX = 32;
@@ -102,7 +106,7 @@ async function openReact(rows: Record<string, Row>): Promise<(row: Row) => void>
   return (row) => set((before) => ({ ...before, [row.id]: row }));
 }
 
-async function openHoldfast(rows: Record<string, Row>): Promise<(row: Row) => void> {
+async function openQueue() {
   const queue = createQueue({
     name: `bench-${Math.random()}`,
     identity: { userId: 'ann', workspaceId: 'north' },
@@ -112,6 +116,11 @@ async function openHoldfast(rows: Record<string, Row>): Promise<(row: Row) => vo
     network: OFFLINE,
   });
   await queue.ready;
+  return queue;
+}
+
+async function openHoldfast(rows: Record<string, Row>): Promise<(row: Row) => void> {
+  const queue = await openQueue();
   const store = createOptimisticStore<State>({ queue, base: { rows } });
   const subscribe = (listener: () => void): (() => void) => store.subscribe(listener);
   function Root(): ReactNode {
@@ -162,4 +171,26 @@ globalThis.measurePaint = async (subject, rowCount, times) => {
     results.push(await painted(id, name, startMs));
   }
   return results;
+};
+
+globalThis.measureToasts = async (subject, times) => {
+  mount(createElement(Toaster));
+  const queue = await openQueue();
+  const toasts = createToasts({ queue, port: sonnerToasts(toast) });
+  const tell = (id: string, text: string): void => {
+    if (subject === 'holdfast') toasts.updateToast(id, { tone: 'info', text });
+    else toast.info(text, { id });
+  };
+  const tookMs: number[] = [];
+  for (let sample = 0; sample < times; sample += 1) {
+    // Each is told of twice: new, and with other words.
+    const id = `toast-${sample >> 1}`;
+    const startMs = performance.now();
+    tell(id, `Row ${sample} saved on this device`);
+    tookMs.push(performance.now() - startMs);
+    if (sample % 2 === 1) toast.dismiss(id);
+    await new Promise((next) => requestAnimationFrame(next));
+  }
+  await queue.close();
+  return tookMs;
 };
