@@ -439,3 +439,47 @@ describe('edits that did not know of one another', () => {
     expect(again.entry(aware).header.edit).toMatchObject({ baseRowVersion: 4 });
   });
 });
+
+describe('an edit behind an atomic one that changes its row', () => {
+  /** In the lanes of two rows, and an edit of the first behind it. */
+  function behindGroup(rig: EngineRig): { readonly group: MutationHeader; readonly edit: MutationHeader } {
+    const group = { ...rig.header({ lane: 'b', alsoLanes: ['a'] }), type: 'holdfast.atomic', entity: null };
+    const edit = { ...rig.header({ lane: 'a' }), entity: { table: 'notes', id: 'a' }, edit: EDIT };
+    rig.input({ kind: 'added', headers: [group, edit] });
+    return { group, edit };
+  }
+  const row = (id: string, rowVersion: number | null) => ({ table: 'notes', id, rowVersion });
+
+  test('C1, R8 · is made on what the last of its members has left, in whichever lane it stands', () => {
+    const rig = EngineRig.leading();
+    behindGroup(rig);
+
+    rig.answerAll(({ seq, id }) => ({
+      ...{ seq, id, kind: 'applied', result: [{}, {}, {}, null, null] },
+      memberRows: [row('a', 4), row('b', 9), row('a', 5), row('c', null), null],
+    }));
+
+    expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 5, ownSinceVersion: 3 } } }]);
+    expect(rig.effect('settle')?.settlements[0]).toMatchObject({
+      record: {
+        leftRows: [
+          { id: 'b', left: { untilVersion: 8, rowVersion: 9 }, member: 1 },
+          { id: 'a', left: { sinceVersion: 3, untilVersion: 4, rowVersion: 5 }, member: 2 },
+          { id: 'c', left: null, member: 3 },
+        ],
+      },
+    });
+  });
+
+  test('C1, R8 · with someone else in between it stays as it was made, and meets a conflict', () => {
+    const rig = EngineRig.leading();
+    behindGroup(rig);
+
+    rig.answerAll(({ seq, id }) => ({
+      ...{ seq, id, kind: 'applied', result: [{}, {}] },
+      memberRows: [row('a', 7), row('a', 9)],
+    }));
+
+    expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 3 } } }]);
+  });
+});

@@ -654,3 +654,12 @@ describe('N5: the fleet begins again', () => {
     expect(rig.batches).toHaveLength(2);
   });
 });
+
+test('S10, R4 · what cannot be sent since its store fails waits for that, and not for the network', () => {
+  const rig = EngineRig.leading();
+  const header = rig.add();
+
+  rig.answer({ kind: 'unreachable', error: { ...ERROR, category: 'STORAGE_ERROR' } });
+
+  expect(rig.waiting(header)).toMatchObject({ waitingFor: 'storage' });
+});

@@ -249,3 +249,14 @@ test('R5 · whoever signs out and discards also disposes of what may have been s
 
   expect(rig.settlements).toMatchObject([{ kind: 'cancelled', header: { id: header.id }, reason: 'unconfirmed' }]);
 });
+
+test('S12, Q3 · while its store fails nothing is sent, and it says so; when that works again it goes on', () => {
+  const rig = EngineRig.leading();
+  rig.input({ kind: 'storageFailed', error: ERROR });
+  const header = rig.add();
+  expect(rig.waiting(header)).toMatchObject({ waitingFor: 'storage', error: ERROR });
+
+  rig.input({ kind: 'storageWorks' });
+
+  expect(seqsOf(rig.lastBatch)).toEqual([header.seq]);
+});

@@ -106,3 +106,12 @@ test('Q2 · a whole header is a copy: whoever changes it does not change what is
   expect(kept.header).not.toBe(kept.header);
   expect({ ...kept.header, seq: 7 }).toStrictEqual({ ...header, seq: 7 });
 });
+
+test('Q2 · one that was made long after the first of its type says when, to the millisecond', () => {
+  const rig = new EngineRig();
+  const first = rig.header({ type: 'of.its.own' });
+  const later = { ...first, seq: 2, createdAtMs: first.createdAtMs + 2 ** 40 + 0.5 };
+
+  expect(new KeptHeader(first).createdAtMs).toBe(first.createdAtMs);
+  expect(new KeptHeader(later).createdAtMs).toBe(later.createdAtMs);
+});

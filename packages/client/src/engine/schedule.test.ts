@@ -174,3 +174,15 @@ test('Q11 · nothing is merged past one whose end is not stored yet: with anothe
 
   expect(schedule.newestOf('a')).toBe(before);
 });
+
+test('Q6 · one whose delay was cut short goes when that is over, and once', () => {
+  const schedule = new Schedule();
+  const entry = entryAt(1, 'a');
+  schedule.insert(entry, 0);
+  schedule.delay(entry, 1_000, 0);
+  schedule.delay(entry, 500, 0);
+
+  expect(schedule.take(10, 1_000, 499, send)).toEqual([]);
+  expect(schedule.take(10, 1_000, 1_000, send)).toEqual([entry]);
+  expect(schedule.take(10, 1_000, 1_001, send)).toEqual([]);
+});
