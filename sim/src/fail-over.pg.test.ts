@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { type ChangePage, createDoor, type Database, openPg, readChanges, withCaller } from '@holdfast/server';
-import { type Clock, createQueue, defineMutation, httpTransport, memoryStorage, soloTabs } from 'holdfast';
+import { type Clock, createQueue, httpTransport, memoryStorage, soloTabs } from 'holdfast';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { systemClock } from '../../packages/client/src/ports/system-clock.ts';
 import {
   type RealPostgres,
   startPrimaryAndStandby,
 } from '../../packages/server/src/testing-databases/real-postgres.ts';
-import { anyPayload } from './any-payload.ts';
+import { createItem, updateItem } from './test/item-mutations.ts';
 import { type MovingAddress, openMovingAddress } from './test/moving-address.ts';
 import { prepare } from './test/tape-databases.ts';
 import { SECRET, token } from './test/token.ts';
@@ -25,23 +25,6 @@ const hastyClock: Clock = {
   nowMs: () => systemClock.nowMs() * HASTE,
   schedule: (delayMs, callback) => systemClock.schedule(delayMs / HASTE, callback),
 };
-
-type Payload = { readonly id: string; readonly tag: string };
-
-const types = [
-  defineMutation({
-    type: 'item.create',
-    payload: anyPayload<Payload>(),
-    operation: 'create',
-    entity: ({ id }) => ({ table: 'sim_items', id }),
-  }),
-  defineMutation({
-    type: 'item.update',
-    payload: anyPayload<Payload>(),
-    operation: 'update',
-    entity: ({ id }) => ({ table: 'sim_items', id }),
-  }),
-] as const;
 
 let primary: RealPostgres;
 let standby: RealPostgres;
@@ -93,7 +76,7 @@ function startDevice(place: number, sharedId: string, confirmedTailMs: number | 
   const queue = createQueue({
     name: randomUUID(),
     identity: { userId: 'ada', workspaceId },
-    mutations: types,
+    mutations: [createItem, updateItem],
     transport: httpTransport({
       url: 'http://localhost/v1/apply',
       fetch: async (url, init) => {

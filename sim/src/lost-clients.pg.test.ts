@@ -3,7 +3,6 @@ import { createDoor } from '@holdfast/server';
 import {
   type ClientAnchor,
   createQueue,
-  defineMutation,
   httpTransport,
   type LostChanges,
   memoryStorage,
@@ -12,18 +11,9 @@ import {
   soloTabs,
 } from 'holdfast';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { anyPayload } from './any-payload.ts';
+import { createItem } from './test/item-mutations.ts';
 import { openTapePglite, openTapePostgres, type TapeDatabase } from './test/tape-databases.ts';
 import { SECRET, token } from './test/token.ts';
-
-type Payload = { readonly id: string; readonly tag: string };
-
-const createItem = defineMutation({
-  type: 'item.create',
-  payload: anyPayload<Payload>(),
-  operation: 'create',
-  entity: ({ id }) => ({ table: 'sim_items', id }),
-});
 
 describe.each([
   ['PGlite', openTapePglite],

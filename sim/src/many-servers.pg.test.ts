@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createDoor } from '@holdfast/server';
-import { createQueue, defineMutation, httpTransport, memoryStorage, soloTabs } from 'holdfast';
+import { createQueue, httpTransport, memoryStorage, soloTabs } from 'holdfast';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { anyPayload } from './any-payload.ts';
+import { createItem, updateItem } from './test/item-mutations.ts';
 import { openTapePostgres, type TapeDatabase } from './test/tape-databases.ts';
 import { SECRET, token } from './test/token.ts';
 
@@ -10,23 +10,6 @@ const ROW_COUNT = 12;
 const CHANGE_COUNT = 60;
 /** By their turn, of all requests; each costs the wait of a queue whose line is down. */
 const LOST_ANSWERS = [0, 3];
-
-type Payload = { readonly id: string; readonly tag: string };
-
-const types = [
-  defineMutation({
-    type: 'item.create',
-    payload: anyPayload<Payload>(),
-    operation: 'create',
-    entity: ({ id }) => ({ table: 'sim_items', id }),
-  }),
-  defineMutation({
-    type: 'item.update',
-    payload: anyPayload<Payload>(),
-    operation: 'update',
-    entity: ({ id }) => ({ table: 'sim_items', id }),
-  }),
-] as const;
 
 let world: TapeDatabase;
 
@@ -54,7 +37,7 @@ test('P11 · behind a balancer that hands each request to the next server, with 
     createQueue({
       name: randomUUID(),
       identity: { userId: 'ada', workspaceId },
-      mutations: types,
+      mutations: [createItem, updateItem],
       transport: httpTransport({ url: 'http://localhost/v1/apply', fetch: balanced }),
       auth: { getToken: () => Promise.resolve(token(workspaceId)) },
       storage: memoryStorage(),

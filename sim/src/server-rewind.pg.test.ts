@@ -1,25 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { createDoor } from '@holdfast/server';
-import { createQueue, defineMutation, httpTransport, memoryStorage, soloTabs } from 'holdfast';
+import { createQueue, httpTransport, memoryStorage, soloTabs } from 'holdfast';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { anyPayload } from './any-payload.ts';
+import { createItem, updateItem } from './test/item-mutations.ts';
 import { openRewindablePostgres, type RewindableDatabase } from './test/tape-databases.ts';
 import { SECRET, token } from './test/token.ts';
-
-type Payload = { readonly id: string; readonly tag: string };
-
-const createItem = defineMutation({
-  type: 'item.create',
-  payload: anyPayload<Payload>(),
-  operation: 'create',
-  entity: ({ id }) => ({ table: 'sim_items', id }),
-});
-const updateItem = defineMutation({
-  type: 'item.update',
-  payload: anyPayload<Payload>(),
-  operation: 'update',
-  entity: ({ id }) => ({ table: 'sim_items', id }),
-});
 
 let world: RewindableDatabase;
 
