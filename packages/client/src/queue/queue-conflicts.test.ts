@@ -5,6 +5,7 @@ import type { OpenStorage, Storage } from '../ports/storage.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import { soloTabs } from '../tabs/solo-tabs.ts';
 import { TestDevice } from './testing-queue/test-device.ts';
+import { unheardCommit } from './testing-queue/unheard-commit.ts';
 
 type Edit = { readonly id: string; readonly title?: string; readonly body?: string };
 
@@ -531,30 +532,14 @@ describe('edits on top of each other', () => {
 
   test('C1 · stored while the first was confirmed, in a tab that ended before it heard of it, the second is no conflict either', async () => {
     const device = deviceWith(ROW);
-    let goOn = (): void => {};
-    const confirmed = new Promise<void>((resolve) => (goOn = resolve));
-    const queue = await device.openWith(edits('server-wins'), {
-      storage: async (name) => {
-        const inner = await device.storage.open(name);
-        return {
-          ...inner,
-          commit: async (batch) => {
-            // On its way until the first is confirmed, and whoever asked for it does not hear the end.
-            const isSecond = batch.changes.some(({ key }) => key === 'p/00000000002');
-            if (!isSecond) return inner.commit(batch);
-            await confirmed;
-            await inner.commit(batch);
-            return new Promise(() => {});
-          },
-        };
-      },
-    });
+    const second = unheardCommit((name) => device.storage.open(name), 'p/00000000002');
+    const queue = await device.openWith(edits('server-wins'), { storage: second.storage });
     await device.goOffline();
     await queue.add(edit('two'));
     void queue.add(edit('three'));
     await device.goOnline();
     expect(device.server.rows.get('a')).toMatchObject({ title: 'two', version: 4 });
-    goOn();
+    second.goOn();
     await device.clock.settle();
 
     const again = await device.openWith(edits('server-wins'), { tabs: soloTabs });

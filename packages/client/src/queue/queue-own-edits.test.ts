@@ -4,6 +4,7 @@ import { type ConflictStrategy, defineMutation } from '../mutation/definition.ts
 import type { OpenStorage } from '../ports/storage.ts';
 import { soloTabs } from '../tabs/solo-tabs.ts';
 import { TestDevice } from './testing-queue/test-device.ts';
+import { unheardCommit } from './testing-queue/unheard-commit.ts';
 
 type Edit = { readonly id: string; readonly title?: string; readonly body?: string };
 
@@ -194,29 +195,14 @@ describe('edits behind a group that changes their row', () => {
 
   test('C1, R8 · stored while the group was confirmed, in a tab that ended before it heard of it, it is no conflict either', async () => {
     const device = await deviceWith(ROW);
-    let goOn = (): void => {};
-    const confirmed = new Promise<void>((resolve) => (goOn = resolve));
-    const queue = await device.openWith(types('server-wins'), {
-      storage: async (name) => {
-        const inner = await device.storage.open(name);
-        return {
-          ...inner,
-          commit: async (batch) => {
-            const isSecond = batch.changes.some(({ key }) => key === 'p/00000000002');
-            if (!isSecond) return inner.commit(batch);
-            await confirmed;
-            await inner.commit(batch);
-            return new Promise(() => {});
-          },
-        };
-      },
-    });
+    const second = unheardCommit((name) => device.storage.open(name), 'p/00000000002');
+    const queue = await device.openWith(types('server-wins'), { storage: second.storage });
     await device.goOffline();
     await queue.addAtomic([set('a', 'group')]);
     void queue.add(edit({ body: 'mine' }));
     await device.goOnline();
     expect(device.server.rows.get('a')).toMatchObject({ title: 'group', version: 4 });
-    goOn();
+    second.goOn();
     await device.clock.settle();
 
     const again = await device.openWith(types('server-wins'), { tabs: soloTabs });
