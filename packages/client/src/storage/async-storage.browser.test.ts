@@ -1,9 +1,12 @@
 import legacyStorage, { createAsyncStorage } from '@react-native-async-storage/async-storage';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { asyncStorage } from './async-storage.ts';
 import { storageContract } from './storage-contract.ts';
 
 const run = Math.random().toString(36).slice(2);
+
+// All tests of a browser share one localStorage, which is small, and a case leaves its records behind.
+afterEach(() => localStorage.clear());
 
 const STORES = [
   { store: legacyStorage, build: 'localStorage, as its default export has it' },
