@@ -23,10 +23,9 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'numbers-begin-anew',
-    firstSeed: 200,
     file: `${CLIENT}/queue/stored-meta.ts`,
-    find: 'return highest;',
-    replace: 'return Math.min(highest, 0);',
+    find: 'return Math.max(highestSeq, Math.max(0, Math.floor(wallMs)) * 1_000);',
+    replace: 'return Math.min(highestSeq, wallMs, 0);',
     suffering: 'A bit flips in the last number given out, and new changes overwrite those that wait to be sent.',
   },
   {
