@@ -243,6 +243,35 @@ describe('what a queue keeps of itself', () => {
     expect((await queue.getStatus()).recoveryActions).toEqual([{ action: 'REPAIR_COUNTERS', count: 2 }]);
   });
 
+  test.each(['the tab that delivers', 'the tab that has made it anew, when the other one has gone,'])(
+    'S10, Q7 · the id of the client lost while it delivers, %s waits for nothing that the server has settled under it',
+    async (who) => {
+      const device = new TestDevice();
+      const one = await device.open();
+      device.server.hold();
+      await add(one, 'a', 'a');
+      await device.clock.settle();
+      await damage(device, META.client, 'garbage');
+      const other = await device.open();
+      device.server.release();
+      device.server.hold();
+      await device.clock.settle();
+      if (who !== 'the tab that delivers') await one.close();
+      device.server.release();
+      await device.clock.settle();
+
+      const [before, ...after] = device.server.requests.map(({ request }) => request);
+      expect(before?.mutations).toMatchObject([{ seq: 1 }]);
+      expect(after).toHaveLength(who === 'the tab that delivers' ? 1 : 2);
+      for (const { client, mutations } of after) {
+        expect(client.id).not.toBe(before?.client.id);
+        expect(mutations).toMatchObject([{ seq: 2, after: null }]);
+      }
+      expect(device.server.effects).toHaveLength(2);
+      expect(other.getSnapshot().pendingCount).toBe(0);
+    },
+  );
+
   test('S10, Q19 · an epoch that is damaged while two tabs are open begins above all that either knows, and one of them delivers', async () => {
     const device = new TestDevice();
     const [one, other] = [await device.open(), await device.open()];

@@ -133,6 +133,8 @@ export interface Claim extends ClientClaim {
   readonly isOutdated: boolean;
   /** How far numbers have come. */
   readonly lastSeq: number;
+  /** Up to here the server may have settled them for this device under an id that it has lost, and knows of none; 0 for none. */
+  readonly lostUpToSeq: number;
   /** The epoch of the server that was heard last; null for none. */
   readonly serverEpoch: string | null;
   readonly bodies: ReadonlyMap<number, Parsed<MutationBody> | Unread>;
@@ -180,6 +182,7 @@ const RELAXED_GAP_COUNT = { min: 10_000, max: 2 ** 30 } as const;
 /** The queue's records in a store: what is written together, under which keys, and on which condition. */
 export class QueueStore {
   private ownClientId: string;
+  private lostUpToSeq = 0;
   /** The last number that was given out when this tab opened the store. */
   readonly openedAtSeq: number;
   /** Under which keys the queue keeps something of itself that was damaged, and was made anew by this tab. */
@@ -243,6 +246,7 @@ export class QueueStore {
         const gapCount = hasGap ? min + Math.floor(random() * (max - min)) : 0;
         const store = new QueueStore(storage, options, { clientId, lastSeq, gapCount });
         store.mended.push(...mended);
+        if (isNew) store.lostUpToSeq = lastSeq;
         const isBehind = anchor?.clientId === clientId && anchor.lastSeq > lastSeq;
         if (isBehind || isRewound) await store.fork(clientId, newClientId);
         return store;
@@ -525,8 +529,11 @@ export class QueueStore {
     const keys = headers.map(({ seq }) => seqKey(BODY, seq));
     const { own, texts } = await this.readClaim(keys);
     const [epoch, paused, signedOut, format, client, seq, forked, serverEpoch] = own;
+    const lastSeq = await lastSeqOf(this.storage, seq);
     // What does not read any more is made anew by the next run, and is here as it was.
-    this.ownClientId = unsealed(client) ?? this.ownClientId;
+    const clientId = unsealed(client) ?? this.ownClientId;
+    if (clientId !== this.ownClientId) this.lostUpToSeq = lastSeq;
+    this.ownClientId = clientId;
     if (serverEpoch != null) this.unstoredServerEpoch = null;
     this.serverEpoch = unsealed(serverEpoch) ?? this.unstoredServerEpoch;
     return {
@@ -534,8 +541,9 @@ export class QueueStore {
       isPaused: paused !== null,
       isSignedOut: signedOut !== null,
       isOutdated: (readCount(format) ?? 0) > RECORD_FORMAT,
-      clientId: this.ownClientId,
-      lastSeq: await lastSeqOf(this.storage, seq),
+      clientId,
+      lastSeq,
+      lostUpToSeq: this.lostUpToSeq,
       forked: unsealed(forked),
       serverEpoch: this.serverEpoch,
       bodies: new Map(

@@ -135,7 +135,9 @@ export class Sender {
         else if (refusal === null) {
           const hidden = secretsOf(definitions, item.header.type, body.record);
           if (hidden !== null) secrets.set(item.header.id, hidden);
-          mutations.push(toWire(item, body.record));
+          // What is behind this one is settled; one that was settled under an id that is lost, the server cannot find.
+          const after = item.after !== null && item.after > claim.lostUpToSeq ? item.after : null;
+          mutations.push(toWire({ ...item, after }, body.record));
         } else await this.giveUpUnreadable([item.header.seq], refusal);
       }
       if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
