@@ -4,7 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const CONFLICT_PLANTS: readonly Plant[] = [
   {
     name: 'merge-ignores-theirs',
-    firstSeed: 350,
+    firstSeed: 392,
     file: `${CLIENT}/delivery/conflicts/three-way-merge.ts`,
     find: 'if (isSameJson(base, mine)) return theirs;',
     replace: 'if (isSameJson(base, mine)) return mine;',
@@ -33,6 +33,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'own-edits-in-conflict',
+    firstSeed: 22,
     file: `${CLIENT}/engine/verdicts.ts`,
     find: '    next.leftBefore = left;\n',
     replace: '',
@@ -47,7 +48,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'own-group-in-conflict',
-    firstSeed: 330_000_400,
+    firstSeed: 330_000_432,
     file: `${CLIENT}/engine/verdicts.ts`,
     find: 'memberRows === undefined ? undefined : leftByMembers(memberRows)',
     replace: 'undefined',

@@ -92,6 +92,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'lane-head-skipped',
+    firstSeed: 33,
     file: `${CLIENT}/engine/long-lane.ts`,
     find: `return this.entries[this.first];
   }
@@ -152,6 +153,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'undo-window-hurried',
+    firstSeed: 51,
     file: `${CLIENT}/engine/schedule.ts`,
     find: 'head.backoffUntilMs = 0;',
     replace: 'Object.assign(head, { backoffUntilMs: 0, heldUntilMs: 0 });',

@@ -25,7 +25,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'pause-acknowledged-too-early',
-    firstSeed: 140,
+    firstSeed: 434,
     shape: {
       durationMs: 40_000,
       tabCountMax: 2,
@@ -42,7 +42,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'discard-believed-too-early',
-    firstSeed: 6_100,
+    firstSeed: 6433,
     file: `${CLIENT}/queue/sign-out.ts`,
     find: 'if (ids.length === 0 && !(await hasPendingUpTo(record.discardUpToSeq, store))) return true;',
     replace: 'if (ids.length === 0) return true;',
@@ -50,6 +50,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'acts-without-their-actor',
+    firstSeed: 17,
     file: `${CLIENT}/queue/acts.ts`,
     find: 'actor: actor ?? userId',
     replace: 'actor: userId',

@@ -133,6 +133,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'unreadable-passed-over',
+    firstSeed: 26,
     file: `${CLIENT}/queue/record-pages.ts`,
     find: "else unreadable.push({ key, seq: seqOfKey(key), text: value, isNewer: parsed.kind === 'newer' });",
     replace: '',
@@ -140,6 +141,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'damaged-body-sent',
+    firstSeed: 28,
     file: `${CLIENT}/mutation/record.ts`,
     find: 'if (checksum(text) !== bodyChecksum || isStray)',
     replace: 'if (isStray || text === String(bodyChecksum))',
@@ -147,7 +149,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'numbers-given-out-again',
-    firstSeed: 440,
+    firstSeed: 614,
     shape: {
       durationMs: 40_000,
       laneCount: 2,

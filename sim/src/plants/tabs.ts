@@ -4,7 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'pause-not-read-before-sending',
-    firstSeed: 850,
+    firstSeed: 888,
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'isPaused: paused !== null,',
     replace: 'isPaused: false,',
@@ -12,7 +12,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'epoch-not-compared',
-    firstSeed: 1_540,
+    firstSeed: 1960,
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'expect: [isOwn, ...expect],',
     replace: 'expect: [...expect],',
@@ -20,6 +20,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'stale-leader-sends',
+    firstSeed: 59,
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'isLeader: epoch === this.ownEpoch,',
     replace: 'isLeader: true,',
@@ -34,7 +35,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'put-away-while-taking-over',
-    firstSeed: 300,
+    firstSeed: 450,
     file: `${CLIENT}/queue/leadership.ts`,
     find: 'this.takingSinceMs = null;\n    this.storeWorks();\n    if (this.ports.isLeader()) this.ports.standDown();',
     replace: 'if (this.ports.isLeader()) this.ports.standDown();',
@@ -42,6 +43,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'message-trusted',
+    firstSeed: 40,
     file: `${CLIENT}/queue/runner.ts`,
     find: 'const LOOK_AGAIN_MS = 60_000;',
     replace: 'const LOOK_AGAIN_MS = 1e12;',
@@ -49,7 +51,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'stale-look-believed',
-    firstSeed: 500,
+    firstSeed: 587,
     file: `${CLIENT}/queue/store-watch.ts`,
     find: 'this.gone.set(id, {',
     replace: 'this.gone.set(`${id} `, {',

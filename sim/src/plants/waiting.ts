@@ -66,6 +66,7 @@ export const WAITING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'nudge-overrides-pause',
+    firstSeed: 57,
     file: `${CLIENT}/queue/runner.ts`,
     find: "this.dispatch({ kind: 'hint', hint: 'nudge' });",
     replace: `this.ports.store.setPaused(null).then(() => this.dispatch({ kind: 'resumed' }), () => {});
