@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import type { OpenStorage } from '../ports/storage.ts';
+import type { StoragePointer } from '../ports/storage-pointer.ts';
 import { nodeSqliteDriver } from '../storage/sqlite-drivers.ts';
 import { sqliteStorage } from '../storage/sqlite-storage.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
@@ -203,6 +204,35 @@ describe('a store that opens, and in which what waits cannot be read', () => {
       await queue.close();
     },
   );
+
+  function pointing(): StoragePointer {
+    const texts = new Map<string, string>();
+    return { read: (name) => texts.get(name) ?? null, write: (name, text) => void texts.set(name, text) };
+  }
+
+  test('S13, S11 · where there can be another database, all that can be read comes along at once, and is delivered in this run', async () => {
+    const device = new TestDevice();
+    const ids = await withMany(device);
+    const damaged = failing(device, () => ({ fromSeq: 150, toSeq: 152 }));
+    const storage: OpenStorage = (name) => (name.includes('~') ? device.storage.open(name) : damaged(name));
+    const queue = device.create({ storage, whenStorageFails: 'memory', storagePointer: pointing() });
+    const told: string[] = [];
+    queue.on('storageRestored', ({ movedCount }) => told.push(`restored ${movedCount}`));
+    queue.onError(({ message }) => told.push(message.slice(0, 38)));
+    await device.clock.pass(2_000);
+    expect(told).toEqual([
+      'The disk is damaged.',
+      'The database of this device is damaged',
+      'restored 297',
+    ]);
+    expect(queue.getSnapshot()).toMatchObject({ isReady: true, isVolatile: false, pendingCount: 297 });
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect(device.server.effects).toHaveLength(297);
+    expect(new Set(ids).isSupersetOf(new Set(device.server.effects))).toBe(true);
+    await queue.close();
+  });
 
   test('S11 · a damaged page in the middle of an SQLite file costs what stands on it, and the rest is delivered', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'holdfast-page-'));

@@ -159,12 +159,13 @@ export class StorageKeeper {
     this.term += 1;
     await inUse.close().catch(() => {});
     await this.climb(toHoldfastError(error));
-    if (this.isInMemory) await this.bringAlong();
+    await this.bringAlong();
     return true;
   }
 
-  /** What can still be read goes on from memory, and stays where it is. */
+  /** What can still be read of a store that opens goes on in the one that took its place, and stays where it is. */
   private async bringAlong(): Promise<void> {
+    if (!this.isInMemory) return this.salvage();
     const memory = this.inUse;
     if (memory === null) return;
     try {
@@ -276,7 +277,8 @@ export class StorageKeeper {
   private async replace(kind: CallKind, dead: Storage, error: HoldfastError): Promise<void> {
     await dead.close().catch(() => {});
     this.failureCounts[kind] += 1;
-    if (this.failureCounts[kind] <= FAILURES_MAX) {
+    const isGivenUp = this.failureCounts[kind] > FAILURES_MAX;
+    if (!isGivenUp) {
       const { generation } = this;
       try {
         const storage = await this.reopened();
@@ -291,6 +293,7 @@ export class StorageKeeper {
     }
     this.term += 1;
     await this.climb(error);
+    if (isGivenUp) await this.bringAlong();
     this.ports.restart();
   }
 
