@@ -1,4 +1,11 @@
-import { type Act, type DeadLetter, type MutationHeader, sealRecord } from '../mutation/record.ts';
+import {
+  type Act,
+  type DeadLetter,
+  type MutationHeader,
+  parseCompleted,
+  parseDisposed,
+  sealRecord,
+} from '../mutation/record.ts';
 import type { Change, Storage } from '../ports/storage.ts';
 import { changeOfAct } from './act-log.ts';
 import { type BackupContent, isHistory } from './backup.ts';
@@ -71,6 +78,29 @@ export async function planImport(
       const ids = news.map(({ header }) => header.id);
       return ids.length === 0 ? changes : [...changes, changeOfAct(act, ids)];
     },
+  };
+}
+
+/**
+ * What the store that this comes from knows of a mutation that another store of the device holds as pending, or as dead since a
+ * time: that it has ended by now, or that it was retried. Null where it knows nothing newer.
+ */
+export function newsIn({
+  pending,
+  rest,
+}: BackupContent): (header: MutationHeader, failedAtMs?: number) => 'ended' | 'retried' | null {
+  const endedAtMs = new Map<string, number>();
+  for (const { key, value } of rest) {
+    const completed = key.startsWith(COMPLETED) ? parseCompleted(value) : null;
+    if (completed?.kind === 'record') endedAtMs.set(completed.record.id, completed.record.confirmedAtMs);
+    const disposed = key.startsWith(DISCARDED) ? parseDisposed(value) : null;
+    if (disposed?.kind === 'record') endedAtMs.set(disposed.record.id, disposed.record.atMs);
+  }
+  const generations = new Map(pending.map(({ record: { id, generation } }) => [id, generation]));
+  return ({ id, generation }, failedAtMs) => {
+    // One that the server has forgotten since is a dead letter again.
+    if ((endedAtMs.get(id) ?? Number.NEGATIVE_INFINITY) >= (failedAtMs ?? 0)) return 'ended';
+    return failedAtMs !== undefined && (generations.get(id) ?? 0) > generation ? 'retried' : null;
   };
 }
 

@@ -205,6 +205,47 @@ describe('a store that opens, and in which what waits cannot be read', () => {
     },
   );
 
+  test('S11 · what was disposed of, retried or confirmed while the queue was in memory is not as before when all moves back', async () => {
+    // given: three dead letters and a change that waits, in a store that cannot be read when the app starts
+    const device = new TestDevice();
+    device.server.judge = () => 'rejected';
+    const before = await device.open();
+    const dead: string[] = [];
+    for (const id of ['gone', 'again', 'edited']) dead.push((await before.add(note(id))).id);
+    await device.clock.pass(1_000);
+    await device.goOffline();
+    const waiting = await before.add(note('waiting'));
+    await before.close();
+    let isDamaged = true;
+    const storage = failing(device, () => (isDamaged ? { fromSeq: 1, toSeq: 2 } : null));
+    const queue = device.create({ storage, whenStorageFails: 'memory' });
+    await device.clock.pass(2_000);
+    expect(queue.getSnapshot()).toMatchObject({ isVolatile: true, failedCount: 3, pendingCount: 1 });
+
+    // when: people decide about the dead letters, the change is confirmed, and the store can be read again
+    await queue.discard(dead[0] ?? '', 'of no use');
+    await queue.edit(dead[2] ?? '', { id: 'edited', text: 'mended' });
+    await device.goOnline();
+    await device.clock.pass(20_000);
+    await device.goOffline();
+    await queue.retry(dead[1] ?? '');
+    isDamaged = false;
+    await queue.retryStorage();
+    await device.clock.pass(2_000);
+
+    // then: nothing of it is as it was
+    expect(queue.getSnapshot()).toMatchObject({ isVolatile: false, failedCount: 0, pendingCount: 1 });
+    expect((await queue.getStatus()).pendingMutations.map(({ id }) => id)).toEqual([dead[1]]);
+    expect(await queue.getMutationStatus(waiting.id)).toMatchObject({ status: 'completed' });
+    const sentCount = device.server.requests.length;
+    await device.goOnline();
+    await device.clock.pass(60_000);
+    expect(device.server.requests.slice(sentCount).flatMap(({ request }) => request.mutations)).toMatchObject([
+      { id: dead[1] },
+    ]);
+    await queue.close();
+  });
+
   function pointing(): StoragePointer {
     const texts = new Map<string, string>();
     return { read: (name) => texts.get(name) ?? null, write: (name, text) => void texts.set(name, text) };

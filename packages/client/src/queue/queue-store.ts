@@ -34,7 +34,7 @@ import type { ClientMark } from './anchor-keeper.ts';
 import { ActLog, changeOfAct } from './act-log.ts';
 import { ConfirmedTail, type ConfirmedText, type TailLimits } from './confirmed-tail.ts';
 import { type BackupContent, writeBackup } from './backup.ts';
-import { type ImportResult, planImport } from './importer.ts';
+import { type ImportResult, newsIn, planImport } from './importer.ts';
 import { DeadLetterStore } from './dead-letter-store.ts';
 import { type NewMutation, NumberGiver, retriedMark } from './number-giver.ts';
 import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
@@ -884,43 +884,55 @@ export class QueueStore {
 
   /**
    * Takes in what of a backup is not known here, all of it in one commit. Null when a number was given out after `seenSeq`: who
-   * decides what is known has to look again.
+   * decides what is known has to look again. `over`: what goes with it.
    */
   async importAll(
     content: BackupContent,
     act: Act,
     isKnown: (id: string) => boolean,
     seenSeq: number,
+    over: readonly Change[] = [],
   ): Promise<ImportResult | null> {
     const { result, count, write } = await planImport(this.storage, content, act, isKnown);
-    if (count === 0 && write(1).length === 0) return result;
+    if (count === 0 && over.length === 0 && write(1).length === 0) return result;
     return this.numbers.commit(
       count,
       [],
       (firstSeq) => {
         const mark = count === 0 ? [] : [retriedMark(firstSeq + count - 1)];
-        return { result, changes: [...write(firstSeq), ...mark] };
+        return { result, changes: [...over, ...write(firstSeq), ...mark] };
       },
       seenSeq,
     );
   }
 
-  /** `importAll` into a store that no queue in this tab is looking at. */
+  /**
+   * `importAll` of another store of this device, into one that no queue in this tab is looking at: what has ended there, or was
+   * retried, does not stay here as it was before.
+   */
   async moveIn(content: BackupContent, act: Act): Promise<ImportResult> {
+    const newsOf = newsIn(content);
     for (;;) {
       const { lastSeq } = await this.readMarks();
       const ids = new Set<string>();
+      const over: Change[] = [];
+      const look = (prefix: string, header: MutationHeader, failedAtMs?: number): void => {
+        const news = newsOf(header, failedAtMs);
+        if (news !== 'retried') ids.add(header.id);
+        for (const under of news === null ? [] : [prefix, BODY])
+          over.push({ kind: 'delete', key: seqKey(under, header.seq) });
+      };
       for (let from: number | null = 0; from !== null; ) {
         const found: Found<MutationHeader> = await this.pendingAfter(from);
-        for (const { id } of found.records) ids.add(id);
+        for (const header of found.records) look(PENDING, header);
         from = found.hasMore ? (found.records.at(-1)?.seq ?? null) : null;
       }
       for (let from: number | null = 0; from !== null; ) {
         const found: Found<DeadLetter> = await this.deadLetters.after(from);
-        for (const { header } of found.records) ids.add(header.id);
+        for (const { header, failedAtMs } of found.records) look(FAILED, header, failedAtMs);
         from = found.hasMore ? (found.records.at(-1)?.header.seq ?? null) : null;
       }
-      const result = await this.importAll(content, act, (id) => ids.has(id), lastSeq);
+      const result = await this.importAll(content, act, (id) => ids.has(id), lastSeq, over);
       if (result !== null) return result;
     }
   }
