@@ -33,8 +33,8 @@ export function compressedStorage(
 }
 
 class CompressedStorage implements Storage {
-  readonly apart: StorageApart | undefined;
   private readonly storage: Storage;
+  private readonly layer: (storage: Storage) => Storage;
   private readonly overLength: number;
   private readonly coding: Coding;
   private readonly cache: TextCache;
@@ -47,7 +47,7 @@ class CompressedStorage implements Storage {
     layer: (storage: Storage) => Storage,
   ) {
     this.storage = storage;
-    this.apart = apartUnder(storage, layer);
+    this.layer = layer;
     this.overLength = overLength;
     this.cache = cache;
     this.place = `compressed ${name} `;
@@ -55,6 +55,10 @@ class CompressedStorage implements Storage {
       storedForm: (key, value) => this.compress(key, value),
       decode: async (entries) => entries.map((entry) => this.decompress(entry)),
     };
+  }
+
+  get apart(): StorageApart | undefined {
+    return apartUnder(this.storage, this.layer);
   }
 
   get durability(): Storage['durability'] {

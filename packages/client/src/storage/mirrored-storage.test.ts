@@ -3,9 +3,13 @@ import type { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { OpenStorage } from '../ports/storage.ts';
 import { note, TestDevice, type TestQueue } from '../queue/testing-queue/test-device.ts';
 import { BreakableStorage } from '../queue/testing-queue/breakable-storage.ts';
+import { StorageSimulator } from '../testing/storage-simulator.ts';
+import { compressedStorage } from './compressed-storage.ts';
 import { memoryStorage } from './memory-storage.ts';
 import { mirroredStorage } from './mirrored-storage.ts';
+import { sealedStorage, unsealedStorage } from './sealed-storage.ts';
 import { storageContract } from './storage-contract.ts';
+import { TestKeys } from './testing-keys/test-keys.ts';
 
 describe('the contract of a mirrored store', () => {
   const cases = storageContract({
@@ -153,6 +157,26 @@ describe('a queue on a store with a mirror', () => {
     expect(await dump(stores.mirror.open, NAME)).toEqual(await dump(stores.first.open, NAME));
   });
 
+  test.each(['plain', 'sealed'])('S9 · what was brought in is not looked through again, under each layer (%s)', async (kind) => {
+    const stores = { first: new BreakableStorage(), mirror: new BreakableStorage() };
+    const mirrored = mirroredStorage(stores.first.open, stores.mirror.open);
+    const keys = new TestKeys({ isInstant: true }).open;
+    const layered = kind === 'sealed' ? sealedStorage(mirrored, { keys }) : unsealedStorage(mirrored);
+    const open = compressedStorage(layered);
+    for (const broken of [null, 'mirror', 'first'] as const) {
+      if (broken !== null) stores[broken].breakAll();
+      const storage = await open(NAME);
+      await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'meta/client', value: 'c' }] });
+      await storage.close();
+      if (broken !== null) stores[broken].mend();
+    }
+
+    const storage = await open(NAME);
+    expect(storage.apart).toBeDefined();
+    await storage.apart?.taken();
+    expect(storage.apart).toBeUndefined();
+  });
+
   test('S9 · a mirror that failed and was behind at the end of the run is made alike in the next one', async () => {
     const device = new TestDevice();
     const [first, copy] = [memoryStorage(), new BreakableStorage()];
@@ -173,6 +197,67 @@ describe('a queue on a store with a mirror', () => {
     const third = await device.open({ storage: mirroredStorage(memoryStorage(), copy.open) });
     expect(third.getSnapshot()).toMatchObject({ pendingCount: 2 });
     await third.close();
+  });
+
+  test('S9 · killed while the mirror is made alike, both are the same device in the next run', async () => {
+    const device = new TestDevice();
+    const [first, copy] = [memoryStorage(), new StorageSimulator({ clock: device.clock })];
+    let commitCount = Number.POSITIVE_INFINITY;
+    copy.isFull = () => {
+      commitCount -= 1;
+      return commitCount < 0;
+    };
+    const storage = mirroredStorage(first, copy.open);
+    const queue = await device.open({ storage });
+    await queue.add(note('delivered'));
+    await device.clock.settle();
+    await device.goOffline();
+    await queue.add(note('a'));
+    commitCount = 0;
+    await queue.add(note('b'));
+    await queue.close();
+    for (let count = 0; count < 30; count += 1) {
+      commitCount = count;
+      await (await device.open({ storage })).close();
+    }
+
+    commitCount = Number.POSITIVE_INFINITY;
+    const again = await device.open({ storage });
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect(new Set(device.server.requests.map(({ request }) => request.client.id)).size).toBe(1);
+    expect(device.server.effects).toHaveLength(3);
+    await again.close();
+    expect(await dump(copy.open, NAME)).toEqual(await dump(first, NAME));
+  });
+
+  test('S9 · a tab that cannot open the first goes on with the mirror while another has both: what either adds is kept', async () => {
+    const device = new TestDevice();
+    const stores = { first: new BreakableStorage(), mirror: new BreakableStorage() };
+    const storage = mirroredStorage(stores.first.open, stores.mirror.open);
+    await device.goOffline();
+    const both = await device.open({ storage });
+    const ids = [(await both.add(note('before'))).id];
+    stores.first.closed.add(NAME);
+    const one = await device.open({ storage });
+    stores.first.mend();
+    for (const [index, queue] of [both, one, one, both, both, one].entries())
+      ids.push((await queue.add(note(`n${index}`))).id);
+    // and one more, which brings the two together, and is left again
+    const third = await device.open({ storage });
+    for (const [index, queue] of [third, one, third, one, both, third].entries())
+      ids.push((await queue.add(note(`m${index}`))).id);
+    for (const queue of [one, both, third]) await queue.close();
+
+    const again = await device.open({ storage });
+    expect(again.getSnapshot()).toMatchObject({ pendingCount: ids.length });
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect([...device.server.effects].toSorted()).toEqual([...ids].toSorted());
+    await again.close();
+    expect(await dump(stores.mirror.open, NAME)).toEqual(await dump(stores.first.open, NAME));
   });
 
   test('S9, S10 · a record that rots in the first is put back from the mirror, header and payload', async () => {

@@ -1,4 +1,4 @@
-import { type HoldfastError, isHoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, isHoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import { scanAll } from '../ports/scan-all.ts';
 import type {
   Change,
@@ -22,6 +22,7 @@ export interface MirroredStorageOptions {
 const WITNESS = 'meta/client';
 /** In a store that was used without the other one. */
 const ALONE = 'meta/alone';
+const MARK = '1';
 /** A store that was put back from its mirror may be a little older than it was: whoever gives out numbers must know. */
 const REWOUND = 'meta/rewound';
 
@@ -67,10 +68,27 @@ async function notAlone(...storages: readonly Storage[]): Promise<void> {
   for (const storage of storages) await storage.commit({ expect: [], changes: [{ kind: 'delete', key: ALONE }] });
 }
 
-/** Used without the other one: what is stored from now on stands in this one only, and the next to open both must know. */
+const MARKED: Change = { kind: 'put', key: ALONE, value: MARK };
+
+async function markAlone(storage: Storage): Promise<void> {
+  await storage.commit({ expect: [], changes: [MARKED] });
+}
+
+/**
+ * Used without the other one: what is stored from now on stands in this one only, and the next to open both must know. Said with each
+ * commit: one who has opened both meanwhile has taken the mark away.
+ */
 async function alone(storage: Storage): Promise<Storage> {
-  await storage.commit({ expect: [], changes: [{ kind: 'put', key: ALONE, value: '1' }] });
-  return storage;
+  await markAlone(storage);
+  return {
+    durability: storage.durability,
+    commit: ({ expect, changes }) =>
+      storage.commit({ expect, changes: changes.length === 0 ? [] : [...changes, MARKED] }),
+    read: (keys) => storage.read(keys),
+    scan: (query) => storage.scan(query),
+    estimate: () => storage.estimate(),
+    close: () => storage.close(),
+  };
 }
 
 /** Puts the mirror's records in the place of the first's. */
@@ -98,12 +116,17 @@ class MirroredStorage implements Storage {
   private isBehind = false;
   /** What the mirror holds is not in the first: nothing is brought over until it is. */
   private isApart: boolean;
+  /** The mirror's own mark. */
+  private copyMark: string | null;
+  /** Somebody goes on with the mirror alone: what is there stays until both are opened anew. */
+  private isLeft = false;
 
   constructor(own: Storage, copy: Storage, options: MirroredStorageOptions, isApart: boolean = false) {
     this.own = own;
     this.copy = copy;
     this.options = options;
     this.isApart = isApart;
+    this.copyMark = isApart ? MARK : null;
   }
 
   get apart(): StorageApart | undefined {
@@ -142,18 +165,20 @@ class MirroredStorage implements Storage {
     await this.copy.close();
   }
 
-  /** Makes the mirror hold what the first holds, and nothing else. */
+  /** Makes the mirror hold what the first holds, and nothing else; killed in the middle of it, that is begun anew. */
   async copyAll(): Promise<void> {
     await this.guarded(async () => {
-      for await (const { key } of scanAll(this.copy, '')) await this.bring([key]);
-      for await (const { key } of scanAll(this.own, '')) await this.bring([key]);
+      await markAlone(this.own);
+      for (const storage of [this.copy, this.own])
+        for await (const { key } of scanAll(storage, '')) if (key !== ALONE) await this.bring([key]);
       await notAlone(this.copy, this.own);
+      this.copyMark = null;
       this.isBehind = false;
     });
   }
 
   async repair(keys: readonly string[]): Promise<boolean> {
-    if (this.isBehind || this.isApart) return false;
+    if (this.isBehind || this.isApart || this.isLeft) return false;
     const [found, copied] = await Promise.all([this.own.read(keys), this.copy.read(keys)]);
     const others = keys.flatMap((key, index) => {
       const [value = null, known = null] = [copied[index], found[index]];
@@ -168,7 +193,7 @@ class MirroredStorage implements Storage {
   }
 
   private async mirror(changes: readonly Change[]): Promise<void> {
-    if (this.isApart) return;
+    if (this.isApart || this.isLeft) return;
     if (this.isBehind) await this.copyAll();
     else await this.guarded(() => this.bring(changes.map(({ key }) => key)));
   }
@@ -186,7 +211,10 @@ class MirroredStorage implements Storage {
         const value = now[index] ?? null;
         return value === null ? { kind: 'delete', key } : { kind: 'put', key, value };
       });
-      await this.copy.commit({ expect: [], changes });
+      const result = await this.copy.commit({ expect: [{ key: ALONE, value: this.copyMark }], changes });
+      if (result.kind === 'committed') continue;
+      this.isLeft = true;
+      throw isElsewhere();
     }
   }
 
@@ -197,8 +225,16 @@ class MirroredStorage implements Storage {
       const wasBehind = this.isBehind;
       this.isBehind = true;
       // Where that fails too, the first is about to be noticed by whoever commits next.
-      if (!wasBehind) await alone(this.own).catch(() => {});
+      if (!wasBehind) await markAlone(this.own).catch(() => {});
       this.options.onError?.(toHoldfastError(error), 'mirror');
     }
   }
+}
+
+function isElsewhere(): HoldfastError {
+  return new HoldfastError({
+    code: 'STORAGE_FAILED',
+    message: 'Another tab could not open the first store, and goes on with the mirror alone.',
+    hint: 'Nothing to do: what each of them stores is brought together when both are opened again.',
+  });
 }

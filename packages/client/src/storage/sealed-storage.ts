@@ -90,7 +90,9 @@ export function unsealedStorage(open: OpenStorage): OpenStorage {
     return {
       durability: storage.durability,
       // Written by nobody else, and read only when this one was found to be in the clear.
-      apart: storage.apart,
+      get apart() {
+        return storage.apart;
+      },
       commit: (batch) => storage.commit(batch),
       read: async (keys) => {
         if (isChecked) return storage.read(keys);
@@ -109,8 +111,8 @@ export function unsealedStorage(open: OpenStorage): OpenStorage {
 }
 
 class SealedStorage implements Storage {
-  readonly apart: StorageApart | undefined;
   private readonly storage: Storage;
+  private readonly sealedApart: StorageApart | undefined;
   private readonly name: string;
   private readonly keys: KeyProvider;
   private readonly isClear: (key: string) => boolean;
@@ -138,7 +140,7 @@ class SealedStorage implements Storage {
     readonly keyUses?: KeyUses;
   }) {
     this.storage = parts.storage;
-    this.apart = parts.apart;
+    this.sealedApart = parts.apart;
     this.name = parts.name;
     this.keys = parts.keys;
     this.isClear = (key) => key === SEAL_KEY || parts.isClear?.(key) === true;
@@ -162,6 +164,10 @@ class SealedStorage implements Storage {
 
   get durability(): Storage['durability'] {
     return this.storage.durability;
+  }
+
+  get apart(): StorageApart | undefined {
+    return this.storage.apart && this.sealedApart;
   }
 
   /** Whether this value may be written as it is. */
