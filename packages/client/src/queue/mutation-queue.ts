@@ -271,7 +271,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /**
    * Resolves once what is stored on this device has been read; rejects when the store cannot be opened. While its keys are
-   * away (`encryption`) that is waited for.
+   * away (`encryption`), it has no room for what opening has to store, or does not answer, that is waited for.
    */
   get ready(): Promise<void> {
     return this.opening.done;
@@ -843,10 +843,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const isCurrent = (): boolean => number === this.openingCount;
     return new Opening({
       clock: this.options.clock,
-      open: async () => {
+      open: async (hasOpened) => {
         try {
           await before();
-          while (isCurrent() && !(await this.openedOrElse(isCurrent)));
+          while (isCurrent() && !(await this.openedOrElse(isCurrent, hasOpened)));
         } catch (error) {
           if (isCurrent()) throw error;
         }
@@ -857,7 +857,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         this.network.onHint((hint) => {
           if (hint === 'foreground') listener();
         }),
-      locked: (error) => {
+      blocked: (error) => {
         this.fail(error);
         this.changed([]);
       },
@@ -865,9 +865,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 
   /** False where the store did not read, and the same or another one is worth opening now. */
-  private async openedOrElse(isCurrent: () => boolean): Promise<boolean> {
+  private async openedOrElse(isCurrent: () => boolean, hasOpened: () => void): Promise<boolean> {
     try {
-      await this.open(isCurrent);
+      await this.open(isCurrent, hasOpened);
       return true;
     } catch (error) {
       if (!isCurrent() || this.isClosed || (await this.keeper?.openingFailed(error)) !== true) throw error;
@@ -876,7 +876,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }
 
   /** `isCurrent`: false when another opening has begun, which this one then leaves the rest to. */
-  private async open(isCurrent: () => boolean): Promise<void> {
+  private async open(isCurrent: () => boolean, hasOpened: () => void): Promise<void> {
     const { openTabs, name, identity, newId, clock } = this.options;
     const storeName = ['holdfast', name, identity.workspaceId, identity.userId].map(encodeURIComponent).join('/');
     const { log } = this;
@@ -886,7 +886,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         throw toHoldfastError(error);
       },
     );
+    hasOpened();
     const storage = loggedStorage(opened, log, clock);
+    // It may have taken long.
+    if (!isCurrent() || this.isClosed) return storage.close();
     if (keeper === null && this.storageHealth.durability === null)
       this.storageHealth = { ...WELL, durability: storage.durability };
     const tabsName = keeper === null ? storeName : keeper.tabsNameOf(storeName, this.ownTabId);
@@ -1228,7 +1231,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     if (this.isRead) this.noteAnchor();
     this.metrics.changed(this.parts?.runner.engine.mutations.counts.pending ?? 0, this.options.clock.nowMs());
     const isVolatile = this.storageHealth.kind === 'degraded';
-    const snapshot = snapshotOf(this.parts?.runner ?? null, this.isRead, this.opening.lockedBy, isVolatile);
+    const blockedBy = this.isRead ? null : this.opening.blockedBy;
+    const snapshot = snapshotOf(this.parts?.runner ?? null, this.isRead, blockedBy, isVolatile);
     if (!isSameSnapshot(snapshot, this.snapshot)) this.snapshot = snapshot;
     this.listeners.change.emit({ ids });
     this.capacity.look();

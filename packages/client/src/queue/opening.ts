@@ -1,69 +1,103 @@
-import { type HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { WireError } from '../protocol/wire.ts';
 import { isLocked, UNLOCK_CHECK_MS } from './lock-watch.ts';
+import { isFull } from './storage-keeper.ts';
 
 export interface OpeningPorts {
   readonly clock: Clock;
-  /** Opens the store and reads it; rejects with `STORAGE_LOCKED` while the keys are away. */
-  readonly open: () => Promise<void>;
+  /** Opens the store, then calls `hasOpened`, and reads it. */
+  readonly open: (hasOpened: () => void) => Promise<void>;
   readonly onForeground: (listener: () => void) => () => void;
-  /** The keys were found to be away. */
-  readonly locked: (error: HoldfastError) => void;
+  /** It waits for something; told once for each reason. */
+  readonly blocked: (error: HoldfastError) => void;
 }
 
-/** Opens a queue, again and again while the keys of its store are away. */
+/** A store that has not opened after this time is told of, in milliseconds. */
+export const OPEN_SLOW_MS = 10_000;
+
+/** Opens a queue, again and again while the keys of its store are away or there is no room for what opening has to store. */
 export class Opening {
-  /** Resolves when the queue is open; keys that are away are waited for. */
+  /** Resolves when the queue is open; what can be waited for is waited for. */
   readonly done: Promise<void>;
-  /** Why it is not open yet, where that is because the keys are away. */
-  lockedBy: WireError | null = null;
+  /** What it waits for, while it is not open; null for nothing that is known. */
+  blockedBy: WireError | null = null;
   private readonly ports: OpeningPorts;
   private attempt: Promise<void>;
+  /** Rejects when the store takes too long; null when it has opened. */
+  private tooLong: Promise<never> | null = null;
   private isGivenUp = false;
   private wake: () => void = () => {};
+  private endSlow: () => void = () => {};
 
   constructor(ports: OpeningPorts) {
     this.ports = ports;
-    this.attempt = ports.open();
-    this.done = this.tryOn();
+    this.attempt = this.begin();
+    const ended = new Promise<never>((_, reject) => {
+      this.endSlow = () => reject(notOpened());
+    });
+    this.done = Promise.race([this.tryOn(), ended]);
     // Whoever awaits `done` or `now` is told; nobody has to.
     this.done.catch(() => {});
   }
 
   /** Resolves when it is open, and rejects when it cannot be opened, or not now. */
   async now(): Promise<void> {
-    await this.attempt;
+    await (this.tooLong === null ? this.attempt : Promise.race([this.attempt, this.tooLong]));
   }
 
   /** Waits for nothing any more. */
   giveUp(): void {
     this.isGivenUp = true;
     this.wake();
+    if (this.blockedBy?.code === SLOW) this.endSlow();
+  }
+
+  private begin(): Promise<void> {
+    let isTooLong: (error: HoldfastError) => void = () => {};
+    this.tooLong = new Promise((_, reject) => {
+      isTooLong = reject;
+    });
+    this.tooLong.catch(() => {});
+    const callOff = this.ports.clock.schedule(OPEN_SLOW_MS, () => {
+      const error = notOpened();
+      isTooLong(error);
+      this.block(error);
+      if (this.isGivenUp) this.endSlow();
+    });
+    const hasOpened = (): void => {
+      callOff();
+      this.tooLong = null;
+    };
+    const attempt = this.ports.open(hasOpened);
+    attempt.then(hasOpened, hasOpened);
+    return attempt;
   }
 
   private async tryOn(): Promise<void> {
     for (;;) {
       try {
         await this.attempt;
-        this.lockedBy = null;
+        this.blockedBy = null;
         return;
       } catch (error) {
-        if (!isLocked(error) || this.isGivenUp) throw error;
-        if (this.lockedBy === null) {
-          const known = toHoldfastError(error);
-          this.lockedBy = known.toWire();
-          this.ports.locked(known);
-        }
+        if (!(isLocked(error) || isFull(error)) || this.isGivenUp) throw error;
+        this.block(toHoldfastError(error));
         await this.moment();
         if (this.isGivenUp) throw error;
       }
-      this.attempt = this.ports.open();
+      this.attempt = this.begin();
       this.attempt.catch(() => {});
     }
   }
 
-  /** Until the keys are worth another try. */
+  private block(error: HoldfastError): void {
+    const isNews = this.blockedBy?.code !== error.code;
+    this.blockedBy = error.toWire();
+    if (isNews) this.ports.blocked(error);
+  }
+
+  /** Until it is worth another try. */
   private async moment(): Promise<void> {
     const { clock, onForeground } = this.ports;
     await new Promise<void>((resolve) => {
@@ -75,4 +109,14 @@ export class Opening {
       if (this.isGivenUp) this.wake();
     });
   }
+}
+
+const SLOW = 'STORAGE_UNAVAILABLE';
+
+function notOpened(): HoldfastError {
+  return new HoldfastError({
+    code: SLOW,
+    message: `Not opened: the store of this device, or the keys that it is sealed with, have not answered for ${OPEN_SLOW_MS / 1_000} s.`,
+    hint: 'Nothing to do: the queue opens by itself when they do. Should they never, look at `storage` and `encryption`.',
+  });
 }

@@ -4,6 +4,7 @@ import { defineMutation } from '../mutation/definition.ts';
 import type { OpenStorage, Storage } from '../ports/storage.ts';
 import type { Transport } from '../ports/transport.ts';
 import { createQueue } from './create-queue.ts';
+import { TestKeys } from '../storage/testing-keys/test-keys.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
 
 const PENDING = 'p/';
@@ -293,4 +294,95 @@ test('S8 · history that cannot be swept when a queue opens does not keep it fro
 
   expect(queue.getSnapshot().isReady).toBe(true);
   expect(errors).toEqual(['This page does not come.']);
+});
+
+describe('a store that does not answer', () => {
+  /** Answers only when it is let. */
+  class Held {
+    private let: (() => void)[] = [];
+    isHeld = true;
+
+    async answer<Result>(work: () => Promise<Result>): Promise<Result> {
+      if (this.isHeld) await new Promise<void>((resolve) => this.let.push(resolve));
+      return work();
+    }
+
+    release(): void {
+      this.isHeld = false;
+      for (const each of this.let.splice(0)) each();
+    }
+  }
+
+  async function holding(which: 'storage' | 'keys'): Promise<{
+    readonly device: TestDevice;
+    readonly held: Held;
+    readonly queue: TestQueue;
+    readonly errors: string[];
+  }> {
+    const device = new TestDevice();
+    const held = new Held();
+    const keys = new TestKeys({ isInstant: true }).open;
+    const storage: OpenStorage = (name) => held.answer(() => device.storage.open(name));
+    const queue = await device.open(
+      which === 'storage' ? { storage } : { encryption: { keys: (name) => held.answer(() => keys(name)) } },
+    );
+    const errors: string[] = [];
+    queue.onError(({ code }) => errors.push(code));
+    return { device, held, queue, errors };
+  }
+
+  test.each(['storage', 'keys'] as const)(
+    'Q3, S1 · %s: it is said after a while, `add` says that nothing is stored, and the queue goes on by itself',
+    async (which) => {
+      const { device, held, queue, errors } = await holding(which);
+      const adding = expect(queue.add(note('a'))).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+      await device.clock.pass(9_000);
+      expect(queue.getSnapshot()).toMatchObject({ isReady: false, waitingFor: 'nothing', error: null });
+      await device.clock.pass(20_000);
+
+      expect(queue.getSnapshot()).toMatchObject({
+        isReady: false,
+        waitingFor: 'storage',
+        error: { code: 'STORAGE_UNAVAILABLE' },
+      });
+      await adding;
+      await expect(queue.add(note('b'))).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+      expect(errors).toEqual(['STORAGE_UNAVAILABLE']);
+
+      held.release();
+      await queue.ready;
+      expect(queue.getSnapshot()).toMatchObject({ isReady: true, waitingFor: 'nothing', error: null, pendingCount: 0 });
+      const { id } = await queue.add(note('c'));
+      await device.clock.settle();
+      expect(device.server.effects).toEqual([id]);
+      await queue.close();
+    },
+  );
+
+  test('Q3, S1 · closed meanwhile, the queue ends, and closes the store when it comes', async () => {
+    for (const waitMs of [1_000, 60_000]) {
+      const { device, held, queue } = await holding('storage');
+      await device.clock.pass(waitMs);
+      const closing = queue.close();
+      await device.clock.pass(60_000);
+      await closing;
+      held.release();
+      await device.clock.settle();
+      await expect(queue.add(note('a'))).rejects.toMatchObject({ code: 'QUEUE_CLOSED' });
+      expect(await device.storage.dump()).toEqual({});
+    }
+  });
+
+  test('Q3, S1 · `restart` opens it anew without waiting for the first', async () => {
+    const { device, held, queue } = await holding('storage');
+    await device.clock.pass(20_000);
+    held.isHeld = false;
+    await queue.restart();
+    const { id } = await queue.add(note('a'));
+    held.release();
+    await device.clock.settle();
+    expect(queue.getSnapshot()).toMatchObject({ isReady: true });
+    expect(device.server.effects).toEqual([id]);
+    await queue.close();
+  });
 });

@@ -273,7 +273,7 @@ export class QueueReader {
     const { engine } = this.runner;
     const moment = this.runner.moment();
     const isWanted = (entry: Entry): boolean =>
-      (type === undefined || entry.header.type === type) &&
+      (type === undefined || entry.type === type) &&
       (status === undefined || statusOfUnconfirmed(engine, entry) === status);
     const entries = firstOf(engine.mutations.deadLetters, limit, isWanted);
     entries.push(
@@ -432,7 +432,7 @@ function whatBecomesOf(entry: Entry | undefined, holdsLane: boolean): string {
 export function snapshotOf(
   runner: Runner | null,
   isReady: boolean,
-  lockedBy: WireError | null = null,
+  blockedBy: WireError | null = null,
   isVolatile = false,
 ): QueueSnapshot {
   const counts = runner?.engine.mutations.counts ?? { pending: 0, processing: 0, failed: 0 };
@@ -446,9 +446,14 @@ export function snapshotOf(
     isPaused: runner?.engine.gates.isPaused ?? false,
     isLeader: runner?.engine.isLeader ?? false,
     isVolatile,
-    waitingFor: lockedBy === null ? (closed?.waitingFor ?? 'nothing') : 'locked',
-    error: lockedBy ?? closed?.error ?? null,
+    waitingFor: blockedBy === null ? (closed?.waitingFor ?? 'nothing') : waitedFor(blockedBy),
+    error: blockedBy ?? closed?.error ?? null,
   };
+}
+
+/** By a queue that is not open yet. */
+function waitedFor({ code }: WireError): WaitingFor {
+  return code === 'STORAGE_LOCKED' ? 'locked' : 'storage';
 }
 
 function firstOf<Item>(
