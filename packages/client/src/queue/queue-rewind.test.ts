@@ -176,6 +176,32 @@ test('P12 · what is refused for now goes again before anything newer, and is gi
   expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 1 });
 });
 
+test('P12, S10 · what the store cannot read for a moment is waited for, and what is behind it waits too', async () => {
+  const { device, queue, ids } = await deviceWithThree();
+  device.server.rewind(0, 'second');
+  device.storage.isUnreadable = (key) => key === 'b/00000000002';
+
+  const newer = await add(device, queue, 'c');
+  expect(device.server.effects).toEqual([ids[0]]);
+  expect(queue.getSnapshot()).toMatchObject({ waitingFor: 'storage' });
+  device.storage.isUnreadable = () => false;
+  await device.clock.pass(60_000);
+
+  expect(device.server.effects).toEqual([...ids, newer]);
+});
+
+test('P12, S10 · what the store cannot read at all costs no other', async () => {
+  const { device, queue, ids } = await deviceWithThree();
+  device.server.rewind(0, 'second');
+  device.storage.isUnreadable = (key) => key === 'b/00000000002';
+
+  const newer = await add(device, queue, 'c');
+  await device.clock.pass(120_000);
+
+  expect(device.server.effects).toEqual([ids[0], ids[2], newer]);
+  expect(queue.getSnapshot()).toMatchObject({ waitingFor: 'nothing', pendingCount: 0 });
+});
+
 test('P12 · payloads are kept for an hour or up to a size, and go in the commit that brings something new', async () => {
   const { device, queue, ids } = await deviceWithThree({ confirmedTailMs: 3_600_000 });
   const bodies = async (): Promise<number> =>

@@ -25,7 +25,7 @@ import { redactAnswer, redactThrown } from './redact-answer.ts';
 import { NOT_READ, UNREADABLE } from './store-watch.ts';
 import { TailSender } from './tail-sender.ts';
 import { toWire } from './to-wire.ts';
-import { Unreads } from './unreads.ts';
+import { NOT_READ_NOW, Unreads } from './unreads.ts';
 
 type Send = Extract<EngineEffect, { kind: 'send' }>;
 
@@ -343,13 +343,6 @@ function answerOfAbort(signal: AbortSignal): Promise<TransportAnswer> {
     });
   });
 }
-
-const NOT_READ_NOW: WireError = {
-  category: 'STORAGE_ERROR',
-  code: 'STORAGE_FAILED',
-  message: 'Not sent: the storage of this device could not read it.',
-  hint: 'Nothing to do: it is read again. One that cannot be read at all is set aside, and costs no other.',
-};
 
 const NO_AUTH = 'This queue was made without `auth`: give createQueue `auth: { getToken }`.';
 

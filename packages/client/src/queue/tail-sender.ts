@@ -19,6 +19,7 @@ import { retryRulesOf } from './options.ts';
 import type { Claim, ClientClaim, QueueStore } from './queue-store.ts';
 import { redactAnswer } from './redact-answer.ts';
 import { toWire } from './to-wire.ts';
+import { NOT_READ_NOW, Unreads } from './unreads.ts';
 
 export interface TailSenderPorts {
   readonly store: QueueStore;
@@ -51,6 +52,7 @@ export class TailSender {
   private readonly triesOf = new Map<string, number>();
   private triedCount = 0;
   private countMax: number = LIMITS.batchCount;
+  private readonly unreads = new Unreads();
 
   constructor(ports: TailSenderPorts) {
     this.ports = ports;
@@ -117,12 +119,16 @@ export class TailSender {
     claim: Claim,
     { token, signal }: { readonly token: string | null; readonly signal: AbortSignal },
   ): Promise<TransportAnswer | null> {
-    const { store, transport, definitions } = this.ports;
+    const { store, transport, definitions, clock } = this.ports;
     const mutations: WireMutation[] = [];
     const sent: MutationHeader[] = [];
     const secrets = new Map<string, Secrets>();
     for (const header of part) {
       const body = claim.bodies.get(header.seq);
+      const isUnread = body?.kind === 'unread' && this.unreads.noted([header.seq], clock.nowMs()).length === 0;
+      // It may be read another time, and what is behind it waits for that.
+      if (isUnread && mutations.length === 0) return { kind: 'unreachable', error: NOT_READ_NOW };
+      if (isUnread) break;
       if (body?.kind === 'record') {
         const after = lastInLanes(sent, header)?.seq ?? null;
         // The row that it refers to may be made by one before it, which may be refused for now.
@@ -132,7 +138,7 @@ export class TailSender {
         mutations.push(toWire({ header, after, ...(mayAwaitRow ? { awaitsCreation: true } : {}) }, body.record));
         sent.push(header);
       } else {
-        // Its payload does not read: nothing can be sent of it.
+        // Its payload does not read, or can not be read any more: nothing can be sent of it.
         this.done.add(header.id);
       }
     }
