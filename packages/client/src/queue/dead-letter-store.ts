@@ -12,6 +12,7 @@ import {
 } from '../mutation/record.ts';
 import type { Change, Storage } from '../ports/storage.ts';
 import { changeOfAct } from './act-log.ts';
+import { readWhatReads } from './read-each.ts';
 import { type NewMutation, type NumberGiver, retriedMark } from './number-giver.ts';
 import type { Quarantine, Unreadable } from './quarantine.ts';
 import { BODY, FAILED, PENDING, QUARANTINE, seqKey } from './record-keys.ts';
@@ -72,7 +73,9 @@ export class DeadLetterStore {
   async retry(deadLetters: readonly DeadLetter[], act: Act, rule: PlaceRule): Promise<readonly MutationHeader[]> {
     for (;;) {
       const found = await this.findDead(deadLetters);
-      const bodies = await this.storage.read(found.map(({ record }) => seqKey(BODY, record.header.seq)));
+      // One whose payload cannot be read now stays what it is.
+      const keys = found.map(({ record }) => seqKey(BODY, record.header.seq));
+      const bodies = await readWhatReads(this.storage, keys);
       const there = found.flatMap((each, index) => {
         const body = bodies[index] ?? null;
         return body === null ? [] : [{ ...each, body }];

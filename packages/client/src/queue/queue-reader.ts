@@ -216,8 +216,8 @@ export class QueueReader {
     const { schedule, isReading } = engine.mutations;
     const isSure = engine.isLeader && !isReading;
     const before = entry === undefined ? undefined : (schedule.blockerOf(entry) ?? schedule.ahead(entry));
-    const bodies = entry === undefined ? null : await unlessLocked(this.store.bodies([entry.header]));
-    const body = bodies?.get(entry?.seq ?? 0);
+    const read = entry === undefined ? null : await unlessLocked(this.store.readableBodies([entry.header]));
+    const body = read?.bodies.get(entry?.seq ?? 0);
     const whatToDo =
       status.status === 'failed'
         ? (status.lastError?.hint ?? 'Correct it and call `retry(id)`, or `discard(id)` it.')
@@ -246,7 +246,7 @@ export class QueueReader {
   }
 
   async deadLetters(entries: readonly Entry[], includeSensitive: boolean): Promise<readonly DeadLetterDetails[]> {
-    const bodies = await this.store.bodies(entries.map(({ header }) => header));
+    const { bodies } = await this.store.readableBodies(entries.map(({ header }) => header));
     return entries.flatMap(({ header, phase }) => {
       if (phase.kind !== 'failed') return [];
       const { id, seq, generation, type, version, lane, operation, entity, createdAtMs, attempts } = header;
@@ -410,7 +410,7 @@ export class QueueReader {
     const headers = entries
       .filter((entry) => entry.phase.kind !== 'failed' || mutations.isBeingGivenUp(entry))
       .map(({ header }) => header);
-    const bodies = await this.store.bodies(headers);
+    const { bodies } = await this.store.readableBodies(headers);
     return headers.flatMap((header) => {
       const { id, type, seq, revision } = header;
       const stored = bodies.get(seq)?.payload;

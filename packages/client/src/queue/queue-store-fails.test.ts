@@ -2,7 +2,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
+import { defineMutation } from '../mutation/definition.ts';
 import type { OpenStorage } from '../ports/storage.ts';
 import type { StoragePointer } from '../ports/storage-pointer.ts';
 import { nodeSqliteDriver } from '../storage/sqlite-drivers.ts';
@@ -102,6 +104,59 @@ describe('a payload that the store cannot read, although it reads others', () =>
       lastError: { code: 'UNREADABLE_RECORD' },
     });
     expect(queue.getSnapshot()).toMatchObject({ waitingFor: 'nothing', pendingCount: 0, failedCount: 1 });
+    device.storage.isUnreadable = () => false;
+    await queue.retry(ids[1] ?? '');
+    await device.clock.pass(60_000);
+    expect(device.server.effects).toEqual([ids[0], ids[2], ids[1]]);
+  });
+
+  test('S10 · it is listed and exported with the others, as one without a payload, and discarded', async () => {
+    const { device, ids } = await withUnreadable('b/00000000002');
+    const queue = await device.open();
+    await queue.recover();
+    await device.goOnline(({ id }) => (id === ids[0] ? 'rejected' : 'applied'));
+    await device.clock.pass(1_000);
+    expect(queue.getSnapshot()).toMatchObject({ failedCount: 2 });
+
+    expect(await queue.listQuarantine()).toMatchObject([{ id: ids[1], part: 'payload', text: '', bodyText: null }]);
+    expect(JSON.parse(await queue.exportQuarantine())).toMatchObject({ quarantine: [{ id: ids[1] }] });
+    expect(await queue.readDeadLetter(ids[1] ?? '')).toMatchObject({ id: ids[1], payload: null });
+    const exported = JSON.parse(await queue.exportDeadLetters()) as { readonly deadLetters: unknown[] };
+    expect(exported.deadLetters).toMatchObject([
+      { id: ids[0], payload: { id: 'a' } },
+      { id: ids[1], payload: null },
+    ]);
+    expect(await queue.retryFailed()).toMatchObject({ touchedCount: 1, ids: [ids[0]] });
+    expect(await queue.discard(ids[1] ?? '', 'of no use')).toMatchObject({ touchedCount: 1 });
+  });
+
+  test('S10, O1 · views show the others meanwhile, and it can be explained', async () => {
+    const { device, ids } = await withUnreadable('b/00000000002');
+    const queue = await device.open();
+
+    expect((await queue.readPending()).map(({ id }) => id)).toEqual([ids[0], ids[2]]);
+    expect(await queue.explain(ids[1] ?? '')).toMatchObject({ status: 'pending', waitingFor: 'network' });
+  });
+
+  test('S10, Q17 · after an update that migrates what is stored, the others are migrated and sent', async () => {
+    const { device, ids } = await withUnreadable('b/00000000002');
+    const renamed = defineMutation({
+      type: 'note.save',
+      version: 2,
+      payload: v.object({ id: v.string(), words: v.string() }),
+      operation: 'update',
+      entity: ({ id }) => ({ table: 'notes', id }),
+      migrate: { 1: ({ id, text }: { id: string; text: string }) => ({ id, words: text }) },
+    });
+    const queue = await device.openWith([renamed]);
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect(device.server.effects).toEqual([ids[0], ids[2]]);
+    expect(queue.peekStatus(ids[1] ?? '')).toMatchObject({
+      status: 'failed',
+      lastError: { code: 'UNREADABLE_RECORD' },
+    });
     device.storage.isUnreadable = () => false;
     await queue.retry(ids[1] ?? '');
     await device.clock.pass(60_000);

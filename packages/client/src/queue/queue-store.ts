@@ -41,6 +41,7 @@ import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
 import type { Identity } from './options.ts';
 import { SignOutMark } from './sign-out-mark.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, QUARANTINE, seqKey } from './record-keys.ts';
+import { readEach, readWhatReads } from './read-each.ts';
 import { type Found, readPage } from './record-pages.ts';
 import type { Salvage } from './salvage-scan.ts';
 import { isBroken, isFull } from './storage-keeper.ts';
@@ -157,8 +158,6 @@ const CLAIMED: readonly string[] = [
   META.forked,
   META.serverEpoch,
 ];
-/** So often a record that cannot be read is asked for by itself. */
-const READ_ATTEMPTS = 3;
 
 export interface OpenOptions {
   readonly newClientId: () => string;
@@ -526,8 +525,7 @@ export class QueueStore {
 
   /** Bodies for a batch, and whether it may be sent at all. */
   async claim(headers: readonly MutationHeader[]): Promise<Claim> {
-    const keys = headers.map(({ seq }) => seqKey(BODY, seq));
-    const { own, texts } = await this.readClaim(keys);
+    const { own, texts } = await this.readClaim(bodyKeysOf(headers));
     const [epoch, paused, signedOut, format, client, seq, forked, serverEpoch] = own;
     const lastSeq = await lastSeqOf(this.storage, seq);
     // What does not read any more is made anew by the next run, and is here as it was.
@@ -566,35 +564,8 @@ export class QueueStore {
     } catch (error) {
       if (keys.length === 0 || !isBroken(error)) throw error;
       const own = await this.storage.read(CLAIMED);
-      return { own, texts: await this.readEach(keys) };
+      return { own, texts: await readEach(this.storage, keys) };
     }
-  }
-
-  /** Undefined for what the store cannot read, while it reads others. */
-  private async readEach(keys: readonly string[]): Promise<readonly (string | null | undefined)[]> {
-    const texts: (string | null | undefined)[] = [];
-    for (const key of keys) texts.push(await this.readAlone(key));
-    return texts;
-  }
-
-  private async readAlone(key: string): Promise<string | null | undefined> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const [text = null] = await this.storage.read([key]);
-        return text;
-      } catch (error) {
-        if (!isBroken(error)) throw error;
-        // Rejects where nothing reads at all.
-        await this.storage.read([META.client]);
-        if (attempt === READ_ATTEMPTS) return undefined;
-      }
-    }
-  }
-
-  /** Those of these whose bodies the store cannot read, while it reads others. */
-  async unreadAmong(headers: readonly MutationHeader[]): Promise<ReadonlySet<number>> {
-    const texts = await this.readEach(headers.map(({ seq }) => seqKey(BODY, seq)));
-    return new Set(headers.flatMap(({ seq }, index) => (texts[index] === undefined ? [seq] : [])));
   }
 
   /** The headers of these as they stand among the pending ones; null for one that does not, or does not read. */
@@ -644,9 +615,24 @@ export class QueueStore {
     return keys.map((_, index) => (texts[index] ?? texts[index + keys.length] ?? null) !== null);
   }
 
-  /** The texts of bodies, whether they read or not; null where none stands. */
+  /** The texts of bodies, whether they are whole or not; null where none stands, or the store cannot read it while it reads others. */
   async bodyTexts(headers: readonly MutationHeader[]): Promise<readonly (string | null)[]> {
-    return headers.length === 0 ? [] : this.storage.read(headers.map(({ seq }) => seqKey(BODY, seq)));
+    const texts = await readWhatReads(this.storage, bodyKeysOf(headers));
+    return texts.map((text) => text ?? null);
+  }
+
+  /** As `bodies`, where the store may fail at some of them and read others: then it says at which. */
+  async readableBodies(
+    headers: readonly MutationHeader[],
+  ): Promise<{ readonly bodies: ReadonlyMap<number, MutationBody>; readonly unread: ReadonlySet<number> }> {
+    try {
+      return { bodies: await this.bodies(headers), unread: new Set() };
+    } catch (error) {
+      if (!isBroken(error)) throw error;
+      const texts = await readEach(this.storage, bodyKeysOf(headers));
+      const unread = new Set(headers.flatMap(({ seq }, index) => (texts[index] === undefined ? [seq] : [])));
+      return { bodies: await this.bodies(headers.filter(({ seq }) => !unread.has(seq))), unread };
+    }
   }
 
   /** Bodies by `seq`; those that cannot be read are left out. */
@@ -1021,6 +1007,10 @@ export class QueueStore {
   async close(): Promise<void> {
     await this.storage.close();
   }
+}
+
+function bodyKeysOf(headers: readonly MutationHeader[]): readonly string[] {
+  return headers.map(({ seq }) => seqKey(BODY, seq));
 }
 
 function forkedMark(forkedFrom: ForkedFrom): Change {

@@ -1,13 +1,12 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Entry } from '../engine/entry.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
-import type { MutationBody, MutationHeader } from '../mutation/record.ts';
+import type { MutationBody } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { AskLeader } from './ask-leader.ts';
 import { refusalOfStored } from './check-stored.ts';
 import type { QueueStore } from './queue-store.ts';
 import type { SettlementWriter } from './settlement-writer.ts';
-import { isBroken } from './storage-keeper.ts';
 import { NOT_READ, type StoreWatch, UNREADABLE } from './store-watch.ts';
 
 /**
@@ -90,14 +89,14 @@ export class Recovery {
   }
 
   private async checkPayloads(): Promise<{ readonly checkedCount: number; readonly givenUpCount: number }> {
-    const { engine, writer } = this.ports;
+    const { engine, store, writer } = this.ports;
     const waiting = [...engine.mutations.all()].filter(({ phase }) => phase.kind === 'waiting');
     let givenUpCount = 0;
     for (let first = 0; first < waiting.length; first += PAGE) {
       const page = waiting.slice(first, first + PAGE);
-      const { bodies, unread } = await this.bodiesOf(page.map(({ header }) => header));
+      const { bodies, unread } = await store.readableBodies(page.map(({ header }) => header));
       for (const entry of page) {
-        const error = unread.has(entry.header.seq) ? NOT_READ : this.errorOf(entry, bodies);
+        const error = unread.has(entry.seq) ? NOT_READ : this.errorOf(entry, bodies);
         // Rewritten, sent or settled while this was read.
         if (error === null || entry.phase.kind !== 'waiting' || !(await this.isStill(entry))) continue;
         await this.ports.giveUp([entry.seq], error);
@@ -106,21 +105,6 @@ export class Recovery {
     }
     await writer.whenWritten;
     return { checkedCount: waiting.length, givenUpCount };
-  }
-
-  /** One that cannot be read keeps nobody from looking at the others. */
-  private async bodiesOf(headers: readonly MutationHeader[]): Promise<{
-    readonly bodies: ReadonlyMap<number, MutationBody>;
-    readonly unread: ReadonlySet<number>;
-  }> {
-    const { store } = this.ports;
-    try {
-      return { bodies: await store.bodies(headers), unread: new Set() };
-    } catch (error) {
-      if (!isBroken(error)) throw error;
-      const unread = await store.unreadAmong(headers);
-      return { bodies: await store.bodies(headers.filter(({ seq }) => !unread.has(seq))), unread };
-    }
   }
 
   private errorOf({ header }: Entry, bodies: ReadonlyMap<number, MutationBody>): WireError | null {

@@ -1,16 +1,21 @@
 import type { EngineInput } from '../engine/engine-io.ts';
 import type { MutationBody, MutationHeader } from '../mutation/record.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { WireError } from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
 import type { Amender } from './amender.ts';
 import type { Amendment, QueueStore, StoredHeader } from './queue-store.ts';
+import { NOT_READ } from './store-watch.ts';
+import { Unreads } from './unreads.ts';
 
 export interface RewritingPorts {
   readonly store: QueueStore;
   readonly amender: Amender;
   readonly alarms: Alarms;
   readonly dispatch: (input: EngineInput) => void;
+  readonly clock: Clock;
   /** Makes dead letters of those that stand in the store and do not read. */
-  readonly giveUpUnreadable: (seqs: readonly number[]) => Promise<void>;
+  readonly giveUpUnreadable: (seqs: readonly number[], error?: WireError) => Promise<void>;
   /** Another tab delivers now. */
   readonly standDown: () => void;
   readonly report: (error: unknown) => void;
@@ -35,6 +40,7 @@ const AGAIN_MS = 1_000;
  */
 export class Rewriting {
   private readonly ports: RewritingPorts & Rules;
+  private readonly unreads = new Unreads();
 
   constructor(ports: RewritingPorts & Rules) {
     this.ports = ports;
@@ -60,21 +66,23 @@ export class Rewriting {
 
   /** False when it must be looked at once more. */
   private async rewrite(known: readonly MutationHeader[]): Promise<boolean> {
-    const { store, amender, isDone } = this.ports;
+    const { store, amender, isDone, clock } = this.ports;
     const { epoch } = store;
     const found = await store.pendingAt(known.map(({ seq }) => seq));
     const stored = found.filter((each) => each !== null);
     // Done by another tab that delivered before this one.
     const amended = stored.map(({ header }) => header).filter(isDone);
     const open = stored.filter(({ header }) => !isDone(header));
-    const bodies = await store.bodies(open.map(({ header }) => header));
+    const { bodies, unread } = await store.readableBodies(open.map(({ header }) => header));
     const amendments = await this.ports.amendmentsOf(open, bodies);
     const written = amendments.length === 0 ? [] : await store.amend(amendments, epoch);
     if (written === null && !(await store.claim([])).isLeader) this.ports.standDown();
     if (written !== null && amended.length + written.length > 0) amender.tell([...amended, ...written]);
-    const readable = new Set([...amended.map(({ seq }) => seq), ...bodies.keys()]);
+    const readable = new Set([...amended.map(({ seq }) => seq), ...bodies.keys(), ...unread]);
     const unreadable = known.map(({ seq }) => seq).filter((seq) => !readable.has(seq));
     if (unreadable.length > 0) await this.ports.giveUpUnreadable(unreadable);
+    const lost = this.unreads.noted([...unread], clock.nowMs());
+    if (lost.length > 0) await this.ports.giveUpUnreadable(lost, NOT_READ);
     return unreadable.length === 0 && written?.length === open.length;
   }
 }

@@ -205,7 +205,7 @@ export class Runner {
     const rewriting = {
       ...shared,
       amender: this.amender,
-      giveUpUnreadable: (seqs: readonly number[]) => this.sender.giveUpUnreadable(seqs),
+      giveUpUnreadable: (seqs: readonly number[], error?: WireError) => this.sender.giveUpUnreadable(seqs, error),
     };
     this.slotFiller = new SlotFiller({
       ...rewriting,
