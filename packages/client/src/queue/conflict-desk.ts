@@ -78,9 +78,9 @@ export class ConflictDesk {
 
   private async tryToDecide({ header, conflict }: Resolve, wallMs: number): Promise<void> {
     const { store, dispatch } = this.ports;
-    const body = (await store.bodies([header])).get(header.seq);
+    const body = (await store.readableBodies([header])).bodies.get(header.seq);
     if (body === undefined || header.edit === undefined) {
-      // Sent again, it turns out to be unreadable.
+      // Sent again, it turns out to be unreadable, or that it cannot be read.
       dispatch({ kind: 'letGo', amendId: `conflict ${header.id}` });
       return;
     }

@@ -63,6 +63,29 @@ describe('what becomes of an edit whose row was changed meanwhile', () => {
     await queue.close();
   });
 
+  test('C1, S10 · one whose payload the store cannot read by then is given up after a while, and can be retried when it reads', async () => {
+    const device = deviceWith({ ...ROW, body: 'theirs', version: 7 });
+    const queue = await device.openWith(edits('merge'));
+    const errors: string[] = [];
+    queue.onError(({ code }) => errors.push(code));
+    let isUnreadable = true;
+    device.storage.isUnreadable = (key) =>
+      isUnreadable && key === 'b/00000000001' && device.server.requests.length > 0;
+    const handle = await queue.add(edit('mine'));
+    await device.clock.pass(300_000);
+
+    expect(queue.peekStatus(handle.id)).toMatchObject({
+      status: 'failed',
+      lastError: { code: 'UNREADABLE_RECORD' },
+    });
+    expect(errors).toHaveLength(1);
+    isUnreadable = false;
+    await queue.retry(handle.id);
+    await device.clock.pass(60_000);
+    expect(device.server.rows.get('a')).toMatchObject({ title: 'mine', body: 'theirs', version: 8 });
+    await queue.close();
+  });
+
   test('C1 · merged: fields changed on either side survive, under the same id, and no retry is used up', async () => {
     const device = deviceWith({ ...ROW, body: 'theirs', version: 7 });
     const queue = await device.openWith(edits('merge'));
