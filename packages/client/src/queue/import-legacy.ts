@@ -5,6 +5,7 @@ import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import { migratePayload } from '../mutation/versions.ts';
 import { type JsonObject, LIMITS, type MutationMetadata } from '../protocol/wire.ts';
 import type { MutationQueue } from './mutation-queue.ts';
+import { MADE_AT_MS } from './prepare-mutation.ts';
 
 /** A record of an older queue, with what its fields are taken for. */
 export interface LegacyRecord {
@@ -55,7 +56,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
  * Takes over what an older queue has left: arrays of `{ id, type, payload, timestamp }`, and the same with `version: '2.0'` and
  * `metadata`; or the JSON text of one. Ids and order stay: an id that is no UUID becomes one, always the same, and is kept as
  * `legacyId` in the metadata, where `recordedAt` says when the change was made. Calling it again, after a crash in the middle or with
- * what was refused, stores nothing twice. A bad record costs no other: it is among `refused`, with the reason.
+ * what was refused, stores nothing twice. A bad record costs no other: it is among `refused`, with the reason. The caps do not hold here.
  *
  * Rejects with `INVALID_OPTION` for what is no array, and then nothing is stored.
  */
@@ -81,7 +82,8 @@ export async function importLegacy<const Definitions extends readonly AnyMutatio
       const id = idOf(queue, record);
       const metadata = metadataOf(queue, record, id);
       // What its type is, and whether the payload fits, `add` finds out.
-      const { deduplicated } = await queue.add({ type: read.type, payload, id, metadata } as never);
+      const input = { type: read.type, payload, id, metadata, [MADE_AT_MS]: Math.max(0, Math.floor(record.timestampMs)) };
+      const { deduplicated } = await queue.add(input as never);
       return deduplicated;
     } catch (error) {
       refused.push({ index, record: given, error: toHoldfastError(error) });

@@ -11,7 +11,7 @@ import { CalledBefore } from './called-before.ts';
 import type { Capacity } from './capacity.ts';
 import { type EditBases, isEdit } from './edit-base.ts';
 import type { MutationOrigin } from './mutation-origin.ts';
-import { type AddInput, checkPayload, withPayload } from './prepare-mutation.ts';
+import { type AddInput, checkPayload, MADE_AT_MS, withPayload } from './prepare-mutation.ts';
 import type { NewMutation } from './number-giver.ts';
 import type { Placement, StoredHeader } from './queue-store.ts';
 import type { StoringCall } from './storing-calls.ts';
@@ -153,6 +153,7 @@ export class MergePlan {
   }
 
   private add(addition: Addition): MaybeLater<End> {
+    if (addition.input?.[MADE_AT_MS] !== undefined) return this.addNew(addition);
     const room = { count: 1, bytes: addition.header.payloadBytes };
     return whenKnown(this.ports.capacity.claimOrEvict(room), () => {
       this.claimed.count += room.count;

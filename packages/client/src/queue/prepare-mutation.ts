@@ -142,8 +142,15 @@ function flags({ isOneWay, isSensitive }: Pick<CheckedPayload, 'isOneWay' | 'isS
   return { ...(isOneWay ? { isOneWay } : {}), ...(isSensitive ? { isSensitive } : {}) };
 }
 
+/** Of one that an older queue has kept: when it was made there, by the device's clock. What a user was promised finds room. */
+export const MADE_AT_MS: unique symbol = Symbol('made at');
+
 /** What `add` is called with, whatever the type. */
-export type AddInput = MutationOptions & { readonly type: string; readonly payload: unknown };
+export type AddInput = MutationOptions & {
+  readonly type: string;
+  readonly payload: unknown;
+  readonly [MADE_AT_MS]?: number;
+};
 
 export interface PrepareContext {
   readonly id: string;
@@ -224,7 +231,7 @@ interface MadeWith {
 
 function recordOf(
   { described, text, bytes, dedupe, slots, isOneWay, isSensitive }: CheckedPayload,
-  input: MutationOptions,
+  input: MutationOptions & Pick<AddInput, typeof MADE_AT_MS>,
   { id, wallMs, edit, priority }: MadeWith,
 ): PreparedMutation {
   const { type, version, operation, entity, lane, alsoLanes, members } = described;
@@ -253,7 +260,7 @@ function recordOf(
     expiresAtMs: expiresAtMsOf(input.expiresAt, wallMs),
     dependsOn: dependsOnOf(input.dependsOn ?? [], slots),
     slots,
-    createdAtMs: wallMs,
+    createdAtMs: Math.min(input[MADE_AT_MS] ?? wallMs, wallMs),
     payloadBytes: bytes,
     bodyChecksum: checksum(body),
     attempts: NO_ATTEMPTS,
