@@ -1,5 +1,5 @@
 import { createMMKV } from 'react-native-mmkv/lib/createMMKV/createMMKV.web';
-import { afterEach, describe, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { mmkvStorage } from './mmkv-storage.ts';
 import { storageContract } from './storage-contract.ts';
 
@@ -17,4 +17,22 @@ describe('MMKV 4 in a browser, where it stands on localStorage', () => {
     namePrefix: run,
   });
   for (const { name, skip, run: check } of cases) test.skipIf(skip !== null)(name, check);
+});
+
+test('S2, S11 · where the page may not use localStorage, MMKV keeps all in memory, and it is said that nothing outlives the page', async () => {
+  const own = Object.getOwnPropertyDescriptor(window, 'localStorage') as PropertyDescriptor;
+  const storage = async (): Promise<string> =>
+    (await mmkvStorage(createMMKV({ id: `denied-${run}` }))('q')).durability;
+  expect(await storage()).toBe('relaxed');
+  Object.defineProperty(window, 'localStorage', {
+    configurable: true,
+    get: () => {
+      throw new DOMException('Access is denied for this document.', 'SecurityError');
+    },
+  });
+  try {
+    expect(await storage()).toBe('volatile');
+  } finally {
+    Object.defineProperty(window, 'localStorage', own);
+  }
 });
