@@ -82,7 +82,13 @@ export async function importLegacy<const Definitions extends readonly AnyMutatio
       const id = idOf(queue, record);
       const metadata = metadataOf(queue, record, id);
       // What its type is, and whether the payload fits, `add` finds out.
-      const input = { type: read.type, payload, id, metadata, [MADE_AT_MS]: Math.max(0, Math.floor(record.timestampMs)) };
+      const input = {
+        type: read.type,
+        payload,
+        id,
+        metadata,
+        [MADE_AT_MS]: Math.max(0, Math.floor(record.timestampMs)),
+      };
       const { deduplicated } = await queue.add(input as never);
       return deduplicated;
     } catch (error) {

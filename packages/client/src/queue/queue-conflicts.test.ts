@@ -69,8 +69,7 @@ describe('what becomes of an edit whose row was changed meanwhile', () => {
     const errors: string[] = [];
     queue.onError(({ code }) => errors.push(code));
     let isUnreadable = true;
-    device.storage.isUnreadable = (key) =>
-      isUnreadable && key === 'b/00000000001' && device.server.requests.length > 0;
+    device.storage.isUnreadable = (key) => isUnreadable && key === 'b/00000000001' && device.server.requests.length > 0;
     const handle = await queue.add(edit('mine'));
     await device.clock.pass(300_000);
 

@@ -63,7 +63,11 @@ describe('a disk that is full when the app starts', () => {
     const errors: string[] = [];
     queue.onError(({ code }) => errors.push(code));
     await device.clock.pass(60_000);
-    expect(queue.getSnapshot()).toMatchObject({ isReady: false, waitingFor: 'storage', error: { code: 'STORAGE_FULL' } });
+    expect(queue.getSnapshot()).toMatchObject({
+      isReady: false,
+      waitingFor: 'storage',
+      error: { code: 'STORAGE_FULL' },
+    });
     await expect(queue.add(note('a'))).rejects.toMatchObject({ code: 'STORAGE_FULL' });
     expect(errors.length).toBeLessThan(2);
 
@@ -342,11 +346,7 @@ describe('a store that opens, and in which what waits cannot be read', () => {
     queue.on('storageRestored', ({ movedCount }) => told.push(`restored ${movedCount}`));
     queue.onError(({ message }) => told.push(message.slice(0, 38)));
     await device.clock.pass(2_000);
-    expect(told).toEqual([
-      'The disk is damaged.',
-      'The database of this device is damaged',
-      'restored 297',
-    ]);
+    expect(told).toEqual(['The disk is damaged.', 'The database of this device is damaged', 'restored 297']);
     expect(queue.getSnapshot()).toMatchObject({ isReady: true, isVolatile: false, pendingCount: 297 });
     await device.goOnline();
     await device.clock.pass(60_000);

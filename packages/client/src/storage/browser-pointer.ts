@@ -21,6 +21,11 @@ export function browserPointer(): StoragePointer | null {
   };
 }
 
+/** Whether this is a page that may not use it. */
+export function isLocalStorageDenied(): boolean {
+  return typeof document !== 'undefined' && !isThere();
+}
+
 function isThere(): boolean {
   try {
     return typeof localStorage !== 'undefined';

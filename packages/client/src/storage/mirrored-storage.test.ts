@@ -157,25 +157,28 @@ describe('a queue on a store with a mirror', () => {
     expect(await dump(stores.mirror.open, NAME)).toEqual(await dump(stores.first.open, NAME));
   });
 
-  test.each(['plain', 'sealed'])('S9 · what was brought in is not looked through again, under each layer (%s)', async (kind) => {
-    const stores = { first: new BreakableStorage(), mirror: new BreakableStorage() };
-    const mirrored = mirroredStorage(stores.first.open, stores.mirror.open);
-    const keys = new TestKeys({ isInstant: true }).open;
-    const layered = kind === 'sealed' ? sealedStorage(mirrored, { keys }) : unsealedStorage(mirrored);
-    const open = compressedStorage(layered);
-    for (const broken of [null, 'mirror', 'first'] as const) {
-      if (broken !== null) stores[broken].breakAll();
-      const storage = await open(NAME);
-      await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'meta/client', value: 'c' }] });
-      await storage.close();
-      if (broken !== null) stores[broken].mend();
-    }
+  test.each(['plain', 'sealed'])(
+    'S9 · what was brought in is not looked through again, under each layer (%s)',
+    async (kind) => {
+      const stores = { first: new BreakableStorage(), mirror: new BreakableStorage() };
+      const mirrored = mirroredStorage(stores.first.open, stores.mirror.open);
+      const keys = new TestKeys({ isInstant: true }).open;
+      const layered = kind === 'sealed' ? sealedStorage(mirrored, { keys }) : unsealedStorage(mirrored);
+      const open = compressedStorage(layered);
+      for (const broken of [null, 'mirror', 'first'] as const) {
+        if (broken !== null) stores[broken].breakAll();
+        const storage = await open(NAME);
+        await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'meta/client', value: 'c' }] });
+        await storage.close();
+        if (broken !== null) stores[broken].mend();
+      }
 
-    const storage = await open(NAME);
-    expect(storage.apart).toBeDefined();
-    await storage.apart?.taken();
-    expect(storage.apart).toBeUndefined();
-  });
+      const storage = await open(NAME);
+      expect(storage.apart).toBeDefined();
+      await storage.apart?.taken();
+      expect(storage.apart).toBeUndefined();
+    },
+  );
 
   test('S9 · a mirror that failed and was behind at the end of the run is made alike in the next one', async () => {
     const device = new TestDevice();

@@ -21,8 +21,7 @@ describe('MMKV 4 in a browser, where it stands on localStorage', () => {
 
 test('S2, S11 · where the page may not use localStorage, MMKV keeps all in memory, and it is said that nothing outlives the page', async () => {
   const own = Object.getOwnPropertyDescriptor(window, 'localStorage') as PropertyDescriptor;
-  const storage = async (): Promise<string> =>
-    (await mmkvStorage(createMMKV({ id: `denied-${run}` }))('q')).durability;
+  const storage = async (): Promise<string> => (await mmkvStorage(createMMKV({ id: `denied-${run}` }))('q')).durability;
   expect(await storage()).toBe('relaxed');
   Object.defineProperty(window, 'localStorage', {
     configurable: true,

@@ -1,5 +1,5 @@
 import type { OpenStorage } from '../ports/storage.ts';
-import { browserPointer } from './browser-pointer.ts';
+import { isLocalStorageDenied } from './browser-pointer.ts';
 import { journaledStorage } from './journal/journaled-storage.ts';
 
 /** What is needed of an instance of `react-native-mmkv`: version 4, or the older ones with `delete`. */
@@ -21,7 +21,7 @@ export interface MmkvLike {
 export function mmkvStorage(instance: MmkvLike): OpenStorage {
   const remove = (key: string): void => void (instance.remove?.(key) ?? instance.delete?.(key));
   return journaledStorage({
-    durability: typeof document !== 'undefined' && browserPointer() === null ? 'volatile' : 'relaxed',
+    durability: isLocalStorageDenied() ? 'volatile' : 'relaxed',
     open: () => ({
       getMany: async (keys) => keys.map((key) => instance.getString(key) ?? null),
       setMany: async (entries) => {
