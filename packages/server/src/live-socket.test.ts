@@ -6,6 +6,7 @@ import { WebSocket } from 'ws';
 import { createTokenVerifier } from './auth.ts';
 import type { LiveChannel } from './live-channel.ts';
 import { attachLiveSocket } from './live-socket.ts';
+import { Refusal } from './refusal.ts';
 import { TEST_SECRET } from './testing-databases/test-token.ts';
 
 /** Nobody gets so far as to subscribe. */
@@ -58,6 +59,35 @@ test('P8, P9 · of lines that do not say who they are so many are held, and one 
   lines[0]?.terminate();
   await closed;
   await expect.poll(() => open(server).then(({ readyState }) => readyState, String)).toBe(WebSocket.OPEN);
+});
+
+test('P8, P9 · one that goes while its login is looked at ends nothing but its own line', async () => {
+  const server = await listen();
+  const asked = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<never>();
+  attachLiveSocket(server, {
+    live,
+    verifyToken: () => {
+      asked.resolve();
+      return gate.promise;
+    },
+  });
+  const lost: unknown[] = [];
+  const note = (reason: unknown): void => void lost.push(reason);
+  process.on('unhandledRejection', note);
+  onTestFinished(() => void process.off('unhandledRejection', note));
+
+  const socket = await open(server);
+  socket.send('{"kind": "subscribe", "token": "x"}');
+  await asked.promise;
+  const closed = once(socket, 'close');
+  socket.close();
+  await closed;
+  gate.reject(new Refusal('TOKEN_INVALID', 'Nobody.', 'Sign in.'));
+  // what nobody takes is told after all that is due by now
+  await new Promise((resolve) => setImmediate(resolve));
+
+  expect(lost).toEqual([]);
 });
 
 function open(server: Server): Promise<WebSocket> {

@@ -94,7 +94,8 @@ export function attachLiveSocket(server: Server, options: LiveSocketOptions): ()
           const refusal = refusalOf(
             error instanceof z.ZodError || error instanceof SyntaxError ? notASubscription() : error,
           );
-          await sink.send({ kind: 'refused', error: refusal.toWireError(), retryAfterMs: null });
+          // whoever has gone meanwhile does not hear it
+          await sink.send({ kind: 'refused', error: refusal.toWireError(), retryAfterMs: null }).catch(() => undefined);
           sink.close();
         }
       })();
