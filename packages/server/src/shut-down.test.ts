@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createTokenVerifier } from './auth.ts';
 import type { Database } from './database.ts';
 import { createDoor } from './door.ts';
+import { createLiveChannel } from './live-channel.ts';
+import { attachLiveSocket } from './live-socket.ts';
 import { migrate } from './migrate.ts';
 import { openPglite } from './pglite-database.ts';
 import { shutDown } from './shut-down.ts';
@@ -107,4 +112,38 @@ test('P9 · a request that does not end is cut off in the end, and that is said'
   await expect(answer).rejects.toThrow('fetch failed');
   expect(await ended).toEqual({ isWhole: false });
   finish();
+});
+
+test('P8, P9 · a line that nobody answers on is not waited for without end, and that is said', async () => {
+  const { answer, finish, url, ...parts } = await serverAtWork();
+  finish();
+  await answer;
+  const live = createLiveChannel({ database: parts.database });
+  attachLiveSocket(parts.server, { live, verifyToken: createTokenVerifier({ secret: TEST_SECRET }) });
+  const line = connect(Number(new URL(url).port), '127.0.0.1');
+  line.write(
+    'GET /v1/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
+  );
+  await once(line, 'data');
+
+  expect(await shutDown({ ...parts, live, finishMsMax: 100 })).toEqual({ isWhole: false });
+  line.destroy();
+});
+
+test('P8, P9 · a database that answers nothing any more keeps no server from ending', async () => {
+  const { answer, finish, ...parts } = await serverAtWork();
+  finish();
+  await answer;
+  const live = createLiveChannel({
+    database: { ...parts.database, query: () => new Promise(() => undefined) },
+    pollIntervalMs: 1,
+  });
+  live.subscribe(
+    { sub: 'ada', role: 'authenticated', workspace_id: 'w' },
+    null,
+    { send: async () => undefined, close: () => undefined },
+  );
+
+  expect(await shutDown({ ...parts, live, finishMsMax: 100 })).toEqual({ isWhole: false });
 });

@@ -10,16 +10,16 @@ export interface ShutDownOptions {
   readonly live?: LiveChannel;
   readonly maintenance?: Maintenance;
   /**
-   * How long requests in flight may take to be answered, in milliseconds; then they are cut off. As long again is waited for the database
-   * to be let go, which waits for what still runs in it. @default 5_000
+   * How long requests in flight and live lines may take to end, in milliseconds; then they are cut off, or end with the process. As long
+   * again is waited for the database to be let go, which waits for what still runs in it. @default 5_000
    */
   readonly finishMsMax?: number;
 }
 
 export interface ShutDownResult {
   /**
-   * False when a request was cut off, or something still held the database. Its device sends it again, and it takes effect once. What runs
-   * on in the database ends with the process.
+   * False when a request was cut off, or something still held a line or the database. Its device sends it again, and it takes effect
+   * once. What runs on ends with the process.
    */
   readonly isWhole: boolean;
 }
@@ -33,30 +33,22 @@ const LOOK_MS = 50;
  */
 export async function shutDown(options: ShutDownOptions): Promise<ShutDownResult> {
   const { server, database, live, maintenance, finishMsMax = 5_000 } = options;
-  let isWhole = true;
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
+  const closed = new Promise<boolean>((resolve) => {
+    server.close(() => resolve(true));
   });
   // One that is kept alive is idle, and can go, once its request is answered.
   const idle = setInterval(() => server.closeIdleConnections(), LOOK_MS);
-  const tooLong = setTimeout(() => {
-    isWhole = false;
-    server.closeAllConnections();
-  }, finishMsMax);
-  try {
-    server.closeIdleConnections();
-    await live?.close();
-    await closed;
-  } finally {
-    clearInterval(idle);
-    clearTimeout(tooLong);
-  }
+  server.closeIdleConnections();
+  // the channel may wait for a database that does not answer, and a line that has become a WebSocket is none that Node would cut off
+  const isAnswered = await within(finishMsMax, Promise.all([closed, live?.close()]).then(() => true));
+  clearInterval(idle);
+  if (!isAnswered) server.closeAllConnections();
   const letGo = async (): Promise<boolean> => {
     await maintenance?.close();
     await database.close();
     return true;
   };
-  return { isWhole: (await within(finishMsMax, letGo())) && isWhole };
+  return { isWhole: (await within(finishMsMax, letGo())) && isAnswered };
 }
 
 async function within(timeoutMs: number, done: Promise<boolean>): Promise<boolean> {
