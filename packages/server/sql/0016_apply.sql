@@ -89,10 +89,12 @@ create unlogged table if not exists holdfast.check_marks (
 alter table holdfast.check_marks enable row level security;
 revoke all on holdfast.check_marks, holdfast.check_place from public;
 
+-- Security definer: before Postgres 18 what was deferred runs as whoever has it checked, who has a right on neither.
 create or replace function holdfast.pass_mark()
 returns trigger
 language plpgsql
 volatile
+security definer
 set search_path = ''
 as $$
 begin
