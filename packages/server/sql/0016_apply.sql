@@ -204,7 +204,7 @@ declare
         or (holdfast.is_counter(batch #> '{client,unsentCount}', 1));
     -- the deferred constraints of the present block are being checked: what it lacks may come later
     is_checking boolean;
-    -- the block held all that could make it good
+    -- and of the batch nothing is left, nor comes in a later call, that could make it good
     is_all_there boolean;
     -- At fault, or failed behind something that cannot stand without what comes later: left out of the block, and told when that stands.
     passed_over integer[] := '{}';
@@ -339,6 +339,11 @@ begin
         else
             settled := settled_before;
             is_checking := is_checking and holdfast.is_permanent(failure_state);
+            is_all_there := is_checking and last_place = mutation_count and not goes_on and not exists (
+                select from unnest(standings) with ordinality as each_one (standing, place)
+                where each_one.standing = 'new' and each_one.place <> all (applied || rejected || members)
+                  and not (each_one.place = any (passed_over)
+                      and holdfast.is_for_good(mutations[each_one.place], failed_states[each_one.place])));
             if group_end is not null then
                 group_end := null;
                 is_together := false;
@@ -363,11 +368,7 @@ begin
                 select min(place) into culprit from unnest(members) as place where place > holdfast.passed_mark();
                 failures[culprit] := holdfast.describe_failure(
                     mutations[culprit], failure_state, failure_message, failure_hint, failure_constraint);
-                failed_states[culprit] := case when last_place = mutation_count and not goes_on and not exists (
-                        select from unnest(standings) with ordinality as each_one (standing, place)
-                        where each_one.standing = 'new' and each_one.place > first_place
-                          and each_one.place <> all (members || passed_over))
-                    then failure_state else '' end; -- what is none is not for good
+                failed_states[culprit] := case when is_all_there then failure_state else '' end; -- what is none is not for good
                 if culprit = members[1] then
                     verdict_places := array(select place from unnest(passed_over) as place where place < culprit) || culprit;
                     told_to := culprit - 1;
@@ -387,7 +388,7 @@ begin
                 failed_place := coalesce(failing_place, members[1]);
                 failures[failed_place] := holdfast.describe_failure(
                     mutations[failed_place], failure_state, failure_message, failure_hint, failure_constraint);
-                failed_states[failed_place] := failure_state;
+                failed_states[failed_place] := case when is_checking and not is_all_there then '' else failure_state end;
                 if not holdfast.is_permanent(failure_state) then
                     -- class 42 speaks of names; the other messages may quote values, which are never logged
                     raise log 'holdfast: mutation % was refused with % %', ids[failed_place], failure_state,

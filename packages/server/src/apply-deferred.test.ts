@@ -56,6 +56,26 @@ function define(world: TestWorld): void {
     expect(await send(child, 0)).toEqual(['applied']);
   });
 
+  test('R8, P1 · a child is not rejected for good while its parent may still come', async () => {
+    await world.database.transaction((session) =>
+      session.runScript(`
+        create or replace function public.be_busy() returns trigger language plpgsql as $$
+        begin
+            if new.name = 'busy' then raise exception using errcode = '55P03', message = 'planted'; end if;
+            return new;
+        end $$;
+        create trigger be_busy before insert on public.accounts for each row execute function public.be_busy();`),
+    );
+    const device = createDevice(world.database);
+    const [child, parent, other] = spell(device, 'cpo', false);
+    const busy = { ...parent, payload: { name: 'busy' } };
+
+    expect(await device.sendForKinds([child, busy])).toEqual(['refused 23503', 'refused 55P03']);
+    expect(await device.sendForKinds([child, other, busy])).toEqual(['refused 23503', 'applied', 'refused 55P03']);
+    await world.database.query('drop trigger be_busy on public.accounts');
+    expect(await device.sendForKinds([child, busy])).toEqual(['applied', 'applied']);
+  });
+
   test('R8, P1 · with many orphans all settle within few calls, whatever waits for one that comes after them', async () => {
     const device = createDevice(world.database);
     const told = new Map<string, string>();
