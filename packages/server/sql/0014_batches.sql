@@ -275,10 +275,16 @@ begin
         values (batch_client, (now() at time zone 'UTC')::date, known_floor)
         on conflict on constraint floor_marks_pkey do update set floor = excluded.floor;
     end if;
+    -- for all calls of this transaction, which may be several of one request
+    if goes_alone then
+        perform set_config('holdfast.goes_alone', batch_client::text, true);
+    end if;
+    goes_alone := coalesce(current_setting('holdfast.goes_alone', true) = batch_client::text, false);
     update holdfast.clients as own
     set floor = known_floor, last_seen_at = now(), transaction_id = pg_current_xact_id(),
         high_seq = greatest(own.high_seq, claimed_high), unsent_count = coalesce(claimed_unsent, own.unsent_count),
-        goes_alone = false
+        -- asked for in this transaction, or before it and there was nothing to carry out yet
+        goes_alone = own.goes_alone and (own.transaction_id = pg_current_xact_id() or given_count = 0)
     where own.client_id = batch_client;
 
     are_alike := are_alike and not goes_alone;

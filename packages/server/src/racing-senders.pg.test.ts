@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { ApplyResponse, WireMutation } from 'holdfast/protocol';
 import { expect, test } from 'vitest';
+import { applyRequest } from './apply-handled.ts';
+import { parseApplyRequest } from './apply-request.ts';
 import { withCaller } from './caller.ts';
 import { fieldOf } from './database.ts';
 import { randomFrom } from './testing-databases/random-from.ts';
@@ -166,27 +168,32 @@ describeOnPostgres((world) => {
     const batch = [0, 30, 0].map((seconds) =>
       device.next(change('create', { table: 'slow', id: randomUUID() }, { seconds })),
     );
-    const send = async (): Promise<readonly string[] | undefined> => {
-      const rows = await withCaller(
+    const send = async (mutations: readonly WireMutation[]): Promise<readonly string[]> => {
+      const request = parseApplyRequest({
+        protocol: 1,
+        client: { id: device.clientId, workspaceId: device.workspaceId },
+        acknowledgedFloor: 0,
+        mutations,
+      });
+      const text = await withCaller(
         world.database,
         device.claims,
-        (session) =>
-          session.query<{ answer: ApplyResponse }>('select holdfast.apply($1::jsonb) as answer', [
-            JSON.stringify({
-              protocol: 1,
-              client: { id: device.clientId, workspaceId: device.workspaceId },
-              acknowledgedFloor: 0,
-              mutations: batch,
-            }),
-          ]),
+        (session) => applyRequest(session, device.claims, request, { code: async () => undefined }),
         { statementTimeoutMs: 1_000 },
       );
-      return rows[0]?.answer.outcomes.map(kindOf);
+      return (JSON.parse(text) as ApplyResponse).outcomes.map(kindOf);
     };
 
     const startedAtMs = performance.now();
-    expect(await send()).toEqual(['deferred', 'deferred', 'deferred']);
-    expect(await send()).toEqual(['applied', 'refused 57014', 'deferred']);
+    expect(await send(batch)).toEqual(['deferred', 'deferred', 'deferred']);
+    expect(await send(batch)).toEqual(['applied', 'refused 57014', 'deferred']);
+    // also with one among them that code of the server handles, which makes several calls of one request
+    const mixed = [
+      device.next({ type: 'code', operation: 'custom', entity: null, payload: {} }),
+      ...[0, 30, 0].map((seconds) => device.next(change('create', { table: 'slow', id: randomUUID() }, { seconds }))),
+    ];
+    expect(await send(mixed)).toEqual(['applied', 'deferred', 'deferred', 'deferred']);
+    expect(await send(mixed)).toEqual(['duplicate applied', 'applied', 'refused 57014', 'deferred']);
     expect(performance.now() - startedAtMs).toBeLessThan(25_000);
   });
 
