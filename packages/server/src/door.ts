@@ -15,6 +15,9 @@ import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import { readJsonBody } from './request-body.ts';
 
+/** How long whoever wants to export is told to wait for others, in milliseconds. */
+const EXPORT_RETRY_MS = 10_000;
+
 export interface DoorOptions {
   /** Migrated by `migrate`. */
   readonly database: Database;
@@ -33,8 +36,10 @@ export interface DoorOptions {
   readonly rateLimit?: RateLimit | false;
   /** Most requests in work at a time; the next one is told to come again (503). @default 200 */
   readonly inFlightCountMax?: number;
-  /** Longest an export may take, in milliseconds. PGlite ignores it. @default 300_000 */
+  /** Longest an export may take, in milliseconds, and longest that it waits to be read. @default 300_000 */
   readonly exportTimeoutMs?: number;
+  /** Most exports at a time, each of which keeps a connection of the database; the next one is told to come again (503). @default 3 */
+  readonly exportCountMax?: number;
 }
 
 /** Where the door writes its log. It hands over no payload, no token and no text that could quote either. */
@@ -66,12 +71,19 @@ export function createDoor(options: DoorOptions): Hono {
   const { database, logger } = options;
   const verifyToken = createTokenVerifier(options.auth);
   const limits = options.statementTimeoutMs === undefined ? {} : { statementTimeoutMs: options.statementTimeoutMs };
-  const { live, handlers = {}, handlerTimeoutMs = HANDLER_MS_MAX, inFlightCountMax = 200 } = options;
+  const { live, handlers = {}, handlerTimeoutMs = HANDLER_MS_MAX, inFlightCountMax = 200, exportCountMax = 3 } = options;
   const countRequest =
     options.rateLimit === false ? () => undefined : createRateLimit(options.rateLimit ?? {}, () => performance.now());
   const exporting = new Set<string>();
   const door = new Hono();
   let inFlightCount = 0;
+
+  const notFound = (): Response =>
+    new Refusal(
+      'NOT_FOUND',
+      'There is nothing at this address.',
+      'Use POST /v1/apply, GET /v1/audit, GET /v1/export/logs, GET /v1/export/rows/…, GET /v1/live or GET /v1/health.',
+    ).toResponse();
 
   const admit: MiddlewareHandler = async (context, next) => {
     // a line that stays open is counted by the channel, and health is asked by those who decide where requests go
@@ -85,6 +97,12 @@ export function createDoor(options: DoorOptions): Hono {
     } finally {
       inFlightCount -= 1;
     }
+  };
+
+  /** What flows as long as it is read must not begin where nobody reads. */
+  const readOnly: MiddlewareHandler = async (context, next) => {
+    if (context.req.method === 'HEAD') return notFound();
+    return next();
   };
 
   const identify: TokenVerifier = async (authorization) => {
@@ -113,6 +131,8 @@ export function createDoor(options: DoorOptions): Hono {
   door.use('/rest/v1/*', log);
   door.use('/v1/*', admit);
   door.use('/rest/v1/*', admit);
+  door.use('/v1/export/*', readOnly);
+  door.use('/v1/live', readOnly);
 
   const apply = async (context: Context, claims: CallerClaims, batch: ParsedApplyRequest): Promise<string> => {
     const answer = await withCaller(
@@ -154,15 +174,20 @@ export function createDoor(options: DoorOptions): Hono {
     if (exporting.has(user)) {
       throw new Refusal('TOO_MANY_REQUESTS', 'An export of yours is still running.', 'Wait for it, or cancel it.');
     }
+    if (exporting.size >= exportCountMax) {
+      throw new Refusal(
+        'SERVER_UNAVAILABLE',
+        'Others are exporting, as many as the server takes at a time.',
+        'Try again in a while.',
+        undefined,
+        EXPORT_RETRY_MS,
+      );
+    }
     exporting.add(user);
     try {
-      const { body, contentType, fileName } = await open();
-      const done = new TransformStream<Uint8Array, Uint8Array>();
-      body
-        .pipeTo(done.writable)
-        .catch(() => undefined)
-        .finally(() => exporting.delete(user));
-      return new Response(done.readable, {
+      const { body, contentType, fileName, ended } = await open();
+      void ended.finally(() => exporting.delete(user));
+      return new Response(body, {
         headers: {
           'content-type': contentType,
           'content-disposition': `attachment; filename="${fileName}"`,
@@ -222,12 +247,6 @@ export function createDoor(options: DoorOptions): Hono {
 
   door.route('/', createPostgrestDoor({ verifyToken: identify, apply }));
 
-  const notFound = (): Response =>
-    new Refusal(
-      'NOT_FOUND',
-      'There is nothing at this address.',
-      'Use POST /v1/apply, GET /v1/audit, GET /v1/export/logs, GET /v1/export/rows/…, GET /v1/live or GET /v1/health.',
-    ).toResponse();
   door.all('/v1/*', notFound);
   door.notFound(notFound);
   door.onError((error) => refusalOf(error).toResponse());

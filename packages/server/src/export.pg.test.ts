@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import { type CallerClaims } from './caller.ts';
+import { createDoor } from './door.ts';
 import { exportRows } from './export.ts';
 import { describeOnPostgres } from './testing-databases/test-databases.ts';
+import { TEST_SECRET, testToken } from './testing-databases/test-token.ts';
 
 const ROW_COUNT = 60_000;
 const claims: CallerClaims = { sub: 'ada', role: 'authenticated', workspace_id: 'w-export' };
@@ -25,6 +27,45 @@ describeOnPostgres((world) => {
     expect(await copies()).toEqual([{ state: 'active', wait_event: 'ClientWrite' }]);
     await reader.cancel();
     await expect.poll(copies, { timeout: 10_000 }).toEqual([]);
+  });
+
+  test('P9 · one that nobody reads ends with its time, and its connection is given back', async () => {
+    const opened = await exportRows(
+      world.database,
+      claims,
+      { entityType: 'notes', format: 'csv' },
+      { nowMs: () => Date.now(), exportTimeoutMs: 5_000 },
+    );
+
+    await opened.ended;
+    await expect.poll(activity, { timeout: 10_000 }).toEqual([]);
+    await expect(new Response(opened.body).text()).rejects.toThrow('took too long');
+  });
+
+  test('P9 · exports take a few connections and no more, and one that ends makes room', async () => {
+    const door = createDoor({ database: world.database, auth: { secret: TEST_SECRET }, exportCountMax: 2 });
+    const ask = async (user: string, method = 'GET'): Promise<Response> =>
+      door.request('/v1/export/rows/notes', {
+        method,
+        headers: { authorization: `Bearer ${await testToken('w-export', user)}` },
+      });
+
+    // nobody reads what is asked for like this
+    expect((await ask('ada', 'HEAD')).status).toBe(404);
+    const [first, second] = [await ask('ada'), await ask('bob')];
+    expect([first.status, second.status]).toEqual([200, 200]);
+    expect((await ask('ada')).status).toBe(429);
+    const refused = await ask('eve');
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get('retry-after')).toBe('10');
+    expect(await refused.json()).toMatchObject({ error: { code: 'SERVER_UNAVAILABLE' } });
+
+    await first.body?.cancel();
+    const asked: Response[] = [second];
+    await expect
+      .poll(() => ask('eve').then((answer) => asked.push(answer) > 0 && answer.status), { timeout: 10_000 })
+      .toBe(200);
+    for (const { body } of asked) await body?.cancel();
   });
 
   async function copies(): Promise<readonly object[]> {

@@ -23,10 +23,12 @@ export interface Export {
   readonly contentType: string;
   /** Cancelling it ends the query. It fails midway where the query does, since a file cut short must not look whole. */
   readonly body: ReadableStream<Uint8Array>;
+  /** Once it has given its connection back, whichever way it ended. */
+  readonly ended: Promise<void>;
 }
 
 export interface ExportOptions {
-  /** Longest an export may take, in milliseconds. PGlite ignores it. @default 300_000 */
+  /** Longest an export may take, in milliseconds, and longest that it waits to be read. @default 300_000 */
   readonly exportTimeoutMs?: number;
   readonly nowMs: () => number;
 }
@@ -98,7 +100,7 @@ export async function exportRows(
   };
   return {
     ...about,
-    body: await stream(database, claims, { format, selectOf, head: { entityType } }, about.exportedAt, options),
+    ...(await stream(database, claims, { format, selectOf, head: { entityType } }, about.exportedAt, options)),
   };
 }
 
@@ -123,11 +125,11 @@ export async function exportAuditLogs(
   };
   return {
     ...about,
-    body: await stream(database, claims, { format, selectOf, head: { startDate, endDate } }, about.exportedAt, options),
+    ...(await stream(database, claims, { format, selectOf, head: { startDate, endDate } }, about.exportedAt, options)),
   };
 }
 
-function describe(name: string, format: ExportFormat, { nowMs }: ExportOptions): Omit<Export, 'body'> {
+function describe(name: string, format: ExportFormat, { nowMs }: ExportOptions): Omit<Export, keyof Streamed> {
   const exportedAt = new Date(nowMs()).toISOString();
   return {
     format,
@@ -144,6 +146,8 @@ interface Source {
   readonly head: Readonly<Record<string, string>>;
 }
 
+type Streamed = Pick<Export, 'body' | 'ended'>;
+
 /** Resolves with the first piece in hand, so that a query which fails is a refusal and not half a file. */
 async function stream(
   database: Database,
@@ -151,19 +155,26 @@ async function stream(
   { format, selectOf, head }: Source,
   exportedAt: string,
   { exportTimeoutMs = 300_000 }: ExportOptions,
-): Promise<ReadableStream<Uint8Array>> {
-  const begun = Promise.withResolvers<ReadableStream<Uint8Array>>();
-  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+): Promise<Streamed> {
+  const begun = Promise.withResolvers<void>();
+  let controller: TransformStreamDefaultController<Uint8Array> | undefined;
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>({
+    start: (own) => {
+      controller = own;
+    },
+  });
+  // Postgres counts no time while it waits for room in the line
+  const tooLong = setTimeout(() => controller?.error(new Error('The export took too long.')), exportTimeoutMs);
   const writer = writable.getWriter();
   const write = async (piece: Uint8Array, { copiesWhole }: Session): Promise<void> => {
-    begun.resolve(readable);
+    begun.resolve();
     // waits for whoever reads, and fails when nobody does any more
     const written = writer.write(piece);
     // the embedded database has one connection: an app must not stand still because somebody does not read a download
     if (copiesWhole) written.catch(() => undefined);
     else await written;
   };
-  withCaller(
+  const ended = withCaller(
     database,
     claims,
     async (session) => {
@@ -188,8 +199,10 @@ async function stream(
         return writer.abort(error);
       },
     )
-    .catch(() => undefined); // the reader has gone, and was the one to be told
-  return begun.promise;
+    .catch(() => undefined) // the reader has gone, and was the one to be told
+    .finally(() => clearTimeout(tooLong));
+  await begun.promise;
+  return { body: readable, ended };
 }
 
 const LINE_END = 10;

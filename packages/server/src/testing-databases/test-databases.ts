@@ -75,7 +75,8 @@ function usePostgres(options: RealPostgresOptions = {}): TestWorld {
     return server.createDatabase();
   };
   beforeAll(async () => {
-    server = await startRealPostgres(options);
+    // `POSTGRES=15` runs every test on the oldest one
+    server = await startRealPostgres(process.env['POSTGRES'] === '15' ? { ...options, isLowest: true } : options);
     await prepare(open(await createDatabase()));
   });
   afterAll(async () => {
