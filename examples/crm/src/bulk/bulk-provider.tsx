@@ -16,7 +16,8 @@ export function BulkProvider({ children }: { readonly children: ReactNode }): Re
       report: work?.report ?? null,
       start: (title, inputs) => {
         setWork({ title, report: null });
-        void run(inputs).then((report) =>
+        // its panel counts, so no toast does
+        void run(inputs.map((input) => ({ ...input, toast: false as const }))).then((report) =>
           // another one may have begun meanwhile
           setWork((known) => (known?.title === title && known.report === null ? { title, report } : known)),
         );

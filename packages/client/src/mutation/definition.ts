@@ -268,6 +268,8 @@ export interface OwnEffect {
   /** @default `rollback` of its type */
   // oxlint-disable-next-line typescript/no-explicit-any -- as above
   readonly rollback?: (draft: any, payload: JsonObject) => void;
+  /** No toast is shown for it until its verdict: whoever adds it tells how far it is. @default as its type's texts say */
+  readonly toast?: false;
 }
 
 /** What may be said of one mutation beside its type and payload. */

@@ -351,11 +351,12 @@ function retryOptionsOf(input: MutationOptions): Pick<MutationHeader, 'maxRetrie
 
 /** What this mutation alone shows; null for what its type does. */
 export function ownEffectOf(input: MutationOptions | null): OwnEffect | null {
-  const { optimisticUpdate, rollback } = input ?? {};
-  if (optimisticUpdate === undefined && rollback === undefined) return null;
+  const { optimisticUpdate, rollback, toast } = input ?? {};
+  if (optimisticUpdate === undefined && rollback === undefined && toast === undefined) return null;
   return {
     ...(optimisticUpdate === undefined ? {} : { optimisticUpdate }),
     ...(rollback === undefined ? {} : { rollback }),
+    ...(toast === undefined ? {} : { toast }),
   };
 }
 

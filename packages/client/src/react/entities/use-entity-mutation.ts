@@ -73,7 +73,7 @@ export function useEntityMutation<Payload, Result>({
       { skipUndo = false, ...options }: MutateOptions = {},
     ): Promise<MutationHandle<Result>> {
       const about = { type: definition.type, payload: payload as object };
-      const toastId = toasts?.begin(about.type, about.payload) ?? null;
+      const toastId = options.toast === false ? null : (toasts?.begin(about.type, about.payload) ?? null);
       const one = { undo: (): Promise<UndoAnswer> => Promise.resolve('notPossible') };
       last.current = one;
       const show = (next: EntityMutationState): void => {

@@ -26,6 +26,11 @@ export class GroupToast {
     return this.open.size > 0;
   }
 
+  /** Nothing is left of which more may become. */
+  get isOver(): boolean {
+    return this.open.size + this.failed.size === 0;
+  }
+
   add(id: string): void {
     this.open.add(id);
     this.sayOften();

@@ -57,6 +57,10 @@ export class MutationToasts {
   private readonly groups = new Map<string, GroupToast>();
   /** The one that others may still share. */
   private group: GroupToast | null = null;
+  /** Shared by those of an earlier run of the app that were refused. */
+  private earlier: GroupToast | null = null;
+  /** Whoever adds these tells of them until their verdict. */
+  private readonly toldElsewhere = new Set<string>();
   /** By toast: changes that could not be stored, which a later change of the same row makes void. */
   private readonly unstored = new Map<string, string>();
   /** Toasts that are there before their mutation, by type; and those stored meanwhile, which are theirs or not. */
@@ -237,6 +241,10 @@ export class MutationToasts {
 
   private stored(stored: StoredEvent): void {
     this.makeVoid(stored);
+    if (stored.own?.toast === false) {
+      this.toldElsewhere.add(stored.id);
+      return;
+    }
     const begun = this.begun.get(stored.type);
     if (begun === undefined) this.addStored(stored);
     else begun.stored.push(stored);
@@ -332,14 +340,13 @@ export class MutationToasts {
 
   private settled(settled: Settled): void {
     const { id } = settled;
-    const group = this.groups.get(id);
-    if (group !== undefined) {
-      group.settled(settled);
-      if (!group.has(id)) this.groups.delete(id);
-      return;
-    }
+    if (this.toldElsewhere.delete(id)) return;
+    const isKnown = this.changes.has(id) || this.groups.has(id);
     // Of an earlier run of the app: one tab says it.
-    if (settled.status === 'failed' && !this.changes.has(id) && this.queue.getSnapshot().isLeader) this.addEarlier(id);
+    if (settled.status === 'failed' && !isKnown && this.queue.getSnapshot().isLeader) this.addEarlier(id);
+    const group = this.groups.get(id);
+    group?.settled(settled);
+    if (group?.has(id) === false) this.groups.delete(id);
     this.at(id, (change) => change.settled(settled));
   }
 
@@ -347,6 +354,11 @@ export class MutationToasts {
     const { type = '', entity = null } = this.queue.peekStatus(id) ?? {};
     const said = this.saidAbout(type, null);
     if (said === null) return;
+    if (this.changes.size >= this.groupOverCount) {
+      if (this.earlier?.isOver !== false) this.earlier = new GroupToast(this.newId(), this.parts);
+      this.groups.set(id, this.earlier);
+      return;
+    }
     const item = entity?.id ?? said.item;
     this.newChange(id, { toastId: this.newId(), said: { ...said, item }, undo: null });
   }

@@ -203,6 +203,39 @@ describe('trying again', () => {
   });
 });
 
+test('E2 · of many from an earlier run that are refused the first three have a toast each, and all others share one', async () => {
+  const app = await openAccounts();
+  app.network.setOffline();
+  for (let id = 1; id <= 50; id += 1)
+    await app.queue.add({ type: 'account.create', payload: { id: `bad-${id}`, name: 'bad' } });
+  const { port, screen, last } = openScreen();
+  onTestFinished(createToasts({ queue: app.queue, clock: app.clock, port }).start());
+
+  app.network.setOnline();
+  await app.drain();
+
+  expect(screen().length).toBe(4);
+  expect(last()?.text).toBe('47 of 47 changes could not be saved');
+});
+
+test('E2, E4 · of what is told elsewhere (`toast: false`) no toast speaks, whatever becomes of it', async () => {
+  const { app, screen } = await open();
+  app.network.setOffline();
+  for (const name of ['Acme', 'bad'])
+    await app.queue.add({ type: 'account.create', payload: { id: name, name }, toast: false });
+  await app.settle();
+  expect(screen()).toEqual([]);
+
+  app.network.setOnline();
+  await app.drain();
+  expect(screen()).toEqual([]);
+
+  // Whoever told of it has had the last word: from here on it is a change like any other.
+  await app.queue.retryFailed();
+  await app.drain();
+  expect(screen()).toEqual([expect.stringMatching(/^error: bad could not be created/)]);
+});
+
 test('E3, E2 · an edit that was merged into a pending one has a toast and an undo of its own', async () => {
   const app = await createTestApp({ mutations: [merged] as const, tables: { accounts: {} } });
   const { port, screen, last, closeAll } = openScreen();
