@@ -59,7 +59,7 @@ test('E4 · one press changes hundreds of accounts; what the database refuses is
   expect([selected, counts?.wrong]).toEqual([`${owned + closed} selected`, 0]);
   expect(await report(amara).innerText()).toContain(`${owned} of ${owned + closed} confirmed, ${closed} not accepted`);
   await report(amara).getByText('What was not accepted, and why').click();
-  expect(await report(amara).getByRole('listitem').first().innerText()).toContain('accounts_closed_have_no_owner');
+  expect(await report(amara).getByRole('listitem').first().innerText()).toContain('A closed airport has no owner.');
   // the other browser sees what stands, and the refused rows are as before
   await mei.page.getByLabel('Search accounts').fill('keflavik');
   await mei.page.locator('[data-account]', { hasText: 'Mei Tanaka' }).first().waitFor();

@@ -79,6 +79,7 @@ export {
   type HoldfastErrorInput,
   isHoldfastError,
 } from './mutation/holdfast-error.ts';
+export { describeRefusal } from './mutation/refusal-words.ts';
 export type { Act, ActKind, ActRecord, AttemptRecord, MutationHeader } from './mutation/record.ts';
 export type { UndeclaredMutation } from './mutation/undeclared.ts';
 export type { Slot, SlotValue, WithSlots } from './mutation/slots.ts';

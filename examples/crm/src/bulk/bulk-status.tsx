@@ -2,6 +2,7 @@ import { Button, CloseButton, Progress, Text } from '@mantine/core';
 import type { BulkFailure } from 'holdfast';
 import type { ReactNode } from 'react';
 import { nameOfRow } from '../workspace/mutations.ts';
+import { refusalText } from '../workspace/refusal-words.ts';
 import { useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
 import { type ChangeInput, useBulk } from './bulk-context.ts';
 import classes from './bulk.module.css';
@@ -81,7 +82,7 @@ function Failures({ failures }: { readonly failures: readonly BulkFailure<Change
           const entity = queue.definitions.get(input.type)?.entity?.(input.payload as never) ?? null;
           return (
             <li key={index}>
-              <b>{nameOfRow(state, entity)}</b>: {error.message}
+              <b>{nameOfRow(state, entity)}</b>: {refusalText(error)}
             </li>
           );
         })}

@@ -3,6 +3,7 @@ import type { MutationStatus } from 'holdfast';
 import { describeStage } from 'holdfast/react';
 import type { ReactNode } from 'react';
 import { actionOf } from '../workspace/mutations.ts';
+import { refusalText } from '../workspace/refusal-words.ts';
 import { useUnconfirmed, useWorkspace } from '../workspace/workspace-context.ts';
 import classes from './account-detail.module.css';
 
@@ -15,15 +16,13 @@ export function UnconfirmedChanges({ accountId }: { readonly accountId: string }
 function UnconfirmedChange({ change }: { readonly change: MutationStatus }): ReactNode {
   const { queue } = useWorkspace();
   const isFailed = change.status === 'failed';
-  const advice = isFailed ? change.lastError?.hint : undefined;
+  const refusal = isFailed ? change.lastError : null;
   return (
     <div className={classes.waiting} data-failed={isFailed}>
       <Text size="sm" fw={600}>
         {actionOf(change)}: {describeStage(change).text}
       </Text>
-      <Text size="sm">
-        {change.sentence} {advice}
-      </Text>
+      <Text size="sm">{refusal === null ? change.sentence : refusalText(refusal)}</Text>
       {isFailed ? (
         <Group gap="xs" mt={6}>
           <Button size="compact-sm" variant="light" onClick={() => void queue.retry(change.id)}>

@@ -17,6 +17,7 @@ import type { DemoUser } from '../session/demo-users.ts';
 import { createTokenSource, type GetToken } from '../session/token-source.ts';
 import { createSimulation, type Simulation } from '../simulate/simulation.ts';
 import { MUTATIONS, nameOfRow } from './mutations.ts';
+import { refusalText } from './refusal-words.ts';
 
 /** All that belongs to one login. Another login opens another one and sees nothing of this. */
 export interface Workspace {
@@ -53,7 +54,12 @@ export async function openWorkspace(user: DemoUser): Promise<Workspace> {
   const store = createOptimisticStore<CrmState>({ queue, base: kept ?? EMPTY_STATE });
   const sync = startAccountSync({ queue, store, cache, getToken, fetch: simulation.fetch, hasList: kept !== null });
   const audit = httpAuditLog({ getToken, fetch: simulation.fetch, onNews: sync.subscribe });
-  const toasts = createToasts({ queue, port: sonnerToasts(toast), texts: textsOf(store) });
+  const toasts = createToasts({
+    queue,
+    port: sonnerToasts(toast),
+    texts: textsOf(store),
+    words: { refused: refusalText },
+  });
   return {
     user,
     queue,

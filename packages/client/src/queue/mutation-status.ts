@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Waiting, WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
+import { messageForPeople } from '../mutation/refusal-words.ts';
 import type { Act, AttemptRecord, CompletedRecord } from '../mutation/record.ts';
 import type { ErrorCode } from '../protocol/error-codes.ts';
 import type { EntityRef, JsonObject, MutationSource, WireError } from '../protocol/wire.ts';
@@ -121,7 +122,7 @@ export function statusOfCompleted(record: CompletedRecord, isObserved: boolean):
 function sentenceOf(status: 'pending' | 'processing' | 'failed', error: WireError | null, waiting: Waiting): string {
   if (status === 'pending') return wrongAddress(waiting, error) ?? WAITING_SENTENCES[waiting.waitingFor];
   if (status === 'processing' || error === null) return 'It is on its way to the server.';
-  return OWN_VERDICTS.has(error.code) ? error.message : `The server did not accept it: ${error.message}`;
+  return OWN_VERDICTS.has(error.code) ? error.message : `The server did not accept it: ${messageForPeople(error)}`;
 }
 
 /**

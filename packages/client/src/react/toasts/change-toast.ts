@@ -1,3 +1,4 @@
+import type { MutationStatus } from '../../queue/mutation-status.ts';
 import type { Settled } from '../../queue/queue-events.ts';
 import type { ToastAction } from './toast-port.ts';
 import type { ToastParts } from './toast-parts.ts';
@@ -73,7 +74,7 @@ export class ChangeToast {
       // It may have been settled before anybody looked.
       if (this.stage !== null || status === undefined) return;
       if (status.status === 'completed') this.become({ kind: 'confirmed' });
-      else this.become({ kind: 'failed', detail: status.sentence });
+      else this.become({ kind: 'failed', detail: this.reasonOf(status) });
     } else if (id === this.undoingId || (this.stage?.kind === 'undoing' && this.undoingId === null))
       this.become({ kind: 'undoing', detail: open.kind === 'waiting' ? open.detail : null });
     else if (id === this.id && this.stage?.kind !== 'undoing' && this.stage?.kind !== 'notUndone') this.become(open);
@@ -83,7 +84,7 @@ export class ChangeToast {
     if (settled.id === this.undoingId) this.undoingSettled(settled);
     // What becomes of its undoing is told by that.
     else if (settled.status !== 'completed' || this.stage === null || this.isOpen || this.stage.kind === 'failed')
-      this.become(settledStage(settled, this.stage?.kind === 'failed'));
+      this.become(settledStage(settled, this.stage?.kind === 'failed', this.parts.words));
   }
 
   /** Someone wants it back. */
@@ -114,7 +115,7 @@ export class ChangeToast {
   }
 
   private undoingSettled(settled: Settled): void {
-    const stage = settledStage(settled, this.stage?.kind === 'undoFailed');
+    const stage = settledStage(settled, this.stage?.kind === 'undoFailed', this.parts.words);
     if (stage.kind === 'confirmed') this.undone();
     else if (stage.kind === 'gone') this.become(stage);
     else if (this.stage?.kind !== 'undoing') return;
@@ -125,6 +126,10 @@ export class ChangeToast {
       this.stage = null;
       this.look();
     }
+  }
+
+  private reasonOf({ lastError, sentence }: MutationStatus): string {
+    return lastError === null ? sentence : this.parts.words.refused(lastError);
   }
 
   private become(stage: Stage): void {

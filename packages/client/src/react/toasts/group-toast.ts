@@ -53,7 +53,7 @@ export class GroupToast {
 
   settled(settled: Settled): void {
     const { id } = settled;
-    const stage = settledStage(settled, this.failed.delete(id));
+    const stage = settledStage(settled, this.failed.delete(id), this.parts.words);
     this.open.delete(id);
     if (stage.kind === 'failed') this.failed.set(id, stage.detail);
     else if (stage.kind === 'confirmed' || isAside(stage.kind)) this.counts[stage.kind] += 1;

@@ -8,7 +8,6 @@ import type { Settled, StoredEvent } from '../../queue/queue-events.ts';
 import type { AnyQueue } from '../queue-context.ts';
 import { ChangeToast, DONE_MS, type ToastFace } from './change-toast.ts';
 import { GroupToast } from './group-toast.ts';
-import { sentencesOf } from './toast-stages.ts';
 import type { ToastChange, ToastParts } from './toast-parts.ts';
 import type { ToastPort } from './toast-port.ts';
 import {
@@ -181,7 +180,7 @@ export class MutationToasts {
     this.updateToast(toastId, {
       tone: 'error',
       text: said.words.failed(said.item),
-      detail: sentencesOf(error),
+      detail: this.words.refused(error),
       action,
     });
     this.release(about.type, null);
@@ -221,7 +220,7 @@ export class MutationToasts {
 
   /** It stands: there is nothing to undo it with, or what went wrong may be tried `again`. */
   notUndone(id: string, failure: { readonly error: HoldfastError; readonly again: () => void } | null): void {
-    const detail = failure === null ? this.words.notPossible : sentencesOf(failure.error);
+    const detail = failure === null ? this.words.notPossible : this.words.refused(failure.error);
     this.at(id, (change) => change.notUndone(detail, failure?.again ?? null));
   }
 

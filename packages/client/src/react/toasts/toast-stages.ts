@@ -1,6 +1,5 @@
 import type { Settled } from '../../queue/queue-events.ts';
 import type { MutationStatus } from '../../queue/mutation-status.ts';
-import type { WireError } from '../../protocol/wire.ts';
 import type { Toast } from './toast-port.ts';
 import type { CommonWords, Said } from './toast-texts.ts';
 
@@ -40,12 +39,12 @@ export function openStage({ status, waitingFor, sentence }: MutationStatus): Sta
 }
 
 /** What a verdict makes of a change. */
-export function settledStage(settled: Settled, wasFailed: boolean): Stage {
+export function settledStage(settled: Settled, wasFailed: boolean, { refused }: CommonWords): Stage {
   switch (settled.status) {
     case 'completed':
       return { kind: 'confirmed' };
     case 'failed':
-      return { kind: 'failed', detail: sentencesOf(settled.error) };
+      return { kind: 'failed', detail: refused(settled.error) };
     case 'cancelled':
       // A dead letter that was disposed of has been told as what it was; what a sign-out has discarded is told by its answer.
       if (wasFailed || settled.reason === 'unconfirmed') return { kind: 'gone' };
@@ -96,8 +95,4 @@ export function tell(stage: ToldStage, { item, words: by }: Said, words: CommonW
 /** What is on its way turns; what waits has been said. */
 function paceOf(waits: string | null): Pick<Telling, 'tone' | 'stays'> {
   return waits === null ? { tone: 'loading', stays: true } : { tone: 'info', stays: false };
-}
-
-export function sentencesOf({ message, hint }: Pick<WireError, 'message' | 'hint'>): string {
-  return [message, hint].filter(Boolean).join(' ');
 }

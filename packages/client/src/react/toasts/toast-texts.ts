@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AnyMutationDefinition, DefinitionOf } from '../../mutation/definition.ts';
-import type { JsonObject, Operation } from '../../protocol/wire.ts';
+import { describeRefusal } from '../../mutation/refusal-words.ts';
+import type { JsonObject, Operation, WireError } from '../../protocol/wire.ts';
 
 /** What is said about one change at each of its stages; `item` is what it is about, as people call it. */
 export interface ToastWords {
@@ -46,6 +47,8 @@ export interface CommonWords {
   readonly keepTabOpen: string;
   /** Said beside what gave way to what somebody else had changed. */
   readonly superseded: string;
+  /** Why something was not accepted, or could not be stored. @default `describeRefusal` */
+  readonly refused: (error: Pick<WireError, 'code' | 'message' | 'hint'>) => string;
   readonly group: {
     readonly stored: (count: number) => string;
     readonly inTab: (count: number) => string;
@@ -65,6 +68,7 @@ export const COMMON_WORDS: CommonWords = {
   notPossible: 'This cannot be taken back.',
   keepTabOpen: 'Keep it open, or it is lost.',
   superseded: 'Someone else has changed the same.',
+  refused: describeRefusal,
   group: {
     stored: (count) => `${changes(count)} saved on this device`,
     inTab: (count) => `${changes(count)} in this tab only`,

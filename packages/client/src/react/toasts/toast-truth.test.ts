@@ -236,6 +236,28 @@ test('E2, E4 · of what is told elsewhere (`toast: false`) no toast speaks, what
   expect(screen()).toEqual([expect.stringMatching(/^error: bad could not be created/)]);
 });
 
+test('E2 · refused by the database itself, a toast says it in a sentence, or as the app does', async () => {
+  const app = await openAccounts();
+  const { port, screen } = openScreen();
+  const other = openScreen();
+  onTestFinished(createToasts({ queue: app.queue, clock: app.clock, port }).start());
+  const refused = ({ message }: { readonly message: string }): string => `Rule ${message.split('"')[3]}`;
+  onTestFinished(createToasts({ queue: app.queue, clock: app.clock, port: other.port, words: { refused } }).start());
+  const message = 'new row for relation "accounts" violates check constraint "accounts_closed"';
+  app.server.setErrorMode({ code: '23514', message, category: 'VALIDATION_ERROR' });
+
+  const { id } = await app.queue.add({ type: 'account.create', payload: { id: '1', name: 'Acme' } });
+  await app.drain();
+
+  expect(screen()).toEqual(['error: 1 could not be created | It breaks a rule of the data.']);
+  expect(other.screen()).toEqual(['error: 1 could not be created | Rule accounts_closed']);
+  const { sentence, lastError } = app.queue.peekStatus(id) ?? {};
+  expect([sentence, lastError?.message]).toEqual([
+    'The server did not accept it: It breaks a rule of the data.',
+    message,
+  ]);
+});
+
 test('E3, E2 · an edit that was merged into a pending one has a toast and an undo of its own', async () => {
   const app = await createTestApp({ mutations: [merged] as const, tables: { accounts: {} } });
   const { port, screen, last, closeAll } = openScreen();
