@@ -26,7 +26,7 @@ function UnconfirmedChange({ change }: { readonly change: MutationStatus }): Rea
       {isFailed ? (
         <Group gap="xs" mt={6}>
           <Button size="compact-sm" variant="light" onClick={() => void queue.retry(change.id)}>
-            Try again
+            {queue.listOvertaken().has(change.id) ? 'Overwrite the later change' : 'Try again'}
           </Button>
           <Button
             size="compact-sm"

@@ -427,6 +427,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return this.parts?.reader.newest(limit, only) ?? [];
   }
 
+  /**
+   * Ids of dead letters whose row was changed again since they were added, by what waits or was confirmed lately: retried they are sent
+   * behind that, and overwrite it where they are not held to a version. Ask whoever wants them retried.
+   */
+  listOvertaken(): ReadonlySet<string> {
+    return this.parts?.reader.overtaken() ?? new Set();
+  }
+
   /** Exact counts, and summaries of the first 100 of each kind. */
   async getStatus(): Promise<QueueStatus> {
     return (await this.opened()).reader.counts();

@@ -3,7 +3,7 @@ import type { Entry } from '../engine/entry.ts';
 import { checksumText } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import type { Act, AttemptRecord, CompletedRecord } from '../mutation/record.ts';
+import { type Act, type AttemptRecord, type CompletedRecord, rowsLeftBy } from '../mutation/record.ts';
 import { withoutSensitive } from '../mutation/sensitive.ts';
 import { payloadToShow } from '../mutation/versions.ts';
 import type { EntityRef, JsonObject, Operation, WireError } from '../protocol/wire.ts';
@@ -361,6 +361,19 @@ export class QueueReader {
       sizeBytes: mutations.counts.pendingBytes,
       recoveryActions: actionsOf(recovered, unreadable.size, store.mended.length),
     };
+  }
+
+  /** Ids of dead letters of rows that something later has changed, or is to. */
+  overtaken(): ReadonlySet<string> {
+    const { mutations } = this.runner.engine;
+    const last = new Map<string, number>();
+    const rowOf = (entity: EntityRef | null): string => JSON.stringify([entity?.table, entity?.id]);
+    const note = (row: string, seq: number): unknown => last.set(row, Math.max(seq, last.get(row) ?? 0));
+    for (const { entity, seq, phase } of mutations.all()) if (phase.kind !== 'failed') note(rowOf(entity), seq);
+    for (const { record } of this.verdicts.newest(Infinity))
+      for (const { entity } of rowsLeftBy(record)) note(rowOf(entity), record.seq);
+    const isOvertaken = ({ entity, seq }: Entry): boolean => entity !== null && (last.get(rowOf(entity)) ?? 0) > seq;
+    return new Set([...mutations.deadLetters].filter(isOvertaken).map(({ id }) => id));
   }
 
   /** The last confirmed ones, newest first. */

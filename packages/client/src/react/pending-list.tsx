@@ -71,6 +71,7 @@ export function PendingList({
     });
   const tryNow = (status: MutationStatus): Promise<void> =>
     act(async () => {
+      if (found.listOvertaken().has(status.id) && !(await ask(OVERWRITE))) return '';
       const { touchedCount } = await found.forceRetry(status.id, { reason: 'Tried now in the pending list' });
       return touchedCount > 0 ? 'It is sent as soon as the server can be asked.' : 'It is on its way already.';
     });
@@ -157,6 +158,12 @@ function Actions({ status, onCancel, onTryNow, onDiscard }: ActionsProps): React
     </div>
   );
 }
+
+const OVERWRITE = {
+  title: 'Overwrite a later change?',
+  text: 'The same was changed again since. Tried again, this earlier change is sent behind that, and overwrites it.',
+  confirmLabel: 'Overwrite',
+};
 
 const DISCARD = {
   title: 'Discard this change?',

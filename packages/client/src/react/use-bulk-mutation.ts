@@ -12,7 +12,7 @@ export interface UseBulkMutation<Input> {
   /** How far the last one is; null before there is one. */
   readonly progress: BulkProgress | null;
   readonly isRunning: boolean;
-  /** Sends again what the server has refused of a report. */
+  /** Sends again what the server has refused of a report, but for rows that were changed again since: those it would overwrite. */
   readonly retryFailed: (report: BulkReport<Input>) => Promise<number>;
 }
 
@@ -39,7 +39,8 @@ export function useBulkMutation<
   );
   const retryFailed = useCallback(
     async ({ failures }: BulkReport<Input>) => {
-      const ids = new Set(failures.map(({ id }) => id));
+      const overtaken = found.listOvertaken();
+      const ids = new Set(failures.map(({ id }) => id).filter((id) => id !== null && !overtaken.has(id)));
       const { touchedCount } = await found.retryFailed({ where: ({ id }) => ids.has(id) });
       return touchedCount;
     },

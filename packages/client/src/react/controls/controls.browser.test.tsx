@@ -41,6 +41,30 @@ const press = (app: AccountApp, name: string | RegExp) =>
 const said = () => [...document.querySelectorAll('[role=status], [aria-live]')].map(({ textContent }) => textContent);
 
 describe('queue controls', () => {
+  it('E8 · what would overwrite a later change is not retried among others, and asks when it is tried by itself', async () => {
+    const app = await opened(
+      <>
+        <QueueControls actor="ada" />
+        <PendingList />
+      </>,
+    );
+    app.server.insert('accounts', { id: '1', name: 'old' });
+    for (const name of ['bad', 'newer'])
+      await act(async () => {
+        await app.queue.add({ type: 'account.update', payload: { id: '1', name } });
+        await app.drain();
+      });
+    await press(app, 'Retry failed (1)');
+    expect(said()).toContain('None was sent again. 1 would overwrite a later change: try them one by one.');
+
+    await press(app, 'Try again');
+    await act(() => userEvent.keyboard('{Escape}'));
+    expect(await app.queue.listActs()).toEqual([]);
+    await press(app, 'Try again');
+    await press(app, 'Overwrite');
+    expect(await app.queue.listActs()).toMatchObject([{ kind: 'forceRetry' }]);
+  });
+
   it('E8 · the queue is paused, resumed and retried by keyboard, and each act says what it came to', async () => {
     const app = await opened(<QueueControls actor="ada" />);
     await add(app, '1', 'bad');

@@ -59,8 +59,15 @@ export function QueueControls({
       setIsActing(false);
     }
   };
+  const retryFailed = async (): Promise<string> => {
+    const overtaken = found.listOvertaken();
+    const { touchedCount } = await controls.retryFailed({ where: ({ id }) => !overtaken.has(id) }, by);
+    if (overtaken.size === 0) return touched(touchedCount, 'sent again', 'None was left.');
+    return `${touched(touchedCount, 'sent again', 'None was sent again.')} ${overtaken.size} would overwrite a later change: try them one by one.`;
+  };
   const forceRetry = async (): Promise<string> => {
-    const ids = found.listUnconfirmed(FORCE_COUNT_MAX).filter(canTryNow);
+    const overtaken = found.listOvertaken();
+    const ids = found.listUnconfirmed(FORCE_COUNT_MAX).filter((each) => canTryNow(each) && !overtaken.has(each.id));
     const results = await Promise.all(ids.map(({ id }) => controls.forceRetry(id, by)));
     return touched(sum(results), 'sent now', 'None of them can be sent sooner.');
   };
@@ -105,9 +112,7 @@ export function QueueControls({
         <Control
           label={`Retry failed (${failedCount})`}
           isDisabled={isActing || failedCount === 0}
-          onPress={() =>
-            act(async () => touched((await controls.retryFailed({}, by)).touchedCount, 'sent again', 'None was left.'))
-          }
+          onPress={() => act(retryFailed)}
         />
         <Control
           label="Force retry"

@@ -1,4 +1,3 @@
-import type { MutationStatus } from '../../queue/mutation-status.ts';
 import type { Settled } from '../../queue/queue-events.ts';
 import type { ToastAction } from './toast-port.ts';
 import type { ToastParts } from './toast-parts.ts';
@@ -74,7 +73,10 @@ export class ChangeToast {
       // It may have been settled before anybody looked.
       if (this.stage !== null || status === undefined) return;
       if (status.status === 'completed') this.become({ kind: 'confirmed' });
-      else this.become({ kind: 'failed', detail: this.reasonOf(status) });
+      else {
+        const { lastError, sentence } = status;
+        this.become({ kind: 'failed', detail: lastError === null ? sentence : this.parts.words.refused(lastError) });
+      }
     } else if (id === this.undoingId || (this.stage?.kind === 'undoing' && this.undoingId === null))
       this.become({ kind: 'undoing', detail: open.kind === 'waiting' ? open.detail : null });
     else if (id === this.id && this.stage?.kind !== 'undoing' && this.stage?.kind !== 'notUndone') this.become(open);
@@ -128,10 +130,6 @@ export class ChangeToast {
     }
   }
 
-  private reasonOf({ lastError, sentence }: MutationStatus): string {
-    return lastError === null ? sentence : this.parts.words.refused(lastError);
-  }
-
   private become(stage: Stage): void {
     this.stage = stage;
     this.say();
@@ -145,7 +143,7 @@ export class ChangeToast {
       return;
     }
     const { offers, stays, ...said } = tell(stage, face.said, parts.words, parts.queue.getSnapshot().isVolatile);
-    const action = this.actionOf(offers);
+    const action = this.actionOf(offers, said.text);
     const words = [said.tone, said.text, said.detail, action?.label].join('\n');
     if (words === this.shown) return;
     this.shown = words;
@@ -157,11 +155,11 @@ export class ChangeToast {
     });
   }
 
-  private actionOf(offers: Telling['offers']): ToastAction | null {
+  private actionOf(offers: Telling['offers'], text: string): ToastAction | null {
     const { words, retry } = this.parts;
     if (offers === 'retry') {
       const id = (this.stage?.kind === 'undoFailed' ? this.undoingId : null) ?? this.id;
-      return { label: words.retry, onSelect: () => retry(this.face.toastId, [id]) };
+      return { label: words.retry, onSelect: () => retry(this.face.toastId, text, [id]) };
     }
     if (offers === null || this.undo === null) return null;
     // Chosen once, it is not offered any more: the next word on the toast says what came of it.

@@ -26,11 +26,6 @@ export class GroupToast {
     return this.open.size > 0;
   }
 
-  /** Nothing is left of which more may become. */
-  get isOver(): boolean {
-    return this.open.size + this.failed.size === 0;
-  }
-
   add(id: string): void {
     this.open.add(id);
     this.sayOften();
@@ -56,7 +51,7 @@ export class GroupToast {
     const stage = settledStage(settled, this.failed.delete(id), this.parts.words);
     this.open.delete(id);
     if (stage.kind === 'failed') this.failed.set(id, stage.detail);
-    else if (stage.kind === 'confirmed' || isAside(stage.kind)) this.counts[stage.kind] += 1;
+    else if (stage.kind in this.counts) this.counts[stage.kind as keyof typeof this.counts] += 1;
     if (this.isOpen) this.sayOften();
     else this.sayEnd();
   }
@@ -89,9 +84,10 @@ export class GroupToast {
     const { words, retry, dismiss } = this.parts;
     const { confirmed } = this.counts;
     const ids = [...this.failed.keys()];
-    const isFailed = ids.length > 0;
+    const [why] = this.failed.values();
+    const isFailed = why !== undefined;
     const [text, ...details] = [
-      ...(isFailed ? [words.group.failed(ids.length, this.total), ...[...this.failed.values()].slice(0, 1)] : []),
+      ...(isFailed ? [words.group.failed(ids.length, this.total), why] : []),
       ...(!isFailed && confirmed > 0 ? [words.group.confirmed(confirmed)] : []),
       ...this.asides(),
     ];
@@ -100,7 +96,7 @@ export class GroupToast {
       return;
     }
     const tone = isFailed ? 'error' : confirmed > 0 ? 'success' : 'info';
-    const action = isFailed ? { label: words.retry, onSelect: () => retry(this.toastId, ids) } : null;
+    const action = isFailed ? { label: words.retry, onSelect: () => retry(this.toastId, text, ids) } : null;
     this.say({ tone, text, detail: details.join(' · ') || null, action });
   }
 
@@ -121,8 +117,4 @@ export class GroupToast {
     this.shown = words;
     this.parts.show(this.toastId, change);
   }
-}
-
-function isAside(kind: string): kind is (typeof ASIDES)[number] {
-  return ASIDES.some((each) => each === kind);
 }

@@ -1,5 +1,5 @@
 import type { AnyMutationDefinition } from '../../mutation/definition.ts';
-import { type HoldfastError, toHoldfastError } from '../../mutation/holdfast-error.ts';
+import type { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { systemClock } from '../../ports/system-clock.ts';
 import type { JsonObject } from '../../protocol/wire.ts';
@@ -50,8 +50,6 @@ export class MutationToasts {
   private readonly parts: ToastParts;
   /** By mutation, as long as something may become of it; what undoes one leads to its toast as well. */
   private readonly changes = new Map<string, ChangeToast>();
-  /** Of those that have no verdict. */
-  private readonly open = new Set<ChangeToast>();
   /** By mutation: those that share a toast. */
   private readonly groups = new Map<string, GroupToast>();
   /** The one that others may still share. */
@@ -82,7 +80,7 @@ export class MutationToasts {
       words: this.words,
       show: (toastId, change) => this.updateToast(toastId, change),
       dismiss: (toastId) => this.port.dismiss(toastId),
-      retry: (toastId, ids) => this.retry(toastId, ids),
+      retry: (toastId, text, ids) => this.retry(toastId, text, ids),
     };
   }
 
@@ -235,7 +233,8 @@ export class MutationToasts {
   }
 
   private get isCrowded(): boolean {
-    return this.open.size >= this.groupOverCount || this.group?.isOpen === true;
+    const open = new Set([...this.changes.values()].filter(({ isOpen }) => isOpen));
+    return open.size >= this.groupOverCount || this.group?.isOpen === true;
   }
 
   private stored(stored: StoredEvent): void {
@@ -323,8 +322,6 @@ export class MutationToasts {
     const change = this.changes.get(id);
     if (change === undefined) return;
     act(change);
-    if (change.isOpen) this.open.add(change);
-    else this.open.delete(change);
     if (change.isOver) for (const each of change.ids) this.changes.delete(each);
   }
 
@@ -354,21 +351,28 @@ export class MutationToasts {
     const said = this.saidAbout(type, null);
     if (said === null) return;
     if (this.changes.size >= this.groupOverCount) {
-      if (this.earlier?.isOver !== false) this.earlier = new GroupToast(this.newId(), this.parts);
+      this.earlier ??= new GroupToast(this.newId(), this.parts);
       this.groups.set(id, this.earlier);
       return;
     }
-    const item = entity?.id ?? said.item;
-    this.newChange(id, { toastId: this.newId(), said: { ...said, item }, undo: null });
+    this.newChange(id, { toastId: this.newId(), said: { ...said, item: entity?.id ?? said.item }, undo: null });
   }
 
-  private retry(toastId: string, ids: readonly string[]): void {
-    Promise.all(ids.map((id) => this.queue.retry(id))).then(
-      (answers) => {
+  /** What was changed again since is not overwritten before someone has said so. */
+  private retry(toastId: string, text: string, ids: readonly string[], mayOverwrite = false): void {
+    const { queue, words } = this;
+    const overtaken = queue.listOvertaken();
+    const wanted = new Set(mayOverwrite ? ids : ids.filter((id) => !overtaken.has(id)));
+    queue.retryFailed({ where: ({ id }) => wanted.has(id) }).then(
+      ({ touchedCount }) => {
+        if (touchedCount > 0) return;
+        const action = { label: words.overwrite, onSelect: () => this.retry(toastId, text, ids, true) };
+        if (ids.some((id) => overtaken.has(id)))
+          this.updateToast(toastId, { tone: 'error', text, detail: words.overtaken, action });
         // Discarded, or retried, a moment before: there is nothing to try again.
-        if (answers.every(({ touchedCount }) => touchedCount === 0)) this.port.dismiss(toastId);
+        else this.port.dismiss(toastId);
       },
-      (error: unknown) => this.queue.report(toHoldfastError(error)),
+      (error: unknown) => queue.report(error),
     );
   }
 }

@@ -13,5 +13,6 @@ export interface ToastParts {
   readonly words: CommonWords;
   readonly show: (toastId: string, change: ToastChange) => void;
   readonly dismiss: (toastId: string) => void;
-  readonly retry: (toastId: string, ids: readonly string[]) => void;
+  /** `text`: what the toast says. */
+  readonly retry: (toastId: string, text: string, ids: readonly string[]) => void;
 }

@@ -41,6 +41,9 @@ export type ToastTexts<Definitions extends readonly AnyMutationDefinition[]> = {
 export interface CommonWords {
   readonly undo: string;
   readonly retry: string;
+  /** Asked before a refused change is tried again, where its row was changed again since. */
+  readonly overtaken: string;
+  readonly overwrite: string;
   /** There is nothing to undo a change with. */
   readonly notPossible: string;
   /** Said beside what is kept in this tab only. */
@@ -65,6 +68,8 @@ const changes = (count: number): string => (count === 1 ? '1 change' : `${count}
 export const COMMON_WORDS: CommonWords = {
   undo: 'Undo',
   retry: 'Try again',
+  overtaken: 'This would overwrite a later change.',
+  overwrite: 'Overwrite',
   notPossible: 'This cannot be taken back.',
   keepTabOpen: 'Keep it open, or it is lost.',
   superseded: 'Someone else has changed the same.',

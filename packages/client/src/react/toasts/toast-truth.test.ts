@@ -30,7 +30,7 @@ function openScreen() {
   return {
     port,
     screen: () => [...screen.values()].map(words),
-    last: () => [...screen.values()].at(-1),
+    last: (at = -1) => [...screen.values()].at(at),
     closeAll: () => screen.clear(),
   };
 }
@@ -200,6 +200,78 @@ describe('trying again', () => {
     await app.drain();
 
     expect(screen()).toEqual(['success: Acme-1 created']);
+  });
+});
+
+describe('a refused change of a row that was changed again since', () => {
+  const asked = 'This would overwrite a later change.';
+  const openRefused = async (count = 1) => {
+    const shown = await open();
+    const { app } = shown;
+    const change = async (id: number, name: string) => {
+      await app.queue.add({ type: 'account.update', payload: { id: String(id), name } });
+      await app.clock.advance(1);
+    };
+    for (let id = 1; id <= count; id += 1) app.server.insert('accounts', { id: String(id), name: 'old' });
+    app.server.setErrorMode('validation');
+    app.network.setOffline();
+    for (let id = 1; id <= count; id += 1) await change(id, 'older');
+    app.network.setOnline();
+    await app.drain();
+    app.server.setErrorMode(null);
+    return { ...shown, change, name: (id: number) => app.server.row('accounts', String(id))?.['name'] };
+  };
+
+  test('E2 · is not tried again in silence: its toast asks, and overwrites when told to', async () => {
+    const { app, change, screen, last, name } = await openRefused();
+    const refused = last();
+    await change(1, 'newer');
+    await app.drain();
+
+    refused?.action?.onSelect();
+    await app.settle();
+    await app.drain();
+    expect([screen()[0], name(1)]).toEqual([`error: 1 could not be saved | ${asked}`, 'newer']);
+
+    last(0)?.action?.onSelect();
+    await app.settle();
+    await app.drain();
+    expect([screen()[0], name(1)]).toEqual(['success: 1 saved', 'older']);
+  });
+
+  test('E2 · of many, the others are tried again, and those are asked about', async () => {
+    const { app, change, screen, last, name } = await openRefused(6);
+    await change(5, 'newer');
+    await app.drain();
+    const group = screen().findIndex((text) => text.includes('3 of 3'));
+
+    last(group)?.action?.onSelect();
+    await app.settle();
+    await app.drain();
+    expect([4, 5, 6].map(name)).toEqual(['older', 'newer', 'older']);
+    expect(screen()[group]).toMatch(/^error: 1 of 3 changes could not be saved/);
+    last(group)?.action?.onSelect();
+    await app.settle();
+    expect(screen()[group]).toBe(`error: 1 of 3 changes could not be saved | ${asked}`);
+    last(group)?.action?.onSelect();
+    await app.settle();
+    await app.drain();
+
+    expect([name(5), screen()[group]]).toEqual(['older', 'success: 3 changes confirmed']);
+  });
+
+  test('E2 · is tried again at once where the later one was refused as well', async () => {
+    const { app, change, last, name } = await openRefused();
+    app.server.setErrorMode('validation');
+    await change(1, 'newer');
+    await app.drain();
+    app.server.setErrorMode(null);
+
+    last(0)?.action?.onSelect();
+    await app.settle();
+    await app.drain();
+
+    expect(name(1)).toBe('older');
   });
 });
 
