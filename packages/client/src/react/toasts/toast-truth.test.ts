@@ -290,7 +290,7 @@ test('E2 · of many from an earlier run that are refused the first three have a 
   expect(last()?.text).toBe('47 of 47 changes could not be saved');
 });
 
-test('E2, E4 · of what is told elsewhere (`toast: false`) no toast speaks, whatever becomes of it', async () => {
+test('E2, E4 · of what is told elsewhere no toast speaks, whatever becomes of it', async () => {
   const { app, screen } = await open();
   app.network.setOffline();
   for (const name of ['Acme', 'bad'])
