@@ -1,5 +1,6 @@
 import { Button, CloseButton, Progress, Text } from '@mantine/core';
 import type { BulkFailure } from 'holdfast';
+import { useMutationQueue } from 'holdfast/react';
 import type { ReactNode } from 'react';
 import { nameOfRow } from '../workspace/mutations.ts';
 import { refusalText } from '../workspace/refusal-words.ts';
@@ -13,6 +14,7 @@ const numbers = new Intl.NumberFormat('en');
 /** How far a bulk change is, with a way to stop it; and then what became of each that did not work. */
 export function BulkStatus(): ReactNode {
   const { title, progress, isRunning, report, stop, retryFailed, dismiss } = useBulk();
+  const retryableCount = useRetryableCount(report?.failures ?? []);
   if (title === null || progress === null) return null;
   const { confirmedCount, failedCount, cancelledCount, totalCount, storedCount, state } = progress;
   const isStoring = state === 'storing' || state === 'waitingForRoom';
@@ -36,7 +38,7 @@ export function BulkStatus(): ReactNode {
             </Button>
           ) : (
             <>
-              {report !== null && report.failures.some(({ id }) => id !== null) ? (
+              {retryableCount > 0 ? (
                 <Button size="compact-sm" variant="light" onClick={() => void retryFailed()}>
                   Try failed ones again
                 </Button>
@@ -71,6 +73,17 @@ export function BulkStatus(): ReactNode {
   );
 }
 
+/** How many of them can be tried again: neither settled elsewhere meanwhile, nor of rows that were changed again since. */
+function useRetryableCount(failures: readonly BulkFailure<ChangeInput>[]): number {
+  const { queue } = useWorkspace();
+  // renders again with every change of the queue
+  useMutationQueue();
+  if (failures.length === 0) return 0;
+  const overtaken = queue.listOvertaken();
+  return failures.filter(({ id }) => id !== null && queue.peekStatus(id)?.status === 'failed' && !overtaken.has(id))
+    .length;
+}
+
 function Failures({ failures }: { readonly failures: readonly BulkFailure<ChangeInput>[] }): ReactNode {
   const state = useCrmState();
   const { queue } = useWorkspace();
@@ -86,7 +99,7 @@ function Failures({ failures }: { readonly failures: readonly BulkFailure<Change
             </li>
           );
         })}
-        {failures.length > SHOWN_COUNT ? <li>and {failures.length - SHOWN_COUNT} more, in “Changes”</li> : null}
+        {failures.length > SHOWN_COUNT ? <li>and {failures.length - SHOWN_COUNT} more</li> : null}
       </ul>
     </details>
   );

@@ -10,11 +10,13 @@ import {
   useMantineColorScheme,
   VisuallyHidden,
 } from '@mantine/core';
-import { useDisclosure } from '@mantine/hooks';
+import { useDisclosure, useMediaQuery } from '@mantine/hooks';
 import {
+  describeQueue,
   HealthPanel,
   LongOfflineNotice,
   PendingList,
+  type PillState,
   StatusPill,
   StorageBanner,
   useMutationQueue,
@@ -27,12 +29,22 @@ import classes from './app-header.module.css';
 import { BrandMark } from './brand-mark.tsx';
 import { Icon } from './icons.tsx';
 
+/** As in the style sheets. */
+const PHONE = '(max-width: 480px)';
+
+/** On one line of a phone: "Offline · 37 saved on this device". */
+function describeInShort(snapshot: Parameters<typeof describeQueue>[0]): PillState {
+  const { tone, text } = describeQueue(snapshot);
+  return { tone, text: text.replace(/ changes? (saved|in this)/, ' $1') };
+}
+
 /** Where the user's changes are, who is signed in, and the way out. */
 export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): ReactNode {
   const { user } = useWorkspace();
   const [isListOpen, list] = useDisclosure(false);
   const [isSimulationOpen, simulation] = useDisclosure(false);
   const [isHealthOpen, health] = useDisclosure(false);
+  const isPhone = useMediaQuery(PHONE, undefined, { getInitialValueInEffect: false });
   return (
     <>
       <StorageBanner />
@@ -49,8 +61,12 @@ export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): Re
           </div>
         </div>
         <div className={classes.actions}>
-          <StatusPill onClick={list.open} className={classes.pill ?? ''} />
-          <ThemeSwitch />
+          <StatusPill
+            onClick={list.open}
+            className={classes.pill ?? ''}
+            describe={isPhone ? describeInShort : describeQueue}
+          />
+          {isPhone ? null : <ThemeSwitch />}
           <UserMenu onSignOut={onSignOut} onSimulate={simulation.open} onHealth={health.open} />
         </div>
         <Modal
@@ -111,19 +127,18 @@ function Hindrance(): ReactNode {
   );
 }
 
-function ThemeSwitch(): ReactNode {
+function useOtherTheme(): { readonly other: 'light' | 'dark'; readonly use: () => void } {
   const { setColorScheme } = useMantineColorScheme();
   const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false });
   const other = scheme === 'dark' ? 'light' : 'dark';
+  return { other, use: () => setColorScheme(other) };
+}
+
+function ThemeSwitch(): ReactNode {
+  const { other, use } = useOtherTheme();
   return (
-    <ActionIcon
-      variant="subtle"
-      color="gray"
-      size="lg"
-      aria-label={`Use the ${other} theme`}
-      onClick={() => setColorScheme(other)}
-    >
-      <Icon name={scheme === 'dark' ? 'sun' : 'moon'} />
+    <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`Use the ${other} theme`} onClick={use}>
+      <Icon name={other === 'light' ? 'sun' : 'moon'} />
     </ActionIcon>
   );
 }
@@ -137,6 +152,7 @@ interface UserMenuProps {
 function UserMenu({ onSignOut, onSimulate, onHealth }: UserMenuProps): ReactNode {
   const { user } = useWorkspace();
   const { pendingCount } = useMutationQueue();
+  const theme = useOtherTheme();
   return (
     <Menu position="bottom-end" width={280} shadow="md" withInitialFocusPlaceholder={false}>
       <Menu.Target>
@@ -158,6 +174,9 @@ function UserMenu({ onSignOut, onSimulate, onHealth }: UserMenuProps): ReactNode
           <Menu.Label>{pendingCount} not sent yet. They stay on this device and are sent when you are back.</Menu.Label>
         ) : null}
         <Menu.Divider />
+        <Menu.Item className={classes.themeItem ?? ''} onClick={theme.use}>
+          Use the {theme.other} theme
+        </Menu.Item>
         <Menu.Item onClick={onHealth}>Health of this device …</Menu.Item>
         <Menu.Item onClick={onSimulate}>Simulate a bad day …</Menu.Item>
         <Menu.Divider />

@@ -15,7 +15,9 @@ export function SyncNotice(): ReactNode {
   return (
     <div className={classes.notice} role="status">
       <span>
-        {problem.message} {kept} Changes you make are saved on this device.
+        <span className={problem.kind === 'unreachable' ? classes.long : undefined}>{problem.message} </span>
+        {kept}
+        <span className={classes.long}> Changes you make are saved on this device.</span>
       </span>
       <Button size="compact-sm" variant="subtle" onClick={() => void sync.refresh()}>
         Try again

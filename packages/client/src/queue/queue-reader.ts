@@ -366,14 +366,19 @@ export class QueueReader {
   /** Ids of dead letters of rows that something later has changed, or is to. */
   overtaken(): ReadonlySet<string> {
     const { mutations } = this.runner.engine;
-    const last = new Map<string, number>();
-    const rowOf = (entity: EntityRef | null): string => JSON.stringify([entity?.table, entity?.id]);
-    const note = (row: string, seq: number): unknown => last.set(row, Math.max(seq, last.get(row) ?? 0));
-    for (const { entity, seq, phase } of mutations.all()) if (phase.kind !== 'failed') note(rowOf(entity), seq);
+    const found = new Set<string>();
+    const dead = new Map<string, Entry[]>();
+    for (const each of mutations.deadLetters)
+      if (each.entity !== null) dead.set(each.entity.id, [...(dead.get(each.entity.id) ?? []), each]);
+    if (dead.size === 0) return found;
+    const note = (row: EntityRef | null, seq: number): void => {
+      for (const each of dead.get(row?.id ?? '') ?? [])
+        if (each.entity?.table === row?.table && each.seq < seq) found.add(each.id);
+    };
+    for (const { entity, seq, phase } of mutations.all()) if (phase.kind !== 'failed') note(entity, seq);
     for (const { record } of this.verdicts.newest(Infinity))
-      for (const { entity } of rowsLeftBy(record)) note(rowOf(entity), record.seq);
-    const isOvertaken = ({ entity, seq }: Entry): boolean => entity !== null && (last.get(rowOf(entity)) ?? 0) > seq;
-    return new Set([...mutations.deadLetters].filter(isOvertaken).map(({ id }) => id));
+      for (const { entity } of rowsLeftBy(record)) note(entity, record.seq);
+    return found;
   }
 
   /** The last confirmed ones, newest first. */
