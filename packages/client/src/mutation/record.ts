@@ -305,7 +305,7 @@ const wireError: v.GenericSchema<WireError> = v.object({
   hint: v.optional(v.string()),
 });
 
-const seq = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const seq = v.custom<number>((value) => Number.isSafeInteger(value) && Number(value) > 0);
 const entity = v.nullable(v.object({ table: v.string(), id: v.string() }));
 
 const attempts = v.array(attempt);

@@ -1,4 +1,3 @@
-import * as v from 'valibot';
 import type { Settlement, WaitingFor } from '../engine/engine-io.ts';
 import type { MutationHeader } from '../mutation/record.ts';
 import type { Json } from '../protocol/wire.ts';
@@ -38,7 +37,7 @@ export type TabMessage =
   /** Who delivers? And what is on its way? From a tab that has just opened, or has work and hears of nobody. */
   | { readonly kind: 'hello' };
 
-const KINDS = [
+const KINDS: readonly unknown[] = [
   'stored',
   'settled',
   'amended',
@@ -55,8 +54,7 @@ const KINDS = [
   'ask',
   'answer',
   'hello',
-] as const;
-const envelope = v.looseObject({ holdfast: v.literal(1), kind: v.picklist(KINDS) });
+] satisfies readonly TabMessage['kind'][];
 
 export function encodeTabMessage(message: TabMessage): Json {
   // Everything in a message is plain data, which the channel copies.
@@ -66,5 +64,6 @@ export function encodeTabMessage(message: TabMessage): Json {
 /** Null for what is not a message of this version. */
 export function decodeTabMessage(message: Json): TabMessage | null {
   // The sender is this same code in another tab of this origin; the envelope tells versions apart.
-  return v.is(envelope, message) ? (message as unknown as TabMessage) : null;
+  const { holdfast, kind } = (message ?? {}) as Readonly<Record<string, unknown>>;
+  return holdfast === 1 && KINDS.includes(kind) ? (message as unknown as TabMessage) : null;
 }
