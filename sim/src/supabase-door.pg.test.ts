@@ -215,6 +215,7 @@ const createPart = defineMutation({
 const UNREACHABLE: Database = {
   query: () => Promise.reject(new DatabaseUnavailableError('away')),
   transaction: () => Promise.reject(new DatabaseUnavailableError('away')),
+  transact: () => Promise.reject(new DatabaseUnavailableError('away')),
   close: async () => {},
 };
 

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject, WireMutation } from 'holdfast/protocol';
 import { describe, expect, test } from 'vitest';
-import { applyRequest, type MutationHandlers } from './apply-handled.ts';
+import { applyRequest, HANDLER_MS_MAX, type MutationHandlers } from './apply-handled.ts';
 import { parseApplyRequest } from './apply-request.ts';
-import { withCaller } from './caller.ts';
 import { describeOnEachDatabase, describeOnLowestPostgres, type TestWorld } from './testing-databases/test-databases.ts';
 import { applyBatch, createDevice, kindOf, type TestDevice } from './testing-databases/test-device.ts';
 
@@ -167,9 +166,10 @@ function define(world: TestWorld): void {
         acknowledgedFloor: 0,
         mutations,
       });
-      const text = await withCaller(world.database, device.claims, (session) =>
-        applyRequest(session, device.claims, request, handlers),
-      );
+      const text = await applyRequest(world.database, device.claims, request, {
+        handlers,
+        handlerTimeoutMs: HANDLER_MS_MAX,
+      });
       const { outcomes } = JSON.parse(text) as { readonly outcomes: readonly Parameters<typeof kindOf>[0][] };
       return outcomes.map(kindOf);
     };

@@ -1,7 +1,7 @@
 import type { Json } from 'holdfast/protocol';
 import { type ParsedApplyRequest, toBatchText } from './apply-request.ts';
-import type { CallerClaims } from './caller.ts';
-import { DatabaseUnavailableError, fieldOf, type Session, sqlStateOf } from './database.ts';
+import { type CallerClaims, queryAsCaller, withCaller, type WithCallerOptions } from './caller.ts';
+import { type Database, DatabaseUnavailableError, fieldOf, type Session, sqlStateOf } from './database.ts';
 
 export type HandledMutation = ParsedApplyRequest['mutations'][number];
 
@@ -49,23 +49,44 @@ const WORDS_LENGTH_MAX = 2_000;
 /** Each takes a savepoint, and more than 64 of them in one transaction slow the whole server down. */
 const HANDLED_COUNT_MAX = 50;
 
+export interface ApplyOptions extends WithCallerOptions, Handling {}
+
+interface Handling {
+  readonly handlers: MutationHandlers;
+  /** How long each of them may take, in milliseconds. */
+  readonly handlerTimeoutMs: number;
+}
+
 /**
- * Applies a batch in the session's transaction, as its caller: in the database as far as the database handles it, and by
+ * Applies a batch in one transaction, as its caller: in the database as far as the database handles it, and by
  * `handlers` where they name the type. Order holds across both.
  *
  * @returns the ApplyResponse as text, so that results reach the device digit for digit.
  */
 export async function applyRequest(
+  database: Database,
+  claims: CallerClaims,
+  request: ParsedApplyRequest,
+  { handlers, handlerTimeoutMs, ...options }: ApplyOptions,
+): Promise<string> {
+  if (request.mutations.some(({ type }) => Object.hasOwn(handlers, type))) {
+    return withCaller(
+      database,
+      claims,
+      (session) => applyInTurns(session, claims, request, { handlers, handlerTimeoutMs }),
+      options,
+    );
+  }
+  return textOf(await queryAsCaller(database, claims, { sql: APPLY, parameters: [toBatchText(request)] }, options));
+}
+
+async function applyInTurns(
   session: Session,
   claims: CallerClaims,
   request: ParsedApplyRequest,
-  handlers: MutationHandlers,
-  handlerTimeoutMs: number = HANDLER_MS_MAX,
+  { handlers, handlerTimeoutMs }: Handling,
 ): Promise<string> {
   const isHandled = ({ type }: HandledMutation): boolean => Object.hasOwn(handlers, type);
-  if (!request.mutations.some(isHandled)) {
-    return read(session, APPLY, [toBatchText(request)]);
-  }
   // all that is not about a mutation is asked for once, with none
   const rest = await read(session, `select (holdfast.apply($1::jsonb) - 'outcomes')::text as text`, [
     toBatchText({ ...request, mutations: [] }),
@@ -231,7 +252,10 @@ function storable<Text extends string | null>(text: Text): Text {
 }
 
 async function read(session: Session, sql: string, parameters: readonly unknown[]): Promise<string> {
-  const [row] = await session.query<{ text: string }>(sql, parameters);
+  return textOf(await session.query(sql, parameters));
+}
+
+function textOf([row]: readonly { readonly text: string }[]): string {
   if (row === undefined) throw new Error('The database gave no answer.');
   return row.text;
 }

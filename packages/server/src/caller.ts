@@ -1,5 +1,5 @@
 import type { Json } from 'holdfast/protocol';
-import type { Database, Session } from './database.ts';
+import type { Database, Session, Statement } from './database.ts';
 import { isStorableText } from './storable.ts';
 
 /** The claims of a verified token. The database sees all of them, as `request.jwt.claims`. */
@@ -48,27 +48,45 @@ export function workspaceOf(claims: CallerClaims): string | null {
  * Commits when `work` resolves; role and claims end with the transaction.
  */
 export function withCaller<Result>(
-  database: Database,
+  database: Pick<Database, 'transaction'>,
   claims: CallerClaims,
   work: (session: Session) => Promise<Result>,
   options: WithCallerOptions = {},
 ): Promise<Result> {
-  if (!CALLER_ROLES.includes(claims.role)) throw new Error(`No caller may act as the role "${String(claims.role)}".`);
+  const become = becomeCaller(claims, options);
   return database.transaction(async (session) => {
-    await session.query(
-      `select set_config('statement_timeout', $3, true), set_config('request.jwt.claims', $2, true),
-              set_config('request.headers', $4, true), set_config('holdfast.peer_address', $5, true),
-              set_config('role', $1, true)`,
-      [
-        claims.role,
-        JSON.stringify(claims),
-        `${options.statementTimeoutMs ?? 10_000}ms`,
-        headersText(options.origin),
-        options.origin?.peerAddress ?? '',
-      ],
-    );
+    await session.query(become.sql, become.parameters);
     return work(session);
   });
+}
+
+/**
+ * Runs one statement as `withCaller` does, and answers its rows. All that belongs to it goes to the database in one message, so it
+ * costs one round trip instead of four.
+ */
+export function queryAsCaller<Row>(
+  database: Pick<Database, 'transact'>,
+  claims: CallerClaims,
+  statement: Statement,
+  options: WithCallerOptions = {},
+): Promise<readonly Row[]> {
+  return database.transact<Row>([becomeCaller(claims, options), statement]);
+}
+
+function becomeCaller(claims: CallerClaims, options: WithCallerOptions): Statement {
+  if (!CALLER_ROLES.includes(claims.role)) throw new Error(`No caller may act as the role "${String(claims.role)}".`);
+  return {
+    sql: `select set_config('statement_timeout', $3, true), set_config('request.jwt.claims', $2, true),
+                 set_config('request.headers', $4, true), set_config('holdfast.peer_address', $5, true),
+                 set_config('role', $1, true)`,
+    parameters: [
+      claims.role,
+      JSON.stringify(claims),
+      `${options.statementTimeoutMs ?? 10_000}ms`,
+      headersText(options.origin),
+      options.origin?.peerAddress ?? '',
+    ],
+  };
 }
 
 /** As PostgREST hands over headers: by their names in lower case. Empty when there are none to hand over. */

@@ -18,10 +18,21 @@ export interface Session {
   readonly copiesWhole: boolean;
 }
 
+/** One statement with what is bound in it as `$1`, `$2`, … */
+export interface Statement {
+  readonly sql: string;
+  readonly parameters?: readonly (string | number | null)[];
+}
+
 export interface Database {
   query<Row>(sql: string, parameters?: readonly unknown[]): Promise<readonly Row[]>;
   /** Commits when the callback resolves. It may be called by several requests at once. */
   transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
+  /**
+   * Runs statements in a transaction of their own, and answers the rows of the last. Over a network all of them, with the beginning
+   * and the commit, go in one message: they are known before the first has an answer.
+   */
+  transact<Row>(statements: readonly Statement[]): Promise<readonly Row[]>;
   /** Lets what runs finish, then lets go of connections and files. */
   close(): Promise<void>;
 }

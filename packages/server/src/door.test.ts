@@ -285,7 +285,7 @@ describeOnEachDatabase((world) => {
     const entries: DoorLogEntry[] = [];
     const broken: Database = {
       ...world.database,
-      transaction: () => Promise.reject(Object.assign(new Error('duplicate key (name)=(CANARY)'), { code: 'XX000' })),
+      transact: () => Promise.reject(Object.assign(new Error('duplicate key (name)=(CANARY)'), { code: 'XX000' })),
     };
     const bearer = await token({ workspaceId: 'w' });
     const answer = await open(broken, entries).request('/v1/apply', {

@@ -135,12 +135,12 @@ export function createDoor(options: DoorOptions): Hono {
   door.use('/v1/live', readOnly);
 
   const apply = async (context: Context, claims: CallerClaims, batch: ParsedApplyRequest): Promise<string> => {
-    const answer = await withCaller(
-      database,
-      claims,
-      (session) => applyRequest(session, claims, batch, handlers, handlerTimeoutMs),
-      { ...limits, origin: originOf(context) },
-    );
+    const answer = await applyRequest(database, claims, batch, {
+      ...limits,
+      origin: originOf(context),
+      handlers,
+      handlerTimeoutMs,
+    });
     live?.nudge();
     return answer;
   };

@@ -19,12 +19,13 @@ export {
   type CallerClaims,
   type CallerOrigin,
   type CallerRole,
+  queryAsCaller,
   withCaller,
   type WithCallerOptions,
   workspaceOf,
 } from './caller.ts';
 export { type ChangePage, readChanges, type ReadChangesOptions } from './change-feed.ts';
-export { type Database, DatabaseUnavailableError, type Session } from './database.ts';
+export { type Database, DatabaseUnavailableError, type Session, type Statement } from './database.ts';
 export { createDoor, type DoorLogEntry, type DoorLogger, type DoorOptions } from './door.ts';
 export {
   type Export,

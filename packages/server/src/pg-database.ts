@@ -1,6 +1,14 @@
 import pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
-import { type Database, DatabaseUnavailableError, fieldOf, type Session, sqlStateOf } from './database.ts';
+import {
+  type Database,
+  DatabaseUnavailableError,
+  fieldOf,
+  type Session,
+  sqlStateOf,
+  type Statement,
+} from './database.ts';
+import { PgTransact } from './pg-transact.ts';
 
 export interface OpenPgOptions {
   /** `postgres://user:password@host:port/database`, as in `DATABASE_URL`. The user must be able to `set role authenticated`. */
@@ -68,6 +76,23 @@ export function openPg(options: OpenPgOptions): Database {
         client.release(isBroken);
       }
     },
+    async transact<Row>(statements: readonly Statement[]): Promise<readonly Row[]> {
+      const client = await connect(pool);
+      let isBroken = false;
+      try {
+        return await client.query(new PgTransact<Row>(statements)).rows;
+      } catch (error) {
+        isBroken =
+          isOfStandby(error) ||
+          (await client.query('rollback').then(
+            () => false,
+            () => true,
+          ));
+        throw asUnavailable(error);
+      } finally {
+        client.release(isBroken);
+      }
+    },
     close: () => pool.end(),
   };
 }
@@ -101,9 +126,7 @@ function sessionOf(client: pg.PoolClient): Session & { isCopying(): boolean } {
         // the driver checks no row shapes; each caller names those of its own statement
         return (await client.query(sql, parameters === undefined ? [] : [...parameters])).rows as Row[];
       } catch (error) {
-        throw isConnectionLoss(error)
-          ? new DatabaseUnavailableError('The connection to the database broke.', { cause: error })
-          : error;
+        throw asUnavailable(error);
       }
     },
     async runScript(sql: string): Promise<void> {
@@ -118,6 +141,12 @@ function sessionOf(client: pg.PoolClient): Session & { isCopying(): boolean } {
  */
 function isOfStandby(error: unknown): boolean {
   return sqlStateOf(error) === '25006';
+}
+
+function asUnavailable(error: unknown): unknown {
+  return isConnectionLoss(error)
+    ? new DatabaseUnavailableError('The connection to the database broke.', { cause: error })
+    : error;
 }
 
 /** Errors with a SQLSTATE came from the server; of those, class 08 and 57P0x say that it is going away. */

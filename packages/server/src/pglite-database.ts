@@ -1,6 +1,6 @@
 import { access, constants, mkdir } from 'node:fs/promises';
 import type { PGlite } from '@electric-sql/pglite';
-import { type Database, DatabaseUnavailableError, type Session, sqlStateOf } from './database.ts';
+import { type Database, DatabaseUnavailableError, type Session, sqlStateOf, type Statement } from './database.ts';
 import { lockFolder } from './folder-lock.ts';
 
 export interface OpenPgliteOptions {
@@ -43,8 +43,14 @@ export async function openPglite(options: OpenPgliteOptions = {}): Promise<Datab
   ): Promise<readonly Row[]> =>
     guard(async () => (await on.query<Row>(sql, parameters === undefined ? [] : [...parameters])).rows);
 
-  return {
+  const database: Database = {
     query: (sql, parameters) => query(engine, sql, parameters),
+    transact: <Row>(statements: readonly Statement[]) =>
+      database.transaction(async (session) => {
+        let rows: readonly Row[] = [];
+        for (const { sql, parameters } of statements) rows = await session.query<Row>(sql, parameters);
+        return rows;
+      }),
     transaction: <Result>(work: (session: Session) => Promise<Result>): Promise<Result> =>
       guard(() =>
         engine.transaction((transaction) =>
@@ -66,6 +72,7 @@ export async function openPglite(options: OpenPgliteOptions = {}): Promise<Datab
       await unlock();
     },
   };
+  return database;
 }
 
 async function assertWritable(folder: string): Promise<void> {

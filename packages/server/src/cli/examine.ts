@@ -360,11 +360,7 @@ async function tryInsert(database: Database): Promise<Finding> {
     await database.transaction(async (session) => {
       await session.runScript(TEST_TABLE);
       await withCaller(
-        {
-          query: (sql, parameters) => session.query(sql, parameters),
-          transaction: (work) => work(session),
-          close: async () => undefined,
-        },
+        { transaction: (work) => work(session) },
         { sub: 'holdfast-doctor', role: 'authenticated', workspace_id: workspaceId },
         async (caller) => {
           const [row] = await caller.query<{ kind: string; code: string | null }>(
