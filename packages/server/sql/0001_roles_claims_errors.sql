@@ -40,31 +40,40 @@ create or replace function holdfast.claims()
 returns jsonb
 language sql
 stable
-set search_path = ''
+-- without a search path of its own, so that the planner writes it into what calls it; its body was read when it was made
 -- a setting once made local reads as '' in later transactions, not as null
 return nullif(current_setting('request.jwt.claims', true), '')::jsonb;
 
 comment on function holdfast.claims() is
     'The claims of the verified token, as the door or PostgREST set them for this transaction; null when there are none.';
 
+-- These three stand in policies, which are planned anew with every statement that is not prepared. In plpgsql, because what it
+-- made of a body it keeps for the connection: a function in SQL is planned each time, written into the statement or not.
 create or replace function holdfast.actor()
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
-return nullif(holdfast.claims() ->> 'sub', '');
+as $$
+begin
+    return nullif(holdfast.claims() ->> 'sub', '');
+end
+$$;
 
 comment on function holdfast.actor() is 'The signed-in user: claim "sub"; null when nobody is.';
 
 create or replace function holdfast.workspace()
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
-return nullif(coalesce(
-    holdfast.claims() ->> 'workspace_id',
-    holdfast.claims() #>> '{app_metadata,workspace_id}'
-), '');
+as $$
+declare
+    claims constant jsonb := holdfast.claims();
+begin
+    return nullif(coalesce(claims ->> 'workspace_id', claims #>> '{app_metadata,workspace_id}'), '');
+end
+$$;
 
 comment on function holdfast.workspace() is
     'The workspace of the caller: claim "workspace_id", or "app_metadata.workspace_id". In policies write '
@@ -72,13 +81,16 @@ comment on function holdfast.workspace() is
 
 create or replace function holdfast.is_admin()
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
-return coalesce(
-    holdfast.claims() ->> 'holdfast_role',
-    holdfast.claims() #>> '{app_metadata,holdfast_role}'
-) is not distinct from 'admin';
+as $$
+declare
+    claims constant jsonb := holdfast.claims();
+begin
+    return coalesce(claims ->> 'holdfast_role', claims #>> '{app_metadata,holdfast_role}') is not distinct from 'admin';
+end
+$$;
 
 comment on function holdfast.is_admin() is
     'Whether the caller is an admin of their workspace: claim "holdfast_role", or "app_metadata.holdfast_role", is "admin". '

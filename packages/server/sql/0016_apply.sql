@@ -148,23 +148,14 @@ declare
     -- more than 64 writing subtransactions in one transaction slow the whole server down
     block_count_max constant integer := 50;
     batch_client constant text := batch #>> '{client,id}';
-    mutations jsonb[];
-    seqs bigint[];
-    ids uuid[];
-    generations integer[];
-    afters bigint[];
-    hashes bytea[];
-    standings text[];
-    shapes text[];
-    is_one_run boolean;
+    -- what take_batch answers, assigned whole: selecting it into variables takes the executor
+    taken record;
     -- the last place of the run that each begins or belongs to
     run_ends integer[];
     outcomes jsonb[];
-    after_settled boolean[];
     mutation_count integer;
     results jsonb[];
     row_versions bigint[];
-    rebases integer[];
     errors jsonb[];
     performed jsonb;
     -- what the present block found changed by others; such a mutation has no effect and is not settled
@@ -217,23 +208,22 @@ declare
     done_together integer;
     performed_together record;
 begin
-    select taken.mutations, taken.seqs, taken.mutation_ids, taken.generations, taken.after_seqs, taken.payload_hashes,
-           taken.rebases, taken.standings, taken.outcomes, taken.after_settled, taken.shapes, taken.is_one_run
-    into mutations, seqs, ids, generations, afters, hashes, rebases, standings, outcomes, after_settled, shapes, is_one_run
-    from holdfast.take_batch(batch) as taken;
-    mutation_count := cardinality(mutations);
+    taken := holdfast.take_batch(batch);
+    outcomes := taken.outcomes;
+    mutation_count := cardinality(taken.mutations);
     settled := '{}';
-    if 'known' = any (standings) then
+    if 'known' = any (taken.standings) then
         settled := array(
-            select each_one.seq from unnest(seqs, standings) as each_one (seq, standing) where each_one.standing = 'known');
+            select each_one.seq from unnest(taken.seqs, taken.standings) as each_one (seq, standing)
+            where each_one.standing = 'known');
     end if;
     results := array_fill(null::jsonb, array[mutation_count]);
     errors := results;
     failures := results;
     failed_states := array_fill(null::text, array[mutation_count]);
     row_versions := array_fill(null::bigint, array[mutation_count]);
-    run_ends := case when is_one_run then array_fill(mutation_count, array[mutation_count])
-        else holdfast.run_ends(shapes, mutations) end;
+    run_ends := case when taken.is_one_run then array_fill(mutation_count, array[mutation_count])
+        else holdfast.run_ends(taken.shapes, taken.mutations) end;
     bound := mutation_count;
     last_place := bound;
     perform set_config('holdfast.client_id', batch_client, true);
@@ -257,13 +247,13 @@ begin
         begin
             for place in first_place..last_place loop
                 if place = any (passed_over) then
-                    if holdfast.is_for_good(mutations[place], failed_states[place]) then
-                        settled := settled || seqs[place];
+                    if holdfast.is_for_good(taken.mutations[place], failed_states[place]) then
+                        settled := settled || taken.seqs[place];
                     end if;
                     continue;
                 end if;
-                continue when standings[place] <> 'new' or place <= done_together;
-                if not (after_settled[place] or coalesce(afters[place] = any (settled), false)) then
+                continue when taken.standings[place] <> 'new' or place <= done_together;
+                if not (taken.after_settled[place] or coalesce(taken.after_seqs[place] = any (settled), false)) then
                     continue; -- no outcome is "deferred"
                 end if;
                 failing_place := place;
@@ -271,17 +261,17 @@ begin
                     group_end := least(run_ends[place], last_place);
                     -- as far as what each comes after is settled by now, or by then
                     select coalesce(place + min(other.index)::integer - 2, group_end) into group_end
-                    from unnest(after_settled[place:group_end], afters[place:group_end]) with ordinality
+                    from unnest(taken.after_settled[place:group_end], taken.after_seqs[place:group_end]) with ordinality
                         as other (after_settled, after_seq, index)
                     where other.index > 1 and not (other.after_settled or coalesce(
-                        other.after_seq = any (settled || seqs[place:place + other.index::integer - 2]), false));
+                        other.after_seq = any (settled || taken.seqs[place:place + other.index::integer - 2]), false));
                     if group_end > place then
-                        select * into performed_together
-                        from holdfast.perform_run(mutations[place:group_end], ids[place:group_end]) as performing;
+                        performed_together := holdfast.perform_run(
+                            taken.mutations[place:group_end], taken.mutation_ids[place:group_end]);
                         if performed_together.results is not null then
                             results[place:group_end] := performed_together.results;
                             row_versions[place:group_end] := performed_together.row_versions;
-                            settled := settled || seqs[place:group_end];
+                            settled := settled || taken.seqs[place:group_end];
                             members := members || array(select generate_series(place, group_end));
                             done_together := group_end;
                         end if;
@@ -289,16 +279,16 @@ begin
                     group_end := null;
                     continue when place <= done_together;
                 end if;
-                perform set_config('holdfast.mutation_id', ids[place]::text, true),
+                perform set_config('holdfast.mutation_id', taken.mutation_ids[place]::text, true),
                     set_config('holdfast.mutation_ids', '', true);
-                performed := holdfast.perform(mutations[place]);
+                performed := holdfast.perform(taken.mutations[place]);
                 if performed ? 'conflict' then
                     conflicts[place] := performed -> 'conflict';
                     continue;
                 end if;
                 results[place] := nullif(performed -> 'result', 'null');
                 row_versions[place] := (performed ->> 'rowVersion')::bigint;
-                settled := settled || seqs[place];
+                settled := settled || taken.seqs[place];
                 members := members || place;
                 if is_marking then
                     perform holdfast.mark_check(place);
@@ -312,8 +302,8 @@ begin
                 is_checking := false;
                 perform set_config('holdfast.constraints', 'immediate', true);
                 perform holdfast.record_verdicts(
-                    batch_client::uuid, members, seqs, ids, generations, hashes, 'applied', results, null,
-                    row_versions, rebases);
+                    batch_client::uuid, members, taken.seqs, taken.mutation_ids, taken.generations, taken.payload_hashes,
+                    'applied', results, null, row_versions, taken.rebases);
             end if;
             is_block_done := true;
         exception
@@ -340,10 +330,10 @@ begin
             settled := settled_before;
             is_checking := is_checking and holdfast.is_permanent(failure_state);
             is_all_there := is_checking and last_place = mutation_count and not goes_on and not exists (
-                select from unnest(standings) with ordinality as each_one (standing, place)
+                select from unnest(taken.standings) with ordinality as each_one (standing, place)
                 where each_one.standing = 'new' and each_one.place <> all (applied || rejected || members)
                   and not (each_one.place = any (passed_over)
-                      and holdfast.is_for_good(mutations[each_one.place], failed_states[each_one.place])));
+                      and holdfast.is_for_good(taken.mutations[each_one.place], failed_states[each_one.place])));
             if group_end is not null then
                 group_end := null;
                 is_together := false;
@@ -367,7 +357,7 @@ begin
             elsif is_checking and is_marking and holdfast.passed_mark() < members[cardinality(members)] then
                 select min(place) into culprit from unnest(members) as place where place > holdfast.passed_mark();
                 failures[culprit] := holdfast.describe_failure(
-                    mutations[culprit], failure_state, failure_message, failure_hint, failure_constraint);
+                    taken.mutations[culprit], failure_state, failure_message, failure_hint, failure_constraint);
                 failed_states[culprit] := case when is_all_there then failure_state else '' end; -- what is none is not for good
                 if culprit = members[1] then
                     verdict_places := array(select place from unnest(passed_over) as place where place < culprit) || culprit;
@@ -387,11 +377,11 @@ begin
             else
                 failed_place := coalesce(failing_place, members[1]);
                 failures[failed_place] := holdfast.describe_failure(
-                    mutations[failed_place], failure_state, failure_message, failure_hint, failure_constraint);
+                    taken.mutations[failed_place], failure_state, failure_message, failure_hint, failure_constraint);
                 failed_states[failed_place] := case when is_checking and not is_all_there then '' else failure_state end;
                 if not holdfast.is_permanent(failure_state) then
                     -- class 42 speaks of names; the other messages may quote values, which are never logged
-                    raise log 'holdfast: mutation % was refused with % %', ids[failed_place], failure_state,
+                    raise log 'holdfast: mutation % was refused with % %', taken.mutation_ids[failed_place], failure_state,
                         case when left(failure_state, 2) = '42' then failure_message else '' end;
                 end if;
                 -- the time is up: what stood before it is done once more, what comes after it waits for the next call
@@ -412,8 +402,8 @@ begin
             continue when conflicts[place] is null;
             is_noteworthy := true;
             outcomes[place] := jsonb_build_object(
-                'seq', seqs[place], 'id', mutations[place] -> 'id', 'kind', 'conflict',
-                'baseRowVersion', mutations[place] #> '{base,rowVersion}',
+                'seq', taken.seqs[place], 'id', taken.mutations[place] -> 'id', 'kind', 'conflict',
+                'baseRowVersion', taken.mutations[place] #> '{base,rowVersion}',
                 'error', holdfast.wire_error('HF038',
                     case when conflicts[place] -> 'current' = 'null' then 'It was deleted since this edit was made.'
                         else 'It was changed by someone else since this edit was made.' end,
@@ -422,15 +412,15 @@ begin
 
         foreach verdict_place in array verdict_places loop
             continue when verdict_place is null;
-            is_for_good := holdfast.is_for_good(mutations[verdict_place], failed_states[verdict_place]);
+            is_for_good := holdfast.is_for_good(taken.mutations[verdict_place], failed_states[verdict_place]);
             if is_for_good then
                 errors[verdict_place] := failures[verdict_place];
                 rejected := rejected || verdict_place;
-                settled := settled || seqs[verdict_place];
+                settled := settled || taken.seqs[verdict_place];
             end if;
             is_noteworthy := true;
             outcomes[verdict_place] := jsonb_build_object(
-                'seq', seqs[verdict_place], 'id', mutations[verdict_place] -> 'id',
+                'seq', taken.seqs[verdict_place], 'id', taken.mutations[verdict_place] -> 'id',
                 'kind', case when is_for_good then 'rejected' else 'refused' end,
                 'error', failures[verdict_place]);
         end loop;
@@ -445,18 +435,19 @@ begin
     -- more was found at fault than one call can sort out: told, so that it does not stop the others for ever
     foreach culprit in array passed_over loop
         outcomes[culprit] := jsonb_build_object(
-            'seq', seqs[culprit], 'id', mutations[culprit] -> 'id', 'kind', 'refused', 'error', failures[culprit]);
+            'seq', taken.seqs[culprit], 'id', taken.mutations[culprit] -> 'id', 'kind', 'refused', 'error', failures[culprit]);
     end loop;
 
     if cardinality(rejected) > 0 then
         perform holdfast.record_verdicts(
-            batch_client::uuid, rejected, seqs, ids, generations, hashes, 'rejected', null, errors, row_versions, rebases);
+            batch_client::uuid, rejected, taken.seqs, taken.mutation_ids, taken.generations, taken.payload_hashes,
+            'rejected', null, errors, row_versions, taken.rebases);
     end if;
     -- what else happens in this transaction is not part of a mutation
     perform set_config('holdfast.mutation_id', '', true), set_config('holdfast.client_id', '', true),
         set_config('holdfast.hybrid_time', '', true), set_config('holdfast.mutation_ids', '', true);
 
-    is_noteworthy := coalesce(is_noteworthy, false) or ('known' = any (standings) and exists (
+    is_noteworthy := coalesce(is_noteworthy, false) or ('known' = any (taken.standings) and exists (
         select from unnest(outcomes) as known (outcome) where known.outcome ->> 'kind' = 'rejected'));
     are_all_applied := cardinality(applied) = mutation_count;
     told := concat('[', (
@@ -469,7 +460,7 @@ begin
             when each_one.outcome is not null then each_one.outcome::text
             else concat('{"seq": ', each_one.seq, ', "id": ', each_one.mutation -> 'id', ', "kind": "deferred"}')
         end, ', ' order by each_one.place)
-        from unnest(mutations, seqs, results, row_versions, outcomes) with ordinality
+        from unnest(taken.mutations, taken.seqs, results, row_versions, outcomes) with ordinality
             as each_one (mutation, seq, result, row_version, outcome, place)
     ), ']');
 end
@@ -503,7 +494,7 @@ begin
         into applied
         from jsonb_array_elements(batch -> 'mutations') with ordinality as mutation (value, place);
     else
-        select * into applied from holdfast.apply_mutations(batch);
+        applied := holdfast.apply_mutations(batch);
         if applied.is_noteworthy or batch ? 'telemetry'
             or batch @? '$.mutations[*] ? (exists(@.source) || @.attempt > 1 || @.generation > 0)'
         then

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { EntityRef, WireMutation } from 'holdfast/protocol';
+import type { EntityRef, WireMutation, WireOutcome } from 'holdfast/protocol';
 import { beforeAll, expect, test } from 'vitest';
 import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
 import { change, createDevice, type TestDevice } from './testing-databases/test-device.ts';
@@ -205,6 +205,53 @@ describeOnEachDatabase((world) => {
       edits.map((_, index) => (index === 5 ? 'rejected ROW_NOT_FOUND' : 'applied')),
     );
     await takeStatements();
+  });
+
+  test('P1 · what was applied in a run is known alone, and amid others, and the other way round', async () => {
+    const device = createDevice(world.database);
+    const creations = Array.from({ length: 4 }, (_, index) =>
+      device.next(change('create', { table: 'notes', id: randomUUID() }, { title: `note ${index}` })),
+    );
+    const edits = creations.map(({ entity }, index) =>
+      device.next({
+        ...change('update', entity as EntityRef, { title: `edit ${index}` }),
+        ...{ base: { rowVersion: 1 }, encoding: 'mergePatch' as const },
+      }),
+    );
+    const first = await device.send(creations);
+    const alone = [await device.send(edits.slice(0, 1)), await device.send(edits.slice(1))].flat();
+    await takeStatements();
+
+    const resultsOf = (outcomes: readonly WireOutcome[]) =>
+      outcomes.map((outcome) => ({ kind: outcome.kind, result: 'result' in outcome ? outcome.result : null }));
+    const repeated = resultsOf([...first, ...alone]).map(({ result }) => ({ kind: 'duplicate', result }));
+    expect(resultsOf(await device.send([...creations, ...edits]))).toEqual(repeated);
+    expect(resultsOf([await device.send(creations), await device.send(edits)].flat())).toEqual(repeated);
+    const one = [...creations, ...edits].map((mutation) => device.send([mutation]));
+    expect(resultsOf((await Promise.all(one)).flat())).toEqual(repeated);
+    // an id that comes again with another payload is another mutation, in a run too
+    const altered = creations.map((mutation) => ({ ...mutation, payload: { title: 'other' } }));
+    expect(await device.sendForKinds(altered)).toEqual(altered.map(() => 'rejected ID_REUSED'));
+    expect(await takeStatements()).toEqual([]);
+  });
+
+  test.each([
+    ['a base that is a list', { base: [{ rowVersion: 1 }] }],
+    ['a base that says nothing', { base: {} }],
+    ['a number as its id', { id: 7 }],
+    ['no number', { seq: undefined }],
+    ['a payload that is a list', { payload: ['title'] }],
+  ])('P9 · among edits that are alike, one with %s has the batch refused', async (_, oddity) => {
+    const device = createDevice(world.database);
+    const notes = await createNotes(device);
+    const edits = notes.map((entity) =>
+      device.next({ ...change('update', entity, { title: 'x' }), ...{ base: { rowVersion: 1 } } }),
+    );
+    for (const all of [false, true]) {
+      const batch = edits.map((edit, index) => (all || index === 5 ? { ...edit, ...oddity } : edit));
+      await expect(device.send(batch as unknown as typeof edits)).rejects.toMatchObject({ code: 'HF020' });
+    }
+    expect(await takeStatements()).toEqual([]);
   });
 
   test('P4 · rows of another workspace are not changed in a run either', async () => {
