@@ -49,9 +49,9 @@ export async function measureLedger(
            returning client_id
        )
        insert into holdfast.ledger
-           (client_id, seq, workspace_id, mutation_id, generation, payload_hash, verdict, result, applied_at)
-       select client_id, seq, 'bench', uuidv7(), 0, sha256(uuid_send(client_id) || int8send(seq)), 'applied',
-              jsonb_build_object('id', client_id, 'name', 'Contact ' || seq, 'amount', seq), now()
+           (client_id, seq, workspace_id, mutation_id, generation, payload_hash, verdict, result)
+       select client_id, seq, 'bench', uuidv7(), 0, hashtextextended(client_id::text, seq), 'applied',
+              json_build_object('id', client_id, 'name', 'Contact ' || seq, 'amount', seq)
        from client cross join generate_series(1, $2::bigint) as seq`,
       [Math.min(FILL_COUNT, ledgerRows - filled), PER_CLIENT_COUNT],
     );

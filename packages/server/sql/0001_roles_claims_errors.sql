@@ -150,7 +150,6 @@ create or replace function holdfast.is_permanent(state text)
 returns boolean
 language sql
 immutable
-set search_path = ''
 return left(state, 2) in ('22', '23', 'HF') or state in ('42501', 'P0001');
 
 create or replace function holdfast.wire_error(state text, message text, hint text)

@@ -34,13 +34,12 @@ create table if not exists holdfast.clients (
     lost_count     integer,
     -- the client that has taken its place
     replaced_by    uuid,
-    constraint clients_floor_not_negative check (floor >= 0),
-    constraint clients_actor_length check (length(actor) between 1 and 200),
-    constraint clients_lost_whole check (
-        (lost_at is null) = (lost_reason is null) and (lost_at is null) = (lost_count is null)
-        and (lost_at is null) = (replaced_by is null)
-    ),
-    constraint clients_lost_reason_known check (lost_reason in ('wiped', 'behind'))
+    -- few, because each statement that writes a row makes them ready anew
+    constraint clients_values_sane check (floor >= 0 and length(actor) between 1 and 200),
+    constraint clients_lost_whole check (case
+        when lost_at is null then lost_reason is null and lost_count is null and replaced_by is null
+        else lost_reason in ('wiped', 'behind') and lost_count is not null and replaced_by is not null
+    end)
 -- changed with every batch, so there is room for the next form of a row, and no index on what changes
 ) with (fillfactor = 70);
 
@@ -58,28 +57,28 @@ create table if not exists holdfast.ledger (
     mutation_id  uuid        not null,
     -- one higher each time a person retries it after a refusal
     generation   integer     not null,
-    -- sha256 over type, operation, entity and payload: tells a repeat from a re-used id
-    payload_hash bytea       not null,
+    -- over type, operation, entity and payload: tells a repeat from a re-used id
+    payload_hash bigint      not null,
     verdict      text        not null,
-    result       jsonb,
+    -- as it was answered, letter for letter
+    result       json,
     error        jsonb,
     -- the version that the effect gave its row, where rows have one
     row_version  bigint,
     -- how often the client had made the payload anew after a conflict when this verdict fell
     rebases      integer     not null default 0,
-    applied_at   timestamptz,
-    created_at   timestamptz not null default now(),
+    settled_at   timestamptz not null default now(),
     -- names of our own, so that a failure of theirs is known from that of an app's table
     constraint holdfast_ledger_number_once primary key (client_id, seq),
     -- serves the look-up by id, which crosses workspaces so that nobody can take another's id
     constraint holdfast_ledger_mutation_once unique (mutation_id, generation, workspace_id),
-    constraint ledger_seq_positive check (seq > 0),
-    constraint ledger_generation_not_negative check (generation >= 0),
-    constraint ledger_verdict_known check (verdict in ('applied', 'rejected')),
-    -- an effect has a time, a refusal has none
-    constraint ledger_applied_at_iff_applied check ((applied_at is null) = (verdict <> 'applied')),
-    constraint ledger_error_iff_rejected check ((error is null) = (verdict <> 'rejected')),
-    constraint ledger_result_only_if_applied check (result is null or verdict = 'applied')
+    constraint ledger_numbers_not_negative check (seq > 0 and generation >= 0),
+    -- an effect may have a result, a refusal has a reason
+    constraint ledger_values_fit_verdict check (case verdict
+        when 'applied' then error is null
+        when 'rejected' then error is not null and result is null
+        else false
+    end)
 );
 
 -- Where a client's floor stood at the end of a day: what it has acknowledged, without touching a ledger row again.

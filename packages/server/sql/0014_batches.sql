@@ -34,7 +34,7 @@ create or replace function holdfast.take_batch(
     out mutation_ids uuid[],
     out generations integer[],
     out after_seqs bigint[],
-    out payload_hashes bytea[],
+    out payload_hashes bigint[],
     out rebases integer[],
     -- new: to be carried out · known: its outcome is the answer · deferred: a twin of an earlier one in this batch
     out standings text[],
@@ -62,35 +62,37 @@ declare
     caller_workspace constant text := holdfast.workspace();
     given constant jsonb := batch -> 'mutations';
     given_count integer;
+    asking constant jsonb := batch -> 'client';
     claimed_floor constant jsonb := coalesce(batch -> 'acknowledgedFloor', '0');
     batch_client uuid;
     known_floor bigint;
     known_high bigint;
     goes_alone boolean;
-    claimed_high constant bigint := case when holdfast.is_counter(batch #> '{client,lastSeq}', 0)
-        then (batch #>> '{client,lastSeq}')::numeric::bigint end;
-    claimed_unsent constant integer := case when holdfast.is_counter(batch #> '{client,unsentCount}', 0)
-        then least((batch #>> '{client,unsentCount}')::numeric, 2147483647)::integer end;
+    claimed_high constant bigint := case when holdfast.is_counter(asking -> 'lastSeq', 0)
+        then (asking ->> 'lastSeq')::numeric::bigint end;
+    claimed_unsent constant integer := case when holdfast.is_counter(asking -> 'unsentCount', 0)
+        then least((asking ->> 'unsentCount')::numeric, 2147483647)::integer end;
     behind_reason text;
     malformed text;
-    -- written as our own clients write them: then most of what has to be known is found in one pass
-    are_plain boolean;
-    -- what the first of them sets, and its shape: hardly ever is another one different
-    first_fields text[];
+    -- Hardly ever is one of them different from the first in more than these: then most of what has to be known is found in one pass.
+    own_keys constant text[] := '{id,seq,after,entity,payload,base,hlc,createdAt}';
+    first constant jsonb := given -> 0;
+    first_form jsonb;
     first_shape text;
-    first_type text;
-    first_operation text;
-    first_table text;
-    first_encoding jsonb;
-    first_has_base boolean;
-    first_has_time boolean;
-    are_alike boolean;
+    first_table jsonb;
+    -- of the hash of each: what all have in common
+    hash_seed bigint;
+    first_fields text[];
+    has_base boolean;
+    has_time boolean;
+    is_deletion boolean;
+    is_patch boolean;
+    are_alike boolean := false;
     entity_ids text[];
     listed_ids text;
     listed_seqs text;
     listed_afters text;
-    listed_bases text;
-    listed_times text;
+    base_versions jsonb;
     first_seq bigint;
     last_seq bigint;
     are_twins_there boolean;
@@ -103,7 +105,7 @@ begin
         perform holdfast.refuse('UPGRADE_REQUIRED', 'This server speaks version 1 of the protocol.',
             'Update whichever of app and server is older.');
     end if;
-    if jsonb_typeof(given) is distinct from 'array' or not holdfast.is_uuid(batch #> '{client,id}')
+    if jsonb_typeof(given) is distinct from 'array' or not holdfast.is_uuid(asking -> 'id')
         or not holdfast.is_counter(claimed_floor, 0) then
         perform holdfast.refuse('INVALID_REQUEST',
             'A batch has "client.id" (a UUID), "acknowledgedFloor" (a whole number) and "mutations" (an array).',
@@ -124,80 +126,81 @@ begin
         perform holdfast.refuse('INVALID_REQUEST', 'The names of user and workspace have at most 200 characters.',
             'Let tokens name them by shorter ids.');
     end if;
-    if caller_workspace is null or batch #>> '{client,workspaceId}' is distinct from caller_workspace then
+    if caller_workspace is null or asking ->> 'workspaceId' is distinct from caller_workspace then
         perform holdfast.refuse('FOREIGN_WORKSPACE', 'This login does not belong to the workspace of the batch.',
             'Sign in to the workspace in which the changes were made.');
     end if;
     -- earlier clients do not say whose they are
-    if batch #>> '{client,userId}' <> caller then
+    if asking ->> 'userId' <> caller then
         perform holdfast.refuse('WRONG_LOGIN', 'This login is another user''s than the one who made the changes.',
             'Sign in as that user. The queue''s identity.userId must be the "sub" of its token.');
     end if;
-    are_plain := given_count > 0 and coalesce(jsonb_typeof(given #> '{0,payload}') = 'object', false);
-    if are_plain then
-        first_fields := array(select jsonb_object_keys(given #> '{0,payload}'));
-        select holdfast.run_shape(first.mutation), first.mutation ->> 'type', first.mutation ->> 'operation',
-               first.mutation #>> '{entity,table}', first.mutation -> 'encoding', first.mutation ? 'base', first.mutation ? 'hlc'
-        into first_shape, first_type, first_operation, first_table, first_encoding, first_has_base, first_has_time
-        from (select given -> 0 as mutation) as first;
+    -- what is made anew or again is looked at one by one
+    if first -> 'generation' = '0' and jsonb_typeof(first -> 'type') = 'string' and length(first ->> 'type') between 1 and 200
+        and jsonb_typeof(first #> '{entity,table}') = 'string' and jsonb_typeof(first -> 'payload') = 'object'
+        and not first ?| '{original,rebases}'
+        and (not first ? 'encoding' or (first ->> 'operation' = 'update' and first ? 'base'))
+    then
+        first_shape := holdfast.run_shape(first);
+    end if;
+    if first_shape is not null then
+        first_form := first - own_keys;
+        first_table := first #> '{entity,table}';
+        -- as holdfast.payload_hash does it
+        hash_seed := hashtextextended(first_table #>> '{}', hashtextextended(
+            concat(first ->> 'operation', first -> 'encoding'), hashtextextended(first ->> 'type', 0)));
+        first_fields := array(select jsonb_object_keys(first -> 'payload'));
+        has_base := first ? 'base';
+        has_time := first ? 'hlc';
+        is_deletion := first ->> 'operation' = 'delete';
+        is_patch := first ? 'encoding';
         -- (nothing here may sort, or the lists come in another order)
-        select array_agg(item.mutation),
-               -- joined, so that one pattern looks at all of them
-               string_agg(item.id::text, ','), string_agg(item.seq::text, ','), string_agg(coalesce(item.after::text, 'null'), ','),
-               string_agg((item.base -> 'rowVersion')::text, ','), string_agg(item.hlc::text, ','),
-               -- as holdfast.payload_hash does it
-               array_agg(sha256(convert_to(
-                   length(item.type) || ' ' || item.type || item.operation || length(item.entity_table) || ' ' || item.entity_table
-                   || length(item.entity_id) || ' ' || item.entity_id || item.payload::text
-                   || coalesce(item.encoding::text, ''), 'UTF8'))),
-               -- as holdfast.run_shape does it
-               bool_and(item.type = first_type and item.operation = first_operation
-                   and item.entity_table = first_table
-                   and item.encoding is not distinct from first_encoding
-                   and (item.encoding is null or not item.payload @? 'strict $.* ? (@.type() == "object")')
-                   and (item.base is not null) = first_has_base and (item.hlc is not null) = first_has_time
-                   and (item.operation = 'delete' or (item.payload ?& first_fields and item.payload - first_fields = '{}'))
-                   and pg_column_size(item.payload) < 40000
-                   and item.replaces is null and item.unstorable is null and item.outdated is null),
-               array_agg(item.entity_id),
-               -- what is not there at all, or of another type, makes the whole unknown
-               bool_and(coalesce(
-                   item.generation = '0' and length(item.type) between 1 and 200
-                   and item.operation in ('create', 'update', 'delete', 'custom')
-                   and item.id is not null and item.seq is not null and item.payload is not null and item.entity_table is not null
-                   and length(item.entity_id) between 1 and 200 and (item.base is null or item.base -> 'rowVersion' is not null)
-                   and (item.encoding is null or (
-                       item.encoding in ('"mergePatch"', '"jsonPatch"') and item.base is not null and item.operation = 'update'))
-                   and item.rebases is null and item.original is null, false))
-        into mutations, listed_ids, listed_seqs, listed_afters, listed_bases, listed_times, payload_hashes, are_alike,
-            entity_ids, are_plain
+        select array_agg(item.mutation), array_agg(item.entity_id),
+               array_agg(hashtextextended(item.payload::text, hashtextextended(item.entity_id, hash_seed))),
+               -- as holdfast.run_shape and holdfast.malformed_reason do it
+               bool_and(case
+                   when jsonb_typeof(item.mutation) <> 'object' or jsonb_typeof(item.payload) is distinct from 'object' then false
+                   else coalesce(item.mutation - own_keys = first_form
+                       and item.entity -> 'table' = first_table
+                       and jsonb_typeof(item.entity -> 'id') = 'string' and length(item.entity_id) between 1 and 200
+                       and (is_deletion or (item.payload ?& first_fields and item.payload - first_fields = '{}'))
+                       and not (is_patch and item.payload @? 'strict $.* ? (@.type() == "object")')
+                       and item.mutation ? 'base' = has_base and item.mutation ? 'hlc' = has_time
+                       and pg_column_size(item.payload) < 40000, false)
+               end)
+        into mutations, entity_ids, payload_hashes, are_alike
         from (
-            select each.mutation, each.mutation -> 'id' as id, each.mutation -> 'seq' as seq, each.mutation -> 'after' as after,
-                   each.mutation -> 'generation' as generation,
-                   case when jsonb_typeof(each.mutation -> 'type') = 'string' then each.mutation ->> 'type' end as type,
-                   each.mutation ->> 'operation' as operation,
-                   case when jsonb_typeof(each.mutation -> 'entity' -> 'table') = 'string'
-                       then each.mutation -> 'entity' ->> 'table' end as entity_table,
-                   case when jsonb_typeof(each.mutation -> 'entity' -> 'id') = 'string'
-                       then each.mutation -> 'entity' ->> 'id' end as entity_id,
-                   case when jsonb_typeof(each.mutation -> 'payload') = 'object' then each.mutation -> 'payload' end as payload,
-                   each.mutation -> 'base' as base, each.mutation -> 'hlc' as hlc, each.mutation -> 'rebases' as rebases,
-                   each.mutation -> 'encoding' as encoding, each.mutation -> 'original' as original,
-                   each.mutation -> 'replaces' as replaces, each.mutation -> 'unstorable' as unstorable,
-                   each.mutation -> 'outdated' as outdated
+            select each.mutation, each.mutation -> 'payload' as payload, each.mutation -> 'entity' as entity,
+                   each.mutation -> 'entity' ->> 'id' as entity_id
             from jsonb_array_elements(given) as each (mutation)
             offset 0 -- taken out once, however often it is asked for
         ) as item;
-        are_plain := are_plain
-            and listed_ids ~ '^("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"(,|$))*$'
-            and listed_seqs ~ '^([1-9][0-9]{0,14}(,|$))*$'
-            and listed_afters ~ '^((null|[1-9][0-9]{0,14})(,|$))*$'
-            and coalesce(listed_bases ~ '^([0-9]{1,15}(,|$))*$', true)
-            and coalesce(listed_times ~ '^("[0-9a-f]{12}-[0-9a-f]{4}-[0-9a-z-]{1,36}"(,|$))*$', true);
+        -- all of them in one text, so that one pattern looks at all; where one is not there, the list ends
+        listed_ids := jsonb_path_query_array(given, 'strict $[*].id', silent => true);
+        listed_seqs := jsonb_path_query_array(given, 'strict $[*].seq', silent => true);
+        listed_afters := jsonb_path_query_array(given, 'strict $[*].after', silent => true);
+        if has_base then
+            base_versions := jsonb_path_query_array(given, 'strict $[*].base.rowVersion', silent => true);
+        end if;
+        are_alike := are_alike
+            and listed_ids ~ '^\[("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"(, |\]$))+$'
+            and listed_seqs ~ '^\[([1-9][0-9]{0,14}(, |\]$))+$'
+            and listed_afters ~ '^\[((null|[1-9][0-9]{0,14})(, |\]$))+$'
+            and (not has_base or base_versions::text ~ '^\[([0-9]{1,15}(, |\]$))+$')
+            and (not has_time
+                or jsonb_path_query_array(given, '$[*].hlc')::text ~ '^\[("[0-9a-f]{12}-[0-9a-f]{4}-[0-9a-z-]{1,36}"(, |\]$))+$');
+        if are_alike then
+            mutation_ids := replace(replace(listed_ids, '[', '{'), ']', '}');
+            seqs := replace(replace(listed_seqs, '[', '{'), ']', '}');
+            after_seqs := replace(replace(listed_afters, '[', '{'), ']', '}');
+            are_alike := cardinality(mutation_ids) = given_count and cardinality(seqs) = given_count
+                and cardinality(after_seqs) = given_count and (not has_base or jsonb_array_length(base_versions) = given_count);
+        end if;
     end if;
-    if are_plain then
-        mutation_ids := string_to_array(replace(listed_ids, '"', ''), ',')::uuid[];
-        seqs := string_to_array(listed_seqs, ',')::bigint[];
+    if are_alike then
+        generations := array_fill(0, array[given_count]);
+        rebases := generations;
+        shapes := array_fill(first_shape, array[given_count]);
     else
         select format('Mutation %s %s.', item.place, holdfast.malformed_reason(item.value)) into malformed
         from jsonb_array_elements(given) with ordinality as item (value, place)
@@ -208,13 +211,18 @@ begin
         end if;
         select coalesce(array_agg(item.value order by item.place), '{}'),
                array_agg((item.value ->> 'id')::uuid order by item.place),
-               array_agg((item.value ->> 'seq')::numeric::bigint order by item.place)
-        into mutations, mutation_ids, seqs
+               array_agg((item.value ->> 'seq')::numeric::bigint order by item.place),
+               array_agg((item.value ->> 'after')::numeric::bigint order by item.place),
+               array_agg(coalesce((item.value ->> 'generation')::numeric::integer, 0) order by item.place),
+               array_agg(coalesce((item.value ->> 'rebases')::numeric::integer, 0) order by item.place),
+               array_agg(holdfast.payload_hash(item.value) order by item.place),
+               array_agg(holdfast.run_shape(item.value) order by item.place)
+        into mutations, mutation_ids, seqs, after_seqs, generations, rebases, payload_hashes, shapes
         from jsonb_array_elements(given) with ordinality as item (value, place);
     end if;
 
     -- the lock on the client's row is what makes racing senders take turns; it is never taken on a foreign row
-    batch_client := (batch #>> '{client,id}')::uuid;
+    batch_client := (asking ->> 'id')::uuid;
     select own.floor, own.high_seq, own.goes_alone into known_floor, known_high, goes_alone from holdfast.clients as own
     where own.client_id = batch_client and own.workspace_id = caller_workspace and own.actor = caller
     for update;
@@ -235,7 +243,7 @@ begin
     -- Hardly ever is any of them known, or twice in the batch; then nothing has to be asked of each.
     select min(listed.seq), max(listed.seq),
            count(distinct listed.seq) < count(*) or count(distinct listed.mutation_id) < count(*),
-           are_alike and first_shape is not null and count(distinct listed.entity_id collate "C") = count(*)
+           are_alike and count(distinct listed.entity_id collate "C") = count(*)
     into first_seq, last_seq, are_twins_there, is_one_run
     from unnest(seqs, mutation_ids, entity_ids) as listed (seq, mutation_id, entity_id);
     is_any_known := (
@@ -263,9 +271,9 @@ begin
         after_settled := array_fill(false, array[given_count]);
         return;
     end if;
-    perform set_config('holdfast.client_notice', case when batch #> '{client,forkedFrom}' is null then ''
-        else coalesce(holdfast.note_fork(batch_client, batch #> '{client,forkedFrom}')::text, '') end, true);
-    if batch #> '{client,forkedFrom}' is not null then
+    perform set_config('holdfast.client_notice', case when asking -> 'forkedFrom' is null then ''
+        else coalesce(holdfast.note_fork(batch_client, asking -> 'forkedFrom')::text, '') end, true);
+    if asking -> 'forkedFrom' is not null then
         -- it may have inherited one
         select own.floor into known_floor from holdfast.clients as own where own.client_id = batch_client;
     end if;
@@ -287,40 +295,33 @@ begin
         goes_alone = own.goes_alone and (own.transaction_id = pg_current_xact_id() or given_count = 0)
     where own.client_id = batch_client;
 
-    are_alike := are_alike and not goes_alone;
-    is_one_run := is_one_run and not goes_alone;
-    if are_plain and first_seq > known_floor and not are_twins_there and not is_any_known then
-        generations := array_fill(0, array[given_count]);
-        rebases := generations;
+    if goes_alone then
+        is_one_run := false;
+        shapes := array_fill(null::text, array[given_count]);
+    end if;
+    if first_seq > known_floor and not are_twins_there and not is_any_known then
         standings := array_fill('new'::text, array[given_count]);
         outcomes := array_fill(null::jsonb, array[given_count]);
-        shapes := case when are_alike then array_fill(first_shape, array[given_count])
-            when goes_alone then array_fill(null::text, array[given_count])
-            else array(select holdfast.run_shape(each.mutation) from unnest(mutations) with ordinality as each (mutation, place)
-                order by each.place) end;
-        if listed_afters ~ '[0-9]' then
-            select array_agg(nullif(item.after_seq, 'null')::bigint order by item.place),
-                   array_agg(item.after_seq = 'null' or item.after_seq::bigint <= known_floor or (
-                       item.after_seq::bigint not between first_seq and last_seq and coalesce((
-                           select true from holdfast.ledger as before
-                           where before.client_id = batch_client and before.seq = item.after_seq::bigint
-                       ), false)) order by item.place)
-            into after_seqs, after_settled
-            from unnest(string_to_array(listed_afters, ',')) with ordinality as item (after_seq, place);
+        if listed_afters ~ '[0-9]' or not are_alike then
+            after_settled := array(
+                select item.after_seq is null or item.after_seq <= known_floor or (
+                    item.after_seq not between first_seq and last_seq and coalesce((
+                        select true from holdfast.ledger as before
+                        where before.client_id = batch_client and before.seq = item.after_seq
+                    ), false))
+                from unnest(after_seqs) with ordinality as item (after_seq, place)
+                order by item.place);
         else
-            after_seqs := array_fill(null::bigint, array[given_count]);
             after_settled := array_fill(true, array[given_count]);
         end if;
         return;
     end if;
 
     with incoming as materialized (
-        select item.place, item.value as mutation, item.seq, item.mutation_id,
-               coalesce((item.value ->> 'generation')::numeric::integer, 0) as generation,
-               (item.value ->> 'after')::numeric::bigint as after_seq,
-               holdfast.payload_hash(item.value) as payload_hash,
-               coalesce((item.value ->> 'rebases')::numeric::integer, 0) as rebases
-        from unnest(mutations, seqs, mutation_ids) with ordinality as item (value, seq, mutation_id, place)
+        select item.place, item.mutation, item.seq, item.mutation_id, item.generation, item.after_seq, item.payload_hash,
+               item.rebases, item.shape
+        from unnest(mutations, seqs, mutation_ids, generations, after_seqs, payload_hashes, rebases, shapes) with ordinality
+            as item (mutation, seq, mutation_id, generation, after_seq, payload_hash, rebases, shape, place)
     ), compared as (
         select incoming.*,
                are_twins_there and exists (
@@ -370,7 +371,7 @@ begin
             limit 1
         ) as seen on true
     ), answered as (
-        select compared.place, compared.generation, compared.after_seq, compared.payload_hash, compared.rebases, compared.mutation,
+        select compared.place, compared.shape,
                case when compared.is_twin then 'deferred' when compared.finding = 'new' then 'new' else 'known' end as standing,
                case when not compared.is_twin and compared.finding <> 'new' then
                    jsonb_build_object('seq', compared.seq, 'id', compared.mutation -> 'id') || case compared.finding
@@ -387,7 +388,7 @@ begin
                                    || case when compared.mutation ->> 'type' <> 'holdfast.atomic' or compared.seen_result is null
                                        then '{}'
                                        else jsonb_build_object('memberRows',
-                                           holdfast.member_rows(compared.mutation, compared.seen_result)) end
+                                           holdfast.member_rows(compared.mutation, compared.seen_result::jsonb)) end
                                else jsonb_build_object('error', compared.seen_error)
                            end
                    end
@@ -398,14 +399,11 @@ begin
                ), false) as after_settled
         from compared
     )
-    select array_agg(answered.generation order by answered.place), array_agg(answered.after_seq order by answered.place),
-           array_agg(answered.payload_hash order by answered.place), array_agg(answered.rebases order by answered.place),
-           array_agg(answered.standing order by answered.place), array_agg(answered.outcome order by answered.place),
+    select array_agg(answered.standing order by answered.place), array_agg(answered.outcome order by answered.place),
            array_agg(answered.after_settled order by answered.place),
-           array_agg(case when answered.standing = 'new' and not goes_alone
-               then holdfast.run_shape(answered.mutation) end order by answered.place),
+           array_agg(case when answered.standing = 'new' then answered.shape end order by answered.place),
            false
-    into generations, after_seqs, payload_hashes, rebases, standings, outcomes, after_settled, shapes, is_one_run
+    into standings, outcomes, after_settled, shapes, is_one_run
     from answered;
 end
 $$;
@@ -432,7 +430,7 @@ returns table (
     mutation_id   uuid,
     generation    integer,
     after_seq     bigint,
-    payload_hash  bytea,
+    payload_hash  bigint,
     standing      text,
     outcome       jsonb,
     after_settled boolean
@@ -458,9 +456,9 @@ create or replace function holdfast.record_verdicts(
     seqs bigint[],
     mutation_ids uuid[],
     generations integer[],
-    payload_hashes bytea[],
+    payload_hashes bigint[],
     batch_verdict text,
-    results jsonb[],
+    results json[],
     errors jsonb[],
     row_versions bigint[] default null,
     rebases integer[] default null
@@ -488,9 +486,9 @@ begin
     if batch_verdict = 'applied' then
         -- an effect without its row must not stand: if the id was taken meanwhile, this fails, and with it the effect
         insert into holdfast.ledger
-            (client_id, seq, workspace_id, mutation_id, generation, payload_hash, verdict, result, applied_at, row_version, rebases)
+            (client_id, seq, workspace_id, mutation_id, generation, payload_hash, verdict, result, row_version, rebases)
         select batch_client, told.seq, batch_workspace, told.mutation_id, told.generation, told.payload_hash, 'applied',
-               told.result, now(), told.row_version, coalesce(told.rebases, 0)
+               told.result, told.row_version, coalesce(told.rebases, 0)
         from unnest(seqs, mutation_ids, generations, payload_hashes, results, row_versions, record_verdicts.rebases)
             with ordinality as told (seq, mutation_id, generation, payload_hash, result, row_version, rebases, place)
         where are_all or told.place = any (members);
@@ -511,11 +509,11 @@ $$;
 revoke all on function
     holdfast.run_shape(jsonb), holdfast.take_batch(jsonb),
     holdfast.begin_batch(jsonb), holdfast.go_alone(uuid),
-    holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bytea[], text, jsonb[], jsonb[], bigint[], integer[])
+    holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bigint[], text, json[], jsonb[], bigint[], integer[])
 from public;
 grant execute on function
     holdfast.take_batch(jsonb), holdfast.begin_batch(jsonb), holdfast.go_alone(uuid),
-    holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bytea[], text, jsonb[], jsonb[], bigint[], integer[])
+    holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bigint[], text, json[], jsonb[], bigint[], integer[])
 to authenticated;
 
 reset role;

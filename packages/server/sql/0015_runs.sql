@@ -29,24 +29,11 @@ begin atomic
     select array_agg(ended.run_end::integer order by ended.place) from ended;
 end;
 
--- The type of a column, to be cast to as it is written into it: what is too long for it is refused and not cut.
-create or replace function holdfast.type_of(target regclass, column_name name)
-returns text
-language sql
-stable
-set search_path = ''
-return (
-    select pg_catalog.format_type(attribute.atttypid, -1)
-    from pg_catalog.pg_attribute as attribute
-    where attribute.attrelid = target and attribute.attname = column_name
-);
-
 -- An expression that tells triggers what they may ask for before it answers the value.
 create or replace function holdfast.noting(notices text[], value text)
 returns text
 language sql
-immutable
-set search_path = ''
+stable
 return case when cardinality(notices) = 0 then value
     else format('case when %s is not null then %s end', array_to_string(notices, ' || '), value) end;
 
@@ -57,7 +44,7 @@ return case when cardinality(notices) = 0 then value
 -- computed, which is just before its "before" triggers run; "after" triggers run when all are done, and find the map from row to
 -- mutation instead.
 create or replace function holdfast.perform_run(
-    mutations jsonb[], mutation_ids uuid[], out results jsonb[], out row_versions bigint[]
+    mutations jsonb[], mutation_ids uuid[], out results json[], out row_versions bigint[]
 )
 language plpgsql
 volatile
@@ -67,17 +54,19 @@ as $$
 declare
     -- a clock that runs ahead wins by no more than this
     clock_ahead_max constant interval := interval '1 minute';
-    operation constant text := mutations[1] ->> 'operation';
-    payload constant jsonb := mutations[1] -> 'payload';
+    first constant jsonb := mutations[1];
+    operation constant text := first ->> 'operation';
+    payload constant jsonb := first -> 'payload';
     -- of plain values only (see run_shape), so it sets them; made for one version, and for no other whatever the time
-    is_patch constant boolean := mutations[1] ? 'encoding';
-    has_base constant boolean := mutations[1] ? 'base';
-    has_stamp constant boolean := mutations[1] ? 'hlc';
-    workspace constant text := holdfast.workspace();
-    registered holdfast.registered_tables%rowtype;
+    is_patch constant boolean := first ? 'encoding';
+    has_base constant boolean := first ? 'base';
+    has_stamp constant boolean := first ? 'hlc';
+    entity_ids constant text[] := array(
+        select each_one.mutation -> 'entity' ->> 'id' from unnest(mutations) as each_one (mutation));
+    registered record;
     assigned text[];
-    has_triggers boolean;
-    has_late_triggers boolean;
+    assigned_names text;
+    assigned_values text;
     stamp constant text := 'least((holdfast_given.holdfast_mutation ->> ''hlc'') collate "C", $5 collate "C")';
     -- what is told to triggers, as expressions
     notices text[];
@@ -85,39 +74,55 @@ declare
     given_id text;
     given_workspace text;
     finds text;
+    made text;
     statement text;
 begin
-    select known.* into registered
+    select known.*,
+           -- to be cast to as it is written into it: what is too long for it is refused and not cut
+           (select pg_catalog.format_type(id.atttypid, -1) from pg_catalog.pg_attribute as id
+            where id.attrelid = known.target and id.attname = known.id_column) as id_type,
+           (select pg_catalog.format_type(own.atttypid, -1) from pg_catalog.pg_attribute as own
+            where own.attrelid = known.target and own.attname = known.workspace_column) as workspace_type,
+           -- may hold what jsonb cannot, also in a type of the app's own; then that is found here and not when the answer is read
+           exists (select from pg_catalog.pg_attribute as any_column
+            where any_column.attrelid = known.target
+              and (any_column.atttypid in ('json'::regtype, 'json[]'::regtype) or any_column.atttypid >= 16384)) as has_json,
+           app.has_triggers, app.has_late_triggers
+    into registered
     from holdfast.registered_tables as known
-    where known.entity_type = mutations[1] #>> '{entity,table}'
+    -- 1: for each row, 2: before, 4: insert, 8: delete, 16: update
+    cross join lateral (
+        select count(*) > 0 as has_triggers, coalesce(bool_or(app.tgtype::integer & 3 <> 3), false) as has_late_triggers
+        from pg_catalog.pg_trigger as app
+        where app.tgrelid = known.target and not app.tgisinternal and app.tgenabled <> 'D'
+          and app.tgtype::integer & case operation when 'create' then 4 when 'delete' then 8 else 16 end <> 0
+          and not starts_with(app.tgname, 'holdfast_')
+    ) as app
+    where known.entity_type = first #>> '{entity,table}'
       and (not has_base or known.version_column is not null)
       and (not has_stamp or known.clock_column is not null)
       -- where an event is there already, the row that stands for it has to be looked up
       and (operation <> 'create' or (known.event_key is null and not exists (
           select from holdfast.near_events as tolerant where tolerant.target = known.target)))
-      and not exists (select from holdfast.handlers as handled where handled.type = mutations[1] ->> 'type')
+      and not exists (select from holdfast.handlers as handled where handled.type = first ->> 'type')
       -- then one of them is refused, and the others are not
       and not exists (
           select from unnest(mutations) as each_one (mutation) where holdfast.is_too_deep(each_one.mutation -> 'payload'));
-    if registered.target is null then
+    if not found then
         return;
     end if;
     if operation <> 'delete' then
-        assigned := array(
-            select field.key from jsonb_object_keys(payload) as field (key) where field.key <> registered.id_column);
-        if not assigned <@ registered.columns or (operation = 'update' and assigned = '{}') then
+        select array_agg(field.key), string_agg(format(', %I', field.key), ''),
+               string_agg(format(', (holdfast_given.holdfast_value).%I', field.key), '')
+        into assigned, assigned_names, assigned_values
+        from jsonb_object_keys(payload) as field (key)
+        where field.key <> registered.id_column;
+        if not assigned <@ registered.columns or (operation = 'update' and assigned is null) then
             return;
         end if;
     end if;
-    -- 1: for each row, 2: before, 4: insert, 8: delete, 16: update
-    select coalesce(bool_or(app.tgtype::integer & 3 <> 3), false), count(*) > 0
-    into has_late_triggers, has_triggers
-    from pg_catalog.pg_trigger as app
-    where app.tgrelid = registered.target and not app.tgisinternal and app.tgenabled <> 'D'
-      and app.tgtype::integer & case operation when 'create' then 4 when 'delete' then 8 else 16 end <> 0
-      and not starts_with(app.tgname, 'holdfast_');
     -- they find the mutation only when it goes alone
-    if (has_late_triggers and operation = 'update') or (has_triggers and operation = 'delete') then
+    if (registered.has_late_triggers and operation = 'update') or (registered.has_triggers and operation = 'delete') then
         return;
     end if;
     if operation <> 'delete' and payload ? registered.id_column and (is_patch or exists (
@@ -128,20 +133,24 @@ begin
     end if;
     notices := array_remove(array[
         case when has_stamp then 'set_config(''holdfast.hybrid_time'', ' || stamp || ', true)' end,
-        case when has_triggers and not has_late_triggers
+        case when registered.has_triggers and not registered.has_late_triggers
             then 'set_config(''holdfast.mutation_id'', holdfast_given.holdfast_mutation_id::text, true)' end], null);
-    perform set_config('holdfast.mutation_ids', (
-            select json_object_agg(each_one.mutation #>> '{entity,id}', each_one.mutation_id)
-            from unnest(mutations, mutation_ids) as each_one (mutation, mutation_id))::text, true),
+    perform set_config('holdfast.mutation_ids', json_object(entity_ids, mutation_ids::text[])::text, true),
         set_config('holdfast.mutation_id', '', true), set_config('holdfast.hybrid_time', '', true);
     -- the values are read as a whole, once, and not as a set of one row each, which would take a third longer
     given := format('(select holdfast_item.holdfast_mutation, holdfast_item.holdfast_mutation_id, holdfast_item.holdfast_place, '
-        'holdfast_item.holdfast_mutation -> ''entity'' ->> ''id'' as holdfast_id, '
+        'holdfast_item.holdfast_id, '
         'jsonb_populate_record(null::%s, holdfast_item.holdfast_mutation -> ''payload'') as holdfast_value '
-        'from unnest($1, $2) with ordinality as holdfast_item (holdfast_mutation, holdfast_mutation_id, holdfast_place) offset 0) '
+        'from unnest($1, $2, $4) with ordinality '
+        'as holdfast_item (holdfast_mutation, holdfast_mutation_id, holdfast_id, holdfast_place) offset 0) '
         'as holdfast_given', registered.target);
-    given_id := 'holdfast_given.holdfast_id::' || holdfast.type_of(registered.target, registered.id_column);
-    given_workspace := '$3::' || holdfast.type_of(registered.target, registered.workspace_column);
+    given_id := 'holdfast_given.holdfast_id::' || registered.id_type;
+    given_workspace := '$3::' || registered.workspace_type;
+    made := format('%s as image, %s as row_version',
+        case when operation = 'delete' then 'null::json'
+            when registered.has_json then 'to_jsonb(holdfast_row.*)::text::json' else 'row_to_json(holdfast_row.*)' end,
+        case when operation = 'delete' or registered.version_column is null then 'null::bigint'
+            else format('holdfast_row.%I::bigint', registered.version_column) end);
     finds := format('holdfast_row.%I = %s and holdfast_row.%I = %s',
         registered.id_column, given_id, registered.workspace_column, given_workspace);
     -- of two edits made apart the later one wins; one that was made on the very row is later than it
@@ -156,34 +165,30 @@ begin
     if operation = 'create' then
         statement := format(
             'insert into %1$s as holdfast_row (%2$I, %3$I%4$s) select %5$s, %6$s%7$s from %8$s '
-            'returning to_jsonb(holdfast_row.*) as image',
+            'returning %9$s',
             registered.target, registered.id_column, registered.workspace_column,
-            (select string_agg(format(', %I', name), '') from unnest(assigned) as name),
-            holdfast.noting(notices, given_id), given_workspace,
-            (select string_agg(format(', (holdfast_given.holdfast_value).%I', name), '') from unnest(assigned) as name), given);
+            assigned_names, holdfast.noting(notices, given_id), given_workspace, assigned_values, given, made);
     elsif operation = 'update' then
         statement := format(
             'update %1$s as holdfast_row set %2$s from %3$s where %4$s '
-            'returning holdfast_given.holdfast_place as place, to_jsonb(holdfast_row.*) as image',
+            'returning holdfast_given.holdfast_place as place, %5$s',
             registered.target,
             (select string_agg(format('%I = %s', each.name, case each.place when 1
                  then holdfast.noting(notices, format('(holdfast_given.holdfast_value).%I', each.name))
                  else format('(holdfast_given.holdfast_value).%I', each.name) end), ', ')
              from unnest(assigned) with ordinality as each (name, place)),
-            given, finds);
+            given, finds, made);
     else
         statement := format(
             'delete from %1$s as holdfast_row using %2$s where %3$s '
-            'returning holdfast_given.holdfast_place as place, null::jsonb as image',
-            registered.target, given, finds);
+            'returning holdfast_given.holdfast_place as place, %4$s',
+            registered.target, given, finds, made);
     end if;
     -- what is inserted is told in the order in which it came
-    execute format('with made as (%1$s) select array_agg(made.image%2$s), %3$s from made',
-        statement, case when operation <> 'create' then ' order by made.place' end,
-        case when registered.version_column is null then 'array_fill(null::bigint, array[count(*)::integer])'
-            else format('array_agg((made.image ->> $4)::bigint%s)', case when operation <> 'create' then ' order by made.place' end) end)
-    using mutations, mutation_ids, workspace, registered.version_column,
-        holdfast.hybrid_time(clock_timestamp() + clock_ahead_max)
+    execute format('with made as (%1$s) select array_agg(made.image%2$s), array_agg(made.row_version%2$s) from made',
+        statement, case when operation <> 'create' then ' order by made.place' end)
+    using mutations, mutation_ids, holdfast.workspace(), entity_ids,
+        case when has_stamp then holdfast.hybrid_time(clock_timestamp() + clock_ahead_max) end
     into results, row_versions;
     -- a row is not there, or is another than the edit was made on, or a trigger of the app's left it out
     if cardinality(results) is distinct from cardinality(mutations) then
@@ -193,11 +198,11 @@ end
 $$;
 
 revoke all on function
-    holdfast.run_ends(text[], jsonb[]), holdfast.type_of(regclass, name), holdfast.noting(text[], text),
+    holdfast.run_ends(text[], jsonb[]), holdfast.noting(text[], text),
     holdfast.perform_run(jsonb[], uuid[])
 from public;
 grant execute on function
-    holdfast.run_ends(text[], jsonb[]), holdfast.type_of(regclass, name), holdfast.noting(text[], text),
+    holdfast.run_ends(text[], jsonb[]), holdfast.noting(text[], text),
     holdfast.perform_run(jsonb[], uuid[])
 to authenticated;
 

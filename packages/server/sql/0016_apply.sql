@@ -137,7 +137,7 @@ return currval('holdfast.check_place')::integer;
 
 -- The whole batch in one block, runs of it in one statement each. Where that fails, all go one by one in what is left of this call,
 -- which tells whose failure it was. "told" are the outcomes, as text that nobody has to read; noteworthy is a batch in which
--- something was not simply applied.
+-- something was not simply applied at once, or of which it is said where it was made.
 create or replace function holdfast.apply_mutations(batch jsonb, out told text, out is_noteworthy boolean)
 language plpgsql
 volatile
@@ -154,12 +154,13 @@ declare
     run_ends integer[];
     outcomes jsonb[];
     mutation_count integer;
-    results jsonb[];
+    results json[];
     row_versions bigint[];
     errors jsonb[];
     performed jsonb;
     -- what the present block found changed by others; such a mutation has no effect and is not settled
     conflicts jsonb[];
+    place integer;
     -- of which part of it they are told
     told_from integer;
     told_to integer;
@@ -217,9 +218,9 @@ begin
             select each_one.seq from unnest(taken.seqs, taken.standings) as each_one (seq, standing)
             where each_one.standing = 'known');
     end if;
-    results := array_fill(null::jsonb, array[mutation_count]);
-    errors := results;
-    failures := results;
+    results := array_fill(null::json, array[mutation_count]);
+    errors := array_fill(null::jsonb, array[mutation_count]);
+    failures := errors;
     failed_states := array_fill(null::text, array[mutation_count]);
     row_versions := array_fill(null::bigint, array[mutation_count]);
     run_ends := case when taken.is_one_run then array_fill(mutation_count, array[mutation_count])
@@ -235,7 +236,7 @@ begin
         block_count := block_count + 1;
         settled_before := settled;
         members := '{}';
-        conflicts := array_fill(null::jsonb, array[mutation_count]);
+        conflicts := '{}';
         done_together := 0;
         is_checking := false;
         if is_marking then
@@ -245,14 +246,17 @@ begin
             perform holdfast.defer_again();
         end if;
         begin
-            for place in first_place..last_place loop
+            place := first_place - 1;
+            loop
+                place := greatest(place, done_together) + 1;
+                exit when place > last_place;
                 if place = any (passed_over) then
                     if holdfast.is_for_good(taken.mutations[place], failed_states[place]) then
                         settled := settled || taken.seqs[place];
                     end if;
                     continue;
                 end if;
-                continue when taken.standings[place] <> 'new' or place <= done_together;
+                continue when taken.standings[place] <> 'new';
                 if not (taken.after_settled[place] or coalesce(taken.after_seqs[place] = any (settled), false)) then
                     continue; -- no outcome is "deferred"
                 end if;
@@ -260,11 +264,13 @@ begin
                 if is_together and place < last_place and run_ends[place] > place then
                     group_end := least(run_ends[place], last_place);
                     -- as far as what each comes after is settled by now, or by then
-                    select coalesce(place + min(other.index)::integer - 2, group_end) into group_end
-                    from unnest(taken.after_settled[place:group_end], taken.after_seqs[place:group_end]) with ordinality
-                        as other (after_settled, after_seq, index)
-                    where other.index > 1 and not (other.after_settled or coalesce(
-                        other.after_seq = any (settled || taken.seqs[place:place + other.index::integer - 2]), false));
+                    if false = any (taken.after_settled) then
+                        select coalesce(place + min(other.index)::integer - 2, group_end) into group_end
+                        from unnest(taken.after_settled[place:group_end], taken.after_seqs[place:group_end]) with ordinality
+                            as other (after_settled, after_seq, index)
+                        where other.index > 1 and not (other.after_settled or coalesce(
+                            other.after_seq = any (settled || taken.seqs[place:place + other.index::integer - 2]), false));
+                    end if;
                     if group_end > place then
                         performed_together := holdfast.perform_run(
                             taken.mutations[place:group_end], taken.mutation_ids[place:group_end]);
@@ -324,7 +330,8 @@ begin
             applied := applied || members;
             told_to := last_place;
             -- what was passed over beyond it is tried again
-            verdict_places := array(select place from unnest(passed_over) as place where place <= last_place) || failed_place;
+            verdict_places := array(
+                select passed.place from unnest(passed_over) as passed (place) where passed.place <= last_place) || failed_place;
             first_place := last_place + 1;
         else
             settled := settled_before;
@@ -355,12 +362,13 @@ begin
                 is_together := false;
                 block_count := block_count - 1;
             elsif is_checking and is_marking and holdfast.passed_mark() < members[cardinality(members)] then
-                select min(place) into culprit from unnest(members) as place where place > holdfast.passed_mark();
+                select min(made.place) into culprit from unnest(members) as made (place) where made.place > holdfast.passed_mark();
                 failures[culprit] := holdfast.describe_failure(
                     taken.mutations[culprit], failure_state, failure_message, failure_hint, failure_constraint);
                 failed_states[culprit] := case when is_all_there then failure_state else '' end; -- what is none is not for good
                 if culprit = members[1] then
-                    verdict_places := array(select place from unnest(passed_over) as place where place < culprit) || culprit;
+                    verdict_places := array(
+                        select passed.place from unnest(passed_over) as passed (place) where passed.place < culprit) || culprit;
                     told_to := culprit - 1;
                     first_place := culprit + 1;
                 else
@@ -391,14 +399,15 @@ begin
                 if failing_place is not null and cardinality(members) > 0 then
                     last_place := failed_place - 1;
                 else
-                    verdict_places := array(select place from unnest(passed_over) as place where place < failed_place)
+                    verdict_places := array(
+                        select passed.place from unnest(passed_over) as passed (place) where passed.place < failed_place)
                         || failed_place;
                     told_to := failed_place - 1;
                     first_place := failed_place + 1;
                 end if;
             end if;
         end if;
-        for place in told_from..told_to loop
+        for place in told_from..least(told_to, array_upper(conflicts, 1)) loop
             continue when conflicts[place] is null;
             is_noteworthy := true;
             outcomes[place] := jsonb_build_object(
@@ -447,21 +456,27 @@ begin
     perform set_config('holdfast.mutation_id', '', true), set_config('holdfast.client_id', '', true),
         set_config('holdfast.hybrid_time', '', true), set_config('holdfast.mutation_ids', '', true);
 
-    is_noteworthy := coalesce(is_noteworthy, false) or ('known' = any (taken.standings) and exists (
-        select from unnest(outcomes) as known (outcome) where known.outcome ->> 'kind' = 'rejected'));
+    is_noteworthy := coalesce(is_noteworthy, false)
+        -- in a run these are the same for all
+        or case when taken.is_one_run then taken.mutations[1] @? '$ ? (exists(@.source) || @.attempt > 1)'
+            else batch @? '$.mutations[*] ? (exists(@.source) || @.attempt > 1 || @.generation > 0)' end
+        or ('known' = any (taken.standings) and exists (
+            select from unnest(outcomes) as known (outcome) where known.outcome ->> 'kind' = 'rejected'));
     are_all_applied := cardinality(applied) = mutation_count;
+    -- (nothing here may sort; the ids of a run are written as Postgres writes them)
     told := concat('[', (
         select string_agg(case
             when are_all_applied or each_one.place = any (applied) then concat(
-                '{"seq": ', each_one.seq, ', "id": ', each_one.mutation -> 'id', ', "kind": "applied", "result": ',
-                coalesce(each_one.result, 'null'), ', "rowVersion": ' || each_one.row_version,
+                '{"seq": ', each_one.seq, ', "id": ', coalesce((each_one.mutation -> 'id')::text, '"' || each_one.id || '"'),
+                ', "kind": "applied", "result": ', coalesce(each_one.result, 'null'), ', "rowVersion": ' || each_one.row_version,
                 case when each_one.mutation ->> 'type' = 'holdfast.atomic'
-                    then ', "memberRows": ' || holdfast.member_rows(each_one.mutation, each_one.result)::text end, '}')
+                    then ', "memberRows": ' || holdfast.member_rows(each_one.mutation, each_one.result::jsonb)::text end, '}')
             when each_one.outcome is not null then each_one.outcome::text
-            else concat('{"seq": ', each_one.seq, ', "id": ', each_one.mutation -> 'id', ', "kind": "deferred"}')
-        end, ', ' order by each_one.place)
-        from unnest(taken.mutations, taken.seqs, results, row_versions, outcomes) with ordinality
-            as each_one (mutation, seq, result, row_version, outcome, place)
+            else concat('{"seq": ', each_one.seq, ', "id": ', coalesce((each_one.mutation -> 'id')::text, '"' || each_one.id || '"'),
+                ', "kind": "deferred"}')
+        end, ', ')
+        from unnest(case when not taken.is_one_run then taken.mutations end, taken.mutation_ids, taken.seqs, results, row_versions,
+            outcomes) with ordinality as each_one (mutation, id, seq, result, row_version, outcome, place)
     ), ']');
 end
 $$;
@@ -495,9 +510,7 @@ begin
         from jsonb_array_elements(batch -> 'mutations') with ordinality as mutation (value, place);
     else
         applied := holdfast.apply_mutations(batch);
-        if applied.is_noteworthy or batch ? 'telemetry'
-            or batch @? '$.mutations[*] ? (exists(@.source) || @.attempt > 1 || @.generation > 0)'
-        then
+        if applied.is_noteworthy or batch ? 'telemetry' then
             begin
                 perform holdfast.take_notes(batch, applied.told::jsonb);
             exception

@@ -60,7 +60,7 @@ begin
     perform holdfast.record_verdicts(
         (batch #>> '{client,id}')::uuid, array[1], array[(mutation ->> 'seq')::numeric::bigint],
         array[(mutation ->> 'id')::uuid], array[coalesce((mutation ->> 'generation')::numeric::integer, 0)],
-        array[holdfast.payload_hash(mutation)], verdict, array[result], array[error], array[row_version],
+        array[holdfast.payload_hash(mutation)], verdict, array[result::json], array[error], array[row_version],
         array[coalesce((mutation ->> 'rebases')::numeric::integer, 0)]);
 end
 $$;

@@ -7,7 +7,7 @@ import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
 import { applyBatch, change, countTraces, createDevice, type TestDevice } from './testing-databases/test-device.ts';
 
 const RECORD = `select holdfast.record_verdicts($1::uuid, array[1], array[77::bigint], array[$2::uuid], array[0],
-  array['\\x00'::bytea], 'applied', array['{"forged": true}'::jsonb], null)`;
+  array[0::bigint], 'applied', array['{"forged": true}'::json], null)`;
 
 describeOnEachDatabase((world) => {
   test('P4 · each workspace sees its own rows and its own history only', async () => {
@@ -339,7 +339,6 @@ describeOnEachDatabase((world) => {
       'same_event',
       'take_batch',
       'take_notes',
-      'type_of',
       'value_at',
       'verdict_of',
       'visible_rows',

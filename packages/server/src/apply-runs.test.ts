@@ -254,6 +254,41 @@ describeOnEachDatabase((world) => {
     expect(await takeStatements()).toEqual([]);
   });
 
+  test.each([
+    ['json', 'json'],
+    ['a list of json', 'json[]'],
+    ['a type of the app that is json', 'public.odd_json'],
+  ])('P1 · what a column of %s holds and no answer can is told of, and the others stand', async (_, type) => {
+    const table = `odd_${randomUUID().slice(0, 8)}`;
+    // a number that only text can hold: made by the app, since no payload brings it
+    const value = `'${type === 'json[]' ? '{1e1000000}' : '1e1000000'}'::${type}`;
+    await world.database.transaction((session) =>
+      session.runScript(`
+        do $each$ begin
+            if to_regtype('public.odd_json') is null then create domain public.odd_json as json; end if;
+        end $each$;
+        create table public.${table} (id uuid primary key, workspace_id text not null, word text, odd ${type});
+        create function public.${table}_odd() returns trigger language plpgsql set search_path = '' as $$
+        begin
+            if new.word = 'odd' then new.odd := ${value}; end if;
+            return new;
+        end $$;
+        create trigger make_odd before insert on public.${table} for each row execute function public.${table}_odd();
+        alter table public.${table} enable row level security;
+        create policy by_workspace on public.${table} to authenticated
+            using (workspace_id = (select holdfast.workspace()));
+        grant select, insert, update, delete on public.${table} to authenticated;
+        select holdfast.register_table('public.${table}', array['word'], audit => false);`),
+    );
+    const device = createDevice(world.database);
+    const creations = ['a', 'odd', 'b'].map((word) =>
+      device.next(change('create', { table, id: randomUUID() }, { word })),
+    );
+
+    expect((await device.send(creations)).map(({ kind }) => kind)).toEqual(['applied', 'rejected', 'applied']);
+    expect((await device.send(creations)).map(({ kind }) => kind)).toEqual(['duplicate', 'duplicate', 'duplicate']);
+  });
+
   test('P4 · rows of another workspace are not changed in a run either', async () => {
     const device = createDevice(world.database);
     const stranger = createDevice(world.database);

@@ -38,8 +38,8 @@ beforeAll(async () => {
   await device.send([device.next(change('create', { table: 'accounts', id: entityId }, { name: 'x' }))]);
   await database.transaction(async (session) => {
     await session.query(
-      `insert into holdfast.ledger (client_id, seq, workspace_id, mutation_id, generation, payload_hash, verdict, applied_at)
-       select $1, 1000 + n, $2, gen_random_uuid(), 0, '', 'applied', now() from generate_series(1, $3::integer) as n`,
+      `insert into holdfast.ledger (client_id, seq, workspace_id, mutation_id, generation, payload_hash, verdict)
+       select $1, 1000 + n, $2, gen_random_uuid(), 0, 0, 'applied' from generate_series(1, $3::integer) as n`,
       [device.clientId, device.workspaceId, ROW_COUNT],
     );
     await session.query(
