@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { ApplyResponse, WireMutation } from 'holdfast/protocol';
 import { expect, test } from 'vitest';
-import { applyRequest } from './apply-handled.ts';
+import { applyRequest, HANDLER_MS_MAX } from './apply-handled.ts';
 import { parseApplyRequest } from './apply-request.ts';
-import { withCaller } from './caller.ts';
 import { fieldOf } from './database.ts';
 import { randomFrom } from './testing-databases/random-from.ts';
 import { describeOnPostgres } from './testing-databases/test-databases.ts';
@@ -175,12 +174,11 @@ describeOnPostgres((world) => {
         acknowledgedFloor: 0,
         mutations,
       });
-      const text = await withCaller(
-        world.database,
-        device.claims,
-        (session) => applyRequest(session, device.claims, request, { code: async () => undefined }),
-        { statementTimeoutMs: 1_000 },
-      );
+      const text = await applyRequest(world.database, device.claims, request, {
+        handlers: { code: async () => undefined },
+        handlerTimeoutMs: HANDLER_MS_MAX,
+        statementTimeoutMs: 1_000,
+      });
       return (JSON.parse(text) as ApplyResponse).outcomes.map(kindOf);
     };
 
