@@ -876,6 +876,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private async openedOrElse(isCurrent: () => boolean, hasOpened: () => void): Promise<boolean> {
     try {
       await this.open(isCurrent, hasOpened);
+      this.keeper?.hasRead();
       return true;
     } catch (error) {
       if (!isCurrent() || this.isClosed || (await this.keeper?.openingFailed(error)) !== true) throw error;

@@ -331,6 +331,25 @@ describe('a store that opens, and in which what waits cannot be read', () => {
     await queue.close();
   });
 
+  test('S11, S13 · one that fails to read now and then, and reads when it is opened again, is not given up', async () => {
+    const device = new TestDevice();
+    const ids = await withMany(device);
+    let failCount = 0;
+    const storage = failing(device, () => {
+      failCount -= 1;
+      return failCount < 0 ? null : { fromSeq: 1, toSeq: 2 };
+    });
+    const queue = device.create({ storage, whenStorageFails: 'memory' });
+    for (let time = 0; time < 5; time += 1) {
+      failCount = 3;
+      const restarting = queue.restart();
+      await device.clock.pass(2_000);
+      await restarting;
+      expect(queue.getSnapshot()).toMatchObject({ isVolatile: false, pendingCount: ids.length });
+    }
+    await queue.close();
+  });
+
   function pointing(): StoragePointer {
     const texts = new Map<string, string>();
     return { read: (name) => texts.get(name) ?? null, write: (name, text) => void texts.set(name, text) };

@@ -163,6 +163,11 @@ export class StorageKeeper {
     return true;
   }
 
+  /** All of it could be read. */
+  hasRead(): void {
+    this.openingFailureCount = 0;
+  }
+
   /** What can still be read of a store that opens goes on in the one that took its place, and stays where it is. */
   private async bringAlong(): Promise<void> {
     if (!this.isInMemory) return this.salvage();
