@@ -539,7 +539,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * Calls made meanwhile wait.
    */
   async restart(): Promise<void> {
-    await this.opening.now().catch(() => {});
+    if (this.opening.blockedBy === null) await this.opening.now().catch(() => {});
     if (this.isClosed) throw queueClosed();
     await this.adder.whenFlushed;
     await this.openAnew().done;

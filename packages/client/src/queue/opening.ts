@@ -14,7 +14,9 @@ export interface OpeningPorts {
 }
 
 /** A store that has not opened after this time is told of, in milliseconds. */
-export const OPEN_SLOW_MS = 10_000;
+const OPEN_SLOW_MS = 10_000;
+/** Calls wait so long for it: by then a store of the browser that does not open has made way for another, or for memory. */
+const OPEN_MS_MAX = 30_000;
 
 /** Opens a queue, again and again while the keys of its store are away or there is no room for what opening has to store. */
 export class Opening {
@@ -59,14 +61,16 @@ export class Opening {
       isTooLong = reject;
     });
     this.tooLong.catch(() => {});
-    const callOff = this.ports.clock.schedule(OPEN_SLOW_MS, () => {
-      const error = notOpened();
-      isTooLong(error);
-      this.block(error);
-      if (this.isGivenUp) this.endSlow();
-    });
+    const { clock } = this.ports;
+    const stops = [
+      clock.schedule(OPEN_SLOW_MS, () => {
+        this.block(notOpened());
+        if (this.isGivenUp) this.endSlow();
+      }),
+      clock.schedule(OPEN_MS_MAX, () => isTooLong(notOpened())),
+    ];
     const hasOpened = (): void => {
-      callOff();
+      for (const stop of stops) stop();
       this.tooLong = null;
     };
     const attempt = this.ports.open(hasOpened);

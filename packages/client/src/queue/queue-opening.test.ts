@@ -313,7 +313,10 @@ describe('a store that does not answer', () => {
     }
   }
 
-  async function holding(which: 'storage' | 'keys'): Promise<{
+  async function holding(
+    which: 'storage' | 'keys',
+    options: Parameters<TestDevice['open']>[0] = {},
+  ): Promise<{
     readonly device: TestDevice;
     readonly held: Held;
     readonly queue: TestQueue;
@@ -324,7 +327,7 @@ describe('a store that does not answer', () => {
     const keys = new TestKeys({ isInstant: true }).open;
     const storage: OpenStorage = (name) => held.answer(() => device.storage.open(name));
     const queue = await device.open(
-      which === 'storage' ? { storage } : { encryption: { keys: (name) => held.answer(() => keys(name)) } },
+      which === 'storage' ? { storage, ...options } : { encryption: { keys: (name) => held.answer(() => keys(name)) } },
     );
     const errors: string[] = [];
     queue.onError(({ code }) => errors.push(code));
@@ -339,13 +342,13 @@ describe('a store that does not answer', () => {
       adding.catch(() => {});
       await device.clock.pass(9_000);
       expect(queue.getSnapshot()).toMatchObject({ isReady: false, waitingFor: 'nothing', error: null });
-      await device.clock.pass(20_000);
-
+      await device.clock.pass(2_000);
       expect(queue.getSnapshot()).toMatchObject({
         isReady: false,
         waitingFor: 'storage',
         error: { code: 'STORAGE_UNAVAILABLE' },
       });
+      await device.clock.pass(20_000);
       await expect(adding).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
       await expect(queue.add(note('b'))).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
       expect(errors).toEqual(['STORAGE_UNAVAILABLE']);
@@ -374,16 +377,19 @@ describe('a store that does not answer', () => {
     }
   });
 
-  test('Q3, S1 · `restart` opens it anew without waiting for the first', async () => {
-    const { device, held, queue } = await holding('storage');
-    await device.clock.pass(20_000);
-    held.isHeld = false;
-    await queue.restart();
-    const { id } = await queue.add(note('a'));
-    held.release();
-    await device.clock.settle();
-    expect(queue.getSnapshot()).toMatchObject({ isReady: true });
-    expect(device.server.effects).toEqual([id]);
-    await queue.close();
-  });
+  test.each(['memory', 'reject'] as const)(
+    'Q3, S1 · `restart` opens it anew without waiting for the first (%s)',
+    async (whenStorageFails) => {
+      const { device, held, queue } = await holding('storage', { whenStorageFails });
+      await device.clock.pass(20_000);
+      held.isHeld = false;
+      await queue.restart();
+      const { id } = await queue.add(note('a'));
+      held.release();
+      await device.clock.settle();
+      expect(queue.getSnapshot()).toMatchObject({ isReady: true });
+      expect(device.server.effects).toEqual([id]);
+      await queue.close();
+    },
+  );
 });

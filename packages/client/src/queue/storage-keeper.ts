@@ -133,7 +133,9 @@ export class StorageKeeper {
     this.name = name;
     if (this.inUse === null) {
       try {
-        await this.use(await this.reopened());
+        const storage = await this.reopened();
+        // Asked for twice, while the first time takes long.
+        await (this.inUse === null ? this.use(storage) : storage.close());
       } catch (error) {
         if (!isBroken(error)) throw error;
         await this.climb(toHoldfastError(error));
