@@ -202,6 +202,29 @@ describe('a queue on a store with a mirror', () => {
     await third.close();
   });
 
+  test('S9 · a tab whose mirror another goes on with, and that cannot say so at once, says so with its next change', async () => {
+    const device = new TestDevice();
+    const stores = { first: new StorageSimulator({ clock: device.clock }), mirror: new BreakableStorage() };
+    let isOpen = true;
+    const first: OpenStorage = (name) =>
+      isOpen ? stores.first.open(name) : Promise.reject(new Error('It does not open.'));
+    const storage = mirroredStorage(first, stores.mirror.open);
+    await device.goOffline();
+    const both = await device.open({ storage });
+    isOpen = false;
+    const one = await device.open({ storage });
+    isOpen = true;
+    stores.first.isFull = ({ changes }) => changes.length === 1 && changes[0]?.key === 'meta/alone';
+    const ids: string[] = [];
+    for (const [index, queue] of [both, one, both, one].entries()) ids.push((await queue.add(note(`n${index}`))).id);
+    stores.first.isFull = () => false;
+    for (const queue of [one, both]) await queue.close();
+
+    const again = await device.open({ storage });
+    expect(again.getSnapshot()).toMatchObject({ pendingCount: ids.length });
+    await again.close();
+  });
+
   test('S9 · killed while the mirror is made alike, both are the same device in the next run', async () => {
     const device = new TestDevice();
     const [first, copy] = [memoryStorage(), new StorageSimulator({ clock: device.clock })];

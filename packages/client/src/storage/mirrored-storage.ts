@@ -142,9 +142,10 @@ class MirroredStorage implements Storage {
     return this.own.durability;
   }
 
-  async commit(batch: StorageBatch): Promise<CommitResult> {
-    const result = await this.own.commit(batch);
-    if (result.kind === 'committed' && batch.changes.length > 0) await this.mirror(batch.changes);
+  async commit({ expect, changes }: StorageBatch): Promise<CommitResult> {
+    const isMarked = changes.length > 0 && (this.isBehind || this.isLeft);
+    const result = await this.own.commit({ expect, changes: isMarked ? [...changes, MARKED] : changes });
+    if (result.kind === 'committed' && changes.length > 0) await this.mirror(changes);
     return result;
   }
 
@@ -224,7 +225,7 @@ class MirroredStorage implements Storage {
     } catch (error) {
       const wasBehind = this.isBehind;
       this.isBehind = true;
-      // Where that fails too, the first is about to be noticed by whoever commits next.
+      // Where that fails too, the next commit says so.
       if (!wasBehind) await markAlone(this.own).catch(() => {});
       this.options.onError?.(toHoldfastError(error), 'mirror');
     }
