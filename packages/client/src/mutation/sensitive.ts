@@ -99,10 +99,10 @@ export function secretsOf(definitions: Definitions, type: string, body: Mutation
   return { fields: [...fields], texts: [...texts], keys: [...keys] };
 }
 
-/** Whether a name that is shown repeats a value of a sensitive field. */
+/** Whether a name that is shown repeats a value of a sensitive field. A short one may be the same by chance. */
 export function repeatsSensitive(definition: AnyMutationDefinition, payload: JsonObject, name: string): boolean {
   const secrets = secretsOf(new Map([[definition.type, definition]]), definition.type, { payload });
-  return secrets?.texts.some((text) => repeats(name, text)) ?? false;
+  return secrets?.texts.some((text) => text.length >= LENGTH_WITHIN_MIN && repeats(name, text)) ?? false;
 }
 
 /** The payload with other values in its sensitive fields, of the same kinds: what is made of it alike depends on none of them. */

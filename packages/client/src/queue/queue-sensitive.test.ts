@@ -417,8 +417,11 @@ test('Q20 · entity, lane and dedupe of other fields are taken, whatever stands 
   await device.goOffline();
 
   for (const pin of [0, -1, 1]) await queue.add(check({ id: `card-${pin}`, pin, cvv: '' }));
+  // By chance the same, which tells nobody anything.
+  await queue.add(check({ id: '7', pin: 7 }));
+  await queue.add(check({ id: '737', cvv: '737' }));
 
-  expect(queue.getSnapshot().pendingCount).toBe(3);
+  expect(queue.getSnapshot().pendingCount).toBe(5);
 });
 
 test('Q20 · keys within a sensitive field, and what the functions of its type throw, are told to nobody', async () => {
