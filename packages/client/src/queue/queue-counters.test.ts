@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { sealText } from '../mutation/record.ts';
+import type { Clock } from '../ports/clock.ts';
 import { BrowserSimulator } from '../testing/browser-simulator.ts';
 import { FAILED, META, OWN_ID, PENDING, seqOfKey } from './record-keys.ts';
 import { countText } from './stored-meta.ts';
@@ -74,6 +75,25 @@ describe('the last number given out', () => {
 
     const [key = ''] = await keysOf(device, PENDING);
     expect(seqOfKey(key)).toBeGreaterThan(device.clock.wallMs() * 1_000 - 1);
+  });
+
+  test('S10, S12 · damaged on a device whose clock is far ahead of time, the queue opens and goes on', async () => {
+    const device = new TestDevice();
+    const clock: Clock = {
+      wallMs: () => 8.64e15,
+      nowMs: () => device.clock.nowMs(),
+      schedule: (delayMs, callback) => device.clock.schedule(delayMs, callback),
+    };
+    await device.goOffline();
+    const ids = [...(await add(await device.open({ clock }), 'a'))];
+    await damage(device, META.seq, 'garbage');
+
+    const queue = await device.open({ clock });
+    ids.push(...(await add(queue, 'b')));
+    await device.goOnline();
+    await device.clock.pass(60_000);
+
+    expect(device.server.effects).toEqual(ids);
   });
 
   test('S10, S12 · damaged in the middle of a run, it is found anew by the tab that adds next', async () => {

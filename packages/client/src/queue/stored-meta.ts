@@ -29,6 +29,8 @@ const NUMBERED: readonly string[] = [PENDING, BODY, FAILED, QUARANTINE + PENDING
 /** An epoch that stands in for one that does not read: more leaders than these, and the time after that, were never counted. */
 const EPOCH_ANEW = 2 ** 41;
 
+const SEQ_ANEW_MAX = 2 ** 52;
+
 /** No server calls its epoch so. */
 const UNKNOWN_EPOCH = 'unreadable';
 
@@ -60,10 +62,11 @@ export function epochAnew(wallMs: number, ownEpoch: number): number {
 
 /**
  * The last number given out, where nobody knows it any more: above all that there ever were. What had a number may be gone without a trace, and
- * a number that is given out again passes for settled, here and on the server. Nobody gives out one a microsecond.
+ * a number that is given out again passes for settled, here and on the server. Nobody gives out one a microsecond. Whatever the clock
+ * says, there is room for as many more.
  */
 export function seqAnew(wallMs: number, highestSeq: number): number {
-  return Math.max(highestSeq, Math.max(0, Math.floor(wallMs)) * 1_000);
+  return Math.max(highestSeq, Math.min(Math.max(0, Math.floor(wallMs)) * 1_000, SEQ_ANEW_MAX));
 }
 
 /** The last number given out, by what stands there, or else by all that has a number. */
