@@ -1,11 +1,4 @@
-import {
-  type Act,
-  type DeadLetter,
-  type MutationHeader,
-  parseCompleted,
-  parseDisposed,
-  sealRecord,
-} from '../mutation/record.ts';
+import { type Act, type DeadLetter, type MutationHeader, parseCompleted, sealRecord } from '../mutation/record.ts';
 import type { Change, Storage } from '../ports/storage.ts';
 import { changeOfAct } from './act-log.ts';
 import { type BackupContent, isHistory } from './backup.ts';
@@ -89,17 +82,18 @@ export function newsIn({
   pending,
   rest,
 }: BackupContent): (header: MutationHeader, failedAtMs?: number) => 'ended' | 'retried' | null {
-  const endedAtMs = new Map<string, number>();
+  const disposed = new Set<string>();
+  const confirmedAtMs = new Map<string, number>();
   for (const { key, value } of rest) {
-    const completed = key.startsWith(COMPLETED) ? parseCompleted(value) : null;
-    if (completed?.kind === 'record') endedAtMs.set(completed.record.id, completed.record.confirmedAtMs);
-    const disposed = key.startsWith(DISCARDED) ? parseDisposed(value) : null;
-    if (disposed?.kind === 'record') endedAtMs.set(disposed.record.id, disposed.record.atMs);
+    if (key.startsWith(DISCARDED)) disposed.add(key.slice(DISCARDED.length));
+    const parsed = key.startsWith(COMPLETED) ? parseCompleted(value) : null;
+    if (parsed?.kind === 'record') confirmedAtMs.set(parsed.record.id, parsed.record.confirmedAtMs);
   }
   const generations = new Map(pending.map(({ record: { id, generation } }) => [id, generation]));
   return ({ id, generation }, failedAtMs) => {
-    // One that the server has forgotten since is a dead letter again.
-    if ((endedAtMs.get(id) ?? Number.NEGATIVE_INFINITY) >= (failedAtMs ?? 0)) return 'ended';
+    // One that the server has forgotten since is a dead letter again, and may have been retried.
+    const sinceMs = failedAtMs ?? (generation === 0 ? 0 : Number.POSITIVE_INFINITY);
+    if (disposed.has(id) || (confirmedAtMs.get(id) ?? Number.NEGATIVE_INFINITY) >= sinceMs) return 'ended';
     return failedAtMs !== undefined && (generations.get(id) ?? 0) > generation ? 'retried' : null;
   };
 }
