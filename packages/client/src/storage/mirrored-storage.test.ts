@@ -157,6 +157,37 @@ describe('a queue on a store with a mirror', () => {
     expect(await dump(stores.mirror.open, NAME)).toEqual(await dump(stores.first.open, NAME));
   });
 
+  test('S9 · a dead letter that was discarded or retried in one of them does not stay in the other', async () => {
+    const device = new TestDevice();
+    const stores = { first: new BreakableStorage(), mirror: new BreakableStorage() };
+    const storage = mirroredStorage(stores.first.open, stores.mirror.open);
+    device.server.judge = () => 'rejected';
+    const before = await device.open({ storage });
+    const ids: string[] = [];
+    for (const id of ['a', 'b', 'c']) ids.push((await before.add(note(id))).id);
+    await device.clock.pass(1_000);
+    await before.close();
+    await device.goOffline();
+    const alone = async (broken: keyof typeof stores, work: (queue: TestQueue) => Promise<unknown>): Promise<void> => {
+      stores[broken].breakAll();
+      const queue = await device.open({ storage });
+      await work(queue);
+      await queue.close();
+      stores[broken].mend();
+    };
+    await alone('mirror', (queue) => queue.discard(ids[0] ?? '', 'of no use'));
+    await alone('first', async (queue) => {
+      await queue.discard(ids[1] ?? '', 'of no use');
+      await queue.retry(ids[2] ?? '');
+    });
+
+    const again = await device.open({ storage });
+
+    expect(again.getSnapshot()).toMatchObject({ pendingCount: 1, failedCount: 0 });
+    expect(await again.getMutationStatus(ids[2] ?? '')).toMatchObject({ status: 'pending' });
+    await again.close();
+  });
+
   test.each(['plain', 'sealed'])(
     'S9 · what was brought in is not looked through again, under each layer (%s)',
     async (kind) => {
@@ -284,6 +315,22 @@ describe('a queue on a store with a mirror', () => {
     expect([...device.server.effects].toSorted()).toEqual([...ids].toSorted());
     await again.close();
     expect(await dump(stores.mirror.open, NAME)).toEqual(await dump(stores.first.open, NAME));
+  });
+
+  test('S9, S10 · nothing older is put back by a tab that has not heard that the mirror is behind', async () => {
+    const copy = new BreakableStorage();
+    const open = mirroredStorage(memoryStorage(), copy.open);
+    const [one, other] = [await open(NAME), await open(NAME)];
+    const put = (value: string) => one.commit({ expect: [], changes: [{ kind: 'put', key: 'a', value }] });
+    await put('first');
+    copy.isReadOnly = true;
+    await put('second');
+    copy.isReadOnly = false;
+
+    expect(await other.repair?.(['a'])).toBe(false);
+    expect(await other.read(['a'])).toEqual(['second']);
+    await put('third');
+    expect(await dump(copy.open, NAME)).toEqual({ a: 'third' });
   });
 
   test('S9, S10 · a record that rots in the first is put back from the mirror, header and payload', async () => {

@@ -180,7 +180,12 @@ class MirroredStorage implements Storage {
 
   async repair(keys: readonly string[]): Promise<boolean> {
     if (this.isBehind || this.isApart || this.isLeft) return false;
-    const [found, copied] = await Promise.all([this.own.read(keys), this.copy.read(keys)]);
+    const [[isMarked = null, ...found], copied] = await Promise.all([
+      this.own.read([ALONE, ...keys]),
+      this.copy.read(keys),
+    ]);
+    // Another tab knows that the mirror is behind.
+    if (isMarked !== null) return false;
     const others = keys.flatMap((key, index) => {
       const [value = null, known = null] = [copied[index], found[index]];
       return value === null || known === null || value === known ? [] : [{ key, value, known }];
