@@ -292,12 +292,6 @@ export interface DisposedRecord {
   readonly atMs: number;
 }
 
-const attempt = v.object({
-  attemptNumber: v.number(),
-  answeredAtMs: v.number(),
-  error: v.lazy(() => wireError),
-});
-
 const wireError: v.GenericSchema<WireError> = v.object({
   category: v.picklist(ERROR_CATEGORIES),
   code: v.string(),
@@ -305,7 +299,8 @@ const wireError: v.GenericSchema<WireError> = v.object({
   hint: v.optional(v.string()),
 });
 
-const seq = v.custom<number>((value) => Number.isSafeInteger(value) && Number(value) > 0);
+const attempt = v.object({ attemptNumber: v.number(), answeredAtMs: v.number(), error: wireError });
+
 const entity = v.nullable(v.object({ table: v.string(), id: v.string() }));
 
 const attempts = v.array(attempt);
@@ -331,6 +326,7 @@ const members = v.array(v.object({ type: v.string(), version: v.number() }));
 type Check = (value: unknown) => boolean;
 const isText: Check = (value) => typeof value === 'string';
 const isNumber: Check = (value) => typeof value === 'number';
+const isSeq: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 1;
 const orNull =
   (holds: Check): Check =>
   (value) =>
@@ -343,7 +339,7 @@ const listOf =
 
 /** Of each field what it must be: by hand, since a long queue has very many headers. What is rare is left to schemas. */
 const HEADER_CHECKS: Readonly<Record<keyof MutationHeader, Check>> = {
-  seq: (value) => Number.isSafeInteger(value) && (value as number) >= 1,
+  seq: isSeq,
   id: isText,
   generation: isNumber,
   type: isText,
@@ -452,7 +448,7 @@ const rowLeft = v.object({ sinceVersion: v.number(), untilVersion: v.number(), r
 
 const completed: v.GenericSchema<unknown, CompletedRecord> = v.object({
   id: v.string(),
-  seq,
+  seq: v.custom<number>(isSeq),
   type: v.string(),
   entity,
   createdAtMs: v.number(),

@@ -11,6 +11,7 @@ import {
   parseAct,
   parseBody,
   parseCompleted,
+  parseDeadLetter,
   parseDisposed,
   parseHeader,
   RECORD_FORMAT,
@@ -21,6 +22,7 @@ import {
   unsealText,
 } from '../mutation/record.ts';
 import type { Random } from '../ports/clock.ts';
+import { scanAll } from '../ports/scan-all.ts';
 import {
   type Change,
   type Durability,
@@ -908,15 +910,13 @@ export class QueueStore {
         for (const under of news === null ? [] : [prefix, BODY])
           over.push({ kind: 'delete', key: seqKey(under, header.seq) });
       };
-      for (let from: number | null = 0; from !== null; ) {
-        const found: Found<MutationHeader> = await this.pendingAfter(from);
-        for (const header of found.records) look(PENDING, header);
-        from = found.hasMore ? (found.records.at(-1)?.seq ?? null) : null;
+      for await (const { value } of scanAll(this.storage, PENDING)) {
+        const parsed = parseHeader(value);
+        if (parsed.kind === 'record') look(PENDING, parsed.record);
       }
-      for (let from: number | null = 0; from !== null; ) {
-        const found: Found<DeadLetter> = await this.deadLetters.after(from);
-        for (const { header, failedAtMs } of found.records) look(FAILED, header, failedAtMs);
-        from = found.hasMore ? (found.records.at(-1)?.header.seq ?? null) : null;
+      for await (const { value } of scanAll(this.storage, FAILED)) {
+        const parsed = parseDeadLetter(value);
+        if (parsed.kind === 'record') look(FAILED, parsed.record.header, parsed.record.failedAtMs);
       }
       const result = await this.importAll(content, act, (id) => ids.has(id), lastSeq, over);
       if (result !== null) return result;
