@@ -142,6 +142,33 @@ describe('a payload that the store cannot read, although it reads others', () =>
     expect(await queue.explain(ids[1] ?? '')).toMatchObject({ status: 'pending', waitingFor: 'network' });
   });
 
+  test('S10 · one among a thousand is found with few reads, and the store is not given up for it', async () => {
+    const device = new TestDevice();
+    await device.goOffline();
+    let readCount = 0;
+    const storage: OpenStorage = async (name) => {
+      const opened = await device.storage.open(name);
+      return {
+        ...opened,
+        read: (keys) => {
+          readCount += 1;
+          return opened.read(keys);
+        },
+      };
+    };
+    const queue = await device.open({ storage, whenStorageFails: 'memory' });
+    await Promise.all(Array.from({ length: 1_000 }, (_, index) => queue.add(note(`n${index}`))));
+    device.storage.isUnreadable = (key) => key === 'b/000000000dd';
+    readCount = 0;
+
+    const reading = queue.readPending();
+    await device.clock.pass(5_000);
+    expect(await reading).toHaveLength(999);
+    expect(readCount).toBeLessThan(80);
+    expect(queue.getSnapshot()).toMatchObject({ isVolatile: false, pendingCount: 1_000 });
+    await queue.close();
+  });
+
   test('S10, Q17 · after an update that migrates what is stored, the others are migrated and sent', async () => {
     const { device, ids } = await withUnreadable('b/00000000002');
     const renamed = defineMutation({

@@ -43,7 +43,7 @@ import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
 import type { Identity } from './options.ts';
 import { SignOutMark } from './sign-out-mark.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, QUARANTINE, seqKey } from './record-keys.ts';
-import { readEach, readWhatReads } from './read-each.ts';
+import { readWhatReads } from './read-each.ts';
 import { type Found, readPage } from './record-pages.ts';
 import type { Salvage } from './salvage-scan.ts';
 import { isBroken, isFull } from './storage-keeper.ts';
@@ -141,6 +141,12 @@ export interface Claim extends ClientClaim {
   /** The epoch of the server that was heard last; null for none. */
   readonly serverEpoch: string | null;
   readonly bodies: ReadonlyMap<number, Parsed<MutationBody> | Unread>;
+}
+
+interface ReadBodies {
+  readonly bodies: ReadonlyMap<number, MutationBody>;
+  /** Numbers of those that the store cannot read, while it reads others. */
+  readonly unread: ReadonlySet<number>;
 }
 
 /** The store cannot read it, while it reads others. */
@@ -555,7 +561,7 @@ export class QueueStore {
     };
   }
 
-  /** In one view; where that cannot be had, what the queue keeps of itself, and then each body by itself. */
+  /** In one view; where that cannot be had, what the queue keeps of itself, and then the bodies. */
   private async readClaim(keys: readonly string[]): Promise<{
     readonly own: readonly (string | null)[];
     readonly texts: readonly (string | null | undefined)[];
@@ -566,7 +572,7 @@ export class QueueStore {
     } catch (error) {
       if (keys.length === 0 || !isBroken(error)) throw error;
       const own = await this.storage.read(CLAIMED);
-      return { own, texts: await readEach(this.storage, keys) };
+      return { own, texts: await readWhatReads(this.storage, keys) };
     }
   }
 
@@ -623,32 +629,33 @@ export class QueueStore {
     return texts.map((text) => text ?? null);
   }
 
-  /** As `bodies`, where the store may fail at some of them and read others: then it says at which. */
-  async readableBodies(
-    headers: readonly MutationHeader[],
-  ): Promise<{ readonly bodies: ReadonlyMap<number, MutationBody>; readonly unread: ReadonlySet<number> }> {
-    try {
-      return { bodies: await this.bodies(headers), unread: new Set() };
-    } catch (error) {
-      if (!isBroken(error)) throw error;
-      const texts = await readEach(this.storage, bodyKeysOf(headers));
-      const unread = new Set(headers.flatMap(({ seq }, index) => (texts[index] === undefined ? [seq] : [])));
-      return { bodies: await this.bodies(headers.filter(({ seq }) => !unread.has(seq))), unread };
-    }
+  /** Bodies by `seq`; those that are not whole are left out. */
+  async bodies(headers: readonly MutationHeader[]): Promise<ReadonlyMap<number, MutationBody>> {
+    return (await this.readBodies(headers, (keys) => this.storage.read(keys))).bodies;
   }
 
-  /** Bodies by `seq`; those that cannot be read are left out. */
-  async bodies(headers: readonly MutationHeader[]): Promise<ReadonlyMap<number, MutationBody>> {
+  /** The same where the store may fail at some of them and read others: then it says at which. */
+  readableBodies(headers: readonly MutationHeader[]): Promise<ReadBodies> {
+    return this.readBodies(headers, (keys) => readWhatReads(this.storage, keys));
+  }
+
+  private async readBodies(
+    headers: readonly MutationHeader[],
+    read: (keys: readonly string[]) => Promise<readonly (string | null | undefined)[]>,
+  ): Promise<ReadBodies> {
     const bodies = new Map<number, MutationBody>();
+    const unread = new Set<number>();
     for (let first = 0; first < headers.length; first += PAGE) {
       const page = headers.slice(first, first + PAGE);
-      const texts = await this.storage.read(page.map(({ seq }) => seqKey(BODY, seq)));
+      const texts = await read(bodyKeysOf(page));
       page.forEach((header, index) => {
-        const parsed = parseBody(texts[index] ?? '', header);
-        if (parsed.kind === 'record') bodies.set(header.seq, parsed.record);
+        const text = texts[index];
+        const parsed = parseBody(text ?? '', header);
+        if (text === undefined) unread.add(header.seq);
+        else if (parsed.kind === 'record') bodies.set(header.seq, parsed.record);
       });
     }
-    return bodies;
+    return { bodies, unread };
   }
 
   /** Of these, what stands there and does not read: its header, or a body that is not the one its header tells of. */

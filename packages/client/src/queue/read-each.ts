@@ -5,38 +5,28 @@ import { isBroken } from './storage-keeper.ts';
 /** So often a record that cannot be read is asked for by itself. */
 const READ_ATTEMPTS = 3;
 
-/** Each by itself; undefined for what the store cannot read, while it reads others. Rejects where it reads nothing at all. */
-export async function readEach(
-  storage: Storage,
-  keys: readonly string[],
-): Promise<readonly (string | null | undefined)[]> {
-  const texts: (string | null | undefined)[] = [];
-  for (const key of keys) texts.push(await readAlone(storage, key));
-  return texts;
-}
-
-/** The same, together where that can be had. */
+/**
+ * The values under these; undefined for what the store cannot read, while it reads others. Found by halves: one among many costs little.
+ * Rejects where the store reads nothing at all.
+ */
 export async function readWhatReads(
   storage: Storage,
   keys: readonly string[],
 ): Promise<readonly (string | null | undefined)[]> {
-  try {
-    return keys.length === 0 ? [] : await storage.read(keys);
-  } catch (error) {
-    if (!isBroken(error)) throw error;
-    return readEach(storage, keys);
-  }
-}
-
-async function readAlone(storage: Storage, key: string): Promise<string | null | undefined> {
+  const isOne = keys.length === 1;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const [text = null] = await storage.read([key]);
-      return text;
+      return keys.length === 0 ? [] : await storage.read(keys);
     } catch (error) {
       if (!isBroken(error)) throw error;
       await storage.read([META.client]);
-      if (attempt === READ_ATTEMPTS) return undefined;
+      if (isOne && attempt === READ_ATTEMPTS) return [undefined];
+      if (isOne) continue;
     }
+    const middle = keys.length >> 1;
+    return [
+      ...(await readWhatReads(storage, keys.slice(0, middle))),
+      ...(await readWhatReads(storage, keys.slice(middle))),
+    ];
   }
 }
