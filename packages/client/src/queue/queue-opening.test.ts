@@ -335,7 +335,7 @@ describe('a store that does not answer', () => {
   }
 
   test.each(['storage', 'keys'] as const)(
-    'Q3, S1 · %s: it is said after a while, `add` says that nothing is stored, and the queue goes on by itself',
+    'Q3, S1 · %s: it is said after a while, adding says that nothing is stored, and the queue goes on by itself',
     async (which) => {
       const { device, held, queue, errors } = await holding(which);
       const adding = queue.add(note('a'));
