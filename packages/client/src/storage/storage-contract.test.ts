@@ -35,6 +35,15 @@ const FAULTS: readonly { readonly fault: string; readonly how: (storage: Storage
     how: (storage) => ({ commit: ({ changes }) => storage.commit({ expect: [], changes }) }),
   },
   {
+    fault: 'puts back from its copy what was changed since',
+    how: (storage) => ({
+      repair: async () => {
+        await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'a', value: '1' }] });
+        return true;
+      },
+    }),
+  },
+  {
     fault: 'checks expectations in an earlier step',
     how: (storage) => ({
       commit: async ({ expect: expectations, changes }) => {

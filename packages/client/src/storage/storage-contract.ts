@@ -471,6 +471,17 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    name: 'S9 · what is whole is put back by nobody, and nothing is apart from a store that was never used without its copy',
+    check: async (world) => {
+      const storage = await world.open();
+      await commit(storage, [put('a', '1'), put('b', '2')]);
+      await commit(storage, [put('a', '3'), remove('b')]);
+      equal((await storage.repair?.(['a', 'b', 'c'])) ?? false, false, 'whether something was put back');
+      equal(await all(storage), [entry('a', '3')], 'entries');
+      equal(storage.apart, undefined, 'records made apart');
+    },
+  },
+  {
     name: 'S8 · the estimate is made of numbers, or of nulls where the platform does not say',
     check: async (world) => {
       const storage = await world.open();
