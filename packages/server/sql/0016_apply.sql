@@ -493,6 +493,8 @@ as $$
 declare
     epoch constant text := holdfast.current_epoch();
     applied record;
+    -- what of it notes are taken of: of mutations that were not looked at none
+    noted jsonb := batch;
     notice text;
 begin
     if batch ? 'epoch' and batch ->> 'epoch' is distinct from epoch then
@@ -505,20 +507,15 @@ begin
                 'Send an ApplyRequest as the protocol describes it.');
         end if;
         select jsonb_agg(jsonb_build_object('seq', mutation.value -> 'seq', 'id', mutation.value -> 'id', 'kind', 'deferred')
-                   order by mutation.place)::text as told
+                   order by mutation.place)::text as told, false as is_noteworthy
         into applied
         from jsonb_array_elements(batch -> 'mutations') with ordinality as mutation (value, place);
+        noted := batch || '{"mutations": []}';
     else
         applied := holdfast.apply_mutations(batch);
-        if applied.is_noteworthy or batch ? 'telemetry' then
-            begin
-                perform holdfast.take_notes(batch, applied.told::jsonb);
-            exception
-                -- notes are not worth a batch
-                when query_canceled or others then
-                    raise log 'holdfast: no notes were taken of a batch: %', sqlstate;
-            end;
-        end if;
+    end if;
+    if applied.is_noteworthy or noted ? 'telemetry' then
+        perform holdfast.try_notes(noted, coalesce(applied.told, '[]')::jsonb);
     end if;
     notice := nullif(current_setting('holdfast.client_notice', true), '');
     return concat('{"protocol": 1, "serverTime": "',

@@ -40,12 +40,17 @@ create table if not exists holdfast.admin_action_logs (
     mutation_id  uuid,
     details      jsonb       not null default '{}',
     reason       text,
+    -- of what was done on a device: under which the device keeps it
+    act_key      text,
     occurred_at  timestamptz not null default now(),
     primary key (id, occurred_at),
     constraint admin_action_logs_action_length check (length(action) between 1 and 100),
     constraint admin_action_logs_reason_length check (length(reason) <= 2000)
 ) partition by range (occurred_at);
 create index if not exists admin_action_logs_by_time on holdfast.admin_action_logs (workspace_id, occurred_at);
+create index if not exists admin_action_logs_by_act on holdfast.admin_action_logs (workspace_id, act_key) where act_key is not null;
+create index if not exists admin_action_logs_by_mutation on holdfast.admin_action_logs (workspace_id, mutation_id)
+    where mutation_id is not null;
 
 -- Where in the app mutations were made; only of those that say so.
 create table if not exists holdfast.mutation_sources (
@@ -262,6 +267,8 @@ declare
     caller constant text := holdfast.actor();
     caller_workspace constant text := holdfast.workspace();
     type_count_max constant integer := 200;
+    act_count_max constant integer := 20;
+    ids_count_max constant integer := 100;
     report constant jsonb := batch -> 'telemetry';
 begin
     if not exists (
@@ -271,6 +278,25 @@ begin
     ) then
         perform holdfast.refuse('FOREIGN_CLIENT', 'No batch of this client was begun in this transaction.',
             'Call holdfast.apply, which begins the batch and takes its notes.');
+    end if;
+
+    -- A device tells of an act until it hears that it was taken. Who did it the device says; whose login it was is known.
+    if jsonb_typeof(report -> 'acts') = 'array' then
+        insert into holdfast.admin_action_logs (workspace_id, admin, action, mutation_id, details, reason, act_key)
+        select caller_workspace, caller, left(act.value ->> 'kind', 100),
+               case when holdfast.is_uuid(touched.id) then (touched.id #>> '{}')::uuid end,
+               jsonb_build_object('actor', left(act.value ->> 'actor', 200), 'clientId', batch_client,
+                   'touchedCount', holdfast.count_of(act.value -> 'touchedCount'), 'at', holdfast.timestamp_of(act.value -> 'at')),
+               left(act.value ->> 'reason', 2000), left(act.value ->> 'key', 300)
+        from jsonb_array_elements(report -> 'acts') with ordinality as act (value, place)
+        left join lateral jsonb_array_elements(case when jsonb_typeof(act.value -> 'ids') = 'array' then act.value -> 'ids' else '[]' end)
+            with ordinality as touched (id, place) on touched.place <= ids_count_max
+        where act.place <= act_count_max and act.value ->> 'kind' <> '' and act.value ->> 'key' <> ''
+          and not exists (
+              select from holdfast.admin_action_logs as known
+              where known.workspace_id = caller_workspace and known.act_key = left(act.value ->> 'key', 300) and known.admin = caller
+          )
+        order by act.place, touched.place;
     end if;
 
     with answered as (
@@ -291,11 +317,18 @@ begin
     ), logged as (
         insert into holdfast.mutation_retry_logs
             (workspace_id, actor, client_id, mutation_id, type, generation, attempt_number, outcome,
-             error_category, error_code, error_message)
+             error_category, error_code, error_message, admin)
         select caller_workspace, caller, batch_client, (told.mutation ->> 'id')::uuid, told.mutation ->> 'type',
                told.generation, told.attempt_number, case when told.has_failed then 'failure' else 'success' end,
                told.outcome #>> '{error,category}', told.outcome #>> '{error,code}',
-               left(told.outcome #>> '{error,message}', 1000)
+               left(told.outcome #>> '{error,message}', 1000), (
+                   select nullif(forced.details ->> 'actor', caller)
+                   from holdfast.admin_action_logs as forced
+                   where forced.workspace_id = caller_workspace and forced.mutation_id = (told.mutation ->> 'id')::uuid
+                     and forced.admin = caller and forced.act_key is not null and forced.action in ('retry', 'forceRetry')
+                   order by forced.id desc
+                   limit 1
+               )
         from told
     )
     insert into holdfast.mutation_reports as known
@@ -360,12 +393,30 @@ begin
 end
 $$;
 
+-- Notes are not worth a batch.
+create or replace function holdfast.try_notes(batch jsonb, outcomes jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    perform holdfast.take_notes(batch, outcomes);
+exception
+    when query_canceled or others then
+        raise log 'holdfast: no notes were taken of a batch: %', sqlstate;
+end
+$$;
+
 revoke all on function
     holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.log_deleted_reports(),
-    holdfast.timestamp_of(jsonb), holdfast.count_of(jsonb), holdfast.take_notes(jsonb, jsonb)
+    holdfast.timestamp_of(jsonb), holdfast.count_of(jsonb), holdfast.take_notes(jsonb, jsonb),
+    holdfast.try_notes(jsonb, jsonb)
 from public;
 grant execute on function
-    holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.take_notes(jsonb, jsonb)
+    holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.take_notes(jsonb, jsonb),
+    holdfast.try_notes(jsonb, jsonb)
 to authenticated;
 
 reset role;

@@ -3,7 +3,11 @@ import type { JsonObject, WireMutation } from 'holdfast/protocol';
 import { describe, expect, test } from 'vitest';
 import { applyRequest, HANDLER_MS_MAX, type MutationHandlers } from './apply-handled.ts';
 import { parseApplyRequest } from './apply-request.ts';
-import { describeOnEachDatabase, describeOnLowestPostgres, type TestWorld } from './testing-databases/test-databases.ts';
+import {
+  describeOnEachDatabase,
+  describeOnLowestPostgres,
+  type TestWorld,
+} from './testing-databases/test-databases.ts';
 import { applyBatch, createDevice, kindOf, type TestDevice } from './testing-databases/test-device.ts';
 
 /** By letter: o is good, b fails at once, c has a parent that comes later as p, x has a parent that never comes. */

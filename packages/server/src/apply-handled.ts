@@ -143,8 +143,20 @@ async function applyInTurns(
     outcomes.push(part.slice(1, -1));
     at = end;
   }
-  return `${rest.slice(0, -1)}, "outcomes": [${outcomes.join(', ')}]}`;
+  const told = `[${outcomes.join(', ')}]`;
+  if (request.mutations.some(isNoteworthy) || FAILURES.test(told)) {
+    await session.query(`select holdfast.try_notes($1::jsonb - 'telemetry', $2::jsonb)`, [toBatchText(request), told]);
+  }
+  return `${rest.slice(0, -1)}, "outcomes": ${told}}`;
 }
+
+/** What went well at the first attempt leaves no note, as `apply_as_text` has it. */
+function isNoteworthy({ source, attempt = 1, generation }: HandledMutation): boolean {
+  return source !== undefined || attempt > 1 || generation > 0;
+}
+
+/** More than that may look like one in what a handler answers; then there is nothing to note. */
+const FAILURES = /"kind": ?"(rejected|refused|conflict)"/;
 
 interface HandlingOptions {
   readonly handler: MutationHandler | undefined;

@@ -71,7 +71,13 @@ export function createDoor(options: DoorOptions): Hono {
   const { database, logger } = options;
   const verifyToken = createTokenVerifier(options.auth);
   const limits = options.statementTimeoutMs === undefined ? {} : { statementTimeoutMs: options.statementTimeoutMs };
-  const { live, handlers = {}, handlerTimeoutMs = HANDLER_MS_MAX, inFlightCountMax = 200, exportCountMax = 3 } = options;
+  const {
+    live,
+    handlers = {},
+    handlerTimeoutMs = HANDLER_MS_MAX,
+    inFlightCountMax = 200,
+    exportCountMax = 3,
+  } = options;
   const countRequest =
     options.rateLimit === false ? () => undefined : createRateLimit(options.rateLimit ?? {}, () => performance.now());
   const exporting = new Set<string>();

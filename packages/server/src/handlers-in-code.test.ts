@@ -200,6 +200,36 @@ describeOnEachDatabase((world) => {
     });
   });
 
+  test('P3, P6 · attempts at what code of the server handles are in the retry log like others', async () => {
+    const device = createDevice(world.database);
+    let isAway = true;
+    const send = door(device, {
+      mayPass: async () => {
+        if (isAway) throw new Error('away');
+      },
+    });
+    const [handled, bad] = [
+      device.next({ ...custom('mayPass'), source: { screen: 'Accounts' } }),
+      device.next({ payload: { beds: 5_000 } }),
+    ];
+    await send([handled, bad]);
+    isAway = false;
+    await send([{ ...handled, attempt: 2 }]);
+
+    const rows = await world.database.query(
+      'select mutation_id, attempt_number, outcome from holdfast.mutation_retry_logs where client_id = $1 order by id',
+      [device.clientId],
+    );
+    expect(rows).toEqual([
+      { mutation_id: handled.id, attempt_number: 1, outcome: 'failure' },
+      { mutation_id: bad.id, attempt_number: 1, outcome: 'failure' },
+      { mutation_id: handled.id, attempt_number: 2, outcome: 'success' },
+    ]);
+    expect(
+      await world.database.query('select screen from holdfast.mutation_sources where mutation_id = $1', [handled.id]),
+    ).toEqual([{ screen: 'Accounts' }]);
+  });
+
   function door(device: TestDevice, handlers: MutationHandlers, handlerTimeoutMs?: number) {
     const app = createDoor({
       database: world.database,

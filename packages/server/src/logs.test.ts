@@ -143,8 +143,62 @@ describeOnEachDatabase((world) => {
     ]);
   });
 
+  test('P6 · what a person did on a device is in the log of acts once, and the attempts it forced say who forced them', async () => {
+    const device = createDevice(world.database);
+    const bad = device.next({ payload: { beds: 5_000 } });
+    await device.send([bad]);
+    const act = (kind: string, ids: readonly unknown[], more: object = {}) => ({
+      key: `${randomUUID()}/${String(ids[0])}`,
+      kind,
+      actor: 'bob',
+      reason: 'asked for by phone',
+      at: '2026-02-03T04:05:06.789Z',
+      ids,
+      touchedCount: ids.length,
+      ...more,
+    });
+    const forced = act('forceRetry', [bad.id]);
+    const discarded = act('discard', [randomUUID(), randomUUID()], { actor: device.claims.sub, reason: null });
+    const report = (acts: readonly unknown[]) => ({ id: randomUUID(), queue: {}, types: [], acts });
+
+    // also to a server that was rewound, which looks at no mutation yet
+    await sendWhole(device, [], { telemetry: report([forced]), epoch: randomUUID() });
+    await sendReport(device, report([forced]), [device.next({ ...bad, seq: 2, generation: 1 })]);
+    await sendReport(device, report([forced, discarded, act('export', ['q/1'])]));
+
+    const admin = { claims: { ...device.claims, app_metadata: { holdfast_role: 'admin' } } };
+    expect(await asCaller(device, ACTIONS)).toEqual([]);
+    expect(await asCaller(admin, ACTIONS)).toMatchObject([
+      {
+        action: 'forceRetry',
+        admin: device.claims.sub,
+        mutation_id: bad.id,
+        reason: 'asked for by phone',
+        details: { actor: 'bob', clientId: device.clientId, touchedCount: 1 },
+      },
+      { action: 'discard', mutation_id: discarded.ids[0], details: { actor: device.claims.sub }, reason: null },
+      { action: 'discard', mutation_id: discarded.ids[1] },
+      { action: 'export', mutation_id: null },
+    ]);
+    expect(await asCaller(device, RETRIES)).toMatchObject([
+      { generation: 0, admin: null },
+      { generation: 1, outcome: 'failure', admin: 'bob' },
+    ]);
+  });
+
   test.each([
     ['text', 'nonsense'],
+    [
+      'acts that are none',
+      { id: randomUUID(), acts: [7, null, {}, { kind: 'x', key: '' }, { kind: {}, key: [], ids: 'none', at: 7 }] },
+    ],
+    [
+      'an act of others',
+      {
+        id: randomUUID(),
+        acts: [{ kind: 'discard', key: 'x', actor: { a: 1 }, reason: 'x'.repeat(9_000), ids: [null, 'y'] }],
+      },
+    ],
     [
       'numbers that are none',
       {

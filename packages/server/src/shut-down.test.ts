@@ -139,11 +139,10 @@ test('P8, P9 · a database that answers nothing any more keeps no server from en
     database: { ...parts.database, query: () => new Promise(() => undefined) },
     pollIntervalMs: 1,
   });
-  live.subscribe(
-    { sub: 'ada', role: 'authenticated', workspace_id: 'w' },
-    null,
-    { send: async () => undefined, close: () => undefined },
-  );
+  live.subscribe({ sub: 'ada', role: 'authenticated', workspace_id: 'w' }, null, {
+    send: async () => undefined,
+    close: () => undefined,
+  });
 
   expect(await shutDown({ ...parts, live, finishMsMax: 100 })).toEqual({ isWhole: false });
 });

@@ -40,7 +40,10 @@ export async function shutDown(options: ShutDownOptions): Promise<ShutDownResult
   const idle = setInterval(() => server.closeIdleConnections(), LOOK_MS);
   server.closeIdleConnections();
   // the channel may wait for a database that does not answer, and a line that has become a WebSocket is none that Node would cut off
-  const isAnswered = await within(finishMsMax, Promise.all([closed, live?.close()]).then(() => true));
+  const isAnswered = await within(
+    finishMsMax,
+    Promise.all([closed, live?.close()]).then(() => true),
+  );
   clearInterval(idle);
   if (!isAnswered) server.closeAllConnections();
   const letGo = async (): Promise<boolean> => {

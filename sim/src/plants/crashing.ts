@@ -57,9 +57,9 @@ export const CRASHING_PLANTS: readonly Plant[] = [
   {
     name: 'act-recorded-afterwards',
     file: `${CLIENT}/queue/dead-letter-store.ts`,
-    find: 'changes: [...touched.flatMap(changesOf), changeOfAct(act, ids)],\n      });\n',
+    find: 'changes: [...touched.flatMap(changesOf), ...changesOfAct(act, ids)],\n      });\n',
     replace:
-      'changes: touched.flatMap(changesOf),\n      });\n      await this.storage.commit({ expect: [], changes: [changeOfAct(act, ids)] });\n',
+      'changes: touched.flatMap(changesOf),\n      });\n      await this.storage.commit({ expect: [], changes: [...changesOfAct(act, ids)] });\n',
     suffering: 'A failure was disposed of, and nobody can say by whom.',
   },
 ];

@@ -255,6 +255,8 @@ export interface Act {
 export interface ActRecord extends Act {
   readonly touchedCount: number;
   readonly ids: readonly string[];
+  /** The server has been told. */
+  readonly isTold?: true | undefined;
 }
 
 /** The login of a queue is over, for all its tabs, until someone signs in again. */
@@ -473,6 +475,7 @@ const actRecord: v.GenericSchema<unknown, ActRecord> = v.object({
   ...actEntries,
   touchedCount: v.number(),
   ids: v.array(v.string()),
+  isTold: v.optional(v.literal(true)),
 });
 const signOut: v.GenericSchema<unknown, SignOutRecord> = v.object({
   act: v.object(actEntries),

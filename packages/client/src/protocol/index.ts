@@ -2,6 +2,7 @@ export type { AuditAction, AuditEntry, AuditResponse } from './audit.ts';
 export { ERROR_CODES, type ErrorCode } from './error-codes.ts';
 export type { Change, LiveMessage } from './live.ts';
 export {
+  type ActTelemetry,
   type ApplyRequest,
   type ApplyResponse,
   type ClientNotice,

@@ -170,6 +170,23 @@ export interface Telemetry {
   };
   /** Verdicts heard since the report before, by type. */
   readonly types: readonly TypeTelemetry[];
+  /** What people did on the device that the server was not told of yet, the oldest first. Told twice, they count once. */
+  readonly acts?: readonly ActTelemetry[] | undefined;
+}
+
+/** Something that a person or the app did to mutations on a device. */
+export interface ActTelemetry {
+  /** Under which the device keeps it. */
+  readonly key: string;
+  readonly kind: string;
+  /** Who did it, as the device says; whose login it was, the server knows. */
+  readonly actor: string;
+  readonly reason: string | null;
+  /** By the device's clock (ISO 8601). */
+  readonly at: string;
+  /** Of the mutations, as many as fit. */
+  readonly ids: readonly string[];
+  readonly touchedCount: number;
 }
 
 export interface TypeTelemetry {

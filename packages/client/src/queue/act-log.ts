@@ -1,10 +1,23 @@
-import { type Act, type ActRecord, parseAct, sealRecord } from '../mutation/record.ts';
+import { type Act, type ActRecord, parseAct, sealRecord, sealText } from '../mutation/record.ts';
 import { scanAll } from '../ports/scan-all.ts';
 import type { Change, Storage } from '../ports/storage.ts';
-import { ACTS } from './record-keys.ts';
+import type { ActTelemetry } from '../protocol/wire.ts';
+import { ACTS, META } from './record-keys.ts';
 
 /** So many commits' worth of acts are kept, the newest: one of a bulk act holds up to a hundred mutations. */
 export const ACT_RECORDS_MAX = 1_000;
+
+/** So many go to the server with one batch, with so much text each: no act may be in the way of a mutation. */
+const TOLD_COUNT_MAX = 20;
+const TEXT_LENGTH_MAX = 500;
+const IDS_MAX = 100;
+
+/** What goes to the server's log of acts with the next batch. */
+export interface UntoldActs {
+  readonly told: readonly ActTelemetry[];
+  /** That marks them in the store as told. */
+  readonly commit: () => Promise<unknown>;
+}
 
 /**
  * What people and the app did to mutations: who, when and why. Written in the same commit as what was done, so that
@@ -31,6 +44,24 @@ export class ActLog {
     return [...byId.values()].sort((left, right) => right.atMs - left.atMs).slice(0, limit);
   }
 
+  /** The oldest that the server was not told of; `mark` is what the store says of the last of them. */
+  async untold(mark: string): Promise<UntoldActs> {
+    const told: ActTelemetry[] = [];
+    const changes: Change[] = [];
+    for await (const { key, value } of scanAll(this.storage, ACTS)) {
+      const parsed = parseAct(value);
+      if (parsed.kind !== 'record' || parsed.record.isTold === true || isOrdinary(parsed.record)) continue;
+      // the mark stays for the others
+      if (told.length === TOLD_COUNT_MAX) return { told, commit: () => this.storage.commit({ expect: [], changes }) };
+      told.push(toWire(key, parsed.record));
+      changes.push({ kind: 'put', key, value: sealRecord({ ...parsed.record, isTold: true }) });
+    }
+    // another act meanwhile has left its own mark, and these are told once more: the server knows them by their keys
+    const expect = [{ key: META.untoldAct, value: mark }];
+    changes.push({ kind: 'delete', key: META.untoldAct });
+    return { told, commit: () => this.storage.commit({ expect, changes }) };
+  }
+
   /** Forgets the oldest beyond those that are kept. */
   async sweep(): Promise<void> {
     const keys: string[] = [];
@@ -42,8 +73,32 @@ export class ActLog {
 }
 
 /** What goes into the commit of what was done to these. */
-export function changeOfAct(act: Act, ids: readonly string[], touchedCount: number = ids.length): Change {
+export function changesOfAct(act: Act, ids: readonly string[], touchedCount: number = ids.length): readonly Change[] {
   const [first = ''] = ids;
   // Ids of acts are in the order of time; the commits of one act each touch others.
-  return { kind: 'put', key: `${ACTS}${act.id}/${first}`, value: sealRecord({ ...act, ids, touchedCount }) };
+  const key = `${ACTS}${act.id}/${first}`;
+  const put: Change = { kind: 'put', key, value: sealRecord({ ...act, ids, touchedCount }) };
+  return isOrdinary(act) ? [put] : [put, { kind: 'put', key: META.untoldAct, value: sealText(key) }];
+}
+
+/** Of an undo no server needs to know, unless someone gave a reason for it. */
+function isOrdinary({ kind, reason }: Act): boolean {
+  return kind === 'cancel' && reason === null;
+}
+
+function toWire(key: string, { kind, actor, reason, atMs, ids, touchedCount }: ActRecord): ActTelemetry {
+  return {
+    key: key.slice(ACTS.length),
+    kind,
+    actor: storable(actor),
+    reason: reason === null ? null : storable(reason),
+    at: new Date(atMs).toISOString(),
+    ids: ids.slice(0, IDS_MAX),
+    touchedCount,
+  };
+}
+
+/** As a database can hold it. */
+function storable(text: string): string {
+  return text.slice(0, TEXT_LENGTH_MAX).replaceAll(/[\0\ud800-\udfff]/gu, '\ufffd');
 }

@@ -11,7 +11,7 @@ import {
   SENSITIVE_MARK,
 } from '../mutation/record.ts';
 import type { Change, Storage } from '../ports/storage.ts';
-import { changeOfAct } from './act-log.ts';
+import { changesOfAct } from './act-log.ts';
 import { readWhatReads } from './read-each.ts';
 import { type NewMutation, type NumberGiver, retriedMark } from './number-giver.ts';
 import type { Quarantine, Unreadable } from './quarantine.ts';
@@ -118,7 +118,7 @@ export class DeadLetterStore {
           });
           const ids = result.map(({ id }) => id);
           const mark = retriedMark(firstSeq + there.length - 1);
-          return { result, changes: [...changes, mark, changeOfAct(act, ids)] };
+          return { result, changes: [...changes, mark, ...changesOfAct(act, ids)] };
         },
       );
       // Else another tab has disposed of one of them meanwhile.
@@ -154,7 +154,7 @@ export class DeadLetterStore {
       const ids = touched.map(({ record }) => record.header.id);
       const result = await this.storage.commit({
         expect: touched.map(({ key, text }) => ({ key, value: text })),
-        changes: [...touched.flatMap(changesOf), changeOfAct(act, ids)],
+        changes: [...touched.flatMap(changesOf), ...changesOfAct(act, ids)],
       });
       if (result.kind === 'committed') return ids;
     }
@@ -197,7 +197,7 @@ export class DeadLetterStore {
         { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(added) },
         { kind: 'put', key: seqKey(BODY, seq), value: mutation.body },
         retriedMark(seq),
-        changeOfAct(act, [header.id]),
+        ...changesOfAct(act, [header.id]),
       ];
       return { result: added, changes };
     });

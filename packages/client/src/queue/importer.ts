@@ -1,6 +1,6 @@
 import { type Act, type DeadLetter, type MutationHeader, parseCompleted, sealRecord } from '../mutation/record.ts';
 import type { Change, Storage } from '../ports/storage.ts';
-import { changeOfAct } from './act-log.ts';
+import { changesOfAct } from './act-log.ts';
 import { type BackupContent, isHistory } from './backup.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, PENDING, seqKey } from './record-keys.ts';
 
@@ -69,7 +69,7 @@ export async function planImport(
         if (body !== null) changes.push({ kind: 'put', key: seqKey(BODY, seq), value: body });
       });
       const ids = news.map(({ header }) => header.id);
-      return ids.length === 0 ? changes : [...changes, changeOfAct(act, ids)];
+      return ids.length === 0 ? changes : [...changes, ...changesOfAct(act, ids)];
     },
   };
 }

@@ -14,7 +14,7 @@ import {
 import { QUARANTINED_LOG } from '../storage/quarantined-log.ts';
 import { scanAll } from '../ports/scan-all.ts';
 import type { Change, Storage } from '../ports/storage.ts';
-import { changeOfAct } from './act-log.ts';
+import { changesOfAct } from './act-log.ts';
 import type { Identity } from './options.ts';
 import { BODY, FAILED, QUARANTINE, seqKey, seqOfKey } from './record-keys.ts';
 
@@ -114,7 +114,7 @@ export class Quarantine {
       if (own.length === 0) return [];
       const result = await this.storage.commit({
         expect: found.map(({ key, text }) => ({ key, value: text })),
-        changes: [...own.map((key): Change => ({ kind: 'delete', key })), changeOfAct(act, own)],
+        changes: [...own.map((key): Change => ({ kind: 'delete', key })), ...changesOfAct(act, own)],
       });
       if (result.kind === 'committed') return own;
       wanted = own;

@@ -33,7 +33,7 @@ import {
 } from '../ports/storage.ts';
 import type { EntityRef, ForkedFrom, JsonObject, WireError } from '../protocol/wire.ts';
 import type { ClientMark } from './anchor-keeper.ts';
-import { ActLog, changeOfAct } from './act-log.ts';
+import { ActLog, changesOfAct } from './act-log.ts';
 import { ConfirmedTail, type ConfirmedText, type TailLimits } from './confirmed-tail.ts';
 import { type BackupContent, writeBackup } from './backup.ts';
 import { type ImportResult, newsIn, planImport } from './importer.ts';
@@ -140,6 +140,8 @@ export interface Claim extends ClientClaim {
   readonly lostUpToSeq: number;
   /** The epoch of the server that was heard last; null for none. */
   readonly serverEpoch: string | null;
+  /** What stands there of acts that the server was not told of; null for none. */
+  readonly untoldAct: string | null;
   readonly bodies: ReadonlyMap<number, Parsed<MutationBody> | Unread>;
 }
 
@@ -165,6 +167,7 @@ const CLAIMED: readonly string[] = [
   META.seq,
   META.forked,
   META.serverEpoch,
+  META.untoldAct,
 ];
 
 export interface OpenOptions {
@@ -384,7 +387,7 @@ export class QueueStore {
         { kind: 'delete', key },
         { kind: 'delete', key: seqKey(BODY, header.seq) },
         disposal(header, { act, atMs: act.atMs, payload }),
-        changeOfAct(act, [header.id]),
+        ...changesOfAct(act, [header.id]),
       ],
     });
     return result.kind === 'committed';
@@ -485,14 +488,14 @@ export class QueueStore {
         ? [{ kind: 'delete', key: META.paused }]
         : [
             { kind: 'put', key: META.paused, value: sealRecord({ ...act, ids: [], touchedCount: 0 }) },
-            changeOfAct(act, []),
+            ...changesOfAct(act, []),
           ];
     await this.storage.commit({ expect: [], changes });
   }
 
   /** Keeps what was done elsewhere than in the store. */
   async record(act: Act, ids: readonly string[]): Promise<void> {
-    await this.storage.commit({ expect: [], changes: [changeOfAct(act, ids)] });
+    await this.storage.commit({ expect: [], changes: [...changesOfAct(act, ids)] });
   }
 
   /** Under which this tab's claims and settlements count, as long as no higher one stands in the store. */
@@ -534,7 +537,7 @@ export class QueueStore {
   /** Bodies for a batch, and whether it may be sent at all. */
   async claim(headers: readonly MutationHeader[]): Promise<Claim> {
     const { own, texts } = await this.readClaim(bodyKeysOf(headers));
-    const [epoch, paused, signedOut, format, client, seq, forked, serverEpoch] = own;
+    const [epoch, paused, signedOut, format, client, seq, forked, serverEpoch, untoldAct] = own;
     const lastSeq = await lastSeqOf(this.storage, seq);
     // What does not read any more is made anew by the next run, and is here as it was.
     const clientId = unsealed(client) ?? this.ownClientId;
@@ -552,6 +555,7 @@ export class QueueStore {
       lostUpToSeq: this.lostUpToSeq,
       forked: unsealed(forked),
       serverEpoch: this.serverEpoch,
+      untoldAct: untoldAct ?? null,
       bodies: new Map(
         headers.map((header, index) => {
           const text = texts[index];
@@ -605,7 +609,7 @@ export class QueueStore {
     const ids = headers.map(({ id }) => id);
     const result = await this.storage.commit({
       expect,
-      changes: act === null ? changes : [...changes, changeOfAct(act, ids)],
+      changes: act === null ? changes : [...changes, ...changesOfAct(act, ids)],
     });
     return result.kind === 'committed' ? headers : null;
   }
@@ -864,7 +868,7 @@ export class QueueStore {
         { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(again) },
         { kind: 'put', key: seqKey(BODY, seq), value: body },
         retriedMark(seq),
-        changeOfAct(act, [header.id]),
+        ...changesOfAct(act, [header.id]),
       ];
       return { result: again, changes };
     });

@@ -61,3 +61,59 @@ test('P6 · which attempt it is travels along, but for the first', async () => {
     3,
   ]);
 });
+
+test('P6 · what a person did rides on the next batch until it was taken, also after a restart, and then no more', async () => {
+  const device = new TestDevice();
+  const queue = await device.open();
+  device.server.judge = ({ payload }) => (payload['id'] === 'bad' ? 'rejected' : 'applied');
+  const { id } = await queue.add(note('bad'));
+  await device.clock.pass(2_000);
+  await queue.discard(id, 'Made \0 twice \ud800', { actor: 'bob' });
+  await device.clock.pass(1);
+  await (await queue.add({ type: 'log.write', payload: { line: 'x' }, delayMs: 60_000 })).cancel();
+  device.server.isLosingAnswers = true;
+  await queue.add(note('a'));
+  await device.clock.pass(1_000);
+  await queue.close();
+  device.server.isLosingAnswers = false;
+  const again = await device.open();
+  await device.clock.pass(60_000);
+  await again.add(note('b'));
+  await device.clock.pass(2_000);
+
+  const told = device.server.requests.flatMap(({ request }) => request.telemetry?.acts ?? []);
+  expect(told.length).toBeGreaterThan(1);
+  expect(new Set(told.map(({ key }) => key)).size).toBe(1);
+  expect(told[0]).toMatchObject({
+    kind: 'discard',
+    actor: 'bob',
+    reason: 'Made \ufffd twice \ufffd',
+    ids: [id],
+    touchedCount: 1,
+  });
+  expect(device.server.requests.at(-1)?.request.telemetry?.acts).toBeUndefined();
+  expect(await again.listActs()).toMatchObject([{ kind: 'cancel' }, { kind: 'discard', actor: 'bob' }]);
+});
+
+test('P6 · many acts go a few at a time, and none is left out', async () => {
+  const device = new TestDevice();
+  const queue = await device.open();
+  device.server.judge = ({ payload }) => (String(payload['id']).startsWith('bad') ? 'rejected' : 'applied');
+  for (let index = 0; index < 45; index += 1) await queue.add(note(`bad${index}`));
+  await device.clock.pass(10_000);
+  const { deadLetters } = JSON.parse(await queue.exportDeadLetters()) as {
+    readonly deadLetters: readonly { readonly id: string }[];
+  };
+  for (const { id } of deadLetters) await queue.discard(id, 'x'.repeat(10_000));
+  for (let index = 0; index < 4; index += 1) {
+    await queue.add(note(`good${index}`));
+    await device.clock.pass(2_000);
+  }
+
+  const told = device.server.requests.flatMap(({ request }) => request.telemetry?.acts ?? []);
+  expect(told.map(({ kind }) => kind)).toEqual(['export', ...deadLetters.map(() => 'discard')]);
+  expect(new Set(told.flatMap(({ kind, ids }) => (kind === 'discard' ? ids : [])))).toEqual(
+    new Set(deadLetters.map(({ id }) => id)),
+  );
+  expect(Math.max(...told.map((act) => JSON.stringify(act).length))).toBeLessThan(6_000);
+});

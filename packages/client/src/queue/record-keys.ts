@@ -21,6 +21,8 @@ export const META = {
   time: 'meta/time',
   /** The epoch of the server under which the tail of what is confirmed was confirmed. */
   serverEpoch: 'meta/server-epoch',
+  /** The last act that the server is to be told of, until it was told of all. */
+  untoldAct: 'meta/untold-act',
   paused: 'meta/paused',
   signedOut: 'meta/signed-out',
   completedCount: 'meta/completed',

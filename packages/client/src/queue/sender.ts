@@ -119,6 +119,10 @@ export class Sender {
         this.ports.standDown();
         return null;
       }
+      const acts =
+        claim.untoldAct === null
+          ? null
+          : await store.acts.untold(claim.untoldAct).catch((error: unknown) => this.notTold(error));
       if (claim.isPaused) this.ports.dispatch({ kind: 'paused' });
       if (claim.isSignedOut) this.ports.dispatch({ kind: 'signedOut' });
       if (claim.isOutdated) this.ports.dispatch({ kind: 'upgradeRequired', error: OPENED_BY_NEWER });
@@ -148,7 +152,7 @@ export class Sender {
       if (mutations.length === 0 && unreadSeqs.length > 0) return { kind: 'unreachable', error: NOT_READ_NOW };
       if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
       const client = this.clientOf(claim, mutations.length);
-      const telemetry = this.ports.reports.next(this.queueNow());
+      const telemetry = this.ports.reports.next(this.queueNow(), acts?.told ?? []);
       const request = {
         protocol: PROTOCOL_VERSION,
         client,
@@ -161,7 +165,11 @@ export class Sender {
       wasHandedOver = true;
       const given = await transport.send(request, { token, signal: abort.signal });
       const answer = this.withAdvice(redactAnswer(given, secrets));
-      if (telemetry !== null && answer.kind === 'answered') this.ports.reports.taken();
+      // Of a client that is behind, the server takes no report.
+      if (telemetry !== null && answer.kind === 'answered' && answer.client?.behind === undefined) {
+        this.ports.reports.taken();
+        acts?.commit().catch((error: unknown) => this.notTold(error));
+      }
       if (abort.signal.aborted) return answer;
       if (answer.kind === 'answered' && answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
       if (answer.kind === 'answered' && (answer.client !== undefined || claim.forked !== null))
@@ -182,6 +190,12 @@ export class Sender {
       if (!wasHandedOver && this.ports.noticedLock(error)) return CALLED_OFF;
       return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(told) };
     }
+  }
+
+  /** What was done is in the log of the device; the server is told another time. */
+  private notTold(error: unknown): null {
+    this.ports.report(error);
+    return null;
   }
 
   /** No signing in helps a queue that has nothing to sign in with. */

@@ -2,7 +2,7 @@ import type { Settlement } from '../engine/engine-io.ts';
 import { type Act, type DisposedRecord, type MutationHeader, sealRecord } from '../mutation/record.ts';
 import type { Change } from '../ports/storage.ts';
 import type { WireError } from '../protocol/wire.ts';
-import { changeOfAct } from './act-log.ts';
+import { changesOfAct } from './act-log.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, PENDING, seqKey } from './record-keys.ts';
 
 /** `kept`: numbers of those whose payload stays where it is. */
@@ -53,7 +53,7 @@ export function actsOf(settlements: readonly Settlement[]): readonly Change[] {
     taken.ids.push(header.id);
     idsOfAct.set(act.id, taken);
   }
-  return [...idsOfAct.values()].map(({ act, ids }) => changeOfAct(act, ids));
+  return [...idsOfAct.values()].flatMap(({ act, ids }) => changesOfAct(act, ids));
 }
 
 export function disposal(

@@ -1,6 +1,6 @@
 import { type Act, parseSignOut, type SignOutRecord, sealRecord } from '../mutation/record.ts';
 import type { Storage } from '../ports/storage.ts';
-import { changeOfAct } from './act-log.ts';
+import { changesOfAct } from './act-log.ts';
 import { META } from './record-keys.ts';
 import { lastSeqOf } from './stored-meta.ts';
 
@@ -38,7 +38,7 @@ export class SignOutMark {
       const text = sealRecord(record);
       const result = await this.storage.commit({
         expect: [{ key: META.signedOut, value: former }],
-        changes: [{ kind: 'put', key: META.signedOut, value: text }, changeOfAct(act, [])],
+        changes: [{ kind: 'put', key: META.signedOut, value: text }, ...changesOfAct(act, [])],
       });
       if (result.kind === 'committed') return { text, record };
     }

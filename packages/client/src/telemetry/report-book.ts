@@ -1,5 +1,5 @@
 import type { Settlement } from '../engine/engine-io.ts';
-import type { Telemetry, TypeTelemetry } from '../protocol/wire.ts';
+import type { ActTelemetry, Telemetry, TypeTelemetry } from '../protocol/wire.ts';
 
 /** Types that are counted apart in one report; what comes after waits for the next. */
 const TYPES_MAX = 100;
@@ -9,7 +9,7 @@ type Counts = { -readonly [Name in keyof TypeTelemetry]: TypeTelemetry[Name] };
 /**
  * What the server's logs are told of this device: verdicts, counted by type. A report travels with a batch, under the same id
  * until the server has taken it, and is counted there once. Kept in memory only: what was not reported when the page was
- * closed is lost, and nothing depends on it.
+ * closed is lost, and nothing depends on it. Acts of people are kept in the store until the server has taken them.
  */
 export class ReportBook {
   private types = new Map<string, Counts>();
@@ -46,17 +46,17 @@ export class ReportBook {
     }
   }
 
-  /** What to send along, or null when nothing has happened. The same until it was taken; only the queue is as it is now. */
-  next(queue: Telemetry['queue']): Telemetry | null {
+  /** What to send along, or null when nothing has happened. The same until it was taken; only queue and acts are as they are now. */
+  next(queue: Telemetry['queue'], acts: readonly ActTelemetry[]): Telemetry | null {
     if (this.onItsWay === null) {
-      if (this.types.size === 0) return null;
+      if (this.types.size === 0 && acts.length === 0) return null;
       const told = [...this.types.values()].slice(0, TYPES_MAX);
       for (const { type } of told) this.types.delete(type);
       this.reportCount += 1;
       const number = this.reportCount.toString(16).padStart(8, '0').slice(-8);
-      this.onItsWay = { id: `${number}${this.lastId.slice(8)}`, types: told };
+      this.onItsWay = { id: `${number}${(this.lastId || (acts[0]?.key ?? '')).slice(8, 36)}`, types: told };
     }
-    return { ...this.onItsWay, queue };
+    return { ...this.onItsWay, queue, ...(acts.length === 0 ? {} : { acts }) };
   }
 
   taken(): void {
