@@ -19,6 +19,7 @@ return case
         and mutation ->> 'type' <> 'holdfast.atomic'
         -- text is at most six times as long as what it is kept as, so this is below the limit of a payload
         and pg_column_size(mutation -> 'payload') < 40000
+        and not holdfast.is_too_deep(mutation -> 'payload')
     then concat_ws(' ', mutation ->> 'operation', mutation ? 'encoding', mutation ? 'base', mutation ? 'hlc', mutation #> '{entity,table}', mutation -> 'type',
         case when mutation ->> 'operation' <> 'delete' then array(select jsonb_object_keys(mutation -> 'payload')) end)
 end;
@@ -188,7 +189,9 @@ begin
             and listed_afters ~ '^\[((null|[1-9][0-9]{0,14})(, |\]$))+$'
             and (not has_base or base_versions::text ~ '^\[([0-9]{1,15}(, |\]$))+$')
             and (not has_time
-                or jsonb_path_query_array(given, '$[*].hlc')::text ~ '^\[("[0-9a-f]{12}-[0-9a-f]{4}-[0-9a-z-]{1,36}"(, |\]$))+$');
+                or jsonb_path_query_array(given, '$[*].hlc')::text ~ '^\[("[0-9a-f]{12}-[0-9a-f]{4}-[0-9a-z-]{1,36}"(, |\]$))+$')
+            -- as holdfast.is_too_deep does it
+            and not given @? 'strict $[*].payload.**{32} ? (@.type() == "object" || @.type() == "array")';
         if are_alike then
             mutation_ids := replace(replace(listed_ids, '[', '{'), ']', '}');
             seqs := replace(replace(listed_seqs, '[', '{'), ']', '}');
@@ -241,28 +244,31 @@ begin
     end if;
 
     -- Hardly ever is any of them known, or twice in the batch; then nothing has to be asked of each.
-    select min(listed.seq), max(listed.seq),
-           count(distinct listed.seq) < count(*) or count(distinct listed.mutation_id) < count(*),
-           are_alike and count(distinct listed.entity_id collate "C") = count(*)
-    into first_seq, last_seq, are_twins_there, is_one_run
-    from unnest(seqs, mutation_ids, entity_ids) as listed (seq, mutation_id, entity_id);
-    is_any_known := (
-        select max(settled.seq) from holdfast.ledger as settled
-        where settled.client_id = batch_client and settled.seq between first_seq and last_seq
-    ) is not null or exists (
-        select from holdfast.ledger as former where former.mutation_id = any (mutation_ids)
-    );
+    select whole.first_seq, whole.last_seq, whole.are_twins_there, whole.is_one_run, (
+               select max(settled.seq) from holdfast.ledger as settled
+               where settled.client_id = batch_client and settled.seq between whole.first_seq and whole.last_seq
+           ) is not null or exists (
+               select from holdfast.ledger as former where former.mutation_id = any (mutation_ids)
+           )
+    into first_seq, last_seq, are_twins_there, is_one_run, is_any_known
+    from (
+        select min(listed.seq) as first_seq, max(listed.seq) as last_seq,
+               count(distinct listed.seq) < count(*) or count(distinct listed.mutation_id) < count(*) as are_twins_there,
+               are_alike and count(distinct listed.entity_id collate "C") = count(*) as is_one_run
+        from unnest(seqs, mutation_ids, entity_ids) as listed (seq, mutation_id, entity_id)
+    ) as whole;
 
     -- Numbers only go up: a client that has given out fewer than it once said was put back to an earlier state, and may give
     -- them out again. Nothing of it is looked at until it has another id.
-    behind_reason := case
-        when claimed_high < known_high then 'behind'
-        when claimed_high is not null and is_any_known and exists (
-            select from unnest(seqs, mutation_ids) as item (seq, mutation_id)
+    if claimed_high < known_high then
+        behind_reason := 'behind';
+    elsif claimed_high is not null and is_any_known then
+        behind_reason := (
+            select 'reused' from unnest(seqs, mutation_ids) as item (seq, mutation_id)
             join holdfast.ledger as same_seq on same_seq.client_id = batch_client and same_seq.seq = item.seq
             where same_seq.mutation_id <> item.mutation_id
-        ) then 'reused'
-    end;
+            limit 1);
+    end if;
     if behind_reason is not null then
         perform set_config('holdfast.client_notice', jsonb_build_object('behind',
             jsonb_build_object('reason', behind_reason, 'highSeq', known_high))::text, true);
@@ -277,23 +283,23 @@ begin
         -- it may have inherited one
         select own.floor into known_floor from holdfast.clients as own where own.client_id = batch_client;
     end if;
-    if claimed_floor::bigint > known_floor then
-        known_floor := claimed_floor::bigint;
-        insert into holdfast.floor_marks as mark (client_id, day, floor)
-        values (batch_client, (now() at time zone 'UTC')::date, known_floor)
-        on conflict on constraint floor_marks_pkey do update set floor = excluded.floor;
-    end if;
     -- for all calls of this transaction, which may be several of one request
     if goes_alone then
         perform set_config('holdfast.goes_alone', batch_client::text, true);
     end if;
     goes_alone := coalesce(current_setting('holdfast.goes_alone', true) = batch_client::text, false);
+    with raised as (
+        insert into holdfast.floor_marks as mark (client_id, day, floor)
+        select batch_client, (now() at time zone 'UTC')::date, claimed_floor::bigint where claimed_floor::bigint > known_floor
+        on conflict on constraint floor_marks_pkey do update set floor = excluded.floor
+    )
     update holdfast.clients as own
-    set floor = known_floor, last_seen_at = now(), transaction_id = pg_current_xact_id(),
+    set floor = greatest(known_floor, claimed_floor::bigint), last_seen_at = now(), transaction_id = pg_current_xact_id(),
         high_seq = greatest(own.high_seq, claimed_high), unsent_count = coalesce(claimed_unsent, own.unsent_count),
         -- asked for in this transaction, or before it and there was nothing to carry out yet
         goes_alone = own.goes_alone and (own.transaction_id = pg_current_xact_id() or given_count = 0)
-    where own.client_id = batch_client;
+    where own.client_id = batch_client
+    returning own.floor into known_floor;
 
     if goes_alone then
         is_one_run := false;
@@ -449,7 +455,8 @@ begin atomic
 end;
 
 -- Security definer: nobody writes the ledger but the owner. Rows are accepted for the client that this transaction has
--- begun a batch for, as the caller who owns it. "members" are the places in the arrays to record.
+-- begun a batch for, as the caller who owns it. "members" are the places in the arrays to record; null for all. Without
+-- generations or rebases there are none.
 create or replace function holdfast.record_verdicts(
     batch_client uuid,
     members integer[],
@@ -470,7 +477,6 @@ security definer
 set search_path = ''
 as $$
 declare
-    are_all constant boolean := cardinality(members) = cardinality(seqs);
     batch_workspace text;
 begin
     select own.workspace_id into batch_workspace
@@ -487,11 +493,11 @@ begin
         -- an effect without its row must not stand: if the id was taken meanwhile, this fails, and with it the effect
         insert into holdfast.ledger
             (client_id, seq, workspace_id, mutation_id, generation, payload_hash, verdict, result, row_version, rebases)
-        select batch_client, told.seq, batch_workspace, told.mutation_id, told.generation, told.payload_hash, 'applied',
+        select batch_client, told.seq, batch_workspace, told.mutation_id, coalesce(told.generation, 0), told.payload_hash, 'applied',
                told.result, told.row_version, coalesce(told.rebases, 0)
         from unnest(seqs, mutation_ids, generations, payload_hashes, results, row_versions, record_verdicts.rebases)
             with ordinality as told (seq, mutation_id, generation, payload_hash, result, row_version, rebases, place)
-        where are_all or told.place = any (members);
+        where members is null or told.place = any (members);
     else
         -- a refusal without one is only told again
         insert into holdfast.ledger

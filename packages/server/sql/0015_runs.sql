@@ -77,19 +77,18 @@ declare
     made text;
     statement text;
 begin
-    select known.*,
-           -- to be cast to as it is written into it: what is too long for it is refused and not cut
-           (select pg_catalog.format_type(id.atttypid, -1) from pg_catalog.pg_attribute as id
-            where id.attrelid = known.target and id.attname = known.id_column) as id_type,
-           (select pg_catalog.format_type(own.atttypid, -1) from pg_catalog.pg_attribute as own
-            where own.attrelid = known.target and own.attname = known.workspace_column) as workspace_type,
-           -- may hold what jsonb cannot, also in a type of the app's own; then that is found here and not when the answer is read
-           exists (select from pg_catalog.pg_attribute as any_column
-            where any_column.attrelid = known.target
-              and (any_column.atttypid in ('json'::regtype, 'json[]'::regtype) or any_column.atttypid >= 16384)) as has_json,
-           app.has_triggers, app.has_late_triggers
+    select known.*, form.id_type, form.workspace_type, form.has_json, app.has_triggers, app.has_late_triggers
     into registered
     from holdfast.registered_tables as known
+    cross join lateral (
+        -- to be cast to as it is written into it: what is too long for it is refused and not cut
+        select max(format_type(a_column.atttypid, -1)) filter (where a_column.attname = known.id_column) as id_type,
+               max(format_type(a_column.atttypid, -1)) filter (where a_column.attname = known.workspace_column) as workspace_type,
+               -- may hold what jsonb cannot, also in a type of the app's own; then that is found here and not when the answer is read
+               bool_or(a_column.atttypid in ('json'::regtype, 'json[]'::regtype) or a_column.atttypid >= 16384) as has_json
+        from pg_catalog.pg_attribute as a_column
+        where a_column.attrelid = known.target and a_column.attnum > 0
+    ) as form
     -- 1: for each row, 2: before, 4: insert, 8: delete, 16: update
     cross join lateral (
         select count(*) > 0 as has_triggers, coalesce(bool_or(app.tgtype::integer & 3 <> 3), false) as has_late_triggers
@@ -104,10 +103,7 @@ begin
       -- where an event is there already, the row that stands for it has to be looked up
       and (operation <> 'create' or (known.event_key is null and not exists (
           select from holdfast.near_events as tolerant where tolerant.target = known.target)))
-      and not exists (select from holdfast.handlers as handled where handled.type = first ->> 'type')
-      -- then one of them is refused, and the others are not
-      and not exists (
-          select from unnest(mutations) as each_one (mutation) where holdfast.is_too_deep(each_one.mutation -> 'payload'));
+      and not exists (select from holdfast.handlers as handled where handled.type = first ->> 'type');
     if not found then
         return;
     end if;
@@ -151,8 +147,10 @@ begin
             when registered.has_json then 'to_jsonb(holdfast_row.*)::text::json' else 'row_to_json(holdfast_row.*)' end,
         case when operation = 'delete' or registered.version_column is null then 'null::bigint'
             else format('holdfast_row.%I::bigint', registered.version_column) end);
-    finds := format('holdfast_row.%I = %s and holdfast_row.%I = %s',
-        registered.id_column, given_id, registered.workspace_column, given_workspace);
+    if operation <> 'create' then
+        finds := format('holdfast_row.%I = %s and holdfast_row.%I = %s',
+            registered.id_column, given_id, registered.workspace_column, given_workspace);
+    end if;
     -- of two edits made apart the later one wins; one that was made on the very row is later than it
     if has_base or has_stamp then
         finds := finds || format(' and (%s or %s)',

@@ -135,10 +135,12 @@ security definer
 set search_path = ''
 return currval('holdfast.check_place')::integer;
 
--- The whole batch in one block, runs of it in one statement each. Where that fails, all go one by one in what is left of this call,
--- which tells whose failure it was. "told" are the outcomes, as text that nobody has to read; noteworthy is a batch in which
--- something was not simply applied at once, or of which it is said where it was made.
-create or replace function holdfast.apply_mutations(batch jsonb, out told text, out is_noteworthy boolean)
+-- In blocks, runs in one statement each. Where that fails, all go one by one in what is left of this call, which tells whose failure it
+-- was. "taken" is what take_batch answered; where "was_tried", it was one run that failed in a block already, and "is_late" says that
+-- it ran out of time.
+create or replace function holdfast.apply_in_blocks(
+    batch jsonb, taken record, was_tried boolean, is_late boolean, out told text, out is_noteworthy boolean
+)
 language plpgsql
 volatile
 security invoker
@@ -148,8 +150,6 @@ declare
     -- more than 64 writing subtransactions in one transaction slow the whole server down
     block_count_max constant integer := 50;
     batch_client constant text := batch #>> '{client,id}';
-    -- what take_batch answers, assigned whole: selecting it into variables takes the executor
-    taken record;
     -- the last place of the run that each begins or belongs to
     run_ends integer[];
     outcomes jsonb[];
@@ -167,7 +167,6 @@ declare
     settled bigint[];
     settled_before bigint[];
     applied integer[] := '{}';
-    are_all_applied boolean;
     rejected integer[] := '{}';
     -- what the present block has carried out
     members integer[];
@@ -203,13 +202,12 @@ declare
     -- a check has failed: each mutation leaves a mark in the next one, which tells whose fault it was
     is_marking boolean := false;
     culprit integer;
-    is_together boolean := true;
+    is_together boolean := not was_tried;
     -- the end of the present group; null between groups
     group_end integer;
     done_together integer;
     performed_together record;
 begin
-    taken := holdfast.take_batch(batch);
     outcomes := taken.outcomes;
     mutation_count := cardinality(taken.mutations);
     settled := '{}';
@@ -227,6 +225,11 @@ begin
         else holdfast.run_ends(taken.shapes, taken.mutations) end;
     bound := mutation_count;
     last_place := bound;
+    -- The time is up, and nothing limits what this call does from now on: it ends, and in the next one each goes alone.
+    if is_late then
+        perform holdfast.go_alone(batch_client::uuid);
+        bound := 0;
+    end if;
     perform set_config('holdfast.client_id', batch_client, true);
 
     -- The whole batch in one block. If something fails, those before it in a block of their own, which then stand; then
@@ -346,7 +349,7 @@ begin
                 is_together := false;
                 -- rolled back, so it is none of those that the server has to keep in mind; and it happens once in a call
                 block_count := block_count - 1;
-                -- The time is up, and nothing limits what this call does from now on: it ends, and in the next one each goes alone.
+                -- as above
                 if failure_state = '57014' then
                     perform holdfast.go_alone(batch_client::uuid);
                     bound := first_place - 1;
@@ -452,32 +455,84 @@ begin
             batch_client::uuid, rejected, taken.seqs, taken.mutation_ids, taken.generations, taken.payload_hashes,
             'rejected', null, errors, row_versions, taken.rebases);
     end if;
-    -- what else happens in this transaction is not part of a mutation
-    perform set_config('holdfast.mutation_id', '', true), set_config('holdfast.client_id', '', true),
-        set_config('holdfast.hybrid_time', '', true), set_config('holdfast.mutation_ids', '', true);
-
     is_noteworthy := coalesce(is_noteworthy, false)
-        -- in a run these are the same for all
-        or case when taken.is_one_run then taken.mutations[1] @? '$ ? (exists(@.source) || @.attempt > 1)'
-            else batch @? '$.mutations[*] ? (exists(@.source) || @.attempt > 1 || @.generation > 0)' end
+        or batch @? '$.mutations[*] ? (exists(@.source) || @.attempt > 1 || @.generation > 0)'
         or ('known' = any (taken.standings) and exists (
             select from unnest(outcomes) as known (outcome) where known.outcome ->> 'kind' = 'rejected'));
-    are_all_applied := cardinality(applied) = mutation_count;
-    -- (nothing here may sort; the ids of a run are written as Postgres writes them)
     told := concat('[', (
         select string_agg(case
-            when are_all_applied or each_one.place = any (applied) then concat(
-                '{"seq": ', each_one.seq, ', "id": ', coalesce((each_one.mutation -> 'id')::text, '"' || each_one.id || '"'),
-                ', "kind": "applied", "result": ', coalesce(each_one.result, 'null'), ', "rowVersion": ' || each_one.row_version,
+            when each_one.place = any (applied) then concat(
+                '{"seq": ', each_one.seq, ', "id": ', each_one.mutation -> 'id', ', "kind": "applied", "result": ',
+                coalesce(each_one.result, 'null'), ', "rowVersion": ' || each_one.row_version,
                 case when each_one.mutation ->> 'type' = 'holdfast.atomic'
                     then ', "memberRows": ' || holdfast.member_rows(each_one.mutation, each_one.result::jsonb)::text end, '}')
             when each_one.outcome is not null then each_one.outcome::text
-            else concat('{"seq": ', each_one.seq, ', "id": ', coalesce((each_one.mutation -> 'id')::text, '"' || each_one.id || '"'),
-                ', "kind": "deferred"}')
-        end, ', ')
-        from unnest(case when not taken.is_one_run then taken.mutations end, taken.mutation_ids, taken.seqs, results, row_versions,
-            outcomes) with ordinality as each_one (mutation, id, seq, result, row_version, outcome, place)
+            else concat('{"seq": ', each_one.seq, ', "id": ', each_one.mutation -> 'id', ', "kind": "deferred"}')
+        end, ', ' order by each_one.place)
+        from unnest(taken.mutations, taken.seqs, results, row_versions, outcomes) with ordinality
+            as each_one (mutation, seq, result, row_version, outcome, place)
     ), ']');
+end
+$$;
+
+-- Most batches are one run that takes effect as a whole: in one block, and by as few statements as can be, since each of them costs
+-- as much as some rows do. What is not, or fails, goes the careful way. "told" are the outcomes, as text that nobody has to read;
+-- noteworthy is a batch in which something was not simply applied at once, or of which it is said where it was made.
+create or replace function holdfast.apply_mutations(batch jsonb, out told text, out is_noteworthy boolean)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    batch_client constant text := batch #>> '{client,id}';
+    -- assigned whole, as the others: selecting them into variables takes the executor
+    taken record;
+    made record;
+    in_blocks record;
+    was_tried boolean := false;
+    is_late boolean := false;
+begin
+    taken := holdfast.take_batch(batch);
+    if taken.is_one_run and true = all (taken.after_settled) then
+        was_tried := true;
+        if current_setting('holdfast.constraints', true) = 'immediate' then
+            perform holdfast.defer_again();
+        end if;
+        begin
+            perform set_config('holdfast.client_id', batch_client, true);
+            made := holdfast.perform_run(taken.mutations, taken.mutation_ids);
+            if made.results is not null then
+                -- deferred constraints would otherwise fire at commit, where nothing can be answered any more
+                set constraints all immediate;
+                perform set_config('holdfast.constraints', 'immediate', true), holdfast.record_verdicts(
+                    batch_client::uuid, null, taken.seqs, taken.mutation_ids, null, taken.payload_hashes, 'applied',
+                    made.results, null, made.row_versions);
+                -- (nothing here may sort; the ids of a run are written as Postgres writes them)
+                told := (
+                    select concat('[', string_agg(concat(
+                        '{"seq": ', each_one.seq, ', "id": "', each_one.id, '", "kind": "applied", "result": ',
+                        coalesce(each_one.result, 'null'), ', "rowVersion": ' || each_one.row_version, '}'), ', '), ']')
+                    from unnest(taken.seqs, taken.mutation_ids, made.results, made.row_versions)
+                        as each_one (seq, id, result, row_version));
+                -- in a run these are the same for all
+                is_noteworthy := taken.mutations[1] @? '$ ? (exists(@.source) || @.attempt > 1)';
+            end if;
+        exception
+            -- "others" leaves out the first two
+            when query_canceled or assert_failure or others then
+                told := null;
+                is_late := sqlstate = '57014';
+        end;
+    end if;
+    if told is null then
+        in_blocks := holdfast.apply_in_blocks(batch, taken, was_tried, is_late);
+        told := in_blocks.told;
+        is_noteworthy := in_blocks.is_noteworthy;
+    end if;
+    -- what else happens in this transaction is not part of a mutation
+    perform set_config('holdfast.mutation_id', '', true), set_config('holdfast.client_id', '', true),
+        set_config('holdfast.hybrid_time', '', true), set_config('holdfast.mutation_ids', '', true);
 end
 $$;
 
@@ -542,12 +597,12 @@ comment on function holdfast.apply(jsonb) is
 revoke all on function
     holdfast.is_for_good(jsonb, text), holdfast.describe_failure(jsonb, text, text, text, text),
     holdfast.defer_again(), holdfast.pass_mark(), holdfast.mark_check(integer), holdfast.passed_mark(),
-    holdfast.apply_mutations(jsonb), holdfast.apply_as_text(jsonb), holdfast.apply(jsonb)
+    holdfast.apply_in_blocks(jsonb, record, boolean, boolean), holdfast.apply_mutations(jsonb), holdfast.apply_as_text(jsonb), holdfast.apply(jsonb)
 from public;
 grant execute on function
     holdfast.is_for_good(jsonb, text), holdfast.describe_failure(jsonb, text, text, text, text),
     holdfast.defer_again(), holdfast.mark_check(integer), holdfast.passed_mark(),
-    holdfast.apply_mutations(jsonb), holdfast.apply_as_text(jsonb), holdfast.apply(jsonb)
+    holdfast.apply_in_blocks(jsonb, record, boolean, boolean), holdfast.apply_mutations(jsonb), holdfast.apply_as_text(jsonb), holdfast.apply(jsonb)
 to authenticated;
 
 reset role;

@@ -276,6 +276,7 @@ describeOnEachDatabase((world) => {
       'actor',
       'apply',
       'apply_as_text',
+      'apply_in_blocks',
       'apply_mutations',
       'as_change_of_row',
       'audit_page',
