@@ -81,7 +81,8 @@ create table if not exists holdfast.ledger (
     end)
 );
 
--- Where a client's floor stood at the end of a day: what it has acknowledged, without touching a ledger row again.
+-- Where a client's floor stood at the end of a day on which it was heard of, noted with its first batch after that: what it has
+-- acknowledged, without touching a ledger row again.
 create table if not exists holdfast.floor_marks (
     client_id uuid   not null references holdfast.clients,
     -- in UTC
@@ -119,8 +120,16 @@ begin atomic
         delete from holdfast.floor_marks as mark
         where mark.day < ((at - keep) at time zone 'UTC')::date
         returning mark.client_id, mark.floor
+    ), silent as (
+        -- not heard of since, so where its floor stood is nowhere else
+        select own.client_id, own.floor
+        from holdfast.clients as own
+        left join holdfast.trims as known on known.client_id = own.client_id
+        where own.last_seen_at < date_trunc('day', at - keep, 'UTC') and own.floor > coalesce(known.floor, 0)
     ), acknowledged as (
-        select passed.client_id, max(passed.floor) as floor from passed group by passed.client_id
+        select told.client_id, max(told.floor) as floor
+        from (select passed.client_id, passed.floor from passed union all select silent.client_id, silent.floor from silent) as told
+        group by told.client_id
     ), noted as (
         insert into holdfast.trims as known (client_id, floor)
         select acknowledged.client_id, acknowledged.floor from acknowledged

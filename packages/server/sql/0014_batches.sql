@@ -69,6 +69,7 @@ declare
     known_floor bigint;
     known_high bigint;
     goes_alone boolean;
+    seen_at timestamptz;
     claimed_high constant bigint := case when holdfast.is_counter(asking -> 'lastSeq', 0)
         then (asking ->> 'lastSeq')::numeric::bigint end;
     claimed_unsent constant integer := case when holdfast.is_counter(asking -> 'unsentCount', 0)
@@ -226,7 +227,8 @@ begin
 
     -- the lock on the client's row is what makes racing senders take turns; it is never taken on a foreign row
     batch_client := (asking ->> 'id')::uuid;
-    select own.floor, own.high_seq, own.goes_alone into known_floor, known_high, goes_alone from holdfast.clients as own
+    select own.floor, own.high_seq, own.goes_alone, own.last_seen_at into known_floor, known_high, goes_alone, seen_at
+    from holdfast.clients as own
     where own.client_id = batch_client and own.workspace_id = caller_workspace and own.actor = caller
     for update;
     if not found then
@@ -234,7 +236,8 @@ begin
         insert into holdfast.clients (client_id, workspace_id, actor, transaction_id)
         values (batch_client, caller_workspace, caller, pg_current_xact_id())
         on conflict do nothing;
-        select own.floor, own.high_seq, own.goes_alone into known_floor, known_high, goes_alone from holdfast.clients as own
+        select own.floor, own.high_seq, own.goes_alone, own.last_seen_at into known_floor, known_high, goes_alone, seen_at
+        from holdfast.clients as own
         where own.client_id = batch_client and own.workspace_id = caller_workspace and own.actor = caller
         for update;
         if not found then
@@ -277,6 +280,11 @@ begin
         after_settled := array_fill(false, array[given_count]);
         return;
     end if;
+    if seen_at < date_trunc('day', now(), 'UTC') and known_floor > 0 then
+        insert into holdfast.floor_marks as mark (client_id, day, floor)
+        values (batch_client, (seen_at at time zone 'UTC')::date, known_floor)
+        on conflict on constraint floor_marks_pkey do update set floor = excluded.floor;
+    end if;
     perform set_config('holdfast.client_notice', case when asking -> 'forkedFrom' is null then ''
         else coalesce(holdfast.note_fork(batch_client, asking -> 'forkedFrom')::text, '') end, true);
     if asking -> 'forkedFrom' is not null then
@@ -288,11 +296,6 @@ begin
         perform set_config('holdfast.goes_alone', batch_client::text, true);
     end if;
     goes_alone := coalesce(current_setting('holdfast.goes_alone', true) = batch_client::text, false);
-    with raised as (
-        insert into holdfast.floor_marks as mark (client_id, day, floor)
-        select batch_client, (now() at time zone 'UTC')::date, claimed_floor::bigint where claimed_floor::bigint > known_floor
-        on conflict on constraint floor_marks_pkey do update set floor = excluded.floor
-    )
     update holdfast.clients as own
     set floor = greatest(known_floor, claimed_floor::bigint), last_seen_at = now(), transaction_id = pg_current_xact_id(),
         high_seq = greatest(own.high_seq, claimed_high), unsent_count = coalesce(claimed_unsent, own.unsent_count),

@@ -143,6 +143,23 @@ function defineContract(world: TestWorld): void {
       expect(await countTraces(world.database, device.workspaceId)).toMatchObject({ ledger: 1 });
     });
 
+    test('P12 · of a device that comes back on another day, rows go 30 days after the day on which it acknowledged them', async () => {
+      const device = createDevice(world.database);
+      await device.send([device.next(), device.next(), device.next()]);
+      await device.send([], 2);
+      await world.database.query(
+        `update holdfast.clients set last_seen_at = last_seen_at - interval '40 days' where client_id = $1`,
+        [device.clientId],
+      );
+      await device.send([], 3);
+
+      await world.database.query('select holdfast.trim_ledger()');
+
+      expect(await countTraces(world.database, device.workspaceId)).toMatchObject({ ledger: 1 });
+      await world.database.query(`select holdfast.trim_ledger(at => now() + interval '31 days')`);
+      expect(await countTraces(world.database, device.workspaceId)).toMatchObject({ ledger: 0 });
+    });
+
     test('P12 · a floor never sinks', async () => {
       const device = createDevice(world.database);
       const never = device.next();
