@@ -71,7 +71,7 @@ create table if not exists holdfast.ledger (
     -- names of our own, so that a failure of theirs is known from that of an app's table
     constraint holdfast_ledger_number_once primary key (client_id, seq),
     -- serves the look-up by id, which crosses workspaces so that nobody can take another's id
-    constraint holdfast_ledger_mutation_once unique (mutation_id, generation, workspace_id),
+    constraint holdfast_ledger_mutation_once unique (mutation_id, generation),
     constraint ledger_numbers_not_negative check (seq > 0 and generation >= 0),
     -- an effect may have a result, a refusal has a reason
     constraint ledger_values_fit_verdict check (case verdict
