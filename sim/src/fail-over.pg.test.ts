@@ -267,6 +267,7 @@ test('P12 · control: after a fail-over that is not noticed, what was confirmed 
   timeout: TIMEOUT_MS,
 }, async () => {
   await database.query(`create or replace function holdfast.incarnation() returns text language sql return '?'`);
+  await database.query(`select holdfast.begin_epoch('of a server that knows nothing of itself')`);
   const devices = await startDevices();
   await standbyHas(devices);
   const epochs = await reasonsOfEpochs();

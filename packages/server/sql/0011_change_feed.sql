@@ -20,6 +20,9 @@ create table if not exists holdfast.epochs (
     epoch          uuid        not null unique default gen_random_uuid(),
     -- which cluster on which timeline, which database of it, and which table
     incarnation    text,
+    -- when the server started that was last found to be that one, and where this table lay: as long as both stay, so does the rest
+    server_since   timestamptz not null,
+    lies_at        text        not null,
     reason         text        not null,
     -- changes up to here are of epochs before
     first_audit_id bigint      not null,
@@ -109,8 +112,8 @@ begin
     from holdfast.audit_log_ids as ids;
     -- numbers of transactions of another cluster say nothing here
     delete from holdfast.feed_marks;
-    insert into holdfast.epochs (incarnation, reason, first_audit_id)
-    values (holdfast.incarnation(), reason, drawn)
+    insert into holdfast.epochs (incarnation, server_since, lies_at, reason, first_audit_id)
+    values (holdfast.incarnation(), pg_postmaster_start_time(), pg_relation_filepath('holdfast.epochs'), reason, drawn)
     returning epoch into begun;
     return begun;
 end
@@ -129,11 +132,26 @@ security definer
 set search_path = ''
 as $$
 declare
-    present constant text := holdfast.incarnation();
+    present text;
     known holdfast.epochs%rowtype;
 begin
     select * into known from holdfast.epochs order by place desc limit 1;
-    if known.incarnation = present or present is null or current_setting('transaction_read_only') = 'on' then
+    -- Asked with every batch, and which server this is takes ten times as long to tell. A standby has started at another time, another
+    -- timeline begins after a start or in a standby, and what is put back lies elsewhere: the path names the database and the file.
+    if known.server_since = pg_postmaster_start_time() and known.lies_at = pg_relation_filepath('holdfast.epochs') then
+        return known.epoch;
+    end if;
+    present := holdfast.incarnation();
+    if present is null or current_setting('transaction_read_only') = 'on' then
+        return known.epoch;
+    end if;
+    if known.incarnation = present then
+        -- where two notice it at once, or the snapshot is an old one, the next one notes it
+        if current_setting('transaction_isolation') = 'read committed' then
+            update holdfast.epochs as same
+            set server_since = pg_postmaster_start_time(), lies_at = pg_relation_filepath('holdfast.epochs')
+            where same.place in (select free.place from holdfast.epochs as free where free.place = known.place for update skip locked);
+        end if;
         return known.epoch;
     end if;
     -- of several who notice it, one begins the epoch
