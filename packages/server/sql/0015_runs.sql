@@ -130,15 +130,13 @@ begin
     notices := array_remove(array[
         case when has_stamp then 'set_config(''holdfast.hybrid_time'', ' || stamp || ', true)' end,
         case when registered.has_triggers and not registered.has_late_triggers
-            then 'set_config(''holdfast.mutation_id'', holdfast_given.holdfast_mutation_id::text, true)' end], null);
+            then 'set_config(''holdfast.mutation_id'', ($2)[holdfast_given.holdfast_place]::text, true)' end], null);
     perform set_config('holdfast.mutation_ids', json_object(entity_ids, mutation_ids::text[])::text, true),
         set_config('holdfast.mutation_id', '', true), set_config('holdfast.hybrid_time', '', true);
     -- the values are read as a whole, once, and not as a set of one row each, which would take a third longer
-    given := format('(select holdfast_item.holdfast_mutation, holdfast_item.holdfast_mutation_id, holdfast_item.holdfast_place, '
-        'holdfast_item.holdfast_id, '
+    given := format('(select holdfast_item.holdfast_mutation, holdfast_item.holdfast_id, holdfast_item.holdfast_place, '
         'jsonb_populate_record(null::%s, holdfast_item.holdfast_mutation -> ''payload'') as holdfast_value '
-        'from unnest($1, $2, $4) with ordinality '
-        'as holdfast_item (holdfast_mutation, holdfast_mutation_id, holdfast_id, holdfast_place) offset 0) '
+        'from unnest($1, $4) with ordinality as holdfast_item (holdfast_mutation, holdfast_id, holdfast_place) offset 0) '
         'as holdfast_given', registered.target);
     given_id := 'holdfast_given.holdfast_id::' || registered.id_type;
     given_workspace := '$3::' || registered.workspace_type;
