@@ -27,6 +27,9 @@ create table if not exists holdfast.clients (
     unsent_count   integer,
     -- several of its changes in one statement ran out of time: in its next batch each goes alone
     goes_alone     boolean     not null default false,
+    -- of the client that it took the place of, see trims; null for none
+    inherited_floor  bigint,
+    inherited_before timestamptz,
     -- when it was found out that its store was lost, or put back
     lost_at        timestamptz,
     lost_reason    text,
@@ -94,10 +97,12 @@ create table if not exists holdfast.floor_marks (
 -- serves trim_ledger
 create index if not exists floor_marks_by_day on holdfast.floor_marks using brin (day);
 
--- Up to which number a client's rows were trimmed: for whoever takes its place with changes from before that.
+-- Up to which number a client's rows were trimmed, all of which were acknowledged before that time: for whoever takes its place with
+-- changes from before that. A change that was made later is another one, whatever its number.
 create table if not exists holdfast.trims (
-    client_id uuid   primary key,
-    floor     bigint not null
+    client_id           uuid        primary key,
+    floor               bigint      not null,
+    acknowledged_before timestamptz not null
 );
 
 alter table holdfast.trims enable row level security;
@@ -131,9 +136,10 @@ begin atomic
         from (select passed.client_id, passed.floor from passed union all select silent.client_id, silent.floor from silent) as told
         group by told.client_id
     ), noted as (
-        insert into holdfast.trims as known (client_id, floor)
-        select acknowledged.client_id, acknowledged.floor from acknowledged
-        on conflict on constraint trims_pkey do update set floor = greatest(known.floor, excluded.floor)
+        insert into holdfast.trims as known (client_id, floor, acknowledged_before)
+        select acknowledged.client_id, acknowledged.floor, date_trunc('day', at - keep, 'UTC') from acknowledged
+        on conflict on constraint trims_pkey do update set floor = greatest(known.floor, excluded.floor),
+            acknowledged_before = greatest(known.acknowledged_before, excluded.acknowledged_before)
     ), trimmed as (
         delete from holdfast.ledger as old
         using acknowledged

@@ -4,9 +4,46 @@
 -- Each request says how far the numbers of its client have come, and how many changes stay behind on the device. A client whose
 -- numbers are lower than it once said must take another id (the answer says so, and looks at nothing): a new change under an old
 -- number would pass for the one that was applied. And an id of a mutation that another client of the same user has sent is known.
--- Where its row was trimmed, its number tells: a client that was put back keeps the numbers of what it carries over.
+-- Where its row was trimmed, its number tells, with when it was made: a client that was put back keeps the numbers of what it carries
+-- over, and may have given out some anew before it heard of that.
 
 set role holdfast_owner;
+
+-- Whether a mutation is one of those whose rows were trimmed up to this number. One that does not say when it was made goes by its number.
+create or replace function holdfast.is_trimmed(mutation jsonb, trimmed_floor bigint, acknowledged_before timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    return coalesce((mutation ->> 'seq')::numeric <= trimmed_floor
+        and coalesce(holdfast.timestamp_of(mutation -> 'createdAt') < acknowledged_before, true), false);
+end
+$$;
+
+-- Whether one of these has a number that its client has acknowledged, and is no mutation that it had then: there is no row of that number
+-- nor of that mutation, and none was trimmed. Called by take_batch alone, as the owner.
+create or replace function holdfast.is_number_reused(
+    of_client uuid, mutations jsonb[], seqs bigint[], mutation_ids uuid[], known_floor bigint
+)
+returns boolean
+language sql
+stable
+set search_path = ''
+begin atomic
+    select exists (
+        select from unnest(mutations, seqs, mutation_ids) as item (mutation, seq, mutation_id)
+        left join holdfast.trims as trimmed on trimmed.client_id = of_client
+        where item.seq <= known_floor
+          and not holdfast.is_trimmed(item.mutation, trimmed.floor, trimmed.acknowledged_before)
+          and not exists (
+              select from holdfast.ledger as settled where settled.client_id = of_client and settled.seq = item.seq
+          )
+          -- settled under another number, or for another client of the user
+          and not exists (select from holdfast.ledger as settled where settled.mutation_id = item.mutation_id)
+    );
+end;
 
 -- Notes that a client has taken the place of another one of the same user, and answers what was lost with that; null for nothing.
 -- Told twice, it answers the same. Called by take_batch alone, as the owner, for the caller whose claims are set.
@@ -22,7 +59,7 @@ declare
         then (fork ->> 'unsentCount')::numeric::bigint else 0 end;
     restored_seq constant bigint := case when holdfast.is_counter(fork -> 'lastSeq', 0)
         then (fork ->> 'lastSeq')::numeric::bigint end;
-    inherited_floor bigint;
+    inherited record;
     told record;
 begin
     if not holdfast.is_uuid(fork -> 'id') or coalesce(fork ->> 'reason', '') not in ('wiped', 'behind') then
@@ -30,16 +67,20 @@ begin
     end if;
     former_id := (fork ->> 'id')::uuid;
     if fork ->> 'reason' = 'behind' and restored_seq is not null then
-        select least(trimmed.floor, restored_seq) into inherited_floor
+        select least(trimmed.floor, restored_seq) as floor, trimmed.acknowledged_before into inherited
         from holdfast.clients as former
         join holdfast.trims as trimmed on trimmed.client_id = former.client_id
         where former.client_id = former_id and former.client_id <> batch_client
           and former.workspace_id = holdfast.workspace() and former.actor = holdfast.actor();
         if found then
-            update holdfast.clients as own set floor = greatest(own.floor, inherited_floor) where own.client_id = batch_client;
+            update holdfast.clients as own
+            set inherited_floor = inherited.floor, inherited_before = inherited.acknowledged_before
+            where own.client_id = batch_client;
             -- it may be put back as well
-            insert into holdfast.trims as known (client_id, floor) values (batch_client, inherited_floor)
-            on conflict on constraint trims_pkey do update set floor = greatest(known.floor, excluded.floor);
+            insert into holdfast.trims as known (client_id, floor, acknowledged_before)
+            values (batch_client, inherited.floor, inherited.acknowledged_before)
+            on conflict on constraint trims_pkey do update set floor = greatest(known.floor, excluded.floor),
+                acknowledged_before = greatest(known.acknowledged_before, excluded.acknowledged_before);
         end if;
     end if;
     update holdfast.clients as former
@@ -102,6 +143,7 @@ comment on function holdfast.lost_clients(interval, timestamptz) is
     'Clients whose store was wiped or put back, and clients not heard of for "silent_for" with changes unsent. For operators only.';
 
 revoke all on function
+    holdfast.is_trimmed(jsonb, bigint, timestamptz), holdfast.is_number_reused(uuid, jsonb[], bigint[], uuid[], bigint),
     holdfast.note_fork(uuid, jsonb), holdfast.lost_clients(interval, timestamptz)
 from public;
 

@@ -70,6 +70,9 @@ declare
     known_high bigint;
     goes_alone boolean;
     seen_at timestamptz;
+    -- of the client that this one took the place of
+    inherited_floor bigint;
+    inherited_before timestamptz;
     claimed_high constant bigint := case when holdfast.is_counter(asking -> 'lastSeq', 0)
         then (asking ->> 'lastSeq')::numeric::bigint end;
     claimed_unsent constant integer := case when holdfast.is_counter(asking -> 'unsentCount', 0)
@@ -227,7 +230,8 @@ begin
 
     -- the lock on the client's row is what makes racing senders take turns; it is never taken on a foreign row
     batch_client := (asking ->> 'id')::uuid;
-    select own.floor, own.high_seq, own.goes_alone, own.last_seen_at into known_floor, known_high, goes_alone, seen_at
+    select own.floor, own.high_seq, own.goes_alone, own.last_seen_at, own.inherited_floor, own.inherited_before
+    into known_floor, known_high, goes_alone, seen_at, inherited_floor, inherited_before
     from holdfast.clients as own
     where own.client_id = batch_client and own.workspace_id = caller_workspace and own.actor = caller
     for update;
@@ -236,7 +240,8 @@ begin
         insert into holdfast.clients (client_id, workspace_id, actor, transaction_id)
         values (batch_client, caller_workspace, caller, pg_current_xact_id())
         on conflict do nothing;
-        select own.floor, own.high_seq, own.goes_alone, own.last_seen_at into known_floor, known_high, goes_alone, seen_at
+        select own.floor, own.high_seq, own.goes_alone, own.last_seen_at, own.inherited_floor, own.inherited_before
+        into known_floor, known_high, goes_alone, seen_at, inherited_floor, inherited_before
         from holdfast.clients as own
         where own.client_id = batch_client and own.workspace_id = caller_workspace and own.actor = caller
         for update;
@@ -272,6 +277,11 @@ begin
             where same_seq.mutation_id <> item.mutation_id
             limit 1);
     end if;
+    if behind_reason is null and claimed_high is not null and first_seq <= known_floor
+        and holdfast.is_number_reused(batch_client, mutations, seqs, mutation_ids, known_floor)
+    then
+        behind_reason := 'reused';
+    end if;
     if behind_reason is not null then
         perform set_config('holdfast.client_notice', jsonb_build_object('behind',
             jsonb_build_object('reason', behind_reason, 'highSeq', known_high))::text, true);
@@ -289,7 +299,8 @@ begin
         else coalesce(holdfast.note_fork(batch_client, asking -> 'forkedFrom')::text, '') end, true);
     if asking -> 'forkedFrom' is not null then
         -- it may have inherited one
-        select own.floor into known_floor from holdfast.clients as own where own.client_id = batch_client;
+        select own.inherited_floor, own.inherited_before into inherited_floor, inherited_before
+        from holdfast.clients as own where own.client_id = batch_client;
     end if;
     -- for all calls of this transaction, which may be several of one request
     if goes_alone then
@@ -297,7 +308,9 @@ begin
     end if;
     goes_alone := coalesce(current_setting('holdfast.goes_alone', true) = batch_client::text, false);
     update holdfast.clients as own
-    set floor = greatest(known_floor, claimed_floor::bigint), last_seen_at = now(), transaction_id = pg_current_xact_id(),
+    -- beyond the numbers that it has given out, a client that says them has nothing to acknowledge
+    set floor = greatest(known_floor, least(claimed_floor::bigint, case when claimed_high is not null
+            then greatest(claimed_high, known_high) end)), last_seen_at = now(), transaction_id = pg_current_xact_id(),
         high_seq = greatest(own.high_seq, claimed_high), unsent_count = coalesce(claimed_unsent, own.unsent_count),
         -- asked for in this transaction, or before it and there was nothing to carry out yet
         goes_alone = own.goes_alone and (own.transaction_id = pg_current_xact_id() or given_count = 0)
@@ -308,7 +321,7 @@ begin
         is_one_run := false;
         shapes := array_fill(null::text, array[given_count]);
     end if;
-    if first_seq > known_floor and not are_twins_there and not is_any_known then
+    if first_seq > greatest(known_floor, inherited_floor) and not are_twins_there and not is_any_known then
         standings := array_fill('new'::text, array[given_count]);
         outcomes := array_fill(null::jsonb, array[given_count]);
         if listed_afters ~ '[0-9]' or not are_alike then
@@ -340,6 +353,7 @@ begin
                ) as is_twin,
                case
                    when same_seq.client_id is null and incoming.seq <= known_floor then 'trimmed'
+                   when seen.client_id is null and holdfast.is_trimmed(incoming.mutation, inherited_floor, inherited_before) then 'trimmed'
                    when same_seq.mutation_id <> incoming.mutation_id then 'seq reused'
                    when not seen.is_own then 'id reused'
                    -- Made anew after a conflict, a mutation has another payload under the same id. A late copy of a form

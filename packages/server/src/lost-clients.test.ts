@@ -102,6 +102,78 @@ describeOnEachDatabase((world) => {
       ]);
     });
 
+    test('P12, S14 · once the ledger was trimmed, a change made after it was put back takes effect under the number of a former one', async () => {
+      const device = createDevice(world.database);
+      const list = { table: 'lists', id: randomUUID() };
+      const former = [
+        device.next({ operation: 'create', entity: list, payload: { value: 0 } }),
+        ...[1, 2, 3].map((value) => device.next({ operation: 'update', entity: list, payload: { value } })),
+      ];
+      await send(device, former, { lastSeq: 4, unsentCount: 0 });
+      await send(device, [], { lastSeq: 4, unsentCount: 0 }, 4);
+      await world.database.query(`select holdfast.trim_ledger(at => now() + interval '32 days')`);
+      const later = new Date(Date.now() + 33 * 86_400_000).toISOString();
+      const anew = (seq: number, value: number) =>
+        device.next({ operation: 'update', entity: list, payload: { value }, seq, createdAt: later });
+      const second = former[1] as WireMutation;
+
+      // put back to when it had given out two numbers; it says how far they have come when it hears of it
+      const third = anew(3, 8);
+      expect((await send(device, [second, third], { lastSeq: 3, unsentCount: 0 }, 1)).client?.behind?.reason).toBe(
+        'behind',
+      );
+      const fork = another(device);
+      const forkedFrom = { id: device.clientId, reason: 'behind' as const, lastSeq: 3 };
+      expect(kinds(await send(fork, [second], { lastSeq: 3, forkedFrom }, 1))).toEqual(['duplicate applied']);
+      expect(kinds(await send(fork, [second, third], { lastSeq: 3 }, 1))).toEqual(['duplicate applied', 'applied']);
+      expect(kinds(await send(fork, [third], { lastSeq: 3 }, 1))).toEqual(['duplicate applied']);
+
+      // another one, which has come further than it ever had before it is heard of
+      const [fourth, fifth] = [anew(4, 9), anew(5, 10)];
+      const further = await send(device, [second, fourth, fifth], { lastSeq: 5, unsentCount: 0 }, 1);
+      expect(further.client).toEqual({ behind: { reason: 'reused', highSeq: 4 } });
+      const next = another(device);
+      const again = { id: device.clientId, reason: 'behind' as const, lastSeq: 5 };
+      expect(kinds(await send(next, [second, fourth, fifth], { lastSeq: 5, forkedFrom: again }, 1))).toEqual([
+        'duplicate applied',
+        'applied',
+        'applied',
+      ]);
+      expect(await world.database.query('select history from public.lists where id = $1', [list.id])).toEqual([
+        { history: [0, 1, 2, 3, 8, 9, 10] },
+      ]);
+    });
+
+    test('P12, S14 · a number that was given out and never sent is no duplicate when another change has it', async () => {
+      const device = createDevice(world.database);
+      const [first, , third] = [device.next(), device.next(), device.next()];
+      await send(device, [first, third] as WireMutation[], { lastSeq: 3, unsentCount: 0 });
+      await send(device, [], { lastSeq: 3, unsentCount: 0 }, 3);
+
+      const anew = [device.next({ seq: 2 }), device.next({ seq: 4 })];
+      const answer = await send(device, anew, { lastSeq: 4, unsentCount: 0 }, 1);
+      expect(kinds(answer)).toEqual(['deferred', 'deferred']);
+      expect(answer.client).toEqual({ behind: { reason: 'reused', highSeq: 3 } });
+    });
+
+    test('P12, S14 · a number under which another client of the user had settled it is no other change, however late it is told again', async () => {
+      const device = createDevice(world.database);
+      const moved = device.next();
+      await send(device, [moved], { lastSeq: 1, unsentCount: 0 });
+      const other = another(device);
+      expect(kinds(await send(other, [moved], { lastSeq: 1, unsentCount: 0 }))).toEqual(['duplicate applied']);
+      await send(other, [], { lastSeq: 1, unsentCount: 0 }, 1);
+
+      const late = await send(other, [moved], { lastSeq: 1, unsentCount: 0 });
+      expect([kinds(late), late.client]).toEqual([['duplicate applied'], undefined]);
+    });
+
+    test('P12 · a floor above all numbers that a client has given out is not believed beyond them', async () => {
+      const device = createDevice(world.database);
+      await send(device, [device.next()], { lastSeq: 1, unsentCount: 0 }, 99);
+      expect(kinds(await send(device, [device.next()], { lastSeq: 2, unsentCount: 0 }, 1))).toEqual(['applied']);
+    });
+
     test('P12, S14 · nobody inherits from a client of someone else, and one that came back empty begins anew', async () => {
       const device = createDevice(world.database);
       await send(device, [device.next(), device.next()], { lastSeq: 2, unsentCount: 0 });
