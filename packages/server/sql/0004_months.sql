@@ -68,6 +68,25 @@ begin atomic
     order by month.start;
 end;
 
+-- What a new partition does not take over from its table. Without a primary key a row is known by all that it holds, or where a
+-- publication tells of deletions, rows could not move out of the default partition.
+create or replace function holdfast.finish_partition(partition_name text)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+    execute format('alter table holdfast.%I enable row level security', partition_name);
+    if not exists (
+        select from pg_catalog.pg_index as key
+        where key.indrelid = to_regclass(format('holdfast.%I', partition_name)) and key.indisprimary
+    ) then
+        execute format('alter table holdfast.%I replica identity full', partition_name);
+    end if;
+end
+$$;
+
 -- Security definer: only the owner can make tables in the schema. It makes those of the registry and no others.
 create or replace function holdfast.ensure_partitions(
     months_ahead integer default 3,
@@ -92,7 +111,7 @@ begin
         if to_regclass(format('holdfast.%I', registered.table_name || '_default')) is null then
             execute format('create table holdfast.%1$I partition of holdfast.%2$I default',
                 registered.table_name || '_default', registered.table_name);
-            execute format('alter table holdfast.%I enable row level security', registered.table_name || '_default');
+            perform holdfast.finish_partition(registered.table_name || '_default');
         end if;
         for month in 0..months_ahead loop
             from_at := (date_trunc('month', at at time zone 'UTC') + make_interval(months => month)) at time zone 'UTC';
@@ -101,7 +120,7 @@ begin
             continue when to_regclass(format('holdfast.%I', new_name)) is not null;
             -- rows of this month that came before it was made are in the default one, and move
             execute format('create table holdfast.%1$I (like holdfast.%2$I including all)', new_name, registered.table_name);
-            execute format('alter table holdfast.%I enable row level security', new_name);
+            perform holdfast.finish_partition(new_name);
             execute format(
                 'with moved as (delete from holdfast.%1$I where %2$I >= $1 and %2$I < $2 returning *) '
                 'insert into holdfast.%3$I select * from moved',
@@ -190,7 +209,21 @@ declare
     last_id bigint;
 begin
     if of_table = 'audit_log' then
-        execute format('select max(id) from holdfast.%I', partition_name) into last_id;
+        -- the last of each workspace, one after the other down the index: no row is read, however many there are
+        execute format(
+            'with recursive last as ('
+            '(select log.workspace_id, log.id from holdfast.%1$I as log where log.workspace_id is not null '
+            'order by log.workspace_id desc, log.id desc limit 1) '
+            'union all '
+            'select earlier.workspace_id, earlier.id from last cross join lateral ('
+            'select log.workspace_id, log.id from holdfast.%1$I as log where log.workspace_id < last.workspace_id '
+            'order by log.workspace_id desc, log.id desc limit 1) as earlier'
+            '), without_workspace as ('
+            'select log.id from holdfast.%1$I as log where log.workspace_id is null '
+            'order by log.workspace_id desc, log.id desc limit 1'
+            ') select greatest((select max(last.id) from last), (select known.id from without_workspace as known))',
+            partition_name)
+        into last_id;
         update holdfast.epochs as known set trimmed_id = greatest(known.trimmed_id, last_id);
         update holdfast.seal_state as state
         set dropped_before = greatest(state.dropped_before, month.to_at)
@@ -307,7 +340,8 @@ comment on function holdfast.finish_archive(text, bigint, bytea, text) is
     'the month itself. The month may be dropped from then on, once it is old enough.';
 
 revoke all on function
-    holdfast.partition_name(text, timestamptz), holdfast.partitions(text), holdfast.ensure_partitions(integer, timestamptz),
+    holdfast.partition_name(text, timestamptz), holdfast.partitions(text), holdfast.finish_partition(text),
+    holdfast.ensure_partitions(integer, timestamptz),
     holdfast.partition_report(timestamptz), holdfast.set_retention(text, interval, boolean, boolean),
     holdfast.before_drop(text, text), holdfast.enforce_retention(timestamptz), holdfast.add_to_digest(bytea, text),
     holdfast.archive_digest(text), holdfast.finish_archive(text, bigint, bytea, text)

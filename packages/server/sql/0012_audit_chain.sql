@@ -93,8 +93,12 @@ declare
     place holdfast.feed_place;
     -- of an epoch before this one, whose transactions say nothing any more
     old_id bigint := 0;
-    sealed_count bigint;
+    sealed_count bigint := 0;
+    -- no row of the window has a higher one
     last_id bigint;
+    -- ids are read in stretches, in which there are at most as many rows
+    upto_id bigint;
+    written_count bigint;
 begin
     -- before the lock, which draws a transaction number
     perform holdfast.mark_feed();
@@ -108,44 +112,51 @@ begin
         place.after_id := state.sealed_id;
     end if;
 
-    with page as materialized (
-        select log.id, log.occurred_at, coalesce(log.workspace_id, '') as workspace_id, holdfast.audit_line(log) as line
-        from holdfast.audit_log as log
-        where log.id > place.after_id
-          and (log.id <= old_id or pg_visible_in_snapshot(log.transaction_id, place.upto))
-          and (case when place.seen is null
-              then not exists (
-                  select from holdfast.audit_chain as done
-                  where done.audit_id = log.id and done.occurred_at = log.occurred_at)
-              else not pg_visible_in_snapshot(log.transaction_id, place.seen) end)
-        order by log.id
-        limit limit_count
-    ), chained as (
-        select page.id, page.occurred_at, page.workspace_id,
-               coalesce(head.place, 0) + row_number() over own as place,
-               holdfast.chain_hash(coalesce(head.hash, ''), page.line) over own as hash
-        from page
-        left join holdfast.audit_heads as head using (workspace_id)
-        window own as (partition by page.workspace_id order by page.id)
-    ), written as (
-        insert into holdfast.audit_chain (workspace_id, place, audit_id, occurred_at, hash, sealed_at)
-        select chained.workspace_id, chained.place, chained.id, chained.occurred_at, chained.hash, now()
-        from chained
-        returning audit_chain.workspace_id, audit_chain.place, audit_chain.hash, audit_chain.audit_id
-    ), moved as (
-        insert into holdfast.audit_heads as head (workspace_id, place, hash)
-        select distinct on (written.workspace_id) written.workspace_id, written.place, written.hash
-        from written
-        order by written.workspace_id, written.place desc
-        on conflict on constraint audit_heads_pkey do update set place = excluded.place, hash = excluded.hash
-    )
-    select count(*), max(written.audit_id) into sealed_count, last_id from written;
+    select case when ids.is_called then ids.last_value else ids.last_value - 1 end into last_id
+    from holdfast.audit_log_ids as ids;
 
-    if sealed_count = limit_count then
+    loop
+        upto_id := least(place.after_id + limit_count, last_id);
+        with page as materialized (
+            select log.id, log.occurred_at, coalesce(log.workspace_id, '') as workspace_id, holdfast.audit_line(log) as line
+            from holdfast.audit_log as log
+            where log.id > place.after_id and log.id <= upto_id
+              and (log.id <= old_id or pg_visible_in_snapshot(log.transaction_id, place.upto))
+              and (case when place.seen is null
+                  then not exists (
+                      select from holdfast.audit_chain as done
+                      where done.audit_id = log.id and done.occurred_at = log.occurred_at)
+                  else not pg_visible_in_snapshot(log.transaction_id, place.seen) end)
+        ), chained as (
+            select page.id, page.occurred_at, page.workspace_id,
+                   coalesce(head.place, 0) + row_number() over own as place,
+                   holdfast.chain_hash(coalesce(head.hash, ''), page.line) over own as hash
+            from page
+            left join holdfast.audit_heads as head using (workspace_id)
+            window own as (partition by page.workspace_id order by page.id)
+        ), written as (
+            insert into holdfast.audit_chain (workspace_id, place, audit_id, occurred_at, hash, sealed_at)
+            select chained.workspace_id, chained.place, chained.id, chained.occurred_at, chained.hash, now()
+            from chained
+            returning audit_chain.workspace_id, audit_chain.place, audit_chain.hash
+        ), moved as (
+            insert into holdfast.audit_heads as head (workspace_id, place, hash)
+            select distinct on (written.workspace_id) written.workspace_id, written.place, written.hash
+            from written
+            order by written.workspace_id, written.place desc
+            on conflict on constraint audit_heads_pkey do update set place = excluded.place, hash = excluded.hash
+        )
+        select count(*) into written_count from written;
+        sealed_count := sealed_count + written_count;
+        place.after_id := upto_id;
+        exit when upto_id = last_id or sealed_count >= limit_count;
+    end loop;
+
+    if upto_id < last_id then
         -- this window goes on
         update holdfast.seal_state set cursor = case
             when place.seen is null then state.cursor
-            else format('%s~%s~%s~%s', place.epoch, place.seen, last_id, place.upto) end;
+            else format('%s~%s~%s~%s', place.epoch, place.seen, place.after_id, place.upto) end;
     else
         update holdfast.seal_state as known
         set cursor = format('%s~%s', place.epoch, place.upto),
@@ -158,8 +169,8 @@ end
 $$;
 
 comment on function holdfast.seal_audit(integer) is
-    'Adds what has been committed to the chains of hashes, at most so many rows, and says how many. Part of '
-    'holdfast.maintain(); call it every few minutes for a chain that lags no more than that.';
+    'Adds what has been committed to the chains of hashes, so many rows and fewer than twice as many at a time, and says how many. '
+    'Part of holdfast.maintain(); call it every few minutes for a chain that lags no more than that.';
 
 -- Security definer: log and chain of all workspaces are for operators.
 create or replace function holdfast.verify_audit(
@@ -215,6 +226,12 @@ begin atomic
           where link.workspace_id = of_workspace and link.audit_id = log.id and link.occurred_at = log.occurred_at
       )
     union all
+    select null, log.id, 'the row is there twice'
+    from holdfast.audit_log as log
+    where coalesce(log.workspace_id, '') = of_workspace
+    group by log.id, log.occurred_at
+    having count(*) > 1
+    union all
     select anchor_place, null, 'the chain is not the one that was anchored'
     where anchor_place > coalesce(
               (select head.kept_place from holdfast.audit_heads as head where head.workspace_id = of_workspace), 0)
@@ -226,8 +243,8 @@ begin atomic
 end;
 
 comment on function holdfast.verify_audit(text, bigint, bytea) is
-    'Every row of a workspace''s audit log that was changed, deleted or put in after it was sealed, as far as the log is kept; no '
-    'rows when all is well. Whoever owns the tables could write a whole new chain: keep place and hash of '
+    'Every row of a workspace''s audit log that was changed, deleted, put in or doubled after it was sealed, as far as the log is '
+    'kept; no rows when all is well. Whoever owns the tables could write a whole new chain: keep place and hash of '
     'holdfast.audit_heads elsewhere from time to time, and hand them in as the anchor.';
 
 revoke all on function

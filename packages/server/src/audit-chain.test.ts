@@ -34,6 +34,24 @@ describeOnEachDatabase((world) => {
     expect(await verify(device.workspaceId)).toEqual([]);
   });
 
+  test('P5 · numbers that were drawn for nothing, however many, hold no seal up', async () => {
+    const workspaceId = `workspace-${randomUUID()}`;
+    const plant = () =>
+      world.database.query(
+        `insert into holdfast.audit_log (workspace_id, action, entity_type, entity_id, new_values)
+         select $1, 'create', 'planted', place::text, '{}' from generate_series(1, 3) as place`,
+        [workspaceId],
+      );
+    while ((await seal()) > 0);
+    await plant();
+    await world.database.query(`select nextval('holdfast.audit_log_ids') from generate_series(1, 100)`);
+    await plant();
+
+    expect(await seal(4)).toBe(6);
+    expect(await seal(4)).toBe(0);
+    expect(await verify(workspaceId)).toEqual([]);
+  });
+
   test.each([
     [
       'changed',
@@ -51,6 +69,11 @@ describeOnEachDatabase((world) => {
       `with forged as (update holdfast.audit_log set actor = 'x' where id = $1)
        update holdfast.audit_chain set hash = '\\x00' where audit_id = $1`,
       'the row, or the chain at it, was changed',
+    ],
+    [
+      'doubled',
+      'insert into holdfast.audit_log select * from holdfast.audit_log where id = $1',
+      'the row is there twice',
     ],
     ['cut out of the chain', 'delete from holdfast.audit_chain where audit_id = $1', 'the row was put in later'],
   ])('P5 · a row that was %s is found, and named', async (_, statement, problem) => {

@@ -42,6 +42,33 @@ describeOnEachDatabase((world) => {
     await world.database.query('drop table holdfast.audit_log_203105, holdfast.audit_log_203106');
   });
 
+  test('P5 · it moves also where a publication tells of all tables', async () => {
+    const workspaceId = `workspace-${randomUUID()}`;
+    await plant(workspaceId, '2032-05-31T23:59:59.999Z');
+    await world.database.query('create publication holdfast_test_of_all for all tables');
+    try {
+      await ensure(`'2032-05-15Z'`, 0);
+      expect(await auditReport()).toMatchObject({ misplaced_rows: 0 });
+    } finally {
+      await world.database.query('drop publication holdfast_test_of_all');
+    }
+    await world.database.query('drop table holdfast.audit_log_203205');
+  });
+
+  test('P5, P8 · readers of the feed hear up to which change it went, of whichever workspace that was', async () => {
+    await ensure(`'2018-01-15Z'`, 0);
+    for (const workspaceId of [null, `b-${randomUUID()}`, null, `c-${randomUUID()}`, `a-${randomUUID()}`])
+      await plant(workspaceId, '2018-01-10T00:00:00Z');
+    const [last] = await world.database.query('select max(id)::text as id from holdfast.audit_log_201801');
+    await plant(`a-${randomUUID()}`, new Date().toISOString());
+
+    await enforce('2018-06-01Z');
+
+    expect(
+      await world.database.query('select trimmed_id::text as id from holdfast.epochs order by place desc limit 1'),
+    ).toEqual([last]);
+  });
+
   test('P5 · a month is dropped once all of it is older than 90 days, and not a day before', async () => {
     const workspaceId = `workspace-${randomUUID()}`;
     await ensure(`'2020-01-15Z'`, 1);
@@ -131,7 +158,7 @@ describeOnEachDatabase((world) => {
     return (rows[0]?.dropped ?? []).filter((name) => name.startsWith('audit_log_'));
   }
 
-  function plant(workspaceId: string, at: string) {
+  function plant(workspaceId: string | null, at: string) {
     return world.database.query(
       `insert into holdfast.audit_log (workspace_id, occurred_at, action, entity_type, entity_id, new_values)
        values ($1, $2, 'create', 'planted', 'x', '{}')`,
