@@ -174,15 +174,18 @@ begin
                audit_client, audit_ip, audit_agent
         from (select to_jsonb(holdfast_old_rows.*) as image from holdfast_old_rows offset 0) as before_image;
     else
-        -- both lists are in the order the rows were updated, so numbering pairs them even where the key itself changed
+        -- Both lists are in the order the rows were updated, so numbering pairs them even where the key itself changed. A row that
+        -- goes over to another workspace is deleted in the one and created in the other: neither is told what it was or is elsewhere.
         insert into holdfast.audit_log
             (id, workspace_id, actor, action, entity_type, entity_id, old_values, new_values, changed_fields,
              mutation_id, client_id, ip, user_agent)
-        select case when audit_order is null then nextval('holdfast.audit_log_ids')
+        select case when audit_order is null or told.action = 'delete' then nextval('holdfast.audit_log_ids')
                    else audit_ids[array_position(audit_order, after_image.image ->> audit_id_column)] end,
-               after_image.image ->> audit_workspace_column, audit_actor, 'update', audit_entity_type,
-               after_image.image ->> audit_id_column, difference.old_values, difference.new_values,
-               difference.changed_fields,
+               told.image ->> audit_workspace_column, audit_actor, told.action, audit_entity_type,
+               told.image ->> audit_id_column,
+               case told.action when 'update' then difference.old_values when 'delete' then told.image end,
+               case told.action when 'update' then difference.new_values when 'create' then told.image end,
+               case told.action when 'update' then difference.changed_fields end,
                case when audit_mutations is null then audit_mutation else coalesce(
                    (audit_mutations ->> (after_image.image ->> audit_id_column))::uuid, holdfast.refuse_stray_row()) end,
                audit_client, audit_ip, audit_agent
@@ -198,7 +201,14 @@ begin
                    coalesce(array_agg(field.key order by field.key), '{}') as changed_fields
             from jsonb_each(after_image.image) as field
             where before_image.image -> field.key is distinct from field.value
-        ) as difference;
+        ) as difference
+        cross join lateral (
+            select 'delete' as action, before_image.image
+            where audit_workspace_column = any (difference.changed_fields)
+            union all
+            select case when audit_workspace_column = any (difference.changed_fields) then 'create' else 'update' end,
+                   after_image.image
+        ) as told;
     end if;
     return null;
 end
@@ -234,7 +244,22 @@ as $$
 declare
     named text := coalesce(entity_type, (select relname from pg_catalog.pg_class where oid = target));
     arguments constant text := format('%L, %L, %L', named, id_column, workspace_column);
+    missing text;
 begin
+    select wanted.name into missing
+    from (values (id_column), (workspace_column)) as wanted (name)
+    where not exists (
+        select from pg_catalog.pg_attribute as attribute
+        where attribute.attrelid = target and attribute.attname = wanted.name and attribute.attnum > 0
+          and not attribute.attisdropped
+    )
+    limit 1;
+    if found then
+        raise exception using errcode = 'HF033',
+            message = format('%s has no column %s.', target, coalesce(quote_ident(missing), 'null')),
+            hint = 'Say which column has the id of a row, and which its workspace: '
+                   'enable_audit(…, id_column => ''…'', workspace_column => ''…'').';
+    end if;
     perform holdfast.disable_audit(target);
     execute format(
         'create trigger holdfast_audit_insert after insert on %s referencing new table as holdfast_new_rows '

@@ -175,6 +175,20 @@ describeOnEachDatabase((world) => {
   });
 
   test.each([
+    ['id_column', 'uid'],
+    ['workspace_column', 'organisation id'],
+  ])('P5 · a table that has no such %s is not audited, and the refusal names it', async (parameter, column) => {
+    const enabling = world.database.query(
+      `select holdfast.enable_audit('public.faults', 'fault', ${parameter} => '${column}')`,
+    );
+    await expect(enabling).rejects.toMatchObject({ code: 'HF033', message: expect.stringContaining(column) });
+    // as it was
+    const device = createDevice(world.database);
+    await device.send([device.next(change('create', { table: 'fault', id: randomUUID() }))]);
+    expect((await read(device, { limit: 5 })).entries).toHaveLength(1);
+  });
+
+  test.each([
     { hops: 0, forwardedFor: '1.1.1.1, 2.2.2.2', peerAddress: '10.0.0.9', ip: '10.0.0.9' },
     { hops: 1, forwardedFor: '1.1.1.1, 2.2.2.2', peerAddress: '10.0.0.9', ip: '2.2.2.2' },
     { hops: 2, forwardedFor: '1.1.1.1, 2.2.2.2', peerAddress: '10.0.0.9', ip: '1.1.1.1' },

@@ -68,6 +68,46 @@ describeOnEachDatabase((world) => {
     ]);
   });
 
+  test('P5, P8 · a row that goes over to another workspace is gone from the one and new in the other', async () => {
+    const [mine, theirs] = [createDevice(world.database), createDevice(world.database)];
+    const [entity, stays] = [
+      { table: 'accounts', id: randomUUID() },
+      { table: 'accounts', id: randomUUID() },
+    ];
+    await mine.send([
+      mine.next(change('create', entity, { name: 'Oslo' })),
+      mine.next(change('create', stays, { name: 'Bergen' })),
+    ]);
+    const [left, joined] = [await read(mine.claims, null), await read(theirs.claims, null)];
+
+    await world.database.query(
+      `update public.accounts set beds = 7, workspace_id = case when id = $1 then $3 else workspace_id end
+       where id = any (array[$1, $2]::uuid[])`,
+      [entity.id, stays.id, theirs.workspaceId],
+    );
+
+    const [here, there] = [await read(mine.claims, left.cursor), await read(theirs.claims, joined.cursor)];
+    expect(here.changes.map(({ action, entityId }) => [action, entityId]).toSorted()).toEqual([
+      ['delete', entity.id],
+      ['update', stays.id],
+    ]);
+    expect(there.changes).toMatchObject([
+      {
+        action: 'create',
+        entityId: entity.id,
+        oldValues: null,
+        newValues: { name: 'Oslo', beds: 7, workspace_id: theirs.workspaceId },
+        changedFields: null,
+      },
+    ]);
+    const [record] = await world.database.query(
+      `select old_values ->> 'name' as name, old_values ->> 'workspace_id' as workspace from holdfast.audit_log
+       where workspace_id = $1 and action = 'delete'`,
+      [mine.workspaceId],
+    );
+    expect(record).toEqual({ name: 'Oslo', workspace: mine.workspaceId });
+  });
+
   test('P8 · a reader hears of its own workspace only', async () => {
     const [mine, theirs] = [createDevice(world.database), createDevice(world.database)];
     const { cursor } = await read(mine.claims, null);
