@@ -181,7 +181,8 @@ describeOnEachDatabase((world) => {
     const enabling = world.database.query(
       `select holdfast.enable_audit('public.faults', 'fault', ${parameter} => '${column}')`,
     );
-    await expect(enabling).rejects.toMatchObject({ code: 'HF033', message: expect.stringContaining(column) });
+    await expect(enabling).rejects.toMatchObject({ code: 'HF033' });
+    await expect(enabling).rejects.toThrow(column);
     // as it was
     const device = createDevice(world.database);
     await device.send([device.next(change('create', { table: 'fault', id: randomUUID() }))]);

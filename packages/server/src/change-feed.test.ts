@@ -87,9 +87,9 @@ describeOnEachDatabase((world) => {
     );
 
     const [here, there] = [await read(mine.claims, left.cursor), await read(theirs.claims, joined.cursor)];
-    expect(here.changes.map(({ action, entityId }) => [action, entityId]).toSorted()).toEqual([
-      ['delete', entity.id],
-      ['update', stays.id],
+    expect(here.changes.map(({ action, entityId }) => `${action} ${entityId}`).toSorted()).toEqual([
+      `delete ${entity.id}`,
+      `update ${stays.id}`,
     ]);
     expect(there.changes).toMatchObject([
       {

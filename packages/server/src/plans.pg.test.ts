@@ -150,9 +150,9 @@ test('P5 · a round of seals reads what has come since the last, with tens of th
   // often enough that Postgres may plan without looking at the numbers
   for (let round = 0; round < 8; round += 1) {
     await device.send([device.next()]);
-    const [told] = await database.query<{ 'QUERY PLAN': readonly { readonly Plan: Readonly<Record<string, number>> }[] }>(
-      'explain (analyze, buffers, format json) select holdfast.seal_audit(1000000)',
-    );
+    const [told] = await database.query<{
+      'QUERY PLAN': readonly { readonly Plan: Readonly<Record<string, number>> }[];
+    }>('explain (analyze, buffers, format json) select holdfast.seal_audit(1000000)');
     const plan = told?.['QUERY PLAN'][0]?.Plan;
     pages.push((plan?.['Shared Hit Blocks'] ?? Number.NaN) + (plan?.['Shared Read Blocks'] ?? Number.NaN));
   }
