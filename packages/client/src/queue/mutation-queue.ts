@@ -920,12 +920,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       throw error;
     });
     if (!isCurrent()) return storage.close();
-    if (storage.apart !== undefined) {
-      const { movedCount, isWhole } = await this.moveAll(storage.apart.storage, storage);
-      // What cannot be read now may be read another time.
-      if (isWhole) await storage.apart.taken();
-      if (movedCount > 0) this.listeners.storageRestored.emit({ movedCount });
-    }
+    // What cannot be read of it now may be read another time.
+    await this.bringTogether(storage).catch((error: unknown) => this.fail(toHoldfastError(error)));
     const runner = new Runner(
       {
         store,
@@ -1127,6 +1123,13 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.former ??= runner;
     this.opening = this.beginOpening(async () => runner?.close());
     return this.opening;
+  }
+
+  private async bringTogether(storage: Storage): Promise<void> {
+    if (storage.apart === undefined) return;
+    const { movedCount, isWhole } = await this.moveAll(storage.apart.storage, storage);
+    if (isWhole) await storage.apart.taken();
+    if (movedCount > 0) this.listeners.storageRestored.emit({ movedCount });
   }
 
   private async moveAll(from: Storage, into: Storage): Promise<MovedAll> {

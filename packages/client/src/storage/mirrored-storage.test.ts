@@ -157,6 +157,43 @@ describe('a queue on a store with a mirror', () => {
     expect(await dump(stores.mirror.open, NAME)).toEqual(await dump(stores.first.open, NAME));
   });
 
+  test('S9 · as long as part of the mirror cannot be read it is kept as it is, and the device is one client', async () => {
+    const device = new TestDevice();
+    const stores = { first: new BreakableStorage(), mirror: new BreakableStorage() };
+    let isDamaged = false;
+    const mirror: OpenStorage = async (name) => {
+      const opened = await stores.mirror.open(name);
+      return {
+        ...opened,
+        durability: 'strict',
+        scan: (query) =>
+          isDamaged && query.prefix === 'b/' ? Promise.reject(new Error('It is damaged.')) : opened.scan(query),
+      };
+    };
+    const storage = mirroredStorage(stores.first.open, mirror);
+    const run = async (broken: keyof typeof stores | null, id: string): Promise<void> => {
+      if (broken !== null) stores[broken].breakAll();
+      const queue = await device.open({ storage });
+      await queue.add(note(id));
+      await device.clock.pass(1_000);
+      await queue.close();
+      if (broken !== null) stores[broken].mend();
+    };
+    await device.goOffline();
+    await run(null, 'both');
+    await run('mirror', 'first only');
+    await run('first', 'mirror only');
+    isDamaged = true;
+    await device.goOnline();
+    for (const id of ['a', 'b', 'c', 'd']) await run(null, id);
+
+    expect(new Set(device.server.requests.map(({ request }) => request.client.id)).size).toBe(1);
+    isDamaged = false;
+    await run(null, 'e');
+    expect(device.server.effects).toHaveLength(8);
+    expect(await dump(stores.mirror.open, NAME)).toEqual(await dump(stores.first.open, NAME));
+  });
+
   test('S9 · a dead letter that was discarded or retried in one of them does not stay in the other', async () => {
     const device = new TestDevice();
     const stores = { first: new BreakableStorage(), mirror: new BreakableStorage() };

@@ -23,6 +23,7 @@ const WITNESS = 'meta/client';
 /** In a store that was used without the other one. */
 const ALONE = 'meta/alone';
 const MARK = '1';
+const TOLD = '2';
 /** A store that was put back from its mirror may be a little older than it was: whoever gives out numbers must know. */
 const REWOUND = 'meta/rewound';
 
@@ -51,8 +52,11 @@ export function mirroredStorage(
       copy.read([WITNESS, ALONE]),
     ]);
     if (isAhead !== null && wasAlone !== null && witness !== null) {
-      // Under the same numbers each may have stored another mutation, and sent it.
-      await own.commit({ expect: [], changes: [{ kind: 'put', key: REWOUND, value: '1' }] });
+      // Under the same numbers each may have stored another mutation, and sent it. Said once, however often it takes to bring them together.
+      if (wasAlone !== TOLD) {
+        const told = [REWOUND, ALONE].map((key): Change => ({ kind: 'put', key, value: TOLD }));
+        await own.commit({ expect: [], changes: told });
+      }
       return new MirroredStorage(own, copy, options, true);
     }
     if (isAhead !== null || witness === null) await restore(own, copy, options);
@@ -169,7 +173,7 @@ class MirroredStorage implements Storage {
   /** Makes the mirror hold what the first holds, and nothing else; killed in the middle of it, that is begun anew. */
   async copyAll(): Promise<void> {
     await this.guarded(async () => {
-      await markAlone(this.own);
+      if (this.copyMark === null) await markAlone(this.own);
       for (const storage of [this.copy, this.own])
         for await (const { key } of scanAll(storage, '')) if (key !== ALONE) await this.bring([key]);
       await notAlone(this.copy, this.own);
