@@ -142,6 +142,26 @@ describe('a payload that the store cannot read, although it reads others', () =>
     expect(await queue.explain(ids[1] ?? '')).toMatchObject({ status: 'pending', waitingFor: 'network' });
   });
 
+  test.each(['b/', 'f/', 'q/p/', 'q/f/'])(
+    'S10 · a look whether numbers were lost that fails (%s) keeps no queue from opening',
+    async (prefix) => {
+      const { device, ids } = await withUnreadable(prefix);
+      const isDeadLetters = prefix === 'f/';
+      let failCount = isDeadLetters ? 1 : Number.POSITIVE_INFINITY;
+      device.storage.isUnreadable = (key) => {
+        if (key !== prefix) return false;
+        failCount -= 1;
+        return failCount >= 0;
+      };
+      const queue = device.create();
+      await queue.ready;
+      await device.goOnline();
+      await device.clock.pass(1_000);
+      expect(device.server.effects).toEqual(ids);
+      await queue.close();
+    },
+  );
+
   test('S10 · one among a thousand is found with few reads, and the store is not given up for it', async () => {
     const device = new TestDevice();
     await device.goOffline();

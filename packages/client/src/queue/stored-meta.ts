@@ -3,6 +3,7 @@ import { parseCompleted, RECORD_FORMAT, sealText, unsealText } from '../mutation
 import { scanAll } from '../ports/scan-all.ts';
 import type { Change, Storage } from '../ports/storage.ts';
 import { BODY, COMPLETED, FAILED, META, PENDING, QUARANTINE, seqKey, seqOfKey } from './record-keys.ts';
+import { isBroken } from './storage-keeper.ts';
 
 type Name = 'format' | 'client' | 'forked' | 'seq' | 'retried' | 'epoch' | 'time' | 'serverEpoch' | 'completedCount';
 
@@ -165,7 +166,15 @@ function sealedChanges(texts: MetaTexts): readonly Change[] {
 
 /** What the newest number is of, or its payload, stands above the last one that is said to be given out. */
 async function isBehind(storage: Storage, lastSeq: number): Promise<boolean> {
-  const found = await Promise.all(NUMBERED.map((prefix) => seqAfter(storage, prefix, lastSeq)));
+  const found = await Promise.all(
+    NUMBERED.map((prefix) =>
+      seqAfter(storage, prefix, lastSeq).catch((error: unknown) => {
+        // What cannot be read there tells nothing; the queue opens without.
+        if (!isBroken(error)) throw error;
+        return null;
+      }),
+    ),
+  );
   const foundSeq = Math.max(...found.map((seq) => seq ?? 0));
   if (foundSeq === 0) return false;
   // Another tab may have given it out since: then it has said so in the same commit.
