@@ -86,7 +86,10 @@ export async function writeBackup(
       for await (const { key, value } of scanSort(storage, prefix, before, salvage)) entries.set(key, value);
     now = await lastSeq();
   }
-  const list = [...entries];
+  const isToCome = ([key]: readonly [string, string]): boolean =>
+    (key.startsWith(PENDING) || key.startsWith(FAILED)) && !entries.has(seqKey(BODY, seqOfKey(key)));
+  const isPart = salvage !== null && !salvage.isWhole && !salvage.isLast;
+  const list = isPart ? [...entries].filter((entry) => !isToCome(entry)) : [...entries];
   const count = (prefix: string): number => list.filter(([key]) => key.startsWith(prefix)).length;
   const file = {
     holdfast: 'queue',

@@ -1085,7 +1085,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       ...fallback,
       openOwn: openStorage,
       clock,
-      moveAll: (from, into) => this.moveAll(from, into),
+      moveAll: (from, into, isLast) => this.moveAll(from, into, isLast),
       changed: () => {
         this.storageHealth = { ...keeper.health, lost: this.storageHealth.lost };
         this.changed([]);
@@ -1127,12 +1127,12 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   private async bringTogether(storage: Storage): Promise<void> {
     if (storage.apart === undefined) return;
-    const { movedCount, isWhole } = await this.moveAll(storage.apart.storage, storage);
+    const { movedCount, isWhole } = await this.moveAll(storage.apart.storage, storage, false);
     if (isWhole) await storage.apart.taken();
     if (movedCount > 0) this.listeners.storageRestored.emit({ movedCount });
   }
 
-  private async moveAll(from: Storage, into: Storage): Promise<MovedAll> {
+  private async moveAll(from: Storage, into: Storage, isLast: boolean): Promise<MovedAll> {
     const { newId, clock, random, readPageCount } = this.options;
     const open = (storage: Storage): Promise<QueueStore> =>
       QueueStore.open(storage, {
@@ -1142,7 +1142,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         pageCount: readPageCount,
       });
     const [source, target] = [await open(from), await open(into)];
-    const salvage = { isWhole: true };
+    const salvage = { isWhole: true, isLast };
     const content = readBackup(await source.backup(this.identity, clock.wallMs(), salvage), this.identity);
     const act = this.acts.act('import', { reason: 'The store of this device was replaced' });
     const { pendingCount, deadLetterCount } = await target.moveIn(content, act);

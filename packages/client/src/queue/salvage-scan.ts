@@ -8,6 +8,8 @@ const PAGE = 1_000;
 export interface Salvage {
   /** Whether nothing was left out. */
   isWhole: boolean;
+  /** Nobody looks there again: a mutation whose payload cannot be read comes without it. Else it is left out, and comes another time. */
+  readonly isLast: boolean;
 }
 
 /**

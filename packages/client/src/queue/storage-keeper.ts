@@ -41,8 +41,8 @@ export interface StorageKeeperPorts {
   /** Null where there is no place for one: then no second database is made. */
   readonly pointer: StoragePointer | null;
   readonly clock: Clock;
-  /** Brings all that can be read in one store into another, in one commit. */
-  readonly moveAll: (from: Storage, into: Storage) => Promise<MovedAll>;
+  /** Brings all that can be read in one store into another, in one commit. `isLast`: what cannot is not looked at again. */
+  readonly moveAll: (from: Storage, into: Storage, isLast: boolean) => Promise<MovedAll>;
   readonly changed: () => void;
   readonly degraded: (error: HoldfastError) => void;
   /** In use again; so many mutations were brought along. */
@@ -177,7 +177,7 @@ export class StorageKeeper {
     if (memory === null) return;
     try {
       const own = await this.opened(this.generations().current);
-      const { isWhole } = await this.ports.moveAll(own, memory).finally(() => own.close());
+      const { isWhole } = await this.ports.moveAll(own, memory, false).finally(() => own.close());
       if (!isWhole) this.ports.report(partLeft());
     } catch (error) {
       if (!isBroken(error)) this.ports.report(toHoldfastError(error));
@@ -386,7 +386,7 @@ export class StorageKeeper {
     let own: Storage | null = null;
     try {
       own = await this.opened(this.generations().current);
-      const { movedCount } = memory === null ? NOTHING_MOVED : await this.ports.moveAll(memory, own);
+      const { movedCount } = memory === null ? NOTHING_MOVED : await this.ports.moveAll(memory, own, false);
       this.term += 1;
       this.isInMemory = false;
       this.failureCounts = { read: 0, write: 0 };
@@ -410,7 +410,7 @@ export class StorageKeeper {
       try {
         const old = await this.opened(generation);
         this.openedGeneration = this.generation;
-        const { movedCount, isWhole } = await this.ports.moveAll(old, inUse).finally(() => old.close());
+        const { movedCount, isWhole } = await this.ports.moveAll(old, inUse, true).finally(() => old.close());
         const { current, left } = this.generations();
         this.writeGenerations({ current, left: left.filter((each) => each !== generation) });
         if (!isWhole) this.ports.report(partLeft());
