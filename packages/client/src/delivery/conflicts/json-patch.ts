@@ -1,12 +1,11 @@
-import { applyPatch, createPatch } from 'rfc6902';
 import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { Json, JsonObject } from '../../protocol/wire.ts';
-import { isJsonObject, ownField } from './same-json.ts';
+import { isJsonObject, isSameJson, ownField } from './same-json.ts';
 import { hasUnsafeKey, isUnsafeKey, unsafeKey } from './unsafe-key.ts';
 
 /**
- * JSON Patch (RFC 6902). The library does the work on copies; everything that it is given has been checked here first,
- * segment by segment of each pointer, and only fields of the document itself count as being there.
+ * JSON Patch (RFC 6902), on copies. Everything is checked first, segment by segment of each pointer, and only fields of the document
+ * itself count as being there.
  */
 export type JsonPatch = readonly JsonPatchOperation[];
 export type JsonPatchOperation =
@@ -54,18 +53,10 @@ export function applyJsonPatch(document: JsonObject, patch: JsonPatch): Json {
     for (const step of stepsOf(root.document, operation)) {
       checkFit(root.document, step);
       // The document is a field of something, so that replacing all of it is an operation like any other.
-      const [failure] = applyPatch(root, [{ ...step, path: `/document${step.path}` }]);
-      if (failure) throw invalidPatch(failure.message);
+      carryOut(root, ['document', ...pointerSegments(step.path)], step);
     }
   }
   return root.document;
-}
-
-/** The patch that makes `target` of `source`; null when a name in them cannot be patched. */
-export function createJsonPatch(source: JsonObject, target: JsonObject): JsonPatch | null {
-  if (hasUnsafeKey(source) || hasUnsafeKey(target)) return null;
-  // Whatever the library makes of JSON is JSON.
-  return createPatch(source, target) as unknown as JsonPatch;
 }
 
 /** The names that a pointer (RFC 6901) goes through. Throws `INVALID_PATCH`, `UNSAFE_KEY`. */
@@ -101,7 +92,25 @@ function stepsOf(document: Json, operation: JsonPatchOperation): readonly Step[]
   ];
 }
 
-/** What the library is lenient about: what must be there, is there, as a field of its own or a plain index. */
+/** One that fits, at the place that these names lead to. */
+function carryOut(root: JsonObject, names: readonly string[], step: Step): void {
+  const name = names.at(-1) as string;
+  const parent = valueAt(root, names.slice(0, -1)) as Record<string, Json> | Json[];
+  if (step.op === 'test') {
+    if (!isSameJson(valueAt(root, names), step.value))
+      throw invalidPatch(`what stands at ${step.path} is another value`);
+  } else if (Array.isArray(parent)) {
+    const index = name === '-' ? parent.length : Number(name);
+    const added = step.op === 'remove' ? [] : [structuredClone(step.value)];
+    parent.splice(index, step.op === 'add' ? 0 : 1, ...added);
+  } else if (step.op === 'remove') {
+    delete parent[name];
+  } else {
+    parent[name] = structuredClone(step.value);
+  }
+}
+
+/** What must be there, is there, as a field of its own or a plain index. */
 function checkFit(document: Json, { op, path }: Step): void {
   if (op === 'remove' && path === '') throw invalidPatch('all of it cannot be taken out');
   if (op === 'add') expectRoom(document, path);

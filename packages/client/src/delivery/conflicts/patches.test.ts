@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Json, JsonObject } from '../../protocol/wire.ts';
-import { applyJsonPatch, createJsonPatch, type JsonPatch, parseJsonPatch } from './json-patch.ts';
+import { createJsonPatch } from './create-json-patch.ts';
+import { applyJsonPatch, type JsonPatch, parseJsonPatch } from './json-patch.ts';
 import { applyMergePatch, createMergePatch } from './merge-patch.ts';
 import { isSameJson } from './same-json.ts';
 import { hasUnsafeKey } from './unsafe-key.ts';

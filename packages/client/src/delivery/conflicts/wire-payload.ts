@@ -1,6 +1,6 @@
 import { utf8Bytes } from '../../mutation/canonical-json.ts';
 import type { JsonObject, PatchEncoding } from '../../protocol/wire.ts';
-import { createJsonPatch } from './json-patch.ts';
+import { createJsonPatch } from './create-json-patch.ts';
 import { createMergePatch } from './merge-patch.ts';
 
 export interface WirePayload {
