@@ -4,7 +4,7 @@ import type { Database } from '@holdfast/server';
 import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { prepareDatabase } from '../server/prepare-database.ts';
-import { type AccountsAnswer, AMARA, type Api, JONAS, openApi } from './support/api.ts';
+import { type AccountsAnswer, AMARA, type Api, JONAS, MEI, openApi } from './support/api.ts';
 
 describe.each(['PGlite', 'Postgres'] as const)('the server on %s', (engine) => {
   let api: Api;
@@ -94,6 +94,17 @@ describe.each(['PGlite', 'Postgres'] as const)('the server on %s', (engine) => {
     // and the other workspace hears nothing of it
     const { cursor } = await readAccounts(AMARA);
     expect(await readAccounts(AMARA, cursor)).toMatchObject({ rows: [], deletedIds: [] });
+  });
+
+  test('P4 · what a colleague deletes is gone for everyone of the workspace, and for nobody else', async () => {
+    const before = await readAccounts(AMARA);
+    const elsewhere = await readAccounts(JONAS);
+    const deletedId = String(before.rows[2]?.[0]);
+
+    expect(await apply(MEI, 'delete', deletedId, {})).toBe('applied');
+
+    expect((await readAccounts(AMARA, before.cursor)).deletedIds).toEqual([deletedId]);
+    expect((await readAccounts(JONAS, elsewhere.cursor)).deletedIds).toEqual([]);
   });
 
   test.each(['nonsense', '00000000-0000-0000-0000-000000000000.5', `${randomUUID()}.99999999`])(

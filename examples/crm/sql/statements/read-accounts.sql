@@ -11,14 +11,10 @@ with window_of_change as (
             $1::text is null or $1::text::xid8 > pg_snapshot_xmax(pg_current_snapshot()) as is_whole
     ) as seen
 ), deleted as (
-    select entity_type, json_agg(distinct entity_id)::text as ids
-    from holdfast.audit_log, window_of_change
-    where not is_whole
-      and workspace_id = (select holdfast.workspace())
-      and entity_type in ('accounts', 'contacts', 'deals')
-      and action = 'delete'
-      and transaction_id >= first_xid
-    group by entity_type
+    select table_name, json_agg(id)::text as ids
+    from public.deletions, window_of_change
+    where not is_whole and workspace_id = (select holdfast.workspace()) and deleted_xid >= first_xid
+    group by table_name
 )
 select
     next_cursor::text as cursor,
@@ -46,7 +42,7 @@ select
         from public.deals
         where workspace_id = (select holdfast.workspace()) and changed_xid >= first_xid
     ) as deals,
-    coalesce((select ids from deleted where entity_type = 'accounts'), '[]') as deleted_accounts,
-    coalesce((select ids from deleted where entity_type = 'contacts'), '[]') as deleted_contacts,
-    coalesce((select ids from deleted where entity_type = 'deals'), '[]') as deleted_deals
+    coalesce((select ids from deleted where table_name = 'accounts'), '[]') as deleted_accounts,
+    coalesce((select ids from deleted where table_name = 'contacts'), '[]') as deleted_contacts,
+    coalesce((select ids from deleted where table_name = 'deals'), '[]') as deleted_deals
 from window_of_change

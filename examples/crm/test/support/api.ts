@@ -9,8 +9,9 @@ import { readPageFiles } from '../../server/page-files.ts';
 import { prepareDatabase } from '../../server/prepare-database.ts';
 import { type RealPostgres, startRealPostgres } from './real-postgres.ts';
 
-/** The two demo users. */
+/** The demo users: two of one workspace, and one of another. */
 export const AMARA = '5d2f1c1e-6a54-4b0e-9a55-0f4a4f6b7a01';
+export const MEI = '5d2f1c1e-6a54-4b0e-9a55-0f4a4f6b7a03';
 export const JONAS = '5d2f1c1e-6a54-4b0e-9a55-0f4a4f6b7a02';
 
 /** Answer of `GET /api/accounts`. */
@@ -51,7 +52,7 @@ export async function openApi(engine: 'PGlite' | 'Postgres'): Promise<Api> {
     return (await response.json()) as AccountsAnswer;
   };
   const apply = async (userId: string, operation: string, id: string, payload: object): Promise<string> => {
-    const workspaceId = userId === AMARA ? 'meridian-world' : 'meridian-europe';
+    const workspaceId = userId === JONAS ? 'meridian-europe' : 'meridian-world';
     const response = await app.request('/v1/apply', {
       method: 'POST',
       headers: { authorization: `Bearer ${await signIn(userId)}`, 'content-type': 'application/json' },
