@@ -139,6 +139,8 @@ test('C1, E8, K5 · two people edit one account offline: what only one changed s
   ]);
   await form.getByRole('radio', { name: /Theirs/ }).check();
   await form.getByRole('button', { name: 'Save this choice' }).click();
+  // the dialogue closes with the last one, and the keyboard is not lost with it
+  await mei.page.waitForFunction(() => document.activeElement?.classList.contains('holdfast-pill'));
   await mei.untilPill(/^All changes confirmed$/);
 
   expect(await open.world.query('select notes, contact_phone, contact_name from accounts where id = $1', [id])).toEqual(

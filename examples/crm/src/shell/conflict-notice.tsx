@@ -1,7 +1,7 @@
 import { Button, Modal, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { ConflictChooser, useConflicts } from 'holdfast/react';
-import type { ReactNode } from 'react';
+import { type ReactNode, useEffect } from 'react';
 import { describeField, describeValue } from '../screens/audit-words.tsx';
 import { nameOfRow } from '../workspace/mutations.ts';
 import { useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
@@ -14,6 +14,14 @@ export function ConflictNotice(): ReactNode {
   const { user } = useWorkspace();
   const [isOpen, chooser] = useDisclosure(false);
   const [first] = conflicts;
+  const isOver = isOpen && first === undefined;
+  useEffect(() => {
+    if (!isOver) return;
+    // the next one is for the user to open
+    chooser.close();
+    // what has opened it is gone: the keyboard goes where it is told how far the changes are
+    document.querySelector<HTMLElement>('header .holdfast-pill')?.focus();
+  }, [isOver, chooser]);
   return (
     <>
       {first === undefined ? null : (

@@ -55,6 +55,16 @@ const error = (status: number, code: string, message: string) => () =>
   Response.json({ error: { category: 'FORBIDDEN', code, message } }, { status });
 
 describe('the audit log over HTTP', () => {
+  test('E1 · a server that is out of reach is said to be so, in words for people', async () => {
+    const { read } = open(() => Promise.reject(new TypeError('Failed to fetch')));
+
+    await expect(read()).rejects.toMatchObject({
+      category: 'NETWORK_ERROR',
+      message: 'The server cannot be reached now.',
+      hint: 'Try again in a while.',
+    });
+  });
+
   test('E1 · asks for one page with what is wanted, and gives what came', async () => {
     const { asked, read } = open(() => Response.json(PAGE));
 

@@ -76,7 +76,9 @@ async function told<Result>(signal: AbortSignal, work: () => Promise<Result>): P
 /** What of a failure is true of reading: nothing is sent again, and there is no change to correct. */
 function readingFailed(failure: unknown): HoldfastError {
   const { error, verdict } = classifyFailure(failure);
-  return new HoldfastError({ ...error, hint: HINTS[verdict] });
+  // What a browser says of it ("Failed to fetch") is nothing for people.
+  const message = error.category === 'NETWORK_ERROR' ? 'The server cannot be reached now.' : error.message;
+  return new HoldfastError({ ...error, message, hint: HINTS[verdict] });
 }
 
 const AGAIN = 'Try again in a while.';

@@ -191,7 +191,7 @@ describe('the audit log on the screen', () => {
     log.isDown = true;
     await show();
     expect(screen.getByRole('alert').textContent).toContain('It is read when the connection is back.');
-    expect(screen.queryByText('Nobody has changed anything yet.')).toBeNull();
+    expect(screen.queryByText('There is no change yet that you may see.')).toBeNull();
     log.isDown = false;
     await press('Try again');
     expect(screen.queryByRole('alert')).toBeNull();

@@ -123,7 +123,7 @@ export function AuditLogViewer({
 function nothing(form: AuditForm): string {
   if (isBackwards(form)) return 'The day of “From” is after that of “To”. Choose an earlier “From” or a later “To”.';
   const isFiltered = Object.values(form).some((value) => value !== '');
-  return isFiltered ? 'No entry matches. Clear the filters to see all.' : 'Nobody has changed anything yet.';
+  return isFiltered ? 'No entry matches. Clear the filters to see all.' : 'There is no change yet that you may see.';
 }
 
 interface ExportActionsProps {

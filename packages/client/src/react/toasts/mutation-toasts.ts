@@ -172,7 +172,10 @@ export class MutationToasts {
       this.port.dismiss(toastId);
       retry();
     };
-    const row = this.rowOf(about.type, about.payload as JsonObject);
+    const change = { type: about.type, payload: about.payload as JsonObject };
+    // The same was tried before, and is told of here.
+    this.makeVoid(change);
+    const row = this.rowOf(change);
     if (row !== null) this.unstored.set(toastId, row);
     const action = { label: this.words.retry, onSelect };
     this.updateToast(toastId, {
@@ -255,8 +258,8 @@ export class MutationToasts {
   }
 
   /** What was not stored would undo this if it were tried again. */
-  private makeVoid({ type, payload }: StoredEvent): void {
-    const row = this.unstored.size === 0 ? null : this.rowOf(type, payload);
+  private makeVoid(change: Pick<StoredEvent, 'type' | 'payload'>): void {
+    const row = this.unstored.size === 0 ? null : this.rowOf(change);
     if (row === null) return;
     for (const [toastId, of] of this.unstored) {
       if (of !== row) continue;
@@ -265,7 +268,7 @@ export class MutationToasts {
     }
   }
 
-  private rowOf(type: string, payload: JsonObject): string | null {
+  private rowOf({ type, payload }: Pick<StoredEvent, 'type' | 'payload'>): string | null {
     const row = this.queue.definitions.get(type)?.entity?.(payload);
     return row === undefined ? null : JSON.stringify([type, row.table, row.id]);
   }

@@ -149,6 +149,17 @@ describe('trying again', () => {
     ]);
   });
 
+  test('E2 · what could not be stored is told once, however often the same row was tried to be changed', async () => {
+    const { toasts, screen } = await open();
+    const full = new HoldfastError({ code: 'STORAGE_FULL', message: 'No room.', hint: 'Free some.' });
+    for (const name of ['first try', 'second try']) {
+      const change = { type: 'account.update', payload: { id: '1', name } } as const;
+      toasts.notStored(toasts.begin(change.type, change.payload), change, full, () => {});
+    }
+
+    expect(screen()).toEqual(['error: 1 could not be saved | No room. Free some.']);
+  });
+
   test('E2 · of a dead letter that was discarded nothing is said any more', async () => {
     const { app, create, screen } = await open();
     await create(1, 'bad');
