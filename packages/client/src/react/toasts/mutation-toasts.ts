@@ -58,7 +58,7 @@ export class MutationToasts {
   private earlier: GroupToast | null = null;
   /** Whoever adds these tells of them until their verdict. */
   private readonly toldElsewhere = new Set<string>();
-  /** By toast: changes that could not be stored, which a later change of the same row makes void. */
+  /** Toasts of changes that could not be stored, by row: a later change of that makes them void. */
   private readonly unstored = new Map<string, string>();
   /** Toasts that are there before their mutation, by type; and those stored meanwhile, which are theirs or not. */
   private readonly begun = new Map<string, { count: number; stored: StoredEvent[] }>();
@@ -165,24 +165,22 @@ export class MutationToasts {
     error: HoldfastError,
     retry: () => void,
   ): void {
-    const said = this.saidAbout(about.type, about.payload as JsonObject);
+    const change = { type: about.type, payload: about.payload as JsonObject };
+    const said = this.saidAbout(change.type, change.payload);
     if (toastId === null || said === null) return;
     const onSelect = (): void => {
-      this.unstored.delete(toastId);
+      this.makeVoid(change);
       this.port.dismiss(toastId);
       retry();
     };
-    const change = { type: about.type, payload: about.payload as JsonObject };
     // The same was tried before, and is told of here.
     this.makeVoid(change);
-    const row = this.rowOf(change);
-    if (row !== null) this.unstored.set(toastId, row);
-    const action = { label: this.words.retry, onSelect };
+    this.unstored.set(this.rowOf(change), toastId);
     this.updateToast(toastId, {
       tone: 'error',
       text: said.words.failed(said.item),
       detail: this.words.refused(error),
-      action,
+      action: { label: this.words.retry, onSelect },
     });
     this.release(about.type, null);
   }
@@ -236,8 +234,8 @@ export class MutationToasts {
   }
 
   private get isCrowded(): boolean {
-    const open = new Set([...this.changes.values()].filter(({ isOpen }) => isOpen));
-    return open.size >= this.groupOverCount || this.group?.isOpen === true;
+    const open = [...this.changes.values()].filter(({ isOpen }) => isOpen);
+    return open.length >= this.groupOverCount || this.group?.isOpen === true;
   }
 
   private stored(stored: StoredEvent): void {
@@ -259,18 +257,17 @@ export class MutationToasts {
 
   /** What was not stored would undo this if it were tried again. */
   private makeVoid(change: Pick<StoredEvent, 'type' | 'payload'>): void {
-    const row = this.unstored.size === 0 ? null : this.rowOf(change);
-    if (row === null) return;
-    for (const [toastId, of] of this.unstored) {
-      if (of !== row) continue;
-      this.unstored.delete(toastId);
-      this.port.dismiss(toastId);
-    }
+    const row = this.rowOf(change);
+    const toastId = this.unstored.get(row);
+    if (row === '' || toastId === undefined) return;
+    this.unstored.delete(row);
+    this.port.dismiss(toastId);
   }
 
-  private rowOf({ type, payload }: Pick<StoredEvent, 'type' | 'payload'>): string | null {
+  /** Empty for a type that names none. */
+  private rowOf({ type, payload }: Pick<StoredEvent, 'type' | 'payload'>): string {
     const row = this.queue.definitions.get(type)?.entity?.(payload);
-    return row === undefined ? null : JSON.stringify([type, row.table, row.id]);
+    return row === undefined ? '' : JSON.stringify([type, row.table, row.id]);
   }
 
   /** One of this type is being added: whose it is, is known when it is. */
