@@ -84,6 +84,22 @@ describe('two people have changed the same', () => {
     expect(app.queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
   });
 
+  it('C1, E8 · it is found behind whatever number of dead letters', async () => {
+    const { app, change } = await open({ name: 'Theirs' });
+    await act(async () => {
+      app.network.setOffline();
+      for (let at = 0; at < 510; at += 1)
+        await app.queue.add({ type: 'account.edit', payload: { id: `gone-${at}`, name: 'Mine' } });
+      app.network.setOnline();
+      await app.drain();
+    });
+    expect(app.queue.getSnapshot().failedCount).toBe(510);
+
+    await change('account.edit', { name: 'Mine' });
+
+    expect(screen.getAllByRole('form').length).toBe(1);
+  });
+
   it('C1, E8 · with one field in conflict there is one button, the one that saves', async () => {
     const { change } = await open({ name: 'Theirs' });
     await change('account.edit', { name: 'Mine' });

@@ -6,25 +6,24 @@ import { NOT_YET, useQueueVersion } from '../use-queue-version.ts';
 export interface UseConflictsOptions {
   /** @default the provider's */
   readonly queue?: AnyQueue;
-  /** How many unconfirmed mutations are looked through. @default 500 */
-  readonly limit?: number;
 }
 
 /** The edits that wait for a person to choose, the oldest first; live. */
-export function useConflicts({ queue, limit = 500 }: UseConflictsOptions = {}): readonly OpenConflictView[] {
+export function useConflicts({ queue }: UseConflictsOptions = {}): readonly OpenConflictView[] {
   const found = useQueue(queue);
   const version = useQueueVersion(found);
   const ids = useMemo(
     () =>
-      version === NOT_YET
+      // Most of the time there is none, and nothing to look through.
+      version === NOT_YET || found.getSnapshot().conflictCount === 0
         ? ''
         : found
-            .listUnconfirmed(limit)
+            .listUnconfirmed(Infinity, { status: 'pending' })
             .filter(({ waitingFor }) => waitingFor === 'conflict')
             .map(({ id }) => id)
             .join(' '),
     // oxlint-disable-next-line react/exhaustive-deps -- the version stands for the queue's state
-    [found, limit, version],
+    [found, version],
   );
   const [conflicts, setConflicts] = useState<readonly OpenConflictView[]>([]);
   const wanted = useMemo(() => (ids === '' ? [] : ids.split(' ')), [ids]);
