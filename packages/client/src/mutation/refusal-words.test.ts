@@ -8,14 +8,14 @@ test('E2, E8 · what a database says of a change in its own words is a sentence 
   expect(verdicts.map((error) => `${error.code} ${describeRefusal(error)}`)).toMatchInlineSnapshot(`
     [
       "23505 There is one like it already.",
-      "23502 Something that must be filled in is missing.",
+      "23502 Something in it is missing.",
       "23514 It breaks a rule of the data.",
-      "23503 What it belongs to is not there, or something else still belongs to it.",
-      "22001 A value in it is too long, too large, or not of the right kind.",
-      "22003 A value in it is too long, too large, or not of the right kind.",
-      "22P02 A value in it is too long, too large, or not of the right kind.",
-      "22008 A value in it is too long, too large, or not of the right kind.",
-      "22012 A value in it is too long, too large, or not of the right kind.",
+      "23503 What it belongs to is not there, or something belongs to it.",
+      "22001 A value in it does not fit.",
+      "22003 A value in it does not fit.",
+      "22P02 A value in it does not fit.",
+      "22008 A value in it does not fit.",
+      "22012 A value in it does not fit.",
       "P0001 Not while it is closed. Open it.",
       "42501 You are not allowed to do this.",
     ]

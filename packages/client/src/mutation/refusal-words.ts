@@ -2,10 +2,10 @@ import type { WireError } from '../protocol/wire.ts';
 
 /** By SQLSTATE, or its class. */
 const WORDS: Readonly<Record<string, string>> = {
-  '22': 'A value in it is too long, too large, or not of the right kind.',
+  '22': 'A value in it does not fit.',
   '23': 'It breaks a rule of the data.',
-  '23502': 'Something that must be filled in is missing.',
-  '23503': 'What it belongs to is not there, or something else still belongs to it.',
+  '23502': 'Something in it is missing.',
+  '23503': 'What it belongs to is not there, or something belongs to it.',
   '23505': 'There is one like it already.',
   '42501': 'You are not allowed to do this.',
 };
