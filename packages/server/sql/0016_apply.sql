@@ -570,13 +570,7 @@ begin
         applied := holdfast.apply_mutations(batch);
     end if;
     if applied.is_noteworthy or noted ? 'telemetry' then
-        begin
-            perform holdfast.take_notes(noted, coalesce(applied.told, '[]')::jsonb);
-        exception
-            -- notes are not worth a batch
-            when query_canceled or others then
-                raise log 'holdfast: no notes were taken of a batch: %', sqlstate;
-        end;
+        perform holdfast.try_notes(noted, coalesce(applied.told, '[]')::jsonb);
     end if;
     notice := nullif(current_setting('holdfast.client_notice', true), '');
     return concat('{"protocol": 1, "serverTime": "',

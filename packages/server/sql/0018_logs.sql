@@ -393,12 +393,30 @@ begin
 end
 $$;
 
+-- Notes are not worth a batch.
+create or replace function holdfast.try_notes(batch jsonb, outcomes jsonb)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    perform holdfast.take_notes(batch, outcomes);
+exception
+    when query_canceled or others then
+        raise log 'holdfast: no notes were taken of a batch: %', sqlstate;
+end
+$$;
+
 revoke all on function
     holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.log_deleted_reports(),
-    holdfast.timestamp_of(jsonb), holdfast.count_of(jsonb), holdfast.take_notes(jsonb, jsonb)
+    holdfast.timestamp_of(jsonb), holdfast.count_of(jsonb), holdfast.take_notes(jsonb, jsonb),
+    holdfast.try_notes(jsonb, jsonb)
 from public;
 grant execute on function
-    holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.take_notes(jsonb, jsonb)
+    holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.take_notes(jsonb, jsonb),
+    holdfast.try_notes(jsonb, jsonb)
 to authenticated;
 
 reset role;

@@ -340,6 +340,7 @@ describeOnEachDatabase((world) => {
       'same_event',
       'take_batch',
       'take_notes',
+      'try_notes',
       'value_at',
       'verdict_of',
       'visible_rows',
