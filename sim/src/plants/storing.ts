@@ -24,8 +24,8 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'numbers-begin-anew',
     file: `${CLIENT}/queue/stored-meta.ts`,
-    find: 'return Math.max(highestSeq, Math.max(0, Math.floor(wallMs)) * 1_000);',
-    replace: 'return Math.min(highestSeq, wallMs, 0);',
+    find: 'return Math.max(highestSeq, Math.min(Math.max(0, Math.floor(wallMs)) * 1_000, SEQ_ANEW_MAX));',
+    replace: 'return Math.min(highestSeq, wallMs, SEQ_ANEW_MAX, 0);',
     suffering: 'A bit flips in the last number given out, and new changes overwrite those that wait to be sent.',
   },
   {
