@@ -4,7 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const CONFLICT_PLANTS: readonly Plant[] = [
   {
     name: 'merge-ignores-theirs',
-    firstSeed: 392,
+    firstSeed: 1242,
     file: `${CLIENT}/delivery/conflicts/three-way-merge.ts`,
     find: 'if (isSameJson(base, mine)) return theirs;',
     replace: 'if (isSameJson(base, mine)) return mine;',
@@ -48,7 +48,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'own-group-in-conflict',
-    firstSeed: 330_000_432,
+    firstSeed: 1521,
     file: `${CLIENT}/engine/verdicts.ts`,
     find: 'memberRows === undefined ? undefined : leftByMembers(memberRows)',
     replace: 'undefined',

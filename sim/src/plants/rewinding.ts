@@ -20,6 +20,7 @@ export const REWINDING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'new-epoch-stored-first',
+    firstSeed: 137,
     file: `${CLIENT}/queue/tail-sender.ts`,
     find: 'const tail = await store.tail.read();',
     replace: 'const tail = await store.tail.read();\n    await store.noteServerEpoch(epoch, before);',

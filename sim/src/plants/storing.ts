@@ -149,7 +149,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'numbers-given-out-again',
-    firstSeed: 614,
+    firstSeed: 1520,
     shape: {
       durationMs: 40_000,
       laneCount: 2,

@@ -12,7 +12,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'epoch-not-compared',
-    firstSeed: 1960,
+    firstSeed: 3847,
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'expect: [isOwn, ...expect],',
     replace: 'expect: [...expect],',
@@ -35,7 +35,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'put-away-while-taking-over',
-    firstSeed: 450,
+    firstSeed: 133,
     file: `${CLIENT}/queue/leadership.ts`,
     find: 'this.takingSinceMs = null;\n    this.storeWorks();\n    if (this.ports.isLeader()) this.ports.standDown();',
     replace: 'if (this.ports.isLeader()) this.ports.standDown();',
