@@ -25,7 +25,6 @@ export const REWINDING_PLANTS: readonly Plant[] = [
     find: 'const tail = await store.tail.read();',
     replace: 'const tail = await store.tail.read();\n    await store.noteServerEpoch(epoch, before);',
     suffering: 'The app is closed while it sends again what the server forgot, and the rest of it never comes.',
-    firstSeed: 913,
   },
   {
     name: 'epoch-not-named',
