@@ -12,6 +12,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'merge-never-asks',
+    firstSeed: 20,
     file: `${CLIENT}/delivery/conflicts/resolve-conflict.ts`,
     find: "if (merged.kind === 'conflict') return { kind: 'unresolved', fields: merged.fields };\n  return { kind: 'resend'",
     replace: "return { kind: 'resend'",
@@ -19,6 +20,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'server-wins-overwrites',
+    firstSeed: 62,
     file: `${CLIENT}/delivery/conflicts/resolve-conflict.ts`,
     find: "      return { kind: 'superseded' };\n    case 'client-wins':",
     replace: "      return { kind: 'resend', payload: mine, isUnconditional: true };\n    case 'client-wins':",
@@ -26,6 +28,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'conflict-is-success',
+    firstSeed: 20,
     file: `${CLIENT}/engine/verdicts.ts`,
     find: '        entry.lastError = outcome.error;\n        // No attempt',
     replace: '        return this.confirmed(entry, { result: null }, true, moment);\n        // No attempt',
@@ -33,7 +36,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'own-edits-in-conflict',
-    firstSeed: 22,
+    firstSeed: 74,
     file: `${CLIENT}/engine/verdicts.ts`,
     find: '    next.leftBefore = left;\n',
     replace: '',
@@ -63,6 +66,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'conflict-forgotten-at-restart',
+    firstSeed: 20,
     file: `${CLIENT}/engine/entry.ts`,
     find: '    !isInConflict(entry) &&\n',
     replace:
@@ -71,6 +75,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'version-not-compared',
+    firstSeed: 20,
     file: 'sim/src/server-model.ts',
     find: '(!isThere || row.version !== base.rowVersion)',
     replace: '!isThere',
@@ -78,6 +83,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'conflict-outlives-the-lead',
+    firstSeed: 73,
     shape: {
       durationMs: 60_000,
       tabCountMax: 2,

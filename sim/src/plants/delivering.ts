@@ -169,6 +169,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'edits-what-was-sent',
+    firstSeed: 43,
     file: `${CLIENT}/engine/engine.ts`,
     find: 'return this.canCancel(id) && entry.amendId === null && !this.mutations.isBeingRewritten(seq);',
     replace:

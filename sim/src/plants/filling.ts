@@ -25,7 +25,7 @@ export const FILLING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'expired-although-sent',
-    firstSeed: 22,
+    firstSeed: 54,
     file: `${CLIENT}/engine/expiries.ts`,
     find: 'if (!entry.mayHaveBeenSent) due.push(entry);',
     replace: 'due.push(entry);',

@@ -4,6 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const MERGING_PLANTS: readonly Plant[] = [
   {
     name: 'merged-into-what-was-sent',
+    firstSeed: 43,
     file: `${CLIENT}/engine/engine.ts`,
     find: 'return this.canCancel(id) && entry.amendId === null && !this.mutations.isBeingRewritten(seq);',
     replace:
@@ -27,6 +28,7 @@ export const MERGING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'earlier-leader-forgotten',
+    firstSeed: 35,
     file: `${CLIENT}/engine/engine.ts`,
     find: 'return seq <= this.earlierSeq || generation > 0;',
     replace: 'return generation > 0 && seq > 0;',

@@ -32,7 +32,7 @@ export const REWINDING_PLANTS: readonly Plant[] = [
     find: '...(claim.serverEpoch === null ? {} : { epoch: claim.serverEpoch }),',
     replace: '',
     suffering: 'A change is made on what the restored server does not have, before it has it again.',
-    firstSeed: 40,
+    firstSeed: 234,
   },
   {
     name: 'tail-forgotten-with-the-payload',

@@ -11,6 +11,7 @@ export const SHOWING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'fresh-data-hides-pending',
+    firstSeed: 16,
     file: `${CLIENT}/optimistic/optimistic-store.ts`,
     find: 'const contained = this.shown.filter(({ containedFrom }) => containedFrom !== null && containedFrom <= number);',
     replace: 'const contained = this.shown;',

@@ -23,6 +23,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'numbers-begin-anew',
+    firstSeed: 33,
     file: `${CLIENT}/queue/stored-meta.ts`,
     find: 'return Math.max(highestSeq, Math.min(Math.max(0, Math.floor(wallMs)) * 1_000, SEQ_ANEW_MAX));',
     replace: 'return Math.min(highestSeq, wallMs, SEQ_ANEW_MAX, 0);',
@@ -126,6 +127,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'unreadable-costs-those-behind',
+    firstSeed: 66,
     file: `${CLIENT}/queue/record-pages.ts`,
     find: "else unreadable.push({ key, seq: seqOfKey(key), text: value, isNewer: parsed.kind === 'newer' });",
     replace: 'else return { records, unreadable, hasMore: false };',
@@ -133,7 +135,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'unreadable-passed-over',
-    firstSeed: 26,
+    firstSeed: 66,
     file: `${CLIENT}/queue/record-pages.ts`,
     find: "else unreadable.push({ key, seq: seqOfKey(key), text: value, isNewer: parsed.kind === 'newer' });",
     replace: '',
@@ -141,7 +143,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'damaged-body-sent',
-    firstSeed: 28,
+    firstSeed: 70,
     file: `${CLIENT}/mutation/record.ts`,
     find: 'if (checksum(text) !== bodyChecksum || isStray)',
     replace: 'if (isStray || text === String(bodyChecksum))',

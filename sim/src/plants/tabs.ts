@@ -4,7 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'pause-not-read-before-sending',
-    firstSeed: 888,
+    firstSeed: 1049,
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'isPaused: paused !== null,',
     replace: 'isPaused: false,',
@@ -43,7 +43,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'message-trusted',
-    firstSeed: 40,
+    firstSeed: 56,
     file: `${CLIENT}/queue/runner.ts`,
     find: 'const LOOK_AGAIN_MS = 60_000;',
     replace: 'const LOOK_AGAIN_MS = 1e12;',
@@ -74,6 +74,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'takes-over-without-looking',
+    firstSeed: 58,
     shape: {
       durationMs: 30_000,
       tabCountMax: 3,

@@ -19,6 +19,7 @@ export const VERSION_PLANTS: readonly Plant[] = [
   },
   {
     name: 'first-form-forgotten',
+    firstSeed: 67,
     file: `${CLIENT}/queue/migrator.ts`,
     find: 'original: original ?? first,',
     replace: 'original: undefined,',

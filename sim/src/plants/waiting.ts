@@ -36,6 +36,7 @@ export const WAITING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'rate-limit-kept',
+    firstSeed: 69,
     file: `${CLIENT}/engine/gates.ts`,
     find: 'this.rateLimit !== null && this.rateLimit.untilMs > nowMs ? this.rateLimit.untilMs : null,',
     replace: 'null,',
@@ -43,6 +44,7 @@ export const WAITING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'login-never-asked-again',
+    firstSeed: 24,
     file: `${CLIENT}/engine/gates.ts`,
     find: "if (this.login.kind !== 'waiting' || this.login.checkAtMs > nowMs) return false;",
     replace: 'return false;',
@@ -66,7 +68,7 @@ export const WAITING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'nudge-overrides-pause',
-    firstSeed: 57,
+    firstSeed: 83,
     file: `${CLIENT}/queue/runner.ts`,
     find: "this.dispatch({ kind: 'hint', hint: 'nudge' });",
     replace: `this.ports.store.setPaused(null).then(() => this.dispatch({ kind: 'resumed' }), () => {});
