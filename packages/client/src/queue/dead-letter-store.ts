@@ -12,7 +12,7 @@ import {
 } from '../mutation/record.ts';
 import type { Change, Storage } from '../ports/storage.ts';
 import { changesOfAct } from './act-log.ts';
-import { readWhatReads } from './read-each.ts';
+import { readWhatReads } from './read-what-reads.ts';
 import { type NewMutation, type NumberGiver, retriedMark } from './number-giver.ts';
 import type { Quarantine, Unreadable } from './quarantine.ts';
 import { BODY, FAILED, PENDING, QUARANTINE, seqKey } from './record-keys.ts';

@@ -366,19 +366,17 @@ export class QueueReader {
   /** Ids of dead letters of rows that something later has changed, or is to. */
   overtaken(): ReadonlySet<string> {
     const { mutations } = this.runner.engine;
-    const found = new Set<string>();
-    const dead = new Map<string, Entry[]>();
-    for (const each of mutations.deadLetters)
-      if (each.entity !== null) dead.set(each.entity.id, [...(dead.get(each.entity.id) ?? []), each]);
-    if (dead.size === 0) return found;
-    const note = (row: EntityRef | null, seq: number): void => {
-      for (const each of dead.get(row?.id ?? '') ?? [])
-        if (each.entity?.table === row?.table && each.seq < seq) found.add(each.id);
+    const dead = [...mutations.deadLetters].filter(({ entity }) => entity !== null);
+    if (dead.length === 0) return new Set();
+    // By row, the last number of what has changed it since, or is to.
+    const lastSeqs = new Map(dead.map((each) => [nameOf(each), 0]));
+    const note = (key: string, seq: number): void => {
+      if ((lastSeqs.get(key) ?? seq) < seq) lastSeqs.set(key, seq);
     };
-    for (const { entity, seq, phase } of mutations.all()) if (phase.kind !== 'failed') note(entity, seq);
+    for (const each of mutations.all()) if (each.phase.kind !== 'failed') note(nameOf(each), each.seq);
     for (const { record } of this.verdicts.newest(Infinity))
-      for (const { entity } of rowsLeftBy(record)) note(entity, record.seq);
-    return found;
+      for (const row of rowsLeftBy(record)) note(nameOf(row), record.seq);
+    return new Set(dead.filter((each) => (lastSeqs.get(nameOf(each)) ?? 0) > each.seq).map(({ id }) => id));
   }
 
   /** The last confirmed ones, newest first. */
@@ -467,6 +465,11 @@ export function snapshotOf(
     waitingFor: blockedBy === null ? (closed?.waitingFor ?? 'nothing') : waitedFor(blockedBy),
     error: blockedBy ?? closed?.error ?? null,
   };
+}
+
+/** Of a row, whatever its lane. */
+function nameOf({ entity }: { readonly entity: EntityRef | null }): string {
+  return entity === null ? '' : `${entity.table.length} ${entity.table}${entity.id}`;
 }
 
 /** By a queue that is not open yet. */

@@ -43,7 +43,7 @@ import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
 import type { Identity } from './options.ts';
 import { SignOutMark } from './sign-out-mark.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, QUARANTINE, seqKey } from './record-keys.ts';
-import { readWhatReads } from './read-each.ts';
+import { readWhatReads } from './read-what-reads.ts';
 import { type Found, readPage } from './record-pages.ts';
 import type { Salvage } from './salvage-scan.ts';
 import { isBroken, isFull } from './storage-keeper.ts';
@@ -495,7 +495,7 @@ export class QueueStore {
 
   /** Keeps what was done elsewhere than in the store. */
   async record(act: Act, ids: readonly string[]): Promise<void> {
-    await this.storage.commit({ expect: [], changes: [...changesOfAct(act, ids)] });
+    await this.storage.commit({ expect: [], changes: changesOfAct(act, ids) });
   }
 
   /** Under which this tab's claims and settlements count, as long as no higher one stands in the store. */
