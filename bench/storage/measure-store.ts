@@ -23,6 +23,8 @@ export interface World {
   /** Holdfast's adapter; `name` goes before the names that the queue gives. */
   readonly storage: (name: string) => OpenStorage;
   readonly keys: () => OpenKeys;
+  /** Keys with the platform's own ciphers, beside those of Web Crypto; null where there are none. */
+  readonly cipherKeys: (() => OpenKeys) | null;
   /** Room on the disk; where the platform only says what all take together, that. */
   readonly bytes: (name: string) => Promise<number>;
   readonly nowMs: () => number;
@@ -85,6 +87,9 @@ export async function measureStore(
   const subjects: readonly Subject[] = [
     { name: `holdfast/${world.name}`, keys: undefined },
     { name: `holdfast/${world.name}, sealed`, keys: world.keys() },
+    ...(world.cipherKeys === null
+      ? []
+      : [{ name: `holdfast/${world.name}, sealed by node:crypto`, keys: world.cipherKeys() }]),
   ];
   const { rawName = `raw/${world.name}` } = world;
   const show = (all: readonly Measurement[]): void => {

@@ -1,8 +1,9 @@
+import * as nodeCrypto from 'node:crypto';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { aesGcmKey, memoryStorage, nodeSqliteDriver, type OpenKeys, sqliteStorage } from 'holdfast';
+import { aesGcmCipherKey, aesGcmKey, memoryStorage, nodeSqliteDriver, type OpenKeys, sqliteStorage } from 'holdfast';
 import type { RawStore, World } from './measure-store.ts';
 
 /** SQLite in files of a folder of its own; `end` removes it. */
@@ -21,6 +22,7 @@ export function sqliteWorld(): { readonly world: World; readonly end: () => void
     // The queue has one store, whatever it calls it.
     storage: (name) => sqliteStorage({ open: () => nodeSqliteDriver(new DatabaseSync(pathOf(name))) }),
     keys: memoryKeys,
+    cipherKeys,
     bytes: bytesOf,
     nowMs: () => performance.now(),
     cpuMs,
@@ -51,6 +53,7 @@ export function memoryWorld(): World {
       return async () => storage('bench');
     },
     keys: memoryKeys,
+    cipherKeys,
     bytes: async (name) =>
       name === 'raw'
         ? 2 * (raws.get(name) ?? []).reduce((sum, text) => sum + text.length, 0)
@@ -85,6 +88,11 @@ function memoryKeys(): OpenKeys {
     .generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt'])
     .then((key) => aesGcmKey('bench', key));
   return async () => ({ current: () => made, find: async (id) => (id === 'bench' ? made : null) });
+}
+
+function cipherKeys(): OpenKeys {
+  const key = aesGcmCipherKey('bench', nodeCrypto.randomBytes(32), nodeCrypto);
+  return async () => ({ current: async () => key, find: async (id) => (id === 'bench' ? key : null) });
 }
 
 function cpuMs(): number {

@@ -21,6 +21,7 @@ const worldOf = (name: 'indexeddb' | 'opfs'): World => ({
   openRaw: openRawIndexedDb,
   storage: (store) => () => openers[name](store),
   keys: () => browserKeys(),
+  cipherKeys: null,
   bytes: restingUsage,
   nowMs: () => performance.now(),
   cpuMs: null,

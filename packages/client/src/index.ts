@@ -211,6 +211,7 @@ export {
   type SecureStoreKeys,
   type SecureStoreKeysOptions,
 } from './storage/system-secure-store-keys.ts';
+export { aesGcmCipherKey, type CipherModule, type GcmCipher, type GcmDecipher } from './storage/cipher-aes-gcm.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { journaledStorage, type JournaledStorageOptions } from './storage/journal/journaled-storage.ts';
 export type { JournalLimits, KeyValueStore } from './storage/journal/key-value-store.ts';

@@ -1,10 +1,11 @@
+import * as nodeCrypto from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { defineMutation } from '../mutation/definition.ts';
 import { RECORD_FORMAT } from '../mutation/record.ts';
-import { instantKey } from '../storage/testing-keys/test-keys.ts';
+import { aesGcmCipherKey } from '../storage/cipher-aes-gcm.ts';
 import { createQueue } from './create-queue.ts';
 import type { QueueOptions } from './options.ts';
 import { TestDevice } from './testing-queue/test-device.ts';
@@ -132,7 +133,7 @@ describe('Q17 · kept stores', () => {
     };
     const device = new TestDevice();
     await restore(device, records);
-    const key = instantKey(keyId, Buffer.from(keyHex, 'hex'));
+    const key = aesGcmCipherKey(keyId, Buffer.from(keyHex, 'hex'), nodeCrypto);
 
     await expectStory(device, {
       encryption: { keys: async () => ({ current: async () => key, find: async (id) => (id === keyId ? key : null) }) },
@@ -151,7 +152,7 @@ describe('Q17 · kept stores', () => {
         value.includes('bodyChecksum') ? [at] : [],
       );
     expect(await clear()).toHaveLength(6);
-    const key = instantKey(keyId, Buffer.from(keyHex, 'hex'));
+    const key = aesGcmCipherKey(keyId, Buffer.from(keyHex, 'hex'), nodeCrypto);
     const card = defineMutation({
       type: 'card.save',
       payload: v.object({ id: v.string(), pin: v.string() }),

@@ -1,9 +1,6 @@
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { SealingKey } from '../ports/keys.ts';
-
-/** A random one for each value, in front of it. Drawn, not counted: a store that is restored would count the same again. */
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+import { NONCE_BYTES, TAG_BYTES } from './aes-gcm-format.ts';
 
 /**
  * A key of 256 bits for AES-GCM (NIST SP 800-38D) as Web Crypto has it, which need not be extractable. Throws `INVALID_OPTION`

@@ -1,4 +1,5 @@
 import type { KeyProvider, OpenKeys, SealingKey } from '../ports/keys.ts';
+import { KEY_BYTES } from './aes-gcm-format.ts';
 import { fromBase64, toBase64 } from './base64.ts';
 import { aesGcmKey } from './system-aes-gcm.ts';
 
@@ -18,7 +19,10 @@ export interface SecureStoreKeysOptions<Options = unknown> {
    * (`{ keychainAccessible: SecureStore.AFTER_FIRST_UNLOCK_THIS_DEVICE_ONLY }`).
    */
   readonly storeOptions?: Options;
-  /** Makes a key of its 32 bytes, for a platform without Web Crypto. @default AES-256-GCM of Web Crypto, not extractable */
+  /**
+   * Makes a key of its 32 bytes, for a platform without Web Crypto or with faster ciphers (`aesGcmCipherKey`).
+   * @default AES-256-GCM of Web Crypto, not extractable
+   */
   readonly toSealingKey?: (id: string, bytes: Uint8Array<ArrayBuffer>) => SealingKey | Promise<SealingKey>;
 }
 
@@ -30,8 +34,6 @@ export interface SecureStoreKeys extends OpenKeys {
    */
   rotate(): Promise<void>;
 }
-
-const KEY_BYTES = 32;
 
 /**
  * Keys for AES-256-GCM whose bytes a secure store keeps (Keychain, Keystore), one set for each store of the queue. A key stands there

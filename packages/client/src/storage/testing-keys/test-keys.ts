@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import * as nodeCrypto from 'node:crypto';
 import type { KeyProvider, OpenKeys, SealingKey } from '../../ports/keys.ts';
+import { aesGcmCipherKey } from '../cipher-aes-gcm.ts';
 import { aesGcmKey } from '../system-aes-gcm.ts';
 
 /** Keys in memory that outlive the app, and that can be away, lost or another one. */
@@ -13,7 +14,7 @@ export class TestKeys {
 
   /** With `isInstant` a key answers in the same turn, for tests whose clock is not real. */
   constructor({ isInstant = false }: { readonly isInstant?: boolean } = {}) {
-    this.makeKey = isInstant ? async (id) => instantKey(id, randomBytes(32)) : webKey;
+    this.makeKey = isInstant ? async (id) => aesGcmCipherKey(id, nodeCrypto.randomBytes(32), nodeCrypto) : webKey;
   }
 
   readonly open: OpenKeys = async () => this.provider();
@@ -64,26 +65,4 @@ export class TestKeys {
 async function webKey(id: string): Promise<SealingKey> {
   const key = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
   return aesGcmKey(id, key);
-}
-
-/** Does what `aesGcmKey` does, in the same turn. */
-export function instantKey(id: string, key: Uint8Array): SealingKey {
-  return {
-    id,
-    async seal(bytes, bound) {
-      const nonce = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(bound);
-      const sealed = Buffer.concat([cipher.update(bytes), cipher.final()]);
-      return new Uint8Array(Buffer.concat([nonce, sealed, cipher.getAuthTag()]));
-    },
-    async open(sealed, bound) {
-      try {
-        const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12)).setAAD(bound);
-        decipher.setAuthTag(sealed.subarray(-16));
-        return new Uint8Array(Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]));
-      } catch {
-        return null;
-      }
-    },
-  };
 }
