@@ -230,18 +230,24 @@ describe('what a queue keeps of itself', () => {
     }
   });
 
-  test('S10 · with a flipped bit in all of it the store is not taken for one of a newer version', async () => {
-    const device = new TestDevice();
-    await (await device.open()).close();
-    for (const [key, text] of Object.entries(await device.storage.dump()))
-      await damage(device, key, `${text.slice(0, -1)}~`);
+  test.each([
+    ['what it says', (text: string) => `${text.slice(0, -1)}~`],
+    ['its checksum', (text: string) => `${text.slice(0, 4)}~${text.slice(5)}`],
+    ['what stands between', (text: string) => `${text.slice(0, 8)}!${text.slice(9)}`],
+  ])(
+    'S10 · with a flipped bit in %s, of all that it keeps, the store is not taken for one of a newer version',
+    async (_, flipped) => {
+      const device = new TestDevice();
+      await (await device.open()).close();
+      for (const [key, text] of Object.entries(await device.storage.dump())) await damage(device, key, flipped(text));
 
-    const queue = await device.open();
-    const [id] = await add(queue, 'a');
-    await device.clock.settle();
+      const queue = await device.open();
+      const [id] = await add(queue, 'a');
+      await device.clock.settle();
 
-    expect(device.server.effects).toEqual([id]);
-  });
+      expect(device.server.effects).toEqual([id]);
+    },
+  );
 
   test('S10 · it is reported, by which it was, and `recover` finds what was damaged since', async () => {
     const device = new TestDevice();

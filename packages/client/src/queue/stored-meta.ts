@@ -22,7 +22,8 @@ const NAMES: readonly Name[] = [
   'completedCount',
 ];
 
-const SEALED = /^[\da-f]{8} /;
+/** A checksum and what stands behind it, or what is left of these: what was written before is an id or a number. */
+const SEALED = /^(?:[\da-f]{8}[^\d-]|.{8} )/;
 
 /** Where records stand by their number. */
 const NUMBERED: readonly string[] = [PENDING, BODY, FAILED, QUARANTINE + PENDING, QUARANTINE + FAILED];
