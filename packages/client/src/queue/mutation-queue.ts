@@ -68,7 +68,7 @@ import { type StorageUsage, StorageWatch } from './storage-watch.ts';
 import { isMoved, type MovedAll, type StorageHealth, StorageKeeper } from './storage-keeper.ts';
 import { SignOut, type SignOutChoice, type SignOutResult } from './sign-out.ts';
 import { type StoringCall, StoringCalls, type StoringEvent } from './storing-calls.ts';
-import { VerdictBook } from './verdict-book.ts';
+import { completedOf, VerdictBook } from './verdict-book.ts';
 
 /** What `resume` came to: something is on its way, nothing is due, or what still stops it. */
 export type ResumeResult =
@@ -332,8 +332,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     if (entry?.phase.kind === 'failed' && !runner.engine.mutations.isBeingGivenUp(entry))
       return { status: 'failed', id, error: entry.phase.error };
     if (entry !== undefined) return new Promise((resolve) => this.verdicts.waitFor(id, resolve));
-    if (this.verdicts.recent(id) !== undefined || (await store.completed(id)) !== null)
-      return { status: 'completed', id, result: null, wasRepeat: true };
+    const record = this.verdicts.recent(id)?.record ?? (await store.completed(id));
+    if (record !== null) return completedOf(record);
     const [ending = null] = await store.endings([id]);
     if (ending !== null) return { status: 'cancelled', id, ...(ending === 'unconfirmed' ? { reason: ending } : {}) };
     throw unknownMutation(id);

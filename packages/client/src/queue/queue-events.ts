@@ -7,8 +7,17 @@ import type { StorageCapacityEvent } from './storage-watch.ts';
 
 /** The server's verdict on a mutation, or that someone disposed of it. */
 export type Settled =
-  /** `result` is what the handler returned (the row, for table handlers); null when it is not at hand any more. */
-  | { readonly status: 'completed'; readonly id: string; readonly result: Json; readonly wasRepeat: boolean }
+  /**
+   * `result` is what the handler returned (the row, for table handlers); null when it is not at hand any more. `rowVersion`: which
+   * version it left its row in, where the row counts its changes; with it as `base` another mutation is made on just that.
+   */
+  | {
+      readonly status: 'completed';
+      readonly id: string;
+      readonly result: Json;
+      readonly wasRepeat: boolean;
+      readonly rowVersion?: number;
+    }
   | { readonly status: 'failed'; readonly id: string; readonly error: WireError }
   /**
    * `superseded`: an edit that gave way to what someone else had changed, as its type declares. It took no effect either.

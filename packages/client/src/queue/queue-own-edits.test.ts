@@ -103,6 +103,25 @@ describe('edits that one tab makes in the same moment', () => {
     await queue.close();
   });
 
+  test('C1, Q1 · the verdict says which version of its row a mutation has left, also after a restart', async () => {
+    const device = await deviceWith(ROW);
+    const queue = await device.openWith(types('merge'));
+    const { id, settled } = await queue.add(edit({ title: 'two' }));
+    expect(await settled).toMatchObject({ status: 'completed', rowVersion: 4 });
+    await queue.close();
+
+    const reopened = await device.openWith(types('merge'));
+
+    expect(await reopened.settled(id)).toEqual({
+      status: 'completed',
+      id,
+      result: null,
+      wasRepeat: true,
+      rowVersion: 4,
+    });
+    await reopened.close();
+  });
+
   test('C1 · behind a deletion it is held to what its app gave', async () => {
     const device = await deviceWith(ROW);
     const queue = await device.openWith(types('merge'));

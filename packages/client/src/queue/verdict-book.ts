@@ -3,6 +3,7 @@ import type { MutationOptions } from '../mutation/definition.ts';
 import { type ErrorDetails, errorFromWire, type HoldfastError } from '../mutation/holdfast-error.ts';
 import type { CompletedRecord, MutationHeader } from '../mutation/record.ts';
 import { listenerFailed } from '../telemetry/emitter.ts';
+import type { Json } from '../protocol/wire.ts';
 import { openedConflict } from './conflict-desk.ts';
 import type { QueueEvents, Settled } from './queue-events.ts';
 import type { Ending } from './queue-store.ts';
@@ -64,7 +65,7 @@ export class VerdictBook {
         const isKnown = this.confirmed.has(record.id);
         this.remember(record);
         // Told once, though several tabs or a repeat may bring it again.
-        if (!isKnown) this.verdict({ status: 'completed', id: record.id, result, wasRepeat }, record.attemptCount);
+        if (!isKnown) this.verdict(completedOf(record, result, wasRepeat), record.attemptCount);
         return;
       }
       case 'failed': {
@@ -135,6 +136,12 @@ export class VerdictBook {
     const [oldest] = this.confirmed.keys();
     if (oldest !== undefined) this.confirmed.delete(oldest);
   }
+}
+
+/** What is told of one that is confirmed. */
+export function completedOf({ id, left }: CompletedRecord, result: Json = null, wasRepeat = true): Settled {
+  const completed = { status: 'completed', id, result, wasRepeat } as const;
+  return left === undefined ? completed : { ...completed, rowVersion: left.rowVersion };
 }
 
 function detailsOf({ id, type, entity, attempts }: MutationHeader, isFinal: boolean): ErrorDetails {

@@ -4,7 +4,7 @@ import { type AnyMutationDefinition, defineMutation } from '../../mutation/defin
 import type { AuditSource } from '../../ports/audit-source.ts';
 import type { AuditEntry } from '../../protocol/audit.ts';
 import type { JsonObject } from '../../protocol/wire.ts';
-import { createTestApp } from '../../testing/test-app.ts';
+import { createTestApp, type TestApp } from '../../testing/test-app.ts';
 import type { AnyQueue } from '../queue-context.ts';
 import { MergeBook } from './merge-book.ts';
 import { undoMutation } from './undo-mutation.ts';
@@ -59,7 +59,7 @@ async function open(update: AnyMutationDefinition, row: JsonObject) {
     const { handle, made } = await merges.add(queue, update, () =>
       queue.add({ type: update.type, payload: payload as never, ...(base === undefined ? {} : { base }) }),
     );
-    const mutation = { id: handle.id, type: update.type, payload, base, made };
+    const mutation = { id: handle.id, type: update.type, payload, base, result: () => null, made };
     const undo = () =>
       app.clock.until(
         undoMutation({
@@ -76,7 +76,140 @@ async function open(update: AnyMutationDefinition, row: JsonObject) {
   return { app, write, change, row: () => app.server.row('accounts', '1') };
 }
 
+const create = defineMutation({ type: 'create', operation: 'create', payload: fields, entity });
+const remove = defineMutation({
+  type: 'remove',
+  operation: 'delete',
+  payload: v.object({ id: v.string() }),
+  entity,
+});
+
+/** An app with an account that it has made itself, and what undoes that. */
+async function openCreated({
+  update = edit,
+  versionColumn,
+  beforeSending = () => {},
+}: {
+  readonly update?: AnyMutationDefinition;
+  readonly versionColumn?: string;
+  readonly beforeSending?: (app: TestApp<readonly AnyMutationDefinition[]>) => void;
+} = {}) {
+  const app = await createTestApp<readonly AnyMutationDefinition[]>({
+    mutations: [create, update, remove],
+    tables: { accounts: { columns: ['name', 'beds'], ...(versionColumn === undefined ? {} : { versionColumn }) } },
+  });
+  const queue = app.queue as unknown as AnyQueue;
+  beforeSending(app);
+  const payload = { id: '1', name: 'new' };
+  const handle = await app.queue.add({ type: create.type, payload });
+  await app.clock.advance(1_000);
+  const mutation = { id: handle.id, type: create.type, payload, base: undefined, result: () => null, made: null };
+  const definitions = { create, update, delete: remove };
+  const store = async <Stored>(_type: string, call: () => Promise<Stored>): Promise<Stored> => call();
+  const undo = () =>
+    app.clock.until(undoMutation({ queue, definitions, audit: null, merges: new MergeBook(), mutation, store }));
+  const waitingFor = () => app.queue.listUnconfirmed(5).map(({ waitingFor: what }) => what);
+  return { app, undo, waitingFor, row: () => app.server.row('accounts', '1') };
+}
+
+describe('a creation that was sent', () => {
+  test('E3, C1 · undone late, it takes nothing away that somebody has changed since, before a person has said so', async () => {
+    const { app, undo, waitingFor, row } = await openCreated({ versionColumn: 'version' });
+    app.network.setOffline();
+    expect(await undo()).toBe('undone');
+    app.server.insert('accounts', { id: '1', name: 'theirs', version: 2 });
+
+    app.network.setOnline();
+    await app.clock.advance(10_000);
+
+    expect([row()?.['name'], waitingFor()]).toEqual(['theirs', ['conflict']]);
+    const [undoing] = app.queue.listUnconfirmed(1);
+    await app.queue.resolveConflict(undoing?.id ?? '', 'mine', { actor: 'ada' });
+    await app.drain();
+    expect(row()).toBeUndefined();
+  });
+
+  test.each([edit, merge])(
+    'E3, C1 · with edits of this device on top, by $type, it is deleted all the same',
+    async (update) => {
+      const { app, undo, row } = await openCreated({ update, versionColumn: 'version' });
+      await app.queue.add({ type: update.type, payload: { id: '1', name: 'newer' } });
+      await app.drain();
+      app.network.setOffline();
+      await app.queue.add({ type: update.type, payload: { id: '1', name: 'newest' } });
+
+      expect(await undo()).toBe('undone');
+      app.network.setOnline();
+      await app.drain();
+
+      expect([row(), app.queue.getSnapshot().failedCount]).toEqual([undefined, 0]);
+    },
+  );
+
+  test('E3, C1 · whose answer was lost, it takes nothing away either, of a kind that is held to versions', async () => {
+    const { app, undo, waitingFor, row } = await openCreated({
+      update: merge,
+      versionColumn: 'version',
+      beforeSending: ({ network }) => network.setLoss({ answers: 1 }),
+    });
+    expect(row()).toMatchObject({ name: 'new', version: 1 });
+    app.network.setOffline();
+    expect(await undo()).toBe('undone');
+    app.server.insert('accounts', { id: '1', name: 'theirs', version: 2 });
+
+    app.network.setLoss({});
+    app.network.setOnline();
+    await app.clock.advance(600_000);
+
+    expect([row()?.['name'], waitingFor()]).toEqual(['theirs', ['conflict']]);
+  });
+
+  test.each([edit, merge])(
+    'E3 · of a kind with $type whose answer was lost, it is deleted where nobody has changed it',
+    async (update) => {
+      const { app, undo, row } = await openCreated({
+        update,
+        ...(update === merge ? { versionColumn: 'version' } : {}),
+        beforeSending: ({ network }) => network.setLoss({ answers: 1 }),
+      });
+      expect(await undo()).toBe('undone');
+
+      app.network.setLoss({});
+      await app.drain();
+
+      expect([row(), app.queue.getSnapshot().failedCount]).toEqual([undefined, 0]);
+    },
+  );
+
+  test('E3 · of rows that do not count their changes it is deleted', async () => {
+    const { app, undo, row } = await openCreated();
+
+    expect(await undo()).toBe('undone');
+    await app.drain();
+
+    expect(row()).toBeUndefined();
+  });
+});
+
 describe('an edit that was confirmed', () => {
+  test('E3, C1 · undone late, it overwrites nothing that somebody has changed since, of a type without a base, either', async () => {
+    const { app, write, change, row } = await open(edit, { name: 'old' });
+    const { id, undo } = await change({ id: '1', name: 'mine' });
+    await app.drain();
+    write(id, { name: 'old' }, { name: 'mine' });
+    app.network.setOffline();
+    expect(await undo()).toBe('undone');
+    app.server.insert('accounts', { id: '1', name: 'theirs', version: 3 });
+
+    app.network.setOnline();
+    await app.clock.advance(10_000);
+
+    expect([row()?.['name'], app.queue.listUnconfirmed(5).map(({ waitingFor }) => waitingFor)]).toEqual([
+      'theirs',
+      ['conflict'],
+    ]);
+  });
+
   test('E3 · is put back in the fields that are as it left them; what was changed again since stays', async () => {
     const { app, write, change, row } = await open(edit, { name: 'old', beds: 1 });
     const { id, undo } = await change({ id: '1', name: 'mine', beds: 2 });

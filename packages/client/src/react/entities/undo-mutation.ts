@@ -2,7 +2,8 @@ import type { AnyMutationDefinition, EditBase } from '../../mutation/definition.
 import { isHoldfastError } from '../../mutation/holdfast-error.ts';
 import type { AuditSource } from '../../ports/audit-source.ts';
 import type { AuditEntry } from '../../protocol/audit.ts';
-import type { EntityRef, JsonObject } from '../../protocol/wire.ts';
+import type { EntityRef, Json, JsonObject } from '../../protocol/wire.ts';
+import type { Settled } from '../../queue/queue-events.ts';
 import type { AnyQueue } from '../queue-context.ts';
 import type { Made, MergeBook } from './merge-book.ts';
 
@@ -25,6 +26,8 @@ export interface UndoneMutation {
   readonly payload: JsonObject;
   /** What its app said that it was made on. */
   readonly base: EditBase | undefined;
+  /** What the server returned for it; null while that is not known. */
+  readonly result: () => Json;
   /** Null for a type that is never merged. */
   readonly made: Made | null;
 }
@@ -59,8 +62,9 @@ const LOOK_BACK_COUNT = 50;
 /**
  * Takes a mutation back: one that surely was never sent is cancelled; of one that may have been, the effect is undone by another
  * mutation behind it. A creation is deleted, a deletion restored from the audit log, and an edit put back to what the audit
- * log says was before, once it is confirmed. What somebody has changed again since stays as it is. Of one that was merged into another
- * only its own part is taken back. Rejects when the audit log cannot be read, or nothing can be stored.
+ * log says was before, once it is confirmed. What somebody has changed again since stays as it is, or is a conflict where that is found
+ * out only when it arrives. Of one that was merged into another only its own part is taken back. Rejects when the audit log cannot be
+ * read, or nothing can be stored.
  */
 export async function undoMutation(options: UndoOptions): Promise<UndoAnswer> {
   const { queue, definitions, audit, mutation } = options;
@@ -76,13 +80,34 @@ export async function undoMutation(options: UndoOptions): Promise<UndoAnswer> {
   }
   const entity = queue.definitions.get(type)?.entity?.(mutation.payload);
   if (entity === undefined) return 'notPossible';
-  if (type === definitions.create?.type) return add(options, definitions.delete, { id: entity.id });
+  if (type === definitions.create?.type)
+    return add(options, definitions.delete, { id: entity.id }, await leftByCreation(options));
   if (type === definitions.delete?.type) return add(options, definitions.restore, { id: entity.id });
   if (type !== definitions.update?.type || audit === null) return 'notPossible';
-  if ((await queue.settled(id)).status !== 'completed') return 'notPossible';
+  const settled = await queue.settled(id);
+  if (settled.status !== 'completed') return 'notPossible';
   const found = await entriesOf(options, audit, entity);
-  const back = found === null ? null : valuesBefore(mutation, found.entry, found.since);
+  const back = found === null ? null : valuesBefore(mutation, found, settled);
   return back === null ? 'notPossible' : add(options, definitions.update, back.payload, back.base);
+}
+
+/** What a creation has left, or is to leave: what somebody changes in that is not deleted unseen. */
+async function leftByCreation({ queue, definitions, mutation }: UndoOptions): Promise<EditBase | undefined> {
+  const { id, result } = mutation;
+  if ((await queue.getMutationStatus(id))?.status !== 'completed')
+    return countsVersions(definitions) ? { rowVersion: 0 } : undefined;
+  const settled = await queue.settled(id);
+  if (settled.status !== 'completed' || settled.rowVersion === undefined) return undefined;
+  const row = result();
+  const isRow = typeof row === 'object' && row !== null && !Array.isArray(row);
+  return { rowVersion: settled.rowVersion, row: isRow ? row : undefined };
+}
+
+/** Whether rows of this kind are known to count their changes before the server has said so: an edit of them is held to a version. */
+function countsVersions(definitions: EntityDefinitions): boolean {
+  return [definitions.create, definitions.update, definitions.delete].some(
+    (each) => each?.conflict !== undefined && each.conflict !== 'client-wins' && each.conflict !== 'latest-wins',
+  );
 }
 
 /** A pending one becomes what the calls before had made of it. */
@@ -113,12 +138,17 @@ async function add(
   }
 }
 
-/** What the audit log says of an edit, and of those of its row since. */
+/** What the audit log says of an edit, and of those of its row since, the newest first. */
+interface Found {
+  readonly entry: AuditEntry;
+  readonly since: readonly AuditEntry[];
+}
+
 async function entriesOf(
   { queue, mutation }: UndoOptions,
   audit: AuditSource,
   { table, id }: EntityRef,
-): Promise<{ readonly entry: AuditEntry; readonly since: readonly AuditEntry[] } | null> {
+): Promise<Found | null> {
   const { workspaceId } = queue.identity;
   const query = { workspaceId, entityType: table, entityId: id, limit: LOOK_BACK_COUNT, before: null };
   const { entries } = await audit.readPage({ ...query, action: 'update' }, new AbortController().signal);
@@ -130,13 +160,12 @@ async function entriesOf(
 /** The edit that puts back what is as it left it; null where there is no such field. */
 function valuesBefore(
   { payload: given, base, made }: UndoneMutation,
-  { oldValues, newValues }: AuditEntry,
-  since: readonly AuditEntry[],
+  { entry: { oldValues, newValues }, since }: Found,
+  { rowVersion }: Extract<Settled, { readonly status: 'completed' }>,
 ): { readonly payload: JsonObject; readonly base: EditBase | undefined } | null {
   const payload = made?.payload ?? given;
   const older = made?.older ?? null;
   const before: JsonObject = { ...oldValues, ...(older === 'unknown' ? {} : older?.payload) };
-  // The newest comes first, and has the last word.
   const later = since.reduceRight<JsonObject>((all, { newValues: values }) => ({ ...all, ...values }), {});
   let isPutBack = false;
   const back = Object.entries(payload).map(([field, own]) => {
@@ -146,9 +175,11 @@ function valuesBefore(
     return [field, value];
   });
   if (!isPutBack) return null;
+  // It is made on what the log shows, so that what others change meanwhile is found out, as with any edit: each of them counts one.
+  const madeOn = rowVersion === undefined ? base?.rowVersion : rowVersion + since.length;
+  const row = { ...base?.row, ...newValues, ...later };
   return {
     payload: Object.fromEntries(back) as JsonObject,
-    // It is made on what the edit has left, so that what others change meanwhile is found out, as with any edit.
-    base: base?.row === undefined ? base : { ...base, row: { ...base.row, ...newValues } },
+    base: madeOn === undefined ? undefined : { rowVersion: madeOn, row },
   };
 }

@@ -1,7 +1,7 @@
 import { useCallback, useContext, useMemo, useRef, useState } from 'react';
 import type { AnyMutationDefinition, MutationOptions } from '../../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../../mutation/holdfast-error.ts';
-import type { JsonObject } from '../../protocol/wire.ts';
+import type { Json, JsonObject } from '../../protocol/wire.ts';
 import type { MutationHandle } from '../../queue/mutation-handle.ts';
 import type { Settled } from '../../queue/queue-events.ts';
 import { AuditContext } from '../audit-context.ts';
@@ -91,7 +91,15 @@ export function useEntityMutation<Payload, Result>({
             payload: payload as never,
           }),
         );
-        const mutation = { ...about, id: handle.id, payload: about.payload as JsonObject, base: options.base, made };
+        let result: Json = null;
+        const mutation = {
+          ...about,
+          id: handle.id,
+          payload: about.payload as JsonObject,
+          base: options.base,
+          result: () => result,
+          made,
+        };
         let undoing: Promise<UndoAnswer> | null = null;
         // Asked for again, it is the same undoing; one that failed is tried anew.
         one.undo = () => {
@@ -114,7 +122,10 @@ export function useEntityMutation<Payload, Result>({
         if (isOffered) toasts?.follow(toastId, mutation, undo);
         else toasts?.follow(toastId, mutation);
         show({ status: 'stored', id: handle.id, error: null });
-        void handle.settled.then((settled) => show(stateOf(settled)));
+        void handle.settled.then((settled) => {
+          if (settled.status === 'completed') result = settled.result;
+          show(stateOf(settled));
+        });
         return handle as unknown as MutationHandle<Result>;
       } catch (cause) {
         const error = toHoldfastError(cause);
