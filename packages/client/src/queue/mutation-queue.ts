@@ -175,6 +175,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       changesLost: new Emitter(onThrow),
       storageCapacity: new Emitter(onThrow),
       conflict: new Emitter(onThrow),
+      toldElsewhere: new Emitter(onThrow),
     };
     this.network = new NetworkMonitor(this.options.network, this.options.clock, onThrow);
     this.listeners.stored.on(({ id, seq, type }) => this.log.note('queue', 'stored', { id, seq, type }));
@@ -376,6 +377,11 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.payloads.emit(event);
     const payload = withoutSensitive(this.definitions, event.type, event.payload, false);
     this.listeners[name].emit(payload === event.payload ? event : { ...event, payload });
+  }
+
+  /** Says to the other tabs that this one, where a mutation was made, tells its user how it ended: they need not (`toldElsewhere`). */
+  tellOf(id: string): void {
+    this.parts?.runner.post({ kind: 'told', id });
   }
 
   onRetryComplete(listener: (event: QueueEvents['retryComplete']) => void): () => void {
@@ -946,6 +952,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         settled: (settlement) => this.settledBy(settlement, runner),
         discarded: (ids, ending) => this.verdicts.discarded(ids, ending),
         failed: (error) => this.fail(error),
+        told: (id) => this.listeners.toldElsewhere.emit({ id }),
         heardOfClient: (notice, asked) => {
           this.heardOfClient(store, notice, asked).catch((error: unknown) => this.fail(toHoldfastError(error)));
         },

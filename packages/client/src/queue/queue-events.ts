@@ -61,6 +61,8 @@ export interface QueueEvents {
     /** What both sides have changed, by paths. */
     readonly fields: readonly (readonly string[])[];
   };
+  /** Another tab has told its user of the verdict on this one, since it was made there: `tellOf`. */
+  readonly toldElsewhere: { readonly id: string };
   /** Anything that `getSnapshot` shows, or the status of these mutations, whichever tab they were added in. */
   readonly change: { readonly ids: readonly string[] };
   /** The device's storage has come to 80 or 100 % of what the platform allows, or has refused for want of room; told again only after it has been below. */

@@ -63,6 +63,8 @@ export interface RunnerEvents {
   readonly settled: (settlement: Settlement) => void;
   readonly discarded: (ids: readonly string[], ending: Ending) => void;
   readonly failed: (error: HoldfastError) => void;
+  /** Another tab tells its user of it. */
+  readonly told: (id: string) => void;
   /** What the server says of a client, and what it was told of it when it was asked. */
   readonly heardOfClient: (notice: ClientNotice, asked: ClientClaim) => void;
 }
@@ -596,6 +598,9 @@ export class Runner {
         return;
       case 'answer':
         this.askLeader.hear(message.askId, message.answer);
+        return;
+      case 'told':
+        this.events.told(message.id);
         return;
       case 'hello':
         this.lastTold = '';

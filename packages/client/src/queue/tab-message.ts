@@ -34,6 +34,8 @@ export type TabMessage =
   | { readonly kind: 'ask'; readonly askId: string; readonly question: Question }
   /** From the one who delivers, to whoever has asked under this id. */
   | { readonly kind: 'answer'; readonly askId: string; readonly answer: unknown }
+  /** The tab that has made this one tells its user that it was refused. */
+  | { readonly kind: 'told'; readonly id: string }
   /** Who delivers? And what is on its way? From a tab that has just opened, or has work and hears of nobody. */
   | { readonly kind: 'hello' };
 
@@ -53,6 +55,7 @@ const KINDS: readonly unknown[] = [
   'nudge',
   'ask',
   'answer',
+  'told',
   'hello',
 ] satisfies readonly TabMessage['kind'][];
 

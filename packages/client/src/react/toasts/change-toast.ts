@@ -43,6 +43,11 @@ export class ChangeToast {
     return this.stage?.kind === 'waiting' || this.stage?.kind === 'sending';
   }
 
+  /** The verdict on this one (its own, or of what undoes it) is still to be told. */
+  awaits(id: string): boolean {
+    return id === this.undoingId ? this.stage?.kind === 'undoing' : this.stage === null || this.isOpen;
+  }
+
   /** Nothing more is to be said of it. */
   get isOver(): boolean {
     return this.undo === null && !ONGOING.has(this.stage?.kind);
@@ -87,6 +92,12 @@ export class ChangeToast {
     // What becomes of its undoing is told by that.
     else if (settled.status !== 'completed' || this.stage === null || this.isOpen || this.stage.kind === 'failed')
       this.become(settledStage(settled, this.stage?.kind === 'failed', this.parts.words));
+  }
+
+  /** How it ended, or what undoes it, nobody knows any more. */
+  unheard(): void {
+    this.undo = null;
+    this.become({ kind: 'unheard' });
   }
 
   /** Someone wants it back. */

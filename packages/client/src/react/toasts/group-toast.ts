@@ -1,10 +1,10 @@
 import type { Settled } from '../../queue/queue-events.ts';
 import type { ToastChange, ToastParts } from './toast-parts.ts';
-import { openStage, settledStage } from './toast-stages.ts';
+import { openStage, settledStage, type Stage } from './toast-stages.ts';
 
 /** The shared toast counts at most this often, in milliseconds. */
 const GROUP_MS = 100;
-const ASIDES = ['takenBack', 'superseded'] as const;
+const ASIDES = ['takenBack', 'superseded', 'unheard'] as const;
 
 /** One toast for many changes: from the first that shares it until all of them are settled, and while some have failed. */
 export class GroupToast {
@@ -13,7 +13,7 @@ export class GroupToast {
   private readonly open = new Set<string>();
   /** Dead letters, with why. */
   private readonly failed = new Map<string, string>();
-  private readonly counts = { confirmed: 0, takenBack: 0, superseded: 0 };
+  private readonly counts = { confirmed: 0, takenBack: 0, superseded: 0, unheard: 0 };
   private shown = '';
   private isLookDue = false;
 
@@ -29,6 +29,11 @@ export class GroupToast {
   add(id: string): void {
     this.open.add(id);
     this.sayOften();
+  }
+
+  /** Its verdict is still to be told. */
+  awaits(id: string): boolean {
+    return this.open.has(id);
   }
 
   /** Whether more may become of it. */
@@ -48,7 +53,15 @@ export class GroupToast {
 
   settled(settled: Settled): void {
     const { id } = settled;
-    const stage = settledStage(settled, this.failed.delete(id), this.parts.words);
+    this.ended(id, settledStage(settled, this.failed.delete(id), this.parts.words));
+  }
+
+  /** How it ended, nobody knows any more. */
+  unheard(id: string): void {
+    this.ended(id, { kind: 'unheard' });
+  }
+
+  private ended(id: string, stage: Stage): void {
     this.open.delete(id);
     if (stage.kind === 'failed') this.failed.set(id, stage.detail);
     else if (stage.kind in this.counts) this.counts[stage.kind as keyof typeof this.counts] += 1;
@@ -77,7 +90,9 @@ export class GroupToast {
       ? words.group.underWay(confirmed, this.total)
       : words.group[isVolatile ? 'inTab' : 'stored'](this.total);
     const detail = isVolatile ? words.keepTabOpen : this.asides().join(' · ') || null;
-    this.say({ tone: isOnItsWay ? 'loading' : 'info', text, detail, durationMs: null });
+    // What waits has been said; what would be lost stays.
+    const stays = isOnItsWay || isVolatile;
+    this.say({ tone: isOnItsWay ? 'loading' : 'info', text, detail, ...(stays ? { durationMs: null } : {}) });
   }
 
   private sayEnd(): void {

@@ -99,6 +99,8 @@ describe('one change', () => {
 
     app.network.setOnline();
     await app.drain();
+    // Another tab would have said so by now that it is its own.
+    await app.clock.advance(1_000);
 
     expect(shown).toEqual(['error: 2 could not be created']);
     expect(screen().length).toBe(1);

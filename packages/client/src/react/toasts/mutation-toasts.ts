@@ -1,5 +1,5 @@
 import type { AnyMutationDefinition } from '../../mutation/definition.ts';
-import type { HoldfastError } from '../../mutation/holdfast-error.ts';
+import { type HoldfastError, isHoldfastError } from '../../mutation/holdfast-error.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { systemClock } from '../../ports/system-clock.ts';
 import type { JsonObject } from '../../protocol/wire.ts';
@@ -35,6 +35,9 @@ export interface ToastsOptions<Definitions extends readonly AnyMutationDefinitio
   readonly clock?: Clock;
 }
 
+/** How long the tab that delivers waits for the one that has made a change to say that it tells of it, in milliseconds. */
+const CLAIM_MS = 500;
+
 /**
  * One toast for each change made in this tab, which says what is true at the moment: being stored, saved on this device (and what it
  * waits for), confirmed, or refused and why, with a way to try again. Many at once share one. Made by `createToasts`.
@@ -58,6 +61,10 @@ export class MutationToasts {
   private earlier: GroupToast | null = null;
   /** Whoever adds these tells of them until their verdict. */
   private readonly toldElsewhere = new Set<string>();
+  /** Refused, and made in another run of the app: by another tab, which then tells of it itself, or by one that is gone. */
+  private readonly unclaimed = new Set<string>();
+  /** Toasts that are there until something else is said on them. */
+  private readonly standing = new Set<string>();
   /** Toasts of changes that could not be stored, by row: a later change of that makes them void. */
   private readonly unstored = new Map<string, string>();
   /** Toasts that are there before their mutation, by type; and those stored meanwhile, which are theirs or not. */
@@ -79,12 +86,14 @@ export class MutationToasts {
       clock: this.clock,
       words: this.words,
       show: (toastId, change) => this.updateToast(toastId, change),
-      dismiss: (toastId) => this.port.dismiss(toastId),
+      dismiss: (toastId) => this.dismiss(toastId),
       retry: (toastId, text, ids) => this.retry(toastId, text, ids),
     };
   }
 
-  /** Begins to listen to the queue; returns what ends that. The provider does both. */
+  /**
+   * Begins to listen to the queue; returns what ends that, and takes away what nobody would change any more. The provider does both.
+   */
   start(): () => void {
     this.startCount += 1;
     if (this.startCount === 1) {
@@ -93,13 +102,18 @@ export class MutationToasts {
         this.queue.on('amended', (amended) => this.makeVoid(amended)),
         this.queue.on('settled', (settled) => this.settled(settled)),
         this.queue.on('change', ({ ids }) => this.changed(ids)),
+        this.queue.on('toldElsewhere', ({ id }) => this.unclaimed.delete(id)),
       ];
+      // What has happened while nobody listened.
+      const known = [...this.changes.keys(), ...this.groups.keys()];
+      if (known.length > 0) this.changed(known);
     }
     return () => {
       this.startCount -= 1;
       if (this.startCount > 0) return;
       for (const stop of this.stops) stop();
       this.stops = [];
+      for (const id of [...this.standing]) this.dismiss(id);
     };
   }
 
@@ -113,10 +127,15 @@ export class MutationToasts {
   /** Says something else on the same toast. What is done goes by itself, what failed stays. */
   updateToast(id: string, { tone, text, detail = null, action = null, durationMs }: ToastChange): void {
     const isOver = tone === 'success' || tone === 'info';
-    this.port.show({ id, tone, text, detail, action, durationMs: durationMs ?? (isOver ? DONE_MS : null) });
+    // Null is said, and not left open: such a one stays.
+    const lastsMs = durationMs === undefined ? (isOver ? DONE_MS : null) : durationMs;
+    if (lastsMs === null) this.standing.add(id);
+    else this.standing.delete(id);
+    this.port.show({ id, tone, text, detail, action, durationMs: lastsMs });
   }
 
   dismiss(id: string): void {
+    this.standing.delete(id);
     this.port.dismiss(id);
   }
 
@@ -128,7 +147,7 @@ export class MutationToasts {
   ): string {
     const id = this.newId();
     const onSelect = (): void => {
-      this.port.dismiss(id);
+      this.dismiss(id);
       undo();
     };
     this.updateToast(id, { tone: 'success', text, action: { label: this.words.undo, onSelect }, durationMs });
@@ -170,7 +189,7 @@ export class MutationToasts {
     if (toastId === null || said === null) return;
     const onSelect = (): void => {
       this.makeVoid(change);
-      this.port.dismiss(toastId);
+      this.dismiss(toastId);
       retry();
     };
     // The same was tried before, and is told of here.
@@ -261,7 +280,7 @@ export class MutationToasts {
     const toastId = this.unstored.get(row);
     if (row === '' || toastId === undefined) return;
     this.unstored.delete(row);
-    this.port.dismiss(toastId);
+    this.dismiss(toastId);
   }
 
   /** Empty for a type that names none. */
@@ -294,7 +313,7 @@ export class MutationToasts {
     const status = this.queue.peekStatus(id)?.status;
     const isSettled = status === 'completed' || status === 'failed';
     if (this.groups.has(id) || (known === undefined && this.isCrowded && !isSettled)) {
-      this.port.dismiss(face.toastId);
+      this.dismiss(face.toastId);
       this.addToGroup(id);
       return;
     }
@@ -330,16 +349,60 @@ export class MutationToasts {
     for (const id of ids.length === 0 ? [...this.changes.keys()] : ids) {
       this.at(id, (change) => change.look(id));
       this.groups.get(id)?.look(id);
+      this.findIfEnded(id);
     }
     this.group?.look();
   }
 
+  private awaits(id: string): boolean {
+    return this.changes.get(id)?.awaits(id) === true || this.groups.get(id)?.awaits(id) === true;
+  }
+
+  /** One that has ended, and nobody has told how: the queue, or its history, is asked. */
+  private findIfEnded(id: string): void {
+    const status = this.queue.peekStatus(id)?.status;
+    if (status !== 'pending' && status !== 'processing' && this.awaits(id)) void this.findEnd(id);
+  }
+
+  private async findEnd(id: string): Promise<void> {
+    // Most endings are told just after the change; others when they are stored.
+    await Promise.resolve();
+    if (!this.awaits(id)) return;
+    try {
+      await this.queue.getMutationStatus(id);
+      const settled = await this.queue.settled(id);
+      if (this.awaits(id)) this.settled(settled);
+    } catch (error) {
+      // A queue that cannot be read has said so itself.
+      if (!this.awaits(id) || !isHoldfastError(error) || error.code !== 'UNKNOWN_MUTATION') return;
+      this.groups.get(id)?.unheard(id);
+      this.groups.delete(id);
+      this.at(id, (change) => change.unheard());
+    }
+  }
+
   private settled(settled: Settled): void {
+    const { id, status } = settled;
+    const isToldElsewhere = this.toldElsewhere.delete(id);
+    const isKnown = isToldElsewhere || this.changes.has(id) || this.groups.has(id);
+    if (status === 'failed' && isKnown) this.queue.tellOf(id);
+    else if (status === 'failed' && this.queue.getSnapshot().isLeader) this.waitForClaim(settled);
+    if (!isToldElsewhere) this.tell(settled);
+  }
+
+  /** Of another tab, which tells it; or of an earlier run of the app, and then the tab that delivers does. */
+  private waitForClaim(settled: Settled): void {
     const { id } = settled;
-    if (this.toldElsewhere.delete(id)) return;
-    const isKnown = this.changes.has(id) || this.groups.has(id);
-    // Of an earlier run of the app: one tab says it.
-    if (settled.status === 'failed' && !isKnown && this.queue.getSnapshot().isLeader) this.addEarlier(id);
+    this.unclaimed.add(id);
+    this.clock.schedule(CLAIM_MS, () => {
+      if (!this.unclaimed.delete(id) || this.startCount === 0 || this.queue.peekStatus(id)?.status !== 'failed') return;
+      this.addEarlier(id);
+      this.tell(settled);
+    });
+  }
+
+  private tell(settled: Settled): void {
+    const { id } = settled;
     const group = this.groups.get(id);
     group?.settled(settled);
     if (group?.has(id) === false) this.groups.delete(id);
@@ -370,7 +433,7 @@ export class MutationToasts {
         if (ids.some((id) => overtaken.has(id)))
           this.updateToast(toastId, { tone: 'error', text, detail: words.overtaken, action });
         // Discarded, or retried, a moment before: there is nothing to try again.
-        else this.port.dismiss(toastId);
+        else this.dismiss(toastId);
       },
       (error: unknown) => queue.report(error),
     );

@@ -9,6 +9,7 @@ import type { CommonWords, Said } from './toast-texts.ts';
  *      ▲            ├─────failed──────▶ failed ──discarded──▶ gone        └──▶ notUndone, undoFailed
  *      └──retried───┼───────────────────┘
  *                   └────cancelled────▶ takenBack, or superseded
+ * Whatever it was, it is `unheard` when its end was not heard and is not on record any more.
  */
 export type Stage =
   /** `detail`: what it waits for. */
@@ -16,6 +17,8 @@ export type Stage =
   | { readonly kind: 'sending' | 'confirmed' | 'takenBack' | 'superseded' | 'undone' }
   /** There is nothing to say any more. */
   | { readonly kind: 'gone' }
+  /** It is not in the queue any more, nor on record. */
+  | { readonly kind: 'unheard' }
   /** It, or what was to undo it, is a dead letter. */
   | { readonly kind: 'failed' | 'undoFailed'; readonly detail: string }
   /** `detail`: what the undoing waits for; null while that is on its way. */
@@ -84,7 +87,10 @@ export function tell(stage: ToldStage, { item, words: by }: Said, words: CommonW
     case 'undone':
       return { tone: 'success', text: by.takenBack(item), detail: null, offers: null, stays: false };
     case 'superseded':
-      return { tone: 'info', text: by.superseded(item), detail: words.superseded, offers: null, stays: false };
+    case 'unheard': {
+      const { kind } = stage;
+      return { tone: 'info', text: by[kind](item), detail: words[kind], offers: null, stays: kind === 'unheard' };
+    }
     case 'undoing': {
       const { detail } = stage;
       return { text: by.undoing(item), detail, ...paceOf(detail), offers: null };

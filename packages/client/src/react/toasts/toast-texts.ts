@@ -20,6 +20,8 @@ export interface ToastWords {
   readonly notTakenBack: (item: string) => string;
   /** It gave way to what somebody else had changed: it took no effect. */
   readonly superseded: (item: string) => string;
+  /** It is not in the queue any more, and nobody here has heard how it ended. */
+  readonly unheard: (item: string) => string;
 }
 
 /** What is said about mutations of one type. */
@@ -50,6 +52,8 @@ export interface CommonWords {
   readonly keepTabOpen: string;
   /** Said beside what gave way to what somebody else had changed. */
   readonly superseded: string;
+  /** Said beside what has ended without a word of how. */
+  readonly unheard: string;
   /** Why something was not accepted, or could not be stored. @default `describeRefusal` */
   readonly refused: (error: Pick<WireError, 'code' | 'message' | 'hint'>) => string;
   readonly group: {
@@ -60,6 +64,7 @@ export interface CommonWords {
     readonly failed: (failedCount: number, count: number) => string;
     readonly takenBack: (count: number) => string;
     readonly superseded: (count: number) => string;
+    readonly unheard: (count: number) => string;
   };
 }
 
@@ -73,6 +78,7 @@ export const COMMON_WORDS: CommonWords = {
   notPossible: 'This cannot be taken back.',
   keepTabOpen: 'Keep it open, or it is lost.',
   superseded: 'Someone else has changed the same.',
+  unheard: 'How it ended was not heard in this tab: look whether it is there.',
   refused: describeRefusal,
   group: {
     stored: (count) => `${changes(count)} saved on this device`,
@@ -82,6 +88,7 @@ export const COMMON_WORDS: CommonWords = {
     failed: (failedCount, count) => `${failedCount} of ${changes(count)} could not be saved`,
     takenBack: (count) => `${changes(count)} taken back`,
     superseded: (count) => `${changes(count)} gave way to others`,
+    unheard: (count) => `${changes(count)} no longer in the queue`,
   },
 };
 
@@ -97,6 +104,7 @@ const wordsOf = (doing: string, done: string, noun = ''): ToastWords => {
     takenBack: (item) => `${item}: taken back`,
     notTakenBack: (item) => `${item}: not taken back`,
     superseded: (item) => `${item} was not ${done}`,
+    unheard: (item) => `${of(item)} no longer in the queue`,
   };
 };
 

@@ -4,6 +4,7 @@ import { defineMutation } from '../../mutation/definition.ts';
 import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import { createQueue } from '../../queue/create-queue.ts';
 import { FakeClock } from '../../queue/testing-queue/fake-clock.ts';
+import { note, TestDevice } from '../../queue/testing-queue/test-device.ts';
 import { soloTabs } from '../../tabs/solo-tabs.ts';
 import { createTestApp } from '../../testing/test-app.ts';
 import type { AnyQueue } from '../queue-context.ts';
@@ -117,14 +118,16 @@ describe('where it is kept', () => {
     });
     onTestFinished(() => queue.close());
     await queue.ready;
-    const { port, screen } = openScreen();
+    const { port, screen, last } = openScreen();
     onTestFinished(createToasts({ queue: queue as unknown as AnyQueue, clock, port }).start());
 
     for (const id of ['1', '2', '3', '4', '5']) await queue.add({ type: 'give.way', payload: { id, name: 'mine' } });
 
     expect(screen().at(0)).toBe('info: 1: change in this tab only | Keep it open, or it is lost.');
+    expect(last(0)?.durationMs).toBeNull();
     await clock.pass(1_000);
     expect(screen().at(-1)).toBe('info: 2 changes in this tab only | Keep it open, or it is lost.');
+    expect(last()?.durationMs).toBeNull();
   });
 });
 
@@ -296,9 +299,133 @@ test('E2 · of many from an earlier run that are refused the first three have a 
 
   app.network.setOnline();
   await app.drain();
+  await app.clock.advance(1_000);
 
   expect(screen().length).toBe(4);
   expect(last()?.text).toBe('47 of 47 changes could not be saved');
+});
+
+describe('two tabs', () => {
+  /** The first delivers. */
+  async function openTwo() {
+    const app = await openAccounts();
+    const queues = [app.queue, await app.openTab()] as const;
+    const screens = queues.map((queue) => {
+      const shown = openScreen();
+      const toasts = createToasts({ queue, clock: app.clock, port: shown.port });
+      onTestFinished(toasts.start());
+      return shown.screen;
+    });
+    const bad = (toast?: false) => ({
+      type: 'account.create' as const,
+      payload: { id: '1', name: 'bad' },
+      ...(toast === undefined ? {} : { toast }),
+    });
+    return { app, second: queues[1], screens: () => screens.map((screen) => screen()), bad };
+  }
+  const refused = 'error: 1 could not be created | A name must not be bad.';
+
+  test('E2, Q19 · what was refused is told in the tab that has made it, and nowhere else', async () => {
+    const { app, second, screens, bad } = await openTwo();
+    await second.add(bad());
+    await app.drain();
+    await app.clock.advance(10_000);
+
+    expect(screens()).toEqual([[], [refused]]);
+  });
+
+  test('E2, Q19 · where its tab tells of it in another way, no toast does', async () => {
+    const { app, second, screens, bad } = await openTwo();
+    await second.add(bad(false));
+    await app.drain();
+    await app.clock.advance(10_000);
+
+    expect(screens()).toEqual([[], []]);
+  });
+
+  test('E2, Q19 · when its tab is gone, the one that delivers tells it', async () => {
+    const { app, second, screens, bad } = await openTwo();
+    app.network.setOffline();
+    await second.add(bad());
+    await app.settle();
+    await app.killTab(second);
+    app.network.setOnline();
+    await app.drain();
+    await app.clock.advance(10_000);
+
+    expect(screens()[0]).toEqual([refused]);
+  });
+});
+
+describe('a verdict that a tab did not hear', () => {
+  async function openUnheard(count: number) {
+    const device = new TestDevice();
+    const leader = await device.open();
+    const other = await device.open();
+    const { port, screen, last } = openScreen();
+    const toasts = createToasts({ queue: other as unknown as AnyQueue, clock: device.clock, port });
+    onTestFinished(toasts.start());
+    device.server.hold();
+    const ids: string[] = [];
+    for (let index = 1; index <= count; index += 1) ids.push((await other.add(note(`n${index}`))).id);
+    await device.clock.settle();
+    device.browser.isLosingMessages = true;
+    device.server.release();
+    await device.clock.settle();
+    const sweep = async () => {
+      const store = await device.storage.peek();
+      const all = await store.scan({ prefix: '', limit: 1_000 });
+      const swept = all.filter(({ key }) => ids.some((id) => key.endsWith(id)));
+      await store.commit({ expect: [], changes: swept.map(({ key }) => ({ kind: 'delete' as const, key })) });
+    };
+    return { device, leader, ids, sweep, toasts, screen, last };
+  }
+
+  test('E2 · is read from the history, and told', async () => {
+    const { device, screen } = await openUnheard(1);
+    await device.clock.pass(120_000);
+
+    expect(screen()).toEqual(['success: n1 saved']);
+  });
+
+  test('E2 · and is on record no more is said to be unknown; no toast turns for ever', async () => {
+    const { device, sweep, screen, last } = await openUnheard(1);
+    await sweep();
+    await device.clock.pass(120_000);
+
+    expect(screen()).toEqual([
+      'info: n1: change no longer in the queue | How it ended was not heard in this tab: look whether it is there.',
+    ]);
+    expect(last()?.durationMs).toBeNull();
+  });
+
+  test('E2 · of many is counted as unknown', async () => {
+    const { device, sweep, screen } = await openUnheard(6);
+    await sweep();
+    await device.clock.pass(120_000);
+
+    expect(screen().at(-1)).toBe('info: 3 changes no longer in the queue');
+  });
+
+  test('E2 · while no toasts were there is told when they are again, and what nobody would change is gone meanwhile', async () => {
+    const app = await openAccounts();
+    const { port, screen } = openScreen();
+    const toasts = createToasts({ queue: app.queue, clock: app.clock, port });
+    const stop = toasts.start();
+    app.server.hold();
+    await app.queue.add({ type: 'account.create', payload: { id: '1', name: 'Acme' } });
+    await app.settle();
+    expect(screen()).toEqual(['loading: 1 saved on this device']);
+
+    stop();
+    expect(screen()).toEqual([]);
+    app.server.release();
+    await app.drain();
+    onTestFinished(toasts.start());
+    await app.settle();
+
+    expect(screen()).toEqual(['success: 1 created']);
+  });
 });
 
 test('E2, E4 · of what is told elsewhere no toast speaks, whatever becomes of it', async () => {
@@ -316,6 +443,7 @@ test('E2, E4 · of what is told elsewhere no toast speaks, whatever becomes of i
   // Whoever told of it has had the last word: from here on it is a change like any other.
   await app.queue.retryFailed();
   await app.drain();
+  await app.clock.advance(1_000);
   expect(screen()).toEqual([expect.stringMatching(/^error: bad could not be created/)]);
 });
 
