@@ -75,6 +75,25 @@ test('E4 · stopped, it stores no more, takes back what was never sent, and says
   expect(app.server.rows('accounts').length).toBe(confirmedCount + underWayCount);
 });
 
+test('E4 · stopped while some are being stored, it takes those back, too, and counts what is so', async () => {
+  const app = await open();
+  app.network.setOffline();
+  app.storage.setSlow(1_000);
+  const run = addMany(app.queue, inputs(300));
+  await app.clock.advance(1_500);
+  expect(run.getSnapshot()).toMatchObject({ state: 'storing', storedCount: 100 });
+
+  const stopping = run.cancel();
+  expect(run.getSnapshot().state).toBe('cancelled');
+  await app.clock.until(stopping);
+  const report = await app.clock.until(run.done);
+  app.network.setOnline();
+  await app.drain();
+
+  expect(report).toMatchObject({ cancelledCount: 300, confirmedCount: 0, underWayCount: 0 });
+  expect([app.server.rows('accounts').length, run.getSnapshot().storedCount]).toEqual([0, 200]);
+});
+
 test('E4 · offline and full it waits, can be stopped, and leaves nothing behind', async () => {
   const app = await open(50);
   app.network.setOffline();

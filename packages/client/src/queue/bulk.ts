@@ -66,6 +66,8 @@ export class BulkRun<Input> {
   private confirmedCount = 0;
   private cancelledCount = 0;
   private isTellDue = false;
+  /** What is being stored at the moment. Never rejects. */
+  private adding: Promise<readonly (number | null)[]> = Promise.resolve([]);
   private snapshot: BulkProgress;
   private finish: (report: BulkReport<Input>) => void = () => {};
   private readonly stopListening: () => void;
@@ -105,6 +107,8 @@ export class BulkRun<Input> {
     if (this.isOver) return;
     this.state = 'cancelled';
     this.tellNow();
+    // Before that it is not known what there is to take back.
+    await this.adding;
     const isOurs = ({ id, status }: { readonly id: string; readonly status: string }): boolean =>
       this.open.has(id) && status === 'pending';
     try {
@@ -125,7 +129,8 @@ export class BulkRun<Input> {
     let waiting = this.inputs.map((_, index) => index);
     while (waiting.length > 0 && !this.isOver) {
       const chunk = waiting.slice(0, this.chunkCount);
-      const full = (await Promise.all(chunk.map((index) => this.add(index)))).flatMap((index) => index ?? []);
+      this.adding = Promise.all(chunk.map((index) => this.add(index)));
+      const full = (await this.adding).flatMap((index) => index ?? []);
       waiting = [...full, ...waiting.slice(this.chunkCount)];
       if (full.length > 0 && !this.isOver) await this.untilRoom();
     }
