@@ -73,6 +73,65 @@ function open(options: Partial<NotifierOptions> = {}) {
 }
 
 describe('what happens while the user looks elsewhere', () => {
+  it('E10 · what ends while the user looks at the app leaves no notification of how far it is', async () => {
+    const { set, world, settle, titles, closed } = open();
+    await set({ pendingCount: 12, processingCount: 2 });
+    expect(titles()).toEqual(['Sending your changes: 0 of 12 are confirmed.']);
+
+    await set({ appState: 'active' });
+    while (world.pendingCount > 0) await settle('completed');
+
+    expect([titles().length, closed]).toEqual([1, ['holdfast/sync']]);
+  });
+
+  it('E10 · what is over while it is being shown is taken back when it is', async () => {
+    const there = new Set<string>();
+    let show = (): void => {};
+    const { clock, set } = open({
+      port: {
+        permission: () => 'granted',
+        requestPermission: async () => 'granted',
+        show: async ({ tag }) => {
+          await new Promise<void>((resolve) => (show = resolve));
+          there.add(tag);
+        },
+        close: (tag) => void there.delete(tag),
+      },
+    });
+    await set({ isOnline: false, pendingCount: 1 });
+    await clock.pass(3_600_000);
+
+    await set({ isOnline: true });
+    show();
+    await clock.settle();
+
+    expect([...there]).toEqual([]);
+  });
+
+  it('E10 · stopped at a sign-out it takes back what it has told of as going on', async () => {
+    const { set, notifier, clock, closed } = open();
+    await set({ pendingCount: 12, processingCount: 2 });
+
+    notifier.stop();
+    await clock.settle();
+
+    expect(closed).toEqual(['holdfast/sync', 'holdfast/offline', 'holdfast/failure']);
+  });
+
+  it('E10 · words of the app that throw harm nothing', async () => {
+    const { set, world, settle, titles } = open({
+      texts: {
+        syncProgress: () => {
+          throw new Error('no words');
+        },
+      },
+    });
+    await set({ pendingCount: 12, processingCount: 2 });
+    while (world.pendingCount > 0) await settle('completed');
+
+    expect(titles()).toEqual(['All changes are confirmed: 12 changes were sent.']);
+  });
+
   it('E10 · many changes being sent are told as they go, at most once a second, and then that they are done', async () => {
     const { clock, set, settle, titles, shown } = open();
     await set({ pendingCount: 12, processingCount: 2 });

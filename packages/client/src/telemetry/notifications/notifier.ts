@@ -62,6 +62,7 @@ export interface NotifierOptions {
 export interface Notifier {
   /** Asks the user; call it in answer to a tap. Resolves with `denied` where it cannot be asked. */
   readonly requestPermission: () => Promise<NotificationPermissionState>;
+  /** Ends it, and takes back what it has told of as going on. */
   readonly stop: () => void;
 }
 
@@ -89,24 +90,31 @@ export function createNotifier(options: NotifierOptions): Notifier {
     return { confirmedCount, refusedCount, totalCount, pendingCount, failedCount, isStorage };
   };
 
-  const tell = async (kind: NotificationKind, isStorage = false): Promise<void> => {
-    if (shows === 'inBackground' && queue.network.getSnapshot().appState === 'active') return;
-    const notification: AppNotification = {
-      tag: TAGS[kind],
-      kind,
-      isSilent: kind === 'syncProgress',
-      ...texts[kind](figuresOf(isStorage)),
-    };
-    await quietly(async () => {
+  /** One after the other: what is closed while it is being shown would stay. */
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = (call: () => Promise<void> | void): void => {
+    last = last.then(() => quietly(call));
+  };
+  const isSeen = (): boolean => shows === 'inBackground' && queue.network.getSnapshot().appState === 'active';
+  const tell = (kind: NotificationKind, isStorage = false): void => {
+    if (isSeen()) return;
+    const figures = figuresOf(isStorage);
+    inTurn(async () => {
+      const notification: AppNotification = {
+        tag: TAGS[kind],
+        kind,
+        isSilent: kind === 'syncProgress',
+        ...texts[kind](figures),
+      };
       if ((await port.permission()) === 'granted') await port.show(notification);
     });
   };
-  const close = (kind: NotificationKind): void => void quietly(() => port.close(TAGS[kind]));
+  const close = (kind: NotificationKind): void => inTurn(() => port.close(TAGS[kind]));
 
   const lookAtFailures = (): void => {
     if (failure === 'due') {
       failure = 'told';
-      void tell('criticalFailure');
+      tell('criticalFailure');
     } else if (failure === 'told' && queue.getSnapshot().failedCount === 0) {
       failure = 'none';
       close('criticalFailure');
@@ -123,12 +131,12 @@ export function createNotifier(options: NotifierOptions): Notifier {
     if (!isSyncing) return;
     if (pendingCount === 0) {
       isSyncing = false;
-      // Of what was all taken back there is nothing to tell.
-      if (figuresOf(false).totalCount === 0) close('syncDone');
-      else void tell('syncDone');
+      // Of what was all taken back, or is seen in the app, there is nothing to tell; of how far it is, nothing any more.
+      if (isSeen() || figuresOf(false).totalCount === 0) close('syncDone');
+      else tell('syncDone');
     } else if (clock.nowMs() - toldAtMs >= PROGRESS_MS_MIN) {
       toldAtMs = clock.nowMs();
-      void tell('syncProgress');
+      tell('syncProgress');
     }
   };
 
@@ -138,7 +146,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
       if (status === 'failed') failure = 'due';
     }),
     queue.onError(({ category }) => {
-      if (category === 'STORAGE_ERROR') void tell('criticalFailure', true);
+      if (category === 'STORAGE_ERROR') tell('criticalFailure', true);
     }),
     queue.subscribe(() => {
       lookAtFailures();
@@ -149,7 +157,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
       afterMs: longOfflineMs,
       onChange: (isLong) => {
         if (!isLong) close('longOffline');
-        else if (queue.getSnapshot().pendingCount > 0) void tell('longOffline');
+        else if (queue.getSnapshot().pendingCount > 0) tell('longOffline');
       },
     }),
   ];
@@ -157,6 +165,9 @@ export function createNotifier(options: NotifierOptions): Notifier {
     requestPermission: async () => (await quietly(() => port.requestPermission())) ?? 'denied',
     stop: () => {
       for (const stop of stops) stop();
+      // Of one login, which may be over; and nobody would take it back.
+      for (const kind of [...(isSyncing ? ['syncProgress' as const] : []), 'longOffline', 'criticalFailure'] as const)
+        close(kind);
     },
   };
 }
