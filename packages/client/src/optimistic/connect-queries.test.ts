@@ -617,3 +617,36 @@ describe('mistakes that would show nothing, and say nothing', () => {
     ]);
   });
 });
+
+test('O4 · two queues that are connected to one client are both shown, and what each takes back goes alone', async () => {
+  const screen = await open([task('1', 'one')]);
+  const other = await createTestApp({
+    mutations,
+    server: screen.app.server,
+    identity: { userId: 'bob', workspaceId: 'test-workspace' },
+  });
+  const connection = connectQueries({ queue: other.queue, queryClient: screen.queryClient });
+  const shown = await watch(screen);
+  screen.app.network.setOffline();
+  other.network.setOffline();
+  const add = async ({ queue }: { readonly queue: typeof screen.app.queue }, id: string) => {
+    const handle = await queue.add({ type: 'task.create', payload: task(id) });
+    await screen.app.settle();
+    return handle;
+  };
+  const mine = await add(screen.app, 'a');
+  await add(other, 'b');
+  expect(shown()).toEqual(['a', 'b', 'one']);
+
+  await screen.queryClient.refetchQueries();
+  await screen.app.settle();
+  expect(shown()).toEqual(['a', 'b', 'one']);
+
+  await mine.cancel();
+  await screen.app.settle();
+  expect(shown()).toEqual(['b', 'one']);
+
+  connection.close();
+  await screen.app.settle();
+  expect(shown()).toEqual(['one']);
+});

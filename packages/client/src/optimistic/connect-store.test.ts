@@ -75,6 +75,29 @@ test('O4 · listeners see nothing half done: what is stored together, and a fiel
   expect([...new Set(seen)]).toEqual(['-12 ', '-12 x']);
 });
 
+test('O4 · what a listener of the app sets in answer to what is shown stays', async () => {
+  const device = new TestDevice();
+  const queue = await device.open();
+  const store = create<Notes & { readonly told: string }>()(() => ({ notes: {}, told: '' }));
+  let isTold = false;
+  onTestFinished(
+    store.subscribe(({ notes }) => {
+      if (isTold || notes['b'] === undefined) return;
+      isTold = true;
+      store.setState({ told: 'there is a b' });
+    }),
+  );
+  const connection = connectStore({ queue, store });
+  onTestFinished(() => connection.close());
+  await device.goOffline();
+
+  await queue.add(note('b', '1'));
+  await queue.add(note('c', '1'));
+
+  expect(store.getState()).toEqual({ notes: { b: '1', c: '1' }, told: 'there is a b' });
+  expect(connection.getBase()).toEqual({ notes: {}, told: 'there is a b' });
+});
+
 test('O4 · a plain store does as well; closed, it holds what is confirmed', async () => {
   const device = new TestDevice();
   const queue = await device.open();

@@ -47,25 +47,22 @@ export function connectStore<State extends object>({
 }: ConnectStoreOptions<State>): StoreConnection<State> {
   const pending = new PendingMutations(queue);
   const shown = new OptimisticStore<State>({ pending, base: store.getState(), projection: projectionByTypes() });
-  let isWriting = false;
+  /** What the store holds, as far as that has been heard of. */
   let last = store.getState();
   const write = (state: State): void => {
     if (state === store.getState()) return;
     last = state;
-    isWriting = true;
-    try {
-      store.setState(state, true);
-    } finally {
-      isWriting = false;
-    }
+    store.setState(state, true);
   };
   const stops = [
     shown.subscribe(() => write(shown.getSnapshot())),
-    store.subscribe((state) => {
-      if (isWriting || state === last) return;
+    store.subscribe(() => {
+      // A listener of the app may have set something since, in the middle of this being told.
+      const state = store.getState();
+      if (state === last) return;
       shown.rebase(carryOver(shown.getBase(), last, state) as State);
+      last = state;
       write(shown.getSnapshot());
-      last = store.getState();
     }),
   ];
   return {
