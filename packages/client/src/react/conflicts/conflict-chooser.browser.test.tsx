@@ -12,6 +12,7 @@ const payload = v.object({ id: v.string(), name: text, city: text, phone: text }
 const entity = ({ id }: { readonly id: string }) => ({ table: 'accounts', id });
 const mutations = [
   defineMutation({ type: 'account.edit', payload, operation: 'update', entity, conflict: 'merge' }),
+  defineMutation({ type: 'account.set', payload, operation: 'update', entity }),
   defineMutation({ type: 'account.remove', payload, operation: 'delete', entity, conflict: 'merge' }),
 ] as const;
 
@@ -33,7 +34,7 @@ async function open(theirs: Readonly<Record<string, string>> | null) {
       </HoldfastProvider>
     </StrictMode>,
   );
-  const change = (type: 'account.edit' | 'account.remove', edit: Readonly<Record<string, string>>) =>
+  const change = (type: 'account.edit' | 'account.set' | 'account.remove', edit: Readonly<Record<string, string>>) =>
     act(async () => {
       await app.queue.add({ type, payload: { id: 'a', ...edit }, base: { rowVersion: 1, row: BEFORE } });
       await app.settle();
@@ -121,6 +122,19 @@ describe('two people have changed the same', () => {
     expect(screen.getByRole('form').textContent).not.toContain('city');
     await insist.press('Delete it all the same');
     expect(insist.app.server.row('accounts', 'a')).toBeUndefined();
+  });
+
+  it('C1, E8 · an edit of other fields than theirs, of a type that does not merge, is not called a deletion', async () => {
+    const { app, change, press } = await open({ city: 'Bergen' });
+    await change('account.set', { name: 'Mine' });
+    const text = screen.getByRole('form').textContent;
+    expect(text).toContain('Somebody has changed this too, though nothing that you have changed.');
+    expect(text).toContain('nameBefore: HarbourYours: Mine');
+    expect(text).toContain('cityBefore: OsloTheirs: Bergen');
+
+    await press('Save yours too');
+
+    expect(app.server.row('accounts', 'a')).toMatchObject({ name: 'Mine', city: 'Bergen' });
   });
 
   it('C1, E8 · an edit of what was deleted shows what it would have set, and can be discarded or kept', async () => {

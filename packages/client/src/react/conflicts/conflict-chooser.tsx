@@ -1,5 +1,5 @@
 import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
-import type { Json } from '../../protocol/wire.ts';
+import type { Json, JsonObject } from '../../protocol/wire.ts';
 import type { ConflictChoice, OpenConflictView } from '../../queue/conflict-desk.ts';
 import { adviceOf } from '../advice-of.ts';
 import { describeJson } from '../audit/audit-entry-view.tsx';
@@ -73,6 +73,7 @@ function ConflictForm({
   const titleId = useId();
   const { fields, theirs, mine, base } = conflict;
   const isByField = fields.length > 0 && theirs !== null;
+  const isDeletion = queue.definitions.get(conflict.type)?.operation === 'delete';
 
   const save = async (choice: ConflictChoice): Promise<void> => {
     setIsSaving(true);
@@ -98,7 +99,7 @@ function ConflictForm({
       <h3 className="holdfast-panel-title" id={titleId}>
         {describe(conflict)}
       </h3>
-      <p className="holdfast-item-reason">{explain(conflict)}</p>
+      <p className="holdfast-item-reason">{explain(conflict, isDeletion)}</p>
       {isByField
         ? fields.map((path) => (
             <fieldset key={keyOf(path)} className="holdfast-field">
@@ -122,15 +123,14 @@ function ConflictForm({
               ))}
             </fieldset>
           ))
-        : sidesOf(conflict).map(({ path, before, after }) => (
-            <dl key={keyOf(path)} className="holdfast-field">
+        : sidesOf(conflict, isDeletion).map(({ side, path, before, after }) => (
+            <dl key={side + keyOf(path)} className="holdfast-field">
               <dt>{describeField(path, conflict)}</dt>
               <dd className="holdfast-item-reason">
                 Before: <span className="holdfast-value">{describeValue(before, path)}</span>
               </dd>
               <dd>
-                {theirs === null ? 'Yours' : 'Theirs'}:{' '}
-                <span className="holdfast-value">{describeValue(after, path)}</span>
+                {side}: <span className="holdfast-value">{describeValue(after, path)}</span>
               </dd>
             </dl>
           ))}
@@ -166,7 +166,7 @@ function ConflictForm({
               disabled={isSaving}
               onClick={() => void save('mine')}
             >
-              {theirs === null ? 'Keep it as not accepted' : 'Delete it all the same'}
+              {theirs === null ? 'Keep it as not accepted' : isDeletion ? 'Delete it all the same' : 'Save yours too'}
             </button>
           </>
         )}
@@ -180,16 +180,20 @@ function ConflictForm({
   );
 }
 
-/** With a deletion on one side there is nothing to choose field by field: what the other side has changed. */
-function sidesOf({ base, mine, theirs }: OpenConflictView): readonly {
+interface ChangedField {
+  readonly side: 'Yours' | 'Theirs';
   readonly path: Path;
   readonly before: Json | undefined;
   readonly after: Json | undefined;
-}[] {
-  const changed = theirs ?? mine;
-  return Object.keys(changed)
-    .filter((name) => JSON.stringify(changed[name]) !== JSON.stringify(base?.[name]))
-    .map((name) => ({ path: [name], before: base?.[name], after: changed[name] }));
+}
+
+/** Where no field was changed by both there is nothing to choose field by field: what each side has changed, but for a deletion. */
+function sidesOf({ base, mine, theirs }: OpenConflictView, isDeletion: boolean): readonly ChangedField[] {
+  const changedBy = (side: ChangedField['side'], row: JsonObject): readonly ChangedField[] =>
+    Object.keys(row)
+      .filter((name) => JSON.stringify(row[name]) !== JSON.stringify(base?.[name]))
+      .map((name) => ({ side, path: [name], before: base?.[name], after: row[name] }));
+  return [...(isDeletion ? [] : changedBy('Yours', mine)), ...(theirs === null ? [] : changedBy('Theirs', theirs))];
 }
 
 /** Paths may hold any character; JSON keeps them apart. */
@@ -197,13 +201,14 @@ function keyOf(path: Path): string {
   return JSON.stringify(path);
 }
 
-function explain({ theirs, fields }: OpenConflictView): string {
+function explain({ theirs, fields }: OpenConflictView, isDeletion: boolean): string {
   if (theirs === null)
     return (
       'Somebody has deleted this while you changed it. A change of what is gone is not accepted: discard it, or keep it among ' +
       'what was not accepted, to look at it again.'
     );
-  if (fields.length === 0) return 'Somebody has changed this while you wanted to delete it.';
+  if (isDeletion) return 'Somebody has changed this while you wanted to delete it.';
+  if (fields.length === 0) return 'Somebody has changed this too, though nothing that you have changed.';
   return 'You and somebody else have changed the same. What only one of you has changed is kept in any case.';
 }
 
