@@ -1,4 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
+import type { AuditSource } from '../ports/audit-source.ts';
+import type { AuditEntry } from '../protocol/audit.ts';
 import { httpAuditLog } from '../reading/http-audit-log.ts';
 import { AuditPages } from './audit-pages.ts';
 import { openAccounts } from './testing-accounts/accounts.ts';
@@ -61,4 +63,49 @@ it.each([
   await app.clock.advance(600_000);
 
   expect(server.askedCount).toBe(askedCount);
+});
+
+it('E1 · what is read of news is not waited for; an older page that is asked for meanwhile comes behind it', async () => {
+  const app = await openAccounts();
+  const asked: (string | null)[] = [];
+  const answers: (() => void)[] = [];
+  const entry = (id: string) => ({ id }) as AuditEntry;
+  const source: AuditSource = {
+    readPage: async ({ before }) => {
+      asked.push(before);
+      await new Promise<void>((resolve) => answers.push(resolve));
+      return before === null
+        ? { entries: [entry('9'), entry('8')], nextBefore: '8' }
+        : { entries: [entry('7')], nextBefore: null };
+    },
+  };
+  const answer = async (): Promise<void> => {
+    for (const each of answers.splice(0)) each();
+    await app.settle();
+  };
+  const pages = new AuditPages({ source, queue: app.queue, clock: app.clock, workspaceId: 'w', filter: {}, limit: 2 });
+  onTestFinished(pages.subscribe(() => {}));
+  const state = () => {
+    const { entries, isLoading, isAwaited } = pages.getSnapshot();
+    return [entries.map(({ id }) => id).join(''), isLoading, isAwaited];
+  };
+  expect(state()).toEqual(['', true, true]);
+  await answer();
+  expect(state()).toEqual(['98', false, false]);
+
+  pages.refresh();
+  expect(state()).toEqual(['98', true, false]);
+  pages.loadMore();
+  pages.loadMore();
+  expect([asked, state()]).toEqual([
+    [null, null],
+    ['98', true, true],
+  ]);
+  await answer();
+  await answer();
+
+  expect([asked, state()]).toEqual([
+    [null, null, '8'],
+    ['987', false, false],
+  ]);
 });

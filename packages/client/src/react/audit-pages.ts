@@ -11,13 +11,21 @@ export interface AuditPagesSnapshot {
   readonly entries: readonly AuditEntry[];
   /** A page is on its way. */
   readonly isLoading: boolean;
+  /** It is one that somebody waits for: the first, or an older one. */
+  readonly isAwaited: boolean;
   /** There are older ones. */
   readonly hasMore: boolean;
   /** Why the last reading failed; what was read before is still there. Null when it did not. */
   readonly error: HoldfastError | null;
 }
 
-export const NOTHING_READ: AuditPagesSnapshot = { entries: [], isLoading: true, hasMore: false, error: null };
+export const NOTHING_READ: AuditPagesSnapshot = {
+  entries: [],
+  isLoading: true,
+  isAwaited: true,
+  hasMore: false,
+  error: null,
+};
 
 export interface AuditPagesOptions {
   readonly source: AuditSource;
@@ -51,6 +59,7 @@ export class AuditPages {
   private nextBefore: string | null = null;
   private reading: AbortController | null = null;
   private isNewsDue = false;
+  private isMoreDue = false;
   private retryMs = RETRY_MS_BASE;
   private cancelRetry: (() => void) | null = null;
   private stops: readonly (() => void)[] = [];
@@ -70,9 +79,14 @@ export class AuditPages {
     };
   };
 
-  /** The next, older page. */
+  /** The next, older page; behind what is being read of news. */
   loadMore = (): void => {
-    if (this.reading === null && this.nextBefore !== null) void this.read(this.nextBefore);
+    if (this.nextBefore === null) return;
+    if (this.reading === null) void this.read(this.nextBefore);
+    else if (!this.snapshot.isAwaited) {
+      this.isMoreDue = true;
+      this.show({ isAwaited: true });
+    }
   };
 
   /** The newest page once more. */
@@ -103,6 +117,7 @@ export class AuditPages {
     this.reading?.abort();
     this.reading = null;
     this.isNewsDue = false;
+    this.isMoreDue = false;
   }
 
   /** Without a connection it is read when there is one. */
@@ -118,7 +133,7 @@ export class AuditPages {
     const reading = new AbortController();
     this.reading = reading;
     this.cancelRetry?.();
-    this.show({ isLoading: true });
+    this.show({ isLoading: true, isAwaited: before !== null || this.snapshot.entries.length === 0 });
     try {
       const page = await source.readPage({ ...filter, workspaceId, limit, before }, reading.signal);
       if (this.reading !== reading) return;
@@ -136,7 +151,13 @@ export class AuditPages {
       this.retryLater(error);
     }
     this.reading = null;
-    this.show({ isLoading: false });
+    const { isMoreDue, nextBefore } = this;
+    this.isMoreDue = false;
+    if (isMoreDue && nextBefore !== null) {
+      void this.read(nextBefore);
+      return;
+    }
+    this.show({ isLoading: false, isAwaited: false });
     if (!this.isNewsDue) return;
     this.isNewsDue = false;
     this.refresh();

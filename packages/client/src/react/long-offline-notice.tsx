@@ -11,13 +11,17 @@ export interface LongOfflineNoticeProps extends LongOfflineOptions {
 export function LongOfflineNotice({ describe = describeSpell, ...options }: LongOfflineNoticeProps): ReactNode {
   const isLong = useLongOffline(options);
   const { pendingCount, queue } = useMutationQueue(options.queue);
-  if (!isLong) return null;
   return (
-    <div className="holdfast-notice" role="status" data-tone="waiting">
-      <p className="holdfast-notice-text">{describe({ pendingCount })}</p>
-      <button type="button" className="holdfast-button" onClick={() => void queue.network.probe()}>
-        Try to connect
-      </button>
+    // There all the time: what comes into a page together with its region is not announced everywhere.
+    <div role="status">
+      {isLong ? (
+        <div className="holdfast-notice" data-tone="waiting">
+          <p className="holdfast-notice-text">{describe({ pendingCount })}</p>
+          <button type="button" className="holdfast-button" onClick={() => void queue.network.probe()}>
+            Try to connect
+          </button>
+        </div>
+      ) : null}
     </div>
   );
 }

@@ -2,6 +2,7 @@ import type { ReactNode } from 'react';
 import type { QueueSnapshot } from '../queue/queue-reader.ts';
 import { type AnyQueue } from './queue-context.ts';
 import { describeQueue, type PillState } from './status-text.ts';
+import { useAnnounced } from './use-announced.ts';
 import { useMutationQueue } from './use-mutation-queue.ts';
 
 export interface StatusPillProps {
@@ -14,27 +15,35 @@ export interface StatusPillProps {
   readonly className?: string;
 }
 
-/** Says where the user's changes are: on this device, on their way, confirmed, or not accepted. Announced to screen readers. */
+/**
+ * Says where the user's changes are: on this device, on their way, confirmed, or not accepted. Announced to screen readers once it stays
+ * so; beside the button, for within one nothing is announced.
+ */
 export function StatusPill({ queue, onClick, describe = describeQueue, className = '' }: StatusPillProps): ReactNode {
   const snapshot = useMutationQueue(queue);
   const { tone, text } = describe(snapshot);
+  const announced = useAnnounced(text);
   const content = (
     <>
       <span className="holdfast-dot" aria-hidden="true" />
-      <span role="status">{text}</span>
+      <span>{text}</span>
     </>
   );
   const classes = `holdfast-pill ${className}`;
-  if (onClick === undefined) {
-    return (
-      <span className={classes} data-tone={tone}>
-        {content}
-      </span>
-    );
-  }
   return (
-    <button type="button" className={classes} data-tone={tone} onClick={onClick}>
-      {content}
-    </button>
+    <>
+      {onClick === undefined ? (
+        <span className={classes} data-tone={tone}>
+          {content}
+        </span>
+      ) : (
+        <button type="button" className={classes} data-tone={tone} onClick={onClick}>
+          {content}
+        </button>
+      )}
+      <span className="holdfast-unseen" role="status">
+        {announced}
+      </span>
+    </>
   );
 }

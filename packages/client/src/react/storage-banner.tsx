@@ -40,22 +40,27 @@ export function StorageBanner({ queue, className = '' }: StorageBannerProps): Re
       </div>
     );
   }
-  if (health.kind === 'well') return <RoomBanner room={room} className={className} />;
+  if (health.kind === 'well') {
+    const { percent } = room;
+    return percent === null ? null : <RoomBanner key={percent} percent={percent} room={room} className={className} />;
+  }
   const tryAgain = (): void => {
     setIsTrying(true);
     void found.retryStorage().finally(() => setIsTrying(false));
   };
   return (
-    <div role="alert" className={`holdfast-banner ${className}`}>
+    <div className={`holdfast-banner ${className}`}>
       <div>
-        <strong>This device cannot store your changes.</strong>
-        <p>
-          {pendingCount === 0
-            ? 'What you change now is kept in this tab only until the server has confirmed it.'
-            : `${pendingCount === 1 ? '1 change is' : `${pendingCount} changes are`} kept in this tab only.`}{' '}
-          Keep it open, or they are lost.
-          {health.error === null ? '' : ` (${health.error.message})`}
-        </p>
+        <div role="alert">
+          <strong>This device cannot store your changes.</strong>
+          <p>
+            What you change is kept in this tab only until the server has confirmed it. Keep it open, or that is lost.
+            {health.error === null ? '' : ` (${health.error.message})`}
+          </p>
+        </div>
+        {pendingCount === 0 ? null : (
+          <p>{pendingCount === 1 ? '1 change is kept so now.' : `${pendingCount} changes are kept so now.`}</p>
+        )}
       </div>
       <button type="button" className="holdfast-button" onClick={tryAgain} disabled={isTrying}>
         {isTrying ? 'Trying…' : 'Try again'}
@@ -65,14 +70,15 @@ export function StorageBanner({ queue, className = '' }: StorageBannerProps): Re
 }
 
 function RoomBanner({
-  room: { percent, free, dismiss },
+  percent,
+  room: { free, dismiss },
   className,
 }: {
+  readonly percent: NonNullable<StorageRoom['percent']>;
   readonly room: StorageRoom;
   readonly className: string;
 }): ReactNode {
   const [state, setState] = useState<'idle' | 'freeing' | 'tried'>('idle');
-  if (percent === null) return null;
   const freeSome = (): void => {
     setState('freeing');
     void free()

@@ -1,4 +1,4 @@
-import { type ReactNode, useId } from 'react';
+import { type ReactNode, useId, useState } from 'react';
 import type { AuditFilter } from '../../ports/audit-source.ts';
 import type { AuditAction } from '../../protocol/audit.ts';
 import { ACTION_WORDS } from './audit-entry-view.tsx';
@@ -80,19 +80,21 @@ interface ChoiceProps {
 
 function Choice({ label, value, onValue, options, type, isDisabled = false }: ChoiceProps): ReactNode {
   const id = useId();
+  const [typed, setTyped] = useState({ of: value, text: value });
+  // What is cleared or set from outside is shown at once.
+  if (typed.of !== value) setTyped({ of: value, text: value });
   return (
     <div className="holdfast-filter">
       <label htmlFor={id}>{label}</label>
       {options === undefined ? (
         <input
-          // What is cleared or set from outside is shown at once.
-          key={value}
           id={id}
           type={type ?? 'text'}
           className="holdfast-input"
-          defaultValue={value}
+          value={typed.text}
           disabled={isDisabled}
           // A word that is being typed is not a question at each letter.
+          onChange={({ currentTarget }) => setTyped({ of: value, text: currentTarget.value })}
           onBlur={({ currentTarget }) => onValue(currentTarget.value.trim())}
           onKeyDown={({ key, currentTarget }) => {
             if (key === 'Enter') onValue(currentTarget.value.trim());

@@ -145,6 +145,22 @@ describe('the audit log on the screen', () => {
     expect(rows()).toHaveLength(50);
   });
 
+  it('E8 · Enter takes what was typed into a filter, and the keyboard stays in it', async () => {
+    const { show, log } = await open();
+    await show();
+    const field = screen.getByLabelText('Table');
+    field.focus();
+    await act(async () => {
+      fireEvent.change(field, { target: { value: 'accounts' } });
+      fireEvent.keyDown(field, { key: 'Enter' });
+    });
+
+    expect(log.asked.at(-1)).toMatchObject({ entityType: 'accounts' });
+    expect(document.activeElement).toBe(screen.getByLabelText('Table'));
+    await press('Clear filters');
+    expect(screen.getByLabelText('Table')).toHaveProperty('value', '');
+  });
+
   it.each([
     ['page', null],
     ['box around it', 'height: 500px; overflow-y: auto'],
@@ -223,7 +239,8 @@ describe('the audit log on the screen', () => {
     await choose('From', '2026-01-05');
     await choose('To', '2026-01-06');
     await press('Export CSV');
-    expect(screen.getByText('Exporting: 1.5 MB')).toBeDefined();
+    expect(screen.getByText('Exporting…').getAttribute('role')).toBe('status');
+    expect(screen.getByText('1.5 MB').getAttribute('role')).toBeNull();
     await press('Stop');
     expect(log.exports[0]?.signal.aborted).toBe(true);
     expect(saved).toEqual([]);

@@ -68,7 +68,7 @@ export function AuditLogViewer({
   const found = useQueue(queue);
   const reads = useAuditSource(source);
   const [form, setForm] = useState(ANY);
-  const { entries, isLoading, hasMore, error, loadMore, refresh } = useAuditLogs(
+  const { entries, isAwaited, hasMore, error, loadMore, refresh } = useAuditLogs(
     workspaceId ?? found.identity.workspaceId,
     { ...filterOf(form), ...filter },
     { limit, source: reads, queue: found },
@@ -79,7 +79,7 @@ export function AuditLogViewer({
   );
 
   return (
-    <section className={`holdfast-panel ${className}`} aria-label={title} aria-busy={isLoading}>
+    <section className={`holdfast-panel ${className}`} aria-label={title} aria-busy={isAwaited}>
       <header className="holdfast-panel-head">
         <h2 className="holdfast-panel-title">{title}</h2>
         {hasFilters && exportAuditLogs !== undefined ? (
@@ -107,11 +107,11 @@ export function AuditLogViewer({
         <div className="holdfast-audit-entries">{entries.map(showEntry)}</div>
       )}
       <p className="holdfast-empty" role="status">
-        {isLoading ? 'Reading the log…' : entries.length > 0 || error !== null ? '' : nothing(form)}
+        {isAwaited ? 'Reading the log…' : entries.length > 0 || error !== null ? '' : nothing(form)}
       </p>
       {hasMore ? (
         <div className="holdfast-item-actions">
-          <button type="button" className="holdfast-button" aria-disabled={isLoading} onClick={loadMore}>
+          <button type="button" className="holdfast-button" aria-disabled={isAwaited} onClick={loadMore}>
             Show older entries
           </button>
         </div>
@@ -153,9 +153,12 @@ function ExportActions({ exportAuditLogs, form, saveFile }: ExportActionsProps):
         {textOf(state)}
       </span>
       {state.kind === 'running' ? (
-        <button type="button" className="holdfast-button" onClick={cancel}>
-          Stop
-        </button>
+        <>
+          <span className="holdfast-item-reason">{(state.byteCount / 1e6).toFixed(1)} MB</span>
+          <button type="button" className="holdfast-button" onClick={cancel}>
+            Stop
+          </button>
+        </>
       ) : (
         <>
           <button
@@ -181,7 +184,8 @@ function ExportActions({ exportAuditLogs, form, saveFile }: ExportActionsProps):
 }
 
 function textOf(state: ReturnType<typeof useAuditExport>['state']): string {
-  if (state.kind === 'running') return `Exporting: ${(state.byteCount / 1e6).toFixed(1)} MB`;
+  // How much it is by now stands beside it: announced, it would be read out without an end.
+  if (state.kind === 'running') return 'Exporting…';
   if (state.kind === 'done') return `Saved ${state.fileName}`;
   return state.kind === 'failed' ? `Not exported: ${state.text}` : '';
 }
