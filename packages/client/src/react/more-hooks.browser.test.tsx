@@ -1,7 +1,7 @@
 import { act, cleanup, render, renderHook } from '@testing-library/react';
 import { StrictMode, startTransition, useEffect, useState } from 'react';
 import * as v from 'valibot';
-import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { defineMutation } from '../mutation/definition.ts';
 import type { AuditPageQuery, AuditSource } from '../ports/audit-source.ts';
 import type { AuditEntry } from '../protocol/audit.ts';
@@ -11,6 +11,9 @@ import { useAdminQueueControls } from './use-admin-queue-controls.ts';
 import { useAuditLogs } from './use-audit-logs.ts';
 import { useMutationHistory } from './use-mutation-history.ts';
 import { useMutationQueue } from './use-mutation-queue.ts';
+import { useMutationStatus } from './use-mutation-status.ts';
+import { useNetworkStatus } from './use-network-status.ts';
+import { useStorageHealth } from './use-storage-health.ts';
 import { useSyncProgress } from './use-sync-progress.ts';
 
 const saveNote = defineMutation({
@@ -298,6 +301,26 @@ describe('the audit log', () => {
     });
     expect(result.current.error).toBeNull();
     expect(result.current.entries.length).toBe(2);
+  });
+
+  it('E1 · what renders again does not listen anew, as thousands of rows would with each change', async () => {
+    const { app, wrapper } = await open();
+    const counted = vi.spyOn(app.queue, 'subscribe');
+    const { rerender } = renderHook(
+      () => [useMutationQueue(), useMutationHistory(), useMutationStatus('1'), useStorageHealth(), useNetworkStatus()],
+      { wrapper },
+    );
+    const { length } = counted.mock.calls;
+
+    for (const id of ['1', '2', '3']) {
+      await act(async () => {
+        await app.queue.add({ type: 'note.save', payload: { id, text: 'x' } });
+        await app.settle();
+      });
+      rerender();
+    }
+
+    expect(counted.mock.calls.length).toBe(length);
   });
 
   it('E1 · without anywhere to read from, useAuditLogs says what to do', async () => {

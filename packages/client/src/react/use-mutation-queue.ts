@@ -4,6 +4,7 @@ import type { MutationQueue } from '../queue/mutation-queue.ts';
 import type { QueueSnapshot } from '../queue/queue-reader.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 import { useBulkMutation, type UseBulkMutation } from './use-bulk-mutation.ts';
+import { useQueueSubscribe } from './use-queue-version.ts';
 
 /** The queue's live counts and what can be done with it. */
 export interface UseMutationQueue<Definitions extends readonly AnyMutationDefinition[]> extends QueueSnapshot {
@@ -22,7 +23,7 @@ export function useMutationQueue<
   // The provider's queue is of the app's definitions; `createQueueHooks` says which.
   const found = useQueue(queue as AnyQueue | undefined) as unknown as MutationQueue<Definitions>;
   const snapshot = useSyncExternalStore(
-    (listener) => found.subscribe(listener),
+    useQueueSubscribe(found as unknown as AnyQueue),
     () => found.getSnapshot(),
     () => SERVER_SNAPSHOT,
   );

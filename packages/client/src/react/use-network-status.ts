@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from 'react';
+import { useCallback, useSyncExternalStore } from 'react';
 import type { NetworkStatus } from '../network/network-monitor.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 
@@ -20,7 +20,7 @@ export const NETWORK_ON_A_SERVER: NetworkStatus = {
 export function useNetworkStatus(queue?: AnyQueue): NetworkStatus {
   const { network } = useQueue(queue);
   return useSyncExternalStore(
-    (listener) => network.onChange(listener),
+    useCallback((listener) => network.onChange(listener), [network]),
     () => network.getSnapshot(),
     () => NETWORK_ON_A_SERVER,
   );

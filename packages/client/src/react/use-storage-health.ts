@@ -1,6 +1,7 @@
 import { useSyncExternalStore } from 'react';
 import type { StorageHealth } from '../queue/storage-keeper.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
+import { useQueueSubscribe } from './use-queue-version.ts';
 
 const ON_A_SERVER: StorageHealth = {
   kind: 'well',
@@ -16,7 +17,7 @@ const ON_A_SERVER: StorageHealth = {
 export function useStorageHealth(queue?: AnyQueue): StorageHealth {
   const found = useQueue(queue);
   return useSyncExternalStore(
-    (listener) => found.subscribe(listener),
+    useQueueSubscribe(found),
     () => found.getStorageHealth(),
     () => ON_A_SERVER,
   );

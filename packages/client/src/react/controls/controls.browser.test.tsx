@@ -202,6 +202,8 @@ describe('the timeline of a change', () => {
         <MutationTimeline id="unknown" />
       </>,
     );
+    // Nobody has looked yet, so nobody can say that there is none.
+    expect(screen.queryByText(/knows nothing of this change/)).toBeNull();
     await act(() => app.settle());
     expect(steps()).toEqual(['done: Saved on this device', 'done: Not accepted']);
     expect(screen.getAllByText(/A name must not be bad/)).toHaveLength(1);

@@ -1,4 +1,13 @@
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useState, useSyncExternalStore } from 'react';
+import {
+  createContext,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useState,
+  useSyncExternalStore,
+} from 'react';
 import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { ActOptions, ActResult } from '../../queue/acts.ts';
 import type { DrainResult } from '../../queue/drain.ts';
@@ -65,7 +74,7 @@ export function useProductionMonitoring(): ProductionMonitoring {
   }
   const { queue, monitor } = watched;
   const snapshot = useSyncExternalStore(
-    (listener) => monitor.subscribe(listener),
+    useCallback((listener) => monitor.subscribe(listener), [monitor]),
     () => monitor.getSnapshot(),
     () => NOT_LOOKED_YET,
   );

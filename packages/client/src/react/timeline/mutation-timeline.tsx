@@ -2,7 +2,7 @@ import { type ReactNode, useState } from 'react';
 import type { MutationStatus } from '../../queue/mutation-status.ts';
 import type { AnyQueue } from '../queue-context.ts';
 import { timeText } from '../time-text.ts';
-import { useMutationStatus } from '../use-mutation-status.ts';
+import { useMutationLookup } from '../use-mutation-status.ts';
 import { type TimelineStep, timelineOf } from './timeline-steps.ts';
 
 export interface MutationTimelineProps {
@@ -28,7 +28,7 @@ export function MutationTimeline({
   describeTime = timeText,
   describeStep = ({ text }) => text,
 }: MutationTimelineProps): ReactNode {
-  const status = useMutationStatus(id, queue);
+  const { status, isLooking } = useMutationLookup(id, queue);
   const [seen, setSeen] = useState({ id, attempts: NO_ATTEMPTS });
   // Once it is confirmed the queue keeps only how many there were; what was shown before stays.
   const known = seen.id === id ? seen.attempts : NO_ATTEMPTS;
@@ -36,7 +36,11 @@ export function MutationTimeline({
   if (seen.id !== id || attempts !== seen.attempts) setSeen({ id, attempts });
 
   if (status === undefined)
-    return <p className="holdfast-empty">This device knows nothing of this change (any more).</p>;
+    return (
+      <p className="holdfast-empty">
+        {isLooking ? 'Looking for this change…' : 'This device knows nothing of this change (any more).'}
+      </p>
+    );
   return (
     <ol className="holdfast-timeline" aria-label={title}>
       {timelineOf(status, attempts.length <= status.attemptCount ? attempts : status.attempts).map((step, index) => (
