@@ -153,6 +153,25 @@ test('C1, E8, K5 · two people edit one account offline: what only one changed s
   }
 });
 
+test('C1, K5 · what a colleague saves while a form is open stands when the form is saved', async () => {
+  const id = await idOf('BGO');
+  const { page } = mei;
+  await page.getByLabel('Search accounts').fill('bergen airport');
+  await mei.openAccount(id);
+  await page.getByRole('button', { name: 'Edit', exact: true }).click();
+  await open.world.query("update accounts set notes = 'By a colleague', owner = 'Mei Tanaka' where id = $1", [id]);
+  await page.locator(`[data-account="${id}"]`, { hasText: 'Mei Tanaka' }).waitFor();
+
+  await page.getByLabel('Phone', { exact: true }).fill('+47 222');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.locator('[data-notes]').waitFor();
+  await mei.untilPill(/^All changes confirmed$/);
+
+  expect(await open.world.query('select notes, owner, contact_phone from accounts where id = $1', [id])).toEqual([
+    { notes: 'By a colleague', owner: 'Mei Tanaka', contact_phone: '+47 222' },
+  ]);
+});
+
 test('E3 · an edit and a deletion that were sent are undone: the row is as it was, and the audit log tells of it', async () => {
   const id = await idOf('CPH');
   const { page } = amara;

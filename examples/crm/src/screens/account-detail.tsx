@@ -18,6 +18,13 @@ interface AccountDetailProps {
   readonly onClose: () => void;
 }
 
+/** What a form was opened on: what others change meanwhile, whoever fills it in has not seen. */
+interface Edited {
+  readonly account: Account;
+  /** As the server had it; undefined for one that it has not confirmed. */
+  readonly confirmed: Account | undefined;
+}
+
 const GROUPS: readonly { readonly title: string; readonly fields: readonly (keyof AccountFields)[] }[] = [
   { title: 'Contact', fields: ['owner', 'contact_name', 'contact_phone', 'website', 'wikipedia'] },
   { title: 'Airport', fields: ['iata', 'icao', 'kind', 'scheduled_service', 'runway_length_ft', 'elevation_ft'] },
@@ -27,12 +34,14 @@ const GROUPS: readonly { readonly title: string; readonly fields: readonly (keyo
 /** One account with everything known about it, its changes that wait, and its history. */
 export function AccountDetail({ accountId, onClose }: AccountDetailProps): ReactNode {
   const state = useCrmState();
-  const account = state.accounts[accountId];
+  const [edited, setEdited] = useState<Edited | null>(null);
+  const isEditing = edited !== null;
+  // what is deleted while it is edited stays in its form: what was typed is not lost, and saving says what became of it
+  const account = state.accounts[accountId] ?? edited?.account;
   const { store } = useWorkspace();
   const { hasList } = useSync();
   const update = useUpdateAccount();
   const remove = useDeleteAccount();
-  const [isEditing, setEditing] = useState(false);
   const [isAsking, asking] = useDisclosure(false);
   const related = isAsking ? relatedText(relatedTo(state, accountId)) : null;
   const top = useRef<HTMLDivElement>(null);
@@ -57,13 +66,12 @@ export function AccountDetail({ accountId, onClose }: AccountDetailProps): React
     );
   }
 
-  const save = async (fields: AccountFields): Promise<void> => {
-    const changes = changedFields(account, fields);
-    if (Object.keys(changes).length > 0) {
-      await update.mutateAsync({ id: accountId, ...changes }, madeOn(store.getBase().accounts[accountId]));
-    }
+  const save = async (before: Edited, fields: AccountFields): Promise<void> => {
+    const changes = changedFields(before.account, fields);
+    if (Object.keys(changes).length > 0)
+      await update.mutateAsync({ id: accountId, ...changes }, madeOn(before.confirmed));
     // only now: what could not be stored stays in the form
-    setEditing(false);
+    setEdited(null);
   };
   const confirmRemoval = (): void => {
     asking.close();
@@ -77,7 +85,7 @@ export function AccountDetail({ accountId, onClose }: AccountDetailProps): React
       <div ref={top} data-detail={accountId} />
       <PanelHead
         title={isEditing ? `Edit ${account.name}` : account.name}
-        onClose={isEditing ? () => setEditing(false) : onClose}
+        onClose={isEditing ? () => setEdited(null) : onClose}
       >
         {isEditing ? null : (
           <Group gap={6} wrap="nowrap">
@@ -85,7 +93,7 @@ export function AccountDetail({ accountId, onClose }: AccountDetailProps): React
               size="xs"
               variant="light"
               leftSection={<Icon name="pencil" size={15} />}
-              onClick={() => setEditing(true)}
+              onClick={() => setEdited({ account, confirmed: store.getBase().accounts[accountId] })}
             >
               Edit
             </Button>
@@ -98,7 +106,12 @@ export function AccountDetail({ accountId, onClose }: AccountDetailProps): React
         )}
       </PanelHead>
       {isEditing ? (
-        <AccountForm initial={account} submitLabel="Save" onCancel={() => setEditing(false)} onSubmit={save} />
+        <AccountForm
+          initial={edited.account}
+          submitLabel="Save"
+          onCancel={() => setEdited(null)}
+          onSubmit={(fields) => save(edited, fields)}
+        />
       ) : (
         <>
           <div className={classes.summary}>

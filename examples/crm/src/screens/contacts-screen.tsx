@@ -153,14 +153,15 @@ function ContactForm({
   const create = useCreateContact();
   const update = useUpdateContact();
   const remove = useDeleteContact();
+  // what others change while the form is open, whoever fills it in has not seen
+  const [confirmed] = useState(() => (contact === null ? undefined : store.getBase().contacts[contact.id]));
   const submit = async (fields: ContactFields): Promise<void> => {
     if (contact === null) {
       await create.mutateAsync({ id: crypto.randomUUID(), ...fields });
       return;
     }
     const changes = changedFields<ContactFields>(contact, fields);
-    if (Object.keys(changes).length > 0)
-      await update.mutateAsync({ id: contact.id, ...changes }, madeOn(store.getBase().contacts[contact.id]));
+    if (Object.keys(changes).length > 0) await update.mutateAsync({ id: contact.id, ...changes }, madeOn(confirmed));
   };
   return (
     <RecordForm<ContactFields>
@@ -169,11 +170,7 @@ function ContactForm({
       schema={contactFieldsSchema}
       onSubmit={submit}
       onClose={onClose}
-      onDelete={
-        contact === null
-          ? undefined
-          : () => remove.mutate({ id: contact.id }, madeOn(store.getBase().contacts[contact.id]))
-      }
+      onDelete={contact === null ? undefined : () => remove.mutate({ id: contact.id }, madeOn(confirmed))}
     >
       {({ fields, errors, set }) => (
         <>

@@ -232,14 +232,15 @@ function DealForm({ deal, onClose }: { readonly deal: Deal | null; readonly onCl
   const create = useCreateDeal();
   const update = useUpdateDeal();
   const remove = useDeleteDeal();
+  // what others change while the form is open, whoever fills it in has not seen
+  const [confirmed] = useState(() => (deal === null ? undefined : store.getBase().deals[deal.id]));
   const submit = async (fields: DealFields): Promise<void> => {
     if (deal === null) {
       await create.mutateAsync({ id: crypto.randomUUID(), ...fields });
       return;
     }
     const changes = changedFields<DealFields>(deal, fields);
-    if (Object.keys(changes).length > 0)
-      await update.mutateAsync({ id: deal.id, ...changes }, madeOn(store.getBase().deals[deal.id]));
+    if (Object.keys(changes).length > 0) await update.mutateAsync({ id: deal.id, ...changes }, madeOn(confirmed));
   };
   return (
     <RecordForm<DealFields>
@@ -248,9 +249,7 @@ function DealForm({ deal, onClose }: { readonly deal: Deal | null; readonly onCl
       schema={dealFieldsSchema}
       onSubmit={submit}
       onClose={onClose}
-      onDelete={
-        deal === null ? undefined : () => remove.mutate({ id: deal.id }, madeOn(store.getBase().deals[deal.id]))
-      }
+      onDelete={deal === null ? undefined : () => remove.mutate({ id: deal.id }, madeOn(confirmed))}
     >
       {({ fields, errors, set }) => (
         <>
