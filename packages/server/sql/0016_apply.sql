@@ -135,11 +135,20 @@ security definer
 set search_path = ''
 return currval('holdfast.check_place')::integer;
 
+-- How many blocks a call may make: fewer where the door makes several calls for one request.
+create or replace function holdfast.blocks_left(batch jsonb)
+returns integer
+language sql
+immutable
+set search_path = ''
+return case when holdfast.is_counter(batch -> 'blocksLeft', 0) then least((batch ->> 'blocksLeft')::numeric, 50)::integer else 50 end;
+
 -- In blocks, runs in one statement each. Where that fails, all go one by one in what is left of this call, which tells whose failure it
 -- was. "taken" is what take_batch answered; where "was_tried", it was one run that failed in a block already, and "is_late" says that
 -- it ran out of time.
 create or replace function holdfast.apply_in_blocks(
-    batch jsonb, taken record, was_tried boolean, is_late boolean, out told text, out is_noteworthy boolean
+    batch jsonb, taken record, was_tried boolean, is_late boolean,
+    out told text, out is_noteworthy boolean, out block_count integer
 )
 language plpgsql
 volatile
@@ -148,7 +157,7 @@ set search_path = ''
 as $$
 declare
     -- more than 64 writing subtransactions in one transaction slow the whole server down
-    block_count_max constant integer := 50;
+    block_count_max constant integer := holdfast.blocks_left(batch);
     batch_client constant text := batch #>> '{client,id}';
     -- the last place of the run that each begins or belongs to
     run_ends integer[];
@@ -170,7 +179,6 @@ declare
     rejected integer[] := '{}';
     -- what the present block has carried out
     members integer[];
-    block_count integer := 0;
     -- the block tried is first_place to last_place; nothing beyond bound is tried in this call
     first_place integer := 1;
     last_place integer;
@@ -208,6 +216,7 @@ declare
     done_together integer;
     performed_together record;
 begin
+    block_count := 0;
     outcomes := taken.outcomes;
     mutation_count := cardinality(taken.mutations);
     settled := '{}';
@@ -478,7 +487,9 @@ $$;
 -- Most batches are one run that takes effect as a whole: in one block, and by as few statements as can be, since each of them costs
 -- as much as some rows do. What is not, or fails, goes the careful way. "told" are the outcomes, as text that nobody has to read;
 -- noteworthy is a batch in which something was not simply applied at once, or of which it is said where it was made.
-create or replace function holdfast.apply_mutations(batch jsonb, out told text, out is_noteworthy boolean)
+create or replace function holdfast.apply_mutations(
+    batch jsonb, out told text, out is_noteworthy boolean, out block_count integer
+)
 language plpgsql
 volatile
 security invoker
@@ -494,8 +505,9 @@ declare
     is_late boolean := false;
 begin
     taken := holdfast.take_batch(batch);
-    if taken.is_one_run and true = all (taken.after_settled) then
+    if taken.is_one_run and true = all (taken.after_settled) and (not batch ? 'blocksLeft' or holdfast.blocks_left(batch) > 0) then
         was_tried := true;
+        block_count := 1;
         if current_setting('holdfast.constraints', true) = 'immediate' then
             perform holdfast.defer_again();
         end if;
@@ -529,6 +541,7 @@ begin
         in_blocks := holdfast.apply_in_blocks(batch, taken, was_tried, is_late);
         told := in_blocks.told;
         is_noteworthy := in_blocks.is_noteworthy;
+        block_count := in_blocks.block_count;
     end if;
     -- what else happens in this transaction is not part of a mutation
     perform set_config('holdfast.mutation_id', '', true), set_config('holdfast.client_id', '', true),
@@ -595,12 +608,12 @@ comment on function holdfast.apply(jsonb) is
     'the order sent. Each mutation takes effect at most once whatever is repeated, cut or reordered on the way.';
 
 revoke all on function
-    holdfast.is_for_good(jsonb, text), holdfast.describe_failure(jsonb, text, text, text, text),
+    holdfast.blocks_left(jsonb), holdfast.is_for_good(jsonb, text), holdfast.describe_failure(jsonb, text, text, text, text),
     holdfast.defer_again(), holdfast.pass_mark(), holdfast.mark_check(integer), holdfast.passed_mark(),
     holdfast.apply_in_blocks(jsonb, record, boolean, boolean), holdfast.apply_mutations(jsonb), holdfast.apply_as_text(jsonb), holdfast.apply(jsonb)
 from public;
 grant execute on function
-    holdfast.is_for_good(jsonb, text), holdfast.describe_failure(jsonb, text, text, text, text),
+    holdfast.blocks_left(jsonb), holdfast.is_for_good(jsonb, text), holdfast.describe_failure(jsonb, text, text, text, text),
     holdfast.defer_again(), holdfast.mark_check(integer), holdfast.passed_mark(),
     holdfast.apply_in_blocks(jsonb, record, boolean, boolean), holdfast.apply_mutations(jsonb), holdfast.apply_as_text(jsonb), holdfast.apply(jsonb)
 to authenticated;

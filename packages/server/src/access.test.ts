@@ -282,6 +282,7 @@ describeOnEachDatabase((world) => {
       'audit_page',
       'begin_batch',
       'begin_handler',
+      'blocks_left',
       'claims',
       'csv_text',
       'current_epoch',

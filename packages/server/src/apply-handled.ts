@@ -46,8 +46,8 @@ export const HANDLER_MS_MAX = 10_000;
 /** Longest words of a handler that are kept, in characters. */
 const WORDS_LENGTH_MAX = 2_000;
 
-/** Each takes a savepoint, and more than 64 of them in one transaction slow the whole server down. */
-const HANDLED_COUNT_MAX = 50;
+/** Of savepoints in a call, those of the database among them: more than 64 in one transaction slow the whole server down. */
+const BLOCK_COUNT_MAX = 50;
 
 export interface ApplyOptions extends WithCallerOptions, Handling {}
 
@@ -87,16 +87,22 @@ async function applyInTurns(
   { handlers, handlerTimeoutMs }: Handling,
 ): Promise<string> {
   const isHandled = ({ type }: HandledMutation): boolean => Object.hasOwn(handlers, type);
+  // A client of before a rewind is told so: of what it sends nothing is carried out, and its floor is not believed.
+  const epoch = await read(session, 'select holdfast.current_epoch()::text as text', []);
+  if (request.epoch !== undefined && request.epoch !== epoch) return read(session, APPLY, [toBatchText(request)]);
+  // Nor of one that has used a number twice, which is found by looking at all of them together.
+  const looked = await read(
+    session,
+    `select current_setting('holdfast.client_notice', true) as text from holdfast.take_batch($1::jsonb)`,
+    [toBatchText(request)],
+  );
+  if (looked.startsWith('{"behind"')) return read(session, APPLY, [toBatchText(request)]);
   // all that is not about a mutation is asked for once, with none
   const rest = await read(session, `select (holdfast.apply($1::jsonb) - 'outcomes')::text as text`, [
     toBatchText({ ...request, mutations: [] }),
   ]);
-  // A client of before a rewind is told so: of what it sends nothing is carried out, and its floor is not believed.
-  if (request.epoch !== undefined && request.epoch !== (JSON.parse(rest) as { readonly epoch: string | null }).epoch) {
-    return read(session, APPLY, [toBatchText(request)]);
-  }
   const outcomes: string[] = [];
-  let handledCount = 0;
+  let blocksLeft = BLOCK_COUNT_MAX;
   let isTimeUp = false;
   for (let at = 0; at < request.mutations.length; ) {
     const mutation = request.mutations[at];
@@ -108,7 +114,7 @@ async function applyInTurns(
       continue;
     }
     if (isHandled(mutation)) {
-      if (handledCount < HANDLED_COUNT_MAX) {
+      if (blocksLeft > 0) {
         const goesOn = at + 1 < request.mutations.length || (request.client.unsentCount ?? 0) > 0;
         const handled = await applyHandled(
           session,
@@ -123,24 +129,26 @@ async function applyInTurns(
         outcomes.push(handled.outcome);
         isTimeUp = handled.isTimeUp;
       } else outcomes.push(JSON.stringify({ seq: mutation.seq, id: mutation.id, kind: 'deferred' }));
-      handledCount += 1;
+      blocksLeft -= 1;
       at += 1;
       continue;
     }
     const next = request.mutations.findIndex((other, index) => index > at && isHandled(other));
     const end = next === -1 ? request.mutations.length : next;
-    const part = await read(
-      session,
-      `select applied.told as text from holdfast.apply_mutations($1::jsonb) as applied`,
+    const [part] = await session.query<{ readonly text: string; readonly blockCount: number }>(
+      'select applied.told as text, applied.block_count as "blockCount" from holdfast.apply_mutations($1::jsonb) as applied',
       [
         toBatchText({
           ...request,
           mutations: request.mutations.slice(at, end),
           goesOn: end < request.mutations.length,
+          blocksLeft: Math.max(0, blocksLeft),
         }),
       ],
     );
-    outcomes.push(part.slice(1, -1));
+    if (part === undefined) throw new Error('The database gave no answer.');
+    outcomes.push(part.text.slice(1, -1));
+    blocksLeft -= part.blockCount;
     at = end;
   }
   const told = `[${outcomes.join(', ')}]`;

@@ -26,6 +26,8 @@ export interface ParsedApplyRequest {
   readonly telemetry?: Telemetry | undefined;
   /** Set by the door alone: what follows these mutations in the same request comes in another call. */
   readonly goesOn?: boolean | undefined;
+  /** Set by the door alone: how many savepoints other calls for the same request have left to this one. */
+  readonly blocksLeft?: number | undefined;
 }
 
 const textSchema: z.ZodType<string> = z

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Json, WireMutation, WireOutcome } from 'holdfast/protocol';
+import type { ApplyRequest, ApplyResponse, Json, WireMutation, WireOutcome } from 'holdfast/protocol';
 import { expect, test } from 'vitest';
 import { type MutationHandlers, Rejection } from './apply-handled.ts';
 import { createDoor } from './door.ts';
@@ -103,6 +103,73 @@ describeOnEachDatabase((world) => {
     expect((await send([lost])).map(kindOf)).toEqual(['applied']);
     expect((await send([later, handled])).map(kindOf)).toEqual(['applied', 'applied']);
     expect(calls).toEqual([handled.id]);
+  });
+
+  test('P12, S14 · with code of the server among them too, a number that another change has used is told, and nothing is looked at', async () => {
+    const calls: string[] = [];
+    const device = createDevice(world.database);
+    const send = door(device, {
+      noted: async ({ id }) => {
+        calls.push(id);
+      },
+    });
+    const client = { lastSeq: 4, unsentCount: 0 };
+    await send([device.next(), device.next()], { client: { lastSeq: 2, unsentCount: 0 } });
+    // put back to when it had given out one, and two changes made since
+    const anew = [device.next({ seq: 2 }), device.next({ ...custom('noted'), seq: 3, after: 2 }), device.next({ seq: 4 })];
+
+    for (const mutations of [anew, anew.toReversed(), [anew[1] as WireMutation, anew[0] as WireMutation]]) {
+      const answer = await send.whole(mutations, { client });
+      expect(answer.outcomes.map(kindOf)).toEqual(mutations.map(() => 'deferred'));
+      expect(answer.client).toEqual({ behind: { reason: 'reused', highSeq: 2 } });
+    }
+    expect(calls).toEqual([]);
+    expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 2, ledger: 2, audit: 2 });
+  });
+
+  test('R8, P1 · however code of the server and the database take turns, one call makes at most 50 savepoints, and the rest is deferred', async () => {
+    const device = createDevice(world.database);
+    // how many of them the transaction holds that has come as far as this; Postgres tells from version 16 on
+    const counts: number[] = [];
+    const [{ tells }] = (await world.database.query(
+      `select to_regproc('pg_stat_get_backend_subxact') is not null as tells`,
+    )) as [{ tells: boolean }];
+    const send = door(device, {
+      noted: async (_, { session }) => {
+        await session.query(
+          `insert into public.accounts (id, workspace_id, name) values (gen_random_uuid(), holdfast.workspace(), 'by code')`,
+        );
+        if (!tells) return;
+        // or Postgres tells what it told the first time
+        await session.query('select pg_stat_clear_snapshot()');
+        const [row] = await session.query<{ count: number | null }>(
+          `select (pg_stat_get_backend_subxact(backend)).subxact_count as count from pg_stat_get_backend_idset() as backend
+           where pg_stat_get_backend_pid(backend) = pg_backend_pid()`,
+        );
+        counts.push(Number(row?.count));
+      },
+    });
+    // each turn of the database is one of its own, and each third has one that fails
+    const batch = Array.from({ length: 100 }, (_, index) =>
+      device.next(index % 2 === 0 ? custom('noted') : { payload: { name: 'x', beds: index % 3 === 0 ? 5_000 : 1 } }),
+    );
+
+    let rest: readonly WireMutation[] = batch;
+    let callCount = 0;
+    const kinds = new Map<string, number>();
+    for (; rest.length > 0; callCount += 1) {
+      const outcomes = await send(rest);
+      for (const kind of outcomes.map(kindOf)) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+      const left = rest.filter((_, index) => outcomes[index]?.kind === 'deferred');
+      expect(left.length).toBeLessThan(rest.length);
+      rest = left;
+    }
+
+    expect(Math.max(0, ...counts)).toBeLessThanOrEqual(50);
+    expect(callCount).toBeLessThanOrEqual(5);
+    expect(kinds.get('applied')).toBe(83);
+    expect(kinds.get('rejected 23514')).toBe(17);
+    expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 83, ledger: 100, audit: 83 });
   });
 
   test('P3, P9 · a handler that does not end is undone and refused, what comes after it waits, and what it does late has no effect', async () => {
@@ -237,10 +304,10 @@ describeOnEachDatabase((world) => {
       handlers,
       ...(handlerTimeoutMs === undefined ? {} : { handlerTimeoutMs }),
     });
-    return async (
+    const whole = async (
       mutations: readonly WireMutation[],
-      over: { readonly epoch?: string; readonly acknowledgedFloor?: number } = {},
-    ): Promise<readonly WireOutcome[]> => {
+      { client, ...over }: SendOptions = {},
+    ): Promise<ApplyResponse> => {
       const answer = await app.request('/v1/apply', {
         method: 'POST',
         headers: {
@@ -249,17 +316,26 @@ describeOnEachDatabase((world) => {
         },
         body: JSON.stringify({
           protocol: 1,
-          client: { id: device.clientId, workspaceId: device.workspaceId },
+          client: { id: device.clientId, workspaceId: device.workspaceId, ...client },
           acknowledgedFloor: 0,
           mutations,
           ...over,
         }),
       });
       expect(answer.status).toBe(200);
-      return ((await answer.json()) as { readonly outcomes: readonly WireOutcome[] }).outcomes;
+      return (await answer.json()) as ApplyResponse;
     };
+    const send = async (mutations: readonly WireMutation[], over?: SendOptions): Promise<readonly WireOutcome[]> =>
+      (await whole(mutations, over)).outcomes;
+    return Object.assign(send, { whole });
   }
 });
+
+interface SendOptions {
+  readonly epoch?: string;
+  readonly acknowledgedFloor?: number;
+  readonly client?: Partial<ApplyRequest['client']>;
+}
 
 function custom(type: string, payload = {}): Partial<WireMutation> {
   return { type, ...change('custom', null, payload) };
