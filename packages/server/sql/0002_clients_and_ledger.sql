@@ -105,12 +105,41 @@ create table if not exists holdfast.trims (
     acknowledged_before timestamptz not null
 );
 
+-- What was refused for good and never took effect, once its row is trimmed: for a device that is put back to when it waited. A row
+-- with an effect that is trimmed later takes its mark away, so nobody hears "refused" of what was retried with success, and retries it.
+create table if not exists holdfast.old_refusals (
+    mutation_id uuid        primary key,
+    client_id   uuid        not null,
+    category    text        not null,
+    code        text        not null,
+    refused_at  timestamptz not null
+);
+
+-- Numbers that were answered by what is known under another number, or of another client: settled, though the ledger has no row of
+-- theirs. Until the floor of the client is above them.
+create table if not exists holdfast.told_numbers (
+    client_id uuid   not null,
+    seq       bigint not null,
+    primary key (client_id, seq)
+);
+
+alter table holdfast.told_numbers enable row level security;
+alter table holdfast.old_refusals enable row level security;
 alter table holdfast.trims enable row level security;
 alter table holdfast.workspaces enable row level security;
 alter table holdfast.clients enable row level security;
 alter table holdfast.ledger enable row level security;
 alter table holdfast.floor_marks enable row level security;
-revoke all on holdfast.workspaces, holdfast.clients, holdfast.ledger, holdfast.floor_marks, holdfast.trims from public;
+revoke all on holdfast.workspaces, holdfast.clients, holdfast.ledger, holdfast.floor_marks, holdfast.trims,
+    holdfast.old_refusals, holdfast.told_numbers from public;
+
+-- Whether a number above the floor of a client is settled.
+create or replace function holdfast.is_settled(of_client uuid, of_seq bigint)
+returns boolean
+language sql
+stable
+return exists (select from holdfast.ledger as settled where settled.client_id = of_client and settled.seq = of_seq)
+    or exists (select from holdfast.told_numbers as told where told.client_id = of_client and told.seq = of_seq);
 
 create or replace function holdfast.trim_ledger(
     keep interval default interval '30 days',
@@ -121,6 +150,11 @@ language sql
 volatile
 set search_path = ''
 begin atomic
+    -- bounded, as all of it
+    delete from holdfast.old_refusals as refusal where refusal.refused_at < at - interval '400 days';
+    delete from holdfast.told_numbers as told
+    using holdfast.clients as own
+    where own.client_id = told.client_id and own.floor >= told.seq;
     with passed as (
         delete from holdfast.floor_marks as mark
         where mark.day < ((at - keep) at time zone 'UTC')::date
@@ -144,15 +178,33 @@ begin atomic
         delete from holdfast.ledger as old
         using acknowledged
         where old.client_id = acknowledged.client_id and old.seq <= acknowledged.floor
-        returning 1
+        returning old.client_id, old.mutation_id, old.generation, old.verdict, old.error, old.settled_at
+    ), overtaken as (
+        delete from holdfast.old_refusals as refusal
+        using trimmed
+        where trimmed.verdict = 'applied' and refusal.mutation_id = trimmed.mutation_id
+    ), refused as (
+        insert into holdfast.old_refusals as known (mutation_id, client_id, category, code, refused_at)
+        select distinct on (trimmed.mutation_id) trimmed.mutation_id, trimmed.client_id,
+               coalesce(trimmed.error ->> 'category', 'UNKNOWN_ERROR'), coalesce(trimmed.error ->> 'code', 'UNKNOWN_FAILURE'),
+               trimmed.settled_at
+        from trimmed
+        where trimmed.verdict = 'rejected' and not exists (
+            -- also one that is trimmed here
+            select from holdfast.ledger as settled where settled.mutation_id = trimmed.mutation_id and settled.verdict = 'applied'
+        )
+        order by trimmed.mutation_id, trimmed.generation desc
+        on conflict on constraint old_refusals_pkey do update
+            set category = excluded.category, code = excluded.code, refused_at = excluded.refused_at
     )
     select count(*) from trimmed;
 end;
 
 comment on function holdfast.trim_ledger(interval, timestamptz) is
     'Deletes ledger rows whose client acknowledged them longer than "keep" ago (up to a day more), and says how many. '
-    'Deduplication does not suffer: the floor of the client is above them. For operators and schedulers only.';
+    'Deduplication does not suffer: the floor of the client is above them, and of what was refused a mark stays for 400 days. '
+    'For operators and schedulers only.';
 
-revoke all on function holdfast.trim_ledger(interval, timestamptz) from public;
+revoke all on function holdfast.is_settled(uuid, bigint), holdfast.trim_ledger(interval, timestamptz) from public;
 
 reset role;

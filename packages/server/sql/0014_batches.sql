@@ -327,10 +327,7 @@ begin
         if listed_afters ~ '[0-9]' or not are_alike then
             after_settled := array(
                 select item.after_seq is null or item.after_seq <= known_floor or (
-                    item.after_seq not between first_seq and last_seq and coalesce((
-                        select true from holdfast.ledger as before
-                        where before.client_id = batch_client and before.seq = item.after_seq
-                    ), false))
+                    item.after_seq not between first_seq and last_seq and holdfast.is_settled(batch_client, item.after_seq))
                 from unnest(after_seqs) with ordinality as item (after_seq, place)
                 order by item.place);
         else
@@ -368,6 +365,7 @@ begin
                    when seen.client_id is null then 'new'
                    else 'seen'
                end as finding,
+               same_seq.client_id is not null as has_row,
                seen.verdict as seen_verdict,
                seen.result as seen_result,
                seen.error as seen_error,
@@ -398,7 +396,14 @@ begin
                case when compared.is_twin then 'deferred' when compared.finding = 'new' then 'new' else 'known' end as standing,
                case when not compared.is_twin and compared.finding <> 'new' then
                    jsonb_build_object('seq', compared.seq, 'id', compared.mutation -> 'id') || case compared.finding
-                       when 'trimmed' then jsonb_build_object('kind', 'duplicate', 'verdict', 'applied', 'result', null)
+                       when 'trimmed' then case
+                           when refused.code is null then
+                               jsonb_build_object('kind', 'duplicate', 'verdict', 'applied', 'result', null)
+                           else jsonb_build_object('kind', 'duplicate', 'verdict', 'rejected', 'error', jsonb_build_object(
+                               'category', refused.category, 'code', refused.code,
+                               'message', 'The server refused this change; its words are not kept that long.',
+                               'hint', 'Retry it to hear them again, or make the change anew.'))
+                       end
                        when 'seq reused' then jsonb_build_object('kind', 'rejected', 'error', holdfast.wire_error('HF037',
                            'This sequence number was used by another change of this device.',
                            'The device was restored from a backup or copied: it must register as a new client.'))
@@ -416,11 +421,24 @@ begin
                            end
                    end
                end as outcome,
-               compared.after_seq is null or compared.after_seq <= known_floor or coalesce((
-                   select true from holdfast.ledger as before
-                   where before.client_id = batch_client and before.seq = compared.after_seq
-               ), false) as after_settled
+               compared.after_seq is null or compared.after_seq <= known_floor
+                   or holdfast.is_settled(batch_client, compared.after_seq) as after_settled,
+               compared.seq, compared.has_row
         from compared
+        left join lateral (
+            select refusal.category, refusal.code
+            from holdfast.old_refusals as refusal
+            join holdfast.clients as mine on mine.client_id = refusal.client_id
+            where compared.finding = 'trimmed' and compared.seen_verdict is distinct from 'applied'
+              and refusal.mutation_id = compared.mutation_id
+              and mine.workspace_id = caller_workspace and mine.actor = caller
+        ) as refused on true
+    ), noted as (
+        insert into holdfast.told_numbers (client_id, seq)
+        select batch_client, answered.seq
+        from answered
+        where answered.standing = 'known' and not answered.has_row and answered.seq > known_floor
+        on conflict do nothing
     )
     select array_agg(answered.standing order by answered.place), array_agg(answered.outcome order by answered.place),
            array_agg(answered.after_settled order by answered.place),

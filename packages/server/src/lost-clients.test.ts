@@ -26,6 +26,10 @@ describeOnEachDatabase((world) => {
 
   const kinds = ({ outcomes }: ApplyResponse): readonly string[] => outcomes.map(kindOf);
 
+  async function trim(days: number): Promise<void> {
+    await world.database.query(`select holdfast.trim_ledger(at => now() + make_interval(days => $1))`, [days]);
+  }
+
   async function lost(silentFor = '7 days', at = 'now()') {
     return world.database.query<{
       client_id: string;
@@ -174,6 +178,90 @@ describeOnEachDatabase((world) => {
       expect(kinds(await send(device, [device.next()], { lastSeq: 2, unsentCount: 0 }, 1))).toEqual(['applied']);
     });
 
+    test('P12, S14 · once the ledger was trimmed, of what was refused it hears that, and of what was retried with success that it took effect', async () => {
+      const device = createDevice(world.database);
+      const list = { table: 'lists', id: randomUUID() };
+      const good = device.next();
+      const bad = device.next({ payload: { name: 'x', beds: 5_000 } });
+      const early = device.next({ operation: 'update', entity: list, payload: { value: 2 } });
+      expect(kinds(await send(device, [good, bad, early], { lastSeq: 3, unsentCount: 0 }))).toEqual([
+        'applied',
+        'rejected 23514',
+        'rejected ROW_NOT_FOUND',
+      ]);
+      const create = device.next({ operation: 'create', entity: list, payload: { value: 1 } });
+      const retry = { ...early, seq: 5, generation: 1 };
+      device.next();
+      await send(device, [create, retry], { lastSeq: 5, unsentCount: 0 });
+      await send(device, [], { lastSeq: 5, unsentCount: 0 }, 5);
+      await trim(32);
+
+      // put back to when all of it waited
+      const fork = another(device);
+      const forkedFrom = { id: device.clientId, reason: 'behind' as const, lastSeq: 3 };
+      const answer = await send(fork, [good, bad, early], { lastSeq: 3, forkedFrom });
+      expect(kinds(answer)).toEqual(['duplicate applied', 'duplicate rejected 23514', 'duplicate applied']);
+      expect(answer.outcomes[1]).toMatchObject({
+        error: { category: 'VALIDATION_ERROR', message: expect.stringContaining('refused') as unknown },
+      });
+      // a person retries it: it never took effect, so it is looked at anew
+      expect(kinds(await send(fork, [{ ...bad, seq: 6, generation: 1 }], { lastSeq: 6 }))).toEqual(['rejected 23514']);
+      expect(await world.database.query('select history from public.lists where id = $1', [list.id])).toEqual([
+        { history: [1, 2] },
+      ]);
+    });
+
+    test('P12, S14 · a refusal that was retried with success long after its row was trimmed is told as what it came to', async () => {
+      const device = createDevice(world.database);
+      const list = { table: 'lists', id: randomUUID() };
+      const early = device.next({ operation: 'update', entity: list, payload: { value: 2 } });
+      await send(device, [early], { lastSeq: 1, unsentCount: 0 });
+      await send(device, [], { lastSeq: 1, unsentCount: 0 }, 1);
+      await trim(32);
+      const forkedFrom = { id: device.clientId, reason: 'behind' as const, lastSeq: 1 };
+      expect(kinds(await send(another(device), [early], { lastSeq: 1, forkedFrom }))).toEqual([
+        'duplicate rejected ROW_NOT_FOUND',
+      ]);
+
+      const create = device.next({ operation: 'create', entity: list, payload: { value: 1 } });
+      const retry = { ...early, seq: 3, generation: 1 };
+      expect(kinds(await send(device, [create, retry], { lastSeq: 3, unsentCount: 0 }, 1))).toEqual([
+        'applied',
+        'applied',
+      ]);
+      // as long as its row is there, and after
+      expect(kinds(await send(another(device), [early], { lastSeq: 1, forkedFrom }))).toEqual(['duplicate applied']);
+      await send(device, [], { lastSeq: 3, unsentCount: 0 }, 3);
+      await trim(64);
+      const late = another(device);
+      expect(kinds(await send(late, [early], { lastSeq: 1, forkedFrom }))).toEqual(['duplicate applied']);
+      expect(await world.database.query('select history from public.lists where id = $1', [list.id])).toEqual([
+        { history: [1, 2] },
+      ]);
+    });
+
+    test('P12, S14 · what was refused is told to its user only, and for 400 days', async () => {
+      const device = createDevice(world.database);
+      const bad = device.next({ payload: { name: 'x', beds: 5_000 } });
+      await send(device, [bad], { lastSeq: 1, unsentCount: 0 });
+      await send(device, [], { lastSeq: 1, unsentCount: 0 }, 1);
+      await trim(32);
+      const stranger = createDevice(world.database, { workspaceId: device.workspaceId });
+      await send(stranger, [stranger.next()], { lastSeq: 1 });
+      await send(stranger, [], { lastSeq: 1 }, 1);
+      // it has acknowledged the number, and its row is trimmed
+      await trim(32);
+      const { outcomes } = await send(stranger, [{ ...bad, seq: 1 }], {}, 1);
+      expect(JSON.stringify(outcomes)).not.toContain('23514');
+
+      const forkedFrom = { id: device.clientId, reason: 'behind' as const, lastSeq: 1 };
+      const told = async () => kinds(await send(another(device), [bad], { lastSeq: 1, forkedFrom }));
+      await trim(399);
+      expect(await told()).toEqual(['duplicate rejected 23514']);
+      await trim(401);
+      expect(await told()).toEqual(['duplicate applied']);
+    });
+
     test('P12, S14 · nobody inherits from a client of someone else, and one that came back empty begins anew', async () => {
       const device = createDevice(world.database);
       await send(device, [device.next(), device.next()], { lastSeq: 2, unsentCount: 0 });
@@ -290,6 +378,36 @@ describeOnEachDatabase((world) => {
         'rejected ID_REUSED',
       ]);
       expect(await countTraces(world.database, device.workspaceId)).toMatchObject({ accounts: 1 });
+    });
+
+    test('P12, Q7 · a number that was answered by what is known of another is settled for what comes after it, whatever else waits', async () => {
+      const device = createDevice(world.database);
+      const stranger = createDevice(world.database);
+      const [first, theirs] = [device.next(), stranger.next()];
+      await send(device, [first]);
+      await send(stranger, [theirs]);
+      device.next(); // of another lane, and not settled for long
+      const answered = [
+        { ...first, seq: 3, generation: 1 },
+        { ...theirs, seq: 4 },
+      ];
+      expect(kinds(await send(device, answered, {}, 1))).toEqual(['duplicate applied', 'rejected ID_REUSED']);
+
+      const after = [3, 4].map((seq) => device.next({ seq: seq + 2, after: seq }));
+      expect(kinds(await send(device, after, {}, 1))).toEqual(['applied', 'applied']);
+      // amid what is known, and one by one as well
+      const more = [3, 4].map((seq) => device.next({ seq: seq + 4, after: seq }));
+      expect(kinds(await send(device, [first, ...more], {}, 1))).toEqual(['duplicate applied', 'applied', 'applied']);
+      // control: what was never heard of is not settled
+      expect(kinds(await send(device, [device.next({ seq: 9, after: 2 })], {}, 1))).toEqual(['deferred']);
+      // above the floor it stays, however often the ledger is trimmed
+      await world.database.query('select holdfast.trim_ledger()');
+      expect(kinds(await send(device, [device.next({ seq: 10, after: 4 })], {}, 1))).toEqual(['applied']);
+      await send(device, [], {}, 10);
+      await world.database.query('select holdfast.trim_ledger()');
+      expect(
+        await world.database.query('select from holdfast.told_numbers where client_id = $1', [device.clientId]),
+      ).toEqual([]);
     });
 
     test('S9 · two devices that send one change at once let it take effect once', async () => {

@@ -59,6 +59,8 @@ interface Client {
   readonly workspaceId: string;
   readonly actor: string;
   readonly ledger: Map<number, LedgerRow>;
+  /** Numbers that were answered by what is known under another one, or of another client: settled, without a row of theirs. */
+  readonly toldSeqs: Set<number>;
   floor: number;
   /** How far its numbers had come, and how many changes stayed with it, when it was last heard of. */
   highSeq: number;
@@ -145,11 +147,13 @@ export class Ledger {
       return isTwin ? null : this.find(client, mutation);
     });
     const wasSettled = request.mutations.map(
-      ({ after }) => after === null || after <= client.floor || client.ledger.has(after),
+      ({ after }) => after === null || after <= client.floor || client.ledger.has(after) || client.toldSeqs.has(after),
     );
     const settled = new Set<number>();
     request.mutations.forEach(({ seq }, index) => {
-      if (findings[index]?.kind === 'known') settled.add(seq);
+      if (findings[index]?.kind !== 'known') return;
+      settled.add(seq);
+      client.toldSeqs.add(seq);
     });
     return request.mutations.map((mutation, index) => {
       const finding = findings[index];
@@ -170,6 +174,7 @@ export class Ledger {
         workspaceId: caller.workspaceId,
         actor: caller.sub,
         ledger: new Map(),
+        toldSeqs: new Set(),
         floor: 0,
         highSeq: 0,
         unsentCount: 0,
@@ -259,7 +264,12 @@ export class Ledger {
 }
 
 function copyOf(clients: ReadonlyMap<string, Client>): Map<string, Client> {
-  return new Map([...clients].map(([id, client]) => [id, { ...client, ledger: new Map(client.ledger) }]));
+  return new Map(
+    [...clients].map(([id, client]) => [
+      id,
+      { ...client, ledger: new Map(client.ledger), toldSeqs: new Set(client.toldSeqs) },
+    ]),
+  );
 }
 
 /**
