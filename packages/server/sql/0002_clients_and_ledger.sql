@@ -73,8 +73,6 @@ create table if not exists holdfast.ledger (
     settled_at   timestamptz not null default now(),
     -- names of our own, so that a failure of theirs is known from that of an app's table
     constraint holdfast_ledger_number_once primary key (client_id, seq),
-    -- serves the look-up by id, which crosses workspaces so that nobody can take another's id
-    constraint holdfast_ledger_mutation_once unique (mutation_id, generation),
     constraint ledger_numbers_not_negative check (seq > 0 and generation >= 0),
     -- an effect may have a result, a refusal has a reason
     constraint ledger_values_fit_verdict check (case verdict
@@ -83,6 +81,11 @@ create table if not exists holdfast.ledger (
         else false
     end)
 );
+
+-- Serves the look-up by id, which crosses workspaces so that nobody can take another's id. Of one mutation there is one effect, whatever
+-- the generations under which several clients of a user send it at the same moment.
+create unique index if not exists holdfast_ledger_mutation_once
+    on holdfast.ledger (mutation_id, (case verdict when 'applied' then -1 else generation end));
 
 -- Where a client's floor stood at the end of a day on which it was heard of, noted with its first batch after that: what it has
 -- acknowledged, without touching a ledger row again.

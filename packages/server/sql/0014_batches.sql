@@ -489,6 +489,21 @@ begin atomic
         as each (mutation, seq, mutation_id, generation, after_seq, payload_hash, standing, outcome, after_settled, place);
 end;
 
+-- Whether a change that failed has been settled since take_batch looked, by another client of the caller's: then it failed because it had
+-- taken effect, or was about to, and the ledger tells the next time. Security definer: the ledger belongs to the owner.
+create or replace function holdfast.is_settled_meanwhile(of_mutation uuid)
+returns boolean
+language sql
+volatile
+security definer
+set search_path = ''
+return exists (
+    select from holdfast.ledger as settled
+    join holdfast.clients as mine on mine.client_id = settled.client_id
+    where settled.mutation_id = of_mutation and settled.verdict = 'applied'
+      and mine.workspace_id = holdfast.workspace() and mine.actor = holdfast.actor()
+);
+
 -- Security definer: nobody writes the ledger but the owner. Rows are accepted for the client that this transaction has
 -- begun a batch for, as the caller who owns it. "members" are the places in the arrays to record; null for all. Without
 -- generations or rebases there are none.
@@ -549,11 +564,11 @@ $$;
 
 revoke all on function
     holdfast.run_shape(jsonb), holdfast.take_batch(jsonb),
-    holdfast.begin_batch(jsonb), holdfast.go_alone(uuid),
+    holdfast.begin_batch(jsonb), holdfast.go_alone(uuid), holdfast.is_settled_meanwhile(uuid),
     holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bigint[], text, json[], jsonb[], bigint[], integer[])
 from public;
 grant execute on function
-    holdfast.take_batch(jsonb), holdfast.begin_batch(jsonb), holdfast.go_alone(uuid),
+    holdfast.take_batch(jsonb), holdfast.begin_batch(jsonb), holdfast.go_alone(uuid), holdfast.is_settled_meanwhile(uuid),
     holdfast.record_verdicts(uuid, integer[], bigint[], uuid[], integer[], bigint[], text, json[], jsonb[], bigint[], integer[])
 to authenticated;
 

@@ -396,6 +396,9 @@ begin
                 end if;
             else
                 failed_place := coalesce(failing_place, members[1]);
+                if holdfast.is_permanent(failure_state) and holdfast.is_settled_meanwhile(taken.mutation_ids[failed_place]) then
+                    failure_state := '40001';
+                end if;
                 failures[failed_place] := holdfast.describe_failure(
                     taken.mutations[failed_place], failure_state, failure_message, failure_hint, failure_constraint);
                 failed_states[failed_place] := case when is_checking and not is_all_there then '' else failure_state end;

@@ -99,10 +99,14 @@ set search_path = ''
 as $$
 declare
     mutation constant jsonb := batch #> '{mutations,0}';
+    final_state constant text := case
+        when holdfast.is_permanent(state) and holdfast.is_settled_meanwhile((mutation ->> 'id')::uuid) then '40001'
+        else state
+    end;
     failure constant jsonb := holdfast.describe_failure(
-        mutation, state, message, coalesce(hint, ''), coalesce(constraint_name, ''));
+        mutation, final_state, message, coalesce(hint, ''), coalesce(constraint_name, ''));
     -- what failed in the checks at its end may be made good by what follows it
-    is_for_good constant boolean := not coalesce(batch -> 'goesOn' = 'true', false) and holdfast.is_for_good(mutation, state);
+    is_for_good constant boolean := not coalesce(batch -> 'goesOn' = 'true', false) and holdfast.is_for_good(mutation, final_state);
 begin
     if is_for_good then
         perform holdfast.record_handled(batch, 'rejected', null, failure, null);

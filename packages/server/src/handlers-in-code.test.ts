@@ -116,7 +116,11 @@ describeOnEachDatabase((world) => {
     const client = { lastSeq: 4, unsentCount: 0 };
     await send([device.next(), device.next()], { client: { lastSeq: 2, unsentCount: 0 } });
     // put back to when it had given out one, and two changes made since
-    const anew = [device.next({ seq: 2 }), device.next({ ...custom('noted'), seq: 3, after: 2 }), device.next({ seq: 4 })];
+    const anew = [
+      device.next({ seq: 2 }),
+      device.next({ ...custom('noted'), seq: 3, after: 2 }),
+      device.next({ seq: 4 }),
+    ];
 
     for (const mutations of [anew, anew.toReversed(), [anew[1] as WireMutation, anew[0] as WireMutation]]) {
       const answer = await send.whole(mutations, { client });

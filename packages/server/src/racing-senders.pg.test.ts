@@ -3,6 +3,7 @@ import type { ApplyResponse, WireMutation } from 'holdfast/protocol';
 import { expect, test } from 'vitest';
 import { applyRequest, HANDLER_MS_MAX } from './apply-handled.ts';
 import { parseApplyRequest } from './apply-request.ts';
+import { withCaller } from './caller.ts';
 import { fieldOf } from './database.ts';
 import { randomFrom } from './testing-databases/random-from.ts';
 import { describeOnPostgres } from './testing-databases/test-databases.ts';
@@ -112,6 +113,43 @@ describeOnPostgres((world) => {
     expect(traces.reduce((sum, { audit }) => sum + audit, 0)).toBe(13);
   });
 
+  test.each([
+    ['a creation', 'create', 0],
+    ['a creation, retried on one of them', 'create', 1],
+    ['an edit', 'update', 0],
+    ['an edit, retried on one of them', 'update', 1],
+  ] as const)(
+    'P1, S9 · %s that two devices of a user send at the same moment takes effect once, and neither is told for good that it was refused',
+    async (_, operation, generation) => {
+      const user = `user-${randomUUID()}`;
+      const desk = createDevice(world.database, { user });
+      const phone = createDevice(world.database, { user, workspaceId: desk.workspaceId });
+      const list = { table: 'lists', id: randomUUID() };
+      // both are known, so that nothing but the change itself is what one waits for
+      for (const device of [desk, phone]) await device.send([]);
+      if (operation === 'update') await desk.send([desk.next(change('create', list, { value: 1 }))]);
+      const mutation = desk.next(change(operation, list, { value: 2 }));
+      const copy = { ...mutation, seq: 1, generation };
+      const beside = phone.next({ seq: 2 });
+
+      // the one has carried it out, and has not committed
+      const late = await withCaller(world.database, desk.claims, async (session) => {
+        const client = { id: desk.clientId, workspaceId: desk.workspaceId };
+        await session.query('select holdfast.apply($1::jsonb)', [
+          JSON.stringify({ protocol: 1, client, acknowledgedFloor: 0, mutations: [mutation] }),
+        ]);
+        const answer = phone.sendForKinds([copy, beside]);
+        await untilOneWaits();
+        return { answer };
+      });
+
+      expect(await late.answer).toEqual(['refused 40001', 'applied']);
+      expect(await phone.sendForKinds([copy, beside])).toEqual(['duplicate applied', 'duplicate applied']);
+      const rows = await world.database.query('select history from public.lists where id = $1', [list.id]);
+      expect(rows).toEqual([{ history: operation === 'create' ? [2] : [1, 2] }]);
+    },
+  );
+
   test('P4 · a client registered by two logins at once belongs to one of them', async () => {
     const clientId = randomUUID();
     const devices = Array.from({ length: 4 }, () => createDevice(world.database, { clientId }));
@@ -202,6 +240,17 @@ describeOnPostgres((world) => {
     expect(await send(mixed)).toEqual(['duplicate applied', 'applied', 'refused 57014', 'deferred']);
     expect(performance.now() - startedAtMs).toBeLessThan(25_000);
   });
+
+  /** Until a connection waits for a lock of another. */
+  async function untilOneWaits(): Promise<void> {
+    const isWaiting = async (): Promise<boolean> =>
+      (
+        await world.database.query(
+          `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        )
+      ).length > 0;
+    while (!(await isWaiting()));
+  }
 
   async function floorOf(clientId: string): Promise<number> {
     const rows = await world.database.query<{ floor: string }>(
