@@ -29,6 +29,20 @@ describe('from JavaScript', () => {
     ],
     [{ encoding: 'tiny' }, "`a.encoding` must be 'whole' or 'smallest'; it is \"tiny\"."],
     [{ priority: 'urgent' }, "`a.priority` must be 'high', 'normal', 'medium' or 'low'; it is \"urgent\"."],
+    [{ lane: 'accounts' }, '`a.lane` must be a function; it is "accounts".'],
+    [{ coalesce: true }, '`a.coalesce` must be a function; it is true.'],
+    [{ optimistic: {} }, '`a.optimistic` must be a function; it is [object Object].'],
+    [{ rollback: null }, '`a.rollback` must be a function; it is null.'],
+    [{ dedupe: true }, '`a.dedupe` must be false, a function or { key, near }; it is true.'],
+    [{ dedupe: { key: 'id' } }, '`a.dedupe` must be false, a function or { key, near }; it is [object Object].'],
+    [{ retry: 5 }, '`a.retry` must be rules such as { maxRetries: 5 }; it is 5.'],
+    [{ retry: { maxRetries: -1 } }, '`a.retry.maxRetries` must be a number from 0; it is -1.'],
+    [{ retry: { backoffMsBase: '1s' } }, '`a.retry.backoffMsBase` must be a number from 0; it is "1s".'],
+    [
+      { retry: { strategy: 'often' } },
+      "`a.retry.strategy` must be 'exponential', 'linear' or 'fixed'; it is \"often\".",
+    ],
+    [{ retry: { jitter: true } }, "`a.retry.jitter` must be 'full', 'decorrelated' or 'none'; it is true."],
   ])('Q2 · %o is refused where the type is defined', (changes, message) => {
     expect(() => define(changes)).toThrow(
       expect.objectContaining({ code: 'INVALID_OPTION', message: `defineMutation: ${message}` }),
@@ -37,8 +51,16 @@ describe('from JavaScript', () => {
 
   test('Q2 · nothing at all is refused too, and what is right comes back as it was', () => {
     expect(() => define(undefined)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
-    const definition = { ...DEFINITION, conflict: () => 'unresolved' as const, encoding: 'smallest' as const };
+    const definition = {
+      ...DEFINITION,
+      conflict: () => 'unresolved' as const,
+      encoding: 'smallest' as const,
+      lane: () => 'one',
+      dedupe: { key: () => 'one', near: [] },
+      retry: { maxRetries: Number.POSITIVE_INFINITY, backoffMsBase: 0, jitter: 'none' as const },
+    };
     expect(define(definition)).toEqual(definition);
+    expect(define({ dedupe: false })).toMatchObject({ dedupe: false });
   });
 });
 

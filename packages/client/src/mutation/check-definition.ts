@@ -8,13 +8,37 @@ const CHOICES = {
   priority: ['high', 'normal', 'medium', 'low'],
 } as const;
 
+const RETRY_CHOICES = {
+  strategy: ['exponential', 'linear', 'fixed'],
+  jitter: ['full', 'decorrelated', 'none'],
+} as const;
+
+const FUNCTIONS = ['entity', 'lane', 'coalesce', 'optimistic', 'rollback'] as const;
+
 /** What types tell, for those who write JavaScript: else it would show at the server, or never. Throws `INVALID_OPTION`. */
 export function checkDefinition(definition: MutationDefinition | undefined): void {
-  const { type, payload, entity, conflict } = definition ?? ({} as Partial<MutationDefinition>);
+  const { type, payload, conflict, dedupe, retry = {} } = definition ?? ({} as Partial<MutationDefinition>);
   if (typeof type !== 'string' || type === '') throw invalid('type', 'a text that is not empty', type);
   if (typeof payload?.['~standard']?.validate !== 'function')
     throw invalid(`${type}.payload`, 'a schema, such as v.object({}) or z.object({})', payload);
-  if (entity !== undefined && typeof entity !== 'function') throw invalid(`${type}.entity`, 'a function', entity);
+  for (const option of FUNCTIONS) {
+    const value: unknown = definition?.[option];
+    if (value !== undefined && typeof value !== 'function') throw invalid(`${type}.${option}`, 'a function', value);
+  }
+  const isNear = typeof dedupe === 'object' && typeof dedupe.key === 'function' && Array.isArray(dedupe.near);
+  if (dedupe !== undefined && dedupe !== false && typeof dedupe !== 'function' && !isNear)
+    throw invalid(`${type}.dedupe`, 'false, a function or { key, near }', dedupe);
+  if (typeof retry !== 'object') throw invalid(`${type}.retry`, 'rules such as { maxRetries: 5 }', retry);
+  for (const [rule, value] of Object.entries(retry)) {
+    const choices: readonly unknown[] | undefined = RETRY_CHOICES[rule as keyof typeof RETRY_CHOICES];
+    const isRight = choices === undefined ? typeof value === 'number' && value >= 0 : choices.includes(value);
+    if (!isRight)
+      throw invalid(
+        `${type}.retry.${rule}`,
+        choices === undefined ? 'a number from 0' : listed(choices as readonly string[], false),
+        value,
+      );
+  }
   for (const [option, choices] of Object.entries(CHOICES)) {
     const value: unknown = definition?.[option as keyof typeof CHOICES];
     const isLeftOut = value === undefined && option !== 'operation';

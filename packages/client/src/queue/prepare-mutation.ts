@@ -462,7 +462,8 @@ function invalidPayload(definition: AnyMutationDefinition, issues: readonly Stan
     // Schemas tell what came instead.
     message: hidden.length > 0 ? REDACTED : message,
     path: toldPath(
-      (path ?? []).map((segment) => {
+      // A library may have a list of a kind of its own.
+      Array.from(path ?? [], (segment) => {
         const part = typeof segment === 'object' ? segment.key : segment;
         return typeof part === 'number' ? part : String(part);
       }),
