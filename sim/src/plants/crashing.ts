@@ -57,9 +57,11 @@ export const CRASHING_PLANTS: readonly Plant[] = [
   {
     name: 'act-recorded-afterwards',
     file: `${CLIENT}/queue/dead-letter-store.ts`,
-    find: 'changes: [...touched.flatMap(changesOf), ...changesOfAct(act, ids)],\n      });\n',
-    replace:
-      'changes: touched.flatMap(changesOf),\n      });\n      await this.storage.commit({ expect: [], changes: [...changesOfAct(act, ids)] });\n',
+    find: `const changes = [...touched.flatMap(changesOf), ...changesOfAct(act, ids)];
+      if (await commitWhere(this.storage, expect, changes)) return ids;`,
+    replace: `const isDone = await commitWhere(this.storage, expect, touched.flatMap(changesOf));
+      await this.storage.commit({ expect: [], changes: [...changesOfAct(act, ids)] });
+      if (isDone) return ids;`,
     suffering: 'A failure was disposed of, and nobody can say by whom.',
   },
 ];

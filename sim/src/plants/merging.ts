@@ -15,7 +15,7 @@ export const MERGING_PLANTS: readonly Plant[] = [
   {
     name: 'merge-without-its-body',
     file: `${CLIENT}/queue/queue-store.ts`,
-    find: "if (body !== null) changes.push({ kind: 'put', key: seqKey(BODY, seq), value: body });",
+    find: 'if (body !== null) changes.push(put(seqKey(BODY, seq), body));',
     replace: '',
     suffering: 'Ten edits end as a record that cannot be read.',
   },

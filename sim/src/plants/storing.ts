@@ -54,8 +54,8 @@ export const STORING_PLANTS: readonly Plant[] = [
   {
     name: 'dead-letters-in-a-ring',
     file: `${CLIENT}/queue/settlement-changes.ts`,
-    find: "{ kind: 'put', key: seqKey(FAILED, deadLetter.header.seq), value: sealRecord(deadLetter) },",
-    replace: "{ kind: 'put', key: seqKey(FAILED, deadLetter.header.seq % 8), value: sealRecord(deadLetter) },",
+    find: 'put(seqKey(FAILED, deadLetter.header.seq), sealRecord(deadLetter)),',
+    replace: 'put(seqKey(FAILED, deadLetter.header.seq % 8), sealRecord(deadLetter)),',
     suffering: 'Of many failures only the last few are there to be retried; the work in the others is gone.',
   },
   {
@@ -63,15 +63,15 @@ export const STORING_PLANTS: readonly Plant[] = [
     file: `${CLIENT}/queue/queue-store.ts`,
     find: 'async close(): Promise<void> {',
     replace: `async close(): Promise<void> {
-    const pending = await this.storage.scan({ prefix: PENDING, limit: PAGE });
+    const pending = await this.storage.scan({ prefix: PENDING, limit: 1_000 });
     await this.storage.commit({ expect: [], changes: pending.map(({ key }) => ({ kind: 'delete' as const, key })) });`,
     suffering: 'Closing the queue, as at a sign-out, throws away what was not sent yet.',
   },
   {
     name: 'discard-leaves-the-record',
     file: `${CLIENT}/queue/dead-letter-store.ts`,
-    find: "{ kind: 'delete', key },\n      { kind: 'delete', key: seqKey(BODY, header.seq) },\n      disposal(",
-    replace: "{ kind: 'delete', key: seqKey(BODY, header.seq) },\n      disposal(",
+    find: 'drop(key),\n      drop(seqKey(BODY, header.seq)),\n      disposal(header, { act, atMs: act.atMs, error }),',
+    replace: 'drop(seqKey(BODY, header.seq)),\n      disposal(header, { act, atMs: act.atMs, error }),',
     suffering: 'A failure that someone disposed of is back after a reload.',
   },
   {
@@ -118,9 +118,9 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'history-sweeps-pending',
-    file: `${CLIENT}/queue/queue-store.ts`,
+    file: `${CLIENT}/queue/history.ts`,
     find: 'for (const { key, value } of await this.storage.scan({ prefix: COMPLETED, limit: PAGE })) {',
-    replace: `for (const { key } of await this.storage.scan({ prefix: PENDING, limit: 1 }))
+    replace: `for (const { key } of await this.storage.scan({ prefix: 'p/', limit: 1 }))
       await this.storage.commit({ expect: [], changes: [{ kind: 'delete', key }] });
     for (const { key, value } of await this.storage.scan({ prefix: COMPLETED, limit: PAGE })) {`,
     suffering: 'Tidying up the history at the start takes away what was not sent yet.',

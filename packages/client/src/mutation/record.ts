@@ -504,6 +504,15 @@ export type Parsed<Record> =
   | { readonly kind: 'record'; readonly record: Record }
   | { readonly kind: 'unreadable' | 'newer'; readonly text: string };
 
+/** The record that a text reads as; null for a text that does not, and where there is none. */
+export function recordIn<Record>(
+  parse: (text: string) => Parsed<Record>,
+  text: string | null | undefined,
+): Record | null {
+  const parsed = text == null ? null : parse(text);
+  return parsed?.kind === 'record' ? parsed.record : null;
+}
+
 export const parseHeader = (text: string): Parsed<MutationHeader> => parseSealed(header, text);
 export const parseDeadLetter = (text: string): Parsed<DeadLetter> => parseSealed(deadLetter, text);
 export const parseCompleted = (text: string): Parsed<CompletedRecord> => parseSealed(completed, text);

@@ -8,6 +8,14 @@ export type Change =
   | { readonly kind: 'put'; readonly key: string; readonly value: string }
   | { readonly kind: 'delete'; readonly key: string };
 
+export function put(key: string, value: string): Change {
+  return { kind: 'put', key, value };
+}
+
+export function drop(key: string): Change {
+  return { kind: 'delete', key };
+}
+
 /** A value that must stand under a key for the batch to be stored; null means that the key must be absent. */
 export interface Expectation {
   readonly key: string;
@@ -73,6 +81,21 @@ export interface StorageApart {
 /** The same under a layer. */
 export function apartUnder({ apart }: Storage, layer: (storage: Storage) => Storage): StorageApart | undefined {
   return apart === undefined ? undefined : { ...apart, storage: layer(apart.storage) };
+}
+
+/** Null where nothing stands under the key. */
+export async function readOne(storage: Storage, key: string): Promise<string | null> {
+  const [value = null] = await storage.read([key]);
+  return value;
+}
+
+/** Makes these changes where all that is expected holds, and says whether it did. */
+export async function commitWhere(
+  storage: Storage,
+  expect: readonly Expectation[],
+  changes: readonly Change[],
+): Promise<boolean> {
+  return (await storage.commit({ expect, changes })).kind === 'committed';
 }
 
 /** False where the store has no copy. */

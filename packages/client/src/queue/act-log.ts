@@ -1,6 +1,6 @@
-import { type Act, type ActRecord, parseAct, sealRecord, sealText } from '../mutation/record.ts';
+import { type Act, type ActRecord, parseAct, recordIn, sealRecord, sealText } from '../mutation/record.ts';
 import { scanAll } from '../ports/scan-all.ts';
-import type { Change, Storage } from '../ports/storage.ts';
+import { type Change, drop, put, type Storage } from '../ports/storage.ts';
 import type { ActTelemetry } from '../protocol/wire.ts';
 import { ACTS, META } from './record-keys.ts';
 
@@ -34,9 +34,8 @@ export class ActLog {
   async list(limit: number): Promise<readonly ActRecord[]> {
     const byId = new Map<string, ActRecord>();
     for await (const { value } of scanAll(this.storage, ACTS)) {
-      const parsed = parseAct(value);
-      if (parsed.kind !== 'record') continue;
-      const { record } = parsed;
+      const record = recordIn(parseAct, value);
+      if (record === null) continue;
       const earlier = byId.get(record.id);
       const ids = [...(earlier?.ids ?? []), ...record.ids];
       byId.set(record.id, { ...record, ids, touchedCount: (earlier?.touchedCount ?? 0) + record.touchedCount });
@@ -49,16 +48,16 @@ export class ActLog {
     const told: ActTelemetry[] = [];
     const changes: Change[] = [];
     for await (const { key, value } of scanAll(this.storage, ACTS)) {
-      const parsed = parseAct(value);
-      if (parsed.kind !== 'record' || parsed.record.isTold === true || isOrdinary(parsed.record)) continue;
+      const record = recordIn(parseAct, value);
+      if (record === null || record.isTold === true || isOrdinary(record)) continue;
       // the mark stays for the others
       if (told.length === TOLD_COUNT_MAX) return { told, commit: () => this.storage.commit({ expect: [], changes }) };
-      told.push(toWire(key, parsed.record));
-      changes.push({ kind: 'put', key, value: sealRecord({ ...parsed.record, isTold: true }) });
+      told.push(toWire(key, record));
+      changes.push(put(key, sealRecord({ ...record, isTold: true })));
     }
     // another act meanwhile has left its own mark, and these are told once more: the server knows them by their keys
     const expect = [{ key: META.untoldAct, value: mark }];
-    changes.push({ kind: 'delete', key: META.untoldAct });
+    changes.push(drop(META.untoldAct));
     return { told, commit: () => this.storage.commit({ expect, changes }) };
   }
 
@@ -67,8 +66,7 @@ export class ActLog {
     const keys: string[] = [];
     for await (const { key } of scanAll(this.storage, ACTS)) keys.push(key);
     const surplus = keys.slice(0, Math.max(0, keys.length - ACT_RECORDS_MAX));
-    if (surplus.length > 0)
-      await this.storage.commit({ expect: [], changes: surplus.map((key) => ({ kind: 'delete', key })) });
+    if (surplus.length > 0) await this.storage.commit({ expect: [], changes: surplus.map(drop) });
   }
 }
 
@@ -77,8 +75,8 @@ export function changesOfAct(act: Act, ids: readonly string[], touchedCount: num
   const [first = ''] = ids;
   // Ids of acts are in the order of time; the commits of one act each touch others.
   const key = `${ACTS}${act.id}/${first}`;
-  const put: Change = { kind: 'put', key, value: sealRecord({ ...act, ids, touchedCount }) };
-  return isOrdinary(act) ? [put] : [put, { kind: 'put', key: META.untoldAct, value: sealText(key) }];
+  const change = put(key, sealRecord({ ...act, ids, touchedCount }));
+  return isOrdinary(act) ? [change] : [change, put(META.untoldAct, sealText(key))];
 }
 
 /** Of an undo no server needs to know, unless someone gave a reason for it. */

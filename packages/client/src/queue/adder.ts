@@ -123,7 +123,7 @@ export class Adder {
     this.ports.capacity.claim(more);
     try {
       const amended = await runner.amender.amend(id, async ({ header }) => {
-        const origin = (await store.bodies([header])).get(header.seq);
+        const origin = await store.bodies.ofOne(header);
         // A body that does not read is left to be found out when it is sent.
         return origin === undefined ? null : withPayload(header, checked, origin);
       });
@@ -149,7 +149,7 @@ export class Adder {
     const { store } = await opened();
     const nowMs = wallMs();
     const { type, payload } = checked.described;
-    const oldBody = old === null ? undefined : (await store.bodies([old])).get(old.seq);
+    const oldBody = old === null ? undefined : await store.bodies.ofOne(old);
     // Behind the old one it is made on what that leaves; instead of a dead letter, on what that was made on.
     const base = deadLetter === null ? undefined : baseOf(deadLetter.header, oldBody);
     const prepared = await prepareMutation(
@@ -231,7 +231,7 @@ export class Adder {
   private readonly resultOf = async (id: string): Promise<Json | undefined> => {
     const { reader, store } = await this.ports.opened();
     if ((await reader.status(id))?.status !== 'completed') return undefined;
-    return (await store.completed(id))?.result ?? null;
+    return (await store.history.completed(id))?.result ?? null;
   };
 
   /** Parents that are not confirmed yet. Rejects when one of them has failed, or is not known here. */

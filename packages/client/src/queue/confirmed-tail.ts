@@ -1,6 +1,6 @@
-import { type MutationHeader, parseHeader } from '../mutation/record.ts';
+import { type MutationHeader, parseHeader, recordIn } from '../mutation/record.ts';
 import { scanAll } from '../ports/scan-all.ts';
-import type { Change, Storage } from '../ports/storage.ts';
+import { type Change, drop, put, type Storage } from '../ports/storage.ts';
 import { BODY, seqKey, TAIL } from './record-keys.ts';
 
 /** How much of what was confirmed is kept with its payload; 0 of either for nothing. */
@@ -55,8 +55,8 @@ export class ConfirmedTail {
   ): Promise<{ readonly changes: readonly Change[]; readonly committed: () => void }> {
     const parts = (this.parts ??= await this.load());
     const headers = confirmed.map(({ seq, text }) => {
-      const parsed = parseHeader(text);
-      return { seq, text, sizeBytes: text.length + (parsed.kind === 'record' ? parsed.record.payloadBytes : 0) };
+      const payloadBytes = recordIn(parseHeader, text)?.payloadBytes ?? 0;
+      return { seq, text, sizeBytes: text.length + payloadBytes };
     });
     const part: Part = {
       key: seqKey(TAIL, numberOf(parts.at(-1)) + 1),
@@ -67,13 +67,10 @@ export class ConfirmedTail {
     const kept = headers.length === 0 ? parts : [...parts, part];
     const swept = this.surplus(kept, atMs);
     const isNew = !swept.includes(part) && kept.includes(part);
-    const changes: Change[] = swept.flatMap(({ key, seqs }) => [
-      ...(key === part.key ? [] : [{ kind: 'delete', key } as const]),
-      ...seqs.map((seq) => ({ kind: 'delete', key: seqKey(BODY, seq) }) as const),
-    ]);
+    const changes = swept.flatMap((each) => (each === part ? dropBodies(each) : [drop(each.key), ...dropBodies(each)]));
     if (isNew)
       changes.push(
-        put(
+        putPart(
           part,
           headers.map(({ text }) => text),
         ),
@@ -85,10 +82,12 @@ export class ConfirmedTail {
   async read(): Promise<readonly MutationHeader[]> {
     const headers: MutationHeader[] = [];
     for await (const { value } of scanAll(this.storage, TAIL)) {
-      for (const text of value.split('\n').slice(1)) {
-        const parsed = parseHeader(text);
-        if (parsed.kind === 'record') headers.push(parsed.record);
-      }
+      headers.push(
+        ...value
+          .split('\n')
+          .slice(1)
+          .flatMap((text) => recordIn(parseHeader, text) ?? []),
+      );
     }
     return headers;
   }
@@ -103,7 +102,7 @@ export class ConfirmedTail {
       const seqs = part.seqs.filter((each) => each !== seq);
       const texts = value.split('\n').slice(1);
       const left = texts.filter((_, place) => place !== index);
-      return [seqs.length === 0 ? { kind: 'delete', key } : put({ ...part, seqs }, left)];
+      return [seqs.length === 0 ? drop(key) : putPart({ ...part, seqs }, left)];
     }
     return [];
   }
@@ -112,10 +111,7 @@ export class ConfirmedTail {
   async clear(): Promise<void> {
     this.forget();
     const parts = await this.load();
-    const changes = parts.flatMap(({ key, seqs }) => [
-      { kind: 'delete', key } as const,
-      ...seqs.map((seq) => ({ kind: 'delete', key: seqKey(BODY, seq) }) as const),
-    ]);
+    const changes = parts.flatMap((part) => [drop(part.key), ...dropBodies(part)]);
     if (changes.length > 0) await this.storage.commit({ expect: [], changes });
   }
 
@@ -138,8 +134,13 @@ export class ConfirmedTail {
   }
 }
 
-function put({ key, atMs, sizeBytes, seqs }: Part, texts: readonly string[]): Change {
-  return { kind: 'put', key, value: [JSON.stringify({ atMs, sizeBytes, seqs }), ...texts].join('\n') };
+function putPart({ key, atMs, sizeBytes, seqs }: Part, texts: readonly string[]): Change {
+  return put(key, [JSON.stringify({ atMs, sizeBytes, seqs }), ...texts].join('\n'));
+}
+
+/** Takes away its payloads. */
+function dropBodies({ seqs }: Part): readonly Change[] {
+  return seqs.map((seq) => drop(seqKey(BODY, seq)));
 }
 
 /** What does not read is swept first, and its payloads with the store. */

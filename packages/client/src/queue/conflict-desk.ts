@@ -78,7 +78,7 @@ export class ConflictDesk {
 
   private async tryToDecide({ header, conflict }: Resolve, wallMs: number): Promise<void> {
     const { store, dispatch } = this.ports;
-    const body = (await store.readableBodies([header])).bodies.get(header.seq);
+    const body = (await store.bodies.readable([header])).bodies.get(header.seq);
     if (body === undefined || header.edit === undefined) {
       // Sent again, it turns out to be unreadable, or that it cannot be read.
       dispatch({ kind: 'letGo', amendId: `conflict ${header.id}` });
@@ -100,7 +100,7 @@ export class ConflictDesk {
     const { edit, entity } = header;
     if (entity === null || rowVersion === null || !this.ports.stoodBefore(header)) return false;
     await this.ports.whenWritten();
-    const lefts = await this.ports.store.leftOfRow(entity, edit?.afterSeq ?? Number.POSITIVE_INFINITY);
+    const lefts = await this.ports.store.history.leftOfRow(entity, edit?.afterSeq ?? Number.POSITIVE_INFINITY);
     let version = edit?.baseRowVersion ?? Number.POSITIVE_INFINITY;
     const next = (): RowLeft | undefined =>
       lefts.find((left) => left.sinceVersion <= version && version <= left.untilVersion && left.rowVersion > version);
@@ -153,7 +153,7 @@ export class ConflictDesk {
     const [stored = null] = await store.pendingAt([seq]);
     const conflict = stored?.header.edit?.conflict;
     if (stored?.header.id !== id || conflict === null || conflict === undefined) return null;
-    const body = (await store.bodies([stored.header])).get(seq);
+    const body = await store.bodies.ofOne(stored.header);
     if (body === undefined) return null;
     const { type, entity } = stored.header;
     const { base = null, theirs = null } = body.edit ?? {};
@@ -195,7 +195,7 @@ export class ConflictDesk {
       const { header } = stored;
       revision ??= header.revision;
       if (header.revision !== revision) return null;
-      const body = (await store.bodies([header])).get(seq);
+      const body = await store.bodies.ofOne(header);
       if (body === undefined) return null;
       if (choice === 'theirs') {
         if (await store.giveWay(stored, this.shown(header, body), act)) return { kind: 'gaveWay' };

@@ -7,10 +7,11 @@ import {
   type Parsed,
   parseDeadLetter,
   placeOf,
+  recordIn,
   sealRecord,
   SENSITIVE_MARK,
 } from '../mutation/record.ts';
-import type { Change, Storage } from '../ports/storage.ts';
+import { type Change, commitWhere, drop, put, readOne, type Storage } from '../ports/storage.ts';
 import { changesOfAct } from './act-log.ts';
 import { readWhatReads } from './read-what-reads.ts';
 import { type NewMutation, type NumberGiver, retriedMark } from './number-giver.ts';
@@ -61,9 +62,7 @@ export class DeadLetterStore {
   }
 
   async at(seq: number): Promise<DeadLetter | null> {
-    const [text = null] = await this.storage.read([seqKey(FAILED, seq)]);
-    const parsed = text === null ? null : parseDeadLetter(text);
-    return parsed?.kind === 'record' ? parsed.record : null;
+    return recordIn(parseDeadLetter, await readOne(this.storage, seqKey(FAILED, seq)));
   }
 
   /**
@@ -110,10 +109,10 @@ export class DeadLetterStore {
             };
             result.push(again);
             changes.push(
-              { kind: 'delete', key },
-              { kind: 'delete', key: seqKey(BODY, header.seq) },
-              { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(again) },
-              { kind: 'put', key: seqKey(BODY, seq), value: body },
+              drop(key),
+              drop(seqKey(BODY, header.seq)),
+              put(seqKey(PENDING, seq), sealRecord(again)),
+              put(seqKey(BODY, seq), body),
             );
           });
           const ids = result.map(({ id }) => id);
@@ -129,8 +128,8 @@ export class DeadLetterStore {
   /** Disposes of dead letters for good, keeping who did it and why; says of which: those that were still there. */
   async discard(deadLetters: readonly DeadLetter[], act: Act): Promise<readonly string[]> {
     return this.changeDead(deadLetters, act, ({ key, record: { header, error } }) => [
-      { kind: 'delete', key },
-      { kind: 'delete', key: seqKey(BODY, header.seq) },
+      drop(key),
+      drop(seqKey(BODY, header.seq)),
       disposal(header, { act, atMs: act.atMs, error }),
     ]);
   }
@@ -138,7 +137,7 @@ export class DeadLetterStore {
   /** Lets their lanes go on without them; says of which: those that were still there, and held their lane. */
   async release(deadLetters: readonly DeadLetter[], act: Act): Promise<readonly string[]> {
     return this.changeDead(deadLetters, act, ({ key, record }) =>
-      record.holdsLane ? [{ kind: 'put', key, value: sealRecord({ ...record, holdsLane: false }) }] : [],
+      record.holdsLane ? [put(key, sealRecord({ ...record, holdsLane: false }))] : [],
     );
   }
 
@@ -152,11 +151,9 @@ export class DeadLetterStore {
       const touched = found.filter((dead) => changesOf(dead).length > 0);
       if (touched.length === 0) return [];
       const ids = touched.map(({ record }) => record.header.id);
-      const result = await this.storage.commit({
-        expect: touched.map(({ key, text }) => ({ key, value: text })),
-        changes: [...touched.flatMap(changesOf), ...changesOfAct(act, ids)],
-      });
-      if (result.kind === 'committed') return ids;
+      const expect = touched.map(({ key, text }) => ({ key, value: text }));
+      const changes = [...touched.flatMap(changesOf), ...changesOfAct(act, ids)];
+      if (await commitWhere(this.storage, expect, changes)) return ids;
     }
   }
 
@@ -167,9 +164,8 @@ export class DeadLetterStore {
     return deadLetters.flatMap((believed, index) => {
       const [key, text] = [keys[index] ?? '', texts[index] ?? null];
       if (text === null) return [];
-      const parsed = parseDeadLetter(text);
       // What another tab has made of it since counts; one that no longer reads is what this tab has read before.
-      return [{ key, text, record: parsed.kind === 'record' ? parsed.record : believed }];
+      return [{ key, text, record: recordIn(parseDeadLetter, text) ?? believed }];
     });
   }
 
@@ -191,11 +187,11 @@ export class DeadLetterStore {
       const parents = mutation.header.dependsOn.flatMap((id) => rule.pendingHeader(id) ?? []);
       const added: MutationHeader = { ...mutation.header, seq, place: placeOfRetry(record, parents, rule) };
       const changes: Change[] = [
-        { kind: 'delete', key },
-        { kind: 'delete', key: seqKey(BODY, header.seq) },
+        drop(key),
+        drop(seqKey(BODY, header.seq)),
         disposal(header, { act, atMs: act.atMs, error, replacedBy: added.id }),
-        { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(added) },
-        { kind: 'put', key: seqKey(BODY, seq), value: mutation.body },
+        put(seqKey(PENDING, seq), sealRecord(added)),
+        put(seqKey(BODY, seq), mutation.body),
         retriedMark(seq),
         ...changesOfAct(act, [header.id]),
       ];
@@ -205,11 +201,7 @@ export class DeadLetterStore {
 
   /** Writes a dead letter that this tab knows in place of its text that no longer reads; false when that has changed. */
   async rewrite({ key, text }: Unreadable, deadLetter: DeadLetter): Promise<boolean> {
-    const result = await this.storage.commit({
-      expect: [{ key, value: text }],
-      changes: [{ kind: 'put', key, value: sealRecord(deadLetter) }],
-    });
-    return result.kind === 'committed';
+    return commitWhere(this.storage, [{ key, value: text }], [put(key, sealRecord(deadLetter))]);
   }
 
   /**
@@ -221,15 +213,9 @@ export class DeadLetterStore {
     const [found] = await this.quarantine.find([QUARANTINE + seqKey(PENDING, seq)]);
     if (found === undefined) return false;
     const { key, text, record } = found;
-    const result = await this.storage.commit({
-      expect: [{ key, value: text }],
-      changes: [
-        { kind: 'delete', key },
-        { kind: 'put', key: seqKey(FAILED, seq), value: sealRecord(deadLetter) },
-        ...(record.bodyText === null ? [] : [{ kind: 'put', key: seqKey(BODY, seq), value: record.bodyText } as const]),
-      ],
-    });
-    return result.kind === 'committed';
+    const body = record.bodyText === null ? [] : [put(seqKey(BODY, seq), record.bodyText)];
+    const changes = [drop(key), put(seqKey(FAILED, seq), sealRecord(deadLetter)), ...body];
+    return commitWhere(this.storage, [{ key, value: text }], changes);
   }
 }
 

@@ -180,7 +180,7 @@ export class EditBases {
     const header = predecessorOf(runner.engine, described, shown.knownSeq);
     // All that its tab had seen, also what has been confirmed or deletes the row; and what it had just stored itself.
     const afterSeq = Math.max(Math.min(shown.seenSeq, runner.watch.seen), header?.seq ?? 0);
-    const body = header === null ? undefined : (await store.bodies([header])).get(header.seq);
+    const body = header === null ? undefined : await store.bodies.ofOne(header);
     // One that was settled while it was read is among the rows that this device has left.
     const given = this.own.newest(described.entity, base, shown.knownSeq);
     return editPartsOf(definition, given, header === null || body === undefined ? null : { header, body }, afterSeq);

@@ -1,5 +1,5 @@
-import { type Act, type DeadLetter, type MutationHeader, parseCompleted, sealRecord } from '../mutation/record.ts';
-import type { Change, Storage } from '../ports/storage.ts';
+import { type Act, type MutationHeader, parseCompleted, recordIn, sealRecord } from '../mutation/record.ts';
+import { type Change, put, type Storage } from '../ports/storage.ts';
 import { changesOfAct } from './act-log.ts';
 import { type BackupContent, isHistory } from './backup.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, PENDING, seqKey } from './record-keys.ts';
@@ -56,17 +56,17 @@ export async function planImport(
     count: news.length,
     write: (firstSeq) => {
       const seqs = news.map(({ header }, index) => [header.seq, firstSeq + index] as const);
-      const changes: Change[] = history.map(({ key, value }) => ({ kind: 'put', key, value }));
+      const changes: Change[] = history.map(({ key, value }) => put(key, value));
       news.forEach(({ header, dead, body }, index) => {
         const seq = firstSeq + index;
         const renumbered = numberedHeader(header, seq, seqs);
         changes.push(
           dead === null
-            ? { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(renumbered) }
-            : { kind: 'put', key: seqKey(FAILED, seq), value: sealRecord(withHeader(dead, renumbered)) },
+            ? put(seqKey(PENDING, seq), sealRecord(renumbered))
+            : put(seqKey(FAILED, seq), sealRecord({ ...dead, header: renumbered })),
         );
         // A payload that is not whole is found out when it is sent, as here.
-        if (body !== null) changes.push({ kind: 'put', key: seqKey(BODY, seq), value: body });
+        if (body !== null) changes.push(put(seqKey(BODY, seq), body));
       });
       const ids = news.map(({ header }) => header.id);
       return ids.length === 0 ? changes : [...changes, ...changesOfAct(act, ids)];
@@ -86,8 +86,8 @@ export function newsIn({
   const confirmedAtMs = new Map<string, number>();
   for (const { key, value } of rest) {
     if (key.startsWith(DISCARDED)) disposed.add(key.slice(DISCARDED.length));
-    const parsed = key.startsWith(COMPLETED) ? parseCompleted(value) : null;
-    if (parsed?.kind === 'record') confirmedAtMs.set(parsed.record.id, parsed.record.confirmedAtMs);
+    const record = key.startsWith(COMPLETED) ? recordIn(parseCompleted, value) : null;
+    if (record !== null) confirmedAtMs.set(record.id, record.confirmedAtMs);
   }
   const generations = new Map(pending.map(({ record: { id, generation } }) => [id, generation]));
   return ({ id, generation }, failedAtMs) => {
@@ -111,10 +111,6 @@ function numberedHeader(
   const seen = seqs.filter(([before]) => before <= afterSeq).map(([, now]) => now);
   const first = seqs[0]?.[1] ?? 1;
   return { ...again, edit: { ...edit, afterSeq: Math.max(first - 1, ...seen) } };
-}
-
-function withHeader(dead: DeadLetter, header: MutationHeader): DeadLetter {
-  return { ...dead, header };
 }
 
 async function settledHere(storage: Storage, ids: readonly string[]): Promise<(id: string) => boolean> {

@@ -68,7 +68,7 @@ import { type StorageUsage, StorageWatch } from './storage-watch.ts';
 import { isMoved, type MovedAll, type StorageHealth, StorageKeeper } from './storage-keeper.ts';
 import { SignOut, type SignOutChoice, type SignOutResult } from './sign-out.ts';
 import { type StoringCall, StoringCalls, type StoringEvent } from './storing-calls.ts';
-import { completedOf, VerdictBook } from './verdict-book.ts';
+import { cancelled, completedOf, VerdictBook } from './verdict-book.ts';
 
 /** What `resume` came to: something is on its way, nothing is due, or what still stops it. */
 export type ResumeResult =
@@ -333,10 +333,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     if (entry?.phase.kind === 'failed' && !runner.engine.mutations.isBeingGivenUp(entry))
       return { status: 'failed', id, error: entry.phase.error };
     if (entry !== undefined) return new Promise((resolve) => this.verdicts.waitFor(id, resolve));
-    const record = this.verdicts.recent(id)?.record ?? (await store.completed(id));
+    const record = this.verdicts.recent(id)?.record ?? (await store.history.completed(id));
     if (record !== null) return completedOf(record);
-    const [ending = null] = await store.endings([id]);
-    if (ending !== null) return { status: 'cancelled', id, ...(ending === 'unconfirmed' ? { reason: ending } : {}) };
+    const [disposal = null] = await store.history.disposals([id]);
+    if (disposal !== null) return cancelled(id, disposal.ending);
     throw unknownMutation(id);
   }
 
@@ -500,7 +500,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   /** How the queue does: exact counts, and rates and times of what this tab has seen; see `QueueMetrics`. In any tab. */
   async getMetrics(): Promise<QueueMetrics> {
     const { runner, store } = await this.opened();
-    const completed = await store.completedCount();
+    const completed = await store.history.completedCount();
     return this.metrics.read(runner.engine.mutations.all(), completed, this.options.clock.nowMs());
   }
 

@@ -1,5 +1,5 @@
 import type { MutationHeader } from '../mutation/record.ts';
-import type { Change, Expectation, Storage } from '../ports/storage.ts';
+import { type Change, type Expectation, put, type Storage } from '../ports/storage.ts';
 import { META } from './record-keys.ts';
 import { changeOfSeq, countText, lastSeqOf, readCount, seqAnew, textOfSeq } from './stored-meta.ts';
 
@@ -81,5 +81,5 @@ export class NumberGiver {
 
 /** That one with this number goes where it may not be looked for: retried, or in another's stead. */
 export function retriedMark(seq: number): Change {
-  return { kind: 'put', key: META.retried, value: countText(seq) };
+  return put(META.retried, countText(seq));
 }

@@ -195,8 +195,8 @@ export class Placer {
       // Made by the queue for another one, and no content is kept of that.
       else if (
         runner.engine.mutations.get(id) !== undefined ||
-        (await store.completed(id)) !== null ||
-        (await store.wasDiscarded(id))
+        (await store.history.completed(id)) !== null ||
+        (await store.history.disposedAmong([id])).length > 0
       )
         known.set(id, idReused(id));
     }
@@ -211,7 +211,7 @@ export class Placer {
     store: QueueStore,
   ): Promise<boolean> {
     if (mark !== null) return mark === ownMark;
-    const known = runner.engine.mutations.get(header.id)?.header ?? (await store.completed(header.id));
+    const known = runner.engine.mutations.get(header.id)?.header ?? (await store.history.completed(header.id));
     const isSameRow = known?.entity?.table === header.entity?.table && known?.entity?.id === header.entity?.id;
     return known === null || (known.type === header.type && isSameRow);
   }
@@ -227,7 +227,7 @@ function placedBefore({ header, payload, stored }: Standing, durability: Stored[
 async function keptStandings(kept: KeptBack | null, store: QueueStore): Promise<ReadonlyMap<string, Standing>> {
   const stored = kept === null ? [] : await store.unchanged(kept.headers);
   const present = stored.filter((each) => each !== null);
-  const bodies = await store.bodies(present.map(({ header }) => header));
+  const bodies = await store.bodies.of(present.map(({ header }) => header));
   return new Map(
     present.flatMap((each) => {
       const { payload, ...origin } = bodies.get(each.header.seq) ?? { payload: null };

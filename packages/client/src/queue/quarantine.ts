@@ -9,11 +9,12 @@ import {
   parseHeader,
   parseQuarantined,
   type QuarantinedRecord,
+  recordIn,
   sealRecord,
 } from '../mutation/record.ts';
 import { QUARANTINED_LOG } from '../storage/quarantined-log.ts';
 import { scanAll } from '../ports/scan-all.ts';
-import type { Change, Storage } from '../ports/storage.ts';
+import { type Change, commitWhere, drop, put, type Storage } from '../ports/storage.ts';
 import { changesOfAct } from './act-log.ts';
 import type { Identity } from './options.ts';
 import { BODY, FAILED, QUARANTINE, seqKey, seqOfKey } from './record-keys.ts';
@@ -73,11 +74,7 @@ export class Quarantine {
           expect: [...(epoch === null ? [] : [epoch]), ...left.map(({ key, text }) => ({ key, value: text }))],
           changes: left.flatMap(({ key, seq, text }, index): Change[] => {
             const record = { key, text, bodyText: bodies[index] ?? null, foundAtMs };
-            return [
-              { kind: 'delete', key },
-              { kind: 'delete', key: seqKey(BODY, seq) },
-              { kind: 'put', key: QUARANTINE + key, value: sealRecord(record) },
-            ];
+            return [drop(key), drop(seqKey(BODY, seq)), put(QUARANTINE + key, sealRecord(record))];
           }),
         });
         if (result.kind === 'committed') {
@@ -112,11 +109,8 @@ export class Quarantine {
       const found = await this.find(wanted);
       const own = found.map(({ key }) => key);
       if (own.length === 0) return [];
-      const result = await this.storage.commit({
-        expect: found.map(({ key, text }) => ({ key, value: text })),
-        changes: [...own.map((key): Change => ({ kind: 'delete', key })), ...changesOfAct(act, own)],
-      });
-      if (result.kind === 'committed') return own;
+      const expect = found.map(({ key, text }) => ({ key, value: text }));
+      if (await commitWhere(this.storage, expect, [...own.map(drop), ...changesOfAct(act, own)])) return own;
       wanted = own;
     }
   }
@@ -124,26 +118,17 @@ export class Quarantine {
 
 /** Its mutation, where header and body read by now (another version of the app may read what this one could not); else null. */
 export function mended({ key, text, record }: InQuarantine): Mended | null {
-  const isDead = record.key.startsWith(FAILED);
-  const dead = isDead ? parseDeadLetter(record.text) : null;
-  const header = isDead ? (dead?.kind === 'record' ? dead.record.header : null) : headerOf(record.text);
+  const header = record.key.startsWith(FAILED)
+    ? (recordIn(parseDeadLetter, record.text)?.header ?? null)
+    : recordIn(parseHeader, record.text);
   const body = record.bodyText;
   if (header === null || body === null || parseBody(body, header).kind !== 'record') return null;
   return { key, text, header, body };
 }
 
-function headerOf(text: string): MutationHeader | null {
-  const parsed = parseHeader(text);
-  return parsed.kind === 'record' ? parsed.record : null;
-}
-
 function inQuarantine(key: string, text: string): InQuarantine {
-  const parsed = parseQuarantined(text);
-  const record =
-    parsed.kind === 'record'
-      ? parsed.record
-      : { key: key.slice(QUARANTINE.length), text, bodyText: null, foundAtMs: 0 };
-  return { key, text, record };
+  const shown = { key: key.slice(QUARANTINE.length), text, bodyText: null, foundAtMs: 0 };
+  return { key, text, record: recordIn(parseQuarantined, text) ?? shown };
 }
 
 /** Something that does not read, or that its schema refuses, for a person to decide on. */

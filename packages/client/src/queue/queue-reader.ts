@@ -192,9 +192,9 @@ export class QueueReader {
       await look();
       const known = this.peek(id);
       if (known !== undefined) return known;
-      const record = await store.completed(id);
+      const record = await store.history.completed(id);
       if (record !== null) return statusOfCompleted(record, false);
-      if (await store.wasDiscarded(id)) return undefined;
+      if ((await store.history.disposedAmong([id])).length > 0) return undefined;
     }
     return undefined;
   }
@@ -216,7 +216,7 @@ export class QueueReader {
     const { schedule, isReading } = engine.mutations;
     const isSure = engine.isLeader && !isReading;
     const before = entry === undefined ? undefined : (schedule.blockerOf(entry) ?? schedule.ahead(entry));
-    const read = entry === undefined ? null : await unlessLocked(this.store.readableBodies([entry.header]));
+    const read = entry === undefined ? null : await unlessLocked(this.store.bodies.readable([entry.header]));
     const body = read?.bodies.get(entry?.seq ?? 0);
     const whatToDo =
       status.status === 'failed'
@@ -246,7 +246,7 @@ export class QueueReader {
   }
 
   async deadLetters(entries: readonly Entry[], includeSensitive: boolean): Promise<readonly DeadLetterDetails[]> {
-    const { bodies } = await this.store.readableBodies(entries.map(({ header }) => header));
+    const { bodies } = await this.store.bodies.readable(entries.map(({ header }) => header));
     return entries.flatMap(({ header, phase }) => {
       if (phase.kind !== 'failed') return [];
       const { id, seq, generation, type, version, lane, operation, entity, createdAtMs, attempts } = header;
@@ -294,7 +294,7 @@ export class QueueReader {
     const dead = [...runner.engine.mutations.deadLetters].filter(
       ({ phase }) => phase.kind === 'failed' && phase.error.category === 'CORRUPTED',
     );
-    const texts = await store.bodyTexts(dead.map(({ header }) => header));
+    const texts = await store.bodies.texts(dead.map(({ header }) => header));
     dead.forEach(({ seq, id, type, phase }, index) => {
       const foundAtMs = phase.kind === 'failed' ? phase.failedAtMs : 0;
       const bodyText = texts[index] ?? null;
@@ -337,7 +337,7 @@ export class QueueReader {
     const corrupted = [...unreadable.values()];
     for await (const { record } of store.quarantine.all())
       corrupted.push({ key: record.key, seq: seqOfKey(record.key), text: record.text, isNewer: false });
-    const completed = await store.completedCount();
+    const completed = await store.history.completedCount();
     const oldest = mutations.oldestPending;
     return {
       totalMutations: pending + failed + completed,
@@ -404,7 +404,7 @@ export class QueueReader {
   private async completedPage({ limit, after, isWantedCompleted }: ReadyQuery): Promise<MutationPage> {
     const found: CompletedRecord[] = [];
     for (let from = after; ; ) {
-      const { records, next } = await this.store.completedAfter(from);
+      const { records, next } = await this.store.history.completedAfter(from);
       for (const record of records) {
         // There is one more: the page ends with the one before it.
         if (found.length === limit && isWantedCompleted(record))
@@ -426,7 +426,7 @@ export class QueueReader {
     const headers = entries
       .filter((entry) => entry.phase.kind !== 'failed' || mutations.isBeingGivenUp(entry))
       .map(({ header }) => header);
-    const { bodies } = await this.store.readableBodies(headers);
+    const { bodies } = await this.store.bodies.readable(headers);
     return headers.flatMap((header) => {
       const { id, type, seq, revision } = header;
       const stored = bodies.get(seq)?.payload;

@@ -3,20 +3,16 @@ import { rowKey } from '../engine/unconfirmed.ts';
 import { nextHybridTime } from '../delivery/conflicts/hybrid-time.ts';
 import {
   type Act,
-  type CompletedRecord,
   type DeadLetter,
   type MutationBody,
   type MutationHeader,
   type Parsed,
   parseAct,
   parseBody,
-  parseCompleted,
   parseDeadLetter,
-  parseDisposed,
   parseHeader,
+  recordIn,
   RECORD_FORMAT,
-  type RowLeft,
-  rowsLeftBy,
   sealRecord,
   sealText,
   unsealText,
@@ -25,15 +21,21 @@ import type { Random } from '../ports/clock.ts';
 import { scanAll } from '../ports/scan-all.ts';
 import {
   type Change,
+  commitWhere,
+  drop,
   type Durability,
   type Expectation,
+  put,
+  readOne,
   repairIn,
   type Storage,
   type StorageBatch,
 } from '../ports/storage.ts';
-import type { EntityRef, ForkedFrom, JsonObject, WireError } from '../protocol/wire.ts';
+import type { ForkedFrom, JsonObject, WireError } from '../protocol/wire.ts';
 import type { ClientMark } from './anchor-keeper.ts';
 import { ActLog, changesOfAct } from './act-log.ts';
+import { Bodies, bodyKeysOf } from './bodies.ts';
+import { History } from './history.ts';
 import { ConfirmedTail, type ConfirmedText, type TailLimits } from './confirmed-tail.ts';
 import { type BackupContent, writeBackup } from './backup.ts';
 import { type ImportResult, newsIn, planImport } from './importer.ts';
@@ -42,12 +44,12 @@ import { type NewMutation, NumberGiver, retriedMark } from './number-giver.ts';
 import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
 import type { Identity } from './options.ts';
 import { SignOutMark } from './sign-out-mark.ts';
-import { BODY, COMPLETED, DISCARDED, FAILED, META, OWN_ID, PENDING, QUARANTINE, seqKey } from './record-keys.ts';
+import { BODY, COMPLETED, FAILED, META, OWN_ID, PENDING, QUARANTINE, seqKey } from './record-keys.ts';
 import { readWhatReads } from './read-what-reads.ts';
 import { type Found, readPage } from './record-pages.ts';
 import type { Salvage } from './salvage-scan.ts';
 import { isBroken, isFull } from './storage-keeper.ts';
-import { actsOf, changesOfSettlement, disposal, failedSeq, UNCONFIRMED } from './settlement-changes.ts';
+import { actsOf, changesOfSettlement, disposal, failedSeq } from './settlement-changes.ts';
 import {
   completedCountOf,
   countText,
@@ -84,9 +86,6 @@ export interface Amendment {
   /** Null where it stays as it is. */
   readonly body: string | null;
 }
-
-/** `unconfirmed`: discarded at a sign-out although it may have been sent. */
-export type Ending = 'discarded' | 'unconfirmed';
 
 /** Merges into pending ones. */
 export interface Merges {
@@ -145,12 +144,6 @@ export interface Claim extends ClientClaim {
   readonly bodies: ReadonlyMap<number, Parsed<MutationBody> | Unread>;
 }
 
-interface ReadBodies {
-  readonly bodies: ReadonlyMap<number, MutationBody>;
-  /** Numbers of those that the store cannot read, while it reads others. */
-  readonly unread: ReadonlySet<number>;
-}
-
 /** The store cannot read it, while it reads others. */
 interface Unread {
   readonly kind: 'unread';
@@ -180,7 +173,6 @@ export interface OpenOptions {
   readonly tail?: TailLimits;
 }
 
-const PAGE = 1_000;
 const NO_TAIL: TailLimits = { tailMs: 0, tailBytes: 0 };
 /**
  * Power loss may take the last commits of a relaxed store, and the server may have seen their mutations. So as not to give
@@ -198,6 +190,8 @@ export class QueueStore {
   /** Under which keys the queue keeps something of itself that was damaged, and was made anew by this tab. */
   readonly mended: string[] = [];
   readonly acts: ActLog;
+  readonly bodies: Bodies;
+  readonly history: History;
   readonly quarantine: Quarantine;
   readonly signOut: SignOutMark;
   readonly tail: ConfirmedTail;
@@ -225,6 +219,8 @@ export class QueueStore {
     this.pageCount = pageCount;
     this.wallMs = wallMs;
     this.acts = new ActLog(storage);
+    this.bodies = new Bodies(storage);
+    this.history = new History(storage);
     this.quarantine = new Quarantine(storage);
     this.signOut = new SignOutMark(storage);
     this.tail = new ConfirmedTail(storage, tail);
@@ -299,12 +295,11 @@ export class QueueStore {
       const { headers, lastTime } = this.timed(additions, firstSeq, time);
       const changes: Change[] = [];
       headers.forEach((header, index) => {
-        changes.push({ kind: 'put', key: seqKey(PENDING, header.seq), value: sealRecord(header) });
-        changes.push({ kind: 'put', key: seqKey(BODY, header.seq), value: additions[index]?.body ?? '' });
+        changes.push(put(seqKey(PENDING, header.seq), sealRecord(header)));
+        changes.push(put(seqKey(BODY, header.seq), additions[index]?.body ?? ''));
       });
-      if (lastTime !== null && isTimed) changes.push({ kind: 'put', key: META.time, value: sealText(lastTime) });
-      for (const { id, contentMark } of ownIds)
-        changes.push({ kind: 'put', key: OWN_ID + id, value: sealText(contentMark) });
+      if (lastTime !== null && isTimed) changes.push(put(META.time, sealText(lastTime)));
+      for (const { id, contentMark } of ownIds) changes.push(put(OWN_ID + id, sealText(contentMark)));
       if (amended !== null) changes.push(...amended.changes);
       return { result: { headers, amended: amended?.headers ?? [] }, changes };
     };
@@ -330,9 +325,7 @@ export class QueueStore {
     const { changes, damagedKeys } = await mendings(this.storage, texts, this.wallMs());
     // Who this client is, this tab knows.
     const known = changes.map((change) =>
-      change.key === META.client
-        ? ({ kind: 'put', key: META.client, value: sealText(this.clientId) } as const)
-        : change,
+      change.key === META.client ? put(META.client, sealText(this.clientId)) : change,
     );
     if (known.length === 0 || (await commitMendings(this.storage, texts, known, false)) !== 'committed') return [];
     this.mended.push(...damagedKeys);
@@ -371,8 +364,7 @@ export class QueueStore {
 
   /** Under which epoch someone delivers now. */
   async currentEpoch(): Promise<string | null> {
-    const [epoch = null] = await this.storage.read([META.epoch]);
-    return epoch;
+    return readOne(this.storage, META.epoch);
   }
 
   /**
@@ -381,16 +373,13 @@ export class QueueStore {
    */
   async giveWay({ header, text }: StoredHeader, payload: JsonObject, act: Act): Promise<boolean> {
     const key = seqKey(PENDING, header.seq);
-    const result = await this.storage.commit({
-      expect: [{ key, value: text }],
-      changes: [
-        { kind: 'delete', key },
-        { kind: 'delete', key: seqKey(BODY, header.seq) },
-        disposal(header, { act, atMs: act.atMs, payload }),
-        ...changesOfAct(act, [header.id]),
-      ],
-    });
-    return result.kind === 'committed';
+    const changes = [
+      drop(key),
+      drop(seqKey(BODY, header.seq)),
+      disposal(header, { act, atMs: act.atMs, payload }),
+      ...changesOfAct(act, [header.id]),
+    ];
+    return commitWhere(this.storage, [{ key, value: text }], changes);
   }
 
   /** Pending ones numbered above `seq`, in order; a page of them. */
@@ -398,104 +387,31 @@ export class QueueStore {
     return readPage(this.storage, PENDING, seq, count, parseHeader);
   }
 
-  async completed(id: string): Promise<CompletedRecord | null> {
-    const [text = null] = await this.storage.read([COMPLETED + id]);
-    if (text === null) return null;
-    const parsed = parseCompleted(text);
-    return parsed.kind === 'record' ? parsed.record : null;
-  }
-
-  /** Confirmed ones, by id from the one after this; an id is a UUIDv7, so the oldest come first. What does not read is left out. */
-  async completedAfter(
-    id: string | null,
-  ): Promise<{ readonly records: readonly CompletedRecord[]; readonly next: string | null }> {
-    const from = id === null ? {} : { after: COMPLETED + id };
-    const entries = await this.storage.scan({ prefix: COMPLETED, ...from, limit: PAGE });
-    const records = entries.flatMap(({ value }) => {
-      const parsed = parseCompleted(value);
-      return parsed.kind === 'record' ? [parsed.record] : [];
-    });
-    const last = entries.at(-1);
-    return { records, next: entries.length < PAGE || last === undefined ? null : last.key.slice(COMPLETED.length) };
-  }
-
-  /** What those of this row that are confirmed have left, where they were known when one was made that knew all up to `upToSeq`. */
-  async leftOfRow({ table, id }: EntityRef, upToSeq: number): Promise<readonly RowLeft[]> {
-    const found: RowLeft[] = [];
-    for (let from: string | null = null, isMore = true; isMore; ) {
-      const { records, next } = await this.completedAfter(from);
-      for (const record of records) {
-        if (record.seq > upToSeq) continue;
-        const of = rowsLeftBy(record).find((row) => row.entity.table === table && row.entity.id === id);
-        if (of?.left != null) found.push(of.left);
-      }
-      from = next;
-      isMore = next !== null;
-    }
-    return found;
-  }
-
-  async wasDiscarded(id: string): Promise<boolean> {
-    const [was = false] = await this.wereDiscarded([id]);
-    return was;
-  }
-
-  /** How these were disposed of; null for those that were not. */
-  async endings(ids: readonly string[]): Promise<readonly (Ending | null)[]> {
-    if (ids.length === 0) return [];
-    const texts = await this.storage.read(ids.map((id) => DISCARDED + id));
-    return texts.map((text) => {
-      const parsed = text === null ? null : parseDisposed(text);
-      if (parsed === null) return null;
-      return parsed.kind === 'record' && parsed.record.error?.code === UNCONFIRMED.code ? 'unconfirmed' : 'discarded';
-    });
-  }
-
-  /** The ids of the acts by which these were disposed of; null where there is none. */
-  async actsOfDisposals(ids: readonly string[]): Promise<readonly (string | null)[]> {
-    if (ids.length === 0) return [];
-    const texts = await this.storage.read(ids.map((id) => DISCARDED + id));
-    return texts.map((text) => {
-      const parsed = text === null ? null : parseDisposed(text);
-      return parsed?.kind === 'record' ? (parsed.record.act?.id ?? null) : null;
-    });
-  }
-
-  async wereDiscarded(ids: readonly string[]): Promise<readonly boolean[]> {
-    return (await this.endings(ids)).map((ending) => ending !== null);
-  }
-
-  async completedCount(): Promise<number> {
-    const [text] = await this.storage.read([META.completedCount]);
-    return completedCountOf(this.storage, text);
-  }
-
   async isPaused(): Promise<boolean> {
-    const [text = null] = await this.storage.read([META.paused]);
-    return text !== null;
+    return (await readOne(this.storage, META.paused)) !== null;
   }
 
   /** Who paused, when and why; null when nobody has, or what stands there no longer reads. */
   async pausedBy(): Promise<Act | null> {
-    const [text = null] = await this.storage.read([META.paused]);
-    const parsed = text === null ? null : parseAct(text);
-    return parsed?.kind === 'record' ? parsed.record : null;
+    return recordIn(parseAct, await readOne(this.storage, META.paused));
   }
 
   async setPaused(act: Act | null): Promise<void> {
-    const changes: Change[] =
+    const changes =
       act === null
-        ? [{ kind: 'delete', key: META.paused }]
-        : [
-            { kind: 'put', key: META.paused, value: sealRecord({ ...act, ids: [], touchedCount: 0 }) },
-            ...changesOfAct(act, []),
-          ];
+        ? [drop(META.paused)]
+        : [put(META.paused, sealRecord({ ...act, ids: [], touchedCount: 0 })), ...changesOfAct(act, [])];
     await this.storage.commit({ expect: [], changes });
   }
 
   /** Keeps what was done elsewhere than in the store. */
   async record(act: Act, ids: readonly string[]): Promise<void> {
     await this.storage.commit({ expect: [], changes: changesOfAct(act, ids) });
+  }
+
+  /** As long as this tab delivers. */
+  private get isOwn(): Expectation & { readonly value: string } {
+    return { key: META.epoch, value: this.ownEpoch };
   }
 
   /** Under which this tab's claims and settlements count, as long as no higher one stands in the store. */
@@ -516,14 +432,11 @@ export class QueueStore {
       const number =
         count === null ? epochAnew(this.wallMs(), this.epochNumber) : Math.max(count, this.epochNumber) + 1;
       const next = countText(number);
-      const result = await this.storage.commit({
-        expect: [
-          { key: META.epoch, value: epoch },
-          { key: META.seq, value: seq },
-        ],
-        changes: [{ kind: 'put', key: META.epoch, value: next }],
-      });
-      if (result.kind === 'mismatch') continue;
+      const expect = [
+        { key: META.epoch, value: epoch },
+        { key: META.seq, value: seq },
+      ];
+      if (!(await commitWhere(this.storage, expect, [put(META.epoch, next)]))) continue;
       if (epoch !== null && count === null) this.mended.push(META.epoch);
       this.tail.forget();
       this.unstoredServerEpoch = null;
@@ -585,8 +498,8 @@ export class QueueStore {
     if (seqs.length === 0) return [];
     const texts = await this.storage.read(seqs.map((seq) => seqKey(PENDING, seq)));
     return texts.map((text) => {
-      const parsed = text === null ? null : parseHeader(text);
-      return text === null || parsed?.kind !== 'record' ? null : { header: parsed.record, text };
+      const header = recordIn(parseHeader, text);
+      return text === null || header === null ? null : { header, text };
     });
   }
 
@@ -607,11 +520,8 @@ export class QueueStore {
   ): Promise<readonly MutationHeader[] | null> {
     const { expect, changes, headers } = batchOfAmendments(amendments, epoch);
     const ids = headers.map(({ id }) => id);
-    const result = await this.storage.commit({
-      expect,
-      changes: act === null ? changes : [...changes, ...changesOfAct(act, ids)],
-    });
-    return result.kind === 'committed' ? headers : null;
+    const acts = act === null ? [] : changesOfAct(act, ids);
+    return (await commitWhere(this.storage, expect, [...changes, ...acts])) ? headers : null;
   }
 
   /** Whether each of these stands among the pending ones. */
@@ -625,41 +535,6 @@ export class QueueStore {
     // Read together: it may be moved from one to the other.
     const texts = await this.storage.read([...keys, ...keys.map((key) => QUARANTINE + key)]);
     return keys.map((_, index) => (texts[index] ?? texts[index + keys.length] ?? null) !== null);
-  }
-
-  /** The texts of bodies, whether they are whole or not; null where none stands, or the store cannot read it while it reads others. */
-  async bodyTexts(headers: readonly MutationHeader[]): Promise<readonly (string | null)[]> {
-    const texts = await readWhatReads(this.storage, bodyKeysOf(headers));
-    return texts.map((text) => text ?? null);
-  }
-
-  /** Bodies by `seq`; those that are not whole are left out. */
-  async bodies(headers: readonly MutationHeader[]): Promise<ReadonlyMap<number, MutationBody>> {
-    return (await this.readBodies(headers, (keys) => this.storage.read(keys))).bodies;
-  }
-
-  /** The same where the store may fail at some of them and read others: then it says at which. */
-  readableBodies(headers: readonly MutationHeader[]): Promise<ReadBodies> {
-    return this.readBodies(headers, (keys) => readWhatReads(this.storage, keys));
-  }
-
-  private async readBodies(
-    headers: readonly MutationHeader[],
-    read: (keys: readonly string[]) => Promise<readonly (string | null | undefined)[]>,
-  ): Promise<ReadBodies> {
-    const bodies = new Map<number, MutationBody>();
-    const unread = new Set<number>();
-    for (let first = 0; first < headers.length; first += PAGE) {
-      const page = headers.slice(first, first + PAGE);
-      const texts = await read(bodyKeysOf(page));
-      page.forEach((header, index) => {
-        const text = texts[index];
-        const parsed = parseBody(text ?? '', header);
-        if (text === undefined) unread.add(header.seq);
-        else if (parsed.kind === 'record') bodies.set(header.seq, parsed.record);
-      });
-    }
-    return { bodies, unread };
   }
 
   /** Of these, what stands there and does not read: its header, or a body that is not the one its header tells of. */
@@ -677,11 +552,11 @@ export class QueueStore {
     const headers: MutationHeader[] = [];
     for (const [index, seq] of seqs.entries()) {
       const text = texts[index] ?? null;
-      const parsed = text === null ? null : parseHeader(text);
-      if (parsed?.kind === 'record') headers.push(parsed.record);
-      else if (parsed !== null) damaged.add(seq);
+      const header = recordIn(parseHeader, text);
+      if (header !== null) headers.push(header);
+      else if (text !== null) damaged.add(seq);
     }
-    const bodies = await this.bodies(headers);
+    const bodies = await this.bodies.of(headers);
     const suspects = headers.filter(({ seq }) => !bodies.has(seq));
     // Somebody may have rewritten both between the two reads.
     const standing = suspects.length === 0 ? [] : await this.unchanged(suspects);
@@ -694,7 +569,7 @@ export class QueueStore {
    * earlier try has failed, though perhaps only for us.
    */
   async settle(settlements: readonly Settlement[], isRepeat: boolean): Promise<boolean> {
-    const isOwn: Expectation = { key: META.epoch, value: this.ownEpoch };
+    const { isOwn } = this;
     for (;;) {
       const { left, expect } = isRepeat
         ? await this.withoutOvertaken(await this.withoutStoredFailures(settlements))
@@ -782,9 +657,7 @@ export class QueueStore {
   }
 
   private get changesOfServerEpoch(): readonly Change[] {
-    return this.unstoredServerEpoch === null
-      ? []
-      : [{ kind: 'put', key: META.serverEpoch, value: sealText(this.unstoredServerEpoch) }];
+    return this.unstoredServerEpoch === null ? [] : [put(META.serverEpoch, sealText(this.unstoredServerEpoch))];
   }
 
   /**
@@ -797,16 +670,11 @@ export class QueueStore {
       this.unstoredServerEpoch = epoch;
       this.serverEpoch = epoch;
     }
-    const result = await this.storage.commit({
-      expect: [
-        { key: META.epoch, value: this.ownEpoch },
-        { key: META.serverEpoch, value: stored === null ? null : sealText(stored) },
-      ],
-      changes: [{ kind: 'put', key: META.serverEpoch, value: sealText(epoch) }],
-    });
+    const expect = [this.isOwn, { key: META.serverEpoch, value: stored === null ? null : sealText(stored) }];
+    const isStored = await commitWhere(this.storage, expect, [put(META.serverEpoch, sealText(epoch))]);
     this.unstoredServerEpoch = null;
-    if (result.kind === 'committed') this.serverEpoch = epoch;
-    return result.kind === 'committed';
+    if (isStored) this.serverEpoch = epoch;
+    return isStored;
   }
 
   /**
@@ -818,19 +686,14 @@ export class QueueStore {
     const [countNow, text = null] = await this.storage.read([META.completedCount, COMPLETED + id]);
     if (text === null) return false;
     const count = await completedCountOf(this.storage, countNow);
-    const result = await this.storage.commit({
-      expect: [
-        { key: META.epoch, value: this.ownEpoch },
-        { key: COMPLETED + id, value: text },
-      ],
-      changes: [
-        { kind: 'delete', key: COMPLETED + id },
-        { kind: 'put', key: seqKey(FAILED, seq), value: sealRecord(deadLetter) },
-        { kind: 'put', key: META.completedCount, value: countText(Math.max(0, count - 1)) },
-        ...(await this.tail.without(seq)),
-      ],
-    });
-    return result.kind === 'committed';
+    const expect = [this.isOwn, { key: COMPLETED + id, value: text }];
+    const changes = [
+      drop(COMPLETED + id),
+      put(seqKey(FAILED, seq), sealRecord(deadLetter)),
+      put(META.completedCount, countText(Math.max(0, count - 1))),
+      ...(await this.tail.without(seq)),
+    ];
+    return commitWhere(this.storage, expect, changes);
   }
 
   /** The counter as it will stand; one whose verdict is stored already (a commit that failed only for us) counts once. */
@@ -847,7 +710,7 @@ export class QueueStore {
     // One that is pending no more, and not damaged, was counted by a commit that failed only for us; its history may have been swept since.
     const isOpen = isRepeat ? await this.arePendingOrSetAside([...seqs.values()]) : null;
     const newCount = stored.filter((record, index) => record === null && isOpen?.[index] !== false).length;
-    return [{ kind: 'put', key: META.completedCount, value: countText(count + newCount) }];
+    return [put(META.completedCount, countText(count + newCount))];
   }
 
   /** Moves what no longer reads into quarantine, while this tab delivers (`isLeader`) or whoever does; says what was moved. */
@@ -856,7 +719,7 @@ export class QueueStore {
     foundAtMs: number,
     isLeader: boolean,
   ): Promise<readonly Unreadable[]> {
-    return this.quarantine.take(found, foundAtMs, isLeader ? { key: META.epoch, value: this.ownEpoch } : null);
+    return this.quarantine.take(found, foundAtMs, isLeader ? this.isOwn : null);
   }
 
   /** Makes one that was in quarantine pending again, as the last of its lane; null when it is not there any more. */
@@ -864,9 +727,9 @@ export class QueueStore {
     return this.numbers.commit(1, [{ key, value: text }], (seq) => {
       const again = { ...header, seq, place: null, generation: header.generation + 1, attempts: [] };
       const changes: Change[] = [
-        { kind: 'delete', key },
-        { kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(again) },
-        { kind: 'put', key: seqKey(BODY, seq), value: body },
+        drop(key),
+        put(seqKey(PENDING, seq), sealRecord(again)),
+        put(seqKey(BODY, seq), body),
         retriedMark(seq),
         ...changesOfAct(act, [header.id]),
       ];
@@ -918,16 +781,15 @@ export class QueueStore {
       const look = (prefix: string, header: MutationHeader, failedAtMs?: number): void => {
         const news = newsOf(header, failedAtMs);
         if (news !== 'retried') ids.add(header.id);
-        for (const under of news === null ? [] : [prefix, BODY])
-          over.push({ kind: 'delete', key: seqKey(under, header.seq) });
+        for (const under of news === null ? [] : [prefix, BODY]) over.push(drop(seqKey(under, header.seq)));
       };
       for await (const { value } of scanAll(this.storage, PENDING)) {
-        const parsed = parseHeader(value);
-        if (parsed.kind === 'record') look(PENDING, parsed.record);
+        const header = recordIn(parseHeader, value);
+        if (header !== null) look(PENDING, header);
       }
       for await (const { value } of scanAll(this.storage, FAILED)) {
-        const parsed = parseDeadLetter(value);
-        if (parsed.kind === 'record') look(FAILED, parsed.record.header, parsed.record.failedAtMs);
+        const deadLetter = recordIn(parseDeadLetter, value);
+        if (deadLetter !== null) look(FAILED, deadLetter.header, deadLetter.failedAtMs);
       }
       const result = await this.importAll(content, act, (id) => ids.has(id), lastSeq, over);
       if (result !== null) return result;
@@ -953,18 +815,16 @@ export class QueueStore {
         return false;
       }
       const next = newClientId();
-      const result = await this.storage.commit({
-        expect: [
-          { key: META.client, value: client },
-          { key: META.seq, value: seq },
-        ],
-        changes: [
-          { kind: 'put', key: META.client, value: sealText(next) },
-          forkedMark({ id: clientId, reason: 'behind', lastSeq }),
-          { kind: 'delete', key: META.rewound },
-        ],
-      });
-      if (result.kind === 'mismatch') continue;
+      const expect = [
+        { key: META.client, value: client },
+        { key: META.seq, value: seq },
+      ];
+      const changes = [
+        put(META.client, sealText(next)),
+        forkedMark({ id: clientId, reason: 'behind', lastSeq }),
+        drop(META.rewound),
+      ];
+      if (!(await commitWhere(this.storage, expect, changes))) continue;
       this.ownClientId = next;
       return true;
     }
@@ -972,38 +832,19 @@ export class QueueStore {
 
   /** The server has answered to what stands there. */
   async forkIsTold(forked: string): Promise<void> {
-    await this.storage.commit({
-      expect: [{ key: META.forked, value: sealText(forked) }],
-      changes: [{ kind: 'delete', key: META.forked }],
-    });
+    await commitWhere(this.storage, [{ key: META.forked, value: sealText(forked) }], [drop(META.forked)]);
   }
 
   /** Whether the server has yet to hear of the client that this one has taken the place of. */
   async isForkUntold(): Promise<boolean> {
-    const [forked] = await this.storage.read([META.forked]);
-    return unsealed(forked) !== null;
+    return unsealed(await readOne(this.storage, META.forked)) !== null;
   }
 
-  /**
-   * Forgets history from before the given time, at most a page of each sort; but not what became of something that others depend
-   * on: a tab that has heard nothing of it for long would take it for disposed of, and the value that it returned may be wanted.
-   */
+  /** Of history and acts; says how much of the first it forgot. See `History.sweep`. */
   async sweepHistory(beforeMs: number, isParent: (id: string) => boolean): Promise<number> {
-    const changes: Change[] = [];
-    const sweep = (key: string, id: string, atMs: number): void => {
-      if (atMs < beforeMs && !isParent(id)) changes.push({ kind: 'delete', key }, { kind: 'delete', key: OWN_ID + id });
-    };
-    for (const { key, value } of await this.storage.scan({ prefix: COMPLETED, limit: PAGE })) {
-      const parsed = parseCompleted(value);
-      if (parsed.kind === 'record') sweep(key, parsed.record.id, parsed.record.confirmedAtMs);
-    }
-    for (const { key, value } of await this.storage.scan({ prefix: DISCARDED, limit: PAGE })) {
-      const parsed = parseDisposed(value);
-      if (parsed.kind === 'record') sweep(key, parsed.record.id, parsed.record.atMs);
-    }
-    if (changes.length > 0) await this.storage.commit({ expect: [], changes });
+    const count = await this.history.sweep(beforeMs, isParent);
     await this.acts.sweep();
-    return changes.length / 2;
+    return count;
   }
 
   estimate(): ReturnType<Storage['estimate']> {
@@ -1020,12 +861,8 @@ export class QueueStore {
   }
 }
 
-function bodyKeysOf(headers: readonly MutationHeader[]): readonly string[] {
-  return headers.map(({ seq }) => seqKey(BODY, seq));
-}
-
 function forkedMark(forkedFrom: ForkedFrom): Change {
-  return { kind: 'put', key: META.forked, value: sealText(JSON.stringify(forkedFrom)) };
+  return put(META.forked, sealText(JSON.stringify(forkedFrom)));
 }
 
 /** Null also where nothing stands. */
@@ -1040,12 +877,9 @@ async function makeClient(
   clientId: string,
   anchor: ClientMark | null,
 ): Promise<void> {
-  const changes: Change[] = [
-    { kind: 'put', key: META.format, value: countText(RECORD_FORMAT) },
-    { kind: 'put', key: META.client, value: sealText(clientId) },
-  ];
+  const changes: Change[] = [put(META.format, countText(RECORD_FORMAT)), put(META.client, sealText(clientId))];
   // Nobody has delivered anything yet, and this says so.
-  if (seq === null && epoch === null) changes.push({ kind: 'put', key: META.epoch, value: countText(0) });
+  if (seq === null && epoch === null) changes.push(put(META.epoch, countText(0)));
   if (anchor !== null && forked === null) {
     const { clientId: id, lastSeq, unsentCount } = anchor;
     changes.push(forkedMark({ id, reason: 'wiped', lastSeq, unsentCount }));
@@ -1086,8 +920,8 @@ function batchOfAmendments(
     const { seq, revision } = stored.header;
     const amended = { ...header, seq, revision: revision + 1 };
     expect.push({ key: seqKey(PENDING, seq), value: stored.text });
-    changes.push({ kind: 'put', key: seqKey(PENDING, seq), value: sealRecord(amended) });
-    if (body !== null) changes.push({ kind: 'put', key: seqKey(BODY, seq), value: body });
+    changes.push(put(seqKey(PENDING, seq), sealRecord(amended)));
+    if (body !== null) changes.push(put(seqKey(BODY, seq), body));
     headers.push(amended);
   }
   return { expect, changes, headers };
@@ -1095,9 +929,7 @@ function batchOfAmendments(
 
 /** Of a pending header; one that does not read is as if never rewritten, and one that is gone cannot be written again. */
 function revisionOf(text: string | null): number {
-  if (text === null) return Number.POSITIVE_INFINITY;
-  const parsed = parseHeader(text);
-  return parsed.kind === 'record' ? parsed.record.revision : -1;
+  return text === null ? Number.POSITIVE_INFINITY : (recordIn(parseHeader, text)?.revision ?? -1);
 }
 
 /** A newer version of the app has opened the store while this one runs. */

@@ -94,7 +94,7 @@ export class Recovery {
     let givenUpCount = 0;
     for (let first = 0; first < waiting.length; first += PAGE) {
       const page = waiting.slice(first, first + PAGE);
-      const { bodies, unread } = await store.readableBodies(page.map(({ header }) => header));
+      const { bodies, unread } = await store.bodies.readable(page.map(({ header }) => header));
       for (const entry of page) {
         const error = unread.has(entry.seq) ? NOT_READ : this.errorOf(entry, bodies);
         // Rewritten, sent or settled while this was read.

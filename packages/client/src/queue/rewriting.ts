@@ -73,7 +73,7 @@ export class Rewriting {
     // Done by another tab that delivered before this one.
     const amended = stored.map(({ header }) => header).filter(isDone);
     const open = stored.filter(({ header }) => !isDone(header));
-    const { bodies, unread } = await store.readableBodies(open.map(({ header }) => header));
+    const { bodies, unread } = await store.bodies.readable(open.map(({ header }) => header));
     const amendments = await this.ports.amendmentsOf(open, bodies);
     const written = amendments.length === 0 ? [] : await store.amend(amendments, epoch);
     if (written === null && !(await store.claim([])).isLeader) this.ports.standDown();

@@ -24,7 +24,8 @@ import { Leadership } from './leadership.ts';
 import { isLocked, LockWatch } from './lock-watch.ts';
 import { logInput } from './logged-ports.ts';
 import { onDeadLetterOf, PAUSE_GRACE_MS, retryRulesOf } from './options.ts';
-import type { ClientClaim, Ending, QueueStore } from './queue-store.ts';
+import type { Ending } from './history.ts';
+import type { ClientClaim, QueueStore } from './queue-store.ts';
 import { Recovery } from './recovery.ts';
 import { Sender } from './sender.ts';
 import { Migrator } from './migrator.ts';
@@ -391,8 +392,8 @@ export class Runner {
     await this.writer.whenWritten;
     // Another tab may have taken over, or the write may have failed: only what stands in the store holds.
     // So does who it says took it back: one that believes it still delivers may be asked for the same in the same moment.
-    const actIds = await ports.store.actsOfDisposals(free);
-    const cancelled = new Set(free.filter((_, index) => actIds[index] === act.id));
+    const disposals = await ports.store.history.disposals(free);
+    const cancelled = new Set(free.filter((_, index) => disposals[index]?.actId === act.id));
     const tooLate = new Set(known.filter((id) => !free.includes(id)));
     return ids.map((id) => (cancelled.has(id) ? 'cancelled' : tooLate.has(id) ? 'tooLate' : 'unknown'));
   }

@@ -1,6 +1,6 @@
 import type { Settlement } from '../engine/engine-io.ts';
 import { type Act, type DisposedRecord, type MutationHeader, sealRecord } from '../mutation/record.ts';
-import type { Change } from '../ports/storage.ts';
+import { type Change, drop, put } from '../ports/storage.ts';
 import type { WireError } from '../protocol/wire.ts';
 import { changesOfAct } from './act-log.ts';
 import { BODY, COMPLETED, DISCARDED, FAILED, PENDING, seqKey } from './record-keys.ts';
@@ -11,33 +11,33 @@ export function changesOfSettlement(settlement: Settlement, kept: ReadonlySet<nu
     case 'completed': {
       const { record } = settlement;
       return [
-        { kind: 'delete', key: seqKey(PENDING, record.seq) },
-        ...(kept.has(record.seq) ? [] : [{ kind: 'delete', key: seqKey(BODY, record.seq) } as const]),
-        { kind: 'put', key: COMPLETED + record.id, value: sealRecord(record) },
+        drop(seqKey(PENDING, record.seq)),
+        ...(kept.has(record.seq) ? [] : [drop(seqKey(BODY, record.seq))]),
+        put(COMPLETED + record.id, sealRecord(record)),
       ];
     }
     case 'failed': {
       const { deadLetter } = settlement;
       return [
-        { kind: 'delete', key: seqKey(PENDING, deadLetter.header.seq) },
-        { kind: 'put', key: seqKey(FAILED, deadLetter.header.seq), value: sealRecord(deadLetter) },
+        drop(seqKey(PENDING, deadLetter.header.seq)),
+        put(seqKey(FAILED, deadLetter.header.seq), sealRecord(deadLetter)),
       ];
     }
     case 'cancelled': {
       const { header, act, cancelledAtMs, reason, payload = null } = settlement;
       const error = reason === 'unconfirmed' ? UNCONFIRMED : null;
       return [
-        { kind: 'delete', key: seqKey(PENDING, header.seq) },
-        { kind: 'delete', key: seqKey(BODY, header.seq) },
+        drop(seqKey(PENDING, header.seq)),
+        drop(seqKey(BODY, header.seq)),
         disposal(header, { act, atMs: cancelledAtMs, error, payload }),
       ];
     }
     case 'refused':
-      return [{ kind: 'put', key: seqKey(PENDING, settlement.header.seq), value: sealRecord(settlement.header) }];
+      return [put(seqKey(PENDING, settlement.header.seq), sealRecord(settlement.header))];
     case 'rebased': {
       const { header, body } = settlement;
-      const changes: Change[] = [{ kind: 'put', key: seqKey(PENDING, header.seq), value: sealRecord(header) }];
-      if (body !== null) changes.push({ kind: 'put', key: seqKey(BODY, header.seq), value: body });
+      const changes: Change[] = [put(seqKey(PENDING, header.seq), sealRecord(header))];
+      if (body !== null) changes.push(put(seqKey(BODY, header.seq), body));
       return changes;
     }
   }
@@ -61,7 +61,7 @@ export function disposal(
   how: Pick<DisposedRecord, 'act' | 'atMs'> & Partial<Pick<DisposedRecord, 'error' | 'replacedBy' | 'payload'>>,
 ): Change {
   const record = { id, type, entity, error: null, replacedBy: null, payload: null, ...how };
-  return { kind: 'put', key: DISCARDED + id, value: sealRecord(record) };
+  return put(DISCARDED + id, sealRecord(record));
 }
 
 export const UNCONFIRMED: WireError = {

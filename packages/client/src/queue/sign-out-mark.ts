@@ -1,5 +1,5 @@
-import { type Act, parseSignOut, type SignOutRecord, sealRecord } from '../mutation/record.ts';
-import type { Storage } from '../ports/storage.ts';
+import { type Act, parseSignOut, recordIn, type SignOutRecord, sealRecord } from '../mutation/record.ts';
+import { type Change, commitWhere, drop, put, readOne, type Storage } from '../ports/storage.ts';
 import { changesOfAct } from './act-log.ts';
 import { META } from './record-keys.ts';
 import { lastSeqOf } from './stored-meta.ts';
@@ -22,25 +22,19 @@ export class SignOutMark {
   }
 
   async read(): Promise<StoredSignOut | null> {
-    const [text = null] = await this.storage.read([META.signedOut]);
-    if (text === null) return null;
-    const parsed = parseSignOut(text);
-    return { text, record: parsed.kind === 'record' ? parsed.record : null };
+    const text = await readOne(this.storage, META.signedOut);
+    return text === null ? null : { text, record: recordIn(parseSignOut, text) };
   }
 
   /** Together with who did it. What another tab has begun to discard is still to be discarded. */
   async put(act: Act, isDiscarding: boolean): Promise<StoredSignOut> {
     for (;;) {
       const [seq = null, former = null] = await this.storage.read([META.seq, META.signedOut]);
-      const parsed = former === null ? null : parseSignOut(former);
-      const begun = parsed?.kind === 'record' ? parsed.record.discardUpToSeq : null;
+      const begun = recordIn(parseSignOut, former)?.discardUpToSeq ?? null;
       const record = { act, discardUpToSeq: isDiscarding ? await lastSeqOf(this.storage, seq) : begun };
       const text = sealRecord(record);
-      const result = await this.storage.commit({
-        expect: [{ key: META.signedOut, value: former }],
-        changes: [{ kind: 'put', key: META.signedOut, value: text }, ...changesOfAct(act, [])],
-      });
-      if (result.kind === 'committed') return { text, record };
+      const changes = [put(META.signedOut, text), ...changesOfAct(act, [])];
+      if (await this.change(former, changes)) return { text, record };
     }
   }
 
@@ -48,18 +42,15 @@ export class SignOutMark {
   async discarded({ text, record }: StoredSignOut): Promise<void> {
     if (record === null) return;
     const value = sealRecord({ ...record, discardUpToSeq: null });
-    await this.storage.commit({
-      expect: [{ key: META.signedOut, value: text }],
-      changes: [{ kind: 'put', key: META.signedOut, value }],
-    });
+    await this.change(text, [put(META.signedOut, value)]);
   }
 
   /** The login is there again. False when the mark is another one by now. */
   async remove({ text }: StoredSignOut): Promise<boolean> {
-    const result = await this.storage.commit({
-      expect: [{ key: META.signedOut, value: text }],
-      changes: [{ kind: 'delete', key: META.signedOut }],
-    });
-    return result.kind === 'committed';
+    return this.change(text, [drop(META.signedOut)]);
+  }
+
+  private change(from: string | null, changes: readonly Change[]): Promise<boolean> {
+    return commitWhere(this.storage, [{ key: META.signedOut, value: from }], changes);
   }
 }

@@ -4,6 +4,7 @@ import type { Act, SignOutRecord } from '../mutation/record.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type ActOptions, parentsFirst, partsOf } from './acts.ts';
 import type { DrainResult } from './drain.ts';
+import type { Ending } from './history.ts';
 import type { QueueSnapshot } from './queue-reader.ts';
 import type { QueueStore } from './queue-store.ts';
 import type { Runner } from './runner.ts';
@@ -107,14 +108,15 @@ export class SignOut {
     if (isDone) await store.signOut.discarded(mark);
     if (choice === 'discard') await store.tail.clear();
     // What stands in the store counts: an answer may have been lost, or have come before it was stored.
-    const endings = await store.endings([...begun]);
+    const disposals = await store.history.disposals([...begun]);
+    const count = (ending: Ending): number => disposals.filter((each) => each?.ending === ending).length;
     const { pendingCount: keptCount } = this.left;
     await this.ports.close();
     return {
       kind: 'signedOut',
       sentCount,
-      takenBackCount: endings.filter((ending) => ending === 'discarded').length,
-      mayHaveTakenEffectCount: endings.filter((ending) => ending === 'unconfirmed').length,
+      takenBackCount: count('discarded'),
+      mayHaveTakenEffectCount: count('unconfirmed'),
       keptCount,
     };
   }

@@ -66,7 +66,7 @@ export class SlotFiller {
     const ids = new Set(stored.flatMap(({ header }) => header.slots.map(({ parentId }) => parentId)));
     const results = new Map<string, Json>();
     for (const id of ids) {
-      const record = await this.ports.store.completed(id);
+      const record = await this.ports.store.history.completed(id);
       if (record !== null) results.set(id, record.result ?? null);
     }
     return results;

@@ -4,6 +4,7 @@ import {
   type CommitResult,
   type Durability,
   type OpenStorage,
+  put,
   repairIn,
   type Storage,
   type StorageBatch,
@@ -348,7 +349,7 @@ export class StorageKeeper {
         // Not there, where nothing can be stored: then the next run would not find it again.
         await storage.commit({
           expect: [],
-          changes: [{ kind: 'put', key: 'meta/generation', value: `${current + 1}` }],
+          changes: [put('meta/generation', `${current + 1}`)],
         });
         this.writeGenerations({ current: current + 1, left: [...left, current] });
         if (this.generations().current === current + 1) {

@@ -8,7 +8,8 @@ import { withMark } from '../mutation/sensitive.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { Alarms } from './alarms.ts';
 import type { Clock } from '../ports/clock.ts';
-import { type Ending, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
+import type { Ending } from './history.ts';
+import { OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
 import type { Found } from './record-pages.ts';
 import type { Unreadable } from './quarantine.ts';
 import { FAILED, PENDING } from './record-keys.ts';
@@ -319,9 +320,8 @@ export class StoreWatch {
 
   /** A parent that was disposed of after the tab that delivered had ended: its children are still pending. */
   private async findLostParents(): Promise<void> {
-    const ids = this.ports.engine.mutations.unknownParentIds;
-    const wereDiscarded = await this.ports.store.wereDiscarded(ids);
-    const lost = ids.filter((_, index) => wereDiscarded[index]);
+    const { store, engine } = this.ports;
+    const lost = await store.history.disposedAmong(engine.mutations.unknownParentIds);
     if (lost.length > 0) this.ports.dispatch({ kind: 'discarded', ids: lost });
   }
 
@@ -486,15 +486,15 @@ export class StoreWatch {
       this.settledElsewhere([{ kind: 'failed', deadLetter }]);
       return true;
     }
-    const record = await store.completed(header.id);
+    const record = await store.history.completed(header.id);
     if (this.isKnown(header)) return true;
     if (record !== null) {
       this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
       return true;
     }
-    const [ending = null] = await store.endings([header.id]);
-    if (ending !== null) {
-      this.ports.discarded([header.id], ending);
+    const [disposal = null] = await store.history.disposals([header.id]);
+    if (disposal !== null) {
+      this.ports.discarded([header.id], disposal.ending);
       return true;
     }
     if (!this.isKnown(header)) await this.settleDamaged(header);
@@ -525,8 +525,8 @@ export class StoreWatch {
     const { id, seq } = entry;
     // It may have died since the dead letters were read.
     const stored = entry.phase.kind === 'failed' ? null : await store.deadLetters.at(seq);
-    const record = await store.completed(id);
-    const [ending = null] = record === null ? await store.endings([id]) : [];
+    const record = await store.history.completed(id);
+    const [disposal = null] = record === null ? await store.history.disposals([id]) : [];
     // Retried while this was read: it is pending again, under a new number.
     if (look.isOver || this.ports.engine.mutations.get(id) !== entry) return;
     if (stored !== null) {
@@ -537,7 +537,7 @@ export class StoreWatch {
       this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
       return;
     }
-    if (ending === null && entry.phase.kind !== 'failed') {
+    if (disposal === null && entry.phase.kind !== 'failed') {
       // Another tab may have set it aside, which did not know what it was; and yet another have been quicker to say what it is.
       const own = this.deadLetterOf(entry.header);
       const deadLetter = (await store.deadLetters.reclaim(own)) ? own : await store.deadLetters.at(seq);
@@ -548,7 +548,7 @@ export class StoreWatch {
       }
     }
     this.discarded([id]);
-    if (ending !== null) this.ports.discarded([id], ending);
+    if (disposal !== null) this.ports.discarded([id], disposal.ending);
   }
 
   /** Null from a queue that has ended. */
@@ -603,8 +603,7 @@ export class StoreWatch {
     // One that was retried is wanted without.
     const ids = new Set(headers.flatMap(({ dependsOn, generation }) => (generation === 0 ? dependsOn : [])));
     const unknown = [...ids].filter((id) => mutations.get(id) === undefined && headers.every((each) => each.id !== id));
-    const wereDiscarded = await this.ports.store.wereDiscarded(unknown);
-    return unknown.filter((_, index) => wereDiscarded[index]);
+    return this.ports.store.history.disposedAmong(unknown);
   }
 
   private async findDeadLetters(): Promise<Seen> {

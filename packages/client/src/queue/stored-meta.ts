@@ -1,7 +1,7 @@
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import { parseCompleted, RECORD_FORMAT, sealText, unsealText } from '../mutation/record.ts';
+import { parseCompleted, RECORD_FORMAT, recordIn, sealText, unsealText } from '../mutation/record.ts';
 import { scanAll } from '../ports/scan-all.ts';
-import type { Change, Storage } from '../ports/storage.ts';
+import { type Change, drop, put, readOne, type Storage } from '../ports/storage.ts';
 import { BODY, COMPLETED, FAILED, META, PENDING, QUARANTINE, seqKey, seqOfKey } from './record-keys.ts';
 import { isBroken } from './storage-keeper.ts';
 
@@ -54,7 +54,7 @@ export function textOfSeq(lastSeq: number): string | null {
 
 export function changeOfSeq(lastSeq: number): Change {
   const value = textOfSeq(lastSeq);
-  return value === null ? { kind: 'delete', key: META.seq } : { kind: 'put', key: META.seq, value };
+  return value === null ? drop(META.seq) : put(META.seq, value);
 }
 
 /** Higher than all that may be known of to a tab: than any that was counted, and than one made so before. */
@@ -112,28 +112,27 @@ export interface Mendings {
 export async function mendings(storage: Storage, texts: MetaTexts, wallMs: number): Promise<Mendings> {
   if (isOlder(texts)) return { changes: sealedChanges(texts), damagedKeys: [], lastSeq: 0 };
   const changes: Change[] = [];
-  const put = (name: Name, value: string): unknown => changes.push({ kind: 'put', key: META[name], value });
+  const write = (name: Name, value: string): unknown => changes.push(put(META[name], value));
   const isDamaged = (name: Name): boolean => {
     const text = texts[name];
     return text !== null && unsealText(text) === null;
   };
   // A new store gets it with its client.
   const isNew = texts.format === null && texts.client === null;
-  if (formatOf(texts) === null && !isNew) put('format', countText(RECORD_FORMAT));
+  if (formatOf(texts) === null && !isNew) write('format', countText(RECORD_FORMAT));
   const seq = readCount(texts.seq);
   const isLost = seq === null || (await isBehind(storage, seq));
   const lastSeq = isLost ? seqAnew(wallMs, await highestSeq(storage)) : seq;
   if (lastSeq !== seq) changes.push(changeOfSeq(lastSeq));
   // Any of them may have been retried.
-  if (isDamaged('retried')) put('retried', countText(lastSeq));
-  if (isDamaged('epoch')) put('epoch', countText(epochAnew(wallMs, 0)));
+  if (isDamaged('retried')) write('retried', countText(lastSeq));
+  if (isDamaged('epoch')) write('epoch', countText(epochAnew(wallMs, 0)));
   // What was confirmed last is sent once more: this is not the server's.
-  if (isDamaged('serverEpoch')) put('serverEpoch', sealText(UNKNOWN_EPOCH));
+  if (isDamaged('serverEpoch')) write('serverEpoch', sealText(UNKNOWN_EPOCH));
   if (isDamaged('completedCount'))
-    put('completedCount', countText(await completedCountOf(storage, texts.completedCount)));
+    write('completedCount', countText(await completedCountOf(storage, texts.completedCount)));
   // Made anew by whoever needs them.
-  for (const name of ['client', 'forked', 'time'] as const)
-    if (isDamaged(name)) changes.push({ kind: 'delete', key: META[name] });
+  for (const name of ['client', 'forked', 'time'] as const) if (isDamaged(name)) changes.push(drop(META[name]));
   return { changes, damagedKeys: changes.map(({ key }) => key), lastSeq };
 }
 
@@ -159,9 +158,9 @@ function isOlder(texts: MetaTexts): boolean {
 }
 
 function sealedChanges(texts: MetaTexts): readonly Change[] {
-  return NAMES.flatMap((name): readonly Change[] => {
+  return NAMES.flatMap((name) => {
     const text = name === 'format' ? String(RECORD_FORMAT) : texts[name];
-    return text === null ? [] : [{ kind: 'put', key: META[name], value: sealText(text) }];
+    return text === null ? [] : [put(META[name], sealText(text))];
   });
 }
 
@@ -179,18 +178,15 @@ async function isBehind(storage: Storage, lastSeq: number): Promise<boolean> {
   const foundSeq = Math.max(...found.map((seq) => seq ?? 0));
   if (foundSeq === 0) return false;
   // Another tab may have given it out since: then it has said so in the same commit.
-  const [text = null] = await storage.read([META.seq]);
-  return (readCount(text) ?? 0) < foundSeq;
+  return (readCount(await readOne(storage, META.seq)) ?? 0) < foundSeq;
 }
 
 /** The highest number that anything here has. Not found by reading through it all: a long queue is full of them. */
 async function highestSeq(storage: Storage): Promise<number> {
-  const [retried = null] = await storage.read([META.retried]);
-  let highest = readCount(retried) ?? 0;
+  let highest = readCount(await readOne(storage, META.retried)) ?? 0;
   for (const prefix of NUMBERED) highest = await highestUnder(storage, prefix, highest);
   for await (const { value } of scanAll(storage, COMPLETED)) {
-    const parsed = parseCompleted(value);
-    if (parsed.kind === 'record') highest = Math.max(highest, parsed.record.seq);
+    highest = Math.max(highest, recordIn(parseCompleted, value)?.seq ?? 0);
   }
   return highest;
 }

@@ -6,7 +6,7 @@ import { listenerFailed } from '../telemetry/emitter.ts';
 import type { Json } from '../protocol/wire.ts';
 import { openedConflict } from './conflict-desk.ts';
 import type { QueueEvents, Settled } from './queue-events.ts';
-import type { Ending } from './queue-store.ts';
+import type { Ending } from './history.ts';
 
 type OnRetry = NonNullable<MutationOptions['onRetry']>;
 
@@ -126,8 +126,7 @@ export class VerdictBook {
   }
 
   discarded(ids: readonly string[], ending: Ending): void {
-    const why = ending === 'unconfirmed' ? { reason: ending } : {};
-    for (const id of ids) this.verdict({ status: 'cancelled', id, ...why }, 0);
+    for (const id of ids) this.verdict(cancelled(id, ending), 0);
   }
 
   private remember(record: CompletedRecord): void {
@@ -142,6 +141,11 @@ export class VerdictBook {
 export function completedOf({ id, left }: CompletedRecord, result: Json = null, wasRepeat = true): Settled {
   const completed = { status: 'completed', id, result, wasRepeat } as const;
   return left === undefined ? completed : { ...completed, rowVersion: left.rowVersion };
+}
+
+/** What is told of one that was disposed of. */
+export function cancelled(id: string, ending: Ending): Settled {
+  return { status: 'cancelled', id, ...(ending === 'unconfirmed' ? { reason: ending } : {}) };
 }
 
 function detailsOf({ id, type, entity, attempts }: MutationHeader, isFinal: boolean): ErrorDetails {
