@@ -2,6 +2,7 @@ import {
   type DeadLetter,
   type EditHeader,
   type HeaderFields,
+  joinedLeft,
   lanesOf,
   type MutationHeader,
   placeOf,
@@ -11,6 +12,7 @@ import type { OpenSlot } from '../mutation/slots.ts';
 import { addOpenParent, Entry, isInConflict, removeOpenParent, WAITING } from './entry.ts';
 import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
+import { keepLatest } from './keep-latest.ts';
 import { NearIndex } from './near-index.ts';
 import { Lanes } from './lanes.ts';
 import { ParentRows } from './parent-rows.ts';
@@ -449,8 +451,7 @@ export class Unconfirmed {
   noteGone(id: string): void {
     this.gone.delete(id);
     this.gone.add(id);
-    const [oldest = id] = this.gone;
-    if (this.gone.size > GONE_COUNT) this.gone.delete(oldest);
+    keepLatest(this.gone, GONE_COUNT);
   }
 
   /** What the mutation of this id is to return to those that wait for it. */
@@ -576,17 +577,9 @@ export class Unconfirmed {
     const before = this.rowsLeft.get(key);
     this.rowsLeft.delete(key);
     if (left === null) return;
-    // Several in a row, with nobody else's in between, count as one.
-    const isNext =
-      before !== undefined && before.rowVersion >= left.sinceVersion && before.rowVersion <= left.untilVersion;
-    const sinceVersion = isNext ? Math.min(before.sinceVersion, left.sinceVersion) : left.sinceVersion;
-    this.rowsLeft.set(key, { ...left, sinceVersion, bySeq: row.seq });
+    this.rowsLeft.set(key, { ...joinedLeft(before, left), bySeq: row.seq });
     // Edits that are not read yet may be of any of them.
-    if (this.isReading) return;
-    for (const oldest of this.rowsLeft.keys()) {
-      if (this.rowsLeft.size <= ROWS_LEFT_COUNT) break;
-      this.rowsLeft.delete(oldest);
-    }
+    if (!this.isReading) keepLatest(this.rowsLeft, ROWS_LEFT_COUNT);
   }
 
   /** What the one that this edit was made on top of has left. */

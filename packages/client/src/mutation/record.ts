@@ -185,6 +185,13 @@ export interface RowLeft {
   readonly rowVersion: number;
 }
 
+/** Several in a row, with nobody else's in between, count as one. */
+export function joinedLeft(before: RowLeft | undefined, left: RowLeft): RowLeft {
+  const isNext =
+    before !== undefined && before.rowVersion >= left.sinceVersion && before.rowVersion <= left.untilVersion;
+  return isNext ? { ...left, sinceVersion: Math.min(before.sinceVersion, left.sinceVersion) } : left;
+}
+
 /** History of a confirmed mutation, without its payload. */
 export interface CompletedRecord {
   readonly id: string;

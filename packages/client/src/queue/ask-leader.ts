@@ -1,3 +1,4 @@
+import { keepLatest } from '../engine/keep-latest.ts';
 import type { Act, MutationHeader } from '../mutation/record.ts';
 import type { Alarms } from './alarms.ts';
 import type { RecoveryCounts } from './recovery.ts';
@@ -117,8 +118,7 @@ export class AskLeader {
   asked({ askId, question }: Extract<TabMessage, { kind: 'ask' }>): void {
     if (!this.ports.isLeader() || this.remembered.has(askId)) return;
     this.remembered.add(askId);
-    const [oldest] = this.remembered;
-    if (this.remembered.size > REMEMBERED_COUNT && oldest !== undefined) this.remembered.delete(oldest);
+    keepLatest(this.remembered, REMEMBERED_COUNT);
     this.answer(question).then(
       (answer) => this.ports.post({ kind: 'answer', askId, answer }),
       (error: unknown) => this.ports.report(error),

@@ -1,3 +1,4 @@
+import { keepLatest } from '../engine/keep-latest.ts';
 import { rowKey } from '../engine/unconfirmed.ts';
 import type { NewMutation } from './number-giver.ts';
 import type { Standing } from './merge-plan.ts';
@@ -39,9 +40,6 @@ export class CalledBefore {
       this.ofRow.set(key, own);
     }
     this.notListed = [];
-    for (const oldest of this.ofRow.keys()) {
-      if (this.ofRow.size <= ROW_COUNT_MAX) break;
-      this.ofRow.delete(oldest);
-    }
+    keepLatest(this.ofRow, ROW_COUNT_MAX);
   }
 }

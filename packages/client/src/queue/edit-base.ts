@@ -1,6 +1,7 @@
 import { changesOf, withFields } from '../delivery/conflicts/three-way-merge.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Settlement } from '../engine/engine-io.ts';
+import { keepLatest } from '../engine/keep-latest.ts';
 import { canonicalJson } from '../mutation/canonical-json.ts';
 import type { AnyMutationDefinition, DescribedMutation, EditBase } from '../mutation/definition.ts';
 import type { MaybeLater } from '../mutation/maybe-later.ts';
@@ -9,6 +10,7 @@ import {
   type EditBody,
   type EditHeader,
   headerOfBody,
+  joinedLeft,
   type MutationBody,
   type MutationHeader,
   type RowLeft,
@@ -102,15 +104,11 @@ class OwnRows {
       this.rows.delete(key);
       return;
     }
-    const { left: before } = this.rows.get(key) ?? { left };
-    // Several in a row, with nobody else's in between, count as one.
-    const isNext = before.rowVersion >= left.sinceVersion && before.rowVersion <= left.untilVersion;
-    const sinceVersion = isNext ? Math.min(before.sinceVersion, left.sinceVersion) : left.sinceVersion;
+    const before = this.rows.get(key)?.left;
     this.rows.delete(key);
     // Neither a list nor anything simple, so it is the row.
-    this.rows.set(key, { left: { ...left, sinceVersion }, row: row as JsonObject, bySeq });
-    const [oldest] = this.rows.keys();
-    if (this.rows.size > REMEMBERED_COUNT && oldest !== undefined) this.rows.delete(oldest);
+    this.rows.set(key, { left: joinedLeft(before, left), row: row as JsonObject, bySeq });
+    keepLatest(this.rows, REMEMBERED_COUNT);
   }
 
   /** The base as given, or what this device has made of it since, as far as that is known up to a number. */

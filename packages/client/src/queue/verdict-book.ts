@@ -1,4 +1,5 @@
 import type { Settlement } from '../engine/engine-io.ts';
+import { keepLatest } from '../engine/keep-latest.ts';
 import type { MutationOptions } from '../mutation/definition.ts';
 import { type ErrorDetails, errorFromWire, type HoldfastError } from '../mutation/holdfast-error.ts';
 import type { CompletedRecord, MutationHeader } from '../mutation/record.ts';
@@ -131,9 +132,7 @@ export class VerdictBook {
 
   private remember(record: CompletedRecord): void {
     this.confirmed.set(record.id, { record, isObserved: false });
-    if (this.confirmed.size <= RECENT_COUNT) return;
-    const [oldest] = this.confirmed.keys();
-    if (oldest !== undefined) this.confirmed.delete(oldest);
+    keepLatest(this.confirmed, RECENT_COUNT);
   }
 }
 
