@@ -74,7 +74,7 @@ export class Acts {
     const entry = runner.engine.mutations.get(id);
     if (entry?.phase.kind === 'failed') return this.retry(() => [entry], options, 'forceRetry');
     const act = this.act('forceRetry', options);
-    const ids = (await runner.hurry([id])) ?? [];
+    const ids = (await runner.askLeader.ask({ kind: 'hurry', ids: [id] })) ?? [];
     if (ids.length > 0) await store.record(act, ids);
     return { touchedCount: ids.length, ids };
   }
@@ -113,7 +113,7 @@ export class Acts {
   async clearStuck(options: ActOptions): Promise<ActResult> {
     const act = this.act('clearStuck', options);
     const { runner, store } = await this.ports.opened();
-    const ids = (await runner.unstick()) ?? [];
+    const ids = (await runner.askLeader.ask({ kind: 'unstick' })) ?? [];
     if (ids.length > 0) await store.record(act, ids);
     return { touchedCount: ids.length, ids };
   }

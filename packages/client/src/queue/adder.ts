@@ -127,7 +127,7 @@ export class Adder {
         // A body that does not read is left to be found out when it is sent.
         return origin === undefined ? null : withPayload(header, checked, origin);
       });
-      if (amended !== null && typeof amended === 'object') {
+      if (amended !== null) {
         this.ports.amended({ header: amended, payload: checked.described.payload, durability: store.durability });
         return { kind: 'edited', id };
       }

@@ -53,28 +53,19 @@ export class Amender {
   }
 
   /**
-   * Rewrites one mutation. Resolves to its new header; `tooLate` when it may have been sent, or changed meanwhile; `unknown`
-   * when the tab that delivers did not answer in time. With either nothing was written. Null: `rewrite` left it as it is.
+   * Rewrites one mutation, and resolves to its new header. Null where nothing was written: it may have been sent, or changed
+   * meanwhile; the tab that delivers did not answer in time; or `rewrite` left it as it is.
    */
-  async amend(
-    id: string,
-    rewrite: Rewrite,
-    timeoutMs?: number,
-  ): Promise<MutationHeader | 'tooLate' | 'unknown' | null> {
-    const kept = await this.keepBack([id], timeoutMs);
-    if (kept === 'unknown') return 'unknown';
-    const [known] = kept.headers;
-    if (known === undefined) return 'tooLate';
+  async amend(id: string, rewrite: Rewrite): Promise<MutationHeader | null> {
+    const kept = await this.keepBack([id]);
+    const [known] = kept?.headers ?? [];
+    if (kept === null || known === undefined) return null;
     let amendment: Amendment | null;
     try {
       // Read too late, it is what the one who kept it back has written to let it go.
       const [stored = null] = await this.ports.store.unchanged([known]);
-      if (stored === null) {
-        this.letGo(kept);
-        return 'tooLate';
-      }
-      const rewritten = await rewrite(stored);
-      amendment = rewritten === null ? null : { ...rewritten, stored };
+      const rewritten = stored === null ? null : await rewrite(stored);
+      amendment = stored === null || rewritten === null ? null : { ...rewritten, stored };
     } catch (error) {
       this.letGo(kept);
       throw error;
@@ -85,16 +76,13 @@ export class Amender {
     }
     // Should this reject, nobody knows whether it is written: the one who keeps it back looks when its time is over.
     const amended = await this.ports.store.amend([amendment], kept.epoch);
-    if (amended === null) {
-      this.letGo(kept);
-      return 'tooLate';
-    }
-    this.tell(amended);
-    return amended[0] ?? null;
+    if (amended === null) this.letGo(kept);
+    else this.tell(amended);
+    return amended?.[0] ?? null;
   }
 
   /** Asks for these not to be sent; of those that may have been, the answer says nothing. */
-  keepBack(ids: readonly string[], timeoutMs?: number): Promise<KeptBack | 'unknown'> {
+  keepBack(ids: readonly string[], timeoutMs?: number): Promise<KeptBack | null> {
     return this.ports.askLeader().ask({ kind: 'keepBack', ids }, timeoutMs, (late) => this.letGo(late));
   }
 

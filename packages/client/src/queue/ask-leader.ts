@@ -71,7 +71,7 @@ const REMEMBERED_COUNT = 100;
 
 /**
  * Questions from any tab to the one that delivers. Messages may be lost, late or doubled: whoever hears nothing in time
- * takes it for `unknown`, and whatever is done upon a question must be safe when its answer does not arrive.
+ * takes it that nobody knows, and whatever is done upon a question must be safe when its answer does not arrive.
  */
 export class AskLeader {
   private readonly ports: AskLeaderPorts;
@@ -84,12 +84,12 @@ export class AskLeader {
     this.ports = ports;
   }
 
-  /** The answer of the tab that delivers, which may be this one; `unknown` when there is none in time, and then it may still come `late`. */
+  /** The answer of the tab that delivers, which may be this one; null when there is none in time, and then it may still come `late`. */
   ask<Kind extends keyof Questions>(
     question: QuestionOf<Kind>,
     timeoutMs: number = ASK_TIMEOUT_MS,
     late: (answer: Questions[Kind]['answer']) => void = () => {},
-  ): Promise<Questions[Kind]['answer'] | 'unknown'> {
+  ): Promise<Questions[Kind]['answer'] | null> {
     const { isLeader, alarms, post, newId } = this.ports;
     if (isLeader()) return this.answer(question);
     const askId = newId();
@@ -97,11 +97,11 @@ export class AskLeader {
     return new Promise((resolve) => {
       const stopWaiting = alarms.after(timeoutMs, () => {
         this.open.delete(askId);
-        resolve('unknown');
+        resolve(null);
         const stop = alarms.after(LATE_MS, () => this.waiting.delete(askId));
         this.waiting.set(askId, (answer) => {
           stop();
-          if (answer !== 'unknown') late(answer as Questions[Kind]['answer']);
+          if (answer !== null) late(answer as Questions[Kind]['answer']);
         });
       });
       this.waiting.set(askId, (answer) => {
@@ -142,7 +142,7 @@ export class AskLeader {
 
   /** Whoever still waits is told that nobody knows. */
   end(): void {
-    for (const askId of [...this.waiting.keys()]) this.hear(askId, 'unknown');
+    for (const askId of [...this.waiting.keys()]) this.hear(askId, null);
   }
 
   private answer<Kind extends keyof Questions>(question: QuestionOf<Kind>): Promise<Questions[Kind]['answer']> {

@@ -43,8 +43,8 @@ export async function drain({ runner, snapshot, onSettled, onChange, progress }:
       }
       if (isAsking) return;
       isAsking = true;
-      void runner.isDraining().then((answer) => {
-        const goesOn = answer === 'unknown' ? seemsToDrain(runner, snapshot()) : answer;
+      void runner.askLeader.ask({ kind: 'isDraining' }).then((answer) => {
+        const goesOn = answer ?? seemsToDrain(runner, snapshot());
         if (!goesOn) finish();
         else
           stops.push(

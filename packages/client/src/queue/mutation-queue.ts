@@ -557,7 +557,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    */
   async getNextRetryTime(): Promise<number | null> {
     const { runner } = await this.opened();
-    const inMs = await runner.nextAttemptInMs();
+    const inMs = await runner.askLeader.ask({ kind: 'nextAttempt' });
     return inMs === null ? null : this.options.clock.wallMs() + inMs;
   }
 

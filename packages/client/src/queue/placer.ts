@@ -161,8 +161,8 @@ export class Placer {
     const nowMs = this.ports.nowMs();
     if (ids.size === 0 || (!engine.isLeader && nowMs < this.muteUntilMs)) return null;
     const kept = await runner.amender.keepBack([...ids], MERGE_TIMEOUT_MS);
-    this.muteUntilMs = kept === 'unknown' ? nowMs + MUTE_MS : 0;
-    return kept === 'unknown' || kept.headers.length === 0 ? null : kept;
+    this.muteUntilMs = kept === null ? nowMs + MUTE_MS : 0;
+    return kept?.headers.length === 0 ? null : kept;
   }
 
   private candidates({ header, mayMerge }: Addition, { engine }: Runner): readonly Entry[] {

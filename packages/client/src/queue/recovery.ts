@@ -61,7 +61,7 @@ export class Recovery {
     const { watch, store } = this.ports;
     const repairedCount = (await store.mend()).length;
     const answer = await this.ports.askLeader().ask({ kind: 'recover' }, RECOVER_TIMEOUT_MS);
-    if (answer !== 'unknown') {
+    if (answer !== null) {
       await watch.reconcile();
       return {
         actions: actionsOf(answer, watch.unreadable.size, repairedCount),

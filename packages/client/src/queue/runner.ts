@@ -89,6 +89,7 @@ export class Runner {
   readonly amender: Amender;
   readonly alarms: Alarms;
   readonly conflicts: ConflictDesk;
+  readonly askLeader: AskLeader;
   readonly recovery: Recovery;
   private readonly ports: RunnerPorts;
   private readonly events: RunnerEvents;
@@ -100,7 +101,6 @@ export class Runner {
   private closing: Promise<void> | null = null;
   private readonly sender: Sender;
   private readonly writer: SettlementWriter;
-  private readonly askLeader: AskLeader;
   private readonly slotFiller: SlotFiller;
   private readonly migrator: Migrator;
   private readonly reportedNewer = new Set<string>();
@@ -372,7 +372,7 @@ export class Runner {
       act,
       ...(evenIfSent === true ? { evenIfSent } : {}),
     });
-    return answer === 'unknown' ? ids.map(() => answer) : answer;
+    return answer ?? ids.map(() => 'unknown');
   }
 
   private async answerCancel(ids: readonly string[], act: Act, evenIfSent?: true): Promise<readonly CancelAnswer[]> {
@@ -403,21 +403,10 @@ export class Runner {
     return this.writer.whenWritten;
   }
 
-  /** Whether the tab that delivers goes on without something else happening. */
-  isDraining(): Promise<boolean | 'unknown'> {
-    return this.askLeader.ask({ kind: 'isDraining' });
-  }
-
   get isDrainingHere(): boolean {
     const { line, isRefreshing } = this.engine.gates;
     const isChecking = (line.state.kind === 'down' && line.state.isChecking) || isRefreshing;
     return this.engine.isBusy(this.moment().nowMs) || isChecking;
-  }
-
-  /** Until the next attempt, in milliseconds; null when that is not a matter of time, or nobody who knows has answered. */
-  async nextAttemptInMs(): Promise<number | null> {
-    const answer = await this.askLeader.ask({ kind: 'nextAttempt' });
-    return answer === 'unknown' ? null : answer;
   }
 
   /**
@@ -450,23 +439,11 @@ export class Runner {
     this.leadership.watch();
   }
 
-  /** Lets these go without waiting for their backoff. Says which waited for it; null when the tab that delivers does not answer. */
-  async hurry(ids: readonly string[]): Promise<readonly string[] | null> {
-    const answer = await this.askLeader.ask({ kind: 'hurry', ids });
-    return answer === 'unknown' ? null : answer;
-  }
-
   private hurryHere(ids: readonly string[]): readonly string[] {
     const { engine } = this;
     const waiting = ids.filter((id) => engine.mutations.get(id)?.phase.kind === 'waiting');
     this.dispatch({ kind: 'hurry', ids: waiting });
     return waiting;
-  }
-
-  /** Calls off what is stuck and sends it again. Says which that was; null when the tab that delivers does not answer. */
-  async unstick(): Promise<readonly string[] | null> {
-    const answer = await this.askLeader.ask({ kind: 'unstick' });
-    return answer === 'unknown' ? null : answer;
   }
 
   private unstickHere(): readonly string[] {
