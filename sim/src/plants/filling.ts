@@ -5,8 +5,8 @@ export const FILLING_PLANTS: readonly Plant[] = [
   {
     name: 'placeholder-sent',
     file: `${CLIENT}/queue/slot-filler.ts`,
-    find: 'this.describe(header, withValues(payload, values), values)',
-    replace: 'this.describe(header, payload, values)',
+    find: 'describeFilled(header, withValues(payload, values), values, definitions)',
+    replace: 'describeFilled(header, payload, values, definitions)',
     suffering: 'A contact made offline is saved under an account that does not exist.',
   },
   {

@@ -41,7 +41,7 @@ export class Engine {
   private readonly policies: PolicyGate;
   private batch: Batch | null = null;
   private batchNumber = 0;
-  private fillNumber = 0;
+  private rewriteNumber = 0;
   /** Shrinks when a batch gets no answer, so that one that kills its server ends up alone; grows back with each answer. */
   private batchCountMax: number = LIMITS.batchCount;
   /** Batches answered so far. */
@@ -79,8 +79,8 @@ export class Engine {
       this.expire(moment);
       this.buryOrphans(moment);
       this.buryOutdated(moment);
-      this.migrate(moment);
-      this.fillSlots(moment);
+      this.rewrite('migrate', this.mutations.versions.takeOlder(this.isFree), moment);
+      this.rewrite('fillSlots', this.mutations.slots.takeFillable(this.isFree), moment);
     }
     for (const entry of this.mutations.parentRows.takeFree()) this.mutations.schedule.delay(entry, 0, moment.nowMs);
     this.updatePolicies(moment);
@@ -519,14 +519,14 @@ export class Engine {
     mutations.changed(entry);
   }
 
-  /** What an earlier version of the app has stored becomes what this one would have stored, before it is sent. */
-  private migrate({ nowMs }: Moment): void {
-    const entries = this.mutations.versions.takeOlder(this.isFree);
+  /** What these are is to be made anew in the store, before they are sent. */
+  private rewrite(kind: 'migrate' | 'fillSlots', entries: readonly Entry[], { nowMs }: Moment): void {
     if (entries.length === 0) return;
-    this.fillNumber += 1;
-    const amendId = `versions ${this.fillNumber} at ${nowMs}`;
+    this.rewriteNumber += 1;
+    // Nobody else may rewrite it meanwhile, nor is it settled.
+    const amendId = `${kind} ${this.rewriteNumber} at ${nowMs}`;
     for (const entry of entries) this.mutations.keepBack(entry, amendId);
-    this.effects.push({ kind: 'migrate', amendId, headers: entries.map(({ header }) => header) });
+    this.effects.push({ kind, amendId, headers: entries.map(({ header }) => header) });
   }
 
   /** What cannot be migrated, and surely was never sent. */
@@ -538,17 +538,6 @@ export class Engine {
   /** Waiting, and neither is anybody rewriting it nor is its header on its way to storage. */
   private readonly isFree = ({ phase, amendId, seq }: Entry): boolean =>
     phase.kind === 'waiting' && amendId === null && !this.mutations.isBeingRewritten(seq);
-
-  /** What its parents returned is filled in before a mutation is sent. */
-  private fillSlots({ nowMs }: Moment): void {
-    const entries = this.mutations.slots.takeFillable(this.isFree);
-    if (entries.length === 0) return;
-    this.fillNumber += 1;
-    // Nobody else may rewrite it meanwhile, nor is it settled.
-    const amendId = `slots ${this.fillNumber} at ${nowMs}`;
-    for (const entry of entries) this.mutations.keepBack(entry, amendId);
-    this.effects.push({ kind: 'fillSlots', amendId, headers: entries.map(({ header }) => header) });
-  }
 
   /** What was not sent in time, and surely was not sent before, is not sent any more. */
   private expire(moment: Moment): void {

@@ -28,9 +28,10 @@ import type { Ending } from './history.ts';
 import type { ClientClaim, QueueStore } from './queue-store.ts';
 import { Recovery } from './recovery.ts';
 import { Sender } from './sender.ts';
-import { Migrator } from './migrator.ts';
+import { migrator } from './migrator.ts';
+import type { Rewriting } from './rewriting.ts';
 import { SettlementWriter } from './settlement-writer.ts';
-import { SlotFiller } from './slot-filler.ts';
+import { slotFiller } from './slot-filler.ts';
 import { StoreWatch } from './store-watch.ts';
 import { mendedError } from './stored-meta.ts';
 import { decodeTabMessage, encodeTabMessage, type TabMessage } from './tab-message.ts';
@@ -101,8 +102,7 @@ export class Runner {
   private closing: Promise<void> | null = null;
   private readonly sender: Sender;
   private readonly writer: SettlementWriter;
-  private readonly slotFiller: SlotFiller;
-  private readonly migrator: Migrator;
+  private readonly rewritings: { readonly fillSlots: Rewriting; readonly migrate: Rewriting };
   private readonly reportedNewer = new Set<string>();
   private cancelWake: () => void = () => {};
   private readonly leadership: Leadership;
@@ -210,11 +210,10 @@ export class Runner {
       amender: this.amender,
       giveUpUnreadable: (seqs: readonly number[], error?: WireError) => this.sender.giveUpUnreadable(seqs, error),
     };
-    this.slotFiller = new SlotFiller({
-      ...rewriting,
-      isOpen: (id) => this.engine.mutations.get(id) !== undefined,
-    });
-    this.migrator = new Migrator({ ...rewriting, standingOf: standing });
+    this.rewritings = {
+      fillSlots: slotFiller({ ...rewriting, isOpen: (id) => this.engine.mutations.get(id) !== undefined }),
+      migrate: migrator({ ...rewriting, standingOf: standing }),
+    };
     this.leadership = new Leadership({
       ...shared,
       hasWork: () => this.engine.mutations.counts.pending > 0 && (!this.engine.gates.isStopped || this.isDiscarding),
@@ -595,10 +594,8 @@ export class Runner {
         this.sender.send(effect);
         return;
       case 'fillSlots':
-        this.slotFiller.fill(effect);
-        return;
       case 'migrate':
-        this.migrator.migrate(effect);
+        this.rewritings[effect.kind].begin(effect);
         return;
       case 'abort':
         this.sender.callOff(effect.batchId);
