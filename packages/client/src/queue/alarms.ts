@@ -1,5 +1,8 @@
 import type { Clock } from '../ports/clock.ts';
 
+/** What failed is tried again after this, in milliseconds. */
+export const AGAIN_MS = 1_000;
+
 /** Alarms of one run of a queue: after it has ended, none rings. */
 export class Alarms {
   private readonly clock: Clock;
@@ -21,6 +24,14 @@ export class Alarms {
       this.cancels.delete(cancel);
       cancel();
     };
+  }
+
+  /** Does this until it succeeds: what goes wrong is reported, and it is done again after a second. */
+  insist(work: () => Promise<unknown>, report: (error: unknown) => void): void {
+    work().catch((error: unknown) => {
+      report(error);
+      this.after(AGAIN_MS, () => this.insist(work, report));
+    });
   }
 
   /** Whether it has resolved when the time is over, in milliseconds. */

@@ -28,8 +28,6 @@ export type Rewrite = (stored: StoredHeader) => Promise<Omit<Amendment, 'stored'
 const KEEP_BACK_MS = 2_000;
 /** Longest wait for another one's rewriting to end, in milliseconds; shorter than anyone waits for the answer. */
 const BUSY_MS = 200;
-/** Letting go that failed is tried again after this, in milliseconds. */
-const LET_GO_AGAIN_MS = 1_000;
 
 /**
  * Rewriting mutations that surely were never sent; what may have been is never changed.
@@ -118,7 +116,8 @@ export class Amender {
     const { epoch } = store;
     dispatch({ kind: 'keepBack', ids, amendId });
     const headers = this.keptUnder(amendId);
-    if (headers.length > 0) alarms.after(KEEP_BACK_MS, () => this.takeBack(amendId));
+    if (headers.length > 0)
+      alarms.after(KEEP_BACK_MS, () => alarms.insist(() => this.endKeeping(amendId), this.ports.report));
     return { amendId, epoch, headers };
   }
 
@@ -137,13 +136,6 @@ export class Amender {
   }
 
   /** Whoever asked for it did not come back in time. */
-  private takeBack(amendId: string): void {
-    this.endKeeping(amendId).catch((error: unknown) => {
-      this.ports.report(error);
-      this.ports.alarms.after(LET_GO_AGAIN_MS, () => this.takeBack(amendId));
-    });
-  }
-
   private async endKeeping(amendId: string): Promise<void> {
     const { store } = this.ports;
     for (let kept = this.keptUnder(amendId); kept.length > 0; kept = this.keptUnder(amendId)) {

@@ -57,9 +57,6 @@ export interface OpenConflictView {
 /** Which version is to stand: the edit, the row as it is, or a payload made of both. */
 export type ConflictChoice<P = object> = 'mine' | 'theirs' | { readonly payload: P };
 
-/** A body that could not be read is looked at again after this, in milliseconds. */
-const LOOK_AGAIN_MS = 1_000;
-
 /** Decides conflicts in the tab that delivers, by what their types declare, and takes down what a person has chosen. */
 export class ConflictDesk {
   private readonly ports: ConflictDeskPorts;
@@ -70,10 +67,7 @@ export class ConflictDesk {
 
   /** Ends with an input to the engine, whatever goes wrong. */
   decide(effect: Resolve, wallMs: number): void {
-    this.tryToDecide(effect, wallMs).catch((error: unknown) => {
-      this.ports.report(error);
-      this.ports.alarms.after(LOOK_AGAIN_MS, () => this.decide(effect, wallMs));
-    });
+    this.ports.alarms.insist(() => this.tryToDecide(effect, wallMs), this.ports.report);
   }
 
   private async tryToDecide({ header, conflict }: Resolve, wallMs: number): Promise<void> {

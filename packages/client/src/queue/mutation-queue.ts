@@ -217,7 +217,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       drain: () => this.process(),
       close: () => this.close(),
       clock: this.options.clock,
-      report: (error) => this.fail(toHoldfastError(error)),
+      report: (error) => this.report(error),
     });
     const { anchor, clock, persistence } = this.options;
     this.storageWatch = new StorageWatch({
@@ -262,7 +262,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       },
       amended: (stored) => this.tellAmended(stored),
       nowMs: () => this.options.clock.nowMs(),
-      report: (error) => this.fail(toHoldfastError(error)),
+      report: (error) => this.report(error),
       shownNow: () => this.bases.shownNow(),
       editOf: (definition, described, base, shown) => this.bases.of(definition, described, base, shown),
       madeBehind: (definition, addition, own) => this.bases.behind(definition, addition, own),
@@ -520,7 +520,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         const metrics = await this.getMetrics();
         if (!isStopped) onReport(metrics);
       } catch (error) {
-        if (!this.isClosed) this.fail(toHoldfastError(error));
+        if (!this.isClosed) this.report(error);
       }
       if (!isStopped && !this.isClosed) cancel = this.options.clock.schedule(intervalMs, () => void report());
     };
@@ -927,7 +927,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     });
     if (!isCurrent()) return storage.close();
     // What cannot be read of it now may be read another time.
-    await this.bringTogether(storage).catch((error: unknown) => this.fail(toHoldfastError(error)));
+    await this.bringTogether(storage).catch((error: unknown) => this.report(error));
     const runner = new Runner(
       {
         store,
@@ -954,7 +954,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         failed: (error) => this.fail(error),
         told: (id) => this.listeners.toldElsewhere.emit({ id }),
         heardOfClient: (notice, asked) => {
-          this.heardOfClient(store, notice, asked).catch((error: unknown) => this.fail(toHoldfastError(error)));
+          this.heardOfClient(store, notice, asked).catch((error: unknown) => this.report(error));
         },
       },
     );
@@ -983,9 +983,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       });
     const isParent = parentsOf(() => runner.engine.mutations.all());
     // What is not swept now is swept by the next opening.
-    await store
-      .sweepHistory(clock.wallMs() - HISTORY_MS, isParent)
-      .catch((error: unknown) => this.fail(toHoldfastError(error)));
+    await store.sweepHistory(clock.wallMs() - HISTORY_MS, isParent).catch((error: unknown) => this.report(error));
     if (!isCurrent()) return;
     this.isRead = true;
     const mark = this.noteAnchor();
@@ -1117,7 +1115,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const opening = this.openAnew();
     opening.done.catch((error: unknown) => {
       if (this.opening !== opening) return;
-      this.fail(toHoldfastError(error));
+      this.report(error);
       this.options.clock.schedule(REOPEN_AFTER_MS, () => {
         if (this.opening === opening) this.reopen();
       });

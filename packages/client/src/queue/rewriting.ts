@@ -2,7 +2,7 @@ import type { EngineInput } from '../engine/engine-io.ts';
 import type { MutationBody, MutationHeader } from '../mutation/record.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { WireError } from '../protocol/wire.ts';
-import type { Alarms } from './alarms.ts';
+import { AGAIN_MS, type Alarms } from './alarms.ts';
 import type { Amender } from './amender.ts';
 import type { Amendment, QueueStore, StoredHeader } from './queue-store.ts';
 import { NOT_READ } from './store-watch.ts';
@@ -30,9 +30,6 @@ interface Rules {
     bodies: ReadonlyMap<number, MutationBody>,
   ) => Promise<readonly Amendment[]>;
 }
-
-/** A rewriting that failed is tried again after this, in milliseconds. */
-const AGAIN_MS = 1_000;
 
 /**
  * The tab that delivers rewrites what it keeps back before it is sent: all of one effect in one commit, from what stands in

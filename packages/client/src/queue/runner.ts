@@ -139,13 +139,13 @@ export class Runner {
       ...shared,
       unlocked: () => {
         this.readGates();
-        this.reconcile();
+        this.heed(this.watch.reconcile());
       },
     });
     this.watch = new StoreWatch({ ...shared, discarded: events.discarded, isClosed: () => this.isClosed });
     this.sender = new Sender({
       ...shared,
-      reconcile: () => this.reconcile(),
+      reconcile: () => this.heed(this.watch.reconcile()),
       noticedLock: (error) => this.lock.noticed(error),
       heardOfClient: events.heardOfClient,
       firstUnreadableSeq: () => this.watch.firstUnreadableSeq,
@@ -247,7 +247,7 @@ export class Runner {
       network.onHint((hint) => {
         this.dispatch({ kind: 'hint', hint });
         this.lock.check();
-        if (hint === 'foreground' && !this.engine.isLeader) this.reconcile();
+        if (hint === 'foreground' && !this.engine.isLeader) this.heed(this.watch.reconcile());
         else this.watch.catchUpLater();
       }),
       network.onChange((status) => this.noteConditions(status)),
@@ -457,7 +457,7 @@ export class Runner {
 
   tellOfFork(): void {
     // It is told with the next batch otherwise.
-    this.sender.tellOfFork().catch((error: unknown) => this.report(error));
+    this.heed(this.sender.tellOfFork());
   }
 
   /** Closes the gate of this run only: nothing more is begun. */
@@ -509,10 +509,10 @@ export class Runner {
     this.readGates();
     const { isLeader, mutations } = this.engine;
     if (isLeader || mutations.counts.pending === 0) this.watch.catchUpLater();
-    else this.reconcile();
+    else this.heed(this.watch.reconcile());
     // A lane that is held, or an edit in conflict, waits for what someone did in another tab, and that may not have been heard.
-    if (isLeader && mutations.schedule.isHeld) this.lookAtDeadLetters();
-    if (isLeader) this.watch.lookAtConflicts().catch((error: unknown) => this.report(error));
+    if (isLeader && mutations.schedule.isHeld) this.heed(this.watch.lookAtDeadLetters());
+    if (isLeader) this.heed(this.watch.lookAtConflicts());
     this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());
   }
 
@@ -529,7 +529,7 @@ export class Runner {
     this.dispatch({ kind: 'leadership', isLeader: false });
     // What the other one has settled before, this tab was not told. Not at once: a page that is being frozen must not begin
     // to read, since its open transaction would keep the others from writing until it is back.
-    this.alarms.after(LOOK_AFTER_LEADING_MS, () => this.reconcile());
+    this.alarms.after(LOOK_AFTER_LEADING_MS, () => this.heed(this.watch.reconcile()));
   }
 
   private receive(raw: Json): void {
@@ -547,10 +547,10 @@ export class Runner {
         this.amender.hear(message);
         return;
       case 'discarded':
-        this.takeDiscarded(message.ids).catch((error: unknown) => this.report(error));
+        this.heed(this.takeDiscarded(message.ids));
         return;
       case 'deadLettersChanged':
-        this.lookAtDeadLetters();
+        this.heed(this.watch.lookAtDeadLetters());
         return;
       case 'delivering':
         if (this.leadership.heard(message.epoch))
@@ -648,8 +648,9 @@ export class Runner {
     return atMs === null ? null : Math.max(0, atMs - nowMs);
   }
 
-  private reconcile(): void {
-    this.watch.reconcile().catch((error: unknown) => this.report(error));
+  /** Nobody waits for it: what goes wrong is reported, and found out by another look. */
+  private heed(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.report(error));
   }
 
   /** Another tab has disposed of them. What it has put in their place becomes known first, so that nothing stands on nothing. */
@@ -658,10 +659,6 @@ export class Runner {
     if (this.isClosed) return;
     this.watch.discarded(ids);
     this.events.discarded(ids, 'discarded');
-  }
-
-  private lookAtDeadLetters(): void {
-    this.watch.lookAtDeadLetters().catch((error: unknown) => this.report(error));
   }
 
   private report(error: unknown): void {

@@ -6,7 +6,7 @@ import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
 import { withMark } from '../mutation/sensitive.ts';
 import type { WireError } from '../protocol/wire.ts';
-import type { Alarms } from './alarms.ts';
+import { AGAIN_MS, type Alarms } from './alarms.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Ending } from './history.ts';
 import { OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
@@ -66,8 +66,6 @@ type LookEnd = 'whole' | 'overtaken';
 
 /** Enough for a batch. */
 const FIRST_PAGE_COUNT = 100;
-/** A look that failed is taken again after this, in milliseconds. */
-const LOOK_DELAY_MS = 1_000;
 
 /**
  * Finds out what other tabs have stored and settled, and tells the engine, in order. Messages between tabs are hints that
@@ -142,10 +140,7 @@ export class StoreWatch {
 
   /** Like `catchUp`, for those who cannot wait: what goes wrong is reported, and tried again. */
   catchUpLater(): void {
-    this.catchUp().catch((error: unknown) => {
-      this.ports.report(error);
-      this.ports.alarms.after(LOOK_DELAY_MS, () => this.catchUpLater());
-    });
+    this.ports.alarms.insist(() => this.catchUp(), this.ports.report);
   }
 
   /**
@@ -212,9 +207,7 @@ export class StoreWatch {
   /** Delivery has begun, and the rest was not read. */
   private takeOverLater(error: unknown): void {
     this.ports.report(error);
-    this.ports.alarms.after(LOOK_DELAY_MS, () => {
-      this.takeOver().catch((again: unknown) => this.takeOverLater(again));
-    });
+    this.ports.alarms.after(AGAIN_MS, () => this.ports.alarms.insist(() => this.takeOver(), this.ports.report));
   }
 
   /** Ends at once when it is overtaken, whatever it still waits for. */
@@ -438,7 +431,7 @@ export class StoreWatch {
     }
     // Nobody was told; stored although that failed for this tab, they are gone, and this tab has forgotten them. Not at once: the page
     // may be on its way to be frozen.
-    if (cancelled.length > 0) this.ports.alarms.after(LOOK_DELAY_MS, () => this.lookFor(cancelled));
+    if (cancelled.length > 0) this.ports.alarms.after(AGAIN_MS, () => this.lookFor(cancelled));
   }
 
   noteSettled(settlements: readonly Settlement[]): void {
@@ -459,19 +452,16 @@ export class StoreWatch {
    * tab saw it.
    */
   lookFor(headers: readonly MutationHeader[]): void {
-    for (const { id, seq } of headers) this.unseen.set(id, seq);
-    this.catchUp()
-      .then(async () => {
-        for (const header of headers) {
-          const isEnded = this.ports.isClosed() || this.isKnown(header) || (await this.settleUnseen(header));
-          // Neither pending nor ended, as far as can be read: should it turn out to be a dead letter, that is told.
-          if (isEnded || this.isKnown(header)) this.unseen.delete(header.id);
-        }
-      })
-      .catch((error: unknown) => {
-        this.ports.report(error);
-        this.ports.alarms.after(LOOK_DELAY_MS, () => this.lookFor(headers));
-      });
+    const look = async (): Promise<void> => {
+      for (const { id, seq } of headers) this.unseen.set(id, seq);
+      await this.catchUp();
+      for (const header of headers) {
+        const isEnded = this.ports.isClosed() || this.isKnown(header) || (await this.settleUnseen(header));
+        // Neither pending nor ended, as far as can be read: should it turn out to be a dead letter, that is told.
+        if (isEnded || this.isKnown(header)) this.unseen.delete(header.id);
+      }
+    };
+    this.ports.alarms.insist(look, this.ports.report);
   }
 
   private isKnown({ id, seq }: MutationHeader): boolean {
