@@ -40,8 +40,13 @@ export interface MutationFilter {
   readonly where?: (status: MutationStatus) => boolean;
 }
 
+interface Parts {
+  readonly runner: Runner;
+  readonly store: QueueStore;
+}
+
 export interface ActsPorts {
-  readonly opened: () => Promise<{ readonly runner: Runner; readonly store: QueueStore }>;
+  readonly opened: () => Promise<Parts>;
   readonly userId: string;
   readonly wallMs: () => number;
   readonly newId: () => string;
@@ -62,8 +67,7 @@ export class Acts {
   }
 
   async cancel(id: string, options: ActOptions): Promise<CancelAnswer> {
-    const act = this.act('cancel', options);
-    const { runner } = await this.ports.opened();
+    const { act, runner } = await this.begin('cancel', options);
     const [answer = 'unknown'] = await runner.cancel([id], act);
     return answer;
   }
@@ -76,19 +80,18 @@ export class Acts {
     const act = this.act('forceRetry', options);
     const ids = (await runner.askLeader.ask({ kind: 'hurry', ids: [id] })) ?? [];
     if (ids.length > 0) await store.record(act, ids);
-    return { touchedCount: ids.length, ids };
+    return touched(ids);
   }
 
   /** Takes back those that surely were never sent. */
   async takeBack(ids: readonly string[], options: ActOptions): Promise<ActResult> {
-    const act = this.act('cancel', options);
-    const { runner } = await this.ports.opened();
+    const { act, runner } = await this.begin('cancel', options);
     const gone: string[] = [];
     for (const part of partsOf(ids)) {
       const answers = await runner.cancel(part, act);
       gone.push(...part.filter((_, index) => answers[index] === 'cancelled'));
     }
-    return { touchedCount: gone.length, ids: gone };
+    return touched(gone);
   }
 
   /** Disposes of a dead letter, or of a pending one that surely was never sent. */
@@ -106,21 +109,18 @@ export class Acts {
     // Those that depend on others go first: taken back after their parent they would be dead letters by then.
     const takenBack = await this.takeBack(pending.reverse(), options);
     const discarded = await this.discard(() => found.filter(({ phase }) => phase.kind === 'failed'), options);
-    const ids = [...takenBack.ids, ...discarded.ids];
-    return { touchedCount: ids.length, ids };
+    return touched([...takenBack.ids, ...discarded.ids]);
   }
 
   async clearStuck(options: ActOptions): Promise<ActResult> {
-    const act = this.act('clearStuck', options);
-    const { runner, store } = await this.ports.opened();
+    const { act, runner, store } = await this.begin('clearStuck', options);
     const ids = (await runner.askLeader.ask({ kind: 'unstick' })) ?? [];
     if (ids.length > 0) await store.record(act, ids);
-    return { touchedCount: ids.length, ids };
+    return touched(ids);
   }
 
   async pause(options: ActOptions): Promise<void> {
-    const act = this.act('pause', options);
-    const { runner, store } = await this.ports.opened();
+    const { act, runner, store } = await this.begin('pause', options);
     await store.setPaused(act);
     await runner.stop('paused');
   }
@@ -130,8 +130,7 @@ export class Acts {
     options: ActOptions,
     kind: 'retry' | 'forceRetry' = 'retry',
   ): Promise<ActResult> {
-    const act = this.act(kind, options);
-    const { runner, store } = await this.ports.opened();
+    const { act, runner, store } = await this.begin(kind, options);
     const ids: string[] = [];
     for (const part of partsOf(parentsFirst(entries(runner)).flatMap(deadLetterOf))) {
       const headers = await store.deadLetters.retry(part, act, runner.placeRule);
@@ -143,12 +142,11 @@ export class Acts {
       const isKnown = headers.every(({ id, seq }) => runner.engine.mutations.get(id)?.seq === seq);
       if (!isKnown) await runner.watch.catchUp().catch(() => {});
     }
-    return { touchedCount: ids.length, ids };
+    return touched(ids);
   }
 
   async discard(entries: (runner: Runner) => readonly Entry[], options: ActOptions): Promise<ActResult> {
-    const act = this.act('discard', options);
-    const { runner, store } = await this.ports.opened();
+    const { act, runner, store } = await this.begin('discard', options);
     const ids: string[] = [];
     for (const part of partsOf(entries(runner).flatMap(deadLetterOf))) {
       const discarded = await store.deadLetters.discard(part, act);
@@ -156,13 +154,12 @@ export class Acts {
       ids.push(...discarded);
       runner.discarded(discarded);
     }
-    return { touchedCount: ids.length, ids };
+    return touched(ids);
   }
 
   /** Takes in what of a backup this device does not know. */
   async takeIn(content: BackupContent, options: ActOptions): Promise<ImportResult> {
-    const act = this.act('import', options);
-    const { runner, store } = await this.ports.opened();
+    const { act, runner, store } = await this.begin('import', options);
     for (;;) {
       await runner.watch.catchUp();
       const { seen } = runner.watch;
@@ -177,17 +174,14 @@ export class Acts {
 
   /** Those that stand in quarantine, and dead letters whose payload does. */
   async discardQuarantined(keys: readonly string[], options: ActOptions): Promise<ActResult> {
-    const act = this.act('discard', options);
-    const { runner, store } = await this.ports.opened();
-    const dead = await this.discard(() => corruptedOf(runner, keys), options);
-    const ids: string[] = [...dead.ids];
+    const { act, runner, store } = await this.begin('discard', options);
+    const ids = [...(await this.discard(() => corruptedOf(runner, keys), options)).ids];
     for (const part of partsOf(keys)) ids.push(...(await store.quarantine.discard(part, act)));
-    return { touchedCount: ids.length, ids };
+    return touched(ids);
   }
 
   async retryQuarantined(keys: readonly string[], options: ActOptions): Promise<ActResult> {
-    const act = this.act('retry', options);
-    const { runner, store } = await this.ports.opened();
+    const { act, runner, store } = await this.begin('retry', options);
     const ids = [...(await this.retry(() => corruptedOf(runner, keys), options)).ids];
     for (const found of await store.quarantine.find(keys)) {
       const whole = mended(found);
@@ -196,13 +190,12 @@ export class Acts {
       runner.added([header]);
       ids.push(header.id);
     }
-    return { touchedCount: ids.length, ids };
+    return touched(ids);
   }
 
   /** Lets a lane go on without the dead letters that hold it; they stay dead letters. */
   async releaseLane(lane: string, options: ActOptions): Promise<ActResult> {
-    const act = this.act('releaseLane', options);
-    const { runner, store } = await this.ports.opened();
+    const { act, runner, store } = await this.begin('releaseLane', options);
     const { mutations } = runner.engine;
     const holding = [...mutations.deadLetters].filter(
       (entry) => lanesOf(entry).includes(lane) && mutations.holdsLane(entry),
@@ -214,11 +207,17 @@ export class Acts {
       runner.post({ kind: 'deadLettersChanged' });
       await runner.watch.lookAtDeadLetters();
     }
-    return { touchedCount: ids.length, ids };
+    return touched(ids);
   }
 
   async list(limit: number): Promise<readonly ActRecord[]> {
     return (await this.ports.opened()).store.acts.list(limit);
+  }
+
+  /** Rejects for options that make no sense before anything else happens. */
+  private async begin(kind: ActKind, options: ActOptions): Promise<Parts & { readonly act: Act }> {
+    const act = this.act(kind, options);
+    return { act, ...(await this.ports.opened()) };
   }
 
   act(kind: ActKind, { actor, reason }: ActOptions): Act {
@@ -227,6 +226,10 @@ export class Acts {
     const { userId, newId, wallMs } = this.ports;
     return { id: newId(), kind, actor: actor ?? userId, reason: reason ?? null, atMs: wallMs() };
   }
+}
+
+function touched(ids: readonly string[]): ActResult {
+  return { touchedCount: ids.length, ids };
 }
 
 /** Dead letters whose payload is damaged or refused, by the keys of their payloads. */
