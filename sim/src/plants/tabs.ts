@@ -107,7 +107,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'store-shared-by-users',
-    file: `${CLIENT}/queue/mutation-queue.ts`,
+    file: `${CLIENT}/queue/queue-life.ts`,
     find: "['holdfast', name, identity.workspaceId, identity.userId]",
     replace: "['holdfast', name, identity.workspaceId]",
     suffering: 'What one user has not sent yet is sent under the login of the next.',

@@ -1,3 +1,4 @@
+import type { Unconfirmed } from '../engine/unconfirmed.ts';
 import {
   type CompletedRecord,
   parseCompleted,
@@ -105,4 +106,13 @@ export class History {
     if (changes.length > 0) await this.storage.commit({ expect: [], changes });
     return changes.length / 2;
   }
+}
+
+/** Whether one of these ids is of something that others depend on; looked through when first asked. */
+export function parentsOf(mutations: Unconfirmed): (id: string) => boolean {
+  let ids: Set<string> | null = null;
+  return (id) => {
+    ids ??= new Set([...mutations.all()].flatMap(({ dependsOn }) => dependsOn));
+    return ids.has(id);
+  };
 }

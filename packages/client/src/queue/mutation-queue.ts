@@ -1,5 +1,5 @@
 import type { Settlement, WaitingFor } from '../engine/engine-io.ts';
-import { deadLetterOf, type Entry } from '../engine/entry.ts';
+import type { Entry } from '../engine/entry.ts';
 import type {
   AnyMutationDefinition,
   AtomicMember,
@@ -14,21 +14,20 @@ import { type ActRecord, isMarkedSensitive, type MutationHeader } from '../mutat
 import { withoutSensitive } from '../mutation/sensitive.ts';
 import type { SlotKind } from '../mutation/slots.ts';
 import { NetworkMonitor } from '../network/network-monitor.ts';
-import type { Durability, Storage } from '../ports/storage.ts';
+import type { Durability } from '../ports/storage.ts';
 import { DebugLog, type DebugOption, errorData } from '../telemetry/debug-log.ts';
-import type { ClientNotice, JsonObject } from '../protocol/wire.ts';
+import type { JsonObject } from '../protocol/wire.ts';
 import { Emitter, listenerFailed } from '../telemetry/emitter.ts';
 import { MetricsBook, type QueueMetrics } from '../telemetry/queue-metrics.ts';
 import { ReportBook } from '../telemetry/report-book.ts';
 import { type ActOptions, type ActResult, Acts, matching, type MutationFilter } from './acts.ts';
 import { Adder } from './adder.ts';
-import { AnchorKeeper, type ClientMark } from './anchor-keeper.ts';
 import type { CancelAnswer } from './ask-leader.ts';
 import { Capacity, type Load } from './capacity.ts';
 import type { ConflictChoice, OpenConflictView } from './conflict-desk.ts';
 import { drain, type DrainResult } from './drain.ts';
+import { parentsOf } from './history.ts';
 import { exportLog, type LogExport } from './log-export.ts';
-import { loggedStorage, loggedTabs, loggedTransport } from './logged-ports.ts';
 import { type EditAnswer, type MutationHandle, slotOf } from './mutation-handle.ts';
 import { EditBases } from './edit-base.ts';
 import type { Explanation, MutationStatus } from './mutation-status.ts';
@@ -50,7 +49,6 @@ import {
   isSameSnapshot,
   type PendingMutation,
   type ListFilter,
-  QueueReader,
   type QueueSnapshot,
   type QueueStatus,
   snapshotOf,
@@ -59,13 +57,12 @@ import {
 import { readBackup } from './backup.ts';
 import type { ImportResult } from './importer.ts';
 import { exportOfQuarantine, type QuarantinedMutation } from './quarantine.ts';
-import { type ClientClaim, QueueStore } from './queue-store.ts';
+import { type Parts, queueClosed, QueueLife } from './queue-life.ts';
 import type { RecoveryResult } from './recovery.ts';
 import { type ListQuery, type MutationPage, PAGE_COUNT } from './list-query.ts';
-import { Opening } from './opening.ts';
-import { Runner } from './runner.ts';
+import type { Runner } from './runner.ts';
 import { type StorageUsage, StorageWatch } from './storage-watch.ts';
-import { isMoved, type MovedAll, type StorageHealth, StorageKeeper } from './storage-keeper.ts';
+import { isMoved, type StorageHealth } from './storage-keeper.ts';
 import { SignOut, type SignOutChoice, type SignOutResult } from './sign-out.ts';
 import { type StoringCall, StoringCalls, type StoringEvent } from './storing-calls.ts';
 import { cancelled, completedOf, VerdictBook } from './verdict-book.ts';
@@ -76,32 +73,12 @@ export type ResumeResult =
   | { readonly kind: 'nothingDue' }
   | { readonly kind: 'waiting'; readonly waitingFor: WaitingFor };
 
-/** An opening that nobody waits for, and that failed, is tried again after this. */
-const REOPEN_AFTER_MS = 2_000;
-
-const WELL: StorageHealth = {
-  kind: 'well',
-  durability: null,
-  error: null,
-  sinceMs: null,
-  reopenCount: 0,
-  leftBehindCount: 0,
-  lost: null,
-};
-
 type Listeners = { readonly [Name in keyof QueueEvents]: Emitter<QueueEvents[Name]> };
 
 /** Whether an export may hold sensitive fields. */
 export interface SensitiveOptions {
   /** @default false */
   readonly includeSensitive?: boolean;
-}
-
-/** What a queue has once its store is open; made anew by `restart`. */
-interface Parts {
-  readonly runner: Runner;
-  readonly store: QueueStore;
-  readonly reader: QueueReader;
 }
 
 /**
@@ -118,31 +95,15 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private readonly payloads: Emitter<StoredEvent>;
   private readonly storing: Emitter<StoringEvent>;
   private readonly calls: StoringCalls;
-  private parts: Parts | null = null;
+  private readonly life: QueueLife;
   private readonly verdicts: VerdictBook;
   private readonly adder: Adder;
   private readonly capacity: Capacity;
   private readonly bases: EditBases;
   private readonly acts: Acts;
   private readonly signOuts: SignOut;
-  /** Null where the queue rejects when its store fails. */
-  private readonly keeper: StorageKeeper | null;
-  private readonly ownTabId: string;
-  /** The client of which the app was told last that changes were lost with it. */
-  private lostClientId: string | null = null;
-  private readonly anchorKeeper: AnchorKeeper | null;
   private readonly storageWatch: StorageWatch;
-  private noteAnchor: () => ClientMark | null = () => null;
-  private storageHealth: StorageHealth = WELL;
   private snapshot: QueueSnapshot;
-  private opening: Opening;
-  private isRead = false;
-  private openingCount = 0;
-  /** What was there before this queue was opened anew, until it is known what has become of all that was pending. */
-  private former: Runner | null = null;
-  private isClosed = false;
-  /** Whoever creates a queue says that its user is signed in; said once, so that no restart undoes a sign-out. */
-  private isSignedIn = false;
   private readonly metrics: MetricsBook;
   private readonly reports: ReportBook = new ReportBook();
   private readonly monitors = new Set<() => void>();
@@ -194,7 +155,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.capacity = new Capacity({
       cap: { count: queueCapCount, bytes: queueCapBytes },
       pending: () => {
-        const { pending = 0, pendingBytes = 0 } = this.parts?.runner.engine.mutations.counts ?? {};
+        const { pending = 0, pendingBytes = 0 } = this.life.parts?.runner.engine.mutations.counts ?? {};
         return { count: pending, bytes: pendingBytes };
       },
       evict: (needed) => this.evict(needed),
@@ -205,13 +166,13 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       hasRoom: (more) => this.capacity.hasRoom(more),
     });
     this.acts = new Acts({
-      opened: () => this.opened(),
+      opened: () => this.life.opened(),
       userId: this.identity.userId,
       wallMs: () => this.options.clock.wallMs(),
       newId: () => this.options.newId(this.options.clock.wallMs()),
     });
     this.signOuts = new SignOut({
-      opened: () => this.opened(),
+      opened: () => this.life.opened(),
       snapshot: () => this.snapshot,
       act: (options) => this.acts.act('signOut', options),
       drain: () => this.process(),
@@ -219,9 +180,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       clock: this.options.clock,
       report: (error) => this.report(error),
     });
-    const { anchor, clock, persistence } = this.options;
+    const { clock, persistence } = this.options;
     this.storageWatch = new StorageWatch({
-      estimate: async () => (await this.opened()).store.estimate(),
+      estimate: async () => (await this.life.opened()).store.estimate(),
       persistence,
       clock,
       reached: (event) => this.listeners.storageCapacity.emit(event),
@@ -231,15 +192,27 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       stopAsking();
     });
     this.on('stored', () => this.storageWatch.look());
-    const report = (error: HoldfastError): void => this.fail(error);
-    this.anchorKeeper = anchor === null ? null : new AnchorKeeper({ anchor, clock, report });
-    this.keeper = this.makeKeeper();
-    this.ownTabId = this.keeper === null ? '' : this.options.newId(this.options.clock.wallMs());
     this.snapshot = snapshotOf(null, false);
-    this.opening = this.beginOpening();
+    this.life = new QueueLife({
+      options: this.options,
+      network: this.network,
+      log: this.log,
+      reports: this.reports,
+      verdicts: this.verdicts,
+      act: (kind, options) => this.acts.act(kind, options),
+      signIn: (opened) => this.signOuts.signIn(opened),
+      changed: (ids) => this.changed(ids),
+      settled: (settlement, runner) => this.settledBy(settlement, runner),
+      told: (id) => this.listeners.toldElsewhere.emit({ id }),
+      read: (parts) => this.whenRead(parts),
+      fail: (error) => this.fail(error),
+      degraded: (error) => this.listeners.storageDegraded.emit({ error, durability: 'volatile' }),
+      restored: (movedCount) => this.listeners.storageRestored.emit({ movedCount }),
+      lost: (lost) => this.listeners.changesLost.emit(lost),
+    });
     this.bases = new EditBases({
-      opened: () => this.opened(),
-      shownBy: () => (this.isRead ? (this.parts?.runner ?? null) : this.former),
+      opened: () => this.life.opened(),
+      shownBy: () => this.life.shownBy,
     });
     this.adder = new Adder({
       definitions: this.definitions,
@@ -247,7 +220,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       wallMs: () => this.options.clock.wallMs(),
       newId: (wallMs) => this.options.newId(wallMs),
       act: (kind, options) => this.acts.act(kind, options),
-      runnerNow: () => (this.isRead && !this.isClosed ? (this.parts?.runner ?? null) : null),
+      runnerNow: () => (this.life.isRead && !this.life.isClosed ? (this.life.parts?.runner ?? null) : null),
       added: (stored, { input, call }) => {
         const { id } = stored.header;
         call?.stored();
@@ -266,7 +239,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       shownNow: () => this.bases.shownNow(),
       editOf: (definition, described, base, shown) => this.bases.of(definition, described, base, shown),
       madeBehind: (definition, addition, own) => this.bases.behind(definition, addition, own),
-      opened: () => this.opened(),
+      opened: () => this.life.opened(),
     });
   }
 
@@ -275,7 +248,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * away (`encryption`), it has no room for what opening has to store, or does not answer, that is waited for.
    */
   get ready(): Promise<void> {
-    return this.opening.done;
+    return this.life.opening.done;
   }
 
   /**
@@ -325,7 +298,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** The verdict on a mutation by its id: also after a restart, and from any tab. Rejects with `UNKNOWN_MUTATION`. */
   async settled(id: string): Promise<Settled> {
-    const { runner, store } = await this.opened();
+    const { runner, store } = await this.life.opened();
     // What another tab has added, or this one behind it, is in memory only once this tab has looked for it.
     if (runner.engine.mutations.get(id) === undefined && this.verdicts.recent(id) === undefined)
       await runner.watch.catchUp();
@@ -381,7 +354,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** Says to the other tabs that this one, where a mutation was made, tells its user how it ended: they need not (`toldElsewhere`). */
   tellOf(id: string): void {
-    this.parts?.runner.post({ kind: 'told', id });
+    this.life.parts?.runner.post({ kind: 'told', id });
   }
 
   onRetryComplete(listener: (event: QueueEvents['retryComplete']) => void): () => void {
@@ -405,32 +378,32 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * where the queue was closed before it had looked everywhere.
    */
   async getMutationStatus(id: string): Promise<MutationStatus | undefined> {
-    const { reader } = await this.opened();
+    const { reader } = await this.life.opened();
     const status = await reader.status(id).catch((error: unknown) => {
-      throw this.isClosed ? queueClosed() : error;
+      throw this.life.isClosed ? queueClosed() : error;
     });
-    if (status === undefined && this.isClosed) throw queueClosed();
+    if (status === undefined && this.life.isClosed) throw queueClosed();
     return status;
   }
 
   /** The same for mutations that are in memory: unconfirmed, or among the last confirmed. */
   peekStatus(id: string): MutationStatus | undefined {
-    return this.parts?.reader.peek(id);
+    return this.life.parts?.reader.peek(id);
   }
 
   /** Why a mutation stands where it stands, and what to do. Rejects with `UNKNOWN_MUTATION`. */
   async explain(id: string): Promise<Explanation> {
-    return (await this.opened()).reader.explain(id);
+    return (await this.life.opened()).reader.explain(id);
   }
 
   /** Unconfirmed mutations, at most `limit` of them: dead letters first, then pending ones in the order they were added. */
   listUnconfirmed(limit: number = PAGE_COUNT, only: ListFilter = {}): readonly MutationStatus[] {
-    return this.parts?.reader.listUnconfirmed(limit, only) ?? [];
+    return this.life.parts?.reader.listUnconfirmed(limit, only) ?? [];
   }
 
   /** The last confirmed ones, newest first, at most `limit` of them. */
   listRecentlyConfirmed(limit: number = PAGE_COUNT, only: ListFilter = {}): readonly MutationStatus[] {
-    return this.parts?.reader.newest(limit, only) ?? [];
+    return this.life.parts?.reader.newest(limit, only) ?? [];
   }
 
   /**
@@ -438,12 +411,12 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * behind that, and overwrite it where they are not held to a version. Ask whoever wants them retried.
    */
   listOvertaken(): ReadonlySet<string> {
-    return this.parts?.reader.overtaken() ?? new Set();
+    return this.life.parts?.reader.overtaken() ?? new Set();
   }
 
   /** Exact counts, and summaries of the first 100 of each kind. */
   async getStatus(): Promise<QueueStatus> {
-    return (await this.opened()).reader.counts();
+    return (await this.life.opened()).reader.counts();
   }
 
   /**
@@ -452,7 +425,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * pages is neither shown twice nor makes others be left out. Rejects with `INVALID_OPTION` for a query that makes no sense.
    */
   async listMutations(query: ListQuery<Definitions[number]['type']> = {}): Promise<MutationPage> {
-    return (await this.opened()).reader.page(query);
+    return (await this.life.opened()).reader.page(query);
   }
 
   /**
@@ -466,7 +439,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** Sends again, and says whether that has begun. */
   async resume(): Promise<ResumeResult> {
-    const { runner, store } = await this.opened();
+    const { runner, store } = await this.life.opened();
     await store.setPaused(null);
     runner.dispatch({ kind: 'resumed' });
     runner.post({ kind: 'resumed' });
@@ -484,7 +457,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * the call has settled, or when nothing can go on without something else happening (network, login, `resume`).
    */
   async process(onProgress?: (doneCount: number, totalCount: number) => void): Promise<DrainResult> {
-    const { runner } = await this.opened();
+    const { runner } = await this.life.opened();
     return drain({
       runner,
       snapshot: () => this.snapshot,
@@ -499,7 +472,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** How the queue does: exact counts, and rates and times of what this tab has seen; see `QueueMetrics`. In any tab. */
   async getMetrics(): Promise<QueueMetrics> {
-    const { runner, store } = await this.opened();
+    const { runner, store } = await this.life.opened();
     const completed = await store.history.completedCount();
     return this.metrics.read(runner.engine.mutations.all(), completed, this.options.clock.nowMs());
   }
@@ -520,9 +493,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         const metrics = await this.getMetrics();
         if (!isStopped) onReport(metrics);
       } catch (error) {
-        if (!this.isClosed) this.report(error);
+        if (!this.life.isClosed) this.report(error);
       }
-      if (!isStopped && !this.isClosed) cancel = this.options.clock.schedule(intervalMs, () => void report());
+      if (!isStopped && !this.life.isClosed) cancel = this.options.clock.schedule(intervalMs, () => void report());
     };
     void report();
     const stop = (): void => {
@@ -545,10 +518,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * Calls made meanwhile wait.
    */
   async restart(): Promise<void> {
-    if (this.opening.blockedBy === null) await this.opening.now().catch(() => {});
-    if (this.isClosed) throw queueClosed();
+    if (this.life.opening.blockedBy === null) await this.life.opening.now().catch(() => {});
+    if (this.life.isClosed) throw queueClosed();
     await this.adder.whenFlushed;
-    await this.openAnew().done;
+    await this.life.openAnew().done;
   }
 
   /**
@@ -556,7 +529,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * waits, or not for a time: a pause, a sign-in, an update; or when the tab that delivers did not answer within 2 s.
    */
   async getNextRetryTime(): Promise<number | null> {
-    const { runner } = await this.opened();
+    const { runner } = await this.life.opened();
     const inMs = await runner.askLeader.ask({ kind: 'nextAttempt' });
     return inMs === null ? null : this.options.clock.wallMs() + inMs;
   }
@@ -566,7 +539,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * undo `signOut`: who has signed out signs in again by creating the queue anew.
    */
   loginChanged(): void {
-    this.parts?.runner.dispatch({ kind: 'loginChanged' });
+    this.life.parts?.runner.dispatch({ kind: 'loginChanged' });
   }
 
   /**
@@ -632,7 +605,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** Lanes that wait for a person to decide on a dead letter. */
   listBlockedLanes(): readonly BlockedLane[] {
-    return this.parts?.reader.blockedLanes() ?? [];
+    return this.life.parts?.reader.blockedLanes() ?? [];
   }
 
   /** What people and the app did to mutations, the newest first, at most `limit`. Kept are the last 1,000 commits of acts. */
@@ -645,7 +618,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     id: string,
     { includeSensitive = false }: SensitiveOptions = {},
   ): Promise<DeadLetterDetails | undefined> {
-    return (await this.opened()).reader.deadLetter(id, includeSensitive);
+    return (await this.life.opened()).reader.deadLetter(id, includeSensitive);
   }
 
   /**
@@ -653,7 +626,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * `deadLetters`. They stay; that they were exported is recorded. Sensitive fields are left out unless `includeSensitive`.
    */
   async exportDeadLetters(filter: MutationFilter = {}, options: ActOptions & SensitiveOptions = {}): Promise<string> {
-    const { runner, store, reader } = await this.opened();
+    const { runner, store, reader } = await this.life.opened();
     const act = this.acts.act('export', options);
     const failed = matching(runner, filter).filter(({ phase }) => phase.kind === 'failed');
     const deadLetters = await reader.deadLetters(failed, options.includeSensitive === true);
@@ -668,7 +641,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * when it opens, but for the payloads: each is looked at before it is sent. Rejects as the store does.
    */
   async recover(): Promise<RecoveryResult> {
-    return (await this.opened()).runner.recovery.run();
+    return (await this.life.opened()).runner.recovery.run();
   }
 
   /** What was set aside because it does not read, or because the schema of its type refuses its payload; at most `limit`. */
@@ -677,12 +650,12 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   }: {
     readonly limit?: number;
   } = {}): Promise<readonly QuarantinedMutation[]> {
-    return (await (await this.opened()).reader.quarantine()).slice(0, limit);
+    return (await (await this.life.opened()).reader.quarantine()).slice(0, limit);
   }
 
   /** All in quarantine as JSON, with the bytes and a checksum over `quarantine`. It stays; that it was exported is recorded. */
   async exportQuarantine(options: ActOptions = {}): Promise<string> {
-    const { store, reader } = await this.opened();
+    const { store, reader } = await this.life.opened();
     const act = this.acts.act('export', options);
     const quarantine = await reader.quarantine();
     await store.record(
@@ -715,7 +688,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
    * where that would be sensitive fields, unless `includeSensitive`.
    */
   async exportQueue(options: ActOptions & SensitiveOptions = {}): Promise<string> {
-    const { store } = await this.opened();
+    const { store } = await this.life.opened();
     const act = this.acts.act('export', options);
     const file = await store.backup(this.identity, this.options.clock.wallMs());
     if (options.includeSensitive !== true && isMarkedSensitive(file)) throw sensitiveInFile();
@@ -736,7 +709,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** The versions to choose between, for an edit that waits for a person; undefined for any other mutation. */
   async getConflict(id: string): Promise<OpenConflictView | undefined> {
-    const { runner } = await this.opened();
+    const { runner } = await this.life.opened();
     if (runner.engine.mutations.get(id) === undefined) await runner.watch.catchUp();
     // What the list says is in conflict may just be being stored as such.
     await runner.whenWritten;
@@ -758,7 +731,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     choice: ConflictChoice<PayloadInput<Definitions[number]>>,
     by: { readonly actor: string; readonly reason?: string; readonly revision?: number },
   ): Promise<boolean> {
-    const { runner } = await this.opened();
+    const { runner } = await this.life.opened();
     if (runner.engine.mutations.get(id) === undefined) await runner.watch.catchUp();
     const entry = runner.engine.mutations.get(id);
     if (entry === undefined) return false;
@@ -785,7 +758,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   private tellAmended(stored: Pick<Stored, 'header' | 'payload'>): void {
     const { id, revision } = stored.header;
     const isOver = this.peekStatus(id)?.status === 'failed';
-    const standing = this.parts?.runner.engine.mutations.get(id)?.revision;
+    const standing = this.life.parts?.runner.engine.mutations.get(id)?.revision;
     if (!isOver && standing === revision) this.tellPayload('amended', eventOf(stored));
   }
 
@@ -799,7 +772,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** Payloads of pending mutations (all, or those of these ids), in the order they were added; for views that show them. */
   async readPending(ids?: readonly string[]): Promise<readonly PendingMutation[]> {
-    return (await this.opened()).reader.pending(ids);
+    return (await this.life.opened()).reader.pending(ids);
   }
 
   /** Fresh data contains the effect of these confirmed mutations. */
@@ -838,177 +811,71 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** Ends this tab's part: nothing more is sent from here. What is stored stays, for the next tab or run. */
   async close(): Promise<void> {
-    if (this.isClosed) return;
-    this.isClosed = true;
+    if (this.life.isClosed) return;
     for (const stop of [...this.monitors]) stop();
     this.network.close();
-    this.opening.giveUp();
-    this.parts?.runner.halt();
+    this.life.halt();
     await this.ready.catch(() => {});
     await this.adder.whenFlushed;
-    await this.parts?.runner.close();
-    await this.keeper?.close();
-    this.anchorKeeper?.end();
+    await this.life.close();
   }
 
-  private beginOpening(before: () => Promise<void> = () => Promise.resolve()): Opening {
-    this.openingCount += 1;
-    const number = this.openingCount;
-    const isCurrent = (): boolean => number === this.openingCount;
-    return new Opening({
-      clock: this.options.clock,
-      open: async (hasOpened) => {
-        try {
-          await before();
-          while (isCurrent() && !(await this.openedOrElse(isCurrent, hasOpened)));
-        } catch (error) {
-          if (isCurrent()) throw error;
-        }
-        // Another one has begun: whoever waits for this one waits for that.
-        if (!isCurrent()) await this.opening.now();
-      },
-      onForeground: (listener) =>
-        this.network.onHint((hint) => {
-          if (hint === 'foreground') listener();
-        }),
-      blocked: (error) => {
-        this.fail(error);
-        this.changed([]);
-      },
-    });
+  /** How much room the device's storage has, as far as the platform says, and whether what is stored is kept when it needs room. */
+  async getStorageUsage(): Promise<StorageUsage> {
+    return this.storageWatch.usage();
   }
 
-  /** False where the store did not read, and the same or another one is worth opening now. */
-  private async openedOrElse(isCurrent: () => boolean, hasOpened: () => void): Promise<boolean> {
-    try {
-      await this.open(isCurrent, hasOpened);
-      this.keeper?.hasRead();
-      return true;
-    } catch (error) {
-      if (!isCurrent() || this.isClosed || (await this.keeper?.openingFailed(error)) !== true) throw error;
-      return false;
+  /** Asks the platform to keep what is stored when it needs room; null where it cannot be asked. Some browsers ask the person. */
+  async requestPersistence(): Promise<boolean | null> {
+    return this.options.persistence.request();
+  }
+
+  /**
+   * Frees room: forgets history of what was confirmed or disposed of longer than `olderThanMs` ago (@default 7 days, as each opening does for
+   * some of it). Never touches what is pending, dead letters, quarantine, or what something still depends on.
+   */
+  async cleanup({ olderThanMs = HISTORY_MS }: { readonly olderThanMs?: number } = {}): Promise<{
+    readonly removedCount: number;
+  }> {
+    if (!(olderThanMs >= 0)) throw invalidAge(olderThanMs);
+    const { runner, store } = await this.life.opened();
+    const beforeMs = this.options.clock.wallMs() - olderThanMs;
+    const isParent = parentsOf(runner.engine.mutations);
+    let removedCount = 0;
+    for (let count = 1; count > 0; ) {
+      count = await store.sweepHistory(beforeMs, isParent);
+      removedCount += count;
     }
-  }
-
-  /** `isCurrent`: false when another opening has begun, which this one then leaves the rest to. */
-  private async open(isCurrent: () => boolean, hasOpened: () => void): Promise<void> {
-    const { openTabs, name, identity, newId, clock } = this.options;
-    const storeName = ['holdfast', name, identity.workspaceId, identity.userId].map(encodeURIComponent).join('/');
-    const { log } = this;
-    const { keeper } = this;
-    const opened = await (keeper === null ? this.options.openStorage(storeName) : keeper.open(storeName)).catch(
-      (error: unknown) => {
-        throw toHoldfastError(error);
-      },
-    );
-    hasOpened();
-    const storage = loggedStorage(opened, log, clock);
-    // It may have taken long.
-    if (!isCurrent() || this.isClosed) return storage.close();
-    if (keeper === null && this.storageHealth.durability === null)
-      this.storageHealth = { ...WELL, durability: storage.durability };
-    const tabsName = keeper === null ? storeName : keeper.tabsNameOf(storeName, this.ownTabId);
-    const { random, readPageCount, tail } = this.options;
-    // One in memory, or that has taken a broken one's place, is new for another reason than that the old one was lost.
-    const isOwn = storage.durability !== 'volatile' && this.storageHealth.leftBehindCount === 0;
-    const anchorKeeper = isOwn ? this.anchorKeeper : null;
-    const anchor = (await anchorKeeper?.read(storeName)) ?? null;
-    const makeId = (): string => newId(clock.wallMs());
-    const store = await QueueStore.open(storage, {
-      newClientId: makeId,
-      random,
-      wallMs: () => clock.wallMs(),
-      pageCount: readPageCount,
-      anchor,
-      tail,
-    }).catch(async (error: unknown) => {
-      await storage.close();
-      throw error;
-    });
-    if (!isCurrent()) return storage.close();
-    // What cannot be read of it now may be read another time.
-    await this.bringTogether(storage).catch((error: unknown) => this.report(error));
-    const runner = new Runner(
-      {
-        store,
-        tabs: loggedTabs(openTabs(tabsName), log),
-        clock,
-        random: this.options.random,
-        network: this.network,
-        transport: loggedTransport(this.options.transport, log, clock),
-        getToken: this.options.getToken,
-        workspaceId: identity.workspaceId,
-        userId: identity.userId,
-        queueName: keeper?.queueNameOf(name) ?? name,
-        attemptTimeoutMs: this.options.attemptTimeoutMs,
-        definitions: this.definitions,
-        policyOf: this.options.policyOf,
-        newId: () => newId(clock.wallMs()),
-        reports: this.reports,
-        log,
-      },
-      {
-        changed: (ids) => this.changed(ids),
-        settled: (settlement) => this.settledBy(settlement, runner),
-        discarded: (ids, ending) => this.verdicts.discarded(ids, ending),
-        failed: (error) => this.fail(error),
-        told: (id) => this.listeners.toldElsewhere.emit({ id }),
-        heardOfClient: (notice, asked) => {
-          this.heardOfClient(store, notice, asked).catch((error: unknown) => this.report(error));
-        },
-      },
-    );
-    this.noteAnchor = () => {
-      const mark = {
-        clientId: store.clientId,
-        lastSeq: runner.watch.seen,
-        unsentCount: runner.engine.mutations.counts.pending,
-      };
-      anchorKeeper?.note(storeName, mark);
-      return mark;
-    };
-    if (anchorKeeper !== null) anchorKeeper.latest = this.noteAnchor;
-    const { verdicts, definitions } = this;
-    this.parts = { runner, store, reader: new QueueReader({ runner, store, verdicts, identity, definitions }) };
-    try {
-      await runner.open();
-    } catch (error) {
-      // The keys may have gone away in the middle.
-      await runner.close();
-      throw error;
-    }
-    if (!this.isSignedIn)
-      void this.signOuts.signIn({ runner, store }).then((isSignedIn) => {
-        this.isSignedIn ||= isSignedIn;
-      });
-    const isParent = parentsOf(() => runner.engine.mutations.all());
-    // What is not swept now is swept by the next opening.
-    await store.sweepHistory(clock.wallMs() - HISTORY_MS, isParent).catch((error: unknown) => this.report(error));
-    if (!isCurrent()) return;
-    this.isRead = true;
-    const mark = this.noteAnchor();
-    if (mark !== null) anchorKeeper?.note(storeName, mark, true);
     this.storageWatch.look();
-    if (await store.isForkUntold()) runner.tellOfFork();
-    this.changed([]);
-    this.tellEndedMeanwhile(runner);
+    return { removedCount };
+  }
+
+  /** The user has been told of changes that were lost. */
+  dismissLost(): void {
+    this.life.dismissLost();
+  }
+
+  /** How the place where mutations are kept does; the same object until something changes. `subscribe` tells when. */
+  getStorageHealth(): StorageHealth {
+    return this.life.health;
+  }
+
+  /** Looks now whether a store that could not be used can be, instead of within 15 s. Resolves when that is known. */
+  async retryStorage(): Promise<StorageHealth> {
+    await this.life.retryStorage();
+    return this.life.health;
+  }
+
+  /** Tells whoever listens for errors; for parts of the app that work beside the queue, such as a view. */
+  report(error: unknown): void {
+    this.fail(toHoldfastError(error));
+  }
+
+  /** All that is stored has been read: what waits for a person is told, also where it was before. */
+  private whenRead({ runner }: Parts): void {
+    this.storageWatch.look();
     for (const { deadLetterId } of this.listBlockedLanes()) this.askAbout(deadLetterId);
     for (const { header } of runner.engine.mutations.openConflicts) this.verdicts.conflicting(header);
-  }
-
-  /** What was pending before this queue was opened anew, and is no more: another tab delivered, and nobody here heard of it. */
-  private tellEndedMeanwhile(runner: Runner): void {
-    const former = this.former?.engine.mutations;
-    this.former = null;
-    const gone: MutationHeader[] = [];
-    for (const before of former?.all() ?? []) {
-      if (before.phase.kind === 'failed') continue;
-      const entry = runner.engine.mutations.get(before.id);
-      if (entry === undefined) gone.push(before.header);
-      for (const deadLetter of entry === undefined ? [] : deadLetterOf(entry))
-        this.settledBy({ kind: 'failed', deadLetter }, runner);
-    }
-    if (gone.length > 0) runner.watch.lookFor(gone);
   }
 
   /** Where its type says so, someone is asked what is to become of its lane. */
@@ -1016,13 +883,6 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const blocked = this.listBlockedLanes().find((each) => each.deadLetterId === deadLetterId);
     if (blocked !== undefined && onDeadLetterOf(this.definitions.get(blocked.type)) === 'ask')
       this.listeners.laneBlocked.emit(blocked);
-  }
-
-  private async opened(): Promise<Parts> {
-    await this.opening.now();
-    const { parts } = this;
-    if (this.isClosed || parts === null) throw queueClosed();
-    return parts;
   }
 
   private handleOf(
@@ -1047,7 +907,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return new Promise((resolve) => {
       this.verdicts.waitFor(id, resolve);
       // Of one that is pending here the verdict is yet to come.
-      const phase = this.parts?.runner.engine.mutations.get(id)?.phase.kind;
+      const phase = this.life.parts?.runner.engine.mutations.get(id)?.phase.kind;
       if (phase === undefined || phase === 'failed') this.settled(id).then(resolve, () => {});
     });
   }
@@ -1061,7 +921,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** Dead letters are bounded too: an evicted one is one more of them. */
   private async evict(needed: Load): Promise<boolean> {
-    const { runner } = await this.opened();
+    const { runner } = await this.life.opened();
     const { failed } = runner.engine.mutations.counts;
     const mayEvict = this.options.evict === 'lowPriority' && failed + needed.count <= this.options.queueCapCount;
     return mayEvict && runner.evict(needed);
@@ -1076,154 +936,11 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       if (!isMoved(error)) this.refused(error, call);
     }
     try {
-      await this.opening.done;
+      await this.life.opening.done;
       return await work(call);
     } catch (error) {
       this.refused(error, call);
     }
-  }
-
-  private makeKeeper(): StorageKeeper | null {
-    const { fallback, clock, openStorage } = this.options;
-    if (fallback === null) return null;
-    const keeper = new StorageKeeper({
-      ...fallback,
-      openOwn: openStorage,
-      clock,
-      moveAll: (from, into, isLast) => this.moveAll(from, into, isLast),
-      changed: () => {
-        this.storageHealth = { ...keeper.health, lost: this.storageHealth.lost };
-        this.changed([]);
-      },
-      degraded: (error) => {
-        this.fail(error);
-        this.listeners.storageDegraded.emit({ error, durability: 'volatile' });
-      },
-      restored: (movedCount) => this.listeners.storageRestored.emit({ movedCount }),
-      restart: () => this.reopen(),
-      report: (error) => this.fail(error),
-    });
-    this.network.onHint((hint) => {
-      if (hint === 'foreground') void keeper.tryAgain();
-    });
-    return keeper;
-  }
-
-  /** As `restart`, from within: nobody waits for it, so what goes wrong is told, and it is tried again. */
-  private reopen(): void {
-    if (this.isClosed) return;
-    const opening = this.openAnew();
-    opening.done.catch((error: unknown) => {
-      if (this.opening !== opening) return;
-      this.report(error);
-      this.options.clock.schedule(REOPEN_AFTER_MS, () => {
-        if (this.opening === opening) this.reopen();
-      });
-    });
-  }
-
-  private openAnew(): Opening {
-    const runner = this.parts?.runner ?? null;
-    this.isRead = false;
-    this.former ??= runner;
-    this.opening = this.beginOpening(async () => runner?.close());
-    return this.opening;
-  }
-
-  private async bringTogether(storage: Storage): Promise<void> {
-    if (storage.apart === undefined) return;
-    const { movedCount, isWhole } = await this.moveAll(storage.apart.storage, storage, false);
-    if (isWhole) await storage.apart.taken();
-    if (movedCount > 0) this.listeners.storageRestored.emit({ movedCount });
-  }
-
-  private async moveAll(from: Storage, into: Storage, isLast: boolean): Promise<MovedAll> {
-    const { newId, clock, random, readPageCount } = this.options;
-    const open = (storage: Storage): Promise<QueueStore> =>
-      QueueStore.open(storage, {
-        newClientId: () => newId(clock.wallMs()),
-        random,
-        wallMs: () => clock.wallMs(),
-        pageCount: readPageCount,
-      });
-    const [source, target] = [await open(from), await open(into)];
-    const salvage = { isWhole: true, isLast };
-    const content = readBackup(await source.backup(this.identity, clock.wallMs(), salvage), this.identity);
-    const act = this.acts.act('import', { reason: 'The store of this device was replaced' });
-    const { pendingCount, deadLetterCount } = await target.moveIn(content, act);
-    return { movedCount: pendingCount + deadLetterCount, isWhole: salvage.isWhole };
-  }
-
-  /** The server knows more of this client than its store: it takes another id, and what was lost is told. */
-  private async heardOfClient(store: QueueStore, { behind, lost }: ClientNotice, asked: ClientClaim): Promise<void> {
-    if (behind !== undefined) {
-      const { newId, clock } = this.options;
-      // With the same numbers for other mutations it must take another id, however far numbers have come.
-      const highSeq = behind.reason === 'behind' ? behind.highSeq : Number.POSITIVE_INFINITY;
-      const hasForked = await store.fork(asked.clientId, () => newId(clock.wallMs()), highSeq);
-      this.log.note('queue', 'behind', { hasForked, highSeq: behind.highSeq });
-      if (hasForked) this.reopen();
-      return;
-    }
-    if (asked.forked !== null) await store.forkIsTold(asked.forked);
-    // Asked with a report and with a batch, it may be told twice.
-    if (lost === undefined || lost.clientId === this.lostClientId) return;
-    this.lostClientId = lost.clientId;
-    this.storageHealth = { ...this.storageHealth, lost };
-    this.listeners.changesLost.emit(lost);
-    this.changed([]);
-  }
-
-  /** How much room the device's storage has, as far as the platform says, and whether what is stored is kept when it needs room. */
-  async getStorageUsage(): Promise<StorageUsage> {
-    return this.storageWatch.usage();
-  }
-
-  /** Asks the platform to keep what is stored when it needs room; null where it cannot be asked. Some browsers ask the person. */
-  async requestPersistence(): Promise<boolean | null> {
-    return this.options.persistence.request();
-  }
-
-  /**
-   * Frees room: forgets history of what was confirmed or disposed of longer than `olderThanMs` ago (@default 7 days, as each opening does for
-   * some of it). Never touches what is pending, dead letters, quarantine, or what something still depends on.
-   */
-  async cleanup({ olderThanMs = HISTORY_MS }: { readonly olderThanMs?: number } = {}): Promise<{
-    readonly removedCount: number;
-  }> {
-    if (!(olderThanMs >= 0)) throw invalidAge(olderThanMs);
-    const { runner, store } = await this.opened();
-    const beforeMs = this.options.clock.wallMs() - olderThanMs;
-    const isParent = parentsOf(() => runner.engine.mutations.all());
-    let removedCount = 0;
-    for (let count = 1; count > 0; ) {
-      count = await store.sweepHistory(beforeMs, isParent);
-      removedCount += count;
-    }
-    this.storageWatch.look();
-    return { removedCount };
-  }
-
-  /** The user has been told of changes that were lost. */
-  dismissLost(): void {
-    this.storageHealth = { ...this.storageHealth, lost: null };
-    this.changed([]);
-  }
-
-  /** How the place where mutations are kept does; the same object until something changes. `subscribe` tells when. */
-  getStorageHealth(): StorageHealth {
-    return this.storageHealth;
-  }
-
-  /** Looks now whether a store that could not be used can be, instead of within 15 s. Resolves when that is known. */
-  async retryStorage(): Promise<StorageHealth> {
-    await this.keeper?.tryAgain();
-    return this.storageHealth;
-  }
-
-  /** Tells whoever listens for errors; for parts of the app that work beside the queue, such as a view. */
-  report(error: unknown): void {
-    this.fail(toHoldfastError(error));
   }
 
   private fail(error: HoldfastError): void {
@@ -1245,11 +962,11 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   private changed(ids: readonly string[]): void {
     this.version += 1;
-    if (this.isRead) this.noteAnchor();
-    this.metrics.changed(this.parts?.runner.engine.mutations.counts.pending ?? 0, this.options.clock.nowMs());
-    const isVolatile = this.storageHealth.kind === 'degraded';
-    const blockedBy = this.isRead ? null : this.opening.blockedBy;
-    const snapshot = snapshotOf(this.parts?.runner ?? null, this.isRead, blockedBy, isVolatile);
+    if (this.life.isRead) this.life.noteAnchor();
+    this.metrics.changed(this.life.parts?.runner.engine.mutations.counts.pending ?? 0, this.options.clock.nowMs());
+    const isVolatile = this.life.health.kind === 'degraded';
+    const blockedBy = this.life.isRead ? null : this.life.opening.blockedBy;
+    const snapshot = snapshotOf(this.life.parts?.runner ?? null, this.life.isRead, blockedBy, isVolatile);
     if (!isSameSnapshot(snapshot, this.snapshot)) this.snapshot = snapshot;
     this.listeners.change.emit({ ids });
     this.capacity.look();
@@ -1270,14 +987,6 @@ function sensitiveInFile(): HoldfastError {
     code: 'INVALID_OPTION',
     message: 'Nothing was exported: the queue holds sensitive fields, and they would be in the clear in the file.',
     hint: 'Give `includeSensitive: true`, and keep the file where nobody else reads it; or wait until they are delivered.',
-  });
-}
-
-function queueClosed(): HoldfastError {
-  return new HoldfastError({
-    code: 'QUEUE_CLOSED',
-    message: 'This queue is closed.',
-    hint: 'Use the queue of the current login.',
   });
 }
 
@@ -1303,15 +1012,6 @@ function invalidInterval(intervalMs: number): HoldfastError {
     message: `startMonitoring: \`intervalMs\` must be a number of milliseconds above 0; it is ${intervalMs}.`,
     hint: 'Correct `intervalMs`, or leave it out.',
   });
-}
-
-/** Ids that these depend on; looked through when first asked. */
-function parentsOf(entries: () => Iterable<Entry>): (id: string) => boolean {
-  let ids: Set<string> | null = null;
-  return (id) => {
-    ids ??= new Set([...entries()].flatMap(({ dependsOn }) => dependsOn));
-    return ids.has(id);
-  };
 }
 
 function entriesOf(entry: Entry | undefined): readonly Entry[] {
