@@ -23,7 +23,7 @@ export const REWINDING_PLANTS: readonly Plant[] = [
     firstSeed: 137,
     file: `${CLIENT}/queue/tail-sender.ts`,
     find: 'const tail = await store.tail.read();',
-    replace: 'const tail = await store.tail.read();\n    await store.noteServerEpoch(epoch, before);',
+    replace: 'const tail = await store.tail.read();\n    await store.serverEpoch.note(epoch, before);',
     suffering: 'The app is closed while it sends again what the server forgot, and the rest of it never comes.',
   },
   {
@@ -36,7 +36,7 @@ export const REWINDING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'tail-forgotten-with-the-payload',
-    file: `${CLIENT}/queue/queue-store.ts`,
+    file: `${CLIENT}/queue/settlement-store.ts`,
     find: 'return { seqs: new Set(completed.map(({ seq }) => seq)), changes, committed };',
     replace: 'return { seqs: new Set<number>(), changes, committed };',
     suffering: 'What the restored server forgot is known by name on the device, and nothing more.',

@@ -90,7 +90,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'counted-twice',
-    file: `${CLIENT}/queue/queue-store.ts`,
+    file: `${CLIENT}/queue/settlement-store.ts`,
     find: 'stored.filter((record, index) => record === null && isOpen?.[index] !== false).length',
     replace: 'stored.filter((_, index) => index >= 0 || isOpen === null).length',
     suffering: 'The status page counts more changes than were made.',

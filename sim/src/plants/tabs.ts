@@ -13,7 +13,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'epoch-not-compared',
     firstSeed: 3847,
-    file: `${CLIENT}/queue/queue-store.ts`,
+    file: `${CLIENT}/queue/settlement-store.ts`,
     find: 'expect: [isOwn, ...expect],',
     replace: 'expect: [...expect],',
     suffering: 'A tab that woke up late writes over what the new leader has settled.',

@@ -1,9 +1,7 @@
-import type { Settlement } from '../engine/engine-io.ts';
 import { rowKey } from '../engine/unconfirmed.ts';
 import { nextHybridTime } from '../delivery/conflicts/hybrid-time.ts';
 import {
   type Act,
-  type DeadLetter,
   type MutationBody,
   type MutationHeader,
   type Parsed,
@@ -36,7 +34,7 @@ import type { ClientMark } from './anchor-keeper.ts';
 import { ActLog, changesOfAct } from './act-log.ts';
 import { Bodies, bodyKeysOf } from './bodies.ts';
 import { History } from './history.ts';
-import { ConfirmedTail, type ConfirmedText, type TailLimits } from './confirmed-tail.ts';
+import { ConfirmedTail, type TailLimits } from './confirmed-tail.ts';
 import { type BackupContent, writeBackup } from './backup.ts';
 import { type ImportResult, newsIn, planImport } from './importer.ts';
 import { DeadLetterStore } from './dead-letter-store.ts';
@@ -44,14 +42,15 @@ import { type NewMutation, NumberGiver, retriedMark } from './number-giver.ts';
 import { Quarantine, type Mended, type Unreadable } from './quarantine.ts';
 import type { Identity } from './options.ts';
 import { SignOutMark } from './sign-out-mark.ts';
-import { BODY, COMPLETED, FAILED, META, OWN_ID, PENDING, QUARANTINE, seqKey } from './record-keys.ts';
+import { BODY, FAILED, META, OWN_ID, PENDING, seqKey } from './record-keys.ts';
 import { readWhatReads } from './read-what-reads.ts';
 import { type Found, readPage } from './record-pages.ts';
 import type { Salvage } from './salvage-scan.ts';
 import { isBroken, isFull } from './storage-keeper.ts';
-import { actsOf, changesOfSettlement, disposal, failedSeq } from './settlement-changes.ts';
+import { ServerEpoch } from './server-epoch.ts';
+import { disposal } from './settlement-changes.ts';
+import { SettlementStore } from './settlement-store.ts';
 import {
-  completedCountOf,
   countText,
   epochAnew,
   lastSeqOf,
@@ -195,6 +194,8 @@ export class QueueStore {
   readonly quarantine: Quarantine;
   readonly signOut: SignOutMark;
   readonly tail: ConfirmedTail;
+  readonly serverEpoch: ServerEpoch;
+  readonly settlements: SettlementStore;
   readonly deadLetters: DeadLetterStore;
   /** How many pending mutations are read at a time. */
   readonly pageCount: number;
@@ -203,11 +204,6 @@ export class QueueStore {
   /** Under which this tab delivers, or last did, as it stands in the store. */
   private ownEpoch = '';
   private serverTimeMs = 0;
-  /** As it stood at the last claim. */
-  private serverEpoch: string | null = null;
-  /** The first that was heard, while it is not known to be stored: it goes with the verdicts that came under it. */
-  private unstoredServerEpoch: string | null = null;
-
   private readonly wallMs: () => number;
 
   private constructor(
@@ -224,6 +220,9 @@ export class QueueStore {
     this.quarantine = new Quarantine(storage);
     this.signOut = new SignOutMark(storage);
     this.tail = new ConfirmedTail(storage, tail);
+    const isOwn = (): Expectation => this.isOwn;
+    this.serverEpoch = new ServerEpoch(storage, isOwn);
+    this.settlements = new SettlementStore({ storage, tail: this.tail, serverEpoch: this.serverEpoch, isOwn });
     this.ownClientId = clientId;
     this.numbers = new NumberGiver(storage, { lastSeq, gapCount }, wallMs, (key) => this.mended.push(key));
     this.deadLetters = new DeadLetterStore(storage, this.numbers, this.quarantine);
@@ -439,7 +438,7 @@ export class QueueStore {
       if (!(await commitWhere(this.storage, expect, [put(META.epoch, next)]))) continue;
       if (epoch !== null && count === null) this.mended.push(META.epoch);
       this.tail.forget();
-      this.unstoredServerEpoch = null;
+      this.serverEpoch.settled();
       // Asked for twice, the answers may come in either order.
       if (number > this.epochNumber) this.ownEpoch = next;
       // Where nobody knows who has delivered before, it may have been anybody.
@@ -456,8 +455,7 @@ export class QueueStore {
     const clientId = unsealed(client) ?? this.ownClientId;
     if (clientId !== this.ownClientId) this.lostUpToSeq = lastSeq;
     this.ownClientId = clientId;
-    if (serverEpoch != null) this.unstoredServerEpoch = null;
-    this.serverEpoch = unsealed(serverEpoch) ?? this.unstoredServerEpoch;
+    this.serverEpoch.read(serverEpoch);
     return {
       isLeader: epoch === this.ownEpoch,
       isPaused: paused !== null,
@@ -467,7 +465,7 @@ export class QueueStore {
       lastSeq,
       lostUpToSeq: this.lostUpToSeq,
       forked: unsealed(forked),
-      serverEpoch: this.serverEpoch,
+      serverEpoch: this.serverEpoch.current,
       untoldAct: untoldAct ?? null,
       bodies: new Map(
         headers.map((header, index) => {
@@ -530,13 +528,6 @@ export class QueueStore {
     return texts.map((text) => text !== null);
   }
 
-  private async arePendingOrSetAside(seqs: readonly number[]): Promise<readonly boolean[]> {
-    const keys = seqs.map((seq) => seqKey(PENDING, seq));
-    // Read together: it may be moved from one to the other.
-    const texts = await this.storage.read([...keys, ...keys.map((key) => QUARANTINE + key)]);
-    return keys.map((_, index) => (texts[index] ?? texts[index + keys.length] ?? null) !== null);
-  }
-
   /** Of these, what stands there and does not read: its header, or a body that is not the one its header tells of. */
   async unreadableAmong(seqs: readonly number[]): Promise<readonly number[]> {
     const damaged = await this.damagedAmong(seqs);
@@ -562,155 +553,6 @@ export class QueueStore {
     const standing = suspects.length === 0 ? [] : await this.unchanged(suspects);
     for (const [index, { seq }] of suspects.entries()) if (standing[index] !== null) damaged.add(seq);
     return seqs.filter((seq) => damaged.has(seq));
-  }
-
-  /**
-   * Writes the verdicts of one answer; false when another tab has taken over, and then nothing is written. `isRepeat`: an
-   * earlier try has failed, though perhaps only for us.
-   */
-  async settle(settlements: readonly Settlement[], isRepeat: boolean): Promise<boolean> {
-    const { isOwn } = this;
-    for (;;) {
-      const { left, expect } = isRepeat
-        ? await this.withoutOvertaken(await this.withoutStoredFailures(settlements))
-        : { left: settlements, expect: [] };
-      const counter = await this.countCompleted(left, isRepeat);
-      const tail = await this.tailOf(left, isRepeat);
-      const result = await this.storage.commit({
-        expect: [isOwn, ...expect],
-        changes: [
-          ...left.flatMap((each) => changesOfSettlement(each, tail.seqs)),
-          ...tail.changes,
-          ...actsOf(left),
-          ...counter,
-          ...this.changesOfServerEpoch,
-        ],
-      });
-      if (result.kind === 'committed') {
-        tail.committed();
-        this.unstoredServerEpoch = null;
-        return true;
-      }
-      if (result.key === META.epoch) return false;
-      // Someone has chosen between two versions just now.
-    }
-  }
-
-  /**
-   * Leaves out what a person has overtaken: a commit may have been stored although it failed for us, someone has seen the
-   * conflict that it told of and has chosen, and written again it would take that choice back.
-   */
-  private async withoutOvertaken(
-    settlements: readonly Settlement[],
-  ): Promise<{ readonly left: readonly Settlement[]; readonly expect: readonly Expectation[] }> {
-    const seqs = settlements.flatMap((settlement) => (settlement.kind === 'rebased' ? [settlement.header.seq] : []));
-    if (seqs.length === 0) return { left: settlements, expect: [] };
-    const keys = [...new Set(seqs)].map((seq) => seqKey(PENDING, seq));
-    const texts = await this.storage.read(keys);
-    const revisions = new Map(keys.map((key, index) => [key, revisionOf(texts[index] ?? null)]));
-    const left = settlements.filter(
-      (settlement) =>
-        settlement.kind !== 'rebased' ||
-        (revisions.get(seqKey(PENDING, settlement.header.seq)) ?? Number.POSITIVE_INFINITY) <
-          settlement.header.revision,
-    );
-    return { left, expect: keys.map((key, index) => ({ key, value: texts[index] ?? null })) };
-  }
-
-  /**
-   * Leaves out what is pending no longer: a dead letter that is stored already may have been disposed of since, and must not
-   * come back, nor may a refusal before it make it pending again.
-   */
-  private async withoutStoredFailures(settlements: readonly Settlement[]): Promise<readonly Settlement[]> {
-    const seqs = settlements.flatMap((each) => failedSeq(each) ?? []);
-    const pending = await this.arePending(seqs);
-    const stored = new Set(seqs.filter((_, index) => pending[index] !== true));
-    return settlements.filter((each) => !stored.has(failedSeq(each) ?? 0));
-  }
-
-  /** What of these stays with its payload, for a server that may forget it; nothing where the server has no epochs. */
-  private async tailOf(
-    settlements: readonly Settlement[],
-    isRepeat: boolean,
-  ): Promise<{
-    readonly seqs: ReadonlySet<number>;
-    readonly changes: readonly Change[];
-    readonly committed: () => void;
-  }> {
-    const completed = settlements.flatMap((settlement) => (settlement.kind === 'completed' ? [settlement.record] : []));
-    if (completed.length === 0 || this.serverEpoch === null || !this.tail.isKept)
-      return { seqs: new Set(), changes: [], committed: () => {} };
-    if (isRepeat) this.tail.forget();
-    // Rewritten in this very commit, it was sent so.
-    const rewritten = new Map(
-      settlements.flatMap((each) => (each.kind === 'rebased' ? [[each.header.seq, sealRecord(each.header)]] : [])),
-    );
-    const texts = await this.storage.read(completed.map(({ seq }) => seqKey(PENDING, seq)));
-    const confirmed = completed.flatMap(({ seq }, index): readonly ConfirmedText[] => {
-      const text = texts[index] ?? null;
-      return text === null ? [] : [{ seq, text: rewritten.get(seq) ?? text }];
-    });
-    const atMs = Math.max(...completed.map(({ confirmedAtMs }) => confirmedAtMs));
-    const { changes, committed } = await this.tail.append(confirmed, atMs);
-    // One that is pending no more was stored by a commit that failed only for us, and belongs to the tail already.
-    return { seqs: new Set(completed.map(({ seq }) => seq)), changes, committed };
-  }
-
-  private get changesOfServerEpoch(): readonly Change[] {
-    return this.unstoredServerEpoch === null ? [] : [put(META.serverEpoch, sealText(this.unstoredServerEpoch))];
-  }
-
-  /**
-   * From now on this is the server's epoch, under which all that is kept of what was confirmed stands. False when another tab
-   * delivers now, or has said so before. The first one holds at once, also where this rejects: what is confirmed under it is kept.
-   */
-  async noteServerEpoch(epoch: string, before: string | null): Promise<boolean> {
-    const stored = before === this.unstoredServerEpoch ? null : before;
-    if (before === null) {
-      this.unstoredServerEpoch = epoch;
-      this.serverEpoch = epoch;
-    }
-    const expect = [this.isOwn, { key: META.serverEpoch, value: stored === null ? null : sealText(stored) }];
-    const isStored = await commitWhere(this.storage, expect, [put(META.serverEpoch, sealText(epoch))]);
-    this.unstoredServerEpoch = null;
-    if (isStored) this.serverEpoch = epoch;
-    return isStored;
-  }
-
-  /**
-   * A server that has forgotten a confirmed one does not take it any more: it is a dead letter now. False when another tab
-   * delivers, or it is not confirmed (any more).
-   */
-  async forgottenFailed(deadLetter: DeadLetter): Promise<boolean> {
-    const { id, seq } = deadLetter.header;
-    const [countNow, text = null] = await this.storage.read([META.completedCount, COMPLETED + id]);
-    if (text === null) return false;
-    const count = await completedCountOf(this.storage, countNow);
-    const expect = [this.isOwn, { key: COMPLETED + id, value: text }];
-    const changes = [
-      drop(COMPLETED + id),
-      put(seqKey(FAILED, seq), sealRecord(deadLetter)),
-      put(META.completedCount, countText(Math.max(0, count - 1))),
-      ...(await this.tail.without(seq)),
-    ];
-    return commitWhere(this.storage, expect, changes);
-  }
-
-  /** The counter as it will stand; one whose verdict is stored already (a commit that failed only for us) counts once. */
-  private async countCompleted(settlements: readonly Settlement[], isRepeat: boolean): Promise<readonly Change[]> {
-    const seqs = new Map(
-      settlements.flatMap((settlement) =>
-        settlement.kind === 'completed' ? [[settlement.record.id, settlement.record.seq] as const] : [],
-      ),
-    );
-    if (seqs.size === 0) return [];
-    const ids = [...seqs.keys()];
-    const [text, ...stored] = await this.storage.read([META.completedCount, ...ids.map((id) => COMPLETED + id)]);
-    const count = await completedCountOf(this.storage, text);
-    // One that is pending no more, and not damaged, was counted by a commit that failed only for us; its history may have been swept since.
-    const isOpen = isRepeat ? await this.arePendingOrSetAside([...seqs.values()]) : null;
-    const newCount = stored.filter((record, index) => record === null && isOpen?.[index] !== false).length;
-    return [put(META.completedCount, countText(count + newCount))];
   }
 
   /** Moves what no longer reads into quarantine, while this tab delivers (`isLeader`) or whoever does; says what was moved. */
@@ -925,11 +767,6 @@ function batchOfAmendments(
     headers.push(amended);
   }
   return { expect, changes, headers };
-}
-
-/** Of a pending header; one that does not read is as if never rewritten, and one that is gone cannot be written again. */
-function revisionOf(text: string | null): number {
-  return text === null ? Number.POSITIVE_INFINITY : (recordIn(parseHeader, text)?.revision ?? -1);
 }
 
 /** A newer version of the app has opened the store while this one runs. */

@@ -180,7 +180,7 @@ export class Sender {
         return (
           (await this.tailSender.sendAll(answer.epoch, claim.serverEpoch, { token, signal: abort.signal })) ?? answer
         );
-      await store.noteServerEpoch(answer.epoch, null).catch((error: unknown) => this.ports.report(error));
+      await store.serverEpoch.note(answer.epoch, null).catch((error: unknown) => this.ports.report(error));
       return answer;
     } catch (error) {
       // No token could be fetched or the storage not read, so nothing was sent; or the transport broke its word, and then

@@ -72,7 +72,7 @@ export class SettlementWriter {
     if (settlements.length === 0 || this.isEnded || this.isWaitingToWrite) return;
     this.unstored = [];
     try {
-      if (!(await this.ports.store.settle(settlements, this.hasFailed))) {
+      if (!(await this.ports.store.settlements.settle(settlements, this.hasFailed))) {
         this.ports.watch.lost(settlements);
         this.ports.standDown();
         this.ports.dispatch({ kind: 'settlementsLost', seqs: settledSeqs(settlements) });

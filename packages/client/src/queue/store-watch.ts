@@ -346,7 +346,7 @@ export class StoreWatch {
   /** This tab is the last to know what they were; their bodies may be well, so that they can be retried. */
   private async bury(damaged: readonly MutationHeader[]): Promise<void> {
     const settlements = damaged.map((header) => ({ kind: 'failed', deadLetter: this.deadLetterOf(header) }) as const);
-    if (!(await this.ports.store.settle(settlements, false))) return;
+    if (!(await this.ports.store.settlements.settle(settlements, false))) return;
     this.settledElsewhere(settlements);
     for (const { seq } of damaged) this.unreadable.delete(seq);
   }

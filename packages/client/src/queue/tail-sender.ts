@@ -82,7 +82,7 @@ export class TailSender {
       // It is tried again at the pace of the batch that found it out, which was deferred.
       if (this.triedCount > triedCount || !part.some(({ id }) => this.done.has(id))) return null;
     }
-    const isStored = await store.noteServerEpoch(epoch, before);
+    const isStored = await store.serverEpoch.note(epoch, before);
     this.begin('');
     // Though not to this batch, the server has answered: the line is up, and the login good.
     return isStored ? { kind: 'answered', outcomes: [], rest: AGAIN } : null;
@@ -222,7 +222,7 @@ export class TailSender {
   private async giveUp(header: MutationHeader, error: WireError): Promise<void> {
     const holdsLane = this.ports.engine.mutations.mayHoldLane(header.type);
     const deadLetter = { header, error, failedAtMs: this.ports.clock.wallMs(), holdsLane };
-    if (await this.ports.store.forgottenFailed(deadLetter)) this.ports.forgottenFailed(deadLetter);
+    if (await this.ports.store.settlements.forgottenFailed(deadLetter)) this.ports.forgottenFailed(deadLetter);
     this.done.add(header.id);
   }
 }
