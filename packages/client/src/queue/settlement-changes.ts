@@ -71,6 +71,21 @@ export const UNCONFIRMED: WireError = {
   hint: 'Look at the data of the server.',
 };
 
+/** What is neither pending nor on its way any more; null for one that is. */
+export function endedBy(settlement: Settlement): Pick<MutationHeader, 'id' | 'seq'> | null {
+  switch (settlement.kind) {
+    case 'completed':
+      return settlement.record;
+    case 'failed':
+      return settlement.deadLetter.header;
+    case 'cancelled':
+      return settlement.header;
+    case 'refused':
+    case 'rebased':
+      return null;
+  }
+}
+
 /** Of one that was refused, for now or for good; numbers begin with 1. */
 export function failedSeq(settlement: Settlement): number | null {
   if (settlement.kind === 'refused') return settlement.header.seq;

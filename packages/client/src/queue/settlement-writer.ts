@@ -1,6 +1,7 @@
 import type { EngineInput, Settlement } from '../engine/engine-io.ts';
 import type { Alarms } from './alarms.ts';
 import type { QueueStore } from './queue-store.ts';
+import { endedBy } from './settlement-changes.ts';
 import type { StoreWatch } from './store-watch.ts';
 import type { TabMessage } from './tab-message.ts';
 
@@ -112,17 +113,5 @@ function isOwn(settlement: Settlement): boolean {
 
 /** The numbers of those that are settled now. One that was refused is not, and may be by a verdict that is not stored yet. */
 function settledSeqs(settlements: readonly Settlement[]): number[] {
-  return settlements.flatMap((settlement) => {
-    switch (settlement.kind) {
-      case 'completed':
-        return [settlement.record.seq];
-      case 'failed':
-        return [settlement.deadLetter.header.seq];
-      case 'cancelled':
-        return [settlement.header.seq];
-      case 'refused':
-      case 'rebased':
-        return [];
-    }
-  });
+  return settlements.flatMap((settlement) => endedBy(settlement)?.seq ?? []);
 }

@@ -3,7 +3,7 @@ import type { EngineInput, Settlement } from '../engine/engine-io.ts';
 import { deadLetterOf, type Entry } from '../engine/entry.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import type { DeadLetter, MutationHeader } from '../mutation/record.ts';
+import type { CompletedRecord, DeadLetter, MutationHeader } from '../mutation/record.ts';
 import { withMark } from '../mutation/sensitive.ts';
 import type { WireError } from '../protocol/wire.ts';
 import { AGAIN_MS, type Alarms } from './alarms.ts';
@@ -13,6 +13,7 @@ import { OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
 import type { Found } from './record-pages.ts';
 import type { Unreadable } from './quarantine.ts';
 import { FAILED, PENDING } from './record-keys.ts';
+import { endedBy } from './settlement-changes.ts';
 
 export interface StoreWatchPorts {
   readonly store: QueueStore;
@@ -272,8 +273,7 @@ export class StoreWatch {
    * what stands behind them waits; else they are gone.
    */
   private async compareDead(believed: readonly Entry[], found: Seen): Promise<readonly Entry[]> {
-    const isMissing = ({ seq }: Entry): boolean => !found.seqs.has(seq) && !found.unreadable.has(seq);
-    const missing = believed.filter((entry) => isMissing(entry) && !this.hasJustDied(entry));
+    const missing = believed.filter((entry) => this.isMissing(entry, found));
     const pending = await this.ports.store.pendingAt(missing.map(({ seq }) => seq));
     return missing.filter((entry, index) => {
       const stored = pending[index] ?? null;
@@ -362,9 +362,7 @@ export class StoreWatch {
       const believed = [...this.ports.engine.mutations.deadLetters];
       const found = await this.findDeadLetters();
       const { mutations } = this.ports.engine;
-      const missing = believed.filter(
-        (entry) => !found.seqs.has(entry.seq) && !found.unreadable.has(entry.seq) && !this.hasJustDied(entry),
-      );
+      const missing = believed.filter((entry) => this.isMissing(entry, found));
       // Retried in another tab, it is pending again behind others that this tab has not seen.
       if (missing.length > 0) await this.findPending(this.seenSeq);
       for (const entry of missing) if (mutations.deadLetters.has(entry)) await this.settleMissing(entry);
@@ -387,10 +385,11 @@ export class StoreWatch {
     if (seqs.length > 0) dispatch({ kind: 'givenUp', seqs, error: UNREADABLE });
   }
 
-  /** This tab has made it a dead letter, and what was read of the store may be older than that. */
-  private hasJustDied({ phase, id, seq }: Entry): boolean {
-    if (phase.kind !== 'failed') return false;
-    return this.ports.engine.mutations.isSettling(seq) || (this.gone.get(id)?.pendingSeq ?? 0) >= seq;
+  /** Not among the dead letters in the store; but where this tab has just made it one, what was read may be older than that. */
+  private isMissing({ phase, id, seq }: Entry, found: Seen): boolean {
+    if (found.seqs.has(seq) || found.unreadable.has(seq)) return false;
+    const mayBeOlder = this.ports.engine.mutations.isSettling(seq) || (this.gone.get(id)?.pendingSeq ?? 0) >= seq;
+    return phase.kind !== 'failed' || !mayBeOlder;
   }
 
   /** Neither pending nor dead letters any more, whoever did it. */
@@ -436,14 +435,9 @@ export class StoreWatch {
 
   noteSettled(settlements: readonly Settlement[]): void {
     for (const settlement of settlements) {
-      if (settlement.kind === 'completed')
-        this.noteGone(settlement.record.id, settlement.record.seq, settlement.record.seq);
-      if (settlement.kind === 'failed') {
-        const { id, seq } = settlement.deadLetter.header;
-        this.noteGone(id, seq, seq - 1);
-      }
-      if (settlement.kind === 'cancelled')
-        this.noteGone(settlement.header.id, settlement.header.seq, settlement.header.seq);
+      const ended = endedBy(settlement);
+      // A dead letter stands there under its number.
+      if (ended !== null) this.noteGone(ended.id, ended.seq, settlement.kind === 'failed' ? ended.seq - 1 : ended.seq);
     }
   }
 
@@ -473,13 +467,13 @@ export class StoreWatch {
     const { store } = this.ports;
     const deadLetter = await store.deadLetters.at(header.seq);
     if (deadLetter !== null && !this.isKnown(header)) {
-      this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+      this.foundDead(deadLetter);
       return true;
     }
     const record = await store.history.completed(header.id);
     if (this.isKnown(header)) return true;
     if (record !== null) {
-      this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
+      this.foundCompleted(record);
       return true;
     }
     const [disposal = null] = await store.history.disposals([header.id]);
@@ -495,7 +489,7 @@ export class StoreWatch {
   private async settleDamaged(header: MutationHeader): Promise<void> {
     const { store, engine, dispatch } = this.ports;
     const deadLetter = this.deadLetterOf(header);
-    if (await store.deadLetters.reclaim(deadLetter)) this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+    if (await store.deadLetters.reclaim(deadLetter)) this.foundDead(deadLetter);
     else if (this.unreadable.get(header.seq)?.key.startsWith(PENDING) !== true) return;
     // It is not sent late: what stands behind it in its lane may have gone.
     else if (engine.isLeader) await this.bury([header]);
@@ -520,11 +514,11 @@ export class StoreWatch {
     // Retried while this was read: it is pending again, under a new number.
     if (look.isOver || this.ports.engine.mutations.get(id) !== entry) return;
     if (stored !== null) {
-      if (entry.phase.kind !== 'failed') this.settledElsewhere([{ kind: 'failed', deadLetter: stored }]);
+      if (entry.phase.kind !== 'failed') this.foundDead(stored);
       return;
     }
     if (record !== null) {
-      this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
+      this.foundCompleted(record);
       return;
     }
     if (disposal === null && entry.phase.kind !== 'failed') {
@@ -533,12 +527,20 @@ export class StoreWatch {
       const deadLetter = (await store.deadLetters.reclaim(own)) ? own : await store.deadLetters.at(seq);
       if (look.isOver || this.ports.engine.mutations.get(id) !== entry) return;
       if (deadLetter !== null) {
-        this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+        this.foundDead(deadLetter);
         return;
       }
     }
     this.discarded([id]);
     if (disposal !== null) this.ports.discarded([id], disposal.ending);
+  }
+
+  private foundDead(deadLetter: DeadLetter): void {
+    this.settledElsewhere([{ kind: 'failed', deadLetter }]);
+  }
+
+  private foundCompleted(record: CompletedRecord): void {
+    this.settledElsewhere([{ kind: 'completed', record, result: null, wasRepeat: true }]);
   }
 
   /** Null from a queue that has ended. */
