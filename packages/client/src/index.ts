@@ -193,10 +193,10 @@ export type {
   BlockedLane,
   DeadLetterDetails,
   PendingMutation,
-  QueueSnapshot,
   CorruptedMutation,
   QueueStatus,
 } from './queue/queue-reader.ts';
+export type { QueueSnapshot } from './queue/queue-snapshot.ts';
 export type { ImportResult } from './queue/importer.ts';
 export type { StorageCapacityEvent, StorageUsage } from './queue/storage-watch.ts';
 export type { StorageHealth } from './queue/storage-keeper.ts';

@@ -6,6 +6,7 @@ import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationBody, MutationHeader } from '../mutation/record.ts';
 import { ATOMIC_TYPE, type Json } from '../protocol/wire.ts';
 import type { Acts } from './acts.ts';
+import { type CheckedPayload, checkPayload } from './check-payload.ts';
 import type { EditAnswer, MutationHandle } from './mutation-handle.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { EditBases, Shown } from './edit-base.ts';
@@ -13,8 +14,6 @@ import type { Addition } from './merge-plan.ts';
 import { Placer, type PlacerPorts } from './placer.ts';
 import {
   type AddInput,
-  type CheckedPayload,
-  checkPayload,
   ownIdOf,
   type PrepareContext,
   prepareAtomic,

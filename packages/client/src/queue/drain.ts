@@ -1,5 +1,5 @@
 import type { QueueEvents, Settled } from './queue-events.ts';
-import type { QueueSnapshot } from './queue-reader.ts';
+import type { QueueSnapshot } from './queue-snapshot.ts';
 import type { Runner } from './runner.ts';
 
 export interface DrainResult {

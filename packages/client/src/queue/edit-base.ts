@@ -19,8 +19,9 @@ import {
 } from '../mutation/record.ts';
 import { type EntityRef, type Json, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import type { OwnBefore } from './called-before.ts';
+import { payloadText } from './check-payload.ts';
 import type { Addition } from './merge-plan.ts';
-import { type AddInput, payloadText } from './prepare-mutation.ts';
+import type { AddInput } from './prepare-mutation.ts';
 import { type QueueStore, TIME_TO_COME } from './queue-store.ts';
 import type { Runner } from './runner.ts';
 

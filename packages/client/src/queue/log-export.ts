@@ -4,7 +4,7 @@ import { PROTOCOL_VERSION } from '../protocol/wire.ts';
 import { type DebugLog, type LogEntry, safeCode } from '../telemetry/debug-log.ts';
 import { PACKAGE_VERSION } from '../telemetry/version.ts';
 import type { ResolvedOptions } from './options.ts';
-import type { QueueSnapshot } from './queue-reader.ts';
+import type { QueueSnapshot } from './queue-snapshot.ts';
 
 /**
  * What goes with a bug report: a plain object for `JSON.stringify`. In it are versions, figures, codes, types and ids of

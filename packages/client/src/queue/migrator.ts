@@ -11,7 +11,8 @@ import {
 import { isSensitive } from '../mutation/sensitive.ts';
 import { membersOf, migratePayload, type Standing, versionsOfMembers } from '../mutation/versions.ts';
 import { ATOMIC_TYPE, type WireError } from '../protocol/wire.ts';
-import { type CheckedPayload, checkGiven, describeAtomic, payloadText } from './prepare-mutation.ts';
+import { type CheckedPayload, checkGiven, payloadText } from './check-payload.ts';
+import { describeAtomic } from './prepare-mutation.ts';
 import type { Amendment } from './queue-store.ts';
 import { Rewriting, type RewritingPorts } from './rewriting.ts';
 

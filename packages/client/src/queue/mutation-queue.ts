@@ -40,20 +40,19 @@ import {
   resolveOptions,
 } from './options.ts';
 import type { Stored } from './merge-plan.ts';
-import { checkPayload, ownEffectOf } from './prepare-mutation.ts';
+import { checkPayload } from './check-payload.ts';
+import { ownEffectOf } from './prepare-mutation.ts';
 import type { QueueEvents, Settled, StoredEvent } from './queue-events.ts';
 import {
   type BlockedLane,
   type DeadLetterDetails,
   exportOf,
-  isSameSnapshot,
   type PendingMutation,
   type ListFilter,
-  type QueueSnapshot,
   type QueueStatus,
-  snapshotOf,
   unknownMutation,
 } from './queue-reader.ts';
+import { isSameSnapshot, type QueueSnapshot, snapshotOf } from './queue-snapshot.ts';
 import { readBackup } from './backup.ts';
 import type { ImportResult } from './importer.ts';
 import { exportOfQuarantine, type QuarantinedMutation } from './quarantine.ts';

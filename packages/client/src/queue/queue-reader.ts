@@ -1,4 +1,3 @@
-import type { WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
 import { checksumText } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
@@ -34,27 +33,6 @@ import { BODY, seqKey, seqOfKey } from './record-keys.ts';
 import { actionsOf, type RecoveryAction } from './recovery.ts';
 import type { Runner } from './runner.ts';
 import type { VerdictBook } from './verdict-book.ts';
-
-/** The queue at a glance. The object stays the same until something in it changes. */
-export interface QueueSnapshot {
-  /** False until what is stored on this device has been read. */
-  readonly isReady: boolean;
-  readonly pendingCount: number;
-  /** Of the pending ones, those on their way. */
-  readonly processingCount: number;
-  /** Dead letters. */
-  readonly failedCount: number;
-  /** Of the pending ones, edits that wait for a person to choose between two versions. */
-  readonly conflictCount: number;
-  readonly isPaused: boolean;
-  /** Whether this tab is the one that delivers. */
-  readonly isLeader: boolean;
-  /** The store of this device cannot be used: what is pending is kept in this tab only. See `getStorageHealth`. */
-  readonly isVolatile: boolean;
-  /** What stops everything, if anything does. */
-  readonly waitingFor: WaitingFor;
-  readonly error: WireError | null;
-}
 
 /** Which mutations a list is of. */
 export interface ListFilter {
@@ -444,37 +422,9 @@ function whatBecomesOf(entry: Entry | undefined, holdsLane: boolean): string {
   return 'They go on without it; those that depend on it have failed too.';
 }
 
-/** The queue at a glance; before it is read, empty. */
-export function snapshotOf(
-  runner: Runner | null,
-  isReady: boolean,
-  blockedBy: WireError | null = null,
-  isVolatile = false,
-): QueueSnapshot {
-  const counts = runner?.engine.mutations.counts ?? { pending: 0, processing: 0, failed: 0 };
-  const closed = runner?.engine.closed(runner.moment().nowMs) ?? null;
-  return {
-    isReady,
-    pendingCount: counts.pending,
-    processingCount: counts.processing,
-    failedCount: counts.failed,
-    conflictCount: runner?.engine.mutations.openConflicts.size ?? 0,
-    isPaused: runner?.engine.gates.isPaused ?? false,
-    isLeader: runner?.engine.isLeader ?? false,
-    isVolatile,
-    waitingFor: blockedBy === null ? (closed?.waitingFor ?? 'nothing') : waitedFor(blockedBy),
-    error: blockedBy ?? closed?.error ?? null,
-  };
-}
-
 /** Of a row, whatever its lane. */
 function nameOf({ entity }: { readonly entity: EntityRef | null }): string {
   return entity === null ? '' : `${entity.table.length} ${entity.table}${entity.id}`;
-}
-
-/** By a queue that is not open yet. */
-function waitedFor({ code }: WireError): WaitingFor {
-  return code === 'STORAGE_LOCKED' ? 'locked' : 'storage';
 }
 
 function firstOf<Item>(
@@ -488,10 +438,6 @@ function firstOf<Item>(
     if (isWanted(entry)) first.push(entry);
   }
   return first;
-}
-
-export function isSameSnapshot(left: QueueSnapshot, right: QueueSnapshot): boolean {
-  return (Object.keys(left) as (keyof QueueSnapshot)[]).every((key) => left[key] === right[key]);
 }
 
 /** Null where the keys of the store are away: why something waits is told then as well. */

@@ -5,7 +5,7 @@ import type { Clock } from '../ports/clock.ts';
 import { type ActOptions, parentsFirst, partsOf } from './acts.ts';
 import type { DrainResult } from './drain.ts';
 import type { Ending } from './history.ts';
-import type { QueueSnapshot } from './queue-reader.ts';
+import type { QueueSnapshot } from './queue-snapshot.ts';
 import type { QueueStore } from './queue-store.ts';
 import type { Runner } from './runner.ts';
 import type { StoredSignOut } from './sign-out-mark.ts';

@@ -4,8 +4,9 @@ import { headerOfBody, type MutationBody, type MutationHeader, writeBody } from 
 import { membersOf } from '../mutation/versions.ts';
 import { kindOf, type SlotValue, valueAt, withValues } from '../mutation/slots.ts';
 import { ATOMIC_TYPE, type Json, type JsonObject } from '../protocol/wire.ts';
+import { describe, payloadText } from './check-payload.ts';
 import { slotUnfilled } from './fill-slots.ts';
-import { describe, describeAtomic, payloadText } from './prepare-mutation.ts';
+import { describeAtomic } from './prepare-mutation.ts';
 import type { Amendment, StoredHeader } from './queue-store.ts';
 import { Rewriting, type RewritingPorts } from './rewriting.ts';
 

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import type { QueueSnapshot } from '../queue/queue-reader.ts';
+import type { QueueSnapshot } from '../queue/queue-snapshot.ts';
 import { type AnyQueue } from './queue-context.ts';
 import { describeQueue, type PillState } from './status-text.ts';
 import { useAnnounced } from './use-announced.ts';

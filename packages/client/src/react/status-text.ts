@@ -1,4 +1,4 @@
-import type { QueueSnapshot } from '../queue/queue-reader.ts';
+import type { QueueSnapshot } from '../queue/queue-snapshot.ts';
 import type { MutationStatus } from '../queue/mutation-status.ts';
 
 /** What a pill says, and how it looks. */

@@ -1,7 +1,7 @@
 import { useMemo, useSyncExternalStore } from 'react';
 import type { AnyMutationDefinition, MutationInput } from '../mutation/definition.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
-import type { QueueSnapshot } from '../queue/queue-reader.ts';
+import type { QueueSnapshot } from '../queue/queue-snapshot.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 import { useBulkMutation, type UseBulkMutation } from './use-bulk-mutation.ts';
 import { useQueueSubscribe } from './use-queue-version.ts';
