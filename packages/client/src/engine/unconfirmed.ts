@@ -31,7 +31,7 @@ export class Unconfirmed {
   );
   readonly versions: Versions;
   readonly slots: SlotWaiters = new SlotWaiters({
-    isOpen: (id) => this.byId.has(id) || this.confirming.has(id),
+    isOpen: (id) => this.byId.has(id) || this.endings.get(id) === 'confirmed',
     mustWait: (entry) => this.versions.mustWait(entry),
   });
   readonly counts: { pending: number; processing: number; failed: number; pendingBytes: number } = {
@@ -61,14 +61,12 @@ export class Unconfirmed {
   readonly low: Set<Entry> = new Set();
   /** Those that someone is rewriting. */
   readonly kept: Set<Entry> = new Set();
-  /** Settled by this tab, and on its way to storage. */
-  private readonly settling = new Set<number>();
-  /** Of those, the ids by which others ask for what became of them: nobody can read that in storage yet. */
-  private readonly settlingIds = new Map<number, string>();
+  /** Settled by this tab, and on its way to storage; with the id where others ask by that for what became of it. */
+  private readonly settling = new Map<number, string | null>();
+  /** Of those, what became of them, by these ids: nobody can read that in storage yet. */
+  private readonly endings = new Map<string, 'confirmed' | 'takenBack'>();
   /** Of those, what stands in storage of the ones that became dead letters. */
   private readonly buried = new Map<number, MutationHeader>();
-  private readonly confirming = new Set<string>();
-  private readonly takingBack = new Set<string>();
   /** Ids of what was lately taken back or disposed of, the longest ago first: what names them may just be being stored. */
   private readonly gone = new Set<string>();
   /** Headers on their way to storage, by number: the revision, and what stands there while it has not come. */
@@ -144,7 +142,7 @@ export class Unconfirmed {
 
   private get knownFloor(): number {
     let firstOpenSeq = this.oldestPending?.seq ?? this.highestSeq + 1;
-    for (const seq of this.settling) firstOpenSeq = Math.min(firstOpenSeq, seq);
+    for (const seq of this.settling.keys()) firstOpenSeq = Math.min(firstOpenSeq, seq);
     return firstOpenSeq - 1;
   }
 
@@ -248,7 +246,7 @@ export class Unconfirmed {
       this.childrenOf.set(id, (this.childrenOf.get(id) ?? new Set()).add(entry));
       const parent = this.byId.get(id);
       // One that was retried is wanted without what was taken back.
-      const isTakenBack = entry.generation === 0 && (this.takingBack.has(id) || this.gone.has(id));
+      const isTakenBack = entry.generation === 0 && (this.endings.get(id) === 'takenBack' || this.gone.has(id));
       if (parent !== undefined || isTakenBack) addOpenParent(entry, id);
       const isBefore = parent !== undefined && placeOf(parent) > placeOf(entry);
       if (parent?.phase.kind === 'failed' || isTakenBack || isBefore) this.suspectedOrphans.add(entry);
@@ -430,21 +428,20 @@ export class Unconfirmed {
   }
 
   settlementBegun(seq: number): void {
-    this.settling.add(seq);
+    this.settling.set(seq, null);
   }
 
   /** Until that is stored, nobody can read there what the server returned. */
   confirmationBegun(seq: number, id: string): void {
-    this.settling.add(seq);
-    this.settlingIds.set(seq, id);
-    this.confirming.add(id);
+    this.settling.set(seq, id);
+    this.endings.set(id, 'confirmed');
   }
 
   /** It has had no effect and will have none; until that is stored, only this tab knows. */
   takingBackBegun(entry: Entry): void {
     this.ownSettlementBegun(entry);
-    this.settlingIds.set(entry.seq, entry.id);
-    this.takingBack.add(entry.id);
+    this.settling.set(entry.seq, entry.id);
+    this.endings.set(entry.id, 'takenBack');
   }
 
   /** It has had no effect, and nobody will hear of it again. */
@@ -465,7 +462,7 @@ export class Unconfirmed {
    * for after a crash before that it is pending again, and must not come after what was behind it.
    */
   ownSettlementBegun(entry: Entry): void {
-    this.settling.add(entry.seq);
+    this.settlementBegun(entry.seq);
     this.schedule.hold(entry);
   }
 
@@ -490,19 +487,16 @@ export class Unconfirmed {
 
   /** What a verdict has made of it stands in storage. */
   settlementStored(seq: number, nowMs: number): void {
-    const id = this.settlingIds.get(seq) ?? '';
-    if (this.takingBack.has(id)) this.noteGone(id);
+    const id = this.settling.get(seq) ?? '';
+    if (this.endings.get(id) === 'takenBack') this.noteGone(id);
     this.settlementEnded(seq, nowMs);
   }
 
   /** It is stored, or will never be: either way nothing waits for it any more. */
   settlementEnded(seq: number, nowMs: number): void {
+    this.endings.delete(this.settling.get(seq) ?? '');
     this.settling.delete(seq);
     this.buried.delete(seq);
-    const id = this.settlingIds.get(seq) ?? '';
-    this.settlingIds.delete(seq);
-    this.confirming.delete(id);
-    this.takingBack.delete(id);
     this.schedule.unhold(seq, nowMs);
   }
 
@@ -515,9 +509,7 @@ export class Unconfirmed {
     const rewritten = [...this.rewriting.values()];
     this.buried.clear();
     this.settling.clear();
-    this.settlingIds.clear();
-    this.confirming.clear();
-    this.takingBack.clear();
+    this.endings.clear();
     this.rewriting.clear();
     this.schedule.unholdAll(nowMs);
     for (const { revision, stored } of rewritten) {
