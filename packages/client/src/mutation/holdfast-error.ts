@@ -68,6 +68,15 @@ export class HoldfastError extends Error {
   }
 }
 
+/** For an option that makes no sense. */
+export function invalidOption(
+  option: string,
+  message: string,
+  hint: string = `Correct \`${option}\`, or leave it out.`,
+): HoldfastError {
+  return new HoldfastError({ code: 'INVALID_OPTION', message, hint });
+}
+
 /** True for errors of any loaded copy of the package, unlike `instanceof`. */
 export function isHoldfastError(value: unknown): value is HoldfastError {
   return typeof value === 'object' && value !== null && BRAND in value;

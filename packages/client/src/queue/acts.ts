@@ -1,5 +1,5 @@
 import { deadLetterOf, type Entry } from '../engine/entry.ts';
-import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { invalidOption } from '../mutation/holdfast-error.ts';
 import { type Act, type ActKind, type ActRecord, lanesOf, placeOf } from '../mutation/record.ts';
 import type { Priority } from '../mutation/definition.ts';
 import type { ErrorCategory } from '../protocol/wire.ts';
@@ -284,9 +284,6 @@ export function* partsOf<Item>(items: readonly Item[]): Iterable<readonly Item[]
 
 function expectText(option: string, value: unknown): void {
   if (value === undefined || (typeof value === 'string' && value.trim() !== '')) return;
-  throw new HoldfastError({
-    code: 'INVALID_OPTION',
-    message: `Not done: \`${option}\` must be a text that is not empty; it is ${JSON.stringify(value)}.`,
-    hint: `Give a text as \`${option}\`, or leave it out.`,
-  });
+  const message = `Not done: \`${option}\` must be a text that is not empty; it is ${JSON.stringify(value)}.`;
+  throw invalidOption(option, message, `Give a text as \`${option}\`, or leave it out.`);
 }

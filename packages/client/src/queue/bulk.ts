@@ -1,5 +1,5 @@
 import type { AnyMutationDefinition, MutationInput } from '../mutation/definition.ts';
-import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, invalidOption, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { MutationQueue } from './mutation-queue.ts';
 import type { Settled } from './queue-events.ts';
 
@@ -259,9 +259,5 @@ function isNotStored({ id }: { readonly id: string | null }): boolean {
 }
 
 function invalidChunk(chunkCount: number): HoldfastError {
-  return new HoldfastError({
-    code: 'INVALID_OPTION',
-    message: `addMany: \`chunkCount\` must be a whole number above 0; it is ${chunkCount}.`,
-    hint: 'Correct `chunkCount`, or leave it out.',
-  });
+  return invalidOption('chunkCount', `addMany: \`chunkCount\` must be a whole number above 0; it is ${chunkCount}.`);
 }

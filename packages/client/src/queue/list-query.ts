@@ -1,5 +1,5 @@
 import type { Entry } from '../engine/entry.ts';
-import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { type HoldfastError, invalidOption } from '../mutation/holdfast-error.ts';
 import type { Priority } from '../mutation/definition.ts';
 import type { CompletedRecord, MutationHeader } from '../mutation/record.ts';
 import type { MutationStatus } from './mutation-status.ts';
@@ -170,9 +170,5 @@ function listOf<Item>(value: Item | readonly Item[]): readonly Item[] {
 }
 
 function invalid(option: string, expected: string, actual: unknown): HoldfastError {
-  return new HoldfastError({
-    code: 'INVALID_OPTION',
-    message: `listMutations: \`${option}\` must be ${expected}; it is ${JSON.stringify(actual)}.`,
-    hint: `Correct \`${option}\`, or leave it out.`,
-  });
+  return invalidOption(option, `listMutations: \`${option}\` must be ${expected}; it is ${JSON.stringify(actual)}.`);
 }

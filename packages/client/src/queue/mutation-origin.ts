@@ -1,6 +1,6 @@
 import { canonicalJson } from '../mutation/canonical-json.ts';
 import type { MutationOptions } from '../mutation/definition.ts';
-import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { type HoldfastError, invalidOption } from '../mutation/holdfast-error.ts';
 import type { MutationBody } from '../mutation/record.ts';
 import { type JsonObject, LIMITS, type MutationSource } from '../protocol/wire.ts';
 
@@ -61,9 +61,5 @@ function isPlain(value: unknown): boolean {
 }
 
 function invalid(option: string, expected: string): HoldfastError {
-  return new HoldfastError({
-    code: 'INVALID_OPTION',
-    message: `Not stored: \`${option}\` must be ${expected}.`,
-    hint: `Correct \`${option}\`, or leave it out.`,
-  });
+  return invalidOption(option, `Not stored: \`${option}\` must be ${expected}.`);
 }

@@ -9,7 +9,7 @@ import type {
   PayloadInput,
   ResultOfType,
 } from '../mutation/definition.ts';
-import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, invalidOption, toHoldfastError } from '../mutation/holdfast-error.ts';
 import { type ActRecord, isMarkedSensitive, type MutationHeader } from '../mutation/record.ts';
 import { withoutSensitive } from '../mutation/sensitive.ts';
 import type { SlotKind } from '../mutation/slots.ts';
@@ -484,7 +484,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     readonly intervalMs?: number;
     readonly onReport: (metrics: QueueMetrics) => void;
   }): () => void {
-    if (!(intervalMs > 0)) throw invalidInterval(intervalMs);
+    if (!(intervalMs > 0)) {
+      const message = `startMonitoring: \`intervalMs\` must be a number of milliseconds above 0; it is ${intervalMs}.`;
+      throw invalidOption('intervalMs', message);
+    }
     let isStopped = false;
     let cancel = (): void => {};
     const report = async (): Promise<void> => {
@@ -836,7 +839,10 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   async cleanup({ olderThanMs = HISTORY_MS }: { readonly olderThanMs?: number } = {}): Promise<{
     readonly removedCount: number;
   }> {
-    if (!(olderThanMs >= 0)) throw invalidAge(olderThanMs);
+    if (!(olderThanMs >= 0)) {
+      const message = `cleanup: \`olderThanMs\` must be a number of milliseconds from 0; it is ${olderThanMs}.`;
+      throw invalidOption('olderThanMs', message);
+    }
     const { runner, store } = await this.life.opened();
     const beforeMs = this.options.clock.wallMs() - olderThanMs;
     const isParent = parentsOf(runner.engine.mutations);
@@ -990,27 +996,7 @@ function sensitiveInFile(): HoldfastError {
 }
 
 function unknownEvent(name: string, names: readonly string[]): HoldfastError {
-  return new HoldfastError({
-    code: 'INVALID_OPTION',
-    message: `There is no event called ${name}.`,
-    hint: `Listen to one of these: ${names.join(', ')}.`,
-  });
-}
-
-function invalidAge(olderThanMs: number): HoldfastError {
-  return new HoldfastError({
-    code: 'INVALID_OPTION',
-    message: `cleanup: \`olderThanMs\` must be a number of milliseconds from 0; it is ${olderThanMs}.`,
-    hint: 'Correct `olderThanMs`, or leave it out.',
-  });
-}
-
-function invalidInterval(intervalMs: number): HoldfastError {
-  return new HoldfastError({
-    code: 'INVALID_OPTION',
-    message: `startMonitoring: \`intervalMs\` must be a number of milliseconds above 0; it is ${intervalMs}.`,
-    hint: 'Correct `intervalMs`, or leave it out.',
-  });
+  return invalidOption('name', `There is no event called ${name}.`, `Listen to one of these: ${names.join(', ')}.`);
 }
 
 function entriesOf(entry: Entry | undefined): readonly Entry[] {

@@ -11,7 +11,7 @@ import {
   type DeliveryPolicy,
   type DeliveryPolicyName,
 } from '../mutation/delivery-policy.ts';
-import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { type HoldfastError, invalidOption } from '../mutation/holdfast-error.ts';
 import { OpenTypes } from '../mutation/undeclared.ts';
 import { browserNetwork } from '../network/browser-network.ts';
 import type { Clock, Random } from '../ports/clock.ts';
@@ -383,9 +383,6 @@ function expectText(option: string, value: unknown): void {
 
 function invalid(option: string, expected: string, actual: unknown): HoldfastError {
   const came = typeof actual === 'string' ? JSON.stringify(actual) : String(actual);
-  return new HoldfastError({
-    code: 'INVALID_OPTION',
-    message: `createQueue: \`${option}\` must be ${expected}; it is ${came}.`,
-    hint: `Correct \`${option}\` where the queue is created.`,
-  });
+  const message = `createQueue: \`${option}\` must be ${expected}; it is ${came}.`;
+  return invalidOption(option, message, `Correct \`${option}\` where the queue is created.`);
 }

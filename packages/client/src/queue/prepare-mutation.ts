@@ -8,7 +8,7 @@ import type {
   Priority,
 } from '../mutation/definition.ts';
 import { fingerprint } from '../mutation/fingerprint.ts';
-import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, invalidOption } from '../mutation/holdfast-error.ts';
 import { type MaybeLater, whenKnown } from '../mutation/maybe-later.ts';
 import {
   headerOfBody,
@@ -240,11 +240,9 @@ export function ownEffectOf(input: MutationOptions | null): OwnEffect | null {
 export function ownIdOf(id: string | undefined): string | null {
   if (id === undefined) return null;
   if (typeof id === 'string' && UUID.test(id)) return id.toLowerCase();
-  throw new HoldfastError({
-    code: 'INVALID_OPTION',
-    message: `Not stored: \`id\` must be a UUID; it is ${typeof id === 'string' ? JSON.stringify(id) : typeof id}.`,
-    hint: 'Make one with `crypto.randomUUID()`, or leave it out.',
-  });
+  const came = typeof id === 'string' ? JSON.stringify(id) : typeof id;
+  const hint = 'Make one with `crypto.randomUUID()`, or leave it out.';
+  throw invalidOption('id', `Not stored: \`id\` must be a UUID; it is ${came}.`, hint);
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -253,22 +251,14 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 function countOption(option: string, value: number | undefined): number | null {
   if (value === undefined) return null;
   if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new HoldfastError({
-    code: 'INVALID_OPTION',
-    message: `Not stored: \`${option}\` must be a whole number from 0; it is ${value}.`,
-    hint: `Correct \`${option}\`, or leave it out.`,
-  });
+  throw invalidOption(option, `Not stored: \`${option}\` must be a whole number from 0; it is ${value}.`);
 }
 
 function expiresAtMsOf(expiresAt: MutationOptions['expiresAt'], wallMs: number): number | null {
   if (expiresAt === undefined) return null;
   const atMs = typeof expiresAt === 'string' ? Date.parse(expiresAt) : Number(expiresAt);
   if (Number.isFinite(atMs) && atMs > wallMs) return atMs;
-  throw new HoldfastError({
-    code: 'INVALID_OPTION',
-    message: `Not stored: \`expiresAt\` must be a date to come; it is ${String(expiresAt)}.`,
-    hint: 'Correct `expiresAt`, or leave it out.',
-  });
+  throw invalidOption('expiresAt', `Not stored: \`expiresAt\` must be a date to come; it is ${String(expiresAt)}.`);
 }
 
 function wrongMemberCount(count: number): HoldfastError {
