@@ -237,7 +237,7 @@ export class Verdicts {
     isDecided: boolean = false,
     header: MutationHeader = entry.header,
   ): readonly Settlement[] {
-    const holdsLane = !isDecided && this.rules.onDeadLetter(entry.type) !== 'continue';
+    const holdsLane = !isDecided && this.mutations.mayHoldLane(entry.type);
     // Where the lane is held, so is all that stands on it: it lives if someone retries this one with success.
     const orphans = holdsLane ? [] : this.mutations.dependants(entry);
     if (!holdsLane) this.mutations.noteLostRow(entry);

@@ -1,3 +1,4 @@
+import { isDraining } from './leader-answers.ts';
 import type { QueueEvents, Settled } from './queue-events.ts';
 import type { QueueSnapshot } from './queue-snapshot.ts';
 import type { Runner } from './runner.ts';
@@ -38,7 +39,7 @@ export async function drain({ runner, snapshot, onSettled, onChange, progress }:
     const look = (): void => {
       if (runner.engine.isLeader) {
         // What else this change brings, such as the last verdict, is still counted.
-        if (!runner.isDrainingHere) void Promise.resolve().then(finish);
+        if (!isDraining(runner.engine, runner.moment().nowMs)) void Promise.resolve().then(finish);
         return;
       }
       if (isAsking) return;

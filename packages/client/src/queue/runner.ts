@@ -21,6 +21,7 @@ import type { Load } from './capacity.ts';
 import { ConflictDesk } from './conflict-desk.ts';
 import type { PlaceRule } from './dead-letter-store.ts';
 import { Leadership } from './leadership.ts';
+import { leaderAnswers } from './leader-answers.ts';
 import { isLocked, LockWatch } from './lock-watch.ts';
 import { logInput } from './logged-ports.ts';
 import { onDeadLetterOf, PAUSE_GRACE_MS, retryRulesOf } from './options.ts';
@@ -164,26 +165,15 @@ export class Runner {
     this.askLeader = new AskLeader({
       ...shared,
       isLeader: () => this.engine.isLeader,
-      answers: {
-        cancel: ({ ids, act, evenIfSent }) => this.answerCancel(ids, act, evenIfSent),
-        stop: ({ reason }) => this.answerStop(reason),
-        hurry: async ({ ids }) => {
-          await this.watch.whenRead();
-          return this.hurryHere(ids);
-        },
-        unstick: async () => {
-          await this.watch.whenRead();
-          return this.unstickHere();
-        },
-        keepBack: async ({ ids }) => {
-          await this.watch.whenRead();
-          return this.amender.answer(ids);
-        },
-        evict: (needed) => this.answerEvict(needed),
-        recover: () => this.recovery.answer(),
-        isDraining: async () => this.isDrainingHere,
-        nextAttempt: async () => this.nextAttemptHereInMs(),
-      },
+      answers: leaderAnswers({
+        ...shared,
+        watch: this.watch,
+        writer: this.writer,
+        amender: () => this.amender,
+        recovery: () => this.recovery,
+        moment: () => this.moment(),
+        stop: (reason) => this.stopHere(reason),
+      }),
       post: (message) => this.post(message),
     });
     this.recovery = new Recovery({
@@ -330,11 +320,8 @@ export class Runner {
     this.events.discarded(ids, 'discarded');
   }
 
-  /** Whether a dead letter of this type may hold its lane. */
-  readonly mayHoldLane = (type: string): boolean => onDeadLetterOf(this.ports.definitions.get(type)) !== 'continue';
-
   readonly placeRule: PlaceRule = {
-    mayHoldLane: this.mayHoldLane,
+    mayHoldLane: (type) => this.engine.mutations.mayHoldLane(type),
     pendingHeader: (id) => {
       const entry = this.engine.mutations.get(id);
       return entry === undefined || entry.phase.kind === 'failed' ? undefined : entry.header;
@@ -352,17 +339,6 @@ export class Runner {
     return (await this.askLeader.ask({ kind: 'evict', ...needed }, EVICT_TIMEOUT_MS)) === true;
   }
 
-  private async answerEvict({ count, bytes }: Load): Promise<boolean> {
-    const { engine } = this;
-    await this.watch.whenRead();
-    const seqs = engine.evictable(count, bytes).map(({ seq }) => seq);
-    if (seqs.length === 0) return false;
-    this.dispatch({ kind: 'evict', count, bytes });
-    await this.writer.whenWritten;
-    // Another tab may have taken over, or the write may have failed: only what stands in the store holds.
-    return (await this.ports.store.arePending(seqs)).every((isPending) => !isPending);
-  }
-
   /** Takes back those that cannot have been sent, which only the tab that delivers knows: another one asks it. */
   async cancel(ids: readonly string[], act: Act, evenIfSent?: true): Promise<readonly CancelAnswer[]> {
     const answer = await this.askLeader.ask({
@@ -374,38 +350,9 @@ export class Runner {
     return answer ?? ids.map(() => 'unknown');
   }
 
-  private async answerCancel(ids: readonly string[], act: Act, evenIfSent?: true): Promise<readonly CancelAnswer[]> {
-    const { engine, ports } = this;
-    await this.watch.whenRead();
-    // Asked before this tab has heard of them: it looks first.
-    if (ids.some((id) => engine.mutations.get(id) === undefined)) await this.watch.catchUp();
-    const known = ids.filter((id) => engine.mutations.get(id) !== undefined);
-    const isWaiting = (id: string): boolean => engine.mutations.get(id)?.phase.kind === 'waiting';
-    const free = known.filter(evenIfSent === true ? isWaiting : (id) => engine.canCancel(id));
-    // Said only by the one that really delivers: another may have taken over, and may still take it back.
-    if (free.length < known.length && !(await ports.store.claim([])).isLeader) {
-      this.leadership.fenced();
-      return ids.map(() => 'unknown');
-    }
-    this.dispatch({ kind: 'cancel', ids: free, act, ...(evenIfSent === true ? { evenIfSent } : {}) });
-    await this.writer.whenWritten;
-    // Another tab may have taken over, or the write may have failed: only what stands in the store holds.
-    // So does who it says took it back: one that believes it still delivers may be asked for the same in the same moment.
-    const disposals = await ports.store.history.disposals(free);
-    const cancelled = new Set(free.filter((_, index) => disposals[index]?.actId === act.id));
-    const tooLate = new Set(known.filter((id) => !free.includes(id)));
-    return ids.map((id) => (cancelled.has(id) ? 'cancelled' : tooLate.has(id) ? 'tooLate' : 'unknown'));
-  }
-
   /** Resolves when the verdicts told so far are stored, or wait for the next try. */
   get whenWritten(): Promise<void> {
     return this.writer.whenWritten;
-  }
-
-  get isDrainingHere(): boolean {
-    const { line, isRefreshing } = this.engine.gates;
-    const isChecking = (line.state.kind === 'down' && line.state.isChecking) || isRefreshing;
-    return this.engine.isBusy(this.moment().nowMs) || isChecking;
   }
 
   /**
@@ -419,10 +366,9 @@ export class Runner {
     await this.sender.whenIdle(PAUSE_GRACE_MS);
   }
 
-  private async answerStop(reason: StopReason): Promise<'stopped'> {
+  private async stopHere(reason: StopReason): Promise<void> {
     this.dispatch({ kind: reason });
     await this.sender.whenIdle(PAUSE_GRACE_MS);
-    return 'stopped';
   }
 
   /** The login of this queue is there again. */
@@ -436,19 +382,6 @@ export class Runner {
   discardingBegun(): void {
     this.isDiscarding = true;
     this.leadership.watch();
-  }
-
-  private hurryHere(ids: readonly string[]): readonly string[] {
-    const { engine } = this;
-    const waiting = ids.filter((id) => engine.mutations.get(id)?.phase.kind === 'waiting');
-    this.dispatch({ kind: 'hurry', ids: waiting });
-    return waiting;
-  }
-
-  private unstickHere(): readonly string[] {
-    const ids = this.engine.stuckIds(this.moment().nowMs, this.ports.attemptTimeoutMs);
-    if (ids.length > 0) this.dispatch({ kind: 'unstick', ids });
-    return ids;
   }
 
   get isEnded(): boolean {
@@ -640,12 +573,6 @@ export class Runner {
     if (told === this.lastTold) return;
     this.lastTold = told;
     this.post({ kind: 'delivering', epoch: this.ports.store.epochNumber, seqs: sendingSeqs, waitingFor });
-  }
-
-  private nextAttemptHereInMs(): number | null {
-    const nowMs = this.ports.clock.nowMs();
-    const atMs = this.engine.nextAttemptAtMs(nowMs);
-    return atMs === null ? null : Math.max(0, atMs - nowMs);
   }
 
   /** Nobody waits for it: what goes wrong is reported, and found out by another look. */
