@@ -242,14 +242,8 @@ function rewritten(
   }: { readonly payload: JsonObject; readonly body: MutationBody; readonly edit: EditHeader },
 ): { readonly header: MutationHeader; readonly body: string } {
   const json = textOf(header.type, payload);
-  const body = writeBody(json.text, {
-    ...(metadata === undefined ? {} : { metadata }),
-    ...(source === undefined ? {} : { source }),
-    ...(editBody === undefined ? {} : { edit: editBody }),
-    // Made of what others have written, which no schema here has seen.
-    isOneWay: true,
-    ...(isSensitive === undefined ? {} : { isSensitive }),
-  });
+  // Made of what others have written, which no schema here has seen.
+  const body = writeBody(json.text, { metadata, source, edit: editBody, isOneWay: true, isSensitive });
   const { revision } = header;
   return {
     header: { ...header, revision: revision + 1, payloadBytes: json.bytes, ...headerOfBody(body), edit },
