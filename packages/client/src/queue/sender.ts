@@ -1,5 +1,5 @@
 import type { Engine } from '../engine/engine.ts';
-import type { EngineEffect, EngineInput } from '../engine/engine-io.ts';
+import type { BatchItem, EngineEffect, EngineInput } from '../engine/engine-io.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
@@ -105,14 +105,15 @@ export class Sender {
 
   /** Null when nothing was sent because this tab may not send. */
   private async attempt(effect: Send, abort: AbortController): Promise<TransportAnswer | null> {
-    const { store, transport, definitions } = this.ports;
+    const { store, engine, transport, clock } = this.ports;
     const headers = effect.items.map(({ header }) => header);
+    const { signal } = abort;
     let wasHandedOver = false;
     const secrets = new Map<string, Secrets>();
     try {
       const token = await this.token();
-      const claim = await this.claim(headers, abort.signal);
-      if (abort.signal.aborted) return CALLED_OFF;
+      const claim = await this.claim(headers, signal);
+      if (signal.aborted) return CALLED_OFF;
       if (token === null && this.ports.getToken !== null)
         return { kind: 'unauthorized', error: NO_TOKEN, isUnsent: true };
       if (!claim.isLeader) {
@@ -127,61 +128,33 @@ export class Sender {
       if (claim.isSignedOut) this.ports.dispatch({ kind: 'signedOut' });
       if (claim.isOutdated) this.ports.dispatch({ kind: 'upgradeRequired', error: OPENED_BY_NEWER });
       // Paused or signed out meanwhile in another tab, which has said so.
-      if (this.ports.engine.gates.isStopped) return CALLED_OFF;
-      const mutations: WireMutation[] = [];
-      const unreadableSeqs: number[] = [];
-      const unreadSeqs: number[] = [];
-      for (const item of effect.items) {
-        const body = claim.bodies.get(item.header.seq);
-        const refusal = body?.kind === 'record' ? this.refusalOf(item.header, body.record) : null;
-        if (body?.kind === 'unread') unreadSeqs.push(item.header.seq);
-        else if (body?.kind !== 'record') unreadableSeqs.push(item.header.seq);
-        else if (refusal === null) {
-          const hidden = secretsOf(definitions, item.header.type, body.record);
-          if (hidden !== null) secrets.set(item.header.id, hidden);
-          // What is behind this one is settled; one that was settled under an id that is lost, the server cannot find.
-          const after = item.after !== null && item.after > claim.lostUpToSeq ? item.after : null;
-          mutations.push(toWire({ ...item, after }, body.record));
-        } else await this.giveUpUnreadable([item.header.seq], refusal);
-      }
-      if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
-      const lostSeqs = this.unreads.noted(unreadSeqs, this.ports.clock.nowMs());
-      if (lostSeqs.length > 0) await this.giveUpUnreadable(lostSeqs, NOT_READ);
+      if (engine.gates.isStopped) return CALLED_OFF;
+      const { mutations, hasUnread } = await this.readable(effect.items, claim, secrets);
       // Closed, paused, signed out or replaced while that was found out.
-      if (abort.signal.aborted || this.ports.engine.gates.isStopped) return CALLED_OFF;
-      if (mutations.length === 0 && unreadSeqs.length > 0) return { kind: 'unreachable', error: NOT_READ_NOW };
-      if (mutations.length === 0) return { kind: 'answered', outcomes: [] };
-      const client = this.clientOf(claim, mutations.length);
+      if (signal.aborted || engine.gates.isStopped) return CALLED_OFF;
+      if (mutations.length === 0)
+        return hasUnread ? { kind: 'unreachable', error: NOT_READ_NOW } : { kind: 'answered', outcomes: [] };
       const telemetry = this.ports.reports.next(this.queueNow(), acts?.told ?? []);
       const request = {
         protocol: PROTOCOL_VERSION,
-        client,
+        client: this.clientOf(claim, mutations.length),
         acknowledgedFloor: this.floorOnDisk(this.belowUnreadable(effect.acknowledgedFloor)),
         mutations,
         ...(claim.serverEpoch === null ? {} : { epoch: claim.serverEpoch }),
         ...(telemetry === null ? {} : { telemetry }),
       };
-      const startedAtMs = this.ports.clock.nowMs();
+      const startedAtMs = clock.nowMs();
       wasHandedOver = true;
-      const given = await transport.send(request, { token, signal: abort.signal });
+      const given = await transport.send(request, { token, signal });
       const answer = this.withAdvice(redactAnswer(given, secrets));
       // Of a client that is behind, the server takes no report.
       if (telemetry !== null && answer.kind === 'answered' && answer.client?.behind === undefined) {
         this.ports.reports.taken();
         acts?.commit().catch((error: unknown) => this.notTold(error));
       }
-      if (abort.signal.aborted) return answer;
-      if (answer.kind === 'answered' && answer.serverTimeMs !== undefined) store.heardServerTime(answer.serverTimeMs);
-      if (answer.kind === 'answered' && (answer.client !== undefined || claim.forked !== null))
-        this.ports.heardOfClient(answer.client ?? {}, claim);
-      this.ports.network.observe(answer, this.ports.clock.nowMs() - startedAtMs);
-      if (answer.kind !== 'answered' || answer.epoch === undefined || answer.epoch === claim.serverEpoch) return answer;
-      if (claim.serverEpoch !== null)
-        return (
-          (await this.tailSender.sendAll(answer.epoch, claim.serverEpoch, { token, signal: abort.signal })) ?? answer
-        );
-      await store.serverEpoch.note(answer.epoch, null).catch((error: unknown) => this.ports.report(error));
-      return answer;
+      if (signal.aborted) return answer;
+      this.ports.network.observe(answer, clock.nowMs() - startedAtMs);
+      return answer.kind === 'answered' ? await this.heard(answer, claim, { token, signal }) : answer;
     } catch (error) {
       // No token could be fetched or the storage not read, so nothing was sent; or the transport broke its word, and then
       // nobody knows.
@@ -190,6 +163,52 @@ export class Sender {
       if (!wasHandedOver && this.ports.noticedLock(error)) return CALLED_OFF;
       return { kind: wasHandedOver ? 'unknown' : 'unreachable', error: toWireError(told) };
     }
+  }
+
+  /** What of a batch can be sent, with what is hidden of it; what can not, or not as it stands, is given up, if not at once. */
+  private async readable(
+    items: readonly BatchItem[],
+    { bodies, lostUpToSeq }: Claim,
+    secrets: Map<string, Secrets>,
+  ): Promise<{ readonly mutations: readonly WireMutation[]; readonly hasUnread: boolean }> {
+    const mutations: WireMutation[] = [];
+    const unreadableSeqs: number[] = [];
+    const unreadSeqs: number[] = [];
+    for (const item of items) {
+      const { id, seq, type } = item.header;
+      const body = bodies.get(seq);
+      const refusal = body?.kind === 'record' ? this.refusalOf(item.header, body.record) : null;
+      if (body?.kind === 'unread') unreadSeqs.push(seq);
+      else if (body?.kind !== 'record') unreadableSeqs.push(seq);
+      else if (refusal !== null) await this.giveUpUnreadable([seq], refusal);
+      else {
+        const hidden = secretsOf(this.ports.definitions, type, body.record);
+        if (hidden !== null) secrets.set(id, hidden);
+        // What is behind this one is settled; one that was settled under an id that is lost, the server cannot find.
+        const after = item.after !== null && item.after > lostUpToSeq ? item.after : null;
+        mutations.push(toWire({ ...item, after }, body.record));
+      }
+    }
+    if (unreadableSeqs.length > 0) await this.giveUpUnreadable(unreadableSeqs);
+    const lostSeqs = this.unreads.noted(unreadSeqs, this.ports.clock.nowMs());
+    if (lostSeqs.length > 0) await this.giveUpUnreadable(lostSeqs, NOT_READ);
+    return { mutations, hasUnread: unreadSeqs.length > 0 };
+  }
+
+  /** Takes note of what the server says besides: its time, this client, its epoch. Resolves to the answer, or to what came of it. */
+  private async heard(
+    answer: Extract<TransportAnswer, { kind: 'answered' }>,
+    claim: Claim,
+    options: { readonly token: string | null; readonly signal: AbortSignal },
+  ): Promise<TransportAnswer> {
+    const { store, heardOfClient } = this.ports;
+    const { serverTimeMs, client, epoch } = answer;
+    if (serverTimeMs !== undefined) store.heardServerTime(serverTimeMs);
+    if (client !== undefined || claim.forked !== null) heardOfClient(client ?? {}, claim);
+    if (epoch === undefined || epoch === claim.serverEpoch) return answer;
+    if (claim.serverEpoch !== null) return (await this.tailSender.sendAll(epoch, claim.serverEpoch, options)) ?? answer;
+    await store.serverEpoch.note(epoch, null).catch((error: unknown) => this.ports.report(error));
+    return answer;
   }
 
   /** What was done is in the log of the device; the server is told another time. */
