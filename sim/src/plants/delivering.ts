@@ -11,7 +11,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'match-by-position',
-    file: `${CLIENT}/engine/engine.ts`,
+    file: `${CLIENT}/engine/answers.ts`,
     find: 'const outcome = bySeq.get(entry.seq);',
     replace:
       'const at = outcomes[entries.indexOf(entry)]; const outcome = at === undefined ? at : { ...at, id: entry.id };',
@@ -19,14 +19,14 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'id-not-compared',
-    file: `${CLIENT}/engine/engine.ts`,
+    file: `${CLIENT}/engine/answers.ts`,
     find: 'if (outcome?.id !== entry.id || isStale(outcome, entry)) {',
     replace: 'if (outcome === undefined || isStale(outcome, entry)) {',
     suffering: "An answer meant for another device settles this device's changes.",
   },
   {
     name: 'partial-answer-marks-all',
-    file: `${CLIENT}/engine/engine.ts`,
+    file: `${CLIENT}/engine/answers.ts`,
     find: '        unanswered.push(entry);\n        continue;',
     replace:
       'settlements.push(...this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: "applied", result: null }, moment));\n        continue;',
@@ -49,14 +49,14 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'expired-token-dead-letters',
-    file: `${CLIENT}/engine/engine.ts`,
-    find: "if (gates.unauthorized(answer.error, moment)) this.effects.push({ kind: 'refreshToken' });",
+    file: `${CLIENT}/engine/answers.ts`,
+    find: "if (gates.unauthorized(answer.error, moment)) this.emit({ kind: 'refreshToken' });",
     replace: 'this.settle(entries.flatMap((entry) => this.verdicts.rejected(entry, answer.error, moment, false)));',
     suffering: 'An expired sign-in turns everything that waits into failures.',
   },
   {
     name: 'line-failure-uses-attempt',
-    file: `${CLIENT}/engine/engine.ts`,
+    file: `${CLIENT}/engine/answers.ts`,
     find: "gates.line.failed(isOfStorage(answer) ? 'storage' : 'network', answer.error, nowMs, random, {",
     replace:
       "this.settle(entries.flatMap((entry) => this.verdicts.ofOutcome(entry, { seq: entry.header.seq, id: entry.header.id, kind: 'refused', error: answer.error }, moment)));\n        gates.line.failed(isOfStorage(answer) ? 'storage' : 'network', answer.error, nowMs, random, {",
@@ -107,7 +107,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'called-off-dead-letters',
-    file: `${CLIENT}/engine/engine.ts`,
+    file: `${CLIENT}/engine/answers.ts`,
     find: `case 'calledOff':
         return;`,
     replace: `case 'calledOff':

@@ -1,5 +1,5 @@
 import type { HeaderFields, MutationHeader } from '../mutation/record.ts';
-import { type JsonObject, LIMITS, type WireError, type WireOutcome } from '../protocol/wire.ts';
+import { type JsonObject, LIMITS, type WireError } from '../protocol/wire.ts';
 import type {
   BatchItem,
   EngineEffect,
@@ -11,14 +11,13 @@ import type {
   WaitingFor,
 } from './engine-io.ts';
 import { conflictAmendId, dueAtMs, type Entry, hasOpenParents, isInConflict } from './entry.ts';
+import { Answers } from './answers.ts';
 import { Gates } from './gates.ts';
 import { PolicyGate } from './policy-gate.ts';
 import type { TransportAnswer } from './transport-answer.ts';
 import { Unconfirmed } from './unconfirmed.ts';
 import { fromNewerApp } from './versions.ts';
 import { type EngineRules, Verdicts } from './verdicts.ts';
-
-type Answered = Extract<TransportAnswer, { readonly kind: 'answered' }>;
 
 interface Batch {
   readonly id: number;
@@ -38,14 +37,11 @@ export class Engine {
   readonly gates: Gates = new Gates();
   isLeader = false;
   private readonly verdicts: Verdicts;
+  private readonly answers: Answers;
   private readonly policies: PolicyGate;
   private batch: Batch | null = null;
   private batchNumber = 0;
   private rewriteNumber = 0;
-  /** Shrinks when a batch gets no answer, so that one that kills its server ends up alone; grows back with each answer. */
-  private batchCountMax: number = LIMITS.batchCount;
-  /** Batches answered so far. */
-  private answerCount = 0;
   /** What another tab, which delivers, has on its way and waits for. */
   private elsewhere: { readonly sending: readonly Entry[]; readonly waitingFor: WaitingFor | null } = {
     sending: [],
@@ -63,6 +59,12 @@ export class Engine {
     this.mutations = new Unconfirmed(rules);
     this.verdicts = new Verdicts(this.mutations, rules);
     this.policies = new PolicyGate(rules.policyOf);
+    this.answers = new Answers({
+      gates: this.gates,
+      verdicts: this.verdicts,
+      emit: (effect) => this.effects.push(effect),
+      settle: (settlements) => this.settle(settlements),
+    });
     const { schedule } = this.mutations;
     schedule.isHeldBack = (entry) => this.policies.holds(entry);
     // Policies look at all that is pending.
@@ -569,100 +571,8 @@ export class Engine {
       if (!isUnsent(answer)) entry.mayHaveBeenSent = true;
       if (answer.kind !== 'answered') entry.lastError = answer.error;
     }
-    this.judge(entries, answer, moment);
+    this.answers.judge(entries, answer, moment);
     for (const entry of entries) this.mutations.schedule.freed(entry, moment.nowMs);
-  }
-
-  private judge(entries: readonly Entry[], answer: TransportAnswer, moment: Moment): void {
-    const { gates } = this;
-    const { nowMs, random } = moment;
-    switch (answer.kind) {
-      case 'answered':
-        this.takeOutcomes(entries, answer, moment);
-        return;
-      case 'unreachable':
-      case 'unknown':
-        this.noAnswer(entries, answer.error, moment);
-        gates.line.failed(isOfStorage(answer) ? 'storage' : 'network', answer.error, nowMs, random, {
-          wasReset: answer.kind === 'unknown' && answer.wasReset === true,
-        });
-        return;
-      case 'unavailable':
-        this.noAnswer(entries, answer.error, moment);
-        gates.line.failed('circuit', answer.error, nowMs, random, { minDelayMs: answer.retryAfterMs ?? 0 });
-        return;
-      case 'calledOff':
-        return;
-      case 'rateLimited':
-        gates.rateLimited(answer.error, answer.retryAfterMs, moment);
-        return;
-      case 'unauthorized':
-        if (gates.unauthorized(answer.error, moment)) this.effects.push({ kind: 'refreshToken' });
-        return;
-      case 'forbidden':
-        gates.forbidden(answer.error, moment);
-        return;
-      case 'upgradeRequired':
-        gates.needsUpgrade(answer.error);
-        return;
-      case 'batchRefused':
-        this.takeBatchRefusal(entries, answer.error, moment);
-    }
-  }
-
-  private takeOutcomes(entries: readonly Entry[], { outcomes, rest, pace }: Answered, moment: Moment): void {
-    const bySeq = new Map(outcomes.map((outcome) => [outcome.seq, outcome]));
-    const settlements: Settlement[] = [];
-    const unanswered: Entry[] = [];
-    for (const entry of entries) {
-      const outcome = bySeq.get(entry.seq);
-      // An outcome of another id is no answer to this one, nor is a conflict with another version than it was made on by now.
-      // Nor is silence: it may have been applied, so it goes again.
-      if (outcome?.id !== entry.id || isStale(outcome, entry)) {
-        unanswered.push(entry);
-        continue;
-      }
-      settlements.push(...this.verdicts.ofOutcome(entry, outcome, moment));
-      if (outcome.kind === 'conflict') this.effects.push({ kind: 'resolve', header: entry.header, conflict: outcome });
-    }
-    if (unanswered.length === entries.length && rest === undefined) {
-      this.noAnswer(entries, UNANSWERED, moment);
-      this.gates.line.failed('circuit', UNANSWERED, moment.nowMs, moment.random);
-      return;
-    }
-    this.gates.answered();
-    if (pace?.remaining === 0) this.gates.paced(pace.resetMs, moment);
-    this.answerCount += 1;
-    this.batchCountMax = Math.min(LIMITS.batchCount, this.batchCountMax * 2);
-    this.settle(settlements);
-    if (rest === undefined || unanswered.length === 0) return;
-    for (const entry of unanswered) entry.lastError = rest.error;
-    this.judge(unanswered, rest, moment);
-  }
-
-  /**
-   * Says nothing about the mutations, and the same ids go again, in smaller batches. But one that gets no answer alone,
-   * time and again while others do, is taken for the reason: it must not block them for ever.
-   */
-  private noAnswer(entries: readonly Entry[], error: WireError, moment: Moment): void {
-    this.shrinkBatches(entries.length);
-    const [only] = entries;
-    if (entries.length > 1 || only === undefined) return;
-    if (only.suspicionCount > 0 && only.suspectedAtAnswer === this.answerCount) return;
-    only.suspicionCount += 1;
-    only.suspectedAtAnswer = this.answerCount;
-    if (only.suspicionCount > SUSPICIONS_MAX) this.settle(this.verdicts.failed(only, suspect(error), moment, 'device'));
-  }
-
-  /** The batch as it is cannot be taken: smaller ones go, and one that is refused alone is itself the reason. */
-  private takeBatchRefusal(entries: readonly Entry[], error: WireError, moment: Moment): void {
-    const [only] = entries;
-    if (entries.length === 1 && only !== undefined) this.settle(this.verdicts.rejected(only, error, moment, 'device'));
-    else this.shrinkBatches(entries.length);
-  }
-
-  private shrinkBatches(failedCount: number): void {
-    this.batchCountMax = Math.max(1, Math.floor(failedCount / 2));
   }
 
   private settle(settlements: readonly Settlement[]): void {
@@ -680,7 +590,7 @@ export class Engine {
     if (gates.closed(moment.nowMs) !== null || mutations.holdsBackUntilMs(moment.nowMs) !== null) return;
     const batchId = this.batchNumber + 1;
     const claim = (entry: Entry): void => mutations.setSending(entry, batchId);
-    const entries = mutations.schedule.take(this.batchCountMax, LIMITS.batchBytes, moment.nowMs, claim);
+    const entries = mutations.schedule.take(this.answers.countMax, LIMITS.batchBytes, moment.nowMs, claim);
     if (entries.length === 0) return;
     this.batchNumber = batchId;
     this.batch = { id: batchId, sinceMs: moment.nowMs, entries };
@@ -750,18 +660,6 @@ export class Engine {
 const STUCK_MS = 60_000;
 /** Times that a mutation may wait for a row that it refers to, before the server decides for good. */
 const ROW_WAITS_MAX = 10;
-/** Times that a mutation may get no answer alone while others do. */
-const SUSPICIONS_MAX = 10;
-
-function suspect(error: WireError): WireError {
-  return {
-    category: error.category,
-    code: 'SUSPECT',
-    message: `Given up: ten times the server did not answer for it alone, while it answered for others (${error.message})`,
-    hint: 'Find out what it does to the server, then retry it, or discard it.',
-  };
-}
-
 const OFFLINE: WireError = {
   category: 'NETWORK_ERROR',
   code: 'OFFLINE',
@@ -776,25 +674,9 @@ const IN_CONFLICT: WireError = {
   hint: 'Decide which of the two versions is to stand, or merge them.',
 };
 
-const UNANSWERED: WireError = {
-  category: 'SERVER_ERROR',
-  code: 'UNREADABLE_ANSWER',
-  message: 'The server answered, but about none of the mutations that were sent.',
-  hint: 'Check that the address is that of a Holdfast server.',
-};
-
 /** Surely nothing has left the device. */
 function isUnsent(answer: TransportAnswer): boolean {
   return answer.kind === 'unreachable' || (answer.kind === 'unauthorized' && answer.isUnsent === true);
-}
-
-/** Not sent since this device could not read it: that says nothing about the network. */
-function isOfStorage({ kind, error }: Extract<TransportAnswer, { kind: 'unreachable' | 'unknown' }>): boolean {
-  return kind === 'unreachable' && error.category === 'STORAGE_ERROR';
-}
-
-function isStale(outcome: WireOutcome, { edit }: Entry): boolean {
-  return outcome.kind === 'conflict' && outcome.baseRowVersion !== (edit?.baseRowVersion ?? null);
 }
 
 /** What an edit that was made anew after a conflict is kept back under until that is stored. */
