@@ -15,7 +15,7 @@ import { scanAll } from '../ports/scan-all.ts';
 import type { Entry, Storage } from '../ports/storage.ts';
 import type { Identity } from './options.ts';
 import { type Salvage, salvageScan } from './salvage-scan.ts';
-import { isBroken } from './storage-keeper.ts';
+import { isBroken } from './storage-errors.ts';
 import {
   ACTS,
   BODY,

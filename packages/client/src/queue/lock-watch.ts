@@ -1,7 +1,8 @@
 import type { EngineInput } from '../engine/engine-io.ts';
-import { isHoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import { toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Alarms } from './alarms.ts';
 import type { QueueStore } from './queue-store.ts';
+import { isLocked } from './storage-errors.ts';
 
 /** Keys that are away are asked for again after this time, in milliseconds, and when the app comes to the foreground. */
 export const UNLOCK_CHECK_MS = 5_000;
@@ -12,10 +13,6 @@ export interface LockWatchPorts {
   readonly dispatch: (input: EngineInput) => void;
   /** What was not looked at meanwhile is looked at now. */
   readonly unlocked: () => void;
-}
-
-export function isLocked(error: unknown): boolean {
-  return isHoldfastError(error) && error.code === 'STORAGE_LOCKED';
 }
 
 /** Closes the gate when the keys of the store turn out to be away, and opens it when they are back. */

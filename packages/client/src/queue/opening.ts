@@ -1,8 +1,8 @@
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { WireError } from '../protocol/wire.ts';
-import { isLocked, UNLOCK_CHECK_MS } from './lock-watch.ts';
-import { isFull } from './storage-keeper.ts';
+import { UNLOCK_CHECK_MS } from './lock-watch.ts';
+import { isFull, isLocked } from './storage-errors.ts';
 
 export interface OpeningPorts {
   readonly clock: Clock;

@@ -18,7 +18,7 @@ import {
   wrongAddress,
 } from './mutation-status.ts';
 import type { Identity } from './options.ts';
-import { isLocked } from './lock-watch.ts';
+import { isLocked } from './storage-errors.ts';
 import {
   firstInOrder,
   type ListQuery,

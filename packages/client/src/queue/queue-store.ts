@@ -46,7 +46,7 @@ import { BODY, FAILED, META, OWN_ID, PENDING, seqKey } from './record-keys.ts';
 import { readWhatReads } from './read-what-reads.ts';
 import { type Found, readPage } from './record-pages.ts';
 import type { Salvage } from './salvage-scan.ts';
-import { isBroken, isFull } from './storage-keeper.ts';
+import { isBroken, isFull } from './storage-errors.ts';
 import { ServerEpoch } from './server-epoch.ts';
 import { disposal } from './settlement-changes.ts';
 import { SettlementStore } from './settlement-store.ts';

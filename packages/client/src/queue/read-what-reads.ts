@@ -1,6 +1,6 @@
 import type { Storage } from '../ports/storage.ts';
 import { META } from './record-keys.ts';
-import { isBroken } from './storage-keeper.ts';
+import { isBroken } from './storage-errors.ts';
 
 /** So often a record that cannot be read is asked for by itself. */
 const READ_ATTEMPTS = 3;

@@ -1,6 +1,6 @@
 import type { Entry, Storage } from '../ports/storage.ts';
 import { seqKey, seqOfKey } from './record-keys.ts';
-import { isBroken } from './storage-keeper.ts';
+import { isBroken } from './storage-errors.ts';
 
 const PAGE = 1_000;
 

@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import {
   type CommitResult,
@@ -11,6 +11,7 @@ import {
 } from '../ports/storage.ts';
 import type { StoragePointer } from '../ports/storage-pointer.ts';
 import type { LostChanges, WireError } from '../protocol/wire.ts';
+import { isBroken, isFull } from './storage-errors.ts';
 
 /** How the place where mutations are kept does. The object stays the same until something in it changes. */
 export interface StorageHealth {
@@ -459,30 +460,12 @@ async function commitAgain(storage: Storage, batch: StorageBatch): Promise<Commi
   return isStored ? { kind: 'committed' } : storage.commit(batch);
 }
 
-/** What another connection may mend. A newer database is not broken, and must be left alone. */
-export function isBroken(error: unknown): boolean {
-  // A browser may throw what it likes where it should answer.
-  if (!isHoldfastError(error)) return true;
-  const { cause } = error;
-  const isNewer = typeof cause === 'object' && cause !== null && 'name' in cause && cause.name === 'VersionError';
-  return (error.code === 'STORAGE_FAILED' || error.code === 'STORAGE_UNAVAILABLE') && !isNewer;
-}
-
-export function isFull(error: unknown): boolean {
-  return isHoldfastError(error) && error.code === 'STORAGE_FULL';
-}
-
 function partLeft(): HoldfastError {
   return new HoldfastError({
     code: 'STORAGE_FAILED',
     message: 'The database of this device is damaged: what could be read of it goes on elsewhere, and some could not.',
     hint: 'Nothing was deleted. Keep the database for whoever can repair it.',
   });
-}
-
-/** Whether the queue goes on in another store, and this has to be done again there. */
-export function isMoved(error: unknown): boolean {
-  return isHoldfastError(error) && error.code === 'STORAGE_MOVED';
 }
 
 function moved(cause?: unknown): HoldfastError {

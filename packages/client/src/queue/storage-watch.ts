@@ -1,6 +1,6 @@
-import { isHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Persistence } from '../ports/persistence.ts';
+import { isFull } from './storage-errors.ts';
 
 /** Room on the device, as far as the platform says. */
 export interface StorageUsage {
@@ -69,7 +69,7 @@ export class StorageWatch {
 
   /** A commit was refused: there is no room, whatever the platform believes. */
   refused(error: unknown): void {
-    if (!isHoldfastError(error) || error.code !== 'STORAGE_FULL') return;
+    if (!isFull(error)) return;
     this.wasRefused = true;
     this.tell(100, { usedBytes: null, quotaBytes: null });
   }

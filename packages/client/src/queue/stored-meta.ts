@@ -3,7 +3,7 @@ import { parseCompleted, RECORD_FORMAT, recordIn, sealText, unsealText } from '.
 import { scanAll } from '../ports/scan-all.ts';
 import { type Change, drop, put, readOne, type Storage } from '../ports/storage.ts';
 import { BODY, COMPLETED, FAILED, META, PENDING, QUARANTINE, seqKey, seqOfKey } from './record-keys.ts';
-import { isBroken } from './storage-keeper.ts';
+import { isBroken } from './storage-errors.ts';
 
 type Name = 'format' | 'client' | 'forked' | 'seq' | 'retried' | 'epoch' | 'time' | 'serverEpoch' | 'completedCount';
 
