@@ -98,6 +98,10 @@ export function isErrorCategory(value: unknown): value is ErrorCategory {
 /** Whatever was thrown, as an error that an app can handle. What is not ours came from storage: nothing else is called there. */
 export function toHoldfastError(error: unknown): HoldfastError {
   if (isHoldfastError(error)) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new HoldfastError({ code: 'STORAGE_FAILED', message, cause: error });
+  return new HoldfastError({ code: 'STORAGE_FAILED', message: messageOf(error), cause: error });
+}
+
+/** What was said by whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

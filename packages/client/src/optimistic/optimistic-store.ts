@@ -1,5 +1,5 @@
 import { type AnyMutationDefinition, describeMutation } from '../mutation/definition.ts';
-import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, messageOf } from '../mutation/holdfast-error.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
 import type { StoredEvent } from '../queue/queue-events.ts';
 import { Emitter } from '../telemetry/emitter.ts';
@@ -223,7 +223,7 @@ export class OptimisticStore<State extends object> {
     this.queue.report(
       new HoldfastError({
         code: 'EFFECT_FAILED',
-        message: `The effect of ${id} (${definition.type}) cannot be shown: ${cause instanceof Error ? cause.message : String(cause)}.`,
+        message: `The effect of ${id} (${definition.type}) cannot be shown: ${messageOf(cause)}.`,
         hint: 'Let `optimistic` and `rollback` take any state, also one without the row. Delivery is not affected.',
         cause,
       }),

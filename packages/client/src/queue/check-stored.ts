@@ -3,6 +3,7 @@ import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { MutationBody, MutationHeader } from '../mutation/record.ts';
 import { sensitiveFieldsOf } from '../mutation/sensitive.ts';
 import { ATOMIC_TYPE, type WireError } from '../protocol/wire.ts';
+import { messageOf } from '../mutation/holdfast-error.ts';
 
 /**
  * Why a payload that was stored in an earlier run is not sent: the schema of its type, in the version that it was stored
@@ -40,7 +41,7 @@ function firstIssue({ payload: schema }: AnyMutationDefinition, payload: object)
   try {
     result = (schema as StandardSchemaV1)['~standard'].validate(payload);
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
   if (result instanceof Promise) {
     result.catch(() => {});

@@ -1,7 +1,7 @@
 import { v5 } from 'uuid';
 import { canonicalJson } from '../mutation/canonical-json.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
-import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, messageOf, toHoldfastError } from '../mutation/holdfast-error.ts';
 import { migratePayload } from '../mutation/versions.ts';
 import { type JsonObject, LIMITS, type MutationMetadata } from '../protocol/wire.ts';
 import type { MutationQueue } from './mutation-queue.ts';
@@ -154,7 +154,7 @@ function inCurrentVersion(
   } catch (cause) {
     throw new HoldfastError({
       code: 'OUTDATED',
-      message: `Not stored: a payload of version ${version} of ${type} cannot be migrated: ${cause instanceof Error ? cause.message : String(cause)}.`,
+      message: `Not stored: a payload of version ${version} of ${type} cannot be migrated: ${messageOf(cause)}.`,
       hint: 'Give its type the step in `migrate`, or tell its version with `payloadVersion`, and import again.',
       cause,
     });

@@ -15,6 +15,7 @@ import { type CheckedPayload, checkGiven, payloadText } from './check-payload.ts
 import { describeAtomic } from './prepare-mutation.ts';
 import type { Amendment } from './queue-store.ts';
 import { Rewriting, type RewritingPorts } from './rewriting.ts';
+import { messageOf } from '../mutation/holdfast-error.ts';
 
 export interface MigratorPorts extends RewritingPorts {
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
@@ -40,7 +41,7 @@ export function migrator(ports: MigratorPorts): Rewriting {
         try {
           amendments.push({ stored, ...(await migrated(header, body, definitions)) });
         } catch (cause) {
-          const words = cause instanceof Error ? cause.message : String(cause);
+          const words = messageOf(cause);
           // It stays with the dead letter, and may tell what came instead of what was asked for.
           const isSecret = body.isSensitive === true || isSensitive(definitions, header.type, body.payload);
           const reason = isSecret ? 'a step of `migrate` or the schema refused it' : words;

@@ -2,7 +2,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { BatchItem, EngineEffect, EngineInput } from '../engine/engine-io.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
-import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, messageOf, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationBody, MutationHeader } from '../mutation/record.ts';
 import { type Secrets, secretsOf } from '../mutation/sensitive.ts';
 import type { NetworkMonitor } from '../network/network-monitor.ts';
@@ -389,7 +389,7 @@ const NO_TOKEN: WireError = {
 function noTokenFetched(cause: unknown): HoldfastError {
   return new HoldfastError({
     code: 'UNREACHABLE',
-    message: `The app could not fetch a token: ${cause instanceof Error ? cause.message : String(cause)}.`,
+    message: `The app could not fetch a token: ${messageOf(cause)}.`,
     hint: 'Nothing to do: it is asked again. For "nobody is signed in", let `getToken` resolve to null.',
     cause,
   });

@@ -1,4 +1,4 @@
-import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, messageOf } from '../mutation/holdfast-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { CommitResult, Durability, Entry, OpenStorage, Storage, StorageBatch } from '../ports/storage.ts';
 import { systemClock } from '../ports/system-clock.ts';
@@ -213,7 +213,7 @@ async function step<Result>(work: () => Promise<Result>): Promise<Result> {
           hint: 'Free some space on the device, then try again. What was stored before is kept.',
           cause: error,
         })
-      : failed(error, `Not done: SQLite failed (${error instanceof Error ? error.message : String(error)}).`);
+      : failed(error, `Not done: SQLite failed (${messageOf(error)}).`);
   }
 }
 

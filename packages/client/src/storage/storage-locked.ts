@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, isHoldfastError, messageOf } from '../mutation/holdfast-error.ts';
 
 /** Nothing can be read or written, because the keys are not there; nothing is lost either. */
 export function locked(cause: unknown, message: string): HoldfastError {
@@ -16,7 +16,7 @@ export async function unlocked<Result>(work: () => Promise<Result>): Promise<Res
     return await work();
   } catch (error) {
     if (isHoldfastError(error) && error.code === 'STORAGE_LOCKED') throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw locked(error, `The keys of the mutations on this device are away (${reason}).`);
   }
 }

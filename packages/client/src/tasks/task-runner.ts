@@ -1,5 +1,5 @@
 import { executeWithRetry } from '../delivery/execute-with-retry.ts';
-import { HoldfastError, isHoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, isHoldfastError, messageOf } from '../mutation/holdfast-error.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import { systemClock, systemRandom } from '../ports/system-clock.ts';
 import type { WakeReason, Wakeups } from '../ports/wakeups.ts';
@@ -452,6 +452,6 @@ function closedError(message: string): HoldfastError {
 
 function toWire(failure: unknown): WireError {
   if (isHoldfastError(failure)) return failure.toWire();
-  const message = failure instanceof Error ? failure.message : String(failure);
+  const message = messageOf(failure);
   return { category: 'UNKNOWN_ERROR', code: 'UNKNOWN_FAILURE', message };
 }

@@ -1,4 +1,4 @@
-import { HoldfastError } from '../mutation/holdfast-error.ts';
+import { HoldfastError, messageOf } from '../mutation/holdfast-error.ts';
 
 /** Calls each listener; one that throws, or promises and does not keep it, harms neither the others nor the caller. */
 export class Emitter<Event> {
@@ -39,7 +39,7 @@ export class Emitter<Event> {
 export function listenerFailed(cause: unknown): HoldfastError {
   return new HoldfastError({
     code: 'LISTENER_FAILED',
-    message: cause instanceof Error ? cause.message : String(cause),
+    message: messageOf(cause),
     hint: 'Correct the listener. The queue goes on without it.',
     cause,
   });

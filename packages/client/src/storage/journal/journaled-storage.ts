@@ -1,4 +1,4 @@
-import { HoldfastError } from '../../mutation/holdfast-error.ts';
+import { HoldfastError, messageOf } from '../../mutation/holdfast-error.ts';
 import type {
   CommitResult,
   Durability,
@@ -75,7 +75,7 @@ class SharedJournal {
       this.leave();
       throw new HoldfastError({
         code: 'STORAGE_UNAVAILABLE',
-        message: `The store of this app could not be opened (${cause instanceof Error ? cause.message : String(cause)}).`,
+        message: `The store of this app could not be opened (${messageOf(cause)}).`,
         hint: 'Nothing can be saved on this device now. Try again later: the store may be locked with the device.',
         cause,
       });

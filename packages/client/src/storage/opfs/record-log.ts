@@ -1,4 +1,4 @@
-import { HoldfastError } from '../../mutation/holdfast-error.ts';
+import { HoldfastError, messageOf } from '../../mutation/holdfast-error.ts';
 import type { CommitResult, Entry, ScanQuery, StorageBatch } from '../../ports/storage.ts';
 import { toBase64 } from '../base64.ts';
 import { QUARANTINED_LOG } from '../quarantined-log.ts';
@@ -287,7 +287,7 @@ function asFailure(error: unknown): HoldfastError {
   if (error instanceof Error && error.name === 'QuotaExceededError') return full(error);
   return new HoldfastError({
     code: 'STORAGE_FAILED',
-    message: `Not stored: the browser could not write its file (${error instanceof Error ? error.message : String(error)}).`,
+    message: `Not stored: the browser could not write its file (${messageOf(error)}).`,
     hint: 'Nothing was stored. Try again; if it lasts, reload.',
     cause: error,
   });
