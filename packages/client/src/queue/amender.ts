@@ -1,24 +1,14 @@
-import type { Engine } from '../engine/engine.ts';
-import type { EngineInput } from '../engine/engine-io.ts';
 import type { MutationHeader } from '../mutation/record.ts';
-import type { Alarms } from './alarms.ts';
 import type { AskLeader, KeptBack } from './ask-leader.ts';
-import type { Amendment, QueueStore, StoredHeader } from './queue-store.ts';
+import type { Amendment, StoredHeader } from './queue-store.ts';
 import type { StoreWatch } from './store-watch.ts';
 import type { TabMessage } from './tab-message.ts';
+import type { PartPorts } from './part-ports.ts';
 
-export interface AmenderPorts {
-  readonly store: QueueStore;
-  readonly engine: Engine;
+export interface AmenderPorts
+  extends Pick<PartPorts, 'store' | 'engine' | 'alarms' | 'dispatch' | 'post' | 'newId' | 'standDown' | 'report'> {
   readonly watch: StoreWatch;
-  readonly alarms: Alarms;
   readonly askLeader: () => AskLeader;
-  readonly dispatch: (input: EngineInput) => void;
-  readonly post: (message: TabMessage) => void;
-  readonly newId: () => string;
-  /** Another tab delivers now. */
-  readonly standDown: () => void;
-  readonly report: (error: unknown) => void;
 }
 
 /** What a stored mutation becomes; null when it is better left as it is. */

@@ -1,8 +1,8 @@
 import { keepLatest } from '../engine/keep-latest.ts';
 import type { Act, MutationHeader } from '../mutation/record.ts';
-import type { Alarms } from './alarms.ts';
 import type { RecoveryCounts } from './recovery.ts';
 import type { TabMessage } from './tab-message.ts';
+import type { PartPorts } from './part-ports.ts';
 
 /** `tooLate`: it may have been sent, or is settled. `unknown`: nobody who knows has answered; it may be sent, or not. */
 export type CancelAnswer = 'cancelled' | 'tooLate' | 'unknown';
@@ -51,15 +51,10 @@ export type Answers = {
   readonly [Kind in keyof Questions]: (asked: QuestionOf<Kind>) => Promise<Questions[Kind]['answer']>;
 };
 
-export interface AskLeaderPorts {
+export interface AskLeaderPorts extends Pick<PartPorts, 'post' | 'alarms' | 'newId' | 'report'> {
   readonly isLeader: () => boolean;
   /** How this tab answers while it delivers. */
   readonly answers: Answers;
-  readonly post: (message: TabMessage) => void;
-  readonly alarms: Alarms;
-  /** Unlike every id that any tab makes. */
-  readonly newId: () => string;
-  readonly report: (error: unknown) => void;
 }
 
 /** Longest wait for the tab that delivers to answer, in milliseconds. */

@@ -1,6 +1,6 @@
-import type { EngineEffect, EngineInput, Settlement } from '../engine/engine-io.ts';
+import type { EngineEffect, Settlement } from '../engine/engine-io.ts';
 import { canonicalJson } from '../mutation/canonical-json.ts';
-import type { AnyMutationDefinition, ConflictStrategy } from '../mutation/definition.ts';
+import type { ConflictStrategy } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import {
   type Act,
@@ -15,22 +15,16 @@ import { withoutSensitive } from '../mutation/sensitive.ts';
 import { type EntityRef, type JsonObject, LIMITS } from '../protocol/wire.ts';
 import { type Resolution, resolveConflict } from '../delivery/conflicts/resolve-conflict.ts';
 import { mergeThreeWay } from '../delivery/conflicts/three-way-merge.ts';
-import type { Alarms } from './alarms.ts';
-import type { QueueStore } from './queue-store.ts';
+import type { PartPorts } from './part-ports.ts';
 
 type Resolve = Extract<EngineEffect, { kind: 'resolve' }>;
 
-export interface ConflictDeskPorts {
-  readonly store: QueueStore;
-  readonly alarms: Alarms;
-  readonly dispatch: (input: EngineInput) => void;
-  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
+export interface ConflictDeskPorts extends Pick<PartPorts, 'store' | 'alarms' | 'dispatch' | 'definitions' | 'report'> {
   readonly conflictStrategy: (type: string) => ConflictStrategy | undefined;
   /** Whether it stood in the store when this tab took the lead: what the one before knew of it in memory is gone. */
   readonly stoodBefore: (header: MutationHeader) => boolean;
   /** Resolves when all that was confirmed by now stands in the history. */
   readonly whenWritten: () => Promise<void>;
-  readonly report: (error: unknown) => void;
 }
 
 /** An edit that waits for a person, with the versions to choose between. */

@@ -1,26 +1,21 @@
 import type { Engine } from '../engine/engine.ts';
-import type { EngineInput, Moment } from '../engine/engine-io.ts';
+import type { Moment } from '../engine/engine-io.ts';
 import type { Amender } from './amender.ts';
 import type { Answers, Questions, StopReason } from './ask-leader.ts';
-import type { QueueStore } from './queue-store.ts';
 import type { Recovery } from './recovery.ts';
 import type { SettlementWriter } from './settlement-writer.ts';
 import type { StoreWatch } from './store-watch.ts';
+import type { PartPorts } from './part-ports.ts';
 
-export interface LeaderAnswersPorts {
-  readonly store: QueueStore;
-  readonly engine: Engine;
+export interface LeaderAnswersPorts
+  extends Pick<PartPorts, 'store' | 'engine' | 'attemptTimeoutMs' | 'dispatch' | 'standDown'> {
   readonly watch: StoreWatch;
   readonly writer: SettlementWriter;
   readonly amender: () => Amender;
   readonly recovery: () => Recovery;
   readonly moment: () => Moment;
-  readonly attemptTimeoutMs: number;
-  readonly dispatch: (input: EngineInput) => void;
   /** Nothing is sent any more, and nothing is on its way from this tab. */
   readonly stop: (reason: StopReason) => Promise<void>;
-  /** Another tab delivers now. */
-  readonly standDown: () => void;
 }
 
 /** How the tab that delivers answers. What it says is so stands in the store. */

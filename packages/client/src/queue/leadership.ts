@@ -1,13 +1,7 @@
 import { toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { Clock, Random } from '../ports/clock.ts';
-import type { Tabs } from '../ports/tabs.ts';
-import type { Alarms } from './alarms.ts';
+import type { PartPorts } from './part-ports.ts';
 
-export interface LeadershipPorts {
-  readonly tabs: Tabs;
-  readonly alarms: Alarms;
-  readonly clock: Clock;
-  readonly random: Random;
+export interface LeadershipPorts extends Pick<PartPorts, 'tabs' | 'alarms' | 'clock' | 'random' | 'report'> {
   /** Whether anything waits that somebody should deliver. */
   readonly hasWork: () => boolean;
   readonly isLeader: () => boolean;
@@ -25,7 +19,6 @@ export interface LeadershipPorts {
   readonly standDown: () => void;
   /** Asks the others whether anybody delivers. */
   readonly ask: () => void;
-  readonly report: (error: unknown) => void;
 }
 
 /** Taking over that failed is tried again after this, in milliseconds. */

@@ -1,16 +1,11 @@
-import type { EngineInput } from '../engine/engine-io.ts';
 import { toHoldfastError } from '../mutation/holdfast-error.ts';
-import type { Alarms } from './alarms.ts';
-import type { QueueStore } from './queue-store.ts';
 import { isLocked } from './storage-errors.ts';
+import type { PartPorts } from './part-ports.ts';
 
 /** Keys that are away are asked for again after this time, in milliseconds, and when the app comes to the foreground. */
 export const UNLOCK_CHECK_MS = 5_000;
 
-export interface LockWatchPorts {
-  readonly store: QueueStore;
-  readonly alarms: Alarms;
-  readonly dispatch: (input: EngineInput) => void;
+export interface LockWatchPorts extends Pick<PartPorts, 'store' | 'alarms' | 'dispatch'> {
   /** What was not looked at meanwhile is looked at now. */
   readonly unlocked: () => void;
 }

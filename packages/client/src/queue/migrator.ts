@@ -18,7 +18,6 @@ import { Rewriting, type RewritingPorts } from './rewriting.ts';
 import { messageOf } from '../mutation/holdfast-error.ts';
 
 export interface MigratorPorts extends RewritingPorts {
-  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   readonly standingOf: (header: MutationHeader) => Standing;
 }
 

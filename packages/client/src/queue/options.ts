@@ -174,6 +174,7 @@ export interface ResolvedOptions {
   readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
   readonly transport: Transport;
+  /** Null when the server asks for no login. */
   readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
   readonly openStorage: OpenStorage;
   /** Null where the queue is to reject when its store fails. */

@@ -1,13 +1,11 @@
-import type { Engine } from '../engine/engine.ts';
 import type { Entry } from '../engine/entry.ts';
-import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { MutationBody } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
 import type { AskLeader } from './ask-leader.ts';
 import { refusalOfStored } from './check-stored.ts';
-import type { QueueStore } from './queue-store.ts';
 import type { SettlementWriter } from './settlement-writer.ts';
 import { NOT_READ, type StoreWatch, UNREADABLE } from './store-watch.ts';
+import type { PartPorts } from './part-ports.ts';
 
 /**
  * `REMOVE_INVALID`: moved into quarantine with their bytes, and not sent. `RESTORE_KNOWN`: written anew, by a tab that knew
@@ -33,13 +31,10 @@ export interface RecoveryCounts {
   readonly checkedPayloadCount: number;
 }
 
-export interface RecoveryPorts {
-  readonly store: QueueStore;
-  readonly engine: Engine;
+export interface RecoveryPorts extends Pick<PartPorts, 'store' | 'engine' | 'definitions'> {
   readonly watch: StoreWatch;
   readonly writer: SettlementWriter;
   readonly askLeader: () => AskLeader;
-  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   readonly giveUp: (seqs: readonly number[], error: WireError) => Promise<void>;
 }
 

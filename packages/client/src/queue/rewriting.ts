@@ -1,24 +1,17 @@
-import type { EngineInput } from '../engine/engine-io.ts';
 import type { MutationBody, MutationHeader } from '../mutation/record.ts';
-import type { Clock } from '../ports/clock.ts';
 import type { WireError } from '../protocol/wire.ts';
-import { AGAIN_MS, type Alarms } from './alarms.ts';
+import { AGAIN_MS } from './alarms.ts';
 import type { Amender } from './amender.ts';
-import type { Amendment, QueueStore, StoredHeader } from './queue-store.ts';
+import type { Amendment, StoredHeader } from './queue-store.ts';
 import { NOT_READ } from './store-watch.ts';
 import { Unreads } from './unreads.ts';
+import type { PartPorts } from './part-ports.ts';
 
-export interface RewritingPorts {
-  readonly store: QueueStore;
+export interface RewritingPorts
+  extends Pick<PartPorts, 'store' | 'alarms' | 'dispatch' | 'clock' | 'definitions' | 'standDown' | 'report'> {
   readonly amender: Amender;
-  readonly alarms: Alarms;
-  readonly dispatch: (input: EngineInput) => void;
-  readonly clock: Clock;
   /** Makes dead letters of those that stand in the store and do not read. */
   readonly giveUpUnreadable: (seqs: readonly number[], error?: WireError) => Promise<void>;
-  /** Another tab delivers now. */
-  readonly standDown: () => void;
-  readonly report: (error: unknown) => void;
 }
 
 interface Rules {

@@ -2,15 +2,11 @@ import { Engine } from '../engine/engine.ts';
 import type { EngineEffect, EngineInput, Moment, Settlement, WaitingFor } from '../engine/engine-io.ts';
 import type { Entry } from '../engine/entry.ts';
 import { fromNewerApp } from '../engine/versions.ts';
-import type { AnyMutationDefinition } from '../mutation/definition.ts';
-import type { DeliveryPolicy } from '../mutation/delivery-policy.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Act, HeaderFields, MutationHeader } from '../mutation/record.ts';
 import { knownVersionsOf, type Standing, standingOf } from '../mutation/versions.ts';
 import type { NetworkMonitor, NetworkStatus } from '../network/network-monitor.ts';
-import type { Clock, Random } from '../ports/clock.ts';
 import type { Tabs } from '../ports/tabs.ts';
-import type { Transport } from '../ports/transport.ts';
 import type { ClientNotice, Json, WireError } from '../protocol/wire.ts';
 import type { DebugLog } from '../telemetry/debug-log.ts';
 import type { ReportBook } from '../telemetry/report-book.ts';
@@ -25,9 +21,10 @@ import { leaderAnswers } from './leader-answers.ts';
 import { LockWatch } from './lock-watch.ts';
 import { isLocked } from './storage-errors.ts';
 import { logInput } from './logged-ports.ts';
-import { onDeadLetterOf, PAUSE_GRACE_MS, retryRulesOf } from './options.ts';
+import { type Identity, onDeadLetterOf, PAUSE_GRACE_MS, type ResolvedOptions, retryRulesOf } from './options.ts';
 import type { Ending } from './history.ts';
 import type { ClientClaim, QueueStore } from './queue-store.ts';
+import type { PartPorts } from './part-ports.ts';
 import { Recovery } from './recovery.ts';
 import { Sender } from './sender.ts';
 import { migrator } from './migrator.ts';
@@ -38,22 +35,18 @@ import { StoreWatch } from './store-watch.ts';
 import { mendedError } from './stored-meta.ts';
 import { decodeTabMessage, encodeTabMessage, type TabMessage } from './tab-message.ts';
 
-export interface RunnerPorts {
+export interface RunnerPorts
+  extends Identity,
+    Pick<
+      ResolvedOptions,
+      'clock' | 'random' | 'transport' | 'getToken' | 'attemptTimeoutMs' | 'definitions' | 'policyOf'
+    > {
   readonly store: QueueStore;
   readonly tabs: Tabs;
-  readonly clock: Clock;
-  readonly random: Random;
   readonly network: NetworkMonitor;
-  readonly transport: Transport;
-  /** Null when the server asks for no login. */
-  readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
-  readonly workspaceId: string;
-  readonly userId: string;
   /** Which of the app's queues this is. */
   readonly queueName: string;
-  readonly attemptTimeoutMs: number;
-  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
-  readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
+  /** Unlike every id that any tab makes. */
   readonly newId: () => string;
   readonly reports: ReportBook;
   readonly log: DebugLog;
@@ -128,11 +121,12 @@ export class Runner {
       keepsResult: (type) => ports.definitions.get(type)?.result !== undefined,
     });
     this.alarms = new Alarms(ports.clock);
-    const shared = {
+    const shared: PartPorts = {
       ...ports,
       engine: this.engine,
       alarms: this.alarms,
       dispatch: (input: EngineInput): void => this.dispatch(input),
+      post: (message: TabMessage): void => this.post(message),
       settled: events.settled,
       standDown: (): void => this.leadership.fenced(),
       report: (error: unknown): void => this.report(error),
@@ -162,7 +156,7 @@ export class Runner {
         this.post({ kind: 'settled', settlements });
       },
     });
-    this.writer = new SettlementWriter({ ...shared, watch: this.watch, post: (message) => this.post(message) });
+    this.writer = new SettlementWriter({ ...shared, watch: this.watch });
     this.askLeader = new AskLeader({
       ...shared,
       isLeader: () => this.engine.isLeader,
@@ -175,7 +169,6 @@ export class Runner {
         moment: () => this.moment(),
         stop: (reason) => this.stopHere(reason),
       }),
-      post: (message) => this.post(message),
     });
     this.recovery = new Recovery({
       ...shared,
@@ -194,7 +187,6 @@ export class Runner {
       ...shared,
       watch: this.watch,
       askLeader: () => this.askLeader,
-      post: (message) => this.post(message),
     });
     const rewriting = {
       ...shared,

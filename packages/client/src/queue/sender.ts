@@ -1,13 +1,8 @@
-import type { Engine } from '../engine/engine.ts';
-import type { BatchItem, EngineEffect, EngineInput } from '../engine/engine-io.ts';
+import type { BatchItem, EngineEffect } from '../engine/engine-io.ts';
 import type { TransportAnswer } from '../engine/transport-answer.ts';
-import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError, messageOf, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { DeadLetter, MutationBody, MutationHeader } from '../mutation/record.ts';
 import { type Secrets, secretsOf } from '../mutation/sensitive.ts';
-import type { NetworkMonitor } from '../network/network-monitor.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Transport } from '../ports/transport.ts';
 import {
   type ApplyRequest,
   type ClientNotice,
@@ -17,37 +12,40 @@ import {
   type WireError,
   type WireMutation,
 } from '../protocol/wire.ts';
-import type { ReportBook } from '../telemetry/report-book.ts';
-import type { Alarms } from './alarms.ts';
 import { refusalOfStored } from './check-stored.ts';
-import { type Claim, type ClientClaim, OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
+import { type Claim, type ClientClaim, OPENED_BY_NEWER } from './queue-store.ts';
 import { redactAnswer, redactThrown } from './redact-answer.ts';
 import { NOT_READ, UNREADABLE } from './store-watch.ts';
 import { TailSender } from './tail-sender.ts';
 import { toWire } from './to-wire.ts';
 import { NOT_READ_NOW, Unreads } from './unreads.ts';
+import type { PartPorts } from './part-ports.ts';
 
 type Send = Extract<EngineEffect, { kind: 'send' }>;
 
 /** What was committed to a relaxed store is on the disk after this time at the latest, in milliseconds. */
 const ON_DISK_AFTER_MS = 60_000;
 
-export interface SenderPorts {
-  readonly store: QueueStore;
-  readonly engine: Engine;
-  readonly clock: Clock;
-  readonly alarms: Alarms;
-  readonly network: NetworkMonitor;
-  readonly transport: Transport;
-  /** Null when the server asks for no login. */
-  readonly getToken: ((options: { readonly refresh: boolean }) => Promise<string | null>) | null;
-  readonly workspaceId: string;
-  readonly userId: string;
-  readonly attemptTimeoutMs: number;
-  readonly reports: ReportBook;
-  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
-  /** Which of the app's queues this is. */
-  readonly queueName: string;
+export interface SenderPorts
+  extends Pick<
+    PartPorts,
+    | 'store'
+    | 'engine'
+    | 'clock'
+    | 'alarms'
+    | 'network'
+    | 'transport'
+    | 'getToken'
+    | 'workspaceId'
+    | 'userId'
+    | 'attemptTimeoutMs'
+    | 'reports'
+    | 'definitions'
+    | 'queueName'
+    | 'dispatch'
+    | 'standDown'
+    | 'report'
+  > {
   /** Resolves when what is settled is stored; says whether all of it is. */
   readonly allStored: () => Promise<boolean>;
   /** What the server had confirmed and has forgotten, and does not take again. */
@@ -56,12 +54,8 @@ export interface SenderPorts {
   readonly heardOfClient: (notice: ClientNotice, asked: ClientClaim) => void;
   /** The lowest number of what is pending and does not read; null for none. */
   readonly firstUnreadableSeq: () => number | null;
-  readonly dispatch: (input: EngineInput) => void;
-  /** Another tab delivers now. */
-  readonly standDown: () => void;
   /** What this tab believes may not be what is stored. */
   readonly reconcile: () => void;
-  readonly report: (error: unknown) => void;
   /** Says whether this went wrong because the keys of the store are away, and then nothing more is sent. */
   readonly noticedLock: (error: unknown) => boolean;
 }

@@ -1,21 +1,11 @@
-import type { EngineInput, Settlement } from '../engine/engine-io.ts';
-import type { Alarms } from './alarms.ts';
-import type { QueueStore } from './queue-store.ts';
+import type { Settlement } from '../engine/engine-io.ts';
 import { endedBy } from './settlement-changes.ts';
 import type { StoreWatch } from './store-watch.ts';
-import type { TabMessage } from './tab-message.ts';
+import type { PartPorts } from './part-ports.ts';
 
-export interface SettlementWriterPorts {
-  readonly store: QueueStore;
+export interface SettlementWriterPorts
+  extends Pick<PartPorts, 'store' | 'alarms' | 'dispatch' | 'post' | 'settled' | 'standDown' | 'report'> {
   readonly watch: StoreWatch;
-  readonly alarms: Alarms;
-  readonly dispatch: (input: EngineInput) => void;
-  readonly post: (message: TabMessage) => void;
-  /** Tells the app. */
-  readonly settled: (settlement: Settlement) => void;
-  /** Another tab delivers now. */
-  readonly standDown: () => void;
-  readonly report: (error: unknown) => void;
 }
 
 /** A write that failed is tried again after this, doubling, in milliseconds. */

@@ -1,4 +1,4 @@
-import type { AnyMutationDefinition, DescribedMutation } from '../mutation/definition.ts';
+import type { DescribedMutation } from '../mutation/definition.ts';
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import { headerOfBody, type MutationBody, type MutationHeader, writeBody } from '../mutation/record.ts';
 import { membersOf } from '../mutation/versions.ts';
@@ -11,7 +11,6 @@ import type { Amendment, StoredHeader } from './queue-store.ts';
 import { Rewriting, type RewritingPorts } from './rewriting.ts';
 
 export interface SlotFillerPorts extends RewritingPorts {
-  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
   /** Whether the mutation of this id is not confirmed yet. */
   readonly isOpen: (id: string) => boolean;
 }

@@ -1,31 +1,21 @@
-import type { Engine } from '../engine/engine.ts';
-import type { EngineInput, Settlement } from '../engine/engine-io.ts';
+import type { Settlement } from '../engine/engine-io.ts';
 import { deadLetterOf, type Entry } from '../engine/entry.ts';
-import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { CompletedRecord, DeadLetter, MutationHeader } from '../mutation/record.ts';
 import { withMark } from '../mutation/sensitive.ts';
 import type { WireError } from '../protocol/wire.ts';
-import { AGAIN_MS, type Alarms } from './alarms.ts';
-import type { Clock } from '../ports/clock.ts';
+import { AGAIN_MS } from './alarms.ts';
 import type { Ending } from './history.ts';
-import { OPENED_BY_NEWER, type QueueStore } from './queue-store.ts';
+import { OPENED_BY_NEWER } from './queue-store.ts';
 import type { Found } from './record-pages.ts';
 import type { Unreadable } from './quarantine.ts';
 import { FAILED, PENDING } from './record-keys.ts';
 import { endedBy } from './settlement-changes.ts';
+import type { PartPorts } from './part-ports.ts';
 
-export interface StoreWatchPorts {
-  readonly store: QueueStore;
-  readonly engine: Engine;
-  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
-  readonly dispatch: (input: EngineInput) => void;
-  /** Tells the app, whichever tab it happened in. */
-  readonly settled: (settlement: Settlement) => void;
+export interface StoreWatchPorts
+  extends Pick<PartPorts, 'store' | 'engine' | 'definitions' | 'dispatch' | 'settled' | 'report' | 'alarms' | 'clock'> {
   readonly discarded: (ids: readonly string[], ending: Ending) => void;
-  readonly report: (error: unknown) => void;
-  readonly alarms: Alarms;
-  readonly clock: Clock;
   readonly isClosed: () => boolean;
 }
 

@@ -1,14 +1,9 @@
-import type { Engine } from '../engine/engine.ts';
 import type { RestAnswer, TransportAnswer } from '../engine/transport-answer.ts';
 import { NO_PARENT_ROW, parentFailed } from '../engine/verdicts.ts';
-import type { AnyMutationDefinition } from '../mutation/definition.ts';
-import { type DeadLetter, lanesOf, type MutationHeader } from '../mutation/record.ts';
+import { lanesOf, type MutationHeader } from '../mutation/record.ts';
 import { type Secrets, secretsOf } from '../mutation/sensitive.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Transport } from '../ports/transport.ts';
 import {
   type ApplyRequest,
-  type ClientNotice,
   LIMITS,
   PROTOCOL_VERSION,
   type WireError,
@@ -16,21 +11,18 @@ import {
   type WireOutcome,
 } from '../protocol/wire.ts';
 import { retryRulesOf } from './options.ts';
-import type { Claim, ClientClaim, QueueStore } from './queue-store.ts';
+import type { Claim } from './queue-store.ts';
 import { redactAnswer } from './redact-answer.ts';
+import type { SenderPorts } from './sender.ts';
 import { toWire } from './to-wire.ts';
 import { NOT_READ_NOW, Unreads } from './unreads.ts';
 
-export interface TailSenderPorts {
-  readonly store: QueueStore;
-  readonly engine: Engine;
-  readonly clock: Clock;
-  readonly transport: Transport;
-  readonly definitions: ReadonlyMap<string, AnyMutationDefinition>;
+export interface TailSenderPorts
+  extends Pick<
+    SenderPorts,
+    'store' | 'engine' | 'clock' | 'transport' | 'definitions' | 'allStored' | 'heardOfClient' | 'forgottenFailed'
+  > {
   readonly clientOf: (claim: Claim) => ApplyRequest['client'];
-  readonly allStored: () => Promise<boolean>;
-  readonly heardOfClient: (notice: ClientNotice, asked: ClientClaim) => void;
-  readonly forgottenFailed: (deadLetter: DeadLetter) => void;
 }
 
 /** One that gets no answer alone may be the reason: so often it is tried more than one that is refused. */
