@@ -27,6 +27,7 @@ import { Capacity, type Load } from './capacity.ts';
 import type { ConflictChoice, OpenConflictView } from './conflict-desk.ts';
 import { drain, type DrainResult } from './drain.ts';
 import { parentsOf } from './history.ts';
+import { exportFile } from './export-file.ts';
 import { exportLog, type LogExport } from './log-export.ts';
 import { type EditAnswer, type MutationHandle, slotOf } from './mutation-handle.ts';
 import { EditBases } from './edit-base.ts';
@@ -46,7 +47,6 @@ import type { QueueEvents, Settled, StoredEvent } from './queue-events.ts';
 import {
   type BlockedLane,
   type DeadLetterDetails,
-  exportOf,
   type PendingMutation,
   type ListFilter,
   type QueueStatus,
@@ -55,7 +55,7 @@ import {
 import { isSameSnapshot, type QueueSnapshot, snapshotOf } from './queue-snapshot.ts';
 import { readBackup } from './backup.ts';
 import type { ImportResult } from './importer.ts';
-import { exportOfQuarantine, type QuarantinedMutation } from './quarantine.ts';
+import type { QuarantinedMutation } from './quarantine.ts';
 import { type Parts, queueClosed, QueueLife } from './queue-life.ts';
 import type { RecoveryResult } from './recovery.ts';
 import { type ListQuery, type MutationPage, PAGE_COUNT } from './list-query.ts';
@@ -635,7 +635,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     const deadLetters = await reader.deadLetters(failed, options.includeSensitive === true);
     const ids = deadLetters.map(({ id }) => id);
     await store.record(act, ids);
-    return exportOf(deadLetters, this.identity, act);
+    return exportFile('dead-letters', deadLetters, this.identity, act);
   }
 
   /**
@@ -665,7 +665,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       act,
       quarantine.map(({ key }) => key),
     );
-    return exportOfQuarantine(quarantine, this.identity, act);
+    return exportFile('quarantine', quarantine, this.identity, act);
   }
 
   /** Deletes these of the quarantine for good, by their `key`; who decided and why is kept. Touches no others. */

@@ -1,4 +1,3 @@
-import { checksumText } from '../mutation/checksum.ts';
 import { REDACTED } from '../mutation/sensitive.ts';
 import {
   type Act,
@@ -16,7 +15,6 @@ import { QUARANTINED_LOG } from '../storage/quarantined-log.ts';
 import { scanAll } from '../ports/scan-all.ts';
 import { type Change, commitWhere, drop, put, type Storage } from '../ports/storage.ts';
 import { changesOfAct } from './act-log.ts';
-import type { Identity } from './options.ts';
 import { BODY, FAILED, QUARANTINE, seqKey, seqOfKey } from './record-keys.ts';
 
 /** What stands in a store and does not read: under which key, of which number, and its text as it was found. */
@@ -45,9 +43,6 @@ export interface InQuarantine {
 
 /** Records of one commit. */
 const MOVE_COUNT = 100;
-/** Version of what `exportQuarantine` gives. */
-const EXPORT_FORMAT = 1;
-
 /**
  * What no longer reads as a record, set aside with its bytes: it costs no look at the queue any more, and stays until a
  * person has decided. Moved in one commit, so that a kill leaves it here or there.
@@ -164,15 +159,4 @@ export function viewOf({ key, record }: InQuarantine): QuarantinedMutation {
 /** The bytes of what never is shown stay where they are. */
 export function shownText(text: string | null): string | null {
   return text !== null && isMarkedSensitive(text) ? REDACTED : text;
-}
-
-/** A file for people and programs; `checksum` is over the JSON text of `quarantine`. */
-export function exportOfQuarantine(
-  quarantine: readonly QuarantinedMutation[],
-  { userId, workspaceId }: Identity,
-  { actor, reason, atMs }: Act,
-): string {
-  const sum = checksumText(JSON.stringify(quarantine));
-  const about = { holdfast: 'quarantine', format: EXPORT_FORMAT, userId, workspaceId };
-  return JSON.stringify({ ...about, exported: { actor, reason, atMs }, checksum: sum, quarantine }, null, 2);
 }

@@ -1,8 +1,7 @@
 import type { Entry } from '../engine/entry.ts';
-import { checksumText } from '../mutation/checksum.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import { type Act, type AttemptRecord, type CompletedRecord, rowsLeftBy } from '../mutation/record.ts';
+import { type AttemptRecord, type CompletedRecord, rowsLeftBy } from '../mutation/record.ts';
 import { withoutSensitive } from '../mutation/sensitive.ts';
 import { payloadToShow } from '../mutation/versions.ts';
 import type { EntityRef, JsonObject, Operation, WireError } from '../protocol/wire.ts';
@@ -115,19 +114,6 @@ export interface DeadLetterDetails {
   /** Null when it can no longer be read. */
   readonly payload: JsonObject | null;
   readonly metadata: JsonObject | null;
-}
-
-/** Version of what `exportDeadLetters` gives. */
-const EXPORT_FORMAT = 1;
-
-/** A file for people and programs; `checksum` is over the JSON text of `deadLetters`, as the records of the store have it. */
-export function exportOf(deadLetters: readonly DeadLetterDetails[], identity: Identity, act: Act): string {
-  const sum = checksumText(JSON.stringify(deadLetters));
-  const { actor, reason, atMs } = act;
-  const exported = { actor, reason, atMs };
-  const { userId, workspaceId } = identity;
-  const about = { holdfast: 'dead-letters', format: EXPORT_FORMAT, userId, workspaceId, exported };
-  return JSON.stringify({ ...about, checksum: sum, deadLetters }, null, 2);
 }
 
 /** A pending mutation with what it is about to do. */
