@@ -1,5 +1,6 @@
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { MaybeLater } from '../mutation/maybe-later.ts';
+import { FillMark } from './fill-mark.ts';
 
 export interface Load {
   readonly count: number;
@@ -30,7 +31,7 @@ export interface CapacityPorts {
 export class Capacity {
   private readonly ports: CapacityPorts;
   private readonly adding = { count: 0, bytes: 0 };
-  private toldPercent: 0 | 80 | 100 = 0;
+  private readonly mark = new FillMark();
 
   constructor(ports: CapacityPorts) {
     this.ports = ports;
@@ -63,15 +64,12 @@ export class Capacity {
     this.adding.bytes += bytes;
   }
 
-  /** Tells once when a threshold is passed, and again only after it was left. */
+  /** To be called whenever it may have become more, or less. */
   look(): void {
     const { cap, pending, reached } = this.ports;
     const load = pending();
-    const share = Math.max(load.count / cap.count, load.bytes / cap.bytes);
-    const percent = share >= 1 ? 100 : share >= 0.8 ? 80 : 0;
-    const wasTold = this.toldPercent;
-    this.toldPercent = percent;
-    if (percent > wasTold && percent !== 0) reached({ ...load, percent, capCount: cap.count, capBytes: cap.bytes });
+    const percent = this.mark.passed(Math.max(load.count / cap.count, load.bytes / cap.bytes));
+    if (percent !== null) reached({ ...load, percent, capCount: cap.count, capBytes: cap.bytes });
   }
 
   private get load(): Load {
@@ -81,10 +79,10 @@ export class Capacity {
 
   /** What must go before there is room for more; null for nothing. */
   private missing(more: Load): Load | null {
-    const { cap, pending } = this.ports;
-    const load = pending();
-    const count = Math.max(0, load.count + this.adding.count + more.count - cap.count);
-    const bytes = Math.max(0, load.bytes + this.adding.bytes + more.bytes - cap.bytes);
+    const { cap } = this.ports;
+    const { load } = this;
+    const count = Math.max(0, load.count + more.count - cap.count);
+    const bytes = Math.max(0, load.bytes + more.bytes - cap.bytes);
     return count === 0 && bytes === 0 ? null : { count, bytes };
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../ports/clock.ts';
 import type { Persistence } from '../ports/persistence.ts';
+import { FillMark } from './fill-mark.ts';
 import { isFull } from './storage-errors.ts';
 
 /** Room on the device, as far as the platform says. */
@@ -33,7 +34,7 @@ const ESTIMATE_MS = 60_000;
 /** Looks how much room there is, and never stands in the way: what the platform says of its quota is often wrong. */
 export class StorageWatch {
   private readonly ports: StorageWatchPorts;
-  private toldPercent: 0 | 80 | 100 = 0;
+  private readonly mark = new FillMark();
   private nextAtMs = Number.NEGATIVE_INFINITY;
   private hasAsked = false;
   private wasRefused = false;
@@ -53,7 +54,7 @@ export class StorageWatch {
   look(): void {
     const nowMs = this.ports.clock.nowMs();
     // There is room again, so that the next time there is none is news.
-    if (this.wasRefused) this.toldPercent = 0;
+    if (this.wasRefused) this.mark.forget();
     else if (nowMs < this.nextAtMs) return;
     this.wasRefused = false;
     this.nextAtMs = nowMs + ESTIMATE_MS;
@@ -63,15 +64,14 @@ export class StorageWatch {
 
   private async ask(): Promise<void> {
     const usage = await this.usage();
-    const share = usage.usedShare ?? 0;
-    this.tell(share >= 1 ? 100 : share >= 0.8 ? 80 : 0, usage);
+    this.tell(usage.usedShare ?? 0, usage);
   }
 
   /** A commit was refused: there is no room, whatever the platform believes. */
   refused(error: unknown): void {
     if (!isFull(error)) return;
     this.wasRefused = true;
-    this.tell(100, { usedBytes: null, quotaBytes: null });
+    this.tell(1, { usedBytes: null, quotaBytes: null });
   }
 
   /** Once in a run: asks the platform to keep what is stored. */
@@ -82,9 +82,8 @@ export class StorageWatch {
     return (await persistence.isPersisted()) === true ? true : persistence.request();
   }
 
-  private tell(percent: 0 | 80 | 100, { usedBytes, quotaBytes }: Pick<StorageUsage, 'usedBytes' | 'quotaBytes'>): void {
-    const wasTold = this.toldPercent;
-    this.toldPercent = percent;
-    if (percent !== 0 && percent > wasTold) this.ports.reached({ percent, usedBytes, quotaBytes });
+  private tell(share: number, { usedBytes, quotaBytes }: Pick<StorageUsage, 'usedBytes' | 'quotaBytes'>): void {
+    const percent = this.mark.passed(share);
+    if (percent !== null) this.ports.reached({ percent, usedBytes, quotaBytes });
   }
 }
