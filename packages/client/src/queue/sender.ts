@@ -310,21 +310,13 @@ export class Sender {
   }
 
   /** Null also when the app cannot say, or does not answer in time: it is asked again. */
-  freshToken(): Promise<string | null> {
-    const { getToken, attemptTimeoutMs } = this.ports;
-    return new Promise((resolve) => {
-      const cancel = this.ports.alarms.after(attemptTimeoutMs, () => resolve(null));
-      const asked = getToken?.({ refresh: true }) ?? Promise.resolve(null);
-      void asked
-        .catch((error: unknown) => {
-          this.ports.report(noTokenFetched(error));
-          return null;
-        })
-        .then((token) => {
-          cancel();
-          resolve(token);
-        });
+  async freshToken(): Promise<string | null> {
+    const { getToken, attemptTimeoutMs, alarms, report } = this.ports;
+    const token = (getToken?.({ refresh: true }) ?? Promise.resolve(null)).catch((error: unknown) => {
+      report(noTokenFetched(error));
+      return null;
     });
+    return (await alarms.within(attemptTimeoutMs, token)) ? token : null;
   }
 
   /** Cuts this batch off, or whichever is on its way; it is sent again later, and takes effect once. */
