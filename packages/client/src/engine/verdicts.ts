@@ -298,7 +298,6 @@ const EXPIRED: WireError = {
   hint: 'Retry it, and it is sent without that limit; or discard it.',
 };
 
-/** One that was held to no version was made on the one before. */
 /** One for each row, in the order in which they were changed last. Members are held to no version: each was made on what it found. */
 function leftByMembers(memberRows: NonNullable<Effect['memberRows']>): readonly LeftRow[] {
   const rows = new Map<string, LeftRow>();
@@ -331,6 +330,7 @@ function inEachLane(
   );
 }
 
+/** One that was held to no version was made on the one before. */
 function leftBy({ edit }: Entry, rowVersion: number): RowLeft {
   const untilVersion = edit?.baseRowVersion ?? rowVersion - 1;
   return { sinceVersion: edit?.ownSinceVersion ?? untilVersion, untilVersion, rowVersion };

@@ -2,6 +2,7 @@ import { deadLetterOf, type Entry } from '../engine/entry.ts';
 import { invalidOption } from '../mutation/holdfast-error.ts';
 import { type Act, type ActKind, type ActRecord, lanesOf, placeOf } from '../mutation/record.ts';
 import type { Priority } from '../mutation/definition.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { ErrorCategory } from '../protocol/wire.ts';
 import type { CancelAnswer } from './ask-leader.ts';
 import { type MutationStatus, statusOfEntry } from './mutation-status.ts';
@@ -48,7 +49,7 @@ interface Parts {
 export interface ActsPorts {
   readonly opened: () => Promise<Parts>;
   readonly userId: string;
-  readonly wallMs: () => number;
+  readonly clock: Clock;
   readonly newId: () => string;
 }
 
@@ -223,8 +224,8 @@ export class Acts {
   act(kind: ActKind, { actor, reason }: ActOptions): Act {
     expectText('actor', actor);
     expectText('reason', reason);
-    const { userId, newId, wallMs } = this.ports;
-    return { id: newId(), kind, actor: actor ?? userId, reason: reason ?? null, atMs: wallMs() };
+    const { userId, newId, clock } = this.ports;
+    return { id: newId(), kind, actor: actor ?? userId, reason: reason ?? null, atMs: clock.wallMs() };
   }
 }
 

@@ -58,8 +58,8 @@ export class Adder {
   }
 
   add(input: AddInput, call: StoringCall): Promise<MutationHandle> {
-    const { definitions, newId, wallMs } = this.ports;
-    const nowMs = wallMs();
+    const { definitions, newId, clock } = this.ports;
+    const nowMs = clock.wallMs();
     const newOne = newId(nowMs);
     const editOf = this.editOfNow();
     return this.store(() => {
@@ -84,8 +84,8 @@ export class Adder {
     options: MutationOptions,
     call: StoringCall,
   ): Promise<MutationHandle> {
-    const { definitions, newId, wallMs } = this.ports;
-    const nowMs = wallMs();
+    const { definitions, newId, clock } = this.ports;
+    const nowMs = clock.wallMs();
     const newOne = newId(nowMs);
     return this.store(async () => {
       const ownId = ownIdOf(options.id);
@@ -143,10 +143,10 @@ export class Adder {
     checked: CheckedPayload,
     deadLetter: DeadLetter | null = null,
   ): Promise<EditAnswer> {
-    const { definitions, newId, wallMs, opened } = this.ports;
+    const { definitions, newId, clock, opened } = this.ports;
     const editOf = this.editOfNow();
     const { store } = await opened();
-    const nowMs = wallMs();
+    const nowMs = clock.wallMs();
     const { type, payload } = checked.described;
     const oldBody = old === null ? undefined : await store.bodies.ofOne(old);
     // Behind the old one it is made on what that leaves; instead of a dead letter, on what that was made on.

@@ -5,6 +5,7 @@ import { HoldfastError } from '../mutation/holdfast-error.ts';
 import { type MaybeLater, whenKnown } from '../mutation/maybe-later.ts';
 import { lanesOf, type MutationHeader } from '../mutation/record.ts';
 import { slotsLeftIn } from '../mutation/slots.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Durability } from '../ports/storage.ts';
 import type { JsonObject } from '../protocol/wire.ts';
 import { CalledBefore } from './called-before.ts';
@@ -63,7 +64,7 @@ export interface MergePlanPorts {
   readonly calledBefore: CalledBefore;
   /** Makes an edit on what the one before it leaves. */
   readonly madeBehind: EditBases['behind'];
-  readonly wallMs: () => number;
+  readonly clock: Clock;
   readonly report: (error: unknown) => void;
 }
 
@@ -224,7 +225,7 @@ export class MergePlan {
       this.ports.capacity.claim(more);
       this.claimed.bytes += more.bytes;
       // An undo window begins anew.
-      const createdAtMs = before.delayMs > 0 ? this.ports.wallMs() : before.createdAtMs;
+      const createdAtMs = before.delayMs > 0 ? this.ports.clock.wallMs() : before.createdAtMs;
       // What it was made on is what the older was made on.
       const { edit } = newest.origin;
       newest.origin = { ...newest.origin, ...origin, ...(edit === undefined ? {} : { edit }) };

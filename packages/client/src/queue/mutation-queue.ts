@@ -112,11 +112,14 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   constructor(options: QueueOptions<Definitions>) {
     this.options = resolveOptions(options);
-    this.metrics = new MetricsBook(this.options.clock.nowMs());
-    this.identity = this.options.identity;
-    this.definitions = this.options.definitions;
-    this.log = new DebugLog(this.options.clock);
+    const { clock, definitions, identity, newId, persistence, queueCapCount, queueCapBytes } = this.options;
+    this.metrics = new MetricsBook(clock.nowMs());
+    this.identity = identity;
+    this.definitions = definitions;
+    this.log = new DebugLog(clock);
     this.log.watch(this.options.debug);
+    const opened = (): Promise<Parts> => this.life.opened();
+    const report = (error: unknown): void => this.report(error);
     const onThrow = (error: unknown): void => this.fail(listenerFailed(error));
     this.payloads = new Emitter(onThrow);
     this.storing = new Emitter(onThrow);
@@ -138,7 +141,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       conflict: new Emitter(onThrow),
       toldElsewhere: new Emitter(onThrow),
     };
-    this.network = new NetworkMonitor(this.options.network, this.options.clock, onThrow);
+    this.network = new NetworkMonitor(this.options.network, clock, onThrow);
     this.listeners.stored.on(({ id, seq, type }) => this.log.note('queue', 'stored', { id, seq, type }));
     this.network.onChange(({ isOnline, quality }) => this.log.note('network', 'change', { isOnline, quality }));
     this.verdicts = new VerdictBook({
@@ -151,7 +154,6 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       error: (error) => this.fail(error),
       conflict: (event) => this.listeners.conflict.emit(event),
     });
-    const { queueCapCount, queueCapBytes } = this.options;
     this.capacity = new Capacity({
       cap: { count: queueCapCount, bytes: queueCapBytes },
       pending: () => {
@@ -166,23 +168,23 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       hasRoom: (more) => this.capacity.hasRoom(more),
     });
     this.acts = new Acts({
-      opened: () => this.life.opened(),
-      userId: this.identity.userId,
-      wallMs: () => this.options.clock.wallMs(),
-      newId: () => this.options.newId(this.options.clock.wallMs()),
+      opened,
+      userId: identity.userId,
+      clock,
+      newId: () => newId(clock.wallMs()),
     });
+    const act: Acts['act'] = (kind, by) => this.acts.act(kind, by);
     this.signOuts = new SignOut({
-      opened: () => this.life.opened(),
+      opened,
       snapshot: () => this.snapshot,
-      act: (options) => this.acts.act('signOut', options),
+      act: (by) => act('signOut', by),
       drain: () => this.process(),
       close: () => this.close(),
-      clock: this.options.clock,
-      report: (error) => this.report(error),
+      clock,
+      report,
     });
-    const { clock, persistence } = this.options;
     this.storageWatch = new StorageWatch({
-      estimate: async () => (await this.life.opened()).store.estimate(),
+      estimate: async () => (await opened()).store.estimate(),
       persistence,
       clock,
       reached: (event) => this.listeners.storageCapacity.emit(event),
@@ -199,8 +201,8 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       log: this.log,
       reports: this.reports,
       verdicts: this.verdicts,
-      act: (kind, options) => this.acts.act(kind, options),
-      signIn: (opened) => this.signOuts.signIn(opened),
+      act,
+      signIn: (parts) => this.signOuts.signIn(parts),
       changed: (ids) => this.changed(ids),
       settled: (settlement, runner) => this.settledBy(settlement, runner),
       told: (id) => this.listeners.toldElsewhere.emit({ id }),
@@ -210,16 +212,15 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
       restored: (movedCount) => this.listeners.storageRestored.emit({ movedCount }),
       lost: (lost) => this.listeners.changesLost.emit(lost),
     });
-    this.bases = new EditBases({
-      opened: () => this.life.opened(),
-      shownBy: () => this.life.shownBy,
-    });
+    this.bases = new EditBases({ opened, shownBy: () => this.life.shownBy });
     this.adder = new Adder({
-      definitions: this.definitions,
+      definitions,
       capacity: this.capacity,
-      wallMs: () => this.options.clock.wallMs(),
-      newId: (wallMs) => this.options.newId(wallMs),
-      act: (kind, options) => this.acts.act(kind, options),
+      clock,
+      newId,
+      act,
+      report,
+      opened,
       runnerNow: () => (this.life.isRead && !this.life.isClosed ? (this.life.parts?.runner ?? null) : null),
       added: (stored, { input, call }) => {
         const { id } = stored.header;
@@ -234,12 +235,9 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
         return this.handleOf(id, durability, kind);
       },
       amended: (stored) => this.tellAmended(stored),
-      nowMs: () => this.options.clock.nowMs(),
-      report: (error) => this.report(error),
       shownNow: () => this.bases.shownNow(),
       editOf: (definition, described, base, shown) => this.bases.of(definition, described, base, shown),
       madeBehind: (definition, addition, own) => this.bases.behind(definition, addition, own),
-      opened: () => this.life.opened(),
     });
   }
 

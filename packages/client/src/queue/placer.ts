@@ -3,6 +3,7 @@ import { nearKey } from '../engine/unconfirmed.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { MutationHeader } from '../mutation/record.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { KeptBack } from './ask-leader.ts';
 import { CalledBefore } from './called-before.ts';
 import type { Capacity } from './capacity.ts';
@@ -33,8 +34,7 @@ export interface PlacerPorts {
   readonly merged: (stored: Stored, addition: Addition, kind: 'deduplicated' | 'coalesced') => MutationHandle;
   /** Stored with another payload. */
   readonly amended: (stored: Stored) => void;
-  readonly nowMs: () => number;
-  readonly wallMs: () => number;
+  readonly clock: Clock;
   readonly report: (error: unknown) => void;
 }
 
@@ -158,7 +158,7 @@ export class Placer {
         if (isOpen) ids.add(entry.id);
       }
     }
-    const nowMs = this.ports.nowMs();
+    const nowMs = this.ports.clock.nowMs();
     if (ids.size === 0 || (!engine.isLeader && nowMs < this.muteUntilMs)) return null;
     const kept = await runner.amender.keepBack([...ids], MERGE_TIMEOUT_MS);
     this.muteUntilMs = kept === null ? nowMs + MUTE_MS : 0;

@@ -18,21 +18,11 @@ import { QueueReader } from './queue-reader.ts';
 import { type ClientClaim, QueueStore } from './queue-store.ts';
 import { Runner, type RunnerEvents } from './runner.ts';
 import type { SignOut } from './sign-out.ts';
-import { type MovedAll, type StorageHealth, StorageKeeper } from './storage-keeper.ts';
+import { type MovedAll, type StorageHealth, StorageKeeper, WELL } from './storage-keeper.ts';
 import type { VerdictBook } from './verdict-book.ts';
 
 /** An opening that nobody waits for, and that failed, is tried again after this. */
 const REOPEN_AFTER_MS = 2_000;
-
-const WELL: StorageHealth = {
-  kind: 'well',
-  durability: null,
-  error: null,
-  sinceMs: null,
-  reopenCount: 0,
-  leftBehindCount: 0,
-  lost: null,
-};
 
 /** What a queue has once its store is open; made anew by `openAnew`. */
 export interface Parts {

@@ -31,6 +31,17 @@ export interface StorageHealth {
   readonly lost: LostChanges | null;
 }
 
+/** Before anything has gone wrong. */
+export const WELL: StorageHealth = {
+  kind: 'well',
+  durability: null,
+  error: null,
+  sinceMs: null,
+  reopenCount: 0,
+  leftBehindCount: 0,
+  lost: null,
+};
+
 /** How many mutations were brought into another store, and whether that was all. */
 export interface MovedAll {
   readonly movedCount: number;
@@ -100,15 +111,7 @@ export class StorageKeeper {
   private movingBack: Promise<void> | null = null;
   private isClosed = false;
   private callOff: () => void = () => {};
-  private current: StorageHealth = {
-    kind: 'well',
-    durability: null,
-    error: null,
-    sinceMs: null,
-    reopenCount: 0,
-    leftBehindCount: 0,
-    lost: null,
-  };
+  private current: StorageHealth = WELL;
 
   constructor(ports: StorageKeeperPorts) {
     this.ports = ports;
