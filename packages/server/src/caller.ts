@@ -1,5 +1,5 @@
 import type { Json } from 'holdfast/protocol';
-import type { Database, Session, Statement } from './database.ts';
+import type { AnswerOptions, Database, Session, Statement } from './database.ts';
 import { isStorableText } from './storable.ts';
 
 /** The claims of a verified token. The database sees all of them, as `request.jwt.claims`. */
@@ -15,6 +15,10 @@ export interface CallerClaims {
 export const CALLER_ROLES = ['authenticated'] as const;
 
 export type CallerRole = (typeof CALLER_ROLES)[number];
+
+const STATEMENT_MS_MAX = 10_000;
+/** Beyond what a statement may take, in milliseconds. */
+const ANSWER_MS = 5_000;
 
 export interface WithCallerOptions {
   /** Longest one statement may take, in milliseconds. PGlite ignores it. @default 10_000 */
@@ -57,7 +61,7 @@ export function withCaller<Result>(
   return database.transaction(async (session) => {
     await session.query(become.sql, become.parameters);
     return work(session);
-  });
+  }, answerOptions(options));
 }
 
 /**
@@ -70,7 +74,12 @@ export function queryAsCaller<Row>(
   statement: Statement,
   options: WithCallerOptions = {},
 ): Promise<readonly Row[]> {
-  return database.transact<Row>([becomeCaller(claims, options), statement]);
+  return database.transact<Row>([becomeCaller(claims, options), statement], answerOptions(options));
+}
+
+/** A statement that runs out of time may do what stood before once more, and a commit waits for the disk. */
+function answerOptions({ statementTimeoutMs = STATEMENT_MS_MAX }: WithCallerOptions): AnswerOptions {
+  return { answerMsMax: 2 * statementTimeoutMs + ANSWER_MS };
 }
 
 function becomeCaller(claims: CallerClaims, options: WithCallerOptions): Statement {
@@ -82,7 +91,7 @@ function becomeCaller(claims: CallerClaims, options: WithCallerOptions): Stateme
     parameters: [
       claims.role,
       JSON.stringify(claims),
-      `${options.statementTimeoutMs ?? 10_000}ms`,
+      `${options.statementTimeoutMs ?? STATEMENT_MS_MAX}ms`,
       headersText(options.origin),
       options.origin?.peerAddress ?? '',
     ],

@@ -24,15 +24,24 @@ export interface Statement {
   readonly parameters?: readonly (string | number | null)[];
 }
 
+export interface AnswerOptions {
+  /**
+   * Longest wait for the answer to one statement, in milliseconds; then the line counts as broken and is let go. A host that is gone
+   * without a word would else be waited for until TCP gives up, a quarter of an hour. Copies are not held to it, nor is PGlite.
+   * @default no limit
+   */
+  readonly answerMsMax?: number;
+}
+
 export interface Database {
-  query<Row>(sql: string, parameters?: readonly unknown[]): Promise<readonly Row[]>;
+  query<Row>(sql: string, parameters?: readonly unknown[], options?: AnswerOptions): Promise<readonly Row[]>;
   /** Commits when the callback resolves. It may be called by several requests at once. */
-  transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
+  transaction<Result>(work: (session: Session) => Promise<Result>, options?: AnswerOptions): Promise<Result>;
   /**
    * Runs statements in a transaction of their own, and answers the rows of the last. Over a network all of them, with the beginning
    * and the commit, go in one message: they are known before the first has an answer.
    */
-  transact<Row>(statements: readonly Statement[]): Promise<readonly Row[]>;
+  transact<Row>(statements: readonly Statement[], options?: AnswerOptions): Promise<readonly Row[]>;
   /** Lets what runs finish, then lets go of connections and files. */
   close(): Promise<void>;
 }

@@ -15,6 +15,8 @@ import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import { readJsonBody } from './request-body.ts';
 
+/** A database that does not answer within this is away, in milliseconds. */
+const HEALTH_MS_MAX = 5_000;
 /** How long whoever wants to export is told to wait for others, in milliseconds. */
 const EXPORT_RETRY_MS = 10_000;
 
@@ -242,7 +244,7 @@ export function createDoor(options: DoorOptions): Hono {
       serverTime: new Date().toISOString(),
     };
     try {
-      await database.query('select 1');
+      await database.query('select 1', [], { answerMsMax: HEALTH_MS_MAX });
       return context.json({ ...health, status: 'ok' } satisfies HealthResponse);
     } catch (error) {
       const refusal = refusalOf(error);

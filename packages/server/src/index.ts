@@ -25,7 +25,13 @@ export {
   workspaceOf,
 } from './caller.ts';
 export { type ChangePage, readChanges, type ReadChangesOptions } from './change-feed.ts';
-export { type Database, DatabaseUnavailableError, type Session, type Statement } from './database.ts';
+export {
+  type AnswerOptions,
+  type Database,
+  DatabaseUnavailableError,
+  type Session,
+  type Statement,
+} from './database.ts';
 export { createDoor, type DoorLogEntry, type DoorLogger, type DoorOptions } from './door.ts';
 export {
   type Export,

@@ -57,6 +57,8 @@ interface Subscriber {
 }
 
 const CLOSING_RETRY_MS = 1_000;
+/** A database that has not said by then whether anything was committed is asked on another line, in milliseconds. */
+const LOOK_MS_MAX = 5_000;
 
 export function createLiveChannel(options: LiveChannelOptions): LiveChannel {
   const { database, pollIntervalMs = 250, subscriberCountMax = 1_000, slowAfterMs = 30_000 } = options;
@@ -98,7 +100,9 @@ export function createLiveChannel(options: LiveChannelOptions): LiveChannel {
   };
 
   const lookOnce = async (): Promise<void> => {
-    const [row] = await database.query<{ head: string }>('select holdfast.feed_head() as head');
+    const [row] = await database.query<{ head: string }>('select holdfast.feed_head() as head', [], {
+      answerMsMax: LOOK_MS_MAX,
+    });
     if (row === undefined || row.head === head) return;
     head = row.head;
     for (const subscriber of subscribers) serve(subscriber);

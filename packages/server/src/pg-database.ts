@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import {
+  type AnswerOptions,
   type Database,
   DatabaseUnavailableError,
   fieldOf,
@@ -39,58 +40,64 @@ export function openPg(options: OpenPgOptions): Database {
   pool.on('error', (error) => options.onIdleError?.(error));
   // the same for one that breaks while in use; whoever uses it hears of it through its query
   pool.on('connect', (client) => client.on('error', () => undefined));
+  const letGo = (client: pg.PoolClient, isUseless: boolean, error: unknown): void => {
+    client.release(isUseless);
+    // those that wait to be used lead where this one led
+    if (error instanceof SilentDatabaseError) void letIdleGo(pool).catch(() => undefined);
+  };
 
   return {
-    async query<Row>(sql: string, parameters?: readonly unknown[]): Promise<readonly Row[]> {
+    async query<Row>(sql: string, parameters?: readonly unknown[], options?: AnswerOptions): Promise<readonly Row[]> {
       const client = await connect(pool);
-      let isMisled = false;
       try {
-        return await sessionOf(client).query<Row>(sql, parameters);
+        const rows = await sessionOf(client, options).query<Row>(sql, parameters);
+        client.release();
+        return rows;
       } catch (error) {
-        isMisled = isOfStandby(error);
+        letGo(client, isOfStandby(error) || isLost(error), error);
         throw error;
-      } finally {
-        client.release(isMisled);
       }
     },
-    async transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    async transaction<Result>(work: (session: Session) => Promise<Result>, options?: AnswerOptions): Promise<Result> {
       const client = await connect(pool);
-      const session = sessionOf(client);
-      let isBroken = false;
+      const session = sessionOf(client, options);
       try {
         await session.query('begin');
         const result = await work(session);
         await session.query('commit');
+        client.release();
         return result;
       } catch (error) {
         // one that was left in the middle of a copy would go on sending; one that cannot even roll back must not serve anyone else
-        isBroken =
+        const isBroken =
           isOfStandby(error) ||
+          isLost(error) ||
           session.isCopying() ||
           (await session.query('rollback').then(
             () => false,
             () => true,
           ));
+        letGo(client, isBroken, error);
         throw error;
-      } finally {
-        client.release(isBroken);
       }
     },
-    async transact<Row>(statements: readonly Statement[]): Promise<readonly Row[]> {
+    async transact<Row>(statements: readonly Statement[], options?: AnswerOptions): Promise<readonly Row[]> {
       const client = await connect(pool);
-      let isBroken = false;
       try {
-        return await client.query(new PgTransact<Row>(statements)).rows;
-      } catch (error) {
-        isBroken =
+        const rows = await answered(client.query(new PgTransact<Row>(statements)).rows, options);
+        client.release();
+        return rows;
+      } catch (cause) {
+        const error = asUnavailable(cause);
+        const isBroken =
           isOfStandby(error) ||
+          isLost(error) ||
           (await client.query('rollback').then(
             () => false,
             () => true,
           ));
-        throw asUnavailable(error);
-      } finally {
-        client.release(isBroken);
+        letGo(client, isBroken, error);
+        throw error;
       }
     },
     close: () => pool.end(),
@@ -105,7 +112,13 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
   }
 }
 
-function sessionOf(client: pg.PoolClient): Session & { isCopying(): boolean } {
+async function letIdleGo(pool: pg.Pool): Promise<void> {
+  for (let count = pool.idleCount; count > 0 && pool.idleCount > 0; count -= 1) (await pool.connect()).release(true);
+}
+
+class SilentDatabaseError extends DatabaseUnavailableError {}
+
+function sessionOf(client: pg.PoolClient, options?: AnswerOptions): Session & { isCopying(): boolean } {
   let isCopying = false;
   return {
     isCopying: () => isCopying,
@@ -124,7 +137,8 @@ function sessionOf(client: pg.PoolClient): Session & { isCopying(): boolean } {
     async query<Row>(sql: string, parameters?: readonly unknown[]): Promise<readonly Row[]> {
       try {
         // the driver checks no row shapes; each caller names those of its own statement
-        return (await client.query(sql, parameters === undefined ? [] : [...parameters])).rows as Row[];
+        const answer = client.query(sql, parameters === undefined ? [] : [...parameters]);
+        return (await answered(answer, options)).rows as Row[];
       } catch (error) {
         throw asUnavailable(error);
       }
@@ -133,6 +147,24 @@ function sessionOf(client: pg.PoolClient): Session & { isCopying(): boolean } {
       await client.query(sql);
     },
   };
+}
+
+/** Whoever lets the connection go after that ends it, whatever it still waits for. */
+async function answered<Answer>(answer: Promise<Answer>, { answerMsMax }: AnswerOptions = {}): Promise<Answer> {
+  if (answerMsMax === undefined) return answer;
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new SilentDatabaseError('The database does not answer.')), answerMsMax);
+  });
+  try {
+    return await Promise.race([answer, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof DatabaseUnavailableError;
 }
 
 /**
