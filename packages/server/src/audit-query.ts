@@ -1,6 +1,7 @@
 import type { AuditAction, AuditEntry, AuditResponse } from 'holdfast/protocol';
 import { z } from 'zod';
 import type { Session } from './database.ts';
+import { momentSchema, utcOf } from './moment.ts';
 import { Refusal } from './refusal.ts';
 import { isStorableText } from './storable.ts';
 
@@ -28,18 +29,14 @@ const wordSchema: z.ZodType<string> = z
   .max(200)
   .refine(isStorableText, 'holds characters that a database cannot');
 
-const dateSchema: z.ZodType<string> = z.union([z.iso.date(), z.iso.datetime({ offset: true })], {
-  error: 'must be a date, or a time with its zone, in ISO 8601',
-});
-
 const auditQuerySchema: z.ZodType<AuditQuery> = z
   .object({
     entityType: wordSchema.optional(),
     entityId: wordSchema.optional(),
     action: z.enum(['create', 'update', 'delete', 'restore']).optional(),
     actor: wordSchema.optional(),
-    startDate: dateSchema.optional(),
-    endDate: dateSchema.optional(),
+    startDate: momentSchema.optional(),
+    endDate: momentSchema.optional(),
     workspaceId: wordSchema.optional(),
     limit: z.coerce.number().int().min(1).max(200).default(50),
     before: z
@@ -85,8 +82,8 @@ export async function readAudit(session: Session, query: AuditQuery): Promise<Au
       before,
       query.limit + 1 - entries.length,
       query.action ?? null,
-      query.startDate ?? null,
-      query.endDate ?? null,
+      query.startDate === undefined ? null : utcOf(query.startDate),
+      query.endDate === undefined ? null : utcOf(query.endDate),
       query.actor ?? null,
       LOOKED_AT_COUNT,
     ]);

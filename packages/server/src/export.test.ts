@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
+import type { Database } from './database.ts';
 import { createDoor } from './door.ts';
 import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
 import { change, createDevice } from './testing-databases/test-device.ts';
@@ -118,6 +119,37 @@ describeOnEachDatabase((world) => {
       readonly entries: readonly { readonly name: string }[];
     };
     expect(rows.entries.map(({ name }) => name).toSorted()).toEqual([...names, 'tags'].toSorted());
+  });
+
+  test('P5, P7 · days are those of UTC, whatever time zone the database lives by', async () => {
+    const workspaceId = `w-${randomUUID()}`;
+    const elsewhere: Database = {
+      ...world.database,
+      transaction: (work) =>
+        world.database.transaction(async (session) => {
+          await session.query(`set local timezone = 'America/New_York'`);
+          return work(session);
+        }),
+    };
+    const door = createDoor({ database: elsewhere, auth: { secret: TEST_SECRET } });
+    const ask = async (path: string): Promise<{ readonly entries: readonly unknown[] }> =>
+      (await (
+        await door.request(path, { headers: { authorization: `Bearer ${await testToken(workspaceId)}` } })
+      ).json()) as { readonly entries: readonly unknown[] };
+    for (const at of [`${day(-1)}T23:30:00Z`, `${day(0)}T00:30:00Z`, `${day(1)}T00:30:00Z`]) {
+      await world.database.query(
+        `insert into holdfast.audit_log (workspace_id, occurred_at, actor, action, entity_type, entity_id, new_values)
+         values ($1, $2, 'ada', 'create', 'accounts', gen_random_uuid()::text, '{}')`,
+        [workspaceId, at],
+      );
+    }
+    const days = `startDate=${day(0)}&endDate=${day(1)}`;
+    const found = [{ occurredAt: `${day(0)}T00:30:00.000Z` }];
+    expect((await ask(`/v1/export/logs?${days}`)).entries).toMatchObject(found);
+    expect((await ask(`/v1/audit?${days}`)).entries).toMatchObject(found);
+    // the same, seen from where it is tomorrow already
+    const there = `startDate=${day(0)}T23:00:00%2B23:00&endDate=${day(1)}T23:00:00%2B23:00`;
+    expect((await ask(`/v1/audit?${there}`)).entries).toMatchObject(found);
   });
 
   test('P7 · what cannot be exported is refused with the reason, before a byte of a file', async () => {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type CallerClaims, withCaller, workspaceOf } from './caller.ts';
 import type { Database, Session } from './database.ts';
+import { momentSchema, utcOf } from './moment.ts';
 import { Refusal } from './refusal.ts';
 
 export type ExportFormat = 'csv' | 'json';
@@ -33,14 +34,11 @@ export interface ExportOptions {
   readonly nowMs: () => number;
 }
 
-const daySchema: z.ZodType<string> = z.union([z.iso.date(), z.iso.datetime({ offset: true })], {
-  error: 'must be a date, or a time with its zone, in ISO 8601',
-});
 const rowsQuerySchema: z.ZodType<{ readonly format: ExportFormat }> = z.object({
   format: z.enum(['csv', 'json']).default('csv'),
 });
 const logsQuerySchema: z.ZodType<LogsQuery> = z
-  .object({ startDate: daySchema, endDate: daySchema, format: z.enum(['csv', 'json']).default('json') })
+  .object({ startDate: momentSchema, endDate: momentSchema, format: z.enum(['csv', 'json']).default('json') })
   .refine(({ startDate, endDate }) => Date.parse(startDate) < Date.parse(endDate), {
     path: ['endDate'],
     error: 'must be later than startDate',
@@ -119,7 +117,7 @@ export async function exportAuditLogs(
     // a copy takes no parameters
     await session.query(
       `select set_config('holdfast.export_from', $1::timestamptz::text, true), set_config('holdfast.export_to', $2::timestamptz::text, true)`,
-      [startDate, endDate],
+      [utcOf(startDate), utcOf(endDate)],
     );
     return LOGS.map(format === 'csv' ? selectAsCsv : selectAsJson).join(' union all ');
   };
