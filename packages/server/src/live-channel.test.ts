@@ -97,6 +97,30 @@ describeOnEachDatabase((world) => {
     expect((await again.next()).message).toMatchObject({ kind: 'changes', changes: [{ newValues: { name: 'one' } }] });
   });
 
+  test('P8 · beyond what is kept, a line is told to read everything anew, and goes on from there', async () => {
+    const { url } = await serve();
+    const device = createDevice(world.database);
+    const token = await testToken(device.workspaceId);
+    const first = await connect(url, token);
+    await first.next();
+    await device.send([device.next()]);
+    await first.changes(1);
+    first.socket.terminate();
+    await device.send([device.next({ payload: { name: 'missed' } })]);
+    // as when its month is dropped
+    await world.database.query(
+      'update holdfast.epochs set trimmed_id = (select max(id) from holdfast.audit_log) + 1 where place = (select max(place) from holdfast.epochs)',
+    );
+    const second = await connect(url, token, first.cursor);
+    const answer = await second.next();
+    await world.database.query('update holdfast.epochs set trimmed_id = 0');
+    expect(answer.kind).toBe('resync');
+
+    await device.send([device.next({ payload: { name: 'later' } })]);
+    expect((await second.changes(1)).map(({ newValues }) => newValues?.['name'])).toEqual(['later']);
+    second.socket.close();
+  });
+
   test.each([
     ['a token that is none', 'abc', null, 'TOKEN_INVALID'],
     ['a place that is none', null, 'nowhere', 'INVALID_REQUEST'],
@@ -154,6 +178,23 @@ describeOnEachDatabase((world) => {
     leave();
     subscribe(ada);
     await expect.poll(() => told.filter((kind) => kind === 'ready').length).toBe(4);
+    await live.close();
+  });
+
+  test('P9 · one user who begins to listen again and again is told how long to wait, and others are not held up', async () => {
+    const live = createLiveChannel({ database: world.database, rateLimit: { requestsPerMinute: 12 } });
+    const [ada, bob] = [createDevice(world.database), createDevice(world.database)];
+    const told: LiveMessage[] = [];
+    const subscribe = (device: typeof ada) =>
+      live.subscribe(device.claims, null, { send: async (message) => void told.push(message), close: () => undefined });
+    subscribe(ada)();
+    subscribe(ada)();
+    subscribe(ada);
+    await expect
+      .poll(() => told)
+      .toMatchObject([{ kind: 'refused', error: { code: 'TOO_MANY_REQUESTS' }, retryAfterMs: 5_000 }]);
+    subscribe(bob);
+    await expect.poll(() => told.at(-1)?.kind).toBe('ready');
     await live.close();
   });
 

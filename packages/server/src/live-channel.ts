@@ -2,6 +2,7 @@ import type { LiveMessage } from 'holdfast/protocol';
 import { type CallerClaims, withCaller, workspaceOf } from './caller.ts';
 import { type ChangePage, readChanges } from './change-feed.ts';
 import type { Database } from './database.ts';
+import { createRateLimit, type RateLimit } from './rate-limit.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 
 /** Where messages of one subscriber go. */
@@ -20,6 +21,8 @@ export interface LiveChannelOptions {
   readonly subscriberCountMax?: number;
   /** Most of them of one user in one workspace, so that nobody takes the places of others. @default 50 */
   readonly subscriberCountPerUserMax?: number;
+  /** How often one user may begin to listen, each of which is a question to the database; `false` for no limit. @default 600 a minute */
+  readonly rateLimit?: RateLimit | false;
   /** A subscriber that does not take what it is sent for so long is let go, in milliseconds. It resumes by its cursor. @default 30_000 */
   readonly slowAfterMs?: number;
   /** Told of what went wrong inside. */
@@ -59,6 +62,19 @@ interface Subscriber {
 const CLOSING_RETRY_MS = 1_000;
 /** A database that has not said by then whether anything was committed is asked on another line, in milliseconds. */
 const LOOK_MS_MAX = 5_000;
+/** What went wrong inside may be over by then, in milliseconds. */
+const INTERNAL_RETRY_MS = 5_000;
+
+/** The last message of a line. Only what no time mends is final for whoever listens. */
+export function refusedMessage(refusal: Refusal): LiveMessage {
+  const retryAfterMs =
+    refusal.retryAfterSeconds !== null
+      ? refusal.retryAfterSeconds * 1_000
+      : refusal.code === 'INTERNAL'
+        ? INTERNAL_RETRY_MS
+        : null;
+  return { kind: 'refused', error: refusal.toWireError(), retryAfterMs };
+}
 
 export function createLiveChannel(options: LiveChannelOptions): LiveChannel {
   const { database, pollIntervalMs = 250, subscriberCountMax = 1_000, slowAfterMs = 30_000 } = options;
@@ -70,6 +86,25 @@ export function createLiveChannel(options: LiveChannelOptions): LiveChannel {
     for (const other of subscribers)
       if (other.claims.sub === claims.sub && workspaceOf(other.claims) === workspaceId) count += 1;
     return count;
+  };
+  const countSubscription =
+    options.rateLimit === false ? () => undefined : createRateLimit(options.rateLimit ?? {}, () => performance.now());
+  /** @throws Refusal */
+  const admit = (claims: CallerClaims): void => {
+    if (isClosed || subscribers.size >= subscriberCountMax)
+      throw new Refusal('SERVER_UNAVAILABLE', 'Too many are listening here.', 'Try again in a moment.');
+    const workspaceId = workspaceOf(claims);
+    if (workspaceId === null) {
+      throw new Refusal(
+        'FOREIGN_WORKSPACE',
+        'This login does not belong to a workspace.',
+        'Sign in to the workspace whose changes are wanted.',
+      );
+    }
+    if (countOfUser(claims) >= subscriberCountPerUserMax) {
+      throw new Refusal('TOO_MANY_REQUESTS', 'This user is listening too often.', 'Close what is not needed any more.');
+    }
+    countSubscription(`${workspaceId}\n${claims.sub}`);
   };
   let head: string | null = null;
   let timer: NodeJS.Timeout | undefined;
@@ -182,10 +217,9 @@ export function createLiveChannel(options: LiveChannelOptions): LiveChannel {
     subscribers.delete(subscriber);
     clearTimeout(subscriber.expiry);
     if (refusal !== null) {
-      const retryAfterMs = refusal.retryAfterSeconds === null ? null : refusal.retryAfterSeconds * 1_000;
       // whoever is too slow does not hear it either; the closed line says enough
       await Promise.race([
-        subscriber.sink.send({ kind: 'refused', error: refusal.toWireError(), retryAfterMs }).catch(() => undefined),
+        subscriber.sink.send(refusedMessage(refusal)).catch(() => undefined),
         new Promise((resolve) => setTimeout(resolve, CLOSING_RETRY_MS)),
       ]);
     }
@@ -207,29 +241,10 @@ export function createLiveChannel(options: LiveChannelOptions): LiveChannel {
         isEnded: false,
         expiry: undefined,
       };
-      if (isClosed || subscribers.size >= subscriberCountMax) {
-        void end(
-          subscriber,
-          new Refusal('SERVER_UNAVAILABLE', 'Too many are listening here.', 'Try again in a moment.'),
-        );
-        return () => undefined;
-      }
-      if (countOfUser(claims) >= subscriberCountPerUserMax) {
-        void end(
-          subscriber,
-          new Refusal('TOO_MANY_REQUESTS', 'This user is listening too often.', 'Close what is not needed any more.'),
-        );
-        return () => undefined;
-      }
-      if (workspaceOf(claims) === null) {
-        void end(
-          subscriber,
-          new Refusal(
-            'FOREIGN_WORKSPACE',
-            'This login does not belong to a workspace.',
-            'Sign in to the workspace whose changes are wanted.',
-          ),
-        );
+      try {
+        admit(claims);
+      } catch (error) {
+        void end(subscriber, refusalOf(error));
         return () => undefined;
       }
       const expiresAt = claims['exp'];
