@@ -3,7 +3,7 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { applyRequest, HANDLER_MS_MAX, type MutationHandlers } from './apply-handled.ts';
 import { parseApplyRequest, type ParsedApplyRequest } from './apply-request.ts';
 import { parseAuditQuery, readAudit } from './audit-query.ts';
-import { type AuthOptions, createTokenVerifier, type TokenVerifier } from './auth.ts';
+import { type AuthOptions, createTokenVerifier } from './auth.ts';
 import { type CallerClaims, type CallerOrigin, withCaller, workspaceOf } from './caller.ts';
 import { clientCookie, clientCookieName, clientInCookie } from './client-cookie.ts';
 import { type Database, sqlStateOf } from './database.ts';
@@ -38,6 +38,8 @@ export interface DoorOptions {
   readonly rateLimit?: RateLimit | false;
   /** Most requests in work at a time; the next one is told to come again (503). @default 200 */
   readonly inFlightCountMax?: number;
+  /** Most of them of one user in one workspace, so that nobody takes the places of others; the next one is told to wait (429). @default 20 */
+  readonly inFlightCountPerUserMax?: number;
   /** Longest an export may take, in milliseconds, and longest that it waits to be read. @default 300_000 */
   readonly exportTimeoutMs?: number;
   /** Most exports at a time, each of which keeps a connection of the database; the next one is told to come again (503). @default 3 */
@@ -78,6 +80,7 @@ export function createDoor(options: DoorOptions): Hono {
     handlers = {},
     handlerTimeoutMs = HANDLER_MS_MAX,
     inFlightCountMax = 200,
+    inFlightCountPerUserMax = 20,
     exportCountMax = 3,
   } = options;
   const countRequest =
@@ -85,6 +88,9 @@ export function createDoor(options: DoorOptions): Hono {
   const exporting = new Set<string>();
   const door = new Hono();
   let inFlightCount = 0;
+  /** Of those whose user is known. */
+  const inFlightCountOf = new Map<string, number>();
+  const userOf = new WeakMap<Request, string>();
 
   const notFound = (): Response =>
     new Refusal(
@@ -94,8 +100,7 @@ export function createDoor(options: DoorOptions): Hono {
     ).toResponse();
 
   const admit: MiddlewareHandler = async (context, next) => {
-    // a line that stays open is counted by the channel, and health is asked by those who decide where requests go
-    if (/\/v1\/(live|health)$/.test(context.req.path)) return next();
+    if (!isInFlight(context)) return next();
     if (inFlightCount >= inFlightCountMax) {
       throw new Refusal('SERVER_UNAVAILABLE', 'The server has too much to do.', 'Try again in a moment.');
     }
@@ -104,7 +109,22 @@ export function createDoor(options: DoorOptions): Hono {
       return await next();
     } finally {
       inFlightCount -= 1;
+      const user = userOf.get(context.req.raw);
+      if (user !== undefined) countInFlight(user, -1);
     }
+  };
+
+  const countInFlight = (user: string, difference: 1 | -1): void => {
+    const count = (inFlightCountOf.get(user) ?? 0) + difference;
+    if (count > inFlightCountPerUserMax) {
+      throw new Refusal(
+        'TOO_MANY_REQUESTS',
+        `This user has ${inFlightCountPerUserMax} requests in work.`,
+        'Wait as long as Retry-After says; what waits on the device is kept.',
+      );
+    }
+    if (count === 0) inFlightCountOf.delete(user);
+    else inFlightCountOf.set(user, count);
   };
 
   /** What flows as long as it is read must not begin where nobody reads. */
@@ -113,9 +133,14 @@ export function createDoor(options: DoorOptions): Hono {
     return next();
   };
 
-  const identify: TokenVerifier = async (authorization) => {
-    const claims = await verifyToken(authorization);
-    countRequest(`${workspaceOf(claims)}\n${claims.sub}`);
+  const identify = async (context: Context): Promise<CallerClaims> => {
+    const claims = await verifyToken(context.req.header('authorization'));
+    const user = `${workspaceOf(claims)}\n${claims.sub}`;
+    countRequest(user);
+    if (isInFlight(context)) {
+      countInFlight(user, 1);
+      userOf.set(context.req.raw, user);
+    }
     return claims;
   };
 
@@ -154,7 +179,7 @@ export function createDoor(options: DoorOptions): Hono {
   };
 
   door.post('/v1/apply', async (context) => {
-    const claims = await identify(context.req.header('authorization'));
+    const claims = await identify(context);
     const request = parseApplyRequest(await readJsonBody(context.req.raw));
     if (workspaceOf(claims) !== request.client.workspaceId) {
       throw new Refusal(
@@ -213,26 +238,26 @@ export function createDoor(options: DoorOptions): Hono {
   };
 
   door.get('/v1/export/logs', async (context) => {
-    const claims = await identify(context.req.header('authorization'));
+    const claims = await identify(context);
     const query = parseLogsQuery(context.req.query());
     return sendExport(claims, () => exportAuditLogs(database, claims, query, exportOptions));
   });
 
   door.get('/v1/export/rows/:entityType', async (context) => {
-    const claims = await identify(context.req.header('authorization'));
+    const claims = await identify(context);
     const request = { entityType: context.req.param('entityType'), format: parseExportFormat(context.req.query()) };
     return sendExport(claims, () => exportRows(database, claims, request, exportOptions));
   });
 
   if (live !== undefined) {
     door.get('/v1/live', async (context) => {
-      const claims = await identify(context.req.header('authorization'));
+      const claims = await identify(context);
       return liveEvents(live, claims, context.req.header('last-event-id') ?? context.req.query('cursor') ?? null);
     });
   }
 
   door.get('/v1/audit', async (context) => {
-    const claims = await identify(context.req.header('authorization'));
+    const claims = await identify(context);
     const query = parseAuditQuery(context.req.query());
     return context.json(await withCaller(database, claims, (session) => readAudit(session, query), limits));
   });
@@ -253,12 +278,17 @@ export function createDoor(options: DoorOptions): Hono {
     }
   });
 
-  door.route('/', createPostgrestDoor({ verifyToken: identify, apply }));
+  door.route('/', createPostgrestDoor({ identify, apply }));
 
   door.all('/v1/*', notFound);
   door.notFound(notFound);
   door.onError((error) => refusalOf(error).toResponse());
   return door;
+}
+
+/** A line that stays open is counted by the channel, and health is asked by those who decide where requests go. */
+function isInFlight({ req }: Context): boolean {
+  return !/\/v1\/(live|health)$/.test(req.path);
 }
 
 /** A client that has another id than the cookie says, and does not say why, came back empty: a page cannot clear the cookie. */

@@ -80,6 +80,35 @@ describeOnPostgres((world) => {
     expect((await post(door, device)).status).toBe(200);
   });
 
+  test('P9 · one user has so many requests in work and no more, and others are not held up, however slowly bodies come', async () => {
+    const [ada, bob] = [createDevice(world.database), createDevice(world.database)];
+    const door = open({ inFlightCountMax: 3, inFlightCountPerUserMax: 2 });
+    const own = await headers(ada);
+    const slow = Array.from({ length: 2 }, () => {
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+      const request = new Request('http://x/v1/apply', {
+        method: 'POST',
+        headers: own,
+        body: readable,
+        duplex: 'half',
+      });
+      return { answer: door.request(request), writer: writable.getWriter() };
+    });
+    // each is known by its user once its body is being read
+    await Promise.all(slow.map(({ writer }) => writer.write(new TextEncoder().encode(' '))));
+
+    const third = await post(door, ada);
+    expect(third.status).toBe(429);
+    expect(third.headers.get('retry-after')).toBe('2');
+    expect(await third.json()).toMatchObject({ error: { code: 'TOO_MANY_REQUESTS' } });
+    expect((await post(door, bob)).status).toBe(200);
+    await slow[0]?.writer.abort(new Error('gone'));
+    expect((await slow[0]?.answer)?.status).toBe(400);
+    expect((await post(door, ada)).status).toBe(200);
+    await slow[1]?.writer.close();
+    expect((await slow[1]?.answer)?.status).toBe(400);
+  });
+
   test('P9 · a body may be compressed, and a bomb goes off no further than the limit', async () => {
     const device = createDevice(world.database);
     const door = open();

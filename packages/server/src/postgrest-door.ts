@@ -1,13 +1,13 @@
 import { type Context, Hono } from 'hono';
 import { type ParsedApplyRequest, parseApplyRequest } from './apply-request.ts';
-import type { TokenVerifier } from './auth.ts';
 import type { CallerClaims } from './caller.ts';
 import { DatabaseUnavailableError, fieldOf, sqlStateOf } from './database.ts';
 import { Refusal } from './refusal.ts';
 import { readJsonBody } from './request-body.ts';
 
 export interface PostgrestDoorOptions {
-  readonly verifyToken: TokenVerifier;
+  /** As the other door finds out who calls. */
+  readonly identify: (context: Context) => Promise<CallerClaims>;
   /** As the other door does it, with the same limits and handlers. Resolves to the ApplyResponse as text. */
   readonly apply: (context: Context, claims: CallerClaims, batch: ParsedApplyRequest) => Promise<string>;
 }
@@ -27,12 +27,12 @@ interface PostgrestError {
  * happens at `/v1/apply`.
  */
 export function createPostgrestDoor(options: PostgrestDoorOptions): Hono {
-  const { verifyToken, apply } = options;
+  const { identify, apply } = options;
   const door = new Hono();
 
   door.post('/rest/v1/rpc/apply', async (context) => {
     if (context.req.header('content-profile') !== 'holdfast') return refuse(404, noFunction('apply'));
-    const claims = await verifyToken(context.req.header('authorization'));
+    const claims = await identify(context);
     const body = await readJsonBody(context.req.raw);
     const batch: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, 'batch') : undefined;
     if (batch === undefined) return refuse(404, noFunction('apply'));
