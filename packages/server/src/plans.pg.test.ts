@@ -102,6 +102,10 @@ test.each<[string, (session: Session) => Promise<unknown>]>([
       session.query(`select count(*) from holdfast.mutation_queue where type = 'type 7' and status = 'pending'`),
   ],
   [
+    'what became of one mutation',
+    (session) => session.query('select status from holdfast.mutation_queue where id = $1', [randomUUID()]),
+  ],
+  [
     'the attempts of a mutation',
     (session) =>
       session.query(
@@ -160,4 +164,20 @@ test('P5 · a round of seals reads what has come since the last, with tens of th
   }
   // the first round seals all that was planted; the log has some 1,500 pages and each of its indexes hundreds
   expect(pages.at(-1)).toBeLessThan(500);
+});
+
+test('P5 · a bulk write is recorded in one go, however many rows it changes', async () => {
+  const counts = await database.transaction(async (session) => {
+    await session.query(`set local track_functions = 'all'`);
+    await session.query(
+      `insert into public.notes (id, workspace_id, title) select gen_random_uuid(), 'bulk', n::text from generate_series(1, 1000) as n`,
+    );
+    await session.query(`update public.notes set body = title where workspace_id = 'bulk'`);
+    await session.query(`delete from public.notes where workspace_id = 'bulk'`);
+    return session.query<{ calls: number; rows: number }>(
+      `select calls::int as calls, (select count(*)::int from holdfast.audit_log where workspace_id = 'bulk') as rows
+       from pg_stat_xact_user_functions where funcname = 'write_audit'`,
+    );
+  });
+  expect(counts).toEqual([{ calls: 3, rows: 3_000 }]);
 });

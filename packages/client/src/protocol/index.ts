@@ -24,6 +24,7 @@ export {
   PROTOCOL_VERSION,
   type Telemetry,
   type TypeTelemetry,
+  type WaitingTelemetry,
   type WireConflict,
   type WireError,
   type OriginalMutation,

@@ -167,11 +167,22 @@ export interface Telemetry {
     readonly failed: number;
     /** When the oldest that waits was added, by the device's clock (ISO 8601); null when nothing waits. */
     readonly oldestAt: string | null;
+    /** Some of those that wait and do not go with this batch: the first that the device knows of. */
+    readonly waiting?: readonly WaitingTelemetry[] | undefined;
   };
   /** Verdicts heard since the report before, by type. */
   readonly types: readonly TypeTelemetry[];
   /** What people did on the device that the server was not told of yet, the oldest first. Told twice, they count once. */
   readonly acts?: readonly ActTelemetry[] | undefined;
+}
+
+/** A mutation that waits on a device. Its payload stays there. */
+export interface WaitingTelemetry {
+  readonly id: string;
+  readonly seq: number;
+  readonly type: string;
+  /** By the device's clock (ISO 8601). */
+  readonly createdAt: string;
 }
 
 /** Something that a person or the app did to mutations on a device. */

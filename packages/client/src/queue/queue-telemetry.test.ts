@@ -45,6 +45,27 @@ test('P6 · a report whose answer was lost is sent again under its id, with noth
   expect(new Set(told.map(({ id }) => id)).size).toBe(2);
 });
 
+test('P13 · some of those that wait, and do not go with the batch, are told of with a report, without their payload', async () => {
+  const device = new TestDevice();
+  const queue = await device.open();
+  const held = [];
+  for (let index = 0; index < 12; index += 1)
+    held.push(await queue.add({ type: 'log.write', payload: { line: `secret ${index}` }, delayMs: 600_000 }));
+  await queue.add(note('a'));
+  await device.clock.pass(1_000);
+  await queue.add(note('b'));
+  await device.clock.pass(1_000);
+
+  const waiting = device.server.requests.at(-1)?.request.telemetry?.queue.waiting;
+  expect(waiting?.map(({ id, type }) => [id, type])).toEqual(held.slice(0, 10).map(({ id }) => [id, 'log.write']));
+  expect(waiting?.[0]).toEqual({
+    id: held[0]?.id,
+    seq: 1,
+    type: 'log.write',
+    createdAt: expect.stringMatching(/^20.*Z$/) as string,
+  });
+});
+
 test('P6 · which attempt it is travels along, but for the first', async () => {
   const device = new TestDevice();
   const queue = await device.open();

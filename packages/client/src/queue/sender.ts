@@ -9,6 +9,7 @@ import {
   type ForkedFrom,
   PROTOCOL_VERSION,
   type Telemetry,
+  type WaitingTelemetry,
   type WireError,
   type WireMutation,
 } from '../protocol/wire.ts';
@@ -25,6 +26,8 @@ type Send = Extract<EngineEffect, { kind: 'send' }>;
 
 /** What was committed to a relaxed store is on the disk after this time at the latest, in milliseconds. */
 const ON_DISK_AFTER_MS = 60_000;
+/** So many of those that wait the server is told of with a report. */
+const WAITING_TOLD_MAX = 10;
 
 export interface SenderPorts
   extends Pick<
@@ -218,12 +221,19 @@ export class Sender {
   }
 
   private queueNow(): Telemetry['queue'] {
-    const { counts, oldestPending } = this.ports.engine.mutations;
+    const { mutations } = this.ports.engine;
+    const { counts, oldestPending } = mutations;
     const oldestAtMs = oldestPending?.createdAtMs ?? null;
+    const waiting: WaitingTelemetry[] = [];
+    for (const { phase, id, seq, type, createdAtMs } of mutations.all()) {
+      if (waiting.length === WAITING_TOLD_MAX) break;
+      if (phase.kind === 'waiting') waiting.push({ id, seq, type, createdAt: new Date(createdAtMs).toISOString() });
+    }
     return {
       pending: counts.pending,
       failed: counts.failed,
       oldestAt: oldestAtMs === null ? null : new Date(oldestAtMs).toISOString(),
+      waiting,
     };
   }
 
