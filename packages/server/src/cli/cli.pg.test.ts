@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type RealPostgres, startRealPostgres } from '../testing-databases/real-postgres.ts';
+import { createDevice } from '../testing-databases/test-device.ts';
 import { TEST_TABLES } from '../testing-databases/test-tables.ts';
 import { openPg } from '../pg-database.ts';
 import { examine, type Finding } from './examine.ts';
@@ -84,6 +85,7 @@ test('K3 · doctor finds what was planted: grant, policy, audit, durability, mon
     drop policy by_workspace on public.lists;
     alter table public.notes disable row level security;
     select holdfast.disable_audit('public.calls');
+    grant truncate on public.plans to authenticated;
     select set_config('plant.name', current_database(), false);
     do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$;
     do $$ declare part record; begin
@@ -100,6 +102,9 @@ test('K3 · doctor finds what was planted: grant, policy, audit, durability, mon
     'partitions of audit_log: No month is made ahead.',
   ]);
   expect(find('warning')).toContain('table calls: Changes are not recorded: no history, no undo, no live updates.');
+  expect(find('warning')).toContain(
+    'table plans: May be emptied by authenticated: truncate goes past every policy, and is not recorded.',
+  );
   expect(find('warning')).toContain('maintenance: It has never been done.');
   await client.query(`revoke execute on function pg_catalog.pg_control_system() from public`);
   expect(find('warning')).toContain(
@@ -206,8 +211,49 @@ test('K3, P10 · the files for the Supabase CLI run as they are, and migrate the
   expect(holdfast(['migrate', '--json'], url).stdout).toBe('{\n  "applied": []\n}\n');
 });
 
+test('K3 · export writes the logs of a workspace, or rows of a table, to a file that is whole or not there', async () => {
+  const url = await server.createDatabase();
+  holdfast(['migrate'], url);
+  const database = openPg({ connectionString: url });
+  onTestFinished(() => database.close());
+  await database.transaction((session) => session.runScript(TEST_TABLES));
+  const [device, other] = [createDevice(database, { workspaceId: 'w' }), createDevice(database)];
+  await device.send([device.next({ payload: { name: '=1+1' } }), device.next({ payload: { beds: -1 } })]);
+  await other.send([other.next()]);
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-export-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const day = (offset: number) => new Date(Date.now() + offset * 86_400_000).toISOString().slice(0, 10);
+
+  const logs = holdfast(['export', '--workspace', 'w', '--from', day(-1), '--to', day(2)], url);
+  expect(logs).toMatchObject({ status: 0, stderr: '' });
+  expect(JSON.parse(logs.stdout)).toMatchObject({
+    workspaceId: 'w',
+    format: 'json',
+    entries: [
+      { log: 'audit', action: 'create', newValues: { name: '=1+1' } },
+      { log: 'retry', outcome: 'failure' },
+    ],
+  });
+  const file = join(folder, 'accounts.csv');
+  expect(holdfast(['export', '--workspace', 'w', '--table', 'accounts', '--output', file], url)).toMatchObject({
+    status: 0,
+    stdout: `wrote ${file}\n`,
+  });
+  const rows = readFileSync(file, 'utf8').split('\n');
+  expect([rows.length, rows[1]]).toEqual([3, expect.stringContaining(`"'=1+1"`)]);
+  const missing = holdfast(
+    ['export', '--workspace', 'w', '--table', 'none', '--output', join(folder, 'none.csv')],
+    url,
+  );
+  expect(missing).toMatchObject({ status: 1, stderr: 'No table is registered as "none".\n' });
+  expect(readdirSync(folder)).toEqual(['accounts.csv']);
+});
+
 test.each([
-  [['fly'], 'There is no command "fly". Commands are migrate, status, doctor, maintain, archive; see holdfast --help.'],
+  [
+    ['fly'],
+    'There is no command "fly". Commands are migrate, status, doctor, maintain, archive, export; see holdfast --help.',
+  ],
   [['status'], 'Which database? Set DATABASE_URL, or give --database-url postgres://user:password@host:port/name.'],
   [
     ['status', '--database-url', 'mysql://x'],
@@ -217,9 +263,23 @@ test.each([
     ['archive', '--database-url', 'postgres://x'],
     'Into which folder? Give --folder PATH; see holdfast archive --help.',
   ],
+  [['doctor', '--database-url', 'postgres://x', '--folder', 'y'], '--folder belongs to archive, not to doctor.'],
   [
-    ['doctor', '--database-url', 'postgres://x', '--folder', 'y'],
-    '--folder and --location belong to archive, not to doctor.',
+    ['export', '--database-url', 'postgres://x'],
+    'Of which workspace? Give --workspace ID; see holdfast export --help.',
+  ],
+  [
+    ['export', '--database-url', 'postgres://x', '--workspace', 'w'],
+    'Which days? Give --from DAY and --to DAY, or --table NAME; see holdfast export --help.',
+  ],
+  [
+    ['export', '--database-url', 'postgres://x', '--workspace', 'w', '--from', '2026-02-01', '--to', '2026-01-01'],
+    '--to: must be later than --from.',
+  ],
+  [['export', '--database-url', 'postgres://x', '--workspace', 'w', '--table', 't', '--format', 'xml'], '--format: '],
+  [
+    ['export', '--database-url', 'postgres://x', '--workspace', 'w', '--table', 't', '--from', '2026-01-01'],
+    'A table is exported as it is now: --from and --to are for the logs.',
   ],
   [['status', '--export', 'x'], '--export belongs to migrate, not to status.'],
   [['status', 'now'], '"now" is one word too many; see holdfast status --help.'],

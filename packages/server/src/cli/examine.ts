@@ -128,6 +128,8 @@ interface TableFacts {
   /** A command, or one with the column that it is missing for. */
   readonly missing_grants: readonly string[];
   readonly is_audited: boolean;
+  /** Roles of callers that may empty it, which no policy holds up and no log records. */
+  readonly truncaters: readonly string[];
   readonly index_count: number;
 }
 
@@ -167,6 +169,8 @@ async function examineTables(session: Session): Promise<readonly Finding[]> {
             ) as missing_grants,
             (select count(*) = 3 from pg_trigger where tgrelid = known.target and tgname like 'holdfast_audit_%' and tgenabled <> 'D')
                 as is_audited,
+            array(select role from unnest(array['anon', 'authenticated']) as role where has_table_privilege(role, known.target, 'truncate'))
+                as truncaters,
             (select count(*)::int from holdfast.id_indexes(known.target, known.id_column, known.workspace_column)) as index_count
      from holdfast.registered_tables as known join pg_class on pg_class.oid = known.target order by 1`,
   );
@@ -247,6 +251,16 @@ async function examineTables(session: Session): Promise<readonly Finding[]> {
     if (table.index_count === 0) {
       found.push(
         problem(check, 'Nothing keeps its id unique any more.', 'Put the primary key or unique constraint back.'),
+      );
+    }
+    if (table.truncaters.length > 0) {
+      const roles = table.truncaters.join(', ');
+      found.push(
+        warning(
+          check,
+          `May be emptied by ${roles}: truncate goes past every policy, and is not recorded.`,
+          `Run: revoke truncate on ${table.target} from ${roles};`,
+        ),
       );
     }
     if (!table.is_audited) {

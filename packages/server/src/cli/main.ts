@@ -9,7 +9,11 @@ const manifest = createRequire(import.meta.url)('@holdfast/server/package.json')
 
 try {
   const command = parseCommand(process.argv.slice(2), process.env);
-  const { text, exitCode } = await runCommand(command, { version: manifest.version, nowMs: () => Date.now() });
+  const { text, exitCode } = await runCommand(command, {
+    version: manifest.version,
+    nowMs: () => Date.now(),
+    output: process.stdout,
+  });
   process.stdout.write(text);
   process.exitCode = exitCode;
 } catch (error) {

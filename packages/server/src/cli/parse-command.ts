@@ -1,9 +1,19 @@
 import { parseArgs } from 'node:util';
+import { type ExportFormat, type LogsQuery, parseExportFormat, parseLogsQuery } from '../export.ts';
+import { Refusal } from '../refusal.ts';
 
 export type Command =
   | { readonly kind: 'help'; readonly about: CommandName | null }
   | { readonly kind: 'version' }
-  | { readonly kind: 'export'; readonly folder: string; readonly isJson: boolean }
+  | { readonly kind: 'exportMigrations'; readonly folder: string; readonly isJson: boolean }
+  | {
+      readonly kind: 'export';
+      readonly databaseUrl: string;
+      readonly workspaceId: string;
+      readonly what: ExportedRows | ExportedLogs;
+      /** Null: to standard output. */
+      readonly file: string | null;
+    }
   | {
       readonly kind: 'archive';
       readonly databaseUrl: string;
@@ -11,10 +21,37 @@ export type Command =
       readonly location: string | null;
       readonly isJson: boolean;
     }
-  | { readonly kind: Exclude<CommandName, 'archive'>; readonly databaseUrl: string; readonly isJson: boolean };
+  | {
+      readonly kind: Exclude<CommandName, 'archive' | 'export'>;
+      readonly databaseUrl: string;
+      readonly isJson: boolean;
+    };
 
-export const COMMAND_NAMES = ['migrate', 'status', 'doctor', 'maintain', 'archive'] as const;
+interface ExportedRows {
+  readonly kind: 'rows';
+  readonly entityType: string;
+  readonly format: ExportFormat;
+}
+
+interface ExportedLogs {
+  readonly kind: 'logs';
+  readonly query: LogsQuery;
+}
+
+export const COMMAND_NAMES = ['migrate', 'status', 'doctor', 'maintain', 'archive', 'export'] as const;
 export type CommandName = (typeof COMMAND_NAMES)[number];
+
+/** What belongs to one command only. */
+const OWN_OPTIONS = {
+  folder: 'archive',
+  location: 'archive',
+  workspace: 'export',
+  from: 'export',
+  to: 'export',
+  table: 'export',
+  format: 'export',
+  output: 'export',
+} as const;
 
 /** What was typed makes no command. The message says what would. */
 export class UsageError extends Error {
@@ -44,7 +81,7 @@ export function parseCommand(
   const isJson = values.json === true;
   if (values.export !== undefined) {
     if (kind !== 'migrate') throw new UsageError(`--export belongs to migrate, not to ${kind}.`);
-    return { kind: 'export', folder: values.export, isJson };
+    return { kind: 'exportMigrations', folder: values.export, isJson };
   }
   const databaseUrl = values['database-url'] ?? environment['DATABASE_URL'];
   if (databaseUrl === undefined || databaseUrl === '') {
@@ -55,15 +92,50 @@ export function parseCommand(
   if (!/^postgres(ql)?:\/\//.test(databaseUrl)) {
     throw new UsageError('The address of the database must begin with postgres:// or postgresql://.');
   }
-  const { folder, location = null } = values;
-  if (kind === 'archive') {
-    if (folder === undefined || folder === '')
-      throw new UsageError('Into which folder? Give --folder PATH; see holdfast archive --help.');
-    return { kind, databaseUrl, folder, location, isJson };
+  for (const [option, owner] of Object.entries(OWN_OPTIONS)) {
+    if (Reflect.get(values, option) !== undefined && owner !== kind)
+      throw new UsageError(`--${option} belongs to ${owner}, not to ${kind}.`);
   }
-  if (folder !== undefined || location !== null)
-    throw new UsageError(`--folder and --location belong to archive, not to ${kind}.`);
-  return { kind, databaseUrl, isJson };
+  switch (kind) {
+    case 'archive': {
+      const { folder, location = null } = values;
+      if (folder === undefined || folder === '')
+        throw new UsageError('Into which folder? Give --folder PATH; see holdfast archive --help.');
+      return { kind, databaseUrl, folder, location, isJson };
+    }
+    case 'export': {
+      const { workspace, output = null } = values;
+      if (isJson) throw new UsageError('What is exported is as --format says: csv or json.');
+      if (workspace === undefined || workspace === '')
+        throw new UsageError('Of which workspace? Give --workspace ID; see holdfast export --help.');
+      return { kind, databaseUrl, workspaceId: workspace, what: whatToExport(values), file: output };
+    }
+    default:
+      return { kind, databaseUrl, isJson };
+  }
+}
+
+function whatToExport({ table, from, to, format }: ReturnType<typeof parse>['values']): ExportedRows | ExportedLogs {
+  const asked = format === undefined ? {} : { format };
+  try {
+    if (table === undefined) {
+      if (from === undefined || to === undefined)
+        throw new UsageError('Which days? Give --from DAY and --to DAY, or --table NAME; see holdfast export --help.');
+      return { kind: 'logs', query: parseLogsQuery({ startDate: from, endDate: to, ...asked }) };
+    }
+    if (from !== undefined || to !== undefined)
+      throw new UsageError('A table is exported as it is now: --from and --to are for the logs.');
+    return { kind: 'rows', entityType: table, format: parseExportFormat(asked) };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    // it names what it was called over HTTP
+    throw new UsageError(
+      error.message.replace('startDate', '--from').replace('endDate', '--to').replace('format', '--format'),
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 function parse(args: readonly string[]) {
@@ -76,6 +148,12 @@ function parse(args: readonly string[]) {
         export: { type: 'string' },
         folder: { type: 'string' },
         location: { type: 'string' },
+        workspace: { type: 'string' },
+        from: { type: 'string' },
+        to: { type: 'string' },
+        table: { type: 'string' },
+        format: { type: 'string' },
+        output: { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' },

@@ -42,6 +42,17 @@ lines (gzip) with a manifest, reads it back, has the database compare, and only 
 
   --folder FOLDER      where the files go
   --location TEXT      what the database notes as the place of the files, such as the address of a bucket; else FOLDER`,
+  export: `holdfast export --workspace ID --from DAY --to DAY [--format json|csv] [--output FILE]
+holdfast export --workspace ID --table NAME [--format csv|json] [--output FILE]
+
+Writes the logs of a workspace between two days (audit log, attempts, acts of operators), or all rows of a registered table, as they
+are read: as an admin of the workspace, as far as the policies of the table show it to one. In CSV nothing begins as a formula does.
+
+  --workspace ID       whose
+  --from DAY --to DAY  of the logs: the first day, and the first that does not count any more; or times with their zone
+  --table NAME         all rows of this table, by the name that mutations use
+  --format FORMAT      json or csv; else json for logs and csv for a table
+  --output FILE        where to; else standard output`,
 };
 
 export function renderHelp(about: CommandName | null): string {
@@ -53,6 +64,7 @@ export function renderHelp(about: CommandName | null): string {
   holdfast doctor      what is wrong
   holdfast maintain    months, seals, and what is old
   holdfast archive     months of the audit log into files
+  holdfast export      logs of a workspace, or rows of a table, as CSV or JSON
 
 ${OPTIONS}\n`;
 }

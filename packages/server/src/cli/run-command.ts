@@ -1,7 +1,12 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { archiveMonths } from '../archive.ts';
+import type { CallerClaims } from '../caller.ts';
 import type { Database } from '../database.ts';
+import { type Export, exportAuditLogs, exportRows } from '../export.ts';
 import { maintain } from '../maintenance.ts';
 import { exportMigrations, migrate } from '../migrate.ts';
 import { openPg } from '../pg-database.ts';
@@ -28,7 +33,12 @@ export interface CommandResult {
 export interface CommandWorld {
   readonly version: string;
   readonly nowMs: () => number;
+  /** Standard output, for what is too long to be held. */
+  readonly output: NodeJS.WritableStream;
 }
+
+/** An export of all rows of a large workspace takes its time; nobody waits for its connection. */
+const EXPORT_MS_MAX = 86_400_000;
 
 /** Carries a command out. What fails, throws. */
 export async function runCommand(command: Command, world: CommandWorld): Promise<CommandResult> {
@@ -37,7 +47,7 @@ export async function runCommand(command: Command, world: CommandWorld): Promise
       return { text: renderHelp(command.about), exitCode: 0 };
     case 'version':
       return { text: `${world.version}\n`, exitCode: 0 };
-    case 'export': {
+    case 'exportMigrations': {
       const files = await exportMigrations();
       await mkdir(command.folder, { recursive: true });
       for (const { name, sql } of files) await writeFile(join(command.folder, name), sql);
@@ -64,6 +74,10 @@ export async function runCommand(command: Command, world: CommandWorld): Promise
           const report = await archiveMonths({ database, folder, ...(location === null ? {} : { location }) });
           return { text: command.isJson ? json(report) : renderArchive(report, folder), exitCode: 0 };
         }
+        if (command.kind === 'export') {
+          const exported = await beginExport(database, command, world);
+          return { text: await writeExport(exported, command.file, world), exitCode: 0 };
+        }
         if (command.kind === 'maintain') {
           const report = await maintain(database);
           return { text: command.isJson ? json(report) : renderMaintenance(report), exitCode: 0 };
@@ -73,6 +87,43 @@ export async function runCommand(command: Command, world: CommandWorld): Promise
         return { text: command.isJson ? json({ findings }) : renderFindings(findings), exitCode };
       });
   }
+}
+
+/** As an admin of the workspace, so that all of its logs are there; rows of tables are those that the policies show to such a one. */
+function beginExport(
+  database: Database,
+  { workspaceId, what }: Extract<Command, { kind: 'export' }>,
+  { nowMs }: CommandWorld,
+): Promise<Export> {
+  const claims: CallerClaims = {
+    sub: 'holdfast export',
+    role: 'authenticated',
+    workspace_id: workspaceId,
+    holdfast_role: 'admin',
+  };
+  const options = { nowMs, exportTimeoutMs: EXPORT_MS_MAX };
+  return what.kind === 'rows'
+    ? exportRows(database, claims, what, options)
+    : exportAuditLogs(database, claims, what.query, options);
+}
+
+/** Under its own name only once all of it is there. */
+async function writeExport({ body, ended }: Export, file: string | null, { output }: CommandWorld): Promise<string> {
+  const source = Readable.fromWeb(body);
+  if (file === null) {
+    await pipeline(source, output, { end: false });
+    await ended;
+    return '';
+  }
+  try {
+    await pipeline(source, createWriteStream(`${file}.part`));
+    await ended;
+    await rename(`${file}.part`, file);
+  } catch (error) {
+    await rm(`${file}.part`, { force: true });
+    throw error;
+  }
+  return `wrote ${file}\n`;
 }
 
 async function withDatabase<Result>(
