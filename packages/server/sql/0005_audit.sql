@@ -148,8 +148,7 @@ begin
         audit_agent := left(audit_headers ->> 'user-agent', 300);
     end if;
     if audit_mutations is not null and tg_op <> 'INSERT' then
-        -- not of jsonb, which has an order of its own
-        audit_order := array(select json_object_keys(current_setting('holdfast.mutation_ids')::json));
+        audit_order := current_setting('holdfast.run_rows');
         audit_ids := array(select nextval('holdfast.audit_log_ids') from generate_series(1, cardinality(audit_order)));
     end if;
     if tg_op = 'INSERT' then
@@ -179,7 +178,7 @@ begin
         insert into holdfast.audit_log
             (id, workspace_id, actor, action, entity_type, entity_id, old_values, new_values, changed_fields,
              mutation_id, client_id, ip, user_agent)
-        select case when audit_order is null or told.action = 'delete' then nextval('holdfast.audit_log_ids')
+        select case when audit_order is null or told.action = 'create' then nextval('holdfast.audit_log_ids')
                    else audit_ids[array_position(audit_order, after_image.image ->> audit_id_column)] end,
                told.image ->> audit_workspace_column, audit_actor, told.action, audit_entity_type,
                told.image ->> audit_id_column,

@@ -132,6 +132,7 @@ begin
         case when registered.has_triggers and not registered.has_late_triggers
             then 'set_config(''holdfast.mutation_id'', ($2)[holdfast_given.holdfast_place]::text, true)' end], null);
     perform set_config('holdfast.mutation_ids', json_object(entity_ids, mutation_ids::text[])::text, true),
+        set_config('holdfast.run_rows', entity_ids::text, true),
         set_config('holdfast.mutation_id', '', true), set_config('holdfast.hybrid_time', '', true);
     -- the values are read as a whole, once, and not as a set of one row each, which would take a third longer
     given := format('(select holdfast_item.holdfast_mutation, holdfast_item.holdfast_id, holdfast_item.holdfast_place, '

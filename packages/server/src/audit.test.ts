@@ -219,6 +219,47 @@ describeOnEachDatabase((world) => {
     expect((await read(device, { limit: 1 })).entries).toMatchObject([{ ip, userAgent: 'A browser' }]);
   });
 
+  test('P5, P8 · rows that SQL of the app moves to another workspace, several in one statement, leave the one before they are in the other', async () => {
+    await world.database.transaction((session) =>
+      session.runScript(`
+        create table public.moving (id uuid primary key, workspace_id text not null, name text);
+        create function public.move_on() returns trigger language plpgsql set search_path = '' as $$
+        begin
+            if starts_with(new.name, 'to ') then new.workspace_id := substr(new.name, 4); end if;
+            return new;
+        end $$;
+        create trigger move_on before update on public.moving for each row execute function public.move_on();
+        alter table public.moving enable row level security;
+        create policy all_of_them on public.moving to authenticated using (true) with check (true);
+        grant select, insert, update, delete on public.moving to authenticated;
+        select holdfast.register_table('public.moving', array['name']);`),
+    );
+    const device = createDevice(world.database);
+    const there = `workspace-${randomUUID()}`;
+    const rows = Array.from({ length: 4 }, () => ({ table: 'moving', id: randomUUID() }));
+    await device.send(rows.map((entity) => device.next(change('create', entity, { name: 'here' }))));
+    const names = [`to ${there}`, 'stays', `to ${there}`, `to ${there}`];
+    // in another order than they were made
+    const edits = [2, 0, 3, 1].map((row, index) =>
+      device.next(change('update', rows[row] ?? null, { name: names[index] ?? '' })),
+    );
+    expect(await device.sendForKinds(edits)).toEqual(['applied', 'applied', 'applied', 'applied']);
+
+    const log = await world.database.query<{ what: string; mutation_id: string }>(
+      `select action || case workspace_id when $2 then ' there' else ' here' end as what, mutation_id
+       from holdfast.audit_log where entity_id = any ($1) and mutation_id = any ($3) order by id`,
+      [rows.map(({ id }) => id), there, edits.map(({ id }) => id)],
+    );
+    // the workspace that they leave hears of all of them in order, and the other one of what came, after that
+    expect(log.filter(({ what }) => what !== 'create there')).toEqual(
+      edits.map(({ id }, index) => ({ what: index === 1 ? 'update here' : 'delete here', mutation_id: id })),
+    );
+    expect(log.slice(4).map(({ what }) => what)).toEqual(['create there', 'create there', 'create there']);
+    expect(log.slice(4).map(({ mutation_id }) => mutation_id).toSorted()).toEqual(
+      [edits[0], edits[2], edits[3]].map((edit) => edit?.id).toSorted(),
+    );
+  });
+
   test('P5 · a header that no database can hold stops nobody', async () => {
     const device = createDevice(world.database);
     await withCaller(
