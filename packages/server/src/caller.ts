@@ -39,11 +39,15 @@ export interface CallerOrigin {
 /** The workspace of a caller as `holdfast.workspace()` reads it, or null when the token names none. */
 export function workspaceOf(claims: CallerClaims): string | null {
   const direct = claims['workspace_id'];
-  if (direct !== undefined && direct !== null) return typeof direct === 'string' && direct !== '' ? direct : null;
+  if (direct !== undefined && direct !== null) return nameOf(direct);
   const metadata = claims['app_metadata'];
   if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) return null;
-  const nested: unknown = Reflect.get(metadata, 'workspace_id');
-  return typeof nested === 'string' && nested !== '' ? nested : null;
+  return nameOf(Reflect.get(metadata, 'workspace_id'));
+}
+
+/** Some number their workspaces. */
+function nameOf(value: unknown): string | null {
+  return (typeof value === 'string' && value !== '') || typeof value === 'number' ? String(value) : null;
 }
 
 /**

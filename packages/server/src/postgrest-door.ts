@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono';
 import { type ParsedApplyRequest, parseApplyRequest } from './apply-request.ts';
 import type { CallerClaims } from './caller.ts';
 import { DatabaseUnavailableError, fieldOf, sqlStateOf } from './database.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal, refusalOf } from './refusal.ts';
 import { readJsonBody } from './request-body.ts';
 
 export interface PostgrestDoorOptions {
@@ -43,7 +43,7 @@ export function createPostgrestDoor(options: PostgrestDoorOptions): Hono {
   door.post('/rest/v1/rpc/:name', ({ req }) => refuse(404, noFunction(req.param('name'))));
   door.onError((error) => {
     const { status, body, retryAfterSeconds } = describe(error);
-    return refuse(status, body, retryAfterSeconds ?? null);
+    return refuse(status, body, retryAfterSeconds);
   });
   return door;
 }
@@ -51,34 +51,53 @@ export function createPostgrestDoor(options: PostgrestDoorOptions): Hono {
 interface Description {
   readonly status: number;
   readonly body: PostgrestError;
-  readonly retryAfterSeconds?: number | null;
+  readonly retryAfterSeconds: number | null;
 }
 
-/** What `holdfast.apply` itself would raise about a batch that is none. */
+/** What `holdfast.apply` itself would raise about a batch that is none; the word of our own stands in the details. */
 const STATE_OF_BATCH: Readonly<Record<string, string>> = {
   INVALID_REQUEST: 'HF020',
   UPGRADE_REQUIRED: 'HF021',
   BATCH_TOO_LARGE: 'HF022',
+  BODY_TOO_LARGE: 'HF022',
 };
 
+/** Of the statuses that are no fault of the batch: PostgREST's own codes, and of a limit, which a gateway before it keeps, our word. */
+const CODE_OF_STATUS: Readonly<Record<number, string>> = { 401: 'PGRST301', 429: 'TOO_MANY_REQUESTS', 503: 'PGRST001' };
+
 function describe(error: unknown): Description {
+  // as at the other door
+  const { retryAfterSeconds } = refusalOf(error);
   if (error instanceof Refusal) {
-    const raised = STATE_OF_BATCH[error.code];
-    const code = raised ?? (error.status === 401 ? 'PGRST301' : error.status === 503 ? 'PGRST001' : 'PGRST102');
+    const ofStatus = CODE_OF_STATUS[error.status];
     return {
-      // a gateway before PostgREST answers 429 itself, and nothing else of ours is among its answers
-      status: [401, 429, 503].includes(error.status) ? error.status : 400,
-      retryAfterSeconds: error.retryAfterSeconds,
-      body: { code, details: error.code, hint: error.hint, message: error.message },
+      // nothing else of ours is among its answers
+      status: ofStatus === undefined ? 400 : error.status,
+      retryAfterSeconds,
+      body: {
+        code: STATE_OF_BATCH[error.code] ?? ofStatus ?? 'PGRST102',
+        details: error.code,
+        hint: error.hint,
+        message: error.message,
+      },
     };
   }
   if (error instanceof DatabaseUnavailableError)
-    return { status: 503, body: { code: 'PGRST001', details: null, hint: null, message: 'Database client error.' } };
+    return {
+      status: 503,
+      retryAfterSeconds,
+      body: { code: 'PGRST001', details: null, hint: null, message: 'Database client error.' },
+    };
   const state = sqlStateOf(error);
   if (state === null)
-    return { status: 500, body: { code: 'XX000', details: null, hint: null, message: 'Internal error.' } };
+    return {
+      status: 500,
+      retryAfterSeconds,
+      body: { code: 'XX000', details: null, hint: null, message: 'Internal error.' },
+    };
   return {
     status: statusOf(state),
+    retryAfterSeconds,
     body: {
       code: state,
       details: fieldOf(error, 'detail'),
