@@ -330,10 +330,11 @@ function inEachLane(
   );
 }
 
-/** One that was held to no version was made on the one before. */
-function leftBy({ edit }: Entry, rowVersion: number): RowLeft {
+/** One that was held to no version was made on the one before. Before a creation there is none, whatever its row begins to count at. */
+function leftBy({ edit, operation, replaces }: Entry, rowVersion: number): RowLeft {
   const untilVersion = edit?.baseRowVersion ?? rowVersion - 1;
-  return { sinceVersion: edit?.ownSinceVersion ?? untilVersion, untilVersion, rowVersion };
+  const isFirst = operation === 'create' && replaces === null;
+  return { sinceVersion: edit?.ownSinceVersion ?? (isFirst ? 0 : untilVersion), untilVersion, rowVersion };
 }
 
 /** Why what stands on a change that did not take effect is not sent. */

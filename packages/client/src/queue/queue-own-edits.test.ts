@@ -122,6 +122,21 @@ describe('edits that one tab makes in the same moment', () => {
     await reopened.close();
   });
 
+  test('C1 · behind a creation whose row begins to count at another number than 1 it gives way to nobody', async () => {
+    const device = await deviceWith(null);
+    const queue = await device.openWith(types('server-wins'));
+    await device.goOffline();
+    await queue.add({ type: 'note.create', payload: { id: 'a', title: 'new' } });
+    const edited = await queue.add({ type: 'note.edit', payload: { id: 'a', title: 'newer' } });
+    // A column with a default of 1, say, which the first change already counts up.
+    device.server.rows.set('a', { id: 'a', version: 1 });
+    await device.goOnline();
+
+    expect(await edited.settled).toMatchObject({ status: 'completed', result: { title: 'newer', version: 3 } });
+    expect(sentBases(device)).toEqual([undefined, 2]);
+    await queue.close();
+  });
+
   test('C1 · behind a deletion it is held to what its app gave', async () => {
     const device = await deviceWith(ROW);
     const queue = await device.openWith(types('merge'));
