@@ -21,10 +21,12 @@ export function describeValue(field: string, value: unknown): string {
   return field === 'amount_eur' && typeof value === 'number' ? euros(value) : fieldText(field, value);
 }
 
+/** What the database keeps for itself. */
+export const HIDDEN_FIELDS: readonly string[] = ['id', 'workspace_id', 'updated_at', 'changed_xid', 'version'];
+
 /** How the audit log calls what is in it. */
 export const AUDIT_WORDS: AuditWords = {
-  // what the database keeps for itself
-  hiddenFields: ['id', 'workspace_id', 'updated_at', 'changed_xid', 'version'],
+  hiddenFields: HIDDEN_FIELDS,
   describeActor: (actor) => (actor === null ? 'Someone' : (findDemoUser(actor)?.name ?? actor)),
   describeField: (field, { entityType }) => describeField(entityType, field),
   describeValue: (value, field) => describeValue(field, value),

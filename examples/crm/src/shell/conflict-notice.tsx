@@ -2,7 +2,7 @@ import { Button, Modal, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { ConflictChooser, useConflicts } from 'holdfast/react';
 import { type ReactNode, useEffect } from 'react';
-import { describeField, describeValue } from '../screens/audit-words.tsx';
+import { describeField, describeValue, HIDDEN_FIELDS } from '../screens/audit-words.tsx';
 import { nameOfRow } from '../workspace/mutations.ts';
 import { useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
 import classes from './notice.module.css';
@@ -49,6 +49,7 @@ export function ConflictNotice(): ReactNode {
       >
         <ConflictChooser
           actor={user.id}
+          hiddenFields={HIDDEN_FIELDS}
           describe={({ entity, theirs, base }) => nameOfRow(state, entity, theirs, base)}
           describeField={(path, { entity }) => describeField(entity?.table ?? '', String(path[0]))}
           describeValue={(value, path) => describeValue(String(path[0]), value)}

@@ -38,6 +38,10 @@ it('E1 · a log that could not be read is read again by itself, at growing inter
   expect([server.askedCount, pages.getSnapshot().error]).toEqual([4, null]);
   await app.clock.advance(600_000);
   expect(server.askedCount).toBe(4);
+  // An empty log has been read as well: nobody waits for news of it.
+  pages.refresh();
+  expect(pages.getSnapshot()).toMatchObject({ isLoading: true, isAwaited: false });
+  await app.settle();
 
   server.status = 429;
   pages.refresh();
@@ -45,7 +49,7 @@ it('E1 · a log that could not be read is read again by itself, at growing inter
   expect(pages.getSnapshot().error?.hint).toBe('Try again in a while.');
   stop();
   await app.clock.advance(600_000);
-  expect(server.askedCount).toBe(5);
+  expect(server.askedCount).toBe(6);
 });
 
 it.each([

@@ -60,6 +60,7 @@ export class AuditPages {
   private reading: AbortController | null = null;
   private isNewsDue = false;
   private isMoreDue = false;
+  private hasRead = false;
   private retryMs = RETRY_MS_BASE;
   private cancelRetry: (() => void) | null = null;
   private stops: readonly (() => void)[] = [];
@@ -133,7 +134,7 @@ export class AuditPages {
     const reading = new AbortController();
     this.reading = reading;
     this.cancelRetry?.();
-    this.show({ isLoading: true, isAwaited: before !== null || this.snapshot.entries.length === 0 });
+    this.show({ isLoading: true, isAwaited: before !== null || !this.hasRead });
     try {
       const page = await source.readPage({ ...filter, workspaceId, limit, before }, reading.signal);
       if (this.reading !== reading) return;
@@ -142,6 +143,7 @@ export class AuditPages {
         this.nextBefore = page.nextBefore;
         this.show({ entries: [...this.snapshot.entries, ...page.entries], hasMore: page.nextBefore !== null });
       }
+      this.hasRead = true;
       this.retryMs = RETRY_MS_BASE;
       this.show({ error: null });
     } catch (cause) {

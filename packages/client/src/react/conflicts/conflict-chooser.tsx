@@ -12,6 +12,8 @@ export interface ConflictChooserProps {
   readonly queue?: AnyQueue;
   /** Who chooses; it is recorded. */
   readonly actor: string;
+  /** Not shown among what each side has changed, such as the version of the row. @default none */
+  readonly hiddenFields?: readonly string[];
   /** What the record is called, such as "Acme". @default its table and id */
   readonly describe?: (conflict: OpenConflictView) => ReactNode;
   /** What a field is called. @default its path */
@@ -62,6 +64,7 @@ function ConflictForm({
   conflict,
   queue,
   actor,
+  hiddenFields = [],
   describe = describeConflict,
   describeField = (path) => path.join(' › '),
   describeValue = describeJson,
@@ -123,7 +126,7 @@ function ConflictForm({
               ))}
             </fieldset>
           ))
-        : sidesOf(conflict, isDeletion).map(({ side, path, before, after }) => (
+        : sidesOf(conflict, isDeletion, hiddenFields).map(({ side, path, before, after }) => (
             <dl key={side + keyOf(path)} className="holdfast-field">
               <dt>{describeField(path, conflict)}</dt>
               <dd className="holdfast-item-reason">
@@ -188,10 +191,14 @@ interface ChangedField {
 }
 
 /** Where no field was changed by both there is nothing to choose field by field: what each side has changed, but for a deletion. */
-function sidesOf({ base, mine, theirs }: OpenConflictView, isDeletion: boolean): readonly ChangedField[] {
+function sidesOf(
+  { base, mine, theirs }: OpenConflictView,
+  isDeletion: boolean,
+  hiddenFields: readonly string[],
+): readonly ChangedField[] {
   const changedBy = (side: ChangedField['side'], row: JsonObject): readonly ChangedField[] =>
     Object.keys(row)
-      .filter((name) => JSON.stringify(row[name]) !== JSON.stringify(base?.[name]))
+      .filter((name) => !hiddenFields.includes(name) && JSON.stringify(row[name]) !== JSON.stringify(base?.[name]))
       .map((name) => ({ side, path: [name], before: base?.[name], after: row[name] }));
   return [...(isDeletion ? [] : changedBy('Yours', mine)), ...(theirs === null ? [] : changedBy('Theirs', theirs))];
 }
