@@ -211,6 +211,40 @@ test('E3 · an edit and a deletion that were sent are undone: the row is as it w
   expect((await download).suggestedFilename()).toMatch(/^audit-logs_.*\.csv$/);
 });
 
+test('E8 · an account is opened, edited and deleted by the keyboard alone, which is never lost', async () => {
+  const { page } = amara;
+  const focused = () =>
+    page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent);
+  const press = async (button: string) => {
+    await page.getByRole('button', { name: button, exact: true }).focus();
+    await page.keyboard.press('Enter');
+  };
+  await goTo(amara, 'Accounts');
+  await page.getByLabel('Search accounts').fill('norway');
+  await page.getByText(/^\d+ of \d+,\d+$/).waitFor();
+  const grid = page.getByRole('grid');
+  await grid.focus();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  const panel = page.getByRole('complementary', { name: 'Account' });
+  const name = await panel.getByRole('heading', { level: 2 }).first().innerText();
+
+  await press('Edit');
+  await expect.poll(focused).toBe(`Edit ${name}`);
+  await press('Save');
+  await expect.poll(focused).toBe(name);
+  await press('Delete this account');
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).focus();
+  await page.keyboard.press('Enter');
+  await expect.poll(focused).toBe('Accounts');
+  await page
+    .locator('[data-sonner-toast]', { hasText: `${name} deleted` })
+    .getByRole('button', { name: 'Undo' })
+    .click();
+  await page.locator('[data-sonner-toast]', { hasText: `${name}: taken back` }).waitFor();
+  await amara.untilPill(/^All changes confirmed$/);
+});
+
 test('E8 · axe finds nothing serious on any screen, wide and light or narrow and dark, and nothing is wider than the page', async () => {
   const { page } = amara;
   const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

@@ -1,11 +1,12 @@
 import { Alert, Button, Center, Loader, Stack, Text } from '@mantine/core';
-import { type ReactNode, useCallback, useDeferredValue, useMemo, useState } from 'react';
+import { type ReactNode, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { useLocation, useRoute } from 'wouter';
 import { ACCOUNT_KINDS } from '../accounts/account.ts';
 import { createAccountSearch, DEFAULT_QUERY } from '../accounts/account-search.ts';
 import { KIND_WORDS } from '../accounts/account-words.ts';
 import { BulkBar, type BulkField } from '../bulk/bulk-bar.tsx';
 import { useBulk } from '../bulk/bulk-context.ts';
+import { takeLostFocus } from '../lists/take-lost-focus.ts';
 import { useSelection } from '../lists/use-selection.ts';
 import { TEAM } from '../session/demo-users.ts';
 import { madeOn } from '../workspace/mutations.ts';
@@ -35,6 +36,15 @@ export function AccountsScreen(): ReactNode {
   const [isNew] = useRoute('/new');
   const chosenId = isAccount ? params.id : null;
   const isPanelOpen = isAccount || isNew;
+  const listPane = useRef<HTMLElement>(null);
+  const wasPanelOpen = useRef(false);
+  useEffect(() => {
+    const pane = listPane.current;
+    // of a list without rows there is only the search
+    if (wasPanelOpen.current && !isPanelOpen && pane !== null)
+      takeLostFocus(pane.querySelector('[role=grid]') ?? pane.querySelector('input'));
+    wasPanelOpen.current = isPanelOpen;
+  }, [isPanelOpen]);
   const choose = useCallback((id: string) => navigate(`/accounts/${id}`), [navigate]);
   const selection = useSelection(found);
   const bulk = useBulk();
@@ -52,7 +62,7 @@ export function AccountsScreen(): ReactNode {
 
   return (
     <div className={classes.screen} data-panel={isPanelOpen}>
-      <main className={classes.listPane}>
+      <main className={classes.listPane} ref={listPane}>
         <AccountToolbar
           accounts={all}
           query={query}
