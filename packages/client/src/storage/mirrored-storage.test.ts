@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
-import type { OpenStorage } from '../ports/storage.ts';
+import type { OpenStorage, StorageBatch } from '../ports/storage.ts';
 import { note, TestDevice, type TestQueue } from '../queue/testing-queue/test-device.ts';
 import { BreakableStorage } from '../queue/testing-queue/breakable-storage.ts';
+import { FakeClock } from '../testing/fake-clock.ts';
 import { StorageSimulator } from '../testing/storage-simulator.ts';
 import { compressedStorage } from './compressed-storage.ts';
 import { memoryStorage } from './memory-storage.ts';
@@ -291,6 +292,71 @@ describe('a queue on a store with a mirror', () => {
     const again = await device.open({ storage });
     expect(again.getSnapshot()).toMatchObject({ pendingCount: ids.length });
     await again.close();
+  });
+
+  test.each([1, 2])(
+    'S9, S12 · a tab whose mirror another goes on with, that cannot say so in the first for want of room, and then dies after %i changes: what it had stored is kept',
+    async (count) => {
+      const device = new TestDevice();
+      const first = new StorageSimulator({ clock: device.clock });
+      const mirror = new StorageSimulator({ clock: device.clock });
+      let isOpen = true;
+      const storage = mirroredStorage(
+        (name) => (isOpen ? first.open(name) : Promise.reject(new Error('It does not open.'))),
+        mirror.open,
+      );
+      await device.goOffline();
+      const both = await device.open({ storage });
+      isOpen = false;
+      const one = await device.open({ storage });
+      isOpen = true;
+      // Room for what has room already, and for nothing more.
+      first.isFull = ({ changes }) => changes.some(({ key }) => key === 'meta/alone');
+      const ids: string[] = [];
+      for (let at = 0; at < count; at += 1)
+        await both.add(note(`both ${at}`)).then(
+          ({ id }) => ids.push(id),
+          () => {},
+        );
+      expect(ids).toHaveLength(1);
+      ids.push((await one.add(note('one'))).id);
+      first.isFull = () => false;
+      for (const queue of [both, one]) await queue.close();
+
+      const again = await device.open({ storage });
+      expect(again.getSnapshot()).toMatchObject({ pendingCount: 2 });
+      await device.goOnline();
+      await device.clock.pass(60_000);
+
+      expect([...device.server.effects].toSorted()).toEqual(ids.toSorted());
+      await again.close();
+      expect(await dump(mirror.open, NAME)).toEqual(await dump(first.open, NAME));
+    },
+  );
+
+  test('S9, S12 · where neither of the two takes the word that both are written apart, nothing is said to be stored', async () => {
+    const first = new StorageSimulator({ clock: new FakeClock() });
+    const mirror = new StorageSimulator({ clock: new FakeClock() });
+    let isOpen = true;
+    const open = mirroredStorage(
+      (name) => (isOpen ? first.open(name) : Promise.reject(new Error('It does not open.'))),
+      mirror.open,
+    );
+    const put = (key: string): StorageBatch => ({ expect: [], changes: [{ kind: 'put', key, value: '1' }] });
+    const both = await open(NAME);
+    await both.commit(put('meta/client'));
+    isOpen = false;
+    const one = await open(NAME);
+    isOpen = true;
+    first.isFull = ({ changes }) => changes.some(({ key }) => key === 'meta/alone');
+    mirror.isFull = ({ changes }) => changes.some(({ key }) => key === 'meta/left');
+
+    await expect(both.commit(put('a'))).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+
+    first.isFull = () => false;
+    expect(await both.commit(put('b'))).toEqual({ kind: 'committed' });
+    await one.commit(put('c'));
+    expect(await (await open(NAME)).read(['b'])).toEqual(['1']);
   });
 
   test('S9 · killed while the mirror is made alike, both are the same device in the next run', async () => {

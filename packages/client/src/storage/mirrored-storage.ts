@@ -22,6 +22,8 @@ export interface MirroredStorageOptions {
 const WITNESS = 'meta/client';
 /** In a store that was used without the other one. */
 const ALONE = 'meta/alone';
+/** In a mirror that somebody goes on with alone, where the first has no room for it: the first was written apart from it, too. */
+const LEFT = 'meta/left';
 const MARK = '1';
 const TOLD = '2';
 /** A store that was put back from its mirror may be a little older than it was: whoever gives out numbers must know. */
@@ -47,11 +49,11 @@ export function mirroredStorage(
     if (copy === null) return alone(await first(name));
     const own = await first(name).catch(told('first'));
     if (own === null) return alone(copy);
-    const [[witness = null, wasAlone = null], [copied = null, isAhead = null]] = await Promise.all([
+    const [[witness = null, wasAlone = null], [copied = null, isAhead = null, isLeft = null]] = await Promise.all([
       own.read([WITNESS, ALONE]),
-      copy.read([WITNESS, ALONE]),
+      copy.read([WITNESS, ALONE, LEFT]),
     ]);
-    if (isAhead !== null && wasAlone !== null && witness !== null) {
+    if (isAhead !== null && (wasAlone ?? isLeft) !== null && witness !== null) {
       // Under the same numbers each may have stored another mutation, and sent it. Said once, however often it takes to bring them together.
       if (wasAlone !== TOLD) {
         const told = [REWOUND, ALONE].map((key): Change => ({ kind: 'put', key, value: TOLD }));
@@ -69,7 +71,8 @@ export function mirroredStorage(
 }
 
 async function notAlone(...storages: readonly Storage[]): Promise<void> {
-  for (const storage of storages) await storage.commit({ expect: [], changes: [{ kind: 'delete', key: ALONE }] });
+  for (const storage of storages)
+    await storage.commit({ expect: [], changes: [ALONE, LEFT].map((key) => ({ kind: 'delete', key })) });
 }
 
 const MARKED: Change = { kind: 'put', key: ALONE, value: MARK };
@@ -106,6 +109,7 @@ async function restore(own: Storage, copy: Storage, { onRestore }: MirroredStora
   for await (const { key } of scanAll(own, '')) changes.set(key, { kind: 'delete', key });
   for await (const { key, value } of scanAll(copy, '')) changes.set(key, { kind: 'put', key, value });
   if (seen !== null) changes.set(ALONE, { kind: 'delete', key: ALONE });
+  changes.delete(LEFT);
   changes.set(REWOUND, { kind: 'put', key: REWOUND, value: '1' });
   // Another tab may have done it.
   const result = await own.commit({ expect: [{ key: WITNESS, value: before }], changes: [...changes.values()] });
@@ -175,7 +179,7 @@ class MirroredStorage implements Storage {
     await this.guarded(async () => {
       if (this.copyMark === null) await markAlone(this.own);
       for (const storage of [this.copy, this.own])
-        for await (const { key } of scanAll(storage, '')) if (key !== ALONE) await this.bring([key]);
+        for await (const { key } of scanAll(storage, '')) if (key !== ALONE && key !== LEFT) await this.bring([key]);
       await notAlone(this.copy, this.own);
       this.copyMark = null;
       this.isBehind = false;
@@ -234,9 +238,14 @@ class MirroredStorage implements Storage {
     } catch (error) {
       const wasBehind = this.isBehind;
       this.isBehind = true;
-      // Where that fails too, the next commit says so.
-      if (!wasBehind) await markAlone(this.own).catch(() => {});
       this.options.onError?.(toHoldfastError(error), 'mirror');
+      // Where that fails, the next commit says so. But what somebody else goes on with would take the place of the first until then.
+      if (!wasBehind)
+        await markAlone(this.own).catch(() =>
+          this.isLeft
+            ? this.copy.commit({ expect: [], changes: [{ kind: 'put', key: LEFT, value: MARK }] })
+            : undefined,
+        );
     }
   }
 }
