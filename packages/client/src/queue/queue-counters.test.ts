@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { sealText } from '../mutation/record.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { OpenStorage } from '../ports/storage.ts';
 import { BrowserSimulator } from '../testing/browser-simulator.ts';
-import { FAILED, META, OWN_ID, PENDING, seqOfKey } from './record-keys.ts';
+import { COMPLETED, FAILED, META, OWN_ID, PENDING, seqOfKey } from './record-keys.ts';
 import { countText } from './stored-meta.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
 
@@ -110,6 +111,41 @@ describe('the last number given out', () => {
     await device.goOnline();
     await device.clock.pass(60_000);
     expect(device.server.effects).toEqual(ids);
+  });
+
+  test('S10 · while it is damaged and nobody adds, history is read once to find it, and not for each batch', async () => {
+    const device = new TestDevice();
+    let readCount = 0;
+    const counting: OpenStorage = async (name) => {
+      const storage = await device.storage.open(name);
+      return {
+        ...storage,
+        scan: (query) => {
+          if (query.prefix === COMPLETED) readCount += 1;
+          return storage.scan(query);
+        },
+      };
+    };
+    const queue = await device.open({ storage: counting });
+    await add(queue, 'done');
+    await device.clock.settle();
+    device.server.judge = () => 'refused';
+    await add(queue, 'a');
+    await damage(device, META.seq, 'garbage');
+    readCount = 0;
+    const requestCount = device.server.requests.length;
+
+    await device.clock.pass(20_000);
+
+    expect(device.server.requests.length).toBeGreaterThan(requestCount + 2);
+    expect(device.server.requests.at(-1)?.request.client.lastSeq).toBe(2);
+    expect(readCount).toBe(1);
+    // Added to, it is whole again, and counts on from there.
+    await add(queue, 'b');
+    device.server.judge = () => 'applied';
+    await device.clock.pass(60_000);
+    expect(device.server.requests.at(-1)?.request.client.lastSeq).toBeGreaterThan(2);
+    expect(device.server.effects).toHaveLength(3);
   });
 
   test('S10, S12 · a flipped bit that makes it a number which another tab knew is noticed', async () => {

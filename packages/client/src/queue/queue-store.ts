@@ -204,6 +204,8 @@ export class QueueStore {
   /** Under which this tab delivers, or last did, as it stands in the store. */
   private ownEpoch = '';
   private serverTimeMs = 0;
+  /** The last number given out, as it was found behind a text that does not read: nobody gives out another while that stands. */
+  private found: { readonly text: string; readonly lastSeq: number } | null = null;
   private readonly wallMs: () => number;
 
   private constructor(
@@ -312,10 +314,17 @@ export class QueueStore {
   }
 
   async readMarks(): Promise<Marks> {
-    const [seq, retried] = await this.storage.read([META.seq, META.retried]);
-    const lastSeq = await lastSeqOf(this.storage, seq);
+    const [seq = null, retried] = await this.storage.read([META.seq, META.retried]);
+    const lastSeq = await this.lastSeqBy(seq);
     // Any of them, where that does not read.
     return { lastSeq, retriedSeq: readCount(retried) ?? lastSeq };
+  }
+
+  private async lastSeqBy(text: string | null): Promise<number> {
+    if (text !== null && this.found?.text === text) return this.found.lastSeq;
+    const lastSeq = await lastSeqOf(this.storage, text);
+    this.found = text === null || readCount(text) !== null ? null : { text, lastSeq };
+    return lastSeq;
   }
 
   /** Looks whether what the queue keeps of itself is whole, and makes anew what is not; says under which keys that was. */
@@ -449,8 +458,8 @@ export class QueueStore {
   /** Bodies for a batch, and whether it may be sent at all. */
   async claim(headers: readonly MutationHeader[]): Promise<Claim> {
     const { own, texts } = await this.readClaim(bodyKeysOf(headers));
-    const [epoch, paused, signedOut, format, client, seq, forked, serverEpoch, untoldAct] = own;
-    const lastSeq = await lastSeqOf(this.storage, seq);
+    const [epoch, paused, signedOut, format, client, seq = null, forked, serverEpoch, untoldAct] = own;
+    const lastSeq = await this.lastSeqBy(seq);
     // What does not read any more is made anew by the next run, and is here as it was.
     const clientId = unsealed(client) ?? this.ownClientId;
     if (clientId !== this.ownClientId) this.lostUpToSeq = lastSeq;
