@@ -15,7 +15,7 @@ describe('adding', () => {
 
     const handle = await queue.add(note('a'));
 
-    expect(handle).toMatchObject({ durability: 'volatile' });
+    expect(handle).toMatchObject({ durability: 'strict' });
     expect(Object.keys(await device.storage.dump())).toContain('p/00000000001');
     expect(await queue.getMutationStatus(handle.id)).toMatchObject({
       status: 'processing',

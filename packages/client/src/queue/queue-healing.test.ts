@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { QueueOptions } from './options.ts';
 import { BreakableStorage } from './testing-queue/breakable-storage.ts';
 import { indexedDbStorage } from '../storage/indexeddb-storage.ts';
+import { memoryStorage } from '../storage/memory-storage.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
 
 type Options = Partial<Pick<QueueOptions<readonly never[]>, 'storagePointer' | 'whenStorageFails'>>;
@@ -177,6 +178,15 @@ describe('a database that does not open any more', () => {
 
     await expect(queue.ready).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
   });
+});
+
+test('S11 · a store of the app’s own that keeps nothing beyond the run is told as what it is', async () => {
+  const device = new TestDevice();
+  const queue = await device.open({ storage: memoryStorage() });
+
+  expect(await queue.add(note('a'))).toMatchObject({ durability: 'volatile' });
+  expect(queue.getSnapshot()).toMatchObject({ isReady: true, isVolatile: true });
+  expect(queue.getStorageHealth()).toMatchObject({ kind: 'well', durability: 'volatile' });
 });
 
 describe('no database at all', () => {

@@ -63,6 +63,24 @@ it('S11 · the banner says that changes are kept in this tab only, for as long a
   expect(screen.getByText('Saved on this device')).toBeDefined();
 });
 
+it('S11 · the banner says so too where a store of the app’s own keeps nothing beyond the page, and offers nothing that would not help', async () => {
+  const queue = await openOffline({ storage: memoryStorage() });
+  render(
+    <StrictMode>
+      <HoldfastProvider queue={queue}>
+        <StorageBanner />
+        <StatusPill />
+      </HoldfastProvider>
+    </StrictMode>,
+  );
+  await act(() => queue.add({ type: 'log.write', payload: { line: 'a' } }));
+
+  expect(screen.getByRole('alert').textContent).toContain('kept in this tab only');
+  expect(screen.getByText('1 change is kept so now.')).toBeDefined();
+  expect(screen.queryByRole('button')).toBeNull();
+  expect(pill()).toBe('Offline · 1 change in this tab only');
+});
+
 function pill(): string | undefined {
   return document.querySelector('.holdfast-pill')?.textContent;
 }

@@ -40,7 +40,7 @@ export function StorageBanner({ queue, className = '' }: StorageBannerProps): Re
       </div>
     );
   }
-  if (health.kind === 'well') {
+  if (health.durability !== 'volatile') {
     const { percent } = room;
     return percent === null ? null : <RoomBanner key={percent} percent={percent} room={room} className={className} />;
   }
@@ -62,9 +62,11 @@ export function StorageBanner({ queue, className = '' }: StorageBannerProps): Re
           <p>{pendingCount === 1 ? '1 change is kept so now.' : `${pendingCount} changes are kept so now.`}</p>
         )}
       </div>
-      <button type="button" className="holdfast-button" onClick={tryAgain} disabled={isTrying}>
-        {isTrying ? 'Trying…' : 'Try again'}
-      </button>
+      {health.kind === 'degraded' && (
+        <button type="button" className="holdfast-button" onClick={tryAgain} disabled={isTrying}>
+          {isTrying ? 'Trying…' : 'Try again'}
+        </button>
+      )}
     </div>
   );
 }

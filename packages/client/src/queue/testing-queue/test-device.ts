@@ -147,7 +147,7 @@ class LoginStorage {
   readonly open: OpenStorage;
 
   constructor(clock: FakeClock) {
-    this.simulator = new StorageSimulator({ clock, durability: 'volatile' });
+    this.simulator = new StorageSimulator({ clock, durability: 'strict' });
     this.open = this.simulator.open;
   }
 
