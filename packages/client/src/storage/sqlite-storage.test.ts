@@ -55,6 +55,42 @@ test('S2, S12 · opened while another connection makes the database, it waits fo
   other.close();
 });
 
+test('S2 · what is read while another connection keeps the database busy is read again, and nobody hears of it', async () => {
+  let busyCount = 0;
+  const clock: Clock = {
+    ...systemClock,
+    schedule: (_delayMs, wake) => {
+      queueMicrotask(wake);
+      return () => {};
+    },
+  };
+  const storage = await sqliteStorage({
+    clock,
+    open: (name) => {
+      const driver = open(name);
+      return {
+        query: (sql, parameters) => {
+          if (busyCount > 0 && sql.startsWith('select')) {
+            busyCount -= 1;
+            // As it is while the log of one that was killed is being recovered.
+            throw Object.assign(new Error('database is locked'), { errcode: 261 });
+          }
+          return driver.query(sql, parameters);
+        },
+        close: () => driver.close(),
+      };
+    },
+  })('busy reads');
+  await storage.commit({ expect: [], changes: [{ kind: 'put', key: 'a', value: '1' }] });
+
+  busyCount = 3;
+  expect(await storage.read(['a'])).toEqual(['1']);
+  busyCount = 3;
+  expect(await storage.scan({ prefix: '', limit: 1 })).toEqual([{ key: 'a', value: '1' }]);
+  expect(busyCount).toBe(0);
+  await storage.close();
+});
+
 test('S3 · a page of a scan is looked up in the index, wherever it begins', async () => {
   // given: a store, and what is asked of its engine
   const asked: { readonly sql: string; readonly parameters: readonly (string | number | null)[] }[] = [];

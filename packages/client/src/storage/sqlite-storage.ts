@@ -113,18 +113,20 @@ class SqliteStorage implements Storage {
   }
 
   read(keys: readonly string[]): Promise<readonly (string | null)[]> {
-    return this.inTurn(() => this.valuesOf(keys));
+    return this.inTurn(() => whenFree(this.clock, () => this.inOneView(keys)));
   }
 
   scan({ prefix, after, limit }: Parameters<Storage['scan']>[0]): Promise<readonly Entry[]> {
     return this.inTurn(async () => {
       // One bound, so that the index leads straight to it: with an `or` in between each page would begin at the first.
       const isInside = after !== undefined && after >= prefix;
-      const rows = await this.driver.query(
-        `select key, value from holdfast_records
-         where key ${isInside ? '>' : '>='} ?1 and key < ?2
-         order by key limit ?3`,
-        [sortable(isInside ? after : prefix), `${sortable(prefix)}${LAST}`, limit],
+      const rows = await whenFree(this.clock, async () =>
+        this.driver.query(
+          `select key, value from holdfast_records
+           where key ${isInside ? '>' : '>='} ?1 and key < ?2
+           order by key limit ?3`,
+          [sortable(isInside ? after : prefix), `${sortable(prefix)}${LAST}`, limit],
+        ),
       );
       return rows.map(({ key, value }) => ({ key: original(String(key)), value: String(value) }));
     });
@@ -160,7 +162,17 @@ class SqliteStorage implements Storage {
     return { kind: 'committed' };
   }
 
-  /** One statement where they fit, so that they are one view; within a transaction they are in any case. */
+  /** More than fit into a statement are one view only within a transaction. */
+  private async inOneView(keys: readonly string[]): Promise<readonly (string | null)[]> {
+    if (keys.length <= PARAMETER_COUNT_MAX) return this.valuesOf(keys);
+    await this.driver.query('begin', []);
+    try {
+      return await this.valuesOf(keys);
+    } finally {
+      await step(async () => this.driver.query('rollback', [])).catch(() => {});
+    }
+  }
+
   private async valuesOf(keys: readonly string[]): Promise<readonly (string | null)[]> {
     const found = new Map<string, string>();
     for (let first = 0; first < keys.length; first += PARAMETER_COUNT_MAX) {

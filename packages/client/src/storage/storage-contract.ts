@@ -70,6 +70,8 @@ interface Case {
 
 /** An import, and what comes back from a mirror, are one commit each, of any size. */
 const BATCH_COUNT = 2_000;
+/** Headers and payloads are read so many at a time. */
+const VIEW_COUNT = 1_000;
 /** A payload of 256 KiB and the row that it was made on, sealed. */
 const LARGE_UNITS = 700_000;
 /** Looks at a store while a commit is under way. */
@@ -382,6 +384,27 @@ const CASES: readonly Case[] = [
       for (const values of await Promise.all(reading))
         equal(new Set(values).size <= 1, true, `one round in ${JSON.stringify(values)}`);
       await Promise.all(writing);
+    },
+  },
+  {
+    name: 'S1 · many keys are read in one view, whatever another connection stores meanwhile',
+    needs: 'writers',
+    check: async (world) => {
+      const [one, other] = [await world.open(), await world.open()];
+      const keys = Array.from({ length: VIEW_COUNT }, (_, index) => `k/${String(index).padStart(6, '0')}`);
+      const store = (round: number): Promise<void> =>
+        commit(
+          one,
+          keys.map((key) => put(key, String(round))),
+        );
+      await store(0);
+      for (let round = 1; round <= LOOK_COUNT; round += 1) {
+        const storing = store(round);
+        // Begun a little later each time, so that it falls between any two steps of the commit.
+        for (let step = 0; step < round; step += 1) await Promise.resolve();
+        const [values] = await Promise.all([other.read(keys), storing]);
+        equal(new Set(values).size, 1, `rounds that ${values[0]} and ${values.at(-1)} are of`);
+      }
     },
   },
   {
