@@ -1,5 +1,9 @@
+import * as v from 'valibot';
 import { expect, test } from 'vitest';
+import { defineMutation } from '../mutation/definition.ts';
 import type { Change, Storage } from '../ports/storage.ts';
+import { createQueue } from '../queue/create-queue.ts';
+import { soloTabs } from '../tabs/solo-tabs.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { indexedDbStorage } from './indexeddb-storage.ts';
 
@@ -42,6 +46,52 @@ test('S3 · one record at a time costs a put each, and no look at what others sh
 
   expect([puts.stop(), looks.stop()]).toEqual([3, 0]);
   await storage.close();
+});
+
+test('S3 · a queue in the browser asks for the same at each add, however many are queued, and no payload to open', async () => {
+  const name = `costs-${run}`;
+  const note = defineMutation({ type: 'note', payload: v.object({ text: v.string() }), operation: 'custom' });
+  const open = () =>
+    createQueue({
+      name,
+      identity: { userId: 'ann', workspaceId: 'home' },
+      mutations: [note],
+      transport: { send: () => new Promise(() => {}) },
+      network: {
+        isOnline: () => false,
+        onHint: () => () => {},
+        probe: async () => ({ kind: 'notReached', reason: '' }),
+      },
+      tabs: soloTabs,
+      queueCapCount: Number.POSITIVE_INFINITY,
+    });
+  const queue = open();
+  await queue.ready;
+  const add = (text: string) => queue.add({ type: 'note', payload: { text } });
+  const costOfAdding = async (): Promise<readonly number[]> => {
+    const counts = (['put', 'get', 'getAll', 'getAllKeys', 'delete'] as const).map((method) => countCalls(method));
+    for (let index = 0; index < 20; index += 1) await add(`one by one ${index} ${Math.random()}`);
+    return counts.map(({ stop }) => stop());
+  };
+  await add('first');
+  const first = await costOfAdding();
+  await Promise.all(Array.from({ length: 2_000 }, (_, index) => add(`payload ${index}`)));
+
+  expect(await costOfAdding()).toEqual(first);
+  await queue.close();
+
+  const read: unknown[] = [];
+  const looks = countCalls('getAll', (request) => {
+    request.addEventListener('success', () => read.push(request.result));
+  });
+  const again = open();
+  await again.ready;
+  looks.stop();
+  expect(again.getSnapshot().pendingCount).toBe(2_041);
+  const texts = JSON.stringify(read);
+  expect(texts).toContain('bodyChecksum');
+  expect(texts).not.toContain('payload 1999');
+  await again.close();
 });
 
 test('S3 · settling records that share segments writes few of them anew, and the last one takes its segment along', async () => {
@@ -162,16 +212,22 @@ test('S12 · a database that an earlier version has left, without segments, hold
 });
 
 /** Calls of a method of any object store from now on. */
-function countCalls(method: 'put' | 'delete' | 'getAll'): { readonly stop: () => number } {
+function countCalls(
+  method: 'put' | 'delete' | 'get' | 'getAll' | 'getAllKeys',
+  onCall: (request: IDBRequest) => void = () => {},
+): { readonly stop: () => number } {
   const original = Reflect.get(IDBObjectStore.prototype, method) as (...args: unknown[]) => IDBRequest;
   let count = 0;
-  Reflect.set(IDBObjectStore.prototype, method, function counted(this: IDBObjectStore, ...args: unknown[]) {
+  const counted = function counted(this: IDBObjectStore, ...args: unknown[]): IDBRequest {
     count += 1;
-    return original.apply(this, args);
-  });
+    const request = original.apply(this, args);
+    onCall(request);
+    return request;
+  };
+  Reflect.set(IDBObjectStore.prototype, method as string, counted);
   return {
     stop: () => {
-      Reflect.set(IDBObjectStore.prototype, method, original);
+      Reflect.set(IDBObjectStore.prototype, method as string, original);
       return count;
     },
   };

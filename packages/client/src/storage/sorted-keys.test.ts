@@ -38,3 +38,20 @@ test('S1 · keys in memory come in order whatever was added and removed in betwe
     { numRuns: 500 },
   );
 });
+
+test('S3 · a look after each of a thousand additions to many keys is no walk over all of them', () => {
+  const keys = new SortedKeys();
+  const keyOf = (index: number): string => `p/${String(index).padStart(9, '0')}`;
+  for (let index = 0; index < 200_000; index += 1) keys.add(keyOf(index));
+  keys.find('p/', undefined, 1);
+  const before = process.cpuUsage();
+
+  for (let index = 200_000; index < 201_000; index += 1) {
+    keys.add(keyOf(index));
+    expect(keys.find('p/', keyOf(index - 1), 10)).toEqual([keyOf(index)]);
+  }
+
+  const { user, system } = process.cpuUsage(before);
+  // A walk over all takes 5 ms at least, so 5 s.
+  expect((user + system) / 1_000).toBeLessThan(1_500);
+});

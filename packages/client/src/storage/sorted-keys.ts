@@ -1,6 +1,7 @@
 /**
  * The keys of a store in code-unit order. Adding and removing cost nothing but a note; the order is made when someone
- * looks, so that a burst of additions is sorted once.
+ * looks, so that a burst of additions is sorted once. A few stay in a list of their own beside the others: to bring them
+ * in would be a walk over all, at each look.
  */
 export class SortedKeys {
   private sorted: string[] = [];
@@ -25,30 +26,39 @@ export class SortedKeys {
 
   /** Keys with the prefix, behind `after`, at most `limit` of them. */
   find(prefix: string, after: string | undefined, limit: number): string[] {
-    if (this.added.length > 0) {
+    this.added.sort();
+    if (this.added.length ** 2 > this.sorted.length) {
       // Two sorted runs, which the platform's sort merges in one pass.
-      this.sorted = [...this.sorted, ...this.added.sort()].sort();
+      this.sorted = [...this.sorted, ...this.added].sort();
       this.added = [];
     }
+    const { sorted, added } = this;
     const found: string[] = [];
-    for (let index = this.firstFrom(prefix, after); index < this.sorted.length && found.length < limit; index += 1) {
-      const key = this.sorted[index] as string;
-      if (!key.startsWith(prefix)) break;
+    for (
+      let [left, right] = [firstFrom(sorted, prefix, after), firstFrom(added, prefix, after)];
+      found.length < limit;
+    ) {
+      const [one, other] = [sorted[left], added[right]];
+      const isLeft = other === undefined || (one !== undefined && one < other);
+      const key = isLeft ? one : other;
+      if (key === undefined || !key.startsWith(prefix)) break;
+      if (isLeft) left += 1;
+      else right += 1;
       if (!this.removed.has(key)) found.push(key);
     }
     return found;
   }
+}
 
-  /** Index of the first key that is neither before the prefix nor up to `after`. */
-  private firstFrom(prefix: string, after: string | undefined): number {
-    let low = 0;
-    let high = this.sorted.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const key = this.sorted[middle] as string;
-      if (key < prefix || (after !== undefined && key <= after)) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+/** Index of the first key that is neither before the prefix nor up to `after`. */
+function firstFrom(sorted: readonly string[], prefix: string, after: string | undefined): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const key = sorted[middle] as string;
+    if (key < prefix || (after !== undefined && key <= after)) low = middle + 1;
+    else high = middle;
   }
+  return low;
 }
