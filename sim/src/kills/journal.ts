@@ -21,6 +21,12 @@ interface Promised {
   tags: readonly string[];
 }
 
+/** Ids of all that was told as stored, and of all that was told as taken back, at one moment. */
+export interface Standing {
+  readonly added: ReadonlySet<string>;
+  readonly cancelled: ReadonlySet<string>;
+}
+
 /**
  * What the victims of one device were promised, written down by whoever kills them and outlives them. Shares no code with
  * the queue; the server's own table says what took effect.
@@ -33,8 +39,17 @@ export class Journal {
   /** The row that an edit asked for is about, by its tag: another mutation may carry it, and nobody have heard which. */
   private readonly rowOfEdit = new Map<string, string>();
 
-  /** `effects` are all of this device until now. */
-  hear(message: VictimMessage, effects: readonly Effect[]): void {
+  /** What has been told until now: a process that is started now finds it, whatever others tell while it opens. */
+  get standing(): Standing {
+    const all = [...this.promised.values()];
+    return {
+      added: new Set(all.flatMap(({ id, isAdded }) => (isAdded ? [id] : []))),
+      cancelled: new Set(all.flatMap(({ id, isCancelled }) => (isCancelled ? [id] : []))),
+    };
+  }
+
+  /** `effects` are all of this device until now; `before` is what stood when the one who tells it was started. @default as it stands now */
+  hear(message: VictimMessage, effects: readonly Effect[], before: Standing = this.standing): void {
     this.counts[message.kind] = (this.counts[message.kind] ?? 0) + 1;
     switch (message.kind) {
       case 'adding': {
@@ -64,8 +79,10 @@ export class Journal {
       case 'failed':
         this.violations.push(`a healthy device says: ${message.what}`);
         return;
+      case 'full':
+        return;
       default:
-        this.checkHeld(message, effects);
+        this.checkHeld(message, effects, before);
     }
   }
 
@@ -101,15 +118,19 @@ export class Journal {
   }
 
   /** A new life finds all that was promised and has not taken effect. */
-  private checkHeld(message: Extract<VictimMessage, { kind: 'opened' | 'drained' }>, effects: readonly Effect[]): void {
+  private checkHeld(
+    message: Extract<VictimMessage, { kind: 'opened' | 'drained' }>,
+    effects: readonly Effect[],
+    before: Standing,
+  ): void {
     const held = new Set(message.open.map(({ id }) => id));
     const taken = new Set(effects.map(({ mutationId }) => mutationId));
-    for (const { id, isAdded, isCancelAsked } of this.promised.values())
-      if (isAdded && !isCancelAsked && !held.has(id) && !taken.has(id))
+    for (const id of before.added)
+      if (!this.find(id).isCancelAsked && !held.has(id) && !taken.has(id))
         this.violations.push(`${id} was promised, and the device does not hold it any more`);
     for (const { id, status } of message.open) {
       if (status === 'failed') this.violations.push(`${id} is a dead letter, and nothing was wrong with it`);
-      if (this.promised.get(id)?.isCancelled) this.violations.push(`${id} is there again after it was cancelled`);
+      if (before.cancelled.has(id)) this.violations.push(`${id} is there again after it was cancelled`);
     }
     this.checkEffects(effects);
   }

@@ -32,6 +32,8 @@ export interface KillPlan {
   /** A device that tells nothing for so long has failed, in milliseconds. */
   readonly silenceMsMax: number;
   readonly isHasty?: boolean;
+  /** Of the processes that one device has at once, on one store, what each is beside its life; the last one's delivers all in the end. @default one */
+  readonly processes?: readonly Pick<VictimLife, 'appVersion' | 'pageCountMax'>[];
   /** Every kill of one that works tears its store, where the device can do that. */
   readonly isTorn?: boolean;
 }
@@ -46,6 +48,8 @@ export interface KillReport {
   readonly violations: readonly string[];
 }
 
+/** Between the rows of two processes of a device. */
+const ROWS_APART = 1_000_000;
 /** Every so many kills one comes while the app is starting. */
 const OPENING_SHARE = 0.25;
 
@@ -62,34 +66,37 @@ export async function killDevices(
   const violations: string[] = [];
   while (total.kills < plan.killCount && violations.length === 0) {
     total.devices += 1;
-    const { workspaceId, token } = await server.addDevice(total.devices);
+    const processes = plan.processes ?? [{}];
+    const rowNumbers = processes.map((_, index) => total.devices + index * ROWS_APART);
+    const { workspaceId, token } = await server.addDevice(total.devices, rowNumbers);
     const device = await open(total.devices);
     const journal = new Journal();
-    const liveOn = async (kind: VictimLife['kind'], number: number): Promise<void> => {
+    const liveOn = async (kind: VictimLife['kind'], number: number, process: number): Promise<void> => {
       const identity = { userId: 'victim', workspaceId };
+      const before = journal.standing;
       await oneLife(
         plan,
         dice,
         device,
         {
-          ...{ kind, number, deviceNumber: total.devices, serverUrl: server.url, token, identity },
+          ...{ kind, number, rowNumber: rowNumbers[process] ?? 0, serverUrl: server.url, token, identity },
           ...(plan.isHasty === undefined ? {} : { isHasty: plan.isHasty }),
+          ...processes[process],
         },
-        async (message) =>
+        async (message) => {
           // What it holds was looked up before its effects are: what took effect in between is in both.
-          journal.hear(
-            message,
-            message.kind === 'opened' || message.kind === 'drained' ? await server.effectsOf(workspaceId) : [],
-          ),
+          if (message.kind === 'opened') journal.hear(message, await server.effectsOf(workspaceId), before);
+          else journal.hear(message, message.kind === 'drained' ? await server.effectsOf(workspaceId) : []);
+        },
       );
     };
     const count = Math.min(plan.killsPerDevice, plan.killCount - total.kills);
-    for (let index = 0; index < count && journal.violations.length === 0; index += 1) {
-      await liveOn('work', total.kills + 1);
-      total.kills += 1;
+    for (let index = 0; index < count && journal.violations.length === 0; index += processes.length) {
+      await Promise.all(processes.map((_, process) => liveOn('work', total.kills + 1 + process, process)));
+      total.kills += processes.length;
       progress(total.kills);
     }
-    if (journal.violations.length === 0) await liveOn('drain', 0);
+    if (journal.violations.length === 0) await liveOn('drain', 0, processes.length - 1);
     const effects = await server.effectsOf(workspaceId);
     journal.checkAtRest(effects);
     total.effects += effects.length;

@@ -1,6 +1,6 @@
 import { Dice } from '../dice.ts';
 import { chromiumDevices, type PageStore } from './chromium-devices.ts';
-import { killDevices, type KillReport } from './kill-devices.ts';
+import { killDevices, type KillPlan, type KillReport } from './kill-devices.ts';
 import { KillsServer } from './kills-server.ts';
 import { nodeDevices } from './node-devices.ts';
 
@@ -11,7 +11,7 @@ export async function killNode(
   killCount: number,
   seed: number,
   progress?: Progress,
-  isHasty = false,
+  more: Partial<Pick<KillPlan, 'isHasty' | 'processes' | 'toldCountMax'>> = {},
 ): Promise<KillReport> {
   const dice = new Dice(seed);
   const server = await KillsServer.start(dice);
@@ -24,13 +24,23 @@ export async function killNode(
       toldCountMax: 120,
       workingMsMax: 10,
       silenceMsMax: 60_000,
-      isHasty,
+      ...more,
     };
     return await killDevices(plan, server, dice, devices.open, progress);
   } finally {
     devices.end();
     await server.close();
   }
+}
+
+/** Pages of a database that holds some dozen changes. */
+const SMALL_DISK_PAGES = 16;
+
+/** Kills two processes on one SQLite file at a time. One of them has an older version of the app, and soon no room left. */
+export function killPairs(killCount: number, seed: number, progress?: Progress): Promise<KillReport> {
+  const processes = [{ appVersion: 1, pageCountMax: SMALL_DISK_PAGES }, { appVersion: 2 }] as const;
+  // The one that does not deliver asks the other, which does not hear it, and so tells less in the same time.
+  return killNode(killCount, seed, progress, { processes, toldCountMax: 40 });
 }
 
 /** Kills browsers with a queue on IndexedDB (`strict`) or OPFS; `isTorn` makes each kill one in the middle of a write. */

@@ -94,12 +94,15 @@ export class KillsServer {
     return served;
   }
 
-  /** Makes the rows of a device, and a token for it. */
-  async addDevice(deviceNumber: number): Promise<{ readonly workspaceId: string; readonly token: string }> {
+  /** Makes the rows of a device, some for each of its processes, and a token for it. */
+  async addDevice(
+    deviceNumber: number,
+    rowNumbers: readonly number[],
+  ): Promise<{ readonly workspaceId: string; readonly token: string }> {
     const workspaceId = `workspace-${deviceNumber}`;
     await this.database.query(
       `insert into public.lines (id, workspace_id, tag) select unnest($1::uuid[]), $2, 'first'`,
-      [firstRowIds(deviceNumber), workspaceId],
+      [rowNumbers.flatMap(firstRowIds), workspaceId],
     );
     const token = await new SignJWT({ role: 'authenticated', workspace_id: workspaceId })
       .setProtectedHeader({ alg: 'HS256' })

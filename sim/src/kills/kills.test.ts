@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Journal } from './journal.ts';
-import { killChromium, killNode } from './kill-worlds.ts';
+import { killChromium, killNode, killPairs } from './kill-worlds.ts';
 import type { VictimMessage } from './victim.ts';
 
 const ROW = 'row';
@@ -74,9 +74,19 @@ test('S12 · a Node process with a queue on SQLite, killed at random moments, lo
 }, 120_000);
 
 test('S12 · control: a store that writes a moment later than it says is found out by a few kills', async () => {
-  const report = await killNode(100, 2, undefined, true);
+  const report = await killNode(100, 2, undefined, { isHasty: true });
   expect(report.violations.join()).toContain('was promised');
 }, 120_000);
+
+test('S12 · two processes on one SQLite file, one of them an older version of the app that soon has no room left, killed at random moments, lose and double nothing', async () => {
+  const report = await killPairs(20, 1);
+
+  expect(report.violations).toEqual([]);
+  expect(report).toMatchObject({ kills: 20, devices: 1 });
+  expect(report.acknowledged).toBeGreaterThan(20);
+  expect(report.effects).toBeGreaterThan(20);
+  expect(report.messages['full']).toBeGreaterThan(0);
+}, 240_000);
 
 test('S12 · a browser with a queue on IndexedDB, killed at random moments and in the middle of writes, loses and doubles nothing', async () => {
   const report = await killChromium(5, 1, undefined, 'indexeddb', true);

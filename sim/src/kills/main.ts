@@ -1,4 +1,4 @@
-// npm run kills [-- --sqlite 10000] [--chromium 300] [--torn] [--opfs 300] [--seed 1] [--json]
+// npm run kills [-- --sqlite 10000] [--pairs 1000] [--chromium 300] [--torn] [--opfs 300] [--seed 1] [--json]
 //
 // Kills Node processes with a queue on SQLite, and browsers with a queue on IndexedDB and on OPFS, at random moments, and holds them to
 // what they had promised. With --torn the kills on IndexedDB are in the middle of a write to its log. A line for each; exit code 1 when a promise was broken.
@@ -6,10 +6,11 @@ import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { readOptions, wholeNumber } from '../../../scripts/command-line.ts';
 import type { KillReport } from './kill-devices.ts';
-import { killChromium, killNode } from './kill-worlds.ts';
+import { killChromium, killNode, killPairs } from './kill-worlds.ts';
 
 const values = readOptions(import.meta.filename, {
   sqlite: { type: 'string', default: '1000' },
+  pairs: { type: 'string', default: '200' },
   chromium: { type: 'string', default: '30' },
   opfs: { type: 'string', default: '30' },
   torn: { type: 'boolean', default: false },
@@ -17,11 +18,13 @@ const values = readOptions(import.meta.filename, {
   json: { type: 'boolean', default: false },
 });
 const sqliteCount = wholeNumber('sqlite', values.sqlite);
+const pairsCount = wholeNumber('pairs', values.pairs);
 const chromiumCount = wholeNumber('chromium', values.chromium);
 const opfsCount = wholeNumber('opfs', values.opfs);
 const seed = wholeNumber('seed', values.seed);
 
 if (sqliteCount > 0) await run('sqlite', sqliteCount, killNode);
+if (pairsCount > 0) await run('sqlite, two processes', pairsCount, killPairs);
 if (chromiumCount > 0)
   await run(values.torn ? 'chromium, torn' : 'chromium', chromiumCount, (count, from, progress) =>
     killChromium(count, from, progress, 'indexeddb', values.torn),

@@ -13,7 +13,13 @@ await live(life, {
   storage:
     life.isHasty === true
       ? hastyStorage(path)
-      : sqliteStorage({ open: () => nodeSqliteDriver(new DatabaseSync(path)) }),
+      : sqliteStorage({
+          open: () => {
+            const database = new DatabaseSync(path);
+            if (life.pageCountMax !== undefined) database.exec(`pragma max_page_count = ${life.pageCountMax}`);
+            return nodeSqliteDriver(database);
+          },
+        }),
   // In the pipe when this returns: what is told before it is done must not be lost with the one who does it.
   tell: (message) => void writeSync(TOLD, `${JSON.stringify(message)}\n`),
   pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),

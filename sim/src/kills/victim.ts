@@ -27,6 +27,8 @@ export type VictimMessage =
   | { readonly kind: 'edited'; readonly id: string; readonly tag: string; readonly answer: EditAnswer }
   | { readonly kind: 'cancelling'; readonly id: string }
   | { readonly kind: 'cancelled'; readonly id: string; readonly answer: CancelAnswer }
+  /** Refused for want of room. */
+  | { readonly kind: 'full' }
   /** Something that a healthy device does not do. */
   | { readonly kind: 'failed'; readonly what: string }
   | { readonly kind: 'drained'; readonly open: readonly Held[] };
@@ -41,13 +43,17 @@ export interface VictimLife {
   readonly kind: 'work' | 'drain';
   /** Of its own in the run; goes into ids and tags. */
   readonly number: number;
-  /** Goes into the ids of rows. */
-  readonly deviceNumber: number;
+  /** Goes into the ids of rows: those that only this process of the device changes. */
+  readonly rowNumber: number;
   readonly serverUrl: string;
   readonly token: string;
   readonly identity: Identity;
   /** To see that it is found out: a store that calls itself strict, and writes a moment later. */
   readonly isHasty?: boolean;
+  /** Version of its app: 2 migrates what 1 has stored, and 1 does not know what 2 has. @default 1 */
+  readonly appVersion?: 1 | 2;
+  /** Most pages of its database: a small disk, which is soon full. @default none */
+  readonly pageCountMax?: number;
 }
 
 export interface VictimWorld {
@@ -64,16 +70,16 @@ const anyPayload: PayloadSchema & {
   readonly '~standard': { readonly types?: { readonly input: Payload; readonly output: Payload } };
 } = { '~standard': { version: 1, vendor: 'holdfast-kills', validate: (value) => ({ value: value as Payload }) } };
 
-const define = (type: string, operation: Operation): AnyMutationDefinition =>
+const define = (type: string, operation: Operation, version: 1 | 2): AnyMutationDefinition =>
   defineMutation({
     type,
     operation,
+    version,
+    ...(version === 1 ? {} : { migrate: { 1: (payload: Payload) => payload } }),
     payload: anyPayload,
     entity: ({ id }) => ({ table: 'lines', id }),
     dedupe: false,
   });
-const MUTATIONS: readonly AnyMutationDefinition[] = [define('line.create', 'create'), define('line.set', 'update')];
-
 /** Reached always: what is tried here are kills, and a server that loses answers. */
 const network: NetworkSource = {
   isOnline: () => true,
@@ -83,10 +89,11 @@ const network: NetworkSource = {
 
 /** An app on a device that may lose its life at any moment. */
 export async function live(life: VictimLife, { storage, tabs = soloTabs, tell, pause }: VictimWorld): Promise<void> {
+  const { appVersion = 1 } = life;
   const queue = createQueue({
     name: 'kills',
     identity: life.identity,
-    mutations: MUTATIONS,
+    mutations: [define('line.create', 'create', appVersion), define('line.set', 'update', appVersion)],
     transport: httpTransport({ url: `${life.serverUrl}/v1/apply` }),
     network,
     tabs,
@@ -113,7 +120,7 @@ const ROW_COUNT = 6;
 
 async function work(
   queue: MutationQueue<readonly AnyMutationDefinition[]>,
-  { number, deviceNumber }: VictimLife,
+  { number, rowNumber, appVersion, pageCountMax }: VictimLife,
   tell: VictimWorld['tell'],
   pause: VictimWorld['pause'],
 ): Promise<never> {
@@ -122,12 +129,16 @@ async function work(
   const draw = (): number => dice.next();
   const ids: string[] = [];
   let count = 0;
+  // Somebody else was faster, or it is gone: the app is told, and nothing was promised.
+  const expected: (string | null)[] = ['UNKNOWN_MUTATION'];
+  if (appVersion !== undefined) expected.push('UPGRADE_REQUIRED');
+  if (pageCountMax !== undefined) expected.push('STORAGE_FULL');
   const add = async (): Promise<void> => {
     const tag = `${number}.${count}`;
     count += 1;
     // Now and then a new row, which later lives change too.
     const isNew = draw() < 0.15;
-    const rowId = rowIdOf(deviceNumber, isNew ? number * 1_000 + count : Math.floor(draw() * ROW_COUNT));
+    const rowId = rowIdOf(rowNumber, isNew ? number * 1_000 + count : Math.floor(draw() * ROW_COUNT));
     const id = mutationIdOf(number, count);
     tell({ kind: 'adding', id, tag, rowId });
     ids.push(id);
@@ -163,19 +174,19 @@ async function work(
                 : [pause(draw() * 20)];
     for (const { reason } of (await Promise.allSettled(acts)).filter((each) => each.status === 'rejected')) {
       const code = reason instanceof HoldfastError ? reason.code : null;
-      // Somebody else was faster, or it is gone: the app is told, and nothing was promised.
-      if (code !== 'UNKNOWN_MUTATION') tell({ kind: 'failed', what: String(reason) });
+      if (code === 'STORAGE_FULL') tell({ kind: 'full' });
+      if (!expected.includes(code)) tell({ kind: 'failed', what: String(reason) });
     }
   }
 }
 
 /** Rows that are there from the beginning. */
-export function firstRowIds(deviceNumber: number): readonly string[] {
-  return Array.from({ length: ROW_COUNT }, (_, index) => rowIdOf(deviceNumber, index));
+export function firstRowIds(rowNumber: number): readonly string[] {
+  return Array.from({ length: ROW_COUNT }, (_, index) => rowIdOf(rowNumber, index));
 }
 
-function rowIdOf(deviceNumber: number, index: number): string {
-  return `${String(deviceNumber).padStart(8, '0')}-0000-4000-8000-${String(index).padStart(12, '0')}`;
+function rowIdOf(rowNumber: number, index: number): string {
+  return `${String(rowNumber).padStart(8, '0')}-0000-4000-8000-${String(index).padStart(12, '0')}`;
 }
 
 function mutationIdOf(number: number, count: number): string {
