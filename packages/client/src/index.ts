@@ -212,6 +212,7 @@ export {
   type SecureStoreKeysOptions,
 } from './storage/system-secure-store-keys.ts';
 export { aesGcmCipherKey, type CipherModule, type GcmCipher, type GcmDecipher } from './storage/cipher-aes-gcm.ts';
+export { secureStoreSecrets, type SecureStoreSecretsOptions } from './storage/system-secure-store-secrets.ts';
 export { indexedDbStorage, type IndexedDbOptions } from './storage/indexeddb-storage.ts';
 export { journaledStorage, type JournaledStorageOptions } from './storage/journal/journaled-storage.ts';
 export type { JournalLimits, KeyValueStore } from './storage/journal/key-value-store.ts';

@@ -40,8 +40,8 @@ export interface MutationDefinition<
   readonly payload: Schema;
   /**
    * Fields of the payload that never stand on the device in the clear, nor in logs, events, exports, or the words of an error
-   * that the server repeats: they are sealed (`encryption`, for all of the queue or for these alone), sent, and shown to
-   * nobody but the view of the app (`optimistic`, `readPending`). Name them for each type that carries them. Two alike
+   * that the server repeats: they are sealed (`encryption`, for all of the queue or for these alone) or kept in a secure store
+   * (`secrets`), sent, and shown to nobody but the view of the app (`optimistic`, `readPending`). Name them for each type that carries them. Two alike
    * are no duplicates, unless `dedupe` gives a key without them.
    */
   readonly sensitive?: readonly (keyof Payload<Schema> & string)[];

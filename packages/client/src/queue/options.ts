@@ -80,6 +80,12 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    */
   readonly encryption?: { readonly keys: OpenKeys; readonly scope?: 'all' | 'sensitive' };
   /**
+   * Keeps mutations of types with `sensitive` fields in a secure store; the queue's own store holds references to them
+   * (`secureStoreSecrets`). Such types need this, or `encryption`.
+   * @default they are sealed
+   */
+  readonly secrets?: (open: OpenStorage) => OpenStorage;
+  /**
    * What becomes of the queue when its store cannot be opened, or breaks and does not come back by being opened again.
    * `memory`: it goes on in another database where there can be one, else in memory, with `durability: 'volatile'`, the event
    * `storageDegraded` and a look every 15 s whether all can move back. `reject`: `ready` and `add` reject.
@@ -246,11 +252,15 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
   return {
     name: options.name,
     identity: options.identity,
-    definitions: byType(options.mutations, options.undeclared ?? 'refuse', options.encryption !== undefined),
+    definitions: byType(
+      options.mutations,
+      options.undeclared ?? 'refuse',
+      (options.encryption ?? options.secrets) !== undefined,
+    ),
     policyOf: policiesOf(options),
     transport: options.transport,
     getToken: options.auth === undefined ? null : (ask) => options.auth?.getToken(ask) ?? Promise.resolve(null),
-    openStorage: layersOn(options.storage ?? indexedDbStorage(), options),
+    openStorage: (options.secrets ?? bare)(layersOn(options.storage ?? indexedDbStorage(), options)),
     fallback: fallbackOf(options),
     anchor: options.anchor ?? null,
     persistence: options.persistence ?? browserPersistence,
@@ -285,6 +295,10 @@ function fallbackOf({
 /** The store of the browser is looked after, also where its durability is chosen. */
 function isOfBrowser(storage: OpenStorage | undefined): boolean {
   return storage === undefined || isIndexedDb(storage);
+}
+
+function bare(open: OpenStorage): OpenStorage {
+  return open;
 }
 
 /** Compressed first: what is sealed looks like noise. */
@@ -339,7 +353,7 @@ export function onDeadLetterOf(definition: AnyMutationDefinition | undefined): D
 function byType(
   definitions: readonly AnyMutationDefinition[],
   undeclared: 'refuse' | 'allow',
-  hasKeys: boolean,
+  canHide: boolean,
 ): ReadonlyMap<string, AnyMutationDefinition> {
   const map = undeclared === 'allow' ? new OpenTypes() : new Map<string, AnyMutationDefinition>();
   for (const definition of definitions) {
@@ -348,22 +362,22 @@ function byType(
     if (!DEAD_LETTER_POLICIES.includes(policy))
       throw invalid(`${definition.type}.onDeadLetter`, "'continue', 'hold' or 'ask'", policy);
     checkVersions(definition);
-    checkSensitive(definition, hasKeys);
+    checkSensitive(definition, canHide);
     map.set(definition.type, definition);
   }
   map.set(ATOMIC_TYPE, atomicDefinition(map));
   return map;
 }
 
-function checkSensitive({ type, sensitive }: AnyMutationDefinition, hasKeys: boolean): void {
+function checkSensitive({ type, sensitive }: AnyMutationDefinition, canHide: boolean): void {
   if (sensitive === undefined) return;
   const isList: boolean =
     Array.isArray(sensitive) && sensitive.every((field) => typeof field === 'string' && field !== '');
   if (!isList) throw invalid(`${type}.sensitive`, 'names of fields of its payload', sensitive);
-  if (sensitive.length > 0 && !hasKeys)
+  if (sensitive.length > 0 && !canHide)
     throw invalid(
       'encryption',
-      `given, with keys such as browserKeys(), since ${type} has sensitive fields`,
+      `given, with keys such as browserKeys(), or else \`secrets\`, since ${type} has sensitive fields`,
       undefined,
     );
 }

@@ -6,7 +6,9 @@ import { isMarkedSensitive, type MutationHeader, parseHeader, sealRecord } from 
 import type { JsonObject, WireError } from '../protocol/wire.ts';
 import { compressedStorage } from '../storage/compressed-storage.ts';
 import { sealedStorage } from '../storage/sealed-storage.ts';
+import { secureStoreSecrets } from '../storage/system-secure-store-secrets.ts';
 import { TestKeys } from '../storage/testing-keys/test-keys.ts';
+import { SecureStoreSimulator } from '../testing/secure-store-simulator.ts';
 import { createQueue } from './create-queue.ts';
 import { importLegacy } from './import-legacy.ts';
 import type { MutationQueue } from './mutation-queue.ts';
@@ -60,12 +62,17 @@ function listen(queue: Queue): unknown[] {
   return told;
 }
 
-test.each(['all', 'sensitive'] as const)(
-  'Q20 · sec-E1: with %s sealed, whatever becomes of it, a sensitive field is nowhere in the clear: storage, log, events, errors, exports',
-  async (scope) => {
+test.each(['all sealed', 'what is sensitive sealed', 'secrets in a secure store'] as const)(
+  'Q20 · sec-E1: with %s, whatever becomes of it, a sensitive field is nowhere in the clear: storage, log, events, errors, exports',
+  async (how) => {
     const device = new TestDevice();
     const keys = new TestKeys({ isInstant: true });
-    const queue = start(device, keys, scope);
+    const secrets = secureStoreSecrets(new SecureStoreSimulator());
+    const open = (): Queue =>
+      how === 'secrets in a secure store'
+        ? createQueue({ ...device.ports, mutations, secrets })
+        : start(device, keys, how === 'all sealed' ? 'all' : 'sensitive');
+    const queue = open();
     await device.clock.settle();
     const told = listen(queue);
     const said: WireError = {
@@ -95,7 +102,7 @@ test.each(['all', 'sensitive'] as const)(
     await queue.add(card('long', 'CANARY '.repeat(500)));
 
     expect(await stored(device)).not.toMatch(CANARY);
-    if (scope === 'sensitive') expect(await stored(device)).toContain('in the open too');
+    if (how !== 'all sealed') expect(await stored(device)).toContain('in the open too');
     expect(JSON.stringify(queue.exportLog())).not.toMatch(CANARY);
     expect(JSON.stringify(told)).not.toMatch(CANARY);
     expect(
@@ -117,7 +124,7 @@ test.each(['all', 'sensitive'] as const)(
     // After a restart all of it is sent whole; one meets a row that someone else has changed.
     device.server.error = SERVER_ERROR;
     device.server.rows.set('based', { id: 'based', pan: 'CANARY of theirs', version: 2 });
-    const again = start(device, keys, scope);
+    const again = open();
     await device.goOnline();
     await device.clock.pass(60_000);
     expect(again.getSnapshot()).toMatchObject({ pendingCount: 1, failedCount: 1 });

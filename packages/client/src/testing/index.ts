@@ -19,6 +19,7 @@ export {
   type SimulatedRequest,
 } from './server-simulator.ts';
 export type { Row, ServerHandler, ServerHandlerContext, TableRules } from './server-tables.ts';
+export { SecureStoreSimulator } from './secure-store-simulator.ts';
 export type { SimulatedTime } from './simulated-time.ts';
 export { realTime } from './system-real-time.ts';
 export { type FailingWrites, StorageSimulator, type StorageSimulatorOptions } from './storage-simulator.ts';
