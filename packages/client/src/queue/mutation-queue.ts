@@ -968,7 +968,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     this.version += 1;
     if (this.life.isRead) this.life.noteAnchor();
     this.metrics.changed(this.life.parts?.runner.engine.mutations.counts.pending ?? 0, this.options.clock.nowMs());
-    const isVolatile = this.storageHealth.durability === 'volatile';
+    const isVolatile = this.life.health.durability === 'volatile';
     const blockedBy = this.life.isRead ? null : this.life.opening.blockedBy;
     const snapshot = snapshotOf(this.life.parts?.runner ?? null, this.life.isRead, blockedBy, isVolatile);
     if (!isSameSnapshot(snapshot, this.snapshot)) this.snapshot = snapshot;
