@@ -163,6 +163,29 @@ describe('edits on top of each other', () => {
     expect(rig.lastBatch.items).toMatchObject([{ header: { edit: { baseRowVersion: 6, ownSinceVersion: 3 } } }]);
   });
 
+  test.each<[string, string | null, object]>([
+    [
+      'behind a creation it is made on that, whatever its row begins to count at',
+      null,
+      { baseRowVersion: 7, ownSinceVersion: 0 },
+    ],
+    [
+      'behind one that was made anew, it stays as it was made: the first may have left the row to others',
+      'first',
+      { baseRowVersion: 0 },
+    ],
+  ])('C1 · %s', (_, replaces, edit) => {
+    const rig = EngineRig.leading();
+    const row = { entity: { table: 'notes', id: 'a' } };
+    const created = { ...rig.header({ lane: 'a', operation: 'create' }), ...row, replaces };
+    const edited = { ...rig.header({ lane: 'a' }), ...row, edit: { ...EDIT, baseRowVersion: 0, ownSinceVersion: 0 } };
+    rig.input({ kind: 'added', headers: [created, edited] });
+
+    rig.answerAll((header) => applied(header, 7));
+
+    expect(rig.lastBatch.items).toMatchObject([{ header: { id: edited.id, edit } }]);
+  });
+
   test('C1 · what someone else changed in between stays a conflict', () => {
     const rig = EngineRig.leading();
     addEdits(rig, 2);
