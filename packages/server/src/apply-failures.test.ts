@@ -6,7 +6,7 @@ import { change, countTraces, createDevice } from './testing-databases/test-devi
 
 describeOnEachDatabase((world) => {
   describe('partial failure', () => {
-    test('R8 · one bad mutation of a hundred: 99 are applied, one is rejected', async () => {
+    test('R8, P1 · one bad mutation of a hundred: 99 are applied, one is rejected', async () => {
       const device = createDevice(world.database);
       const batch = Array.from({ length: 100 }, (_, index) =>
         device.next(index === 41 ? { payload: { name: 'bad', beds: 5000 } } : {}),
@@ -25,7 +25,7 @@ describeOnEachDatabase((world) => {
       );
     });
 
-    test('R8 · with more than 50 failures the rest is deferred, and settles on later calls', async () => {
+    test('R8, P1 · with more than 50 failures the rest is deferred, and settles on later calls', async () => {
       const device = createDevice(world.database);
       const batch = Array.from({ length: 100 }, () => device.next({ payload: { name: 'bad', beds: 5000 } }));
 
@@ -224,6 +224,32 @@ describeOnEachDatabase((world) => {
         'duplicate applied',
         'applied',
         'applied',
+      ]);
+    });
+
+    test('P1 · when an audit row cannot be written, the effect and its ledger row do not stand', async () => {
+      const device = createDevice(world.database);
+      const [good, broken, after] = [device.next(), device.next({ payload: { name: 'unwritable' } }), device.next()];
+      await world.database.transaction((session) =>
+        session.runScript(`
+          create function public.break_log() returns trigger language plpgsql as $$
+          begin
+            if new.new_values ->> 'name' = 'unwritable' then raise exception using errcode = 'XX000'; end if;
+            return new;
+          end $$;
+          create trigger break_log before insert on holdfast.audit_log for each row execute function public.break_log();`),
+      );
+      try {
+        expect(await device.sendForKinds([good, broken, after])).toEqual(['applied', 'refused XX000', 'applied']);
+        expect(await countTraces(world.database, device.workspaceId)).toEqual({ accounts: 2, ledger: 2, audit: 2 });
+      } finally {
+        await world.database.query('drop trigger break_log on holdfast.audit_log');
+        await world.database.query('drop function public.break_log()');
+      }
+      expect(await device.sendForKinds([good, broken, after])).toEqual([
+        'duplicate applied',
+        'applied',
+        'duplicate applied',
       ]);
     });
 

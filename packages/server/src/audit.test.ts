@@ -255,9 +255,12 @@ describeOnEachDatabase((world) => {
       edits.map(({ id }, index) => ({ what: index === 1 ? 'update here' : 'delete here', mutation_id: id })),
     );
     expect(log.slice(4).map(({ what }) => what)).toEqual(['create there', 'create there', 'create there']);
-    expect(log.slice(4).map(({ mutation_id }) => mutation_id).toSorted()).toEqual(
-      [edits[0], edits[2], edits[3]].map((edit) => edit?.id).toSorted(),
-    );
+    expect(
+      log
+        .slice(4)
+        .map(({ mutation_id }) => mutation_id)
+        .toSorted(),
+    ).toEqual([edits[0], edits[2], edits[3]].map((edit) => edit?.id).toSorted());
   });
 
   test('P5 · a header that no database can hold stops nobody', async () => {

@@ -221,6 +221,79 @@ describe('tenants on one connection', () => {
     expect(rows).toEqual([{ workspace_id: victim.workspaceId }]);
   });
 
+  test('P4, sec-W2 · whoever sends, whichever client, workspace and user the batch says: only its own is taken, and of no other anything is told', async () => {
+    // two users in each of two workspaces, one of whom is in both
+    const logins = ['a', 'b'].flatMap((place) =>
+      ['shared user', `user of ${place}`].map((user) =>
+        createDevice(database, { workspaceId: `matrix-${place}`, user }),
+      ),
+    );
+    for (const login of logins) await login.send([login.next({ payload: { name: `secret of ${login.clientId}` } })]);
+    const count = async () =>
+      (await database.query<{ count: number }>('select count(*)::int as count from holdfast.ledger'))[0]?.count;
+    const before = await count();
+    const said = new Map<string, number>();
+
+    for (const caller of logins) {
+      for (const client of logins) {
+        for (const workspace of logins) {
+          for (const userId of [undefined, ...logins.map(({ claims }) => claims.sub)]) {
+            const foreign = logins[(logins.indexOf(caller) + 1) % logins.length] as TestDevice;
+            const known = caller.next({ payload: { name: 'x' } });
+            const batch = {
+              protocol: 1,
+              client: {
+                id: client.clientId,
+                workspaceId: workspace.workspaceId,
+                ...(userId === undefined ? {} : { userId }),
+              },
+              acknowledgedFloor: 1_000_000,
+              // with nothing new in it, so that whatever is taken leaves no trace
+              mutations: [] as readonly unknown[],
+            };
+            const expected =
+              workspace.workspaceId !== caller.workspaceId
+                ? 'FOREIGN_WORKSPACE'
+                : userId !== undefined && userId !== caller.claims.sub
+                  ? 'WRONG_LOGIN'
+                  : client.clientId !== caller.clientId
+                    ? 'FOREIGN_CLIENT'
+                    : 'taken';
+            const answer = await applyBatch(
+              database,
+              caller.claims,
+              expected === 'taken'
+                ? { ...batch, acknowledgedFloor: 0 }
+                : { ...batch, mutations: [{ ...known, id: foreign.clientId }] },
+            ).then(
+              () => 'taken',
+              (error: unknown) => {
+                expect(JSON.stringify(error) + String(error)).not.toMatch(/secret of|user of [ab]/);
+                return fieldOf(error, 'detail');
+              },
+            );
+            expect([caller.claims.sub, client.clientId, workspace.workspaceId, userId, answer]).toEqual([
+              caller.claims.sub,
+              client.clientId,
+              workspace.workspaceId,
+              userId,
+              expected,
+            ]);
+            said.set(expected, (said.get(expected) ?? 0) + 1);
+          }
+        }
+      }
+    }
+    expect([...said.keys()].toSorted()).toEqual(['FOREIGN_CLIENT', 'FOREIGN_WORKSPACE', 'WRONG_LOGIN', 'taken']);
+    expect(await count()).toBe(before);
+    // no floor was moved by what was refused
+    const floors = await database.query<{ floor: number }>(
+      'select distinct floor::int as floor from holdfast.clients where client_id = any ($1)',
+      [logins.map(({ clientId }) => clientId)],
+    );
+    expect(floors).toEqual([{ floor: 0 }]);
+  });
+
   describe('racing through a pool', () => {
     let pool: Database;
     let racers: readonly Racer[];

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { LIMITS } from 'holdfast/protocol';
@@ -174,6 +176,42 @@ describeOnPostgres((world) => {
     }
     expect(() => createTokenVerifier({})).toThrow('auth needs one of secret, jwksUrl and jwks.');
   });
+
+  test.each(['RS256', 'RS512', 'PS256', 'ES256', 'ES384', 'EdDSA'])(
+    'P4 · a token signed by %s with a key that is published at an address is believed, and the address is asked once',
+    async (alg) => {
+      const { publicKey, privateKey } = await generateKeyPair(alg);
+      const keys = { keys: [{ ...(await exportJWK(publicKey)), kid: 'k1', alg }] };
+      let askedCount = 0;
+      const server = createServer((_, response) => {
+        askedCount += 1;
+        response.setHeader('content-type', 'application/json').end(JSON.stringify(keys));
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      try {
+        const { port } = server.address() as AddressInfo;
+        const verify = createTokenVerifier({ jwksUrl: `http://127.0.0.1:${port}/jwks.json` });
+        const sign = (role: string) =>
+          new SignJWT({ role, workspace_id: 'w' })
+            .setProtectedHeader({ alg, kid: 'k1' })
+            .setSubject('ada')
+            .setExpirationTime('1h')
+            .sign(privateKey);
+        for (let time = 0; time < 3; time += 1) {
+          expect(await verify(`Bearer ${await sign('authenticated')}`)).toMatchObject({
+            sub: 'ada',
+            workspace_id: 'w',
+          });
+        }
+        for (const role of ['service_role', 'anon', 'holdfast_owner', 'postgres']) {
+          await expect(verify(`Bearer ${await sign(role)}`)).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
+        }
+        expect(askedCount).toBe(1);
+      } finally {
+        server.close();
+      }
+    },
+  );
 
   test('P4 · with the keys out of reach, nobody is sent away for good', async () => {
     const verify = createTokenVerifier({ jwksUrl: 'http://127.0.0.1:9/jwks.json' });
