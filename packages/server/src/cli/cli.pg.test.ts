@@ -252,7 +252,7 @@ test('K3 · export writes the logs of a workspace, or rows of a table, to a file
 test.each([
   [
     ['fly'],
-    'There is no command "fly". Commands are migrate, status, doctor, maintain, archive, export; see holdfast --help.',
+    'There is no command "fly". Commands are dev, migrate, status, doctor, maintain, archive, export; see holdfast --help.',
   ],
   [['status'], 'Which database? Set DATABASE_URL, or give --database-url postgres://user:password@host:port/name.'],
   [
@@ -263,7 +263,12 @@ test.each([
     ['archive', '--database-url', 'postgres://x'],
     'Into which folder? Give --folder PATH; see holdfast archive --help.',
   ],
-  [['doctor', '--database-url', 'postgres://x', '--folder', 'y'], '--folder belongs to archive, not to doctor.'],
+  [
+    ['doctor', '--database-url', 'postgres://x', '--folder', 'y'],
+    '--folder belongs to archive and dev, not to doctor.',
+  ],
+  [['dev', '--port', '70000'], '--port must be a number from 0 to 65535; it is "70000".'],
+  [['status', '--sql', 'x'], '--sql belongs to dev, not to status.'],
   [
     ['export', '--database-url', 'postgres://x'],
     'Of which workspace? Give --workspace ID; see holdfast export --help.',

@@ -13,6 +13,12 @@ try {
     version: manifest.version,
     nowMs: () => Date.now(),
     output: process.stdout,
+    onError: (error) => void process.stderr.write(`${sentenceOf(error)}\n`),
+    untilEnded: () =>
+      new Promise((resolve) => {
+        process.once('SIGINT', resolve);
+        process.once('SIGTERM', resolve);
+      }),
   });
   process.stdout.write(text);
   process.exitCode = exitCode;

@@ -22,7 +22,15 @@ export type Command =
       readonly isJson: boolean;
     }
   | {
-      readonly kind: Exclude<CommandName, 'archive' | 'export'>;
+      readonly kind: 'dev';
+      /** Null: an embedded one, in the folder. */
+      readonly databaseUrl: string | null;
+      readonly folder: string;
+      readonly sqlFolder: string | null;
+      readonly port: number;
+    }
+  | {
+      readonly kind: Exclude<CommandName, 'archive' | 'export' | 'dev'>;
       readonly databaseUrl: string;
       readonly isJson: boolean;
     };
@@ -38,20 +46,23 @@ interface ExportedLogs {
   readonly query: LogsQuery;
 }
 
-export const COMMAND_NAMES = ['migrate', 'status', 'doctor', 'maintain', 'archive', 'export'] as const;
+export const COMMAND_NAMES = ['dev', 'migrate', 'status', 'doctor', 'maintain', 'archive', 'export'] as const;
 export type CommandName = (typeof COMMAND_NAMES)[number];
 
-/** What belongs to one command only. */
-const OWN_OPTIONS = {
-  folder: 'archive',
-  location: 'archive',
-  workspace: 'export',
-  from: 'export',
-  to: 'export',
-  table: 'export',
-  format: 'export',
-  output: 'export',
-} as const;
+/** What belongs to some commands only. */
+const OWN_OPTIONS: Readonly<Record<string, readonly CommandName[]>> = {
+  folder: ['archive', 'dev'],
+  location: ['archive'],
+  sql: ['dev'],
+  port: ['dev'],
+  workspace: ['export'],
+  from: ['export'],
+  to: ['export'],
+  table: ['export'],
+  format: ['export'],
+  output: ['export'],
+};
+const PORT_MAX = 65_535;
 
 /** What was typed makes no command. The message says what would. */
 export class UsageError extends Error {
@@ -83,20 +94,26 @@ export function parseCommand(
     if (kind !== 'migrate') throw new UsageError(`--export belongs to migrate, not to ${kind}.`);
     return { kind: 'exportMigrations', folder: values.export, isJson };
   }
-  const databaseUrl = values['database-url'] ?? environment['DATABASE_URL'];
-  if (databaseUrl === undefined || databaseUrl === '') {
+  for (const [option, owners] of Object.entries(OWN_OPTIONS)) {
+    if (Reflect.get(values, option) !== undefined && !owners.includes(kind))
+      throw new UsageError(`--${option} belongs to ${owners.join(' and ')}, not to ${kind}.`);
+  }
+  const databaseUrl = values['database-url'] ?? environment['DATABASE_URL'] ?? '';
+  if (databaseUrl === '' && kind !== 'dev') {
     throw new UsageError(
       'Which database? Set DATABASE_URL, or give --database-url postgres://user:password@host:port/name.',
     );
   }
-  if (!/^postgres(ql)?:\/\//.test(databaseUrl)) {
+  if (databaseUrl !== '' && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
     throw new UsageError('The address of the database must begin with postgres:// or postgresql://.');
   }
-  for (const [option, owner] of Object.entries(OWN_OPTIONS)) {
-    if (Reflect.get(values, option) !== undefined && owner !== kind)
-      throw new UsageError(`--${option} belongs to ${owner}, not to ${kind}.`);
-  }
   switch (kind) {
+    case 'dev': {
+      const { folder = '.holdfast', sql = null, port = '3000' } = values;
+      if (!/^\d{1,5}$/.test(port) || Number(port) > PORT_MAX)
+        throw new UsageError(`--port must be a number from 0 to ${PORT_MAX}; it is "${port}".`);
+      return { kind, databaseUrl: databaseUrl === '' ? null : databaseUrl, folder, sqlFolder: sql, port: Number(port) };
+    }
     case 'archive': {
       const { folder, location = null } = values;
       if (folder === undefined || folder === '')
@@ -148,6 +165,8 @@ function parse(args: readonly string[]) {
         export: { type: 'string' },
         folder: { type: 'string' },
         location: { type: 'string' },
+        sql: { type: 'string' },
+        port: { type: 'string' },
         workspace: { type: 'string' },
         from: { type: 'string' },
         to: { type: 'string' },

@@ -1,6 +1,7 @@
 import type { ArchiveReport } from '../archive.ts';
 import type { MaintenanceReport } from '../maintenance.ts';
 import type { MigrationReport } from '../migrate.ts';
+import type { Development } from './develop.ts';
 import type { Finding } from './examine.ts';
 import type { CommandName } from './parse-command.ts';
 import type { Status } from './read-status.ts';
@@ -18,6 +19,15 @@ Exit codes
   3  done, and something is wrong: a migration has not run (status), or a problem was found (doctor)`;
 
 const ABOUT: Readonly<Record<CommandName, string>> = {
+  dev: `holdfast dev [--folder FOLDER] [--sql FOLDER] [--port PORT] [--database-url URL]
+
+Everything on this machine, until it is ended (Ctrl-C): an embedded Postgres, Holdfast's tables and the app's, the door with live
+updates, maintenance, and GET /dev/token?user=ana&workspace=demo (&role=admin) for logins. Not for others: whoever asks is let in.
+
+  --folder FOLDER      where database and secret are kept; else .holdfast
+  --sql FOLDER         the app's own migrations, run after Holdfast's
+  --port PORT          else 3000; 0 takes any free one
+  --database-url URL   a database of one's own instead of the embedded one; else DATABASE_URL, if it is set`,
   migrate: `holdfast migrate [--export FOLDER]
 
 Brings the schema "holdfast" up to date: runs each numbered SQL file that has not run, in order, each in a transaction. Safe to run
@@ -59,6 +69,7 @@ export function renderHelp(about: CommandName | null): string {
   if (about !== null) return `${ABOUT[about]}\n\n${OPTIONS}\n`;
   return `holdfast: the Postgres half of Holdfast
 
+  holdfast dev         all of it on this machine
   holdfast migrate     bring the database up to date
   holdfast status      what is there
   holdfast doctor      what is wrong
@@ -67,6 +78,11 @@ export function renderHelp(about: CommandName | null): string {
   holdfast export      logs of a workspace, or rows of a table, as CSV or JSON
 
 ${OPTIONS}\n`;
+}
+
+export function renderDevelopment({ url, applied }: Development): string {
+  const ran = applied.length === 0 ? '' : `${applied.map((name) => `ran ${name}`).join('\n')}\n`;
+  return `${ran}The server listens at ${url}\nA login: ${url}/dev/token?user=ana&workspace=demo\n`;
 }
 
 export function renderMigration({ applied }: MigrationReport): string {

@@ -11,10 +11,12 @@ import { maintain } from '../maintenance.ts';
 import { exportMigrations, migrate } from '../migrate.ts';
 import { openPg } from '../pg-database.ts';
 import { examine } from './examine.ts';
+import { develop } from './develop.ts';
 import type { Command } from './parse-command.ts';
 import { readStatus } from './read-status.ts';
 import {
   renderArchive,
+  renderDevelopment,
   renderExport,
   renderFindings,
   renderHelp,
@@ -35,6 +37,9 @@ export interface CommandWorld {
   readonly nowMs: () => number;
   /** Standard output, for what is too long to be held. */
   readonly output: NodeJS.WritableStream;
+  readonly onError: (error: unknown) => void;
+  /** Resolves when somebody wants it to end, for what runs until then. */
+  readonly untilEnded: () => Promise<unknown>;
 }
 
 /** An export of all rows of a large workspace takes its time; nobody waits for its connection. */
@@ -56,6 +61,14 @@ export async function runCommand(command: Command, world: CommandWorld): Promise
         text: command.isJson ? json({ folder: command.folder, files: names }) : renderExport(names, command.folder),
         exitCode: 0,
       };
+    }
+    case 'dev': {
+      const ended = world.untilEnded();
+      const development = await develop({ ...command, onError: world.onError });
+      world.output.write(renderDevelopment(development));
+      await ended;
+      await development.stop();
+      return { text: '', exitCode: 0 };
     }
     default:
       return withDatabase(command.databaseUrl, async (database) => {
