@@ -104,6 +104,34 @@ describe('how an edit travels', () => {
     expect(applyJsonPatch({ tags: row.tags }, parseJsonPatch(sent.payload['patch'] ?? null))).toEqual({ tags });
   });
 
+  const list = Array.from({ length: 5_000 }, (_, index) => index);
+  test.each<[string, readonly number[], object]>([
+    ['at the end', [...list, -1], { op: 'add', path: '/list/-', value: -1 }],
+    ['at the beginning', [-1, ...list], { op: 'add', path: '/list/0', value: -1 }],
+    [
+      'in the middle',
+      [...list.slice(0, 2_500), -1, ...list.slice(2_500)],
+      { op: 'add', path: '/list/2500', value: -1 },
+    ],
+    ['in the place of the last', [...list.slice(0, -1), -1], { op: 'replace', path: '/list/4999', value: -1 }],
+  ])('C3 · one item of thousands, %s, is a JSON Patch that is made at once', (_, after, operation) => {
+    const from = process.cpuUsage().user;
+    expect(smallestPayload({ list }, { list: after })).toEqual({
+      payload: { patch: [operation] },
+      encoding: 'jsonPatch',
+    });
+    expect(process.cpuUsage().user - from).toBeLessThan(1_000_000);
+  });
+
+  test('C3 · a list in another order travels whole, and is not compared pair by pair', () => {
+    const from = process.cpuUsage().user;
+    for (const length of [500, 5_000]) {
+      const payload = { list: list.slice(0, length).toReversed() };
+      expect(smallestPayload({ list: list.slice(0, length) }, payload)).toEqual({ payload });
+    }
+    expect(process.cpuUsage().user - from).toBeLessThan(1_000_000);
+  });
+
   test('C3 · whole where a patch would say more, or cannot say it', () => {
     expect(smallestPayload(row, { title: 'x' })).toEqual({ payload: { title: 'x' } });
     expect(smallestPayload(row, { title: null })).toEqual({ payload: { title: null } });
