@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { PageServer } from './testing-tabs/page-server.ts';
 import { type RealBrowser, type RealTab, startChromium, startFirefox } from './testing-tabs/real-browsers.ts';
@@ -209,7 +210,44 @@ function describeTabs(browser: ReturnType<typeof inBrowser>): void {
 }
 
 describe('in Chromium', () => {
-  describeTabs(inBrowser(startChromium));
+  describeTabs(inBrowser(() => startChromium()));
+});
+
+describe('in Chromium, with room for a megabyte', () => {
+  const browser = inBrowser(() => startChromium(1_000_000));
+
+  test('S12 · what finds no room in the browser is refused; what did outlives the tab, and is delivered once', async () => {
+    const a = await browser.openLeader('A');
+    const b = await browser.open('B');
+    server.swallowed.add('A');
+    const kept = [await a.call('add', 'one'), await b.call('add', 'two')];
+    await server.arrivalOf(kept[0] ?? '');
+    // As little of it as can be is saved by compression.
+    const large = (): string => randomBytes(75_000).toString('base64');
+    let refusal = '';
+    for (let count = 0; refusal === ''; count += 1) {
+      expect(count).toBeLessThan(100);
+      await (count % 2 === 0 ? a : b).call('add', large()).then(
+        (id) => kept.push(id),
+        (error: unknown) => {
+          refusal = String(error);
+        },
+      );
+    }
+    expect(refusal).toContain('the space that the browser allows is used up');
+    for (const tab of [a, b]) await expect(tab.call('add', large())).rejects.toThrow('is used up');
+
+    // The other one may not even find room to say that it delivers now: then it waits for that.
+    await a.crash();
+    await b.makeRoom?.();
+    kept.push(await b.call('add', large()));
+    await b.call('untilConfirmed', kept.length);
+
+    expect(server.effects.map(({ id }) => id).toSorted()).toEqual(kept.toSorted());
+    await b.close();
+    const c = await browser.open('C');
+    expect(await c.call('state')).toMatchObject({ pendingCount: 0 });
+  });
 });
 
 const firefox = inject('firefox');

@@ -29,6 +29,8 @@ export interface RealTab {
   /** Stops its process, so that no code of the page runs. A browser's own freezing needs hidden tabs, which it lacks without a screen. */
   stop(): void;
   goOn(): void;
+  /** Its origin may take as many bytes as there are. */
+  makeRoom?(): Promise<void>;
 }
 
 /** One profile, which its tabs share. */
@@ -39,7 +41,8 @@ export interface RealBrowser {
   close(): Promise<void>;
 }
 
-export async function startChromium(): Promise<RealBrowser> {
+/** `quotaSize`: most bytes that an origin may take, until `makeRoom`. The browser goes by what it was told before the first one. */
+export async function startChromium(quotaSize: number | null = null): Promise<RealBrowser> {
   const { executablePath, args, env } = inject('chromium');
   const browser = await chromium.launch({
     executablePath,
@@ -57,6 +60,10 @@ export async function startChromium(): Promise<RealBrowser> {
     open: async (url) => {
       const before = await rendererIds();
       const page = await context.newPage();
+      if (quotaSize !== null) {
+        const session = await context.newCDPSession(page);
+        await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(url).origin, quotaSize });
+      }
       await page.goto(url);
       const own = (await rendererIds()).filter((id) => !before.includes(id));
       const tab = await chromiumTab(context, page, own);
@@ -85,6 +92,9 @@ async function chromiumTab(context: BrowserContext, page: Page, processIds: read
     },
     stop: () => signal(processIds, 'SIGSTOP'),
     goOn: () => signal(processIds, 'SIGCONT'),
+    makeRoom: async () => {
+      await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(page.url()).origin });
+    },
   };
   await tab.call('ready');
   return tab;
