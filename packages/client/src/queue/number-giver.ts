@@ -1,6 +1,7 @@
 import type { MutationHeader } from '../mutation/record.ts';
-import { type Change, type Expectation, put, type Storage } from '../ports/storage.ts';
+import { type Change, type CommitResult, type Expectation, put, type Storage } from '../ports/storage.ts';
 import { META } from './record-keys.ts';
+import { isBroken, isStored } from './storage-keeper.ts';
 import { changeOfSeq, countText, lastSeqOf, readCount, seqAnew, textOfSeq } from './stored-meta.ts';
 
 /** A mutation that is about to become durable; its number comes with the commit. */
@@ -48,10 +49,11 @@ export class NumberGiver {
       const firstSeq = this.lastSeq + this.gapCount + 1;
       const lastSeq = firstSeq + count - 1;
       const { result, changes } = write(firstSeq);
-      const outcome = await this.storage.commit({
+      const batch = {
         expect: [{ key: META.seq, value: textOfSeq(this.lastSeq) }, ...expect],
         changes: count === 0 ? changes : [changeOfSeq(lastSeq), ...changes],
-      });
+      };
+      const outcome = await this.storage.commit(batch).catch((error: unknown) => this.committedAnyway(error, changes));
       if (outcome.kind === 'committed') {
         if (count > 0) {
           this.lastSeq = lastSeq;
@@ -62,6 +64,16 @@ export class NumberGiver {
       if (outcome.key === META.seq) this.lastSeq = await this.standing(outcome.actual);
       if (outcome.key !== META.seq || seenSeq !== null) return null;
     }
+  }
+
+  /**
+   * Whoever is told that their change was not stored makes it again, as another one: so it is looked for first. Its numbers stand nowhere
+   * else; what counts may have moved on since.
+   */
+  private async committedAnyway(error: unknown, changes: readonly Change[]): Promise<CommitResult> {
+    const own = changes.filter(({ key }) => !key.startsWith('meta/'));
+    if (isBroken(error) && (await isStored(this.storage, own).catch(() => false))) return { kind: 'committed' };
+    throw error;
   }
 
   /** What stands there by now. Damaged, or behind what this tab knows of, it is written anew before another number is given out. */

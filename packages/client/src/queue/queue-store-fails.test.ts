@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { defineMutation } from '../mutation/definition.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { OpenStorage } from '../ports/storage.ts';
 import type { StoragePointer } from '../ports/storage-pointer.ts';
 import { nodeSqliteDriver } from '../storage/sqlite-drivers.ts';
@@ -488,5 +489,65 @@ describe('a store that opens, and in which what waits cannot be read', () => {
       },
     });
     await expect(fails.add(note('a'))).rejects.toMatchObject({ code: 'STORAGE_FAILED', category: 'STORAGE_ERROR' });
+  });
+});
+
+describe('a commit that was stored although its store says no, as where the worker that it lives in has just died', () => {
+  /** The same store; what of its commits it says is up to the test. */
+  function saying(device: TestDevice, says: { isLost: boolean; readsToo: boolean }): OpenStorage {
+    const failed = (): HoldfastError =>
+      new HoldfastError({ code: 'STORAGE_FAILED', message: 'Whether this was stored is not known.', hint: 'Look.' });
+    return async (name) => {
+      const storage = await device.storage.open(name);
+      return {
+        ...storage,
+        commit: async (batch) => {
+          const result = await storage.commit(batch);
+          if (!says.isLost || !batch.changes.some(({ key }) => key.startsWith('p/'))) return result;
+          says.isLost = false;
+          throw failed();
+        },
+        read: async (keys) => {
+          if (says.readsToo) return storage.read(keys);
+          says.readsToo = true;
+          throw failed();
+        },
+      };
+    };
+  }
+
+  test('Q1, S12 · is found there: the change is stored once, and whoever made it is not told to make it again', async () => {
+    const device = new TestDevice();
+    await device.goOffline();
+    const says = { isLost: false, readsToo: true };
+    const queue = await device.open({ storage: saying(device, says) });
+    const before = await queue.add(note('before'));
+    says.isLost = true;
+
+    const handle = await queue.add(note('a'));
+    const behind = await queue.add(note('b'));
+
+    expect(queue.getSnapshot()).toMatchObject({ pendingCount: 3 });
+    await device.goOnline();
+    await device.clock.pass(5_000);
+    expect(device.server.effects).toEqual([before.id, handle.id, behind.id]);
+    expect(await handle.settled).toMatchObject({ status: 'completed' });
+  });
+
+  test('Q1, S12 · where nobody can look either, it is refused, and what is made then has a number of its own', async () => {
+    const device = new TestDevice();
+    await device.goOffline();
+    const says = { isLost: false, readsToo: true };
+    const queue = await device.open({ storage: saying(device, says) });
+    says.isLost = true;
+    says.readsToo = false;
+
+    await expect(queue.add(note('a', 'unknown'))).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+    await queue.add(note('a', 'again'));
+
+    expect(Object.keys(await device.storage.dump()).filter((key) => key.startsWith('p/'))).toHaveLength(2);
+    await device.goOnline();
+    await device.clock.pass(5_000);
+    expect(device.server.effects).toHaveLength(2);
   });
 });

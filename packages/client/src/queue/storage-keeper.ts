@@ -1,6 +1,7 @@
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import {
+  type Change,
   type CommitResult,
   type Durability,
   type OpenStorage,
@@ -454,13 +455,16 @@ function nameOf(name: string, generation: number): string {
   return generation === 1 ? name : `${name}~${generation}`;
 }
 
-/** The commit that failed may have been stored all the same: it is, where all stands as it would have left it. */
 async function commitAgain(storage: Storage, batch: StorageBatch): Promise<CommitResult> {
-  const last = new Map(batch.changes.map((change) => [change.key, change.kind === 'put' ? change.value : null]));
+  return (await isStored(storage, batch.changes)) ? { kind: 'committed' } : storage.commit(batch);
+}
+
+/** A commit that failed may have been stored all the same: it is, where all stands as it would have left it. */
+export async function isStored(storage: Storage, changes: readonly Change[]): Promise<boolean> {
+  const last = new Map(changes.map((change) => [change.key, change.kind === 'put' ? change.value : null]));
   const keys = [...last.keys()];
   const actual = keys.length === 0 ? [] : await storage.read(keys);
-  const isStored = keys.length > 0 && keys.every((key, index) => actual[index] === last.get(key));
-  return isStored ? { kind: 'committed' } : storage.commit(batch);
+  return keys.length > 0 && keys.every((key, index) => actual[index] === last.get(key));
 }
 
 function partLeft(): HoldfastError {
