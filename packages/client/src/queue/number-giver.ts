@@ -1,7 +1,8 @@
 import type { MutationHeader } from '../mutation/record.ts';
 import { type Change, type CommitResult, type Expectation, put, type Storage } from '../ports/storage.ts';
 import { META } from './record-keys.ts';
-import { isBroken, isStored } from './storage-keeper.ts';
+import { isBroken } from './storage-errors.ts';
+import { isStored } from './storage-keeper.ts';
 import { changeOfSeq, countText, lastSeqOf, readCount, seqAnew, textOfSeq } from './stored-meta.ts';
 
 /** A mutation that is about to become durable; its number comes with the commit. */
