@@ -147,7 +147,7 @@ describe.each<[string, () => Promise<World>]>([
     );
     const last = answers.map((each) => each.at(-1));
     for (const answer of last) {
-      expect(`${inShort(answer as TransportAnswer)}`).toContain(said);
+      expect([inShort(answer as TransportAnswer)].join()).toContain(said);
       expect(answer).toHaveProperty('retryAfterMs', expect.any(Number));
     }
     expect(last.map((answer) => Reflect.get(answer ?? {}, 'retryAfterMs') as unknown)).toSatisfy(

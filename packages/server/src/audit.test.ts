@@ -255,12 +255,9 @@ describeOnEachDatabase((world) => {
       edits.map(({ id }, index) => ({ what: index === 1 ? 'update here' : 'delete here', mutation_id: id })),
     );
     expect(log.slice(4).map(({ what }) => what)).toEqual(['create there', 'create there', 'create there']);
-    expect(
-      log
-        .slice(4)
-        .map(({ mutation_id }) => mutation_id)
-        .toSorted(),
-    ).toEqual([edits[0], edits[2], edits[3]].map((edit) => edit?.id).toSorted());
+    expect(new Set(log.slice(4).map(({ mutation_id }) => mutation_id))).toEqual(
+      new Set([edits[0], edits[2], edits[3]].map((edit) => edit?.id)),
+    );
   });
 
   test('P5 · a header that no database can hold stops nobody', async () => {
