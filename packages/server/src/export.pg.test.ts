@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type CallerClaims } from './caller.ts';
 import { createDoor } from './door.ts';
 import { exportRows } from './export.ts';
@@ -66,6 +66,37 @@ describeOnPostgres((world) => {
       .poll(() => ask('eve').then((answer) => asked.push(answer) > 0 && answer.status), { timeout: 10_000 })
       .toBe(200);
     for (const { body } of asked) await body?.cancel();
+  });
+
+  test('P7, P9 · one whose database goes away midway breaks off, gives its place back, and harms nobody else', async () => {
+    const lost: unknown[] = [];
+    const note = (reason: unknown): void => void lost.push(reason);
+    process.on('unhandledRejection', note);
+    onTestFinished(() => void process.off('unhandledRejection', note));
+    const door = createDoor({ database: world.database, auth: { secret: TEST_SECRET }, exportCountMax: 1 });
+    const ask = async (format: string): Promise<Response> =>
+      door.request(`/v1/export/rows/notes?format=${format}`, {
+        headers: { authorization: `Bearer ${await testToken('w-export')}` },
+      });
+    for (const format of ['csv', 'json']) {
+      const opened = await ask(format);
+      const reader = opened.body?.getReader();
+      await reader?.read();
+      await copies();
+      await world.database.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'copy (%' and pid <> pg_backend_pid()`,
+      );
+      const rest = async (): Promise<void> => {
+        while ((await reader?.read())?.done === false);
+      };
+      await expect(rest()).rejects.toThrow();
+    }
+
+    // its place is free again
+    const again = await ask('csv');
+    expect(again.status).toBe(200);
+    await again.body?.cancel();
+    expect(lost).toEqual([]);
   });
 
   async function copies(): Promise<readonly object[]> {
