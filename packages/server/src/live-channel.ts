@@ -43,6 +43,8 @@ export interface LiveChannel {
   nudge(): void;
   /** How many are subscribed. */
   readonly subscriberCount: number;
+  /** Aborted by `close`, for those who hold lines that have not subscribed yet. */
+  readonly closing: AbortSignal;
   /** Tells every subscriber to come again elsewhere, and ends. */
   close(): Promise<void>;
 }
@@ -64,6 +66,10 @@ const CLOSING_RETRY_MS = 1_000;
 const LOOK_MS_MAX = 5_000;
 /** What went wrong inside may be over by then, in milliseconds. */
 const INTERNAL_RETRY_MS = 5_000;
+
+export function serverIsClosing(): Refusal {
+  return new Refusal('SERVER_UNAVAILABLE', 'This server is closing.', 'Connect again.', undefined, CLOSING_RETRY_MS);
+}
 
 /** The last message of a line. Only what no time mends is final for whoever listens. */
 export function refusedMessage(refusal: Refusal): LiveMessage {
@@ -111,6 +117,7 @@ export function createLiveChannel(options: LiveChannelOptions): LiveChannel {
   let looking: Promise<void> | null = null;
   let isNudged = false;
   let isClosed = false;
+  const closing = new AbortController();
 
   /** One look at a time; what is asked meanwhile is looked at again right after. */
   const look = (): Promise<void> => {
@@ -227,6 +234,7 @@ export function createLiveChannel(options: LiveChannelOptions): LiveChannel {
   };
 
   return {
+    closing: closing.signal,
     get subscriberCount() {
       return subscribers.size;
     },
@@ -273,14 +281,8 @@ export function createLiveChannel(options: LiveChannelOptions): LiveChannel {
     async close() {
       isClosed = true;
       clearTimeout(timer);
-      const closing = new Refusal(
-        'SERVER_UNAVAILABLE',
-        'This server is closing.',
-        'Connect again.',
-        undefined,
-        CLOSING_RETRY_MS,
-      );
-      await Promise.all([...subscribers].map((subscriber) => end(subscriber, closing)));
+      closing.abort();
+      await Promise.all([...subscribers].map((subscriber) => end(subscriber, serverIsClosing())));
       await looking;
     },
   };

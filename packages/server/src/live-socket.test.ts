@@ -20,6 +20,7 @@ const live: LiveChannel = {
   },
   nudge: () => undefined,
   subscriberCount: 0,
+  closing: new AbortController().signal,
   close: async () => undefined,
 };
 const verifyToken = createTokenVerifier({ secret: TEST_SECRET });

@@ -4,7 +4,7 @@ import type { LiveMessage } from 'holdfast/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import type { TokenVerifier } from './auth.ts';
-import { type LiveChannel, type LiveSink, refusedMessage } from './live-channel.ts';
+import { type LiveChannel, type LiveSink, refusedMessage, serverIsClosing } from './live-channel.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 
 export interface LiveSocketOptions {
@@ -116,8 +116,13 @@ export function attachLiveSocket(server: Server, options: LiveSocketOptions): ()
     });
   };
 
+  const close = (): void => {
+    for (const { refuse } of waiting.values()) refuse(serverIsClosing());
+  };
+  live.closing.addEventListener('abort', close);
   server.on('upgrade', upgrade);
   return () => {
+    live.closing.removeEventListener('abort', close);
     server.off('upgrade', upgrade);
     sockets.close();
   };

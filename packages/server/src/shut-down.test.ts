@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { createTokenVerifier } from './auth.ts';
 import type { Database } from './database.ts';
 import { createDoor } from './door.ts';
@@ -112,6 +113,23 @@ test('P9 · a request that does not end is cut off in the end, and that is said'
   await expect(answer).rejects.toThrow('fetch failed');
   expect(await ended).toEqual({ isWhole: false });
   finish();
+});
+
+test('P8, P9 · a line on which nobody has signed in yet is told that the server closes, and holds nothing up', async () => {
+  const { answer, finish, url, ...parts } = await serverAtWork();
+  finish();
+  await answer;
+  const live = createLiveChannel({ database: parts.database });
+  attachLiveSocket(parts.server, { live, verifyToken: createTokenVerifier({ secret: TEST_SECRET }) });
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/live`);
+  await once(socket, 'open');
+  const told = once(socket, 'message');
+
+  expect(await shutDown({ ...parts, live })).toEqual({ isWhole: true });
+  expect(JSON.parse(String((await told)[0]))).toMatchObject({
+    error: { code: 'SERVER_UNAVAILABLE' },
+    retryAfterMs: 1_000,
+  });
 });
 
 test('P8, P9 · a line that nobody answers on is not waited for without end, and that is said', async () => {
