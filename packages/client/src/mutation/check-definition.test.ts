@@ -35,7 +35,6 @@ describe('from JavaScript', () => {
     [{ rollback: null }, '`a.rollback` must be a function; it is null.'],
     [{ dedupe: true }, '`a.dedupe` must be false, a function or { key, near }; it is true.'],
     [{ dedupe: { key: 'id' } }, '`a.dedupe` must be false, a function or { key, near }; it is [object Object].'],
-    [{ retry: 5 }, '`a.retry` must be rules such as { maxRetries: 5 }; it is 5.'],
     [{ retry: { maxRetries: -1 } }, '`a.retry.maxRetries` must be a number from 0; it is -1.'],
     [{ retry: { backoffMsBase: '1s' } }, '`a.retry.backoffMsBase` must be a number from 0; it is "1s".'],
     [
