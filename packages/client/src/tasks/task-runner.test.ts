@@ -70,6 +70,31 @@ describe('by their intervals', () => {
     expect(task.reasons.every((reason) => reason === 'interval')).toBe(true);
   });
 
+  it('E6 · registered anew while its former function still goes on, as React does it, it begins when that has ended', async () => {
+    const world = open();
+    world.runner.initialize();
+    const order: string[] = [];
+    const register = (name: string) =>
+      world.runner.registerTask(
+        'sync',
+        'sync',
+        async () => {
+          order.push(`${name} begins`);
+          await new Promise<void>((resolve) => world.clock.schedule(5_000, resolve));
+          order.push(`${name} ends`);
+        },
+        { intervalMs: MINUTE_MS },
+      );
+    const unregister = register('first');
+    await world.clock.settle();
+
+    unregister();
+    register('second');
+    await world.clock.pass(20_000);
+
+    expect(order).toEqual(['first begins', 'first ends', 'second begins', 'second ends']);
+  });
+
   it('E6 · a task never overlaps itself: what fell due meanwhile is one run, and the rhythm stays', async () => {
     const world = open();
     const task = counting(world, 'slow', { intervalMs: 10_000, takesMs: 35_000 });

@@ -86,6 +86,8 @@ interface RunningTask {
  */
 export class TaskRunner {
   private readonly tasks = new Map<string, Task>();
+  /** Of tasks that were taken out while their function was running, until that has ended. */
+  private readonly ending = new Map<string, AbortController>();
   private readonly history: TaskRun[] = [];
   private readonly total = new TaskBook();
   private readonly events: Emitter<TaskEvent>;
@@ -126,6 +128,7 @@ export class TaskRunner {
         hint: 'Give this one another id, or unregister the first by what its `registerTask` returned.',
       });
     }
+    const former = this.ending.get(id);
     const task: Task = {
       id,
       type,
@@ -137,7 +140,7 @@ export class TaskRunner {
       dueAtMs: null,
       sinceWallMs: this.clock.wallMs(),
       ready: null,
-      running: null,
+      running: former === undefined ? null : { abort: former, ended: null },
     };
     this.tasks.set(id, task);
     this.plan(task);
@@ -145,6 +148,7 @@ export class TaskRunner {
     return () => {
       if (this.tasks.get(id) !== task) return;
       this.tasks.delete(id);
+      if (task.running !== null) this.ending.set(id, task.running.abort);
       this.give(task, closedError(`Task "${id}" was unregistered.`));
     };
   }
@@ -336,8 +340,17 @@ export class TaskRunner {
 
     await hasEnded;
     task.running = null;
+    this.endFormer(task.id, running.abort);
     this.fillPlaces();
     this.startDue(false);
+  }
+
+  /** Whoever was registered in its place meanwhile may begin. */
+  private endFormer(id: string, abort: AbortController): void {
+    if (this.ending.get(id) !== abort) return;
+    this.ending.delete(id);
+    const task = this.tasks.get(id);
+    if (task !== undefined) task.running = null;
   }
 
   /** The next moment of its rhythm that is not over yet. */
