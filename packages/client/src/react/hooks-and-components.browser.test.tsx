@@ -6,8 +6,9 @@ import type { TransportAnswer } from '../engine/transport-answer.ts';
 import { defineMutation } from '../mutation/definition.ts';
 import type { ApplyRequest } from '../protocol/wire.ts';
 import { createQueue } from '../queue/create-queue.ts';
-import { memoryStorage } from '../storage/memory-storage.ts';
 import { soloTabs } from '../tabs/solo-tabs.ts';
+import { FakeClock } from '../testing/fake-clock.ts';
+import { StorageSimulator } from '../testing/storage-simulator.ts';
 import { HoldfastProvider } from './holdfast-provider.tsx';
 import { PendingList } from './pending-list.tsx';
 import { StatusPill } from './status-pill.tsx';
@@ -154,7 +155,7 @@ async function openQueue() {
     identity: { userId: 'ada', workspaceId: 'north' },
     mutations,
     transport: { send: (request) => server.receive(request) },
-    storage: memoryStorage(),
+    storage: new StorageSimulator({ clock: new FakeClock() }).open,
     tabs: soloTabs,
     network: server.network,
   });
