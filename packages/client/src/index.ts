@@ -158,7 +158,7 @@ export type {
   WireMutation,
   WireOutcome,
 } from './protocol/wire.ts';
-export type { ConflictChoice, OpenConflictView } from './queue/conflict-desk.ts';
+export type { ConflictChoice, OpenConflictView } from './queue/delivering/conflict-desk.ts';
 export {
   addMany,
   type BulkFailure,
@@ -167,7 +167,7 @@ export {
   type BulkReport,
   type BulkRun,
   type BulkState,
-} from './queue/bulk.ts';
+} from './queue/adding/bulk.ts';
 export { createQueue } from './queue/create-queue.ts';
 export type { ListedStatus, ListQuery, ListSort, MutationPage } from './queue/list-query.ts';
 export {
@@ -176,13 +176,13 @@ export {
   type LegacyImportOptions,
   type LegacyRecord,
   type LegacyRefusal,
-} from './queue/import-legacy.ts';
+} from './queue/adding/import-legacy.ts';
 export { type Defaults, defaults } from './queue/defaults.ts';
 export type { ActOptions, ActResult, MutationFilter } from './queue/acts.ts';
-export type { LogExport } from './queue/log-export.ts';
-export type { DrainResult } from './queue/drain.ts';
-export type { CancelAnswer } from './queue/ask-leader.ts';
-export type { CapacityEvent } from './queue/capacity.ts';
+export type { LogExport } from './queue/store/log-export.ts';
+export type { DrainResult } from './queue/delivering/drain.ts';
+export type { CancelAnswer } from './queue/tabs/ask-leader.ts';
+export type { CapacityEvent } from './queue/adding/capacity.ts';
 export type { EditAnswer, MutationHandle } from './queue/mutation-handle.ts';
 export type { MutationQueue, ResumeResult } from './queue/mutation-queue.ts';
 export type { SignOutChoice, SignOutResult } from './queue/sign-out.ts';
@@ -197,11 +197,11 @@ export type {
   QueueStatus,
 } from './queue/queue-reader.ts';
 export type { QueueSnapshot } from './queue/queue-snapshot.ts';
-export type { ImportResult } from './queue/importer.ts';
-export type { StorageCapacityEvent, StorageUsage } from './queue/storage-watch.ts';
-export type { StorageHealth } from './queue/storage-keeper.ts';
-export type { QuarantinedMutation } from './queue/quarantine.ts';
-export type { RecoveryAction, RecoveryResult } from './queue/recovery.ts';
+export type { ImportResult } from './queue/store/importer.ts';
+export type { StorageCapacityEvent, StorageUsage } from './queue/store/storage-watch.ts';
+export type { StorageHealth } from './queue/store/storage-keeper.ts';
+export type { QuarantinedMutation } from './queue/store/quarantine.ts';
+export type { RecoveryAction, RecoveryResult } from './queue/store/recovery.ts';
 export { asyncStorage, type AsyncStorageLike } from './storage/async-storage.ts';
 export { browserPointer } from './storage/browser-pointer.ts';
 export { browserKeys, type BrowserKeys, type BrowserKeysOptions } from './storage/browser-keys.ts';

@@ -59,7 +59,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'choosing-mine-takes-all-back',
-    file: `${CLIENT}/queue/conflict-desk.ts`,
+    file: `${CLIENT}/queue/delivering/conflict-desk.ts`,
     find: "choice === 'mine' ? mineOver(theirs.row, body)",
     replace: "choice === 'mine' ? body.payload",
     suffering: 'Keeping one’s own title also takes back the colleague’s text.',

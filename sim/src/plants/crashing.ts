@@ -4,7 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const CRASHING_PLANTS: readonly Plant[] = [
   {
     name: 'merge-told-before-stored',
-    file: `${CLIENT}/queue/placer.ts`,
+    file: `${CLIENT}/queue/adding/placer.ts`,
     find: 'const placed = isNothing ? NOTHING : await store.place(placement);',
     replace: `if (plan.amended.length > 0 && plan.added.length === 0) {
         const hear = (late) => late !== null && runner.amender.tell(late.amended, kept?.amendId ?? null);
@@ -17,7 +17,7 @@ export const CRASHING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'duplicate-under-its-own-id',
-    file: `${CLIENT}/queue/placer.ts`,
+    file: `${CLIENT}/queue/adding/placer.ts`,
     find: "return kind === 'added' ? this.ports.added(stored, addition) : this.ports.merged(stored, addition, kind);",
     replace: `if (kind === 'deduplicated') stored.header = { ...stored.header, id: addition.header.id };
       return kind === 'added' ? this.ports.added(stored, addition) : this.ports.merged(stored, addition, kind);`,
@@ -25,7 +25,7 @@ export const CRASHING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'edit-told-before-stored',
-    file: `${CLIENT}/queue/amender.ts`,
+    file: `${CLIENT}/queue/adding/amender.ts`,
     find: 'const amended = await this.ports.store.amend([amendment], kept.epoch);',
     replace: `const writing = this.ports.store.amend([amendment], kept.epoch);
     void writing.then((late) => late !== null && this.tell(late), () => {});
@@ -42,7 +42,7 @@ export const CRASHING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'atomic-in-one-lane',
-    file: `${CLIENT}/queue/prepare-mutation.ts`,
+    file: `${CLIENT}/queue/adding/prepare-mutation.ts`,
     find: 'const [lane = ATOMIC_TYPE, ...alsoLanes] = new Set(described.map((each) => each.lane));',
     replace: 'const [lane = ATOMIC_TYPE] = new Set(described.map((each) => each.lane));\n  const alsoLanes = [];',
     suffering: 'What was changed together overtakes, or is overtaken by, what else was done to the second row.',
@@ -56,7 +56,7 @@ export const CRASHING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'act-recorded-afterwards',
-    file: `${CLIENT}/queue/dead-letter-store.ts`,
+    file: `${CLIENT}/queue/store/dead-letter-store.ts`,
     find: `const changes = [...touched.flatMap(changesOf), ...changesOfAct(act, ids)];
       if (await commitWhere(this.storage, expect, changes)) return ids;`,
     replace: `const isDone = await commitWhere(this.storage, expect, touched.flatMap(changesOf));

@@ -34,7 +34,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'new-id-on-retry',
-    file: `${CLIENT}/queue/dead-letter-store.ts`,
+    file: `${CLIENT}/queue/store/dead-letter-store.ts`,
     find: 'generation: generation + 1,',
     replace: "id: header.id.replace(/.$/, (last) => (last === '0' ? '1' : '0')), generation: generation + 1,",
     suffering: 'A retried change that had been applied after all is applied twice.',
@@ -78,7 +78,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'no-attempt-timeout',
-    file: `${CLIENT}/queue/sender.ts`,
+    file: `${CLIENT}/queue/delivering/sender.ts`,
     find: 'this.ports.alarms.after(this.ports.attemptTimeoutMs, () => abort.abort(TIMED_OUT))',
     replace: '(() => {})',
     suffering: 'One request that is never answered stops everything until a reload.',
@@ -117,7 +117,7 @@ export const DELIVERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'payload-changes-between-attempts',
-    file: `${CLIENT}/queue/to-wire.ts`,
+    file: `${CLIENT}/queue/delivering/to-wire.ts`,
     find: '...(edit === undefined ? { payload } :',
     replace: '...(edit === undefined ? { payload: { ...payload, level: header.attempts.length } } :',
     suffering: 'A change that had been applied is refused when it is repeated, and shown as failed.',

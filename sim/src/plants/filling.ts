@@ -4,14 +4,14 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const FILLING_PLANTS: readonly Plant[] = [
   {
     name: 'placeholder-sent',
-    file: `${CLIENT}/queue/slot-filler.ts`,
+    file: `${CLIENT}/queue/adding/slot-filler.ts`,
     find: 'describeFilled(header, withValues(payload, values), values, definitions)',
     replace: 'describeFilled(header, payload, values, definitions)',
     suffering: 'A contact made offline is saved under an account that does not exist.',
   },
   {
     name: 'result-not-kept',
-    file: `${CLIENT}/queue/slot-filler.ts`,
+    file: `${CLIENT}/queue/adding/slot-filler.ts`,
     find: 'results.set(id, record.result ?? null)',
     replace: 'results.set(id, null)',
     suffering: 'What was made offline for a new account becomes a failure once the account is there.',

@@ -14,14 +14,14 @@ export const MERGING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'merge-without-its-body',
-    file: `${CLIENT}/queue/queue-store.ts`,
+    file: `${CLIENT}/queue/store/queue-store.ts`,
     find: 'if (body !== null) changes.push(put(seqKey(BODY, seq), body));',
     replace: '',
     suffering: 'Ten edits end as a record that cannot be read.',
   },
   {
     name: 'merged-past-the-newest',
-    file: `${CLIENT}/queue/placer.ts`,
+    file: `${CLIENT}/queue/adding/placer.ts`,
     find: 'const isLoose = additions.every(({ mayMerge }) => !mayMerge);',
     replace: 'const isLoose = additions.length > 0;',
     suffering: 'An edit made after that of another tab is merged into one before it, and the older value wins.',
@@ -36,7 +36,7 @@ export const MERGING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'only-the-first-of-those-made-together',
-    file: `${CLIENT}/queue/prepare-mutation.ts`,
+    file: `${CLIENT}/queue/adding/prepare-mutation.ts`,
     find: 'members: described.map(({ type,',
     replace: 'members: described.slice(0, 1).map(({ type,',
     suffering: 'Money leaves one account and never comes to the other.',

@@ -18,7 +18,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'retry-loses-its-place',
-    file: `${CLIENT}/queue/dead-letter-store.ts`,
+    file: `${CLIENT}/queue/store/dead-letter-store.ts`,
     find: 'return isBehindParent ? null : placeOf(header);',
     replace: 'return null;',
     suffering: 'The payment that held up an order is tried again after the goods were shipped.',
@@ -58,7 +58,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'both-told-that-they-disposed-of-it',
-    file: `${CLIENT}/queue/dead-letter-store.ts`,
+    file: `${CLIENT}/queue/store/dead-letter-store.ts`,
     find: 'if (touched.length === 0) return [];',
     replace: 'if (touched.length === 0) return deadLetters.map(({ header }) => header.id);',
     suffering: 'Two people discard the same change, each is told that they did, and the log knows of one.',

@@ -5,7 +5,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'pause-not-read-before-sending',
     firstSeed: 1049,
-    file: `${CLIENT}/queue/queue-store.ts`,
+    file: `${CLIENT}/queue/store/queue-store.ts`,
     find: 'isPaused: paused !== null,',
     replace: 'isPaused: false,',
     suffering: 'Paused in one tab, while another goes on sending.',
@@ -13,7 +13,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'epoch-not-compared',
     firstSeed: 3847,
-    file: `${CLIENT}/queue/settlement-store.ts`,
+    file: `${CLIENT}/queue/delivering/settlement-store.ts`,
     find: 'expect: [isOwn, ...expect],',
     replace: 'expect: [...expect],',
     suffering: 'A tab that woke up late writes over what the new leader has settled.',
@@ -21,14 +21,14 @@ export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'stale-leader-sends',
     firstSeed: 59,
-    file: `${CLIENT}/queue/queue-store.ts`,
+    file: `${CLIENT}/queue/store/queue-store.ts`,
     find: 'isLeader: epoch === this.ownEpoch,',
     replace: 'isLeader: true,',
     suffering: 'A tab that woke up late sends what was taken back in another one meanwhile.',
   },
   {
     name: 'frozen-leader-waited-for',
-    file: `${CLIENT}/queue/leadership.ts`,
+    file: `${CLIENT}/queue/tabs/leadership.ts`,
     find: 'if (this.silenceCount >= SILENCES_MAX) {',
     replace: 'if (this.silenceCount >= 1e9) {',
     suffering: 'A tab that its browser has frozen keeps the lock, and nothing is sent until somebody looks at it.',
@@ -36,7 +36,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'put-away-while-taking-over',
     firstSeed: 133,
-    file: `${CLIENT}/queue/leadership.ts`,
+    file: `${CLIENT}/queue/tabs/leadership.ts`,
     find: 'this.takingSinceMs = null;\n    this.storeWorks();\n    if (this.ports.isLeader()) this.ports.standDown();',
     replace: 'if (this.ports.isLeader()) this.ports.standDown();',
     suffering: 'A page put away just when it began to lead never delivers again after it is back.',
@@ -52,14 +52,14 @@ export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'stale-look-believed',
     firstSeed: 587,
-    file: `${CLIENT}/queue/store-watch.ts`,
+    file: `${CLIENT}/queue/store/store-watch.ts`,
     find: 'this.gone.set(id, {',
     replace: 'this.gone.set(`${id} `, {',
     suffering: 'A change that was confirmed comes back, and ends as a dead letter nobody made.',
   },
   {
     name: 'epoch-not-raised',
-    file: `${CLIENT}/queue/queue-store.ts`,
+    file: `${CLIENT}/queue/store/queue-store.ts`,
     find: 'const next = countText(number);',
     replace: 'const next = epoch === null || count === 0 ? countText(number) : epoch;',
     suffering: 'Two tabs both think that they deliver, and undo each other’s work.',

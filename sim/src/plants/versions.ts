@@ -20,14 +20,14 @@ export const VERSION_PLANTS: readonly Plant[] = [
   {
     name: 'first-form-forgotten',
     firstSeed: 67,
-    file: `${CLIENT}/queue/migrator.ts`,
+    file: `${CLIENT}/queue/adding/migrator.ts`,
     find: 'original: original ?? first,',
     replace: 'original: undefined,',
     suffering: 'What was on its way when the app was updated is refused for ever, as if it were another change.',
   },
   {
     name: 'older-app-keeps-the-lead',
-    file: `${CLIENT}/queue/leadership.ts`,
+    file: `${CLIENT}/queue/tabs/leadership.ts`,
     find: 'if (this.ports.isLeader() || this.isInLine) this.leaveTheLine();',
     replace: '',
     suffering: 'With the old page open beside the new one, what the new one has saved is never sent.',

@@ -61,7 +61,7 @@ export const WAITING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'attempt-cut-off-without-answer',
-    file: `${CLIENT}/queue/sender.ts`,
+    file: `${CLIENT}/queue/delivering/sender.ts`,
     find: "if (answer !== null) this.ports.dispatch({ kind: 'answer', batchId, answer });",
     replace: "if (answer !== null && answer !== TIMED_OUT) this.ports.dispatch({ kind: 'answer', batchId, answer });",
     suffering: 'One request that is never answered, and the flag that something is on its way stays up for ever.',

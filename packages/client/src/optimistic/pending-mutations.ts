@@ -1,7 +1,7 @@
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
 import type { StoredEvent } from '../queue/queue-events.ts';
-import type { StoringEvent } from '../queue/storing-calls.ts';
+import type { StoringEvent } from '../queue/adding/storing-calls.ts';
 
 /** What a view of pending mutations is told. */
 export interface PendingListener {

@@ -4,13 +4,13 @@ import { type Act, type ActKind, type ActRecord, lanesOf, placeOf } from '../mut
 import type { Priority } from '../mutation/definition.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { ErrorCategory } from '../protocol/wire.ts';
-import type { CancelAnswer } from './ask-leader.ts';
+import type { CancelAnswer } from './tabs/ask-leader.ts';
 import { type MutationStatus, statusOfEntry } from './mutation-status.ts';
-import type { BackupContent } from './backup.ts';
-import type { ImportResult } from './importer.ts';
-import { mended } from './quarantine.ts';
-import type { QueueStore } from './queue-store.ts';
-import { BODY, seqKey } from './record-keys.ts';
+import type { BackupContent } from './store/backup.ts';
+import type { ImportResult } from './store/importer.ts';
+import { mended } from './store/quarantine.ts';
+import type { QueueStore } from './store/queue-store.ts';
+import { BODY, seqKey } from './store/record-keys.ts';
 import type { Runner } from './runner.ts';
 
 /** Who acts, and why; both are kept with what was done. */

@@ -8,7 +8,7 @@ import type { Transport } from '../ports/transport.ts';
 import type { Json } from '../protocol/wire.ts';
 import { ERROR_CODES } from '../protocol/error-codes.ts';
 import { type DebugLog, errorData, type LogCategory, type LogData, safeCode } from '../telemetry/debug-log.ts';
-import { readAnswer } from './read-answer.ts';
+import { readAnswer } from './delivering/read-answer.ts';
 
 /** A list in the log names this many at most. */
 const LISTED_COUNT = 20;

@@ -1,6 +1,6 @@
 import type { Durability } from '../ports/storage.ts';
 import type { Slot, SlotKind, SlotPath, ValueAt } from '../mutation/slots.ts';
-import type { CancelAnswer } from './ask-leader.ts';
+import type { CancelAnswer } from './tabs/ask-leader.ts';
 import type { Settled } from './queue-events.ts';
 
 /** What `add` resolves to, once the mutation is durable. `Result` is what its handler returns, as its type declares it. */

@@ -21,16 +21,16 @@ import { Emitter, listenerFailed } from '../telemetry/emitter.ts';
 import { MetricsBook, type QueueMetrics } from '../telemetry/queue-metrics.ts';
 import { ReportBook } from '../telemetry/report-book.ts';
 import { type ActOptions, type ActResult, Acts, matching, type MutationFilter } from './acts.ts';
-import { Adder } from './adder.ts';
-import type { CancelAnswer } from './ask-leader.ts';
-import { Capacity, type Load } from './capacity.ts';
-import type { ConflictChoice, OpenConflictView } from './conflict-desk.ts';
-import { drain, type DrainResult } from './drain.ts';
-import { parentsOf } from './history.ts';
-import { exportFile } from './export-file.ts';
-import { exportLog, type LogExport } from './log-export.ts';
+import { Adder } from './adding/adder.ts';
+import type { CancelAnswer } from './tabs/ask-leader.ts';
+import { Capacity, type Load } from './adding/capacity.ts';
+import type { ConflictChoice, OpenConflictView } from './delivering/conflict-desk.ts';
+import { drain, type DrainResult } from './delivering/drain.ts';
+import { parentsOf } from './store/history.ts';
+import { exportFile } from './store/export-file.ts';
+import { exportLog, type LogExport } from './store/log-export.ts';
 import { type EditAnswer, type MutationHandle, slotOf } from './mutation-handle.ts';
-import { EditBases } from './edit-base.ts';
+import { EditBases } from './adding/edit-base.ts';
 import type { Explanation, MutationStatus } from './mutation-status.ts';
 import {
   HISTORY_MS,
@@ -40,9 +40,9 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from './options.ts';
-import type { Stored } from './merge-plan.ts';
-import { checkPayload } from './check-payload.ts';
-import { ownEffectOf } from './prepare-mutation.ts';
+import type { Stored } from './adding/merge-plan.ts';
+import { checkPayload } from './adding/check-payload.ts';
+import { ownEffectOf } from './adding/prepare-mutation.ts';
 import type { QueueEvents, Settled, StoredEvent } from './queue-events.ts';
 import {
   type BlockedLane,
@@ -53,19 +53,19 @@ import {
   unknownMutation,
 } from './queue-reader.ts';
 import { isSameSnapshot, type QueueSnapshot, snapshotOf } from './queue-snapshot.ts';
-import { readBackup } from './backup.ts';
-import type { ImportResult } from './importer.ts';
-import type { QuarantinedMutation } from './quarantine.ts';
+import { readBackup } from './store/backup.ts';
+import type { ImportResult } from './store/importer.ts';
+import type { QuarantinedMutation } from './store/quarantine.ts';
 import { type Parts, queueClosed, QueueLife } from './queue-life.ts';
-import type { RecoveryResult } from './recovery.ts';
+import type { RecoveryResult } from './store/recovery.ts';
 import { type ListQuery, type MutationPage, PAGE_COUNT } from './list-query.ts';
 import type { Runner } from './runner.ts';
-import { type StorageUsage, StorageWatch } from './storage-watch.ts';
-import { isMoved } from './storage-errors.ts';
-import type { StorageHealth } from './storage-keeper.ts';
+import { type StorageUsage, StorageWatch } from './store/storage-watch.ts';
+import { isMoved } from './store/storage-errors.ts';
+import type { StorageHealth } from './store/storage-keeper.ts';
 import { SignOut, type SignOutChoice, type SignOutResult } from './sign-out.ts';
-import { type StoringCall, StoringCalls, type StoringEvent } from './storing-calls.ts';
-import { cancelled, completedOf, VerdictBook } from './verdict-book.ts';
+import { type StoringCall, StoringCalls, type StoringEvent } from './adding/storing-calls.ts';
+import { cancelled, completedOf, VerdictBook } from './delivering/verdict-book.ts';
 
 /** What `resume` came to: something is on its way, nothing is due, or what still stops it. */
 export type ResumeResult =

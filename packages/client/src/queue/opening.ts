@@ -1,8 +1,8 @@
 import { HoldfastError, toHoldfastError } from '../mutation/holdfast-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { WireError } from '../protocol/wire.ts';
-import { UNLOCK_CHECK_MS } from './lock-watch.ts';
-import { isFull, isLocked } from './storage-errors.ts';
+import { UNLOCK_CHECK_MS } from './tabs/lock-watch.ts';
+import { isFull, isLocked } from './store/storage-errors.ts';
 
 export interface OpeningPorts {
   readonly clock: Clock;

@@ -35,9 +35,9 @@ import { browserTabs } from '../tabs/browser-tabs.ts';
 import { ATOMIC_TYPE } from '../protocol/wire.ts';
 import { systemClock, systemRandom } from '../ports/system-clock.ts';
 import { isMarkedSensitive } from '../mutation/record.ts';
-import type { TailLimits } from './confirmed-tail.ts';
-import { isClearKey } from './record-keys.ts';
-import { systemIds } from './system-ids.ts';
+import type { TailLimits } from './store/confirmed-tail.ts';
+import { isClearKey } from './store/record-keys.ts';
+import { systemIds } from './adding/system-ids.ts';
 
 /** Whose mutations a queue holds. They are stored apart from every other login's, and sent only under this one. */
 export interface Identity {

@@ -1,8 +1,8 @@
 import type { Engine } from '../engine/engine.ts';
 import type { EngineInput, Settlement } from '../engine/engine-io.ts';
-import type { Alarms } from './alarms.ts';
+import type { Alarms } from './delivering/alarms.ts';
 import type { RunnerPorts } from './runner.ts';
-import type { TabMessage } from './tab-message.ts';
+import type { TabMessage } from './tabs/tab-message.ts';
 
 /** What the parts of a runner share; each takes of it what it needs. */
 export interface PartPorts extends RunnerPorts {

@@ -4,7 +4,7 @@ import { defineMutation } from '../mutation/definition.ts';
 import { isHoldfastError } from '../mutation/holdfast-error.ts';
 import { RECORD_FORMAT } from '../mutation/record.ts';
 import { LIMITS } from '../protocol/wire.ts';
-import { countText } from './stored-meta.ts';
+import { countText } from './store/stored-meta.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
 
 describe('adding', () => {

@@ -6,7 +6,7 @@ import { memoryStorage } from '../storage/memory-storage.ts';
 import { nodeSqliteDriver } from '../storage/sqlite-drivers.ts';
 import { sqliteStorage } from '../storage/sqlite-storage.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
-import { BODY, PENDING } from './record-keys.ts';
+import { BODY, PENDING } from './store/record-keys.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
 
 /** What passes between two layers. */

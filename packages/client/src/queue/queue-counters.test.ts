@@ -3,8 +3,8 @@ import { sealText } from '../mutation/record.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { OpenStorage } from '../ports/storage.ts';
 import { BrowserSimulator } from '../testing/browser-simulator.ts';
-import { COMPLETED, FAILED, META, OWN_ID, PENDING, seqOfKey } from './record-keys.ts';
-import { countText } from './stored-meta.ts';
+import { COMPLETED, FAILED, META, OWN_ID, PENDING, seqOfKey } from './store/record-keys.ts';
+import { countText } from './store/stored-meta.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
 
 /** Puts a text under a key behind the queue's back; null deletes it. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseDisposed } from '../mutation/record.ts';
-import { countText } from './stored-meta.ts';
+import { countText } from './store/stored-meta.ts';
 import { note, TestDevice, type TestQueue } from './testing-queue/test-device.ts';
 
 const NOTHING = { touchedCount: 0, ids: [] };

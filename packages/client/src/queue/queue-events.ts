@@ -2,8 +2,8 @@ import type { OwnEffect } from '../mutation/definition.ts';
 import type { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { BlockedLane } from './queue-reader.ts';
 import type { EntityRef, LostChanges, Json, JsonObject, WireError } from '../protocol/wire.ts';
-import type { CapacityEvent } from './capacity.ts';
-import type { StorageCapacityEvent } from './storage-watch.ts';
+import type { CapacityEvent } from './adding/capacity.ts';
+import type { StorageCapacityEvent } from './store/storage-watch.ts';
 
 /** The server's verdict on a mutation, or that someone disposed of it. */
 export type Settled =

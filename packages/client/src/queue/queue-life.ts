@@ -8,18 +8,18 @@ import type { ClientNotice, LostChanges } from '../protocol/wire.ts';
 import type { DebugLog } from '../telemetry/debug-log.ts';
 import type { ReportBook } from '../telemetry/report-book.ts';
 import type { Acts } from './acts.ts';
-import { AnchorKeeper, type ClientMark } from './anchor-keeper.ts';
-import { readBackup } from './backup.ts';
-import { parentsOf } from './history.ts';
+import { AnchorKeeper, type ClientMark } from './store/anchor-keeper.ts';
+import { readBackup } from './store/backup.ts';
+import { parentsOf } from './store/history.ts';
 import { loggedStorage, loggedTabs, loggedTransport } from './logged-ports.ts';
 import { Opening } from './opening.ts';
 import { HISTORY_MS, type ResolvedOptions } from './options.ts';
 import { QueueReader } from './queue-reader.ts';
-import { type ClientClaim, QueueStore } from './queue-store.ts';
+import { type ClientClaim, QueueStore } from './store/queue-store.ts';
 import { Runner, type RunnerEvents } from './runner.ts';
 import type { SignOut } from './sign-out.ts';
-import { type MovedAll, type StorageHealth, StorageKeeper, WELL } from './storage-keeper.ts';
-import type { VerdictBook } from './verdict-book.ts';
+import { type MovedAll, type StorageHealth, StorageKeeper, WELL } from './store/storage-keeper.ts';
+import type { VerdictBook } from './delivering/verdict-book.ts';
 
 /** An opening that nobody waits for, and that failed, is tried again after this. */
 const REOPEN_AFTER_MS = 2_000;

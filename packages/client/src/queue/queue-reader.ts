@@ -17,7 +17,7 @@ import {
   wrongAddress,
 } from './mutation-status.ts';
 import type { Identity } from './options.ts';
-import { isLocked } from './storage-errors.ts';
+import { isLocked } from './store/storage-errors.ts';
 import {
   firstInOrder,
   type ListQuery,
@@ -26,12 +26,12 @@ import {
   type ReadyQuery,
   readyQuery,
 } from './list-query.ts';
-import type { QueueStore } from './queue-store.ts';
-import { type QuarantinedMutation, shownText, viewOf } from './quarantine.ts';
-import { BODY, seqKey, seqOfKey } from './record-keys.ts';
-import { actionsOf, type RecoveryAction } from './recovery.ts';
+import type { QueueStore } from './store/queue-store.ts';
+import { type QuarantinedMutation, shownText, viewOf } from './store/quarantine.ts';
+import { BODY, seqKey, seqOfKey } from './store/record-keys.ts';
+import { actionsOf, type RecoveryAction } from './store/recovery.ts';
 import type { Runner } from './runner.ts';
-import type { VerdictBook } from './verdict-book.ts';
+import type { VerdictBook } from './delivering/verdict-book.ts';
 
 /** Which mutations a list is of. */
 export interface ListFilter {

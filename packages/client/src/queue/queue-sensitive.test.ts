@@ -10,9 +10,9 @@ import { secureStoreSecrets } from '../storage/system-secure-store-secrets.ts';
 import { TestKeys } from '../storage/testing-keys/test-keys.ts';
 import { SecureStoreSimulator } from '../testing/secure-store-simulator.ts';
 import { createQueue } from './create-queue.ts';
-import { importLegacy } from './import-legacy.ts';
+import { importLegacy } from './adding/import-legacy.ts';
 import type { MutationQueue } from './mutation-queue.ts';
-import { BODY, PENDING, seqKey } from './record-keys.ts';
+import { BODY, PENDING, seqKey } from './store/record-keys.ts';
 import { SERVER_ERROR } from './testing-queue/fake-server.ts';
 import { TestDevice } from './testing-queue/test-device.ts';
 

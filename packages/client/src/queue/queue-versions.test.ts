@@ -5,8 +5,8 @@ import type { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { StorageBatch } from '../ports/storage.ts';
 import type { WireMutation } from '../protocol/wire.ts';
 import { checksum } from '../mutation/checksum.ts';
-import { BODY, META, PENDING, seqKey } from './record-keys.ts';
-import { countText } from './stored-meta.ts';
+import { BODY, META, PENDING, seqKey } from './store/record-keys.ts';
+import { countText } from './store/stored-meta.ts';
 import { TestDevice } from './testing-queue/test-device.ts';
 
 /** The same type in three versions of an app: a contact with one name, with two, and in another table. */

@@ -1,8 +1,8 @@
 import { type Act, parseSignOut, recordIn, type SignOutRecord, sealRecord } from '../mutation/record.ts';
 import { type Change, commitWhere, drop, put, readOne, type Storage } from '../ports/storage.ts';
-import { changesOfAct } from './act-log.ts';
-import { META } from './record-keys.ts';
-import { lastSeqOf } from './stored-meta.ts';
+import { changesOfAct } from './store/act-log.ts';
+import { META } from './store/record-keys.ts';
+import { lastSeqOf } from './store/stored-meta.ts';
 
 /** A mark as it stands in the store; without a record where that no longer reads. */
 export interface StoredSignOut {

@@ -3,10 +3,10 @@ import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { Act, SignOutRecord } from '../mutation/record.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type ActOptions, parentsFirst, partsOf } from './acts.ts';
-import type { DrainResult } from './drain.ts';
-import type { Ending } from './history.ts';
+import type { DrainResult } from './delivering/drain.ts';
+import type { Ending } from './store/history.ts';
 import type { QueueSnapshot } from './queue-snapshot.ts';
-import type { QueueStore } from './queue-store.ts';
+import type { QueueStore } from './store/queue-store.ts';
 import type { Runner } from './runner.ts';
 import type { StoredSignOut } from './sign-out-mark.ts';
 

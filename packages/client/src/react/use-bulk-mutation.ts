@@ -1,6 +1,6 @@
 import { useCallback, useMemo, useState, useSyncExternalStore } from 'react';
 import type { AnyMutationDefinition, MutationInput } from '../mutation/definition.ts';
-import { addMany, type BulkOptions, type BulkProgress, type BulkReport, type BulkRun } from '../queue/bulk.ts';
+import { addMany, type BulkOptions, type BulkProgress, type BulkReport, type BulkRun } from '../queue/adding/bulk.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 

@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from 'react';
-import type { StorageHealth } from '../queue/storage-keeper.ts';
+import type { StorageHealth } from '../queue/store/storage-keeper.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 import { useQueueSubscribe } from './use-queue-version.ts';
 

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../protocol/wire.ts';
-import type { OpenConflictView } from '../../queue/conflict-desk.ts';
+import type { OpenConflictView } from '../../queue/delivering/conflict-desk.ts';
 
 export type Side = 'mine' | 'theirs';
 export type Path = readonly string[];

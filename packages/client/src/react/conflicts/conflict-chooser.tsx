@@ -1,6 +1,6 @@
 import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import type { Json, JsonObject } from '../../protocol/wire.ts';
-import type { ConflictChoice, OpenConflictView } from '../../queue/conflict-desk.ts';
+import type { ConflictChoice, OpenConflictView } from '../../queue/delivering/conflict-desk.ts';
 import { adviceOf } from '../advice-of.ts';
 import { describeJson } from '../audit/audit-entry-view.tsx';
 import { type AnyQueue, useQueue } from '../queue-context.ts';

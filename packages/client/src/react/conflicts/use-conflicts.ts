@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from 'react';
-import type { OpenConflictView } from '../../queue/conflict-desk.ts';
+import type { OpenConflictView } from '../../queue/delivering/conflict-desk.ts';
 import { type AnyQueue, useQueue } from '../queue-context.ts';
 import { NOT_YET, useQueueVersion } from '../use-queue-version.ts';
 

@@ -1,5 +1,5 @@
 import { type ReactNode, useState } from 'react';
-import type { DrainResult } from '../../queue/drain.ts';
+import type { DrainResult } from '../../queue/delivering/drain.ts';
 import type { HealthStatus } from '../../telemetry/health.ts';
 import { adviceOf } from '../advice-of.ts';
 import type { MemoryUsage } from '../resources/memory-usage.ts';

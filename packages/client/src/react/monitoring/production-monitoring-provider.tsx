@@ -10,7 +10,7 @@ import {
 } from 'react';
 import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import type { ActOptions, ActResult } from '../../queue/acts.ts';
-import type { DrainResult } from '../../queue/drain.ts';
+import type { DrainResult } from '../../queue/delivering/drain.ts';
 import { type AnyQueue, useQueue } from '../queue-context.ts';
 import {
   type DetailedMetrics,
