@@ -118,7 +118,7 @@ test('2 MB of notes are refused on the device, with what to do, and stay in the 
   await crm.openAccount(id);
   await crm.page.getByRole('button', { name: 'Edit', exact: true }).click();
   await crm.page.getByLabel('Notes').fill('x'.repeat(2_000_000));
-  await crm.page.getByRole('button', { name: 'Save' }).click();
+  await crm.page.getByRole('button', { name: 'Save', exact: true }).click();
 
   const alert = crm.page.getByRole('alert');
   await alert.waitFor();
@@ -142,7 +142,7 @@ test('a payload that breaks the rules is refused in the form, field by field', a
   await crm.page.getByRole('button', { name: 'Edit', exact: true }).click();
   await crm.page.getByLabel('Name').fill(' ');
   await crm.page.getByLabel('Website').fill('not an address');
-  await crm.page.getByRole('button', { name: 'Save' }).click();
+  await crm.page.getByRole('button', { name: 'Save', exact: true }).click();
 
   await crm.page.getByText('Enter a name.').waitFor();
   await crm.page.getByText('Enter a web address that begins with http:// or https://.').waitFor();
@@ -178,7 +178,7 @@ test('a full disk is said, with what to do; the text stays in the form and can b
   await expect
     .poll(() => crm.page.evaluate(tryToWrite), { timeout: 60_000, interval: 1_000 })
     .toBe('QuotaExceededError');
-  await crm.page.getByRole('button', { name: 'Save' }).click();
+  await crm.page.getByRole('button', { name: 'Save', exact: true }).click();
 
   // The banner above the page says that there is no room as well.
   const alert = crm.page.getByRole('alert', { name: 'Not saved' });
@@ -194,7 +194,7 @@ test('a full disk is said, with what to do; the text stays in the form and can b
   `);
   expect(await crm.page.getByLabel('Notes').inputValue()).toBe('no room for this yet');
   await session.send('Storage.overrideQuotaForOrigin', { origin: world.line.url });
-  await crm.page.getByRole('button', { name: 'Save' }).click();
+  await crm.page.getByRole('button', { name: 'Save', exact: true }).click();
   await crm.page.locator('[data-notes]', { hasText: 'no room for this yet' }).waitFor();
   await crm.untilPill(/^All changes confirmed$/);
 

@@ -121,7 +121,7 @@ test('C1, E8, K5 · two people edit one account offline: what only one changed s
     await crm.openAccount(id);
     await crm.page.getByRole('button', { name: 'Edit', exact: true }).click();
     for (const [label, value] of Object.entries(fields)) await crm.page.getByLabel(label, { exact: true }).fill(value);
-    await crm.page.getByRole('button', { name: 'Save' }).click();
+    await crm.page.getByRole('button', { name: 'Save', exact: true }).click();
     await crm.page.locator('[data-notes]', { hasText: fields['Notes'] ?? '' }).waitFor();
   };
   await Promise.all([open.mine, open.other].map(({ context }) => context.setOffline(true)));
@@ -163,7 +163,7 @@ test('C1, K5 · what a colleague saves while a form is open stands when the form
   await page.locator(`[data-account="${id}"]`, { hasText: 'Mei Tanaka' }).waitFor();
 
   await page.getByLabel('Phone', { exact: true }).fill('+47 222');
-  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
   await page.locator('[data-notes]').waitFor();
   await mei.untilPill(/^All changes confirmed$/);
 

@@ -41,7 +41,7 @@ export function crmPage(page: Page): CrmPage {
       await openAccount(id);
       await page.getByRole('button', { name: 'Edit', exact: true }).click();
       await page.getByLabel('Notes').fill(notes);
-      await page.getByRole('button', { name: 'Save' }).click();
+      await page.getByRole('button', { name: 'Save', exact: true }).click();
       await page.locator('[data-notes]', { hasText: notes }).waitFor();
     },
     reload: async () => {
