@@ -42,7 +42,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'discard-believed-too-early',
-    firstSeed: 999,
+    firstSeed: 707,
     file: `${CLIENT}/queue/sign-out.ts`,
     find: 'if (ids.length === 0 && !(await hasPendingUpTo(record.discardUpToSeq, store))) return true;',
     replace: 'if (ids.length === 0) return true;',

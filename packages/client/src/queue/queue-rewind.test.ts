@@ -176,6 +176,29 @@ test('P12 · what is refused for now goes again before anything newer, and is gi
   expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 1 });
 });
 
+test('P12, R2 · what is sent again and hears nothing has spent none of its attempts', async () => {
+  const { device, queue, ids } = await deviceWithThree();
+  device.server.rewind(1, 'second');
+  let sentCount = 0;
+  device.server.judge = ({ id }) => {
+    sentCount += id === ids[1] ? 1 : 0;
+    return id === ids[1] && sentCount <= 9 ? 'refused' : 'applied';
+  };
+  // Of nine refusals three are heard: six answers are lost between them.
+  const isLost = (): boolean => {
+    const sent = device.server.requests.at(-1)?.request.mutations ?? [];
+    return sent.some(({ id }) => id === ids[1]) && sentCount > 1 && sentCount <= 7;
+  };
+  Object.defineProperty(device.server, 'isLosingAnswers', { get: isLost });
+
+  const { id: newer } = await queue.add(note('c'));
+  await device.clock.pass(600_000);
+
+  expect(sentCount).toBe(10);
+  expect(new Set(device.server.effects)).toEqual(new Set([...ids, newer]));
+  expect(queue.getSnapshot()).toMatchObject({ pendingCount: 0, failedCount: 0 });
+});
+
 test('P12, S10 · what the store cannot read for a moment is waited for, and what is behind it waits too', async () => {
   const { device, queue, ids } = await deviceWithThree();
   device.server.rewind(0, 'second');

@@ -41,7 +41,8 @@ export class TailSender {
   /** What is there again under this epoch. */
   private epoch = '';
   private readonly done = new Set<string>();
-  private readonly triesOf = new Map<string, number>();
+  /** By what they came to: silence on the line spends no attempt. */
+  private readonly triesOf = { refused: new Map<string, number>(), silent: new Map<string, number>() };
   private triedCount = 0;
   private countMax: number = LIMITS.batchCount;
   private readonly unreads = new Unreads();
@@ -83,7 +84,8 @@ export class TailSender {
   private begin(epoch: string): void {
     this.epoch = epoch;
     this.done.clear();
-    this.triesOf.clear();
+    this.triesOf.refused.clear();
+    this.triesOf.silent.clear();
     this.countMax = LIMITS.batchCount;
   }
 
@@ -167,7 +169,7 @@ export class TailSender {
       return sent.length === 1 ? null : AGAIN;
     }
     if (answer.kind === 'unknown' && sent.length === 1 && only !== undefined)
-      await this.failedOnce(only, answer.error, SILENCES_MAX);
+      await this.failedOnce(this.triesOf.silent, only, { error: answer.error, triesMax: SILENCES_MAX });
     return answer;
   }
 
@@ -186,7 +188,8 @@ export class TailSender {
         return;
       case 'refused': {
         const { maxRetries } = retryRulesOf(this.ports.definitions.get(header.type));
-        await this.failedOnce(header, outcome.error, header.maxRetries ?? maxRetries);
+        const triesMax = header.maxRetries ?? maxRetries;
+        await this.failedOnce(this.triesOf.refused, header, { error: outcome.error, triesMax });
         return;
       }
       case 'deferred':
@@ -195,9 +198,13 @@ export class TailSender {
     }
   }
 
-  private async failedOnce(header: MutationHeader, error: WireError, triesMax: number): Promise<void> {
-    const tries = (this.triesOf.get(header.id) ?? 0) + 1;
-    this.triesOf.set(header.id, tries);
+  private async failedOnce(
+    triesOf: Map<string, number>,
+    header: MutationHeader,
+    { error, triesMax }: { readonly error: WireError; readonly triesMax: number },
+  ): Promise<void> {
+    const tries = (triesOf.get(header.id) ?? 0) + 1;
+    triesOf.set(header.id, tries);
     this.triedCount += 1;
     if (tries > triesMax) await this.giveUp(header, error);
   }
