@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
+import type { Clock } from '../ports/clock.ts';
 import type { OpenStorage } from '../ports/storage.ts';
 import type { OpenTabs } from '../ports/tabs.ts';
+import { META } from './store/record-keys.ts';
+import { countText, epochAnew } from './store/stored-meta.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
 
 const STORE = 'holdfast/notes/home/ann';
@@ -127,6 +130,41 @@ test('inv-I26 · of two tabs that both believe to deliver, one says that it took
 
   expect(await Promise.all(both)).toEqual(['unknown', 'cancelled']);
   expect(await other.listActs()).toMatchObject([{ kind: 'cancel', actor: 'bob', ids: [id] }]);
+});
+
+test('Q19, S10 · an epoch that is made anew is higher than one that was only heard of, whatever the clock says', async () => {
+  const device = new TestDevice();
+  const clock: Clock = {
+    // As long as it stands still, what is made anew of it is one and the same.
+    wallMs: () => 1_000,
+    nowMs: () => device.clock.nowMs(),
+    schedule: (delayMs, callback) => device.clock.schedule(delayMs, callback),
+  };
+  await (await device.open({ clock })).close();
+  const storage = await device.storage.peek();
+  const write = (value: string) => storage.commit({ expect: [], changes: [{ kind: 'put', key: META.epoch, value }] });
+  await write(countText(epochAnew(1_000, 0) - 1));
+  const one = await device.open({ clock });
+  let grant = (): void => {};
+  const tabs: OpenTabs = (name) => ({
+    ...device.browser.openTabs(name),
+    lead: ({ onGranted }) => {
+      grant = onGranted;
+      return () => {};
+    },
+  });
+  const other = await device.open({ clock, tabs });
+  await one.add(note('a'));
+  await device.clock.settle();
+  await write('garbage');
+
+  grant();
+  await device.clock.settle();
+  await other.add(note('b'));
+  await device.clock.settle();
+
+  expect([one, other].map((queue) => queue.getSnapshot().isLeader)).toEqual([false, true]);
+  expect(device.server.effects).toHaveLength(2);
 });
 
 test('Q19 · a page that is put away gives up the lead and what is on its way; another goes on at once', async () => {

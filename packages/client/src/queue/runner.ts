@@ -202,7 +202,7 @@ export class Runner {
       hasWork: () => this.engine.mutations.counts.pending > 0 && (!this.engine.gates.isStopped || this.isDiscarding),
       isLeader: () => this.engine.isLeader,
       epoch: () => ports.store.epochNumber,
-      takeOver: (isWanted) => this.takeOver(isWanted),
+      takeOver: (isWanted, heardEpoch) => this.takeOver(isWanted, heardEpoch),
       begin: (earlierSeq) => {
         this.dispatch({ kind: 'leadership', isLeader: true, earlierSeq });
         this.askLeader.leads();
@@ -443,8 +443,8 @@ export class Runner {
   }
 
   /** Before something is sent, it is looked at in the store once more: what this tab took for settled may not be. */
-  private async takeOver(isWanted: () => boolean): Promise<number | null> {
-    const earlierSeq = await this.ports.store.takeOver(isWanted);
+  private async takeOver(isWanted: () => boolean, heardEpoch: number): Promise<number | null> {
+    const earlierSeq = await this.ports.store.takeOver(isWanted, heardEpoch);
     if (earlierSeq === null) return null;
     await this.watch.takeOver();
     return earlierSeq;

@@ -429,16 +429,17 @@ export class QueueStore {
 
   /**
    * Makes this tab the one whose claims and settlements count. Resolves to the last number that was given out before: up to
-   * it, and no further, an earlier one may have sent. Null when `isWanted` says that it has given way meanwhile.
+   * it, and no further, an earlier one may have sent. Null when `isWanted` says that it has given way meanwhile. `heardEpoch`: the
+   * highest that another tab has delivered under, which the store may not tell any more.
    */
-  async takeOver(isWanted: () => boolean): Promise<number | null> {
+  async takeOver(isWanted: () => boolean, heardEpoch: number): Promise<number | null> {
     for (;;) {
       const [epoch = null, seq = null] = await this.storage.read([META.epoch, META.seq]);
       // Who has given way meanwhile would put the one that leads now out of it.
       if (!isWanted()) return null;
       const count = epoch === null ? null : readCount(epoch);
-      const number =
-        count === null ? epochAnew(this.wallMs(), this.epochNumber) : Math.max(count, this.epochNumber) + 1;
+      const known = Math.max(this.epochNumber, heardEpoch);
+      const number = count === null ? epochAnew(this.wallMs(), known) : Math.max(count, known) + 1;
       const next = countText(number);
       const expect = [
         { key: META.epoch, value: epoch },

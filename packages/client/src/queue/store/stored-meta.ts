@@ -58,8 +58,8 @@ export function changeOfSeq(lastSeq: number): Change {
 }
 
 /** Higher than all that may be known of to a tab: than any that was counted, and than one made so before. */
-export function epochAnew(wallMs: number, ownEpoch: number): number {
-  return Math.max(ownEpoch, EPOCH_ANEW + Math.max(0, wallMs)) + 1;
+export function epochAnew(wallMs: number, knownEpoch: number): number {
+  return Math.max(knownEpoch, EPOCH_ANEW + Math.max(0, wallMs)) + 1;
 }
 
 /**

@@ -8,10 +8,10 @@ export interface LeadershipPorts extends Pick<PartPorts, 'tabs' | 'alarms' | 'cl
   /** The number under which this tab's claims count, if it leads. */
   readonly epoch: () => number;
   /**
-   * Raises the epoch in the store, and reads what stands there; says how far an earlier leader may have come. Null when it is not
-   * wanted any more, and then nothing was raised.
+   * Raises the epoch in the store, above `heardEpoch` in any case, and reads what stands there; says how far an earlier leader may have
+   * come. Null when it is not wanted any more, and then nothing was raised.
    */
-  readonly takeOver: (isWanted: () => boolean) => Promise<number | null>;
+  readonly takeOver: (isWanted: () => boolean, heardEpoch: number) => Promise<number | null>;
   readonly begin: (earlierSeq: number) => void;
   /** The store cannot be written or read, so that nobody delivers from this tab; null when that is over. */
   readonly storeFails: (error: unknown) => void;
@@ -201,7 +201,7 @@ export class Leadership {
 
   private async takeOver(term: number): Promise<void> {
     try {
-      const earlierSeq = await this.ports.takeOver(() => term === this.term);
+      const earlierSeq = await this.ports.takeOver(() => term === this.term, this.highestEpoch);
       if (term !== this.term || earlierSeq === null) return;
       this.takingSinceMs = null;
       this.storeWorks();
