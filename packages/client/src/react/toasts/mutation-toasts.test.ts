@@ -275,4 +275,12 @@ describe('toasts of the app itself', () => {
 
     expect([undoneCount, screen()]).toEqual([1, ['success: Imported']]);
   });
+
+  test('E2 · toasts of two queues never share an id: a page that shows them takes an old one away some frames later', async () => {
+    const [one, other] = [await open(), await open()];
+
+    const ids = [one, other, one].map(({ toasts }) => toasts.showLoading('Importing…'));
+
+    expect(new Set(ids).size).toBe(3);
+  });
 });

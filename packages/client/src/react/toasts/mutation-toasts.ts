@@ -35,6 +35,12 @@ export interface ToastsOptions<Definitions extends readonly AnyMutationDefinitio
   readonly clock?: Clock;
 }
 
+/**
+ * Of all queues of the page: what shows toasts takes an old one away some frames after it was told to, by its id, which must not be that of
+ * a new one by then.
+ */
+let toastCount = 0;
+
 /** How long the tab that delivers waits for the one that has made a change to say that it tells of it, in milliseconds. */
 const CLAIM_MS = 500;
 
@@ -71,7 +77,6 @@ export class MutationToasts {
   private readonly begun = new Map<string, { count: number; stored: StoredEvent[] }>();
   private stops: (() => void)[] = [];
   private startCount = 0;
-  private toastCount = 0;
 
   constructor(options: ToastsOptions<readonly AnyMutationDefinition[]>) {
     this.queue = options.queue;
@@ -248,8 +253,8 @@ export class MutationToasts {
   }
 
   private newId(): string {
-    this.toastCount += 1;
-    return `holdfast-${this.toastCount}`;
+    toastCount += 1;
+    return `holdfast-${toastCount}`;
   }
 
   private get isCrowded(): boolean {
