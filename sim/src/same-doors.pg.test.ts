@@ -155,35 +155,34 @@ describe.each<[string, () => Promise<World>]>([
     );
   });
 
-  test.runIf(engine !== 'PGlite')(
-    'P2, P9 · a call that waits too long for another ends as the same, and nothing of it stands',
-    async () => {
-      const carriers = nodeDoors(world.carriers, { statementTimeoutMs: 300 });
-      const tenant = await newTenant();
-      const batch = tenant.call([tenant.next()]);
-      await sendEverywhere(carriers, [tenant.call([])]);
-      const hold = `select from holdfast.clients where client_id = '${tenant.clientId}' for update`;
+  // It has one connection, so that nobody there waits for another.
+  if (engine === 'PGlite') return;
+  test('P2, P9 · a call that waits too long for another ends as the same, and nothing of it stands', async () => {
+    const carriers = nodeDoors(world.carriers, { statementTimeoutMs: 300 });
+    const tenant = await newTenant();
+    const batch = tenant.call([tenant.next()]);
+    await sendEverywhere(carriers, [tenant.call([])]);
+    const hold = `select from holdfast.clients where client_id = '${tenant.clientId}' for update`;
 
-      const answers = await Promise.all(
-        carriers.map(async ({ database, transport }) =>
-          database.transaction(async (session) => {
-            await session.query(hold);
-            return transport.send(batch.request as unknown as ApplyRequest, {
-              token: batch.token,
-              signal: new AbortController().signal,
-            });
-          }),
-        ),
-      );
+    const answers = await Promise.all(
+      carriers.map(async ({ database, transport }) =>
+        database.transaction(async (session) => {
+          await session.query(hold);
+          return transport.send(batch.request as unknown as ApplyRequest, {
+            token: batch.token,
+            signal: new AbortController().signal,
+          });
+        }),
+      ),
+    );
 
-      expect(answers.map(({ kind }) => kind)).toEqual(['unavailable', 'unavailable']);
-      expect(answers.map((answer) => Reflect.get(answer, 'retryAfterMs') as unknown)).toEqual([2_000, 2_000]);
-      expect((await sendEverywhere(carriers, [batch])).map((each) => each.map(inShort))).toEqual([
-        [['applied']],
-        [['applied']],
-      ]);
-    },
-  );
+    expect(answers.map(({ kind }) => kind)).toEqual(['unavailable', 'unavailable']);
+    expect(answers.map((answer) => Reflect.get(answer, 'retryAfterMs') as unknown)).toEqual([2_000, 2_000]);
+    expect((await sendEverywhere(carriers, [batch])).map((each) => each.map(inShort))).toEqual([
+      [['applied']],
+      [['applied']],
+    ]);
+  });
 });
 
 const AUTH = { secret: SECRET };
