@@ -4,7 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const CONFLICT_PLANTS: readonly Plant[] = [
   {
     name: 'merge-ignores-theirs',
-    firstSeed: 1242,
+    firstSeed: 1_322,
     file: `${CLIENT}/delivery/conflicts/three-way-merge.ts`,
     find: 'if (isSameJson(base, mine)) return theirs;',
     replace: 'if (isSameJson(base, mine)) return mine;',
@@ -83,7 +83,7 @@ export const CONFLICT_PLANTS: readonly Plant[] = [
   },
   {
     name: 'conflict-outlives-the-lead',
-    firstSeed: 73,
+    firstSeed: 104,
     shape: {
       durationMs: 60_000,
       tabCountMax: 2,

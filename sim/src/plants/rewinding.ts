@@ -40,6 +40,6 @@ export const REWINDING_PLANTS: readonly Plant[] = [
     find: 'return { seqs: new Set(completed.map(({ seq }) => seq)), changes, committed };',
     replace: 'return { seqs: new Set<number>(), changes, committed };',
     suffering: 'What the restored server forgot is known by name on the device, and nothing more.',
-    firstSeed: 137,
+    firstSeed: 234,
   },
 ];

@@ -26,7 +26,7 @@ export const SHOWING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'old-refresh-wins',
-    firstSeed: 25,
+    firstSeed: 35,
     file: `${CLIENT}/optimistic/optimistic-store.ts`,
     find: 'if (number < this.installedNumber) return;',
     replace: '',

@@ -25,7 +25,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'pause-acknowledged-too-early',
-    firstSeed: 434,
+    firstSeed: 583,
     shape: {
       durationMs: 40_000,
       tabCountMax: 2,

@@ -11,7 +11,7 @@ export const VERSION_PLANTS: readonly Plant[] = [
   },
   {
     name: 'newer-sent-by-the-older-app',
-    firstSeed: 408,
+    firstSeed: 474,
     file: `${CLIENT}/engine/versions.ts`,
     find: 'return this.older.has(entry) || this.newer.has(entry);',
     replace: 'return this.older.has(entry);',

@@ -36,7 +36,7 @@ export const WAITING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'rate-limit-kept',
-    firstSeed: 69,
+    firstSeed: 134,
     file: `${CLIENT}/engine/gates.ts`,
     find: 'this.rateLimit !== null && this.rateLimit.untilMs > nowMs ? this.rateLimit.untilMs : null,',
     replace: 'null,',
