@@ -826,10 +826,10 @@ export class History {
           ({ verdict, error }) => verdict === 'rejected' && error?.code === settled.error.code,
         );
         const areAttemptsSpent = settled.error.code === '40001' && made.refusedCount > maxRetries;
-        // History is kept for 7 days by the device's clock, and longer only for what stood on it then.
+        // History is kept for 7 days by the device's clock, and longer only for what stood on it then: as far as its record could be read.
         const isHistoryOver = (parent: Made): boolean =>
           device.hasClockJumped &&
-          (parent.appliedStep ?? Number.POSITIVE_INFINITY) < (made.places[0]?.invokedStep ?? 0);
+          (made.isDamaged || (parent.appliedStep ?? Number.POSITIVE_INFINITY) < (made.places[0]?.invokedStep ?? 0));
         const isOrphan =
           settled.error.code === 'PARENT_FAILED' && (made.parents.some(isHistoryOver) || this.hasDeadParent(made));
         if (isOrphan) made.isOrphan = true;
