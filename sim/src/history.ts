@@ -829,7 +829,8 @@ export class History {
         // History is kept for 7 days by the device's clock, and longer only for what stood on it then: as far as its record could be read.
         const isHistoryOver = (parent: Made): boolean =>
           device.hasClockJumped &&
-          (made.isDamaged || (parent.appliedStep ?? Number.POSITIVE_INFINITY) < (made.places[0]?.invokedStep ?? 0));
+          (parent.appliedStep ?? Number.POSITIVE_INFINITY) <
+            (made.isDamaged ? Number.POSITIVE_INFINITY : (made.places[0]?.invokedStep ?? 0));
         const isOrphan =
           settled.error.code === 'PARENT_FAILED' && (made.parents.some(isHistoryOver) || this.hasDeadParent(made));
         if (isOrphan) made.isOrphan = true;
