@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { type CallerClaims, type Database, migrate, openPg, queryAsCaller, type Statement } from '@holdfast/server';
 import { startRealPostgres } from '../../packages/server/src/testing-databases/real-postgres.ts';
 
-/** A real Postgres that keeps what it commits (fsync and synchronous_commit on), with three tables of one shape. */
+/** A real Postgres that keeps what it commits (fsync and synchronous_commit on), with four tables of one shape. */
 export interface BenchWorld {
   readonly database: Database;
   readonly connectionString: string;
   end(): Promise<void>;
 }
 
-/** `plain_rows` knows nothing of Holdfast; the other two are registered, the first of them with the audit log on. */
+/** These two are registered, the first of them with the audit log on; `plain_rows` and `unchecked_rows` know nothing of Holdfast. */
 export type BenchTable = 'audited_rows' | 'unaudited_rows';
 
 export const CLAIMS: CallerClaims = { sub: 'bench', role: 'authenticated', workspace_id: 'bench' };
@@ -37,7 +37,7 @@ const TABLES = `
   declare
       named text;
   begin
-      foreach named in array array['plain_rows', 'audited_rows', 'unaudited_rows'] loop
+      foreach named in array array['plain_rows', 'unchecked_rows', 'audited_rows', 'unaudited_rows'] loop
           execute format('create table public.%I (id uuid primary key, workspace_id text not null, name text not null, '
               'email text, phone text, note text, amount integer not null default 0)', named);
           execute format('alter table public.%I enable row level security', named);
@@ -50,6 +50,43 @@ const TABLES = `
   select holdfast.register_table('public.audited_rows', array['name', 'email', 'phone', 'note', 'amount']);
   select holdfast.register_table('public.unaudited_rows', array['name', 'email', 'phone', 'note', 'amount'],
       audit => false);
+  create table public.unchecked_ledger (client_id uuid, seq bigint, mutation_id uuid not null, payload_hash bigint not null,
+      verdict text not null, result json, settled_at timestamptz not null default now(), primary key (client_id, seq));
+  create unique index on public.unchecked_ledger (mutation_id);
+  create table public.unchecked_audit (id bigint generated always as identity, workspace_id text not null,
+      occurred_at timestamptz not null default now(), actor text, entity_ids text[], new_values json[]);
+  create index on public.unchecked_audit (workspace_id, id);
+  grant insert on public.unchecked_ledger, public.unchecked_audit to authenticated;
+
+  -- The batch that apply gets, written by one statement that looks at nothing: the rows, a ledger row each with what a repeat has to be
+  -- told, one audit row for all of them, and the answer. No claims, no limits, no order, no repeats, no refusals, no handlers. It shows how
+  -- much of the plain batch's speed is left to whoever writes a ledger and an audit log.
+  create function public.write_unchecked(batch jsonb) returns text language plpgsql as $write$
+  declare
+      answer text;
+  begin
+      with sent as materialized (
+          select id, seq, (entity ->> 'id')::uuid as row_id, payload, hashtextextended(payload::text, 0) as payload_hash
+          from jsonb_to_recordset(batch -> 'mutations') as mutation (id uuid, seq bigint, entity jsonb, payload jsonb)
+      ), written as (
+          insert into public.unchecked_rows as fresh (id, workspace_id, name, email, phone, note, amount)
+          select row_id, 'bench', name, email, phone, note, amount
+          from sent, jsonb_to_record(payload) as row (name text, email text, phone text, note text, amount integer)
+          on conflict (id) do nothing
+          returning fresh.id, row_to_json(fresh) as result
+      ), noted as (
+          insert into public.unchecked_ledger (client_id, seq, mutation_id, payload_hash, verdict, result)
+          select (batch #>> '{client,id}')::uuid, seq, sent.id, payload_hash, 'applied', result
+          from sent join written on written.id = row_id
+      ), audited as (
+          insert into public.unchecked_audit (workspace_id, actor, entity_ids, new_values)
+          select 'bench', 'bench', array_agg(written.id), array_agg(result) from written
+      )
+      select string_agg('{"id": "' || sent.id || '", "kind": "applied", "result": ' || result || '}', ', ')
+      into answer
+      from sent join written on written.id = row_id;
+      return answer;
+  end $write$;
 `;
 
 /** What a contact of an app might look like: about 250 bytes of JSON. */
@@ -117,12 +154,22 @@ export function preparePlainBatch(database: Database, kind: string, rows: readon
   };
 }
 
-/** One device that creates rows through `holdfast.apply`, exactly as the door calls it. */
+/** One device that creates rows. */
 export interface BenchDevice {
   prepare(rows: readonly Row[]): ReadyBatch;
 }
 
+/** Through `holdfast.apply`, exactly as the door calls it. */
 export function createBenchDevice(database: Database, table: BenchTable, clientId: string = randomUUID()): BenchDevice {
+  return createDevice(database, 'select holdfast.apply_as_text($1::jsonb) as answer', table, clientId);
+}
+
+/** With the same batches, and nothing checked. */
+export function createUncheckedDevice(database: Database): BenchDevice {
+  return createDevice(database, 'select public.write_unchecked($1::jsonb) as answer', 'unchecked_rows', randomUUID());
+}
+
+function createDevice(database: Database, sql: string, table: string, clientId: string): BenchDevice {
   let seq = 0;
   return {
     prepare(rows) {
@@ -147,7 +194,7 @@ export function createBenchDevice(database: Database, table: BenchTable, clientI
       });
       return async () => {
         const [row] = await queryAsCaller<{ answer: string }>(database, CLAIMS, {
-          sql: 'select holdfast.apply_as_text($1::jsonb) as answer',
+          sql,
           parameters: [text],
         });
         // a fast refusal must not pass for speed; the door passes the answer on as it is, so it is not read here either

@@ -5,6 +5,7 @@ import {
   type BenchWorld,
   createBenchDevice,
   createRowSource,
+  createUncheckedDevice,
   PLAIN_BATCHES,
   preparePlainBatch,
   type ReadyBatch,
@@ -91,8 +92,8 @@ export async function findBestPlainBatch(
 }
 
 /**
- * Batches of 100 new rows: written plainly, through apply with the audit log on, and with it off, in turns. `senderCount`
- * of each work at a time. Ratios are taken in each round, and the one in the middle counts.
+ * Batches of 100 new rows: written plainly, through apply with the audit log on, with it off, and by a statement that checks nothing, in
+ * turns. `senderCount` of each work at a time. Ratios are taken in each round, and the one in the middle counts.
  */
 export async function measureApply(
   { database }: BenchWorld,
@@ -108,11 +109,13 @@ export async function measureApply(
     Array.from({ length: senderCount }, () => createBenchDevice(database, table));
   const audited = devices('audited_rows');
   const unaudited = devices('unaudited_rows');
+  const unchecked = Array.from({ length: senderCount }, () => createUncheckedDevice(database));
   const times = await takeTurns(
     {
       plain: () => preparePlainBatch(database, plainBatch, nextRows(BATCH_COUNT)),
       audited: (sender) => audited[sender]?.prepare(nextRows(BATCH_COUNT)),
       unaudited: (sender) => unaudited[sender]?.prepare(nextRows(BATCH_COUNT)),
+      unchecked: (sender) => unchecked[sender]?.prepare(nextRows(BATCH_COUNT)),
     },
     { batchCount, senderCount },
   );
@@ -122,9 +125,13 @@ export async function measureApply(
   const senders = senderCount === 1 ? '1 sender' : `${senderCount} senders`;
   const speed = { measure: 'apply-vs-plain', n: batchCount, unit: 'rows/s' } as const;
   report({ ...speed, subject: `raw/insert ${plainBatch}, ${senders}`, value: perSecond('plain'), ratioToRaw: 1 });
-  for (const name of ['audited', 'unaudited']) {
+  for (const [name, subject] of [
+    ['unchecked', 'raw/unchecked'],
+    ['audited', 'holdfast/audited'],
+    ['unaudited', 'holdfast/unaudited'],
+  ] as const) {
     const ratioToRaw = 1 / medianRatio(times[name], times['plain']);
-    report({ ...speed, subject: `holdfast/${name}, ${senders}`, value: perSecond(name), ratioToRaw });
+    report({ ...speed, subject: `${subject}, ${senders}`, value: perSecond(name), ratioToRaw });
   }
   const cost = { measure: 'audit-cost', n: batchCount, unit: 'ms' } as const;
   report({ ...cost, subject: `holdfast/audit off, ${senders}`, value: median('unaudited'), ratioToRaw: 1 });
