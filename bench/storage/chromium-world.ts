@@ -28,7 +28,9 @@ export async function measureChromium(
   measures: readonly string[],
   report: (measurement: Measurement) => void,
 ): Promise<void> {
-  const files = new Map([['/opfs-worker.js', await bundle(join(import.meta.dirname, 'opfs-worker.ts'), 'page')]]);
+  const files = new Map<string, string>();
+  for (const name of ['opfs-worker', 'bare-opfs-worker'])
+    files.set(`/${name}.js`, await bundle(join(import.meta.dirname, `${name}.ts`), 'page'));
   const script = await bundle(join(import.meta.dirname, 'page.ts'), 'page');
   await measurePage({ script, files, subject: world, measures }, n, { report, stopped: () => {} });
 }

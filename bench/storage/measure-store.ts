@@ -20,6 +20,8 @@ export interface World {
   /** What it is put beside. @default `raw/` and the name */
   readonly rawName?: string;
   readonly openRaw: (name: string) => Promise<RawStore>;
+  /** The same engine used as cheaply as whoever keeps mutations in it can, and nothing of ours: what there is to be had at all. */
+  readonly bare?: { readonly name: string; readonly open: (name: string) => Promise<Pick<RawStore, 'add' | 'close'>> };
   /** Holdfast's adapter; `name` goes before the names that the queue gives. */
   readonly storage: (name: string) => OpenStorage;
   readonly keys: () => OpenKeys;
@@ -107,6 +109,9 @@ export async function measureStore(
   const rawBytesBefore = await world.bytes('raw');
   const rawTogether = await taken(world, () => inGroups(n, (first, count) => raw.add(texts(first, count))));
   const rawBytes = (await world.bytes('raw')) - rawBytesBefore;
+  const bare = world.bare === undefined ? null : { name: world.bare.name, store: await world.bare.open('bare') };
+  const bareTogether =
+    bare && (await taken(world, () => inGroups(n, (first, count) => bare.store.add(texts(first, count)))));
   const queues: {
     readonly subject: Subject;
     readonly queue: BenchQueue;
@@ -126,11 +131,10 @@ export async function measureStore(
   ] as const) {
     if (time === 'cpuMs' && world.cpuMs === null) continue;
     show(
-      beside(
-        { measure, n, unit: 'ms' },
-        { subject: rawName, value: rawTogether[time] / n },
-        queues.map(({ subject, together }) => ({ subject: subject.name, value: together[time] / n })),
-      ),
+      beside({ measure, n, unit: 'ms' }, { subject: rawName, value: rawTogether[time] / n }, [
+        ...(bare && bareTogether ? [{ subject: bare.name, value: bareTogether[time] / n }] : []),
+        ...queues.map(({ subject, together }) => ({ subject: subject.name, value: together[time] / n })),
+      ]),
     );
   }
   show(
@@ -143,16 +147,16 @@ export async function measureStore(
 
   // One by one, on top of these, in turns.
   const turnCount = Math.min(TURNS_MAX, Math.max(4, Math.floor(n / TURN_COUNT / 4)));
-  const times = [rawName, ...subjects.map(({ name }) => name)].map((subject) => ({ subject, ms: [] as number[] }));
+  const writers = [
+    { subject: rawName, write: (index: number) => raw.add([textOf(index)]) },
+    ...(bare ? [{ subject: bare.name, write: (index: number) => bare.store.add([textOf(index)]) }] : []),
+    ...queues.map(({ subject, queue }) => ({ subject: subject.name, write: (index: number) => add(queue, index) })),
+  ].map((writer) => ({ ...writer, ms: [] as number[] }));
   let addedCount = 0;
   for (let turn = 0; turn < turnCount && isWanted('add-sequential', 'add-sequential-p95'); turn += 1) {
-    for (let index = 0; index < TURN_COUNT; index += 1) {
-      const next = n + addedCount + index;
-      times[0]?.ms.push(await timed(world, () => raw.add([textOf(next)])));
-    }
-    for (const [at, { queue }] of queues.entries()) {
+    for (const { write, ms } of writers) {
       for (let index = 0; index < TURN_COUNT; index += 1)
-        times[at + 1]?.ms.push(await timed(world, () => add(queue, n + addedCount + index)));
+        ms.push(await timed(world, () => write(n + addedCount + index)));
     }
     addedCount += TURN_COUNT;
   }
@@ -161,10 +165,11 @@ export async function measureStore(
     ['add-sequential-p95', 0.95],
   ] as const) {
     if (addedCount === 0) continue;
-    const [rawTimes, ...ours] = times.map(({ subject, ms }) => ({ subject, value: quantile(ms, share) }));
+    const [rawTimes, ...ours] = writers.map(({ subject, ms }) => ({ subject, value: quantile(ms, share) }));
     if (rawTimes !== undefined) show(beside({ measure, n, unit: 'ms' }, rawTimes, ours));
   }
   for (const { queue } of queues) await queue.close();
+  await bare?.store.close();
   await raw.close();
 
   // Opened again.

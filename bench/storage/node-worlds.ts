@@ -19,6 +19,7 @@ export function sqliteWorld(): { readonly world: World; readonly end: () => void
   const world: World = {
     name: 'sqlite',
     openRaw: async (name) => rawSqlite(pathOf(name)),
+    bare: { name: 'raw/sqlite, by key', open: async (name) => bareSqlite(pathOf(name)) },
     // The queue has one store, whatever it calls it.
     storage: (name) => sqliteStorage({ open: () => nodeSqliteDriver(new DatabaseSync(pathOf(name))) }),
     keys: memoryKeys,
@@ -79,6 +80,25 @@ function rawSqlite(path: string): RawStore {
     },
     readFirst: async (limit) => read.all(limit).length,
     removeFirst: async (count) => void remove.run(count),
+    close: async () => database.close(),
+  };
+}
+
+/** One row for each, which can be found, replaced and taken away by a key of its own. */
+function bareSqlite(path: string): Pick<RawStore, 'add' | 'close'> {
+  const database = new DatabaseSync(path);
+  database.exec('pragma journal_mode = wal; pragma synchronous = full');
+  database.exec('create table if not exists rows (key text primary key, value text not null) without rowid');
+  const put = database.prepare(
+    'insert into rows (key, value) values (?, ?) on conflict (key) do update set value = excluded.value',
+  );
+  let seq = 0;
+  return {
+    add: async (texts) => {
+      database.exec('begin immediate');
+      for (const text of texts) put.run(`p/${String((seq += 1)).padStart(16, '0')}`, text);
+      database.exec('commit');
+    },
     close: async () => database.close(),
   };
 }

@@ -2,7 +2,8 @@
 import { browserKeys, indexedDbStorage, type OpenStorage, workerStorage } from 'holdfast';
 import { measureStore, type World } from './measure-store.ts';
 import type { Measurement } from '../measurement.ts';
-import { openRawIndexedDb } from './raw-indexeddb.ts';
+import { openBareOpfs } from './bare-opfs.ts';
+import { openBareIndexedDb, openRawIndexedDb } from './raw-indexeddb.ts';
 
 declare global {
   var measure: ((world: 'indexeddb' | 'opfs', n: number, measures: readonly string[]) => Promise<void>) | undefined;
@@ -19,6 +20,10 @@ const worldOf = (name: 'indexeddb' | 'opfs'): World => ({
   name,
   rawName: 'raw/indexeddb',
   openRaw: openRawIndexedDb,
+  bare:
+    name === 'opfs'
+      ? { name: 'raw/opfs, appended', open: openBareOpfs }
+      : { name: 'raw/indexeddb, in segments', open: openBareIndexedDb },
   storage: (store) => () => openers[name](store),
   keys: () => browserKeys(),
   cipherKeys: null,

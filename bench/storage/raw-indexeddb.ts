@@ -41,3 +41,20 @@ export async function openRawIndexedDb(name: string): Promise<RawStore> {
     close: async () => database.close(),
   };
 }
+
+/** Those of one call in values of so many texts. */
+const SEGMENT_COUNT = 30;
+
+/** As `openRawIndexedDb`, with many texts in one value where they come together. */
+export async function openBareIndexedDb(name: string): Promise<Pick<RawStore, 'add' | 'close'>> {
+  const raw = await openRawIndexedDb(name);
+  return {
+    add: (texts) => {
+      const segments: string[] = [];
+      for (let first = 0; first < texts.length; first += SEGMENT_COUNT)
+        segments.push(texts.slice(first, first + SEGMENT_COUNT).join('\n'));
+      return raw.add(segments);
+    },
+    close: () => raw.close(),
+  };
+}
