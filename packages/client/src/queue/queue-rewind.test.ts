@@ -332,3 +332,25 @@ test('P12, R4 · a server that was put back and has taken all again has answered
   expect(device.server.effects).toHaveLength(3);
   expect(await queue.getNextRetryTime()).toBeLessThanOrEqual(device.clock.wallMs() + 1_000);
 });
+
+test('P12, E4 · what the server had forgotten and did not take is told anew when it is retried, and gone when it is discarded', async () => {
+  const { device, queue, ids } = await deviceWithThree();
+  const told: string[] = [];
+  queue.on('settled', ({ id, status }) => told.push(`${id} ${status}`));
+  device.server.rewind(0, 'second');
+  const [first = '', second = ''] = ids;
+  device.server.judge = ({ id }) => (id === first || id === second ? 'rejected' : 'applied');
+  const newer = await add(device, queue, 'c');
+  expect(told).toEqual([`${first} failed`, `${second} failed`, `${newer} completed`]);
+
+  await queue.discard(second, 'not wanted any more');
+  expect(await queue.getMutationStatus(second)).toBeUndefined();
+  device.server.judge = () => 'applied';
+  await queue.retry(first);
+  const settled = queue.settled(first);
+  await device.clock.pass(1_000);
+
+  expect(device.server.effects).toContain(first);
+  expect(told.slice(3)).toEqual([`${second} cancelled`, `${first} completed`]);
+  expect(await settled).toMatchObject({ status: 'completed' });
+});

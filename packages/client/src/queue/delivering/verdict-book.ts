@@ -71,6 +71,8 @@ export class VerdictBook {
       }
       case 'failed': {
         const { header, error } = settlement.deadLetter;
+        // Of one that a server had confirmed and has forgotten, what comes next is told anew.
+        this.confirmed.delete(header.id);
         this.verdict({ status: 'failed', id: header.id, error }, header.attempts.length);
         this.listeners.error(errorFromWire(error, detailsOf(header, true)));
         return;
