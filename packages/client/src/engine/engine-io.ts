@@ -38,8 +38,6 @@ export type MutationInput =
   | { readonly kind: 'sendingElsewhere'; readonly seqs: readonly number[]; readonly waitingFor: WaitingFor | null }
   /** Dead letters that someone disposed of, and whatever else is not in storage any more. */
   | { readonly kind: 'discarded'; readonly ids: readonly string[] }
-  /** It was confirmed, and is a dead letter now: a server that was put back does not take it again. */
-  | { readonly kind: 'forgottenFailed'; readonly id: string }
   /**
    * Someone asks to take them back; only those that cannot have been sent are, and only by the tab that delivers.
    * `evenIfSent`: they are discarded at a sign-out, whatever may have become of them.

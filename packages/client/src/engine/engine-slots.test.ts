@@ -165,8 +165,23 @@ test('P12, Q8 · a parent that is not confirmed after all takes along what it ha
 
   const deadLetter = { header: parent, error: ERROR, failedAtMs: rig.nowMs, holdsLane: false };
   rig.input({ kind: 'settledElsewhere', settlements: [{ kind: 'failed', deadLetter }] });
-  rig.input({ kind: 'forgottenFailed', id: parent.id });
 
   expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
   expect(rig.entry(other).phase.kind).toBe('waiting');
+});
+
+test('P12, Q8 · in a tab that does not deliver too: should it take over, what was let go is not sent', () => {
+  const rig = new EngineRig();
+  const parent = rig.add({ lane: 'parent' });
+  const child = rig.add({ lane: 'child', dependsOn: [parent.id] });
+  const { id, seq, type, entity, createdAtMs } = parent;
+  const record = { id, seq, type, entity, createdAtMs, confirmedAtMs: rig.nowMs, attemptCount: 1 };
+  const completed = { kind: 'completed', record, result: null, wasRepeat: false } as const;
+  const deadLetter = { header: parent, error: ERROR, failedAtMs: rig.nowMs, holdsLane: false };
+  rig.input({ kind: 'settledElsewhere', settlements: [completed, { kind: 'failed', deadLetter }] });
+
+  rig.input({ kind: 'leadership', isLeader: true, earlierSeq: seq + 1 });
+
+  expect(rig.batches).toEqual([]);
+  expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
 });

@@ -242,9 +242,6 @@ export class Engine {
       case 'settledElsewhere':
         for (const settlement of input.settlements) this.settledElsewhere(settlement, moment);
         return;
-      case 'forgottenFailed':
-        mutations.standAgainOn(input.id);
-        return;
       case 'sendingElsewhere':
         this.showSendingElsewhere(input.seqs, input.waitingFor, moment);
         return;
@@ -440,7 +437,9 @@ export class Engine {
       // The other tab may have given it up by itself, and then the server has no verdict on it.
       mutations.bury(deadLetter, moment.nowMs, false);
       const entry = mutations.at(deadLetter.header.seq);
-      if (entry !== undefined && !deadLetter.holdsLane) mutations.stopHolding(entry, moment.nowMs);
+      if (entry === undefined) return;
+      mutations.standAgainOn(entry);
+      if (!deadLetter.holdsLane) mutations.stopHolding(entry, moment.nowMs);
       return;
     }
     // By its id: one that was retried may have been confirmed under its earlier number, and is confirmed all the same.

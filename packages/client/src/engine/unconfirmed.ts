@@ -306,6 +306,13 @@ export class Unconfirmed {
     return new Set([...this.schedule.behind(entry), ...children.filter(({ phase }) => phase.kind !== 'failed')]).size;
   }
 
+  /** Another tab has made it a dead letter, or the server has forgotten that it was confirmed: what it had let go stands on it again. */
+  standAgainOn(parent: Entry): void {
+    const children = this.childrenOf.get(parent.id) ?? [];
+    for (const child of children) addOpenParent(child, parent.id);
+    this.suspectOrphans(children);
+  }
+
   /** Another tab has disposed of the parent; should this one deliver, it has to look at the children. */
   suspectOrphans(children: Iterable<Entry>): void {
     for (const child of children) this.suspectedOrphans.add(child);
@@ -338,15 +345,15 @@ export class Unconfirmed {
         // One that was retried stands behind it now, perhaps in the same lane: neither could ever go.
         return parent === undefined || this.isGivenUp(parent) || placeOf(parent) > placeOf(orphan);
       });
-      // Looked at again when its rewriting is over, which may have changed its body, or when it is known to be there still.
-      if (orphan.amendId !== null || this.isUnsure(orphan)) continue;
+      // Looked at again when its rewriting is over, which may have changed its body, when it is known to be there still, or back.
+      if (orphan.amendId !== null || this.isUnsure(orphan) || orphan.phase.kind === 'sending') continue;
       this.suspectedOrphans.delete(orphan);
       if (orphan.phase.kind === 'waiting' && parentId !== undefined) orphans.push({ orphan, parentId });
     }
     return orphans;
   }
 
-  /** The parent is confirmed: its children wait for it no longer. */
+  /** The parent is confirmed: its children wait for it no longer, unless the server forgets it, and it comes back as a dead letter. */
   release(parentId: string, nowMs: number): void {
     for (const child of this.childrenOf.get(parentId) ?? []) {
       removeOpenParent(child, parentId);
@@ -354,13 +361,6 @@ export class Unconfirmed {
       this.changed(child);
       this.schedule.freed(child, nowMs);
     }
-    this.childrenOf.delete(parentId);
-  }
-
-  /** It is not confirmed after all: those that it had let go stand on it again. */
-  standAgainOn(parentId: string): void {
-    for (const child of this.byId.values())
-      if (child.phase.kind === 'waiting' && child.dependsOn.includes(parentId)) this.dependOn(child, [parentId]);
   }
 
   /** Confirmed, or gone: keeps nothing of it. */
@@ -384,8 +384,6 @@ export class Unconfirmed {
     entry.phase = { kind: 'failed', error, failedAtMs, holdsLane };
     entry.lastError = error;
     if (this.holdsLane(entry)) this.schedule.block(entry);
-    // Another tab may have made it a dead letter before it had seen them all.
-    this.suspectOrphans(this.childrenOf.get(entry.id) ?? []);
     this.deadLetters.add(entry);
     this.counts.failed += 1;
   }

@@ -354,3 +354,19 @@ test('P12, E4 · what the server had forgotten and did not take is told anew whe
   expect(told.slice(3)).toEqual([`${second} cancelled`, `${first} completed`]);
   expect(await settled).toMatchObject({ status: 'completed' });
 });
+
+test('P12, Q8 · nor is what was on its way when that was found out', async () => {
+  const { device, queue, ids } = await deviceWithThree();
+  await device.goOffline();
+  const parent = await queue.add(note('p'));
+  const child = await queue.add({ ...note('q'), dependsOn: [parent.id], delayMs: 30_000 });
+  await device.goOnline();
+  expect(device.server.effects).toEqual([...ids, parent.id]);
+  device.server.rewind(3, 'second');
+  device.server.judge = ({ id }) => (id === parent.id ? 'rejected' : 'applied');
+
+  await device.clock.pass(60_000);
+
+  expect(device.server.effects).toEqual(ids);
+  expect(await queue.getMutationStatus(child.id)).toMatchObject({ lastError: { code: 'PARENT_FAILED' } });
+});

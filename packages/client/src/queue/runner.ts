@@ -152,7 +152,6 @@ export class Runner {
       forgottenFailed: (deadLetter) => {
         const settlements = [{ kind: 'failed', deadLetter }] as const;
         this.watch.settledElsewhere(settlements);
-        this.dispatch({ kind: 'forgottenFailed', id: deadLetter.header.id });
         this.post({ kind: 'settled', settlements });
       },
     });
