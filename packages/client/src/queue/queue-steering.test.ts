@@ -299,4 +299,19 @@ describe('drain', () => {
 
     expect(await other.process()).toEqual({ succeeded: 0, failed: 0, total: 1 });
   });
+
+  test('Q18 · from a tab that is closed meanwhile, whoever waits is told how far it came', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    const other = await device.open();
+    device.server.hold();
+    await queue.add(note('a'));
+    await device.clock.settle();
+    const draining = other.process();
+    await device.clock.pass(600);
+
+    await other.close();
+
+    expect(await draining).toEqual({ succeeded: 0, failed: 0, total: 1 });
+  });
 });

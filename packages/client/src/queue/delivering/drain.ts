@@ -37,9 +37,10 @@ export async function drain({ runner, snapshot, onSettled, onChange, progress }:
     };
     let isAsking = false;
     const look = (): void => {
-      if (runner.engine.isLeader) {
+      const { engine, isEnded } = runner;
+      if (engine.isLeader || isEnded) {
         // What else this change brings, such as the last verdict, is still counted.
-        if (!isDraining(runner.engine, runner.moment().nowMs)) void Promise.resolve().then(finish);
+        if (isEnded || !isDraining(engine, runner.moment().nowMs)) void Promise.resolve().then(finish);
         return;
       }
       if (isAsking) return;

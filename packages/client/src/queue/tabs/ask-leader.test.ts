@@ -104,13 +104,14 @@ test('Q14 · the tab that delivers asks itself, without a message', async () => 
   expect(sent).toEqual([]);
 });
 
-test('Q14 · whoever still waits when the queue is closed is told that nobody knows', async () => {
+test('Q14 · whoever still waits when the queue is closed, or asks then, is told that nobody knows', async () => {
   const { follower } = twoTabs(async () => 'cancelled');
 
   const answer = follower.ask(cancel('a'));
   follower.end();
 
   expect(await answer).toBeNull();
+  expect(await follower.ask(cancel('b'))).toBeNull();
 });
 
 test('Q13, Q14 · a tab that takes the lead answers what it had asked itself, and nobody waits for a word that does not come', async () => {

@@ -74,6 +74,7 @@ export class AskLeader {
   /** Those of this tab that nobody has answered, by their ids. */
   private readonly open = new Map<string, Question>();
   private readonly remembered = new Set<string>();
+  private isEnded = false;
 
   constructor(ports: AskLeaderPorts) {
     this.ports = ports;
@@ -87,6 +88,7 @@ export class AskLeader {
   ): Promise<Questions[Kind]['answer'] | null> {
     const { isLeader, alarms, post, newId } = this.ports;
     if (isLeader()) return this.answer(question);
+    if (this.isEnded) return Promise.resolve(null);
     const askId = newId();
     this.open.set(askId, question);
     return new Promise((resolve) => {
@@ -135,8 +137,9 @@ export class AskLeader {
     this.waiting.delete(askId);
   }
 
-  /** Whoever still waits is told that nobody knows. */
+  /** Whoever still waits, or asks from now on, is told that nobody knows. */
   end(): void {
+    this.isEnded = true;
     for (const askId of [...this.waiting.keys()]) this.hear(askId, null);
   }
 
