@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createOptimisticStore } from '../optimistic/optimistic-store.ts';
-import type { OpenStorage } from '../ports/storage.ts';
+import type { OpenStorage, Storage } from '../ports/storage.ts';
 import type { Settled } from './queue-events.ts';
 import { type Notes, note, TestDevice } from './testing-queue/test-device.ts';
 
@@ -309,4 +309,42 @@ test('Q14 · one that died and was retried unheard is found behind others by the
 
   expect(device.server.effects).toEqual([between.id, id]);
   await other.close();
+});
+
+test('Q1 · a handle learns its verdict although that came before the store had said that it is stored', async () => {
+  const device = new TestDevice();
+  const leader = await device.open();
+  let report = (): void => {};
+  const reported = new Promise<void>((resolve) => {
+    report = resolve;
+  });
+  const storage: OpenStorage = async (name) => {
+    const opened = await device.storage.open(name);
+    const commit: Storage['commit'] = async (batch) => {
+      const result = await opened.commit(batch);
+      if (batch.changes.some(({ key }) => key.startsWith('b/'))) await reported;
+      return result;
+    };
+    return { ...opened, commit };
+  };
+  const other = await device.open({ storage });
+  const told: Settled[] = [];
+  other.on('settled', (event) => told.push(event));
+  const adding = other.add(note('a'));
+  await device.clock.settle();
+  // The tab that delivers looks, and finds it.
+  await leader.getMutationStatus('of nobody');
+  await device.clock.settle();
+  expect(device.server.effects).toHaveLength(1);
+
+  report();
+  const handle = await adding;
+  let settled: Settled | null = null;
+  void handle.settled.then((ended) => {
+    settled = ended;
+  });
+  await device.clock.pass(MINUTE_MS + 1_000);
+
+  expect(settled).toMatchObject({ id: handle.id, status: 'completed' });
+  expect(told.map(({ id }) => id)).toEqual([handle.id]);
 });

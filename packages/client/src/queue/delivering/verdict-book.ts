@@ -64,9 +64,11 @@ export class VerdictBook {
       case 'completed': {
         const { record, result, wasRepeat } = settlement;
         const isKnown = this.confirmed.has(record.id);
+        const settled = completedOf(record, result, wasRepeat);
         this.remember(record);
-        // Told once, though several tabs or a repeat may bring it again.
-        if (!isKnown) this.verdict(completedOf(record, result, wasRepeat), record.attemptCount);
+        // Told once, though several tabs or a repeat may bring it again; but whoever has begun to wait since is answered.
+        if (isKnown) this.answer(settled);
+        else this.verdict(settled, record.attemptCount);
         return;
       }
       case 'failed': {
@@ -119,10 +121,14 @@ export class VerdictBook {
     }
   }
 
-  private verdict(settled: Settled, attemptCount: number): void {
-    this.onRetries.delete(settled.id);
+  private answer(settled: Settled): void {
     for (const resolve of this.waiters.get(settled.id) ?? []) resolve(settled);
     this.waiters.delete(settled.id);
+  }
+
+  private verdict(settled: Settled, attemptCount: number): void {
+    this.onRetries.delete(settled.id);
+    this.answer(settled);
     this.listeners.settled(settled);
     if (attemptCount > 1)
       this.listeners.retryComplete({ id: settled.id, isSuccess: settled.status === 'completed', attemptCount });
