@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { defineMutation } from '../mutation/definition.ts';
 import { checksum } from '../mutation/checksum.ts';
+import type { OpenStorage, Storage } from '../ports/storage.ts';
 import { BrowserSimulator } from '../testing/browser-simulator.ts';
 import { note, TestDevice } from './testing-queue/test-device.ts';
 
@@ -328,4 +329,28 @@ describe('any kill, while things are set aside', () => {
       }
     },
   );
+});
+
+test('S10 · a look through all that fails stops nothing: what waits goes on when the store reads again', async () => {
+  const device = new TestDevice();
+  let isFailing = false;
+  const storage: OpenStorage = async (name) => {
+    const opened = await device.storage.open(name);
+    const scan: Storage['scan'] = async (query) => {
+      if (isFailing && query.prefix === 'f/') throw new Error('The disk does not answer.');
+      return opened.scan(query);
+    };
+    return { ...opened, scan };
+  };
+  const queue = await device.open({ storage });
+  isFailing = true;
+  const recovering = queue.recover();
+  await expect(recovering).rejects.toThrow('does not answer');
+  const { id } = await queue.add(note('a'));
+  await device.clock.pass(3_000);
+  isFailing = false;
+
+  await device.clock.pass(2_000);
+
+  expect(device.server.effects).toEqual([id]);
 });

@@ -76,7 +76,12 @@ export class Recovery {
   async answer(): Promise<RecoveryCounts> {
     const { watch } = this.ports;
     const before = { ...watch.recovered };
-    await watch.takeOver();
+    try {
+      await watch.takeOver();
+    } catch (error) {
+      watch.takeOverLater(error);
+      throw error;
+    }
     await watch.whenRead();
     const { checkedCount, givenUpCount } = await this.checkPayloads();
     watch.recovered.removedCount += givenUpCount;

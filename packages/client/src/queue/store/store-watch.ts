@@ -195,8 +195,8 @@ export class StoreWatch {
     }
   }
 
-  /** Delivery has begun, and the rest was not read. */
-  private takeOverLater(error: unknown): void {
+  /** Delivery has begun, and not all was read: what is not known to be there waits until it is. */
+  takeOverLater(error: unknown): void {
     this.ports.report(error);
     this.ports.alarms.after(AGAIN_MS, () => this.ports.alarms.insist(() => this.takeOver(), this.ports.report));
   }
