@@ -51,7 +51,7 @@ export class SortedKeys {
 }
 
 /** Index of the first key that is neither before the prefix nor up to `after`. */
-function firstFrom(sorted: readonly string[], prefix: string, after: string | undefined): number {
+export function firstFrom(sorted: readonly string[], prefix: string, after?: string): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {

@@ -69,7 +69,7 @@ export class LogHold {
   }
 
   close(): void {
-    this.rest();
+    this.noteAndRest();
     this.channel.close();
   }
 
@@ -79,7 +79,19 @@ export class LogHold {
     if (this.isBusy) return;
     const leftMs = this.usedAtMs + IDLE_MS - performance.now();
     if (leftMs > 0) this.idle = setTimeout(() => this.look(), leftMs);
-    else this.rest();
+    else this.noteAndRest();
+  }
+
+  /** Now that nobody waits. */
+  private noteAndRest(): void {
+    const log = this.held?.log;
+    try {
+      if (log?.wantsCheckpoint(true) === true) log.checkpoint();
+    } catch {
+      // The files may be dead: whoever needs them next finds out.
+      this.log = null;
+    }
+    this.rest();
   }
 
   private take(): Promise<Held> {

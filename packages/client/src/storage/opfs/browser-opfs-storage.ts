@@ -106,9 +106,9 @@ function run(log: RecordLog, group: readonly Waiting[]): void {
     }
   }
   for (const { batch, finish } of group) if (batch === null) finish(log, null);
-  if (!log.wantsCompaction) return;
   try {
-    log.compact();
+    if (log.wantsCompaction) log.compact();
+    if (log.wantsCheckpoint(false)) log.checkpoint();
   } catch {
     // The log goes on as it is, and tries again when it has grown.
   }

@@ -38,15 +38,15 @@ export interface FrameHeader {
 export function makeHeader(generation: number): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES);
   mark(bytes, HEADER_MARK);
-  put(bytes, 4, generation);
-  put(bytes, 8, checksumOfBytes(bytes.subarray(0, 8)));
+  putNumber(bytes, 4, generation);
+  putNumber(bytes, 8, checksumOfBytes(bytes.subarray(0, 8)));
   return bytes;
 }
 
 /** The generation; null where no whole header stands. */
 export function readHeader(bytes: Uint8Array): number | null {
   if (!isMarked(bytes, 0, HEADER_MARK) || bytes.length < HEADER_BYTES) return null;
-  return take(bytes, 8) === checksumOfBytes(bytes.subarray(0, 8)) ? take(bytes, 4) : null;
+  return takeNumber(bytes, 8) === checksumOfBytes(bytes.subarray(0, 8)) ? takeNumber(bytes, 4) : null;
 }
 
 /** Whether another version has written this. */
@@ -72,9 +72,9 @@ export class FrameWriter {
     const keyBytes = writeText(key, this.bytes.subarray(at + ENTRY_HEADER_BYTES));
     const valueAt = at + ENTRY_HEADER_BYTES + keyBytes;
     const valueBytes = value === null ? null : writeText(value, this.bytes.subarray(valueAt));
-    put(this.bytes, at, keyBytes);
-    put(this.bytes, at + 4, valueBytes ?? DELETED);
-    put(this.bytes, at + 8, checksumOfKey(this.bytes, at, keyBytes));
+    putNumber(this.bytes, at, keyBytes);
+    putNumber(this.bytes, at + 4, valueBytes ?? DELETED);
+    putNumber(this.bytes, at + 8, checksumOfKey(this.bytes, at, keyBytes));
     this.length = valueAt + (valueBytes ?? 0);
     return { key, at, keyBytes, valueBytes };
   }
@@ -92,10 +92,10 @@ export class FrameWriter {
   finish(generation: number): Uint8Array {
     const frame = this.bytes.subarray(0, this.length);
     mark(frame, FRAME_MARK);
-    put(frame, 4, generation);
-    put(frame, 8, this.length - FRAME_HEADER_BYTES);
-    put(frame, 12, checksumOfBytes(frame.subarray(FRAME_HEADER_BYTES)));
-    put(frame, 16, checksumOfBytes(frame.subarray(0, 16)));
+    putNumber(frame, 4, generation);
+    putNumber(frame, 8, this.length - FRAME_HEADER_BYTES);
+    putNumber(frame, 12, checksumOfBytes(frame.subarray(FRAME_HEADER_BYTES)));
+    putNumber(frame, 16, checksumOfBytes(frame.subarray(0, 16)));
     this.reset();
     return frame;
   }
@@ -114,11 +114,11 @@ export class FrameWriter {
 
 export function readFrameHeader(bytes: Uint8Array, at: number): FrameHeader | null {
   if (at + FRAME_HEADER_BYTES > bytes.length || !isMarked(bytes, at, FRAME_MARK)) return null;
-  if (take(bytes, at + 16) !== checksumOfBytes(bytes.subarray(at, at + 16))) return null;
+  if (takeNumber(bytes, at + 16) !== checksumOfBytes(bytes.subarray(at, at + 16))) return null;
   return {
-    generation: take(bytes, at + 4),
-    payloadBytes: take(bytes, at + 8),
-    payloadChecksum: take(bytes, at + 12),
+    generation: takeNumber(bytes, at + 4),
+    payloadBytes: takeNumber(bytes, at + 8),
+    payloadChecksum: takeNumber(bytes, at + 12),
   };
 }
 
@@ -149,12 +149,13 @@ export function entryBytes({ keyBytes, valueBytes }: Pick<FoundEntry, 'keyBytes'
   return ENTRY_HEADER_BYTES + keyBytes + (valueBytes ?? 0);
 }
 
-function readEntry(bytes: Uint8Array, at: number, to: number): FoundEntry | null {
-  const keyBytes = take(bytes, at);
-  const valueField = take(bytes, at + 4);
+/** The entry at this place; null where none reads. */
+export function readEntry(bytes: Uint8Array, at: number, to: number): FoundEntry | null {
+  const keyBytes = takeNumber(bytes, at);
+  const valueField = takeNumber(bytes, at + 4);
   const valueBytes = valueField === DELETED ? null : valueField;
   if (at + entryBytes({ keyBytes, valueBytes }) > to) return null;
-  if (take(bytes, at + 8) !== checksumOfKey(bytes, at, keyBytes)) return null;
+  if (takeNumber(bytes, at + 8) !== checksumOfKey(bytes, at, keyBytes)) return null;
   const keyAt = at + ENTRY_HEADER_BYTES;
   return { key: readText(bytes.subarray(keyAt, keyAt + keyBytes)), at, keyBytes, valueBytes };
 }
@@ -172,11 +173,12 @@ function isMarked(bytes: Uint8Array, at: number, kind: number): boolean {
   return MAGIC.every((byte, index) => bytes[at + index] === byte) && bytes[at + MAGIC.length] === kind;
 }
 
-function put(bytes: Uint8Array, at: number, value: number): void {
+/** 32 bits, low byte first. */
+export function putNumber(bytes: Uint8Array, at: number, value: number): void {
   for (let index = 0; index < 4; index += 1) bytes[at + index] = (value >>> (8 * index)) & 0xff;
 }
 
-function take(bytes: Uint8Array, at: number): number {
+export function takeNumber(bytes: Uint8Array, at: number): number {
   let value = 0;
   for (let index = 3; index >= 0; index -= 1) value = value * 256 + (bytes[at + index] ?? 0);
   return value;

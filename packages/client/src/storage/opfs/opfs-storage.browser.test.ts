@@ -89,6 +89,26 @@ describe('OPFS, shared by several', () => {
     expect(await other.read(['again'])).toEqual(['yes']);
   });
 
+  test('S2 · after a moment without work a checkpoint stands beside the log, and who opens it then finds everything', async () => {
+    const name = newName();
+    const one = await openOne(name);
+    const changes = Array.from({ length: 300 }, (_, index) => put(`k/${1_000 + index}`, `${index} `.repeat(2_000)));
+    await one.commit({ expect: [], changes });
+
+    await expect.poll(async () => (await beginningOf(name, '1.log')).join()).toBe('255,72,67');
+    await one.commit({ expect: [], changes: [put('k/1007', 'since'), { kind: 'delete', key: 'k/1008' }] });
+
+    const other = await openOne(name);
+    expect(await other.read(['k/1006', 'k/1007', 'k/1008', 'k/1299'])).toEqual([
+      '6 '.repeat(2_000),
+      'since',
+      null,
+      '299 '.repeat(2_000),
+    ]);
+    expect(await other.scan({ prefix: 'k/', limit: 1_000 })).toHaveLength(299);
+    expect(await one.read(['k/1007'])).toEqual(['since']);
+  });
+
   test('S3 · a log written anew by one is read anew by the others', async () => {
     const name = newName();
     const [one, other] = [await openOne(name), await openOne(name)];
@@ -139,6 +159,11 @@ test('S2 · a page has no such files, and says so', async () => {
 async function folderOf(name: string): Promise<FileSystemDirectoryHandle> {
   const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('holdfast');
   return root.getDirectoryHandle(`=${name}`);
+}
+
+async function beginningOf(name: string, file: string): Promise<Uint8Array> {
+  const handle = await (await folderOf(name)).getFileHandle(file);
+  return new Uint8Array(await (await handle.getFile()).slice(0, 3).arrayBuffer());
 }
 
 async function sizeOf(name: string): Promise<number> {

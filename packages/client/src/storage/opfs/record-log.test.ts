@@ -4,6 +4,9 @@ import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import { storageContract } from '../storage-contract.ts';
 import { fromBase64 } from '../base64.ts';
 import { QUARANTINED_LOG } from '../quarantined-log.ts';
+import { Checkpoint } from './log-checkpoint.ts';
+import type { LogFile } from './log-file.ts';
+import { bytesOf, readHead } from './log-replay.ts';
 import { RecordLog } from './record-log.ts';
 import { FakeDisk } from './testing-log/fake-disk.ts';
 
@@ -81,6 +84,7 @@ function liveOn(disk: FakeDisk): { readonly states: readonly Record<string, stri
       log.commit([{ expect: [], changes }]);
       confirmed += 1;
       if (log.wantsCompaction) log.compact();
+      if (log.wantsCheckpoint(true)) log.checkpoint();
     }
   } catch {
     // The end of this life.
@@ -97,6 +101,24 @@ describe('a log that ends in the middle', () => {
     expect(commitCount).toBe(22);
     expect(RecordLog.open(whole.files).sizeBytes).toBeLessThan(12_000);
     expect(operations.length).toBeGreaterThan(2 * commitCount + 4);
+  });
+
+  test('control: of these crashes, many leave a checkpoint that is used, and many one that is torn', () => {
+    let [usedCount, tornCount] = [0, 0];
+    for (const seed of operations.flatMap((operation) => [operation, operation + 0.5, operation + 0.75])) {
+      const random = chance(4 * seed);
+      const disk = new FakeDisk();
+      disk.killBefore(Math.floor(seed));
+      liveOn(disk);
+      const after = disk.afterPowerLoss(() => random() < 0.5);
+      const { slots } = after.files;
+      const { slot, generation } = readHead(after.files);
+      const other = slots[1 - slot] as LogFile;
+      if (Checkpoint.read(other, { file: slots[slot], generation }) !== null) usedCount += 1;
+      else if (bytesOf(other, 0, 3).join() === '255,72,67') tornCount += 1;
+    }
+    expect(usedCount).toBeGreaterThan(10);
+    expect(tornCount).toBeGreaterThan(2);
   });
 
   test('S2, S12 · killed before any operation, it holds all that was confirmed, and no half of anything', () => {
@@ -194,6 +216,7 @@ describe('a log that ends in the middle', () => {
               refusedCount += 1;
             }
           }
+          if (log.wantsCheckpoint(true)) log.checkpoint();
           expect(all(log), `failed at ${operation}`).toEqual(model);
         }
         expect(refusedCount).toBeLessThanOrEqual(1);

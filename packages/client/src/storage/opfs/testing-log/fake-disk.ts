@@ -2,11 +2,15 @@ import type { LogFile, LogFiles } from '../log-file.ts';
 
 const SECTOR_BYTES = 512;
 
-/** Files that can fail at any operation, and lose what was not flushed. */
+/** Files that can fail at any operation, have no room left, and lose what was not flushed. */
 export class FakeDisk {
   readonly files: LogFiles;
   /** Operations that change something, so far. */
   operationCount = 0;
+  /** Bytes that were read, so far. */
+  readBytes = 0;
+  /** What all files may take together. */
+  roomBytes: number = Number.POSITIVE_INFINITY;
   /** Before which operation it happens; from then on nothing works. */
   private killAt = Number.POSITIVE_INFINITY;
   private readonly failing = new Map<number, 'short' | 'throws'>();
@@ -35,14 +39,22 @@ export class FakeDisk {
     return this.failing.get(this.operationCount) ?? 'goesOn';
   }
 
-  /** The process ended: everything that was written is there. */
+  /** The process ended: everything that was written is there, and may be lost still where it was not flushed. */
   afterKill(): FakeDisk {
-    return new FakeDisk(this.fakes.map(({ bytes }) => bytes.slice()));
+    const disk = new FakeDisk(this.fakes.map(({ flushed }) => flushed.slice()));
+    disk.fakes.forEach((fake, index) => {
+      fake.bytes = this.contents()[index]?.slice() ?? new Uint8Array();
+    });
+    return disk;
   }
 
   /** The power went: of what was not flushed, each sector is there or not, as `keeps` says. */
   afterPowerLoss(keeps: () => boolean): FakeDisk {
     return new FakeDisk(this.fakes.map((file) => file.torn(keeps)));
+  }
+
+  get usedBytes(): number {
+    return this.fakes.reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
   contents(): readonly Uint8Array[] {
@@ -52,7 +64,7 @@ export class FakeDisk {
 
 class FakeFile implements LogFile {
   bytes: Uint8Array;
-  private flushed: Uint8Array;
+  flushed: Uint8Array;
   private readonly disk: FakeDisk;
 
   constructor(disk: FakeDisk, bytes: Uint8Array) {
@@ -63,6 +75,7 @@ class FakeFile implements LogFile {
 
   read(buffer: Uint8Array, { at }: { readonly at: number }): number {
     const part = this.bytes.subarray(at, at + buffer.length);
+    this.disk.readBytes += part.length;
     buffer.set(part);
     return part.length;
   }
@@ -70,7 +83,8 @@ class FakeFile implements LogFile {
   write(bytes: Uint8Array, { at }: { readonly at: number }): number {
     const how = this.disk.step();
     if (how === 'throws') throw new DOMException('The disk failed.', 'InvalidStateError');
-    const part = how === 'short' ? bytes.subarray(0, bytes.length >> 1) : bytes;
+    const fitting = Math.max(0, this.disk.roomBytes - this.disk.usedBytes + this.bytes.length - at);
+    const part = how === 'short' ? bytes.subarray(0, bytes.length >> 1) : bytes.subarray(0, fitting);
     const size = Math.max(this.bytes.length, at + part.length);
     const grown = new Uint8Array(size);
     grown.set(this.bytes);
