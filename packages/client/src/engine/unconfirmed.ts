@@ -492,6 +492,9 @@ export class Unconfirmed {
 
   /** It is stored, or will never be: either way nothing waits for it any more. */
   settlementEnded(seq: number, nowMs: number): void {
+    const entry = this.bySeq.get(seq);
+    // What was being given up is a dead letter now, or is pending again.
+    if (entry !== undefined && this.isBeingGivenUp(entry)) this.changed(entry);
     this.endings.delete(this.settling.get(seq) ?? '');
     this.settling.delete(seq);
     this.buried.delete(seq);

@@ -117,3 +117,19 @@ test.each([
   await device.goOffline();
   expect(await queue.explain(first.id)).toMatchObject({ waitingFor: 'network', sentence: WAITING_SENTENCES.network });
 });
+
+test('Q3 · what this device gives up is told of as a dead letter once that is stored, not as waiting for its storage', async () => {
+  const device = new TestDevice();
+  const queue = await device.open();
+  await device.goOffline();
+  const { id } = await queue.add({ ...note('n1'), expiresAt: device.clock.wallMs() + 1_000 });
+  const told: string[] = [];
+  queue.on('change', ({ ids }) => {
+    const { status, waitingFor } = queue.peekStatus(id) ?? {};
+    if (ids.includes(id)) told.push(`${status}, ${waitingFor}`);
+  });
+
+  await device.clock.pass(2_000);
+
+  expect(told).toEqual(['pending, storage', 'failed, nothing']);
+});
