@@ -778,11 +778,12 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
 
   /** Fresh data contains the effect of these confirmed mutations. */
   markObserved(ids: Iterable<string>): void {
-    for (const id of ids) {
+    const observed = [...ids];
+    for (const id of observed) {
       const recent = this.verdicts.recent(id);
       if (recent !== undefined) recent.isObserved = true;
     }
-    this.changed([]);
+    this.changed(observed);
   }
 
   /** Shows what happens in this tab from now on, all of it in the console unless `debug` says otherwise; returns what ends that. */

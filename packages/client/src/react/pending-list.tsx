@@ -1,12 +1,13 @@
-import { type ReactNode, useMemo, useRef, useState } from 'react';
+import { type ReactNode, useCallback, useRef, useState } from 'react';
 import type { MutationStatus } from '../queue/mutation-status.ts';
 import { adviceOf } from './advice-of.ts';
 import { canTryNow } from './controls/can-try-now.ts';
 import { useConfirm } from './controls/confirm-dialog.tsx';
 import { type AnyQueue, useQueue } from './queue-context.ts';
+import { areSameStatuses } from './same-status.ts';
 import { describeStage } from './status-text.ts';
 import { timeText } from './time-text.ts';
-import { NOT_YET, useQueueVersion } from './use-queue-version.ts';
+import { useReading } from './use-reading.ts';
 
 export interface PendingListProps {
   /** @default the provider's */
@@ -36,21 +37,23 @@ export function PendingList({
   onChoose,
 }: PendingListProps): ReactNode {
   const found = useQueue(queue);
-  const version = useQueueVersion(found);
   const { ask, dialog } = useConfirm();
   const [said, setSaid] = useState('');
   const list = useRef<HTMLUListElement>(null);
-  const { rows, moreCount, isReady, isVolatile } = useMemo(() => {
-    if (version === NOT_YET) return NOTHING_YET;
-    const unconfirmed = found.listUnconfirmed(limit);
-    const { pendingCount, failedCount, isReady, isVolatile } = found.getSnapshot();
-    return {
-      rows: [...unconfirmed, ...found.listRecentlyConfirmed(confirmedLimit)],
-      moreCount: pendingCount + failedCount - unconfirmed.length,
-      ...{ isReady, isVolatile },
-    };
-    // oxlint-disable-next-line react/exhaustive-deps -- the version stands for the queue's state
-  }, [found, version, limit, confirmedLimit]);
+  const read = useCallback(
+    (from: AnyQueue): Listed => {
+      const unconfirmed = from.listUnconfirmed(limit);
+      const { pendingCount, failedCount, isReady, isVolatile } = from.getSnapshot();
+      return {
+        rows: [...unconfirmed, ...from.listRecentlyConfirmed(confirmedLimit)],
+        moreCount: pendingCount + failedCount - unconfirmed.length,
+        isReady,
+        isVolatile,
+      };
+    },
+    [limit, confirmedLimit],
+  );
+  const { rows, moreCount, isReady, isVolatile } = useReading(found, read, isSameList, NOTHING_YET);
 
   const act = async (work: () => Promise<string>): Promise<void> => {
     try {
@@ -120,12 +123,24 @@ export function PendingList({
   );
 }
 
-const NOTHING_YET: {
+/** What the list shows. */
+interface Listed {
   readonly rows: readonly MutationStatus[];
   readonly moreCount: number;
   readonly isReady: boolean;
   readonly isVolatile: boolean;
-} = { rows: [], moreCount: 0, isReady: false, isVolatile: false };
+}
+
+const NOTHING_YET: Listed = { rows: [], moreCount: 0, isReady: false, isVolatile: false };
+
+function isSameList(one: Listed, other: Listed): boolean {
+  return (
+    one.moreCount === other.moreCount &&
+    one.isReady === other.isReady &&
+    one.isVolatile === other.isVolatile &&
+    areSameStatuses(one.rows, other.rows)
+  );
+}
 
 type Act = (status: MutationStatus) => Promise<void>;
 

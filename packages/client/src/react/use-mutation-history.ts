@@ -1,7 +1,8 @@
-import { useMemo } from 'react';
+import { useCallback } from 'react';
 import type { MutationStatus, Status } from '../queue/mutation-status.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
-import { NOT_YET, useQueueVersion } from './use-queue-version.ts';
+import { areSameStatuses } from './same-status.ts';
+import { useReading } from './use-reading.ts';
 
 export interface MutationHistoryOptions {
   /** Most of them. @default 100 */
@@ -24,13 +25,15 @@ export function useMutationHistory({
   type,
   queue,
 }: MutationHistoryOptions = {}): readonly MutationStatus[] {
-  const found = useQueue(queue);
-  const version = useQueueVersion(found);
-  return useMemo(() => {
-    if (version === NOT_YET) return [];
-    const only = { ...(status === undefined ? {} : { status }), ...(type === undefined ? {} : { type }) };
-    const unconfirmed = found.listUnconfirmed(limit, only);
-    return [...unconfirmed, ...found.listRecentlyConfirmed(limit - unconfirmed.length, only)];
-    // oxlint-disable-next-line react/exhaustive-deps -- the version stands for the queue's state
-  }, [found, version, limit, status, type]);
+  const read = useCallback(
+    (found: AnyQueue) => {
+      const only = { ...(status === undefined ? {} : { status }), ...(type === undefined ? {} : { type }) };
+      const unconfirmed = found.listUnconfirmed(limit, only);
+      return [...unconfirmed, ...found.listRecentlyConfirmed(limit - unconfirmed.length, only)];
+    },
+    [limit, status, type],
+  );
+  return useReading(useQueue(queue), read, areSameStatuses, NONE);
 }
+
+const NONE: readonly MutationStatus[] = [];

@@ -4,7 +4,7 @@ import type { MutationQueue } from '../queue/mutation-queue.ts';
 import type { QueueSnapshot } from '../queue/queue-snapshot.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
 import { useBulkMutation, type UseBulkMutation } from './use-bulk-mutation.ts';
-import { useQueueSubscribe } from './use-queue-version.ts';
+import { useQueueSubscribe } from './use-reading.ts';
 
 /** The queue's live counts and what can be done with it. */
 export interface UseMutationQueue<Definitions extends readonly AnyMutationDefinition[]> extends QueueSnapshot {
@@ -16,15 +16,19 @@ export interface UseMutationQueue<Definitions extends readonly AnyMutationDefini
   readonly onError: MutationQueue<Definitions>['onError'];
 }
 
-/** Live counts, and `addMutation`. Takes the queue from the provider, or the one that is handed in (and then its types). */
+/**
+ * Live counts, and `addMutation`. Renders when one of the counts changes that was read from what it returned: who only adds is not rendered.
+ * Takes the queue from the provider, or the one that is handed in (and then its types).
+ */
 export function useMutationQueue<
   Definitions extends readonly AnyMutationDefinition[] = readonly AnyMutationDefinition[],
 >(queue?: MutationQueue<Definitions>): UseMutationQueue<Definitions> {
   // The provider's queue is of the app's definitions; `createQueueHooks` says which.
   const found = useQueue(queue as AnyQueue | undefined) as unknown as MutationQueue<Definitions>;
+  const fields = useMemo(() => fieldsRead(found.getSnapshot.bind(found)), [found]);
   const snapshot = useSyncExternalStore(
     useQueueSubscribe(found as unknown as AnyQueue),
-    () => found.getSnapshot(),
+    fields.look,
     () => SERVER_SNAPSHOT,
   );
   const actions = useMemo(
@@ -37,7 +41,33 @@ export function useMutationQueue<
     }),
     [found],
   );
-  return useMemo(() => ({ ...snapshot, ...actions }), [snapshot, actions]);
+  return useMemo(() => fields.around(snapshot, actions), [fields, snapshot, actions]);
+}
+
+/** Remembers which fields of a snapshot were read, so that these alone are news. */
+function fieldsRead(now: () => QueueSnapshot) {
+  const read = new Set<keyof QueueSnapshot>();
+  let last = now();
+  return {
+    look: (): QueueSnapshot => {
+      const next = now();
+      if ([...read].some((key) => next[key] !== last[key])) last = next;
+      return last;
+    },
+    around<Actions extends object>(snapshot: QueueSnapshot, actions: Actions): QueueSnapshot & Actions {
+      const all = { ...actions } as QueueSnapshot & Actions;
+      for (const key of Object.keys(snapshot) as (keyof QueueSnapshot)[])
+        Object.defineProperty(all, key, {
+          enumerable: true,
+          get: () => {
+            read.add(key);
+            // One that nobody had read may have changed meanwhile.
+            return (snapshot === SERVER_SNAPSHOT ? snapshot : now())[key];
+          },
+        });
+      return all;
+    },
+  };
 }
 
 /** Hooks typed by the app's definitions: `export const { useMutationQueue, useBulkMutation } = createQueueHooks<typeof mutations>()`. */

@@ -1,9 +1,12 @@
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useMemo, useState, useSyncExternalStore } from 'react';
 import type { MutationStatus } from '../queue/mutation-status.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
-import { NOT_YET, useQueueVersion } from './use-queue-version.ts';
+import { WatchedStatus } from './status-watch.ts';
 
-/** Where a mutation stands, live; undefined while that is being looked up, and for an id that this device does not know. */
+/**
+ * Where a mutation stands, live; undefined while that is being looked up, and for an id that this device does not know. Renders when
+ * that changes, and not for other mutations: each row of a long list may have one.
+ */
 export function useMutationStatus(id: string | undefined, queue?: AnyQueue): MutationStatus | undefined {
   return useMutationLookup(id, queue).status;
 }
@@ -14,12 +17,11 @@ export function useMutationLookup(
   queue?: AnyQueue,
 ): { readonly status: MutationStatus | undefined; readonly isLooking: boolean } {
   const found = useQueue(queue);
-  const version = useQueueVersion(found);
-  const isKnown = id !== undefined && version !== NOT_YET;
-  // oxlint-disable-next-line react/exhaustive-deps -- the version stands for the queue's state
-  const live = useMemo(() => (isKnown ? found.peekStatus(id) : undefined), [found, id, isKnown, version]);
+  const watched = useMemo(() => new WatchedStatus(found, id), [found, id]);
+  // On a server, and while its page is taken over, nothing of the queue is shown yet.
+  const live = useSyncExternalStore(watched.subscribe, watched.getSnapshot, () => null);
   const [past, setPast] = useState<{ readonly id: string; readonly status: MutationStatus | undefined } | null>(null);
-  const mustLookUp = isKnown && live === undefined;
+  const mustLookUp = id !== undefined && live === undefined;
 
   useEffect(() => {
     if (!mustLookUp) return undefined;
@@ -35,5 +37,5 @@ export function useMutationLookup(
   }, [found, id, mustLookUp]);
 
   const lookedUp = past?.id === id ? past : null;
-  return { status: live ?? lookedUp?.status, isLooking: live === undefined && lookedUp === null };
+  return { status: live ?? lookedUp?.status, isLooking: !live && lookedUp === null };
 }

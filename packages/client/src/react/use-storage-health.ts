@@ -1,17 +1,7 @@
 import { useSyncExternalStore } from 'react';
-import type { StorageHealth } from '../queue/store/storage-keeper.ts';
+import { type StorageHealth, WELL } from '../queue/store/storage-keeper.ts';
 import { type AnyQueue, useQueue } from './queue-context.ts';
-import { useQueueSubscribe } from './use-queue-version.ts';
-
-const ON_A_SERVER: StorageHealth = {
-  kind: 'well',
-  durability: null,
-  error: null,
-  sinceMs: null,
-  reopenCount: 0,
-  leftBehindCount: 0,
-  lost: null,
-};
+import { useQueueSubscribe } from './use-reading.ts';
 
 /** Whether what is added survives this tab; live. `degraded`: it is kept in memory only. */
 export function useStorageHealth(queue?: AnyQueue): StorageHealth {
@@ -19,6 +9,6 @@ export function useStorageHealth(queue?: AnyQueue): StorageHealth {
   return useSyncExternalStore(
     useQueueSubscribe(found),
     () => found.getStorageHealth(),
-    () => ON_A_SERVER,
+    () => WELL,
   );
 }
