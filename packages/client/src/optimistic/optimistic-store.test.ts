@@ -3,7 +3,9 @@ import * as v from 'valibot';
 import { defineMutation } from '../mutation/definition.ts';
 import { BreakableStorage } from '../queue/testing-queue/breakable-storage.ts';
 import { type Notes, note, saveNote, TestDevice, type TestQueue } from '../queue/testing-queue/test-device.ts';
-import { createOptimisticStore, type OptimisticStore } from './optimistic-store.ts';
+import { createOptimisticStore, OptimisticStore } from './optimistic-store.ts';
+import { PendingMutations } from './pending-mutations.ts';
+import { projectionByTypes } from './projection.ts';
 
 const EMPTY: Notes = { notes: {} };
 
@@ -457,3 +459,32 @@ describe('effects of one mutation alone', () => {
     expect(shown(app)).toEqual({ a: 'bad' });
   });
 });
+
+describe('a tab that stays open for months', () => {
+  test('O2 · what is over and in fresh data is not remembered for ever', async () => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    const pending = new PendingMutations(queue);
+    const store = new OptimisticStore<Notes>({ pending, base: EMPTY, projection: projectionByTypes() });
+    const optimisticUpdate = (): void => {
+      throw new Error('The row is gone.');
+    };
+    for (let round = 0; round < 30; round += 1) {
+      const adding = Array.from({ length: 50 }, (_, index) =>
+        queue.add({ ...note(`${round}-${index}`), optimisticUpdate }),
+      );
+      await Promise.all(adding);
+      await device.clock.settle();
+      await store.refresh(async () => EMPTY);
+    }
+
+    expect([sizeOf(pending, 'known', 'over'), sizeOf(pending, 'known', 'open')]).toEqual([1_000, 0]);
+    expect([sizeOf(store, 'known', 'over'), sizeOf(store, 'known', 'open')]).toEqual([1_000, 0]);
+    expect(sizeOf(store, 'thrown')).toBe(0);
+  });
+});
+
+/** How much it holds under this name. */
+function sizeOf(holder: object, ...path: readonly string[]): number {
+  return [...path, 'size'].reduce<unknown>((at, name) => Reflect.get(Object(at), name), holder) as number;
+}

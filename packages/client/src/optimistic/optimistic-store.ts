@@ -3,6 +3,7 @@ import { HoldfastError, messageOf } from '../mutation/holdfast-error.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
 import type { StoredEvent } from '../queue/queue-events.ts';
 import { Emitter } from '../telemetry/emitter.ts';
+import { KnownRevisions } from './known-revisions.ts';
 import { BEING_STORED, PendingMutations } from './pending-mutations.ts';
 import { type Projection, projectionByTypes, type ShownMutation } from './projection.ts';
 
@@ -47,8 +48,8 @@ export class OptimisticStore<State extends object> {
   private due: 'nothing' | 'all' | Shown[] = 'nothing';
   /** The listeners have not been told of the view yet. */
   private isUntold = false;
-  /** The revision that is shown, by id; kept when the verdict is in. */
-  private readonly known = new Map<string, number>();
+  /** What is shown, and what fresh data contains. */
+  private readonly known = new KnownRevisions();
   /** Ids of those whose effect threw: told once, for it is replayed at every change. */
   private readonly thrown = new Set<string>();
   private refreshNumber = 0;
@@ -114,6 +115,7 @@ export class OptimisticStore<State extends object> {
       const contained = this.shown.filter(({ containedFrom }) => containedFrom !== null && containedFrom <= number);
       const gone = new Set(contained);
       this.shown = this.shown.filter((each) => !gone.has(each));
+      for (const { id } of contained) this.left(id);
       this.rebase(base);
       const observed = contained.filter(({ isRolledBack }) => !isRolledBack);
       if (observed.length > 0) this.queue.markObserved(observed.map(({ id }) => id));
@@ -187,8 +189,17 @@ export class OptimisticStore<State extends object> {
       return;
     }
     if (this.projection.hasRollback(shown)) this.shown[index] = { ...shown, isRolledBack: true, containedFrom };
-    else this.shown.splice(index, 1);
+    else {
+      this.shown.splice(index, 1);
+      this.left(id);
+    }
     this.replay();
+  }
+
+  /** It is not shown any more. */
+  private left(id: string): void {
+    this.known.end(id);
+    this.thrown.delete(id);
   }
 
   private append(shown: Shown): void {

@@ -2,6 +2,7 @@ import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import type { MutationQueue } from '../queue/mutation-queue.ts';
 import type { StoredEvent } from '../queue/queue-events.ts';
 import type { StoringEvent } from '../queue/adding/storing-calls.ts';
+import { KnownRevisions } from './known-revisions.ts';
 
 /** What a view of pending mutations is told. */
 export interface PendingListener {
@@ -29,8 +30,8 @@ export class PendingMutations {
   readonly queue: MutationQueue<readonly AnyMutationDefinition[]>;
   private readonly listeners = new Set<PendingListener>();
   private readonly stops: readonly (() => void)[];
-  /** The revision that was told, by id; kept when the verdict is in. */
-  private readonly known = new Map<string, number>();
+  /** What was told. */
+  private readonly known = new KnownRevisions();
   private readonly pending = new Map<string, StoredEvent>();
   private readonly storing = new Map<string, StoredEvent>();
 
@@ -116,7 +117,8 @@ export class PendingMutations {
     this.known.set(id, revision);
     const own = stored.own ?? this.pending.get(id)?.own;
     const told = own === undefined ? stored : { ...stored, own };
-    if (status !== 'completed') this.pending.set(id, told);
+    if (status === 'completed') this.known.end(id);
+    else this.pending.set(id, told);
     for (const listener of this.listeners) {
       listener.stored(told);
       if (status === 'completed') listener.settled(id, true);
@@ -125,8 +127,9 @@ export class PendingMutations {
 
   private settled(id: string, isCompleted: boolean): void {
     this.pending.delete(id);
+    if (isCompleted) this.known.end(id);
     // One that did not take effect may be tried again, and is news then.
-    if (!isCompleted) this.known.delete(id);
+    else this.known.delete(id);
     for (const listener of this.listeners) listener.settled(id, isCompleted);
   }
 }
