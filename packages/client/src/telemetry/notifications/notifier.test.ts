@@ -19,7 +19,10 @@ function open(options: Partial<NotifierOptions> = {}) {
     appState: 'background' as AppState,
     permission: 'granted' as NotificationPermissionState,
     isBroken: false,
+    isVolatile: false,
     settled: new Set<(settled: { readonly status: string }) => void>(),
+    stored: new Set<() => void>(),
+    storageRestored: new Set<() => void>(),
     changed: new Set<() => void>(),
     line: new Set<() => void>(),
     failed: new Set<(error: { readonly category: 'STORAGE_ERROR' | 'NETWORK_ERROR' }) => void>(),
@@ -31,7 +34,8 @@ function open(options: Partial<NotifierOptions> = {}) {
   const queue: NotifyingQueue = {
     getSnapshot: () => world,
     subscribe: (listener) => listen(world.changed, listener),
-    on: (_name, listener) => listen(world.settled, listener),
+    on: (name: 'settled' | 'stored' | 'storageRestored', listener: (settled: { readonly status: string }) => void) =>
+      listen(world[name] as typeof world.settled, listener),
     onError: (listener) => listen(world.failed, listener),
     network: {
       isOnline: () => world.isOnline,
@@ -115,7 +119,7 @@ describe('what happens while the user looks elsewhere', () => {
     notifier.stop();
     await clock.settle();
 
-    expect(closed).toEqual(['holdfast/sync', 'holdfast/offline', 'holdfast/failure']);
+    expect(closed).toEqual(['holdfast/sync', 'holdfast/offline', 'holdfast/failure', 'holdfast/storage']);
   });
 
   it('E10 · words of the app that throw harm nothing', async () => {
@@ -274,7 +278,60 @@ describe('what happens while the user looks elsewhere', () => {
       'Not accepted: 2 changes need you. Open the app to see why.',
       'Changes cannot be saved: Open the app to see why.',
     ]);
-    expect(new Set(shown.map(({ tag }) => tag))).toEqual(new Set(['holdfast/failure']));
+    expect(shown.map(({ tag }) => tag)).toEqual(['holdfast/failure', 'holdfast/failure', 'holdfast/storage']);
+  });
+
+  it('E10 · that changes cannot be saved is taken back when they can again, and what was refused stays', async () => {
+    const { set, settle, closed, world, clock } = open();
+    await set({ pendingCount: 2 });
+    await settle('failed');
+    for (const listener of world.failed) listener({ category: 'STORAGE_ERROR' });
+    await set({ isVolatile: true });
+    for (const listener of world.stored) listener();
+    await clock.settle();
+    expect(closed).toEqual([]);
+
+    await set({ isVolatile: false });
+    for (const listener of world.storageRestored) listener();
+    for (const listener of world.stored) listener();
+    await clock.settle();
+
+    expect(closed).toEqual(['holdfast/storage']);
+  });
+
+  it('E10 · on a device that was full it is taken back with the first change that finds room', async () => {
+    const saveNote = defineMutation({
+      type: 'note.save',
+      operation: 'create',
+      payload: v.object({ id: v.string() }),
+      entity: ({ id }) => ({ table: 'notes', id }),
+    });
+    const app = await createTestApp({ mutations: [saveNote], tables: { notes: {} } });
+    const there = new Set<string>();
+    const notifier = createNotifier({
+      queue: app.queue,
+      clock: app.clock,
+      shows: 'always',
+      port: {
+        permission: () => 'granted',
+        requestPermission: async () => 'granted',
+        show: ({ title }) => void there.add(title),
+        close: (tag) => void (tag === 'holdfast/storage' && there.clear()),
+      },
+    });
+    onTestFinished(notifier.stop);
+    app.server.hold();
+    await app.queue.add({ type: 'note.save', payload: { id: '1' } });
+    app.storage.setFull(true);
+    app.server.release();
+    await app.drain();
+    expect([...there]).toEqual(['Changes cannot be saved']);
+
+    app.storage.setFull(false);
+    await app.queue.add({ type: 'note.save', payload: { id: '2' } });
+    await app.settle();
+
+    expect([...there]).toEqual([]);
   });
 });
 

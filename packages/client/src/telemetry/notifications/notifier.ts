@@ -16,9 +16,11 @@ export interface NotifyingQueue {
     readonly pendingCount: number;
     readonly processingCount: number;
     readonly failedCount: number;
+    readonly isVolatile: boolean;
   };
   subscribe(listener: () => void): () => void;
   on(name: 'settled', listener: (settled: { readonly status: string }) => void): () => void;
+  on(name: 'stored' | 'storageRestored', listener: () => void): () => void;
   onError(listener: (error: { readonly category: ErrorCategory }) => void): () => void;
   readonly network: SpelledNetwork & { getSnapshot(): { readonly appState: AppState } };
 }
@@ -82,6 +84,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
   let isSyncing = false;
   let toldAtMs = Number.NEGATIVE_INFINITY;
   let failure: 'none' | 'due' | 'told' = 'none';
+  let isStorageTold = false;
 
   const figuresOf = (isStorage: boolean): NotificationFigures => {
     const { pendingCount, failedCount } = queue.getSnapshot();
@@ -101,7 +104,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
     const figures = figuresOf(isStorage);
     inTurn(async () => {
       const notification: AppNotification = {
-        tag: TAGS[kind],
+        tag: isStorage ? STORAGE_TAG : TAGS[kind],
         kind,
         isSilent: kind === 'syncProgress',
         ...texts[kind](figures),
@@ -109,7 +112,8 @@ export function createNotifier(options: NotifierOptions): Notifier {
       if ((await port.permission()) === 'granted') await port.show(notification);
     });
   };
-  const close = (kind: NotificationKind): void => inTurn(() => port.close(TAGS[kind]));
+  const closeTag = (tag: string): void => inTurn(() => port.close(tag));
+  const close = (kind: NotificationKind): void => closeTag(TAGS[kind]);
 
   const lookAtFailures = (): void => {
     if (failure === 'due') {
@@ -119,6 +123,13 @@ export function createNotifier(options: NotifierOptions): Notifier {
       failure = 'none';
       close('criticalFailure');
     }
+  };
+
+  /** What is stored, or stands on the device again, says that it can. */
+  const canStore = (): void => {
+    if (!isStorageTold || queue.getSnapshot().isVolatile) return;
+    isStorageTold = false;
+    closeTag(STORAGE_TAG);
   };
 
   const lookAtSync = (): void => {
@@ -146,8 +157,12 @@ export function createNotifier(options: NotifierOptions): Notifier {
       if (status === 'failed') failure = 'due';
     }),
     queue.onError(({ category }) => {
-      if (category === 'STORAGE_ERROR') tell('criticalFailure', true);
+      if (category !== 'STORAGE_ERROR') return;
+      isStorageTold = true;
+      tell('criticalFailure', true);
     }),
+    queue.on('stored', canStore),
+    queue.on('storageRestored', canStore),
     queue.subscribe(() => {
       lookAtFailures();
       lookAtSync();
@@ -168,6 +183,7 @@ export function createNotifier(options: NotifierOptions): Notifier {
       // Of one login, which may be over; and nobody would take it back.
       for (const kind of [...(isSyncing ? ['syncProgress' as const] : []), 'longOffline', 'criticalFailure'] as const)
         close(kind);
+      closeTag(STORAGE_TAG);
     },
   };
 }
@@ -186,6 +202,9 @@ const TAGS: Readonly<Record<NotificationKind, string>> = {
   longOffline: 'holdfast/offline',
   criticalFailure: 'holdfast/failure',
 };
+
+/** Of a critical failure that is about this device alone: it ends by itself. */
+const STORAGE_TAG = 'holdfast/storage';
 
 const TEXTS: NotificationTexts = {
   syncProgress: (figures) => ({ title: 'Sending your changes', body: progressOf(figures) }),
