@@ -46,8 +46,8 @@ create table if not exists holdfast.clients (
 -- changed with every batch, so there is room for the next form of a row, and no index on what changes
 ) with (fillfactor = 70);
 
--- serves mutation_queue; neither column ever changes
-create index if not exists clients_by_owner on holdfast.clients (workspace_id, actor);
+-- serves mutation_queue, and the count of a user's new clients; none of these columns ever changes
+create index if not exists clients_by_owner on holdfast.clients (workspace_id, actor, created_at);
 -- serves lost_clients
 create index if not exists clients_lost on holdfast.clients (lost_at) where lost_at is not null;
 

@@ -59,6 +59,8 @@ as $$
 declare
     batch_count_max constant integer := 100;
     batch_bytes_max constant integer := 1048576;
+    -- of one user in a workspace, in 24 hours
+    new_client_count_max constant integer := 1000;
     caller constant text := holdfast.actor();
     caller_workspace constant text := holdfast.workspace();
     given constant jsonb := batch -> 'mutations';
@@ -236,6 +238,16 @@ begin
     where own.client_id = batch_client and own.workspace_id = caller_workspace and own.actor = caller
     for update;
     if not found then
+        -- What a client is known by stays for as long as it may send something again, so they must not be had for nothing.
+        if (select count(*) from (
+                select from holdfast.clients as own
+                where own.workspace_id = caller_workspace and own.actor = caller and own.created_at > now() - interval '24 hours'
+                limit new_client_count_max
+            ) as recent) = new_client_count_max then
+            perform holdfast.refuse('TOO_MANY_REQUESTS',
+                format('This user has brought %s new devices within a day.', new_client_count_max),
+                'What waits on the device is kept, and sent once there is room: at the latest after a day.');
+        end if;
         insert into holdfast.workspaces (workspace_id) values (caller_workspace) on conflict do nothing;
         insert into holdfast.clients (client_id, workspace_id, actor, transaction_id)
         values (batch_client, caller_workspace, caller, pg_current_xact_id())

@@ -3,6 +3,28 @@
 
 set role holdfast_owner;
 
+-- Clients that have sent no change in all their time, and not been heard of for long, are forgotten: when one comes again it is
+-- new. Of every other one the row stays, since nothing else would know its numbers once the ledger has forgotten them.
+-- One that comes at this very moment holds its row, and has been heard of when that is looked at again.
+create or replace function holdfast.forget_clients(silent_since timestamptz)
+returns bigint
+language sql
+volatile
+set search_path = ''
+begin atomic
+    with gone as (
+        delete from holdfast.clients as own
+        where own.last_seen_at < silent_since and own.floor = 0 and own.high_seq = 0 and coalesce(own.unsent_count, 0) = 0
+          and own.lost_at is null and own.inherited_floor is null
+          and not exists (select from holdfast.ledger as settled where settled.client_id = own.client_id)
+          and not exists (select from holdfast.told_numbers as told where told.client_id = own.client_id)
+        returning own.client_id
+    ), gone_reports as (
+        delete from holdfast.client_reports as report using gone where report.client_id = gone.client_id
+    )
+    select count(*) from gone;
+end;
+
 -- Security definer: it does what only the owner may, and nothing that depends on who calls it. Dropping a month waits for whoever
 -- reads the log, and everybody else behind it: not for long, and the rest of the round does not depend on it.
 create or replace function holdfast.maintain(at timestamptz default now())
@@ -41,6 +63,7 @@ begin
           and earlier.marked_at > date_trunc('hour', mark.marked_at)
           and earlier.marked_at < mark.marked_at
     );
+    perform holdfast.forget_clients(at - interval '30 days');
     delete from holdfast.mutation_reports as old where old.updated_at < at - interval '30 days';
     delete from holdfast.queue_deletions as old
     where not exists (select from holdfast.ledger as settled where settled.mutation_id = old.mutation_id);
@@ -84,7 +107,7 @@ comment on function holdfast.maintain_if_due(interval) is
     'maintain(), unless it was done within "every" or another server does it just now; then null. For servers that all have a timer.';
 
 revoke all on function
-    holdfast.maintain(timestamptz), holdfast.maintain_if_due(interval)
+    holdfast.forget_clients(timestamptz), holdfast.maintain(timestamptz), holdfast.maintain_if_due(interval)
 from public;
 
 reset role;

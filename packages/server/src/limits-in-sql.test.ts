@@ -4,7 +4,7 @@ import { LIMITS } from 'holdfast/protocol';
 import { expect, test } from 'vitest';
 import { createDoor } from './door.ts';
 import { describeOnEachDatabase } from './testing-databases/test-databases.ts';
-import { applyBatch, createDevice } from './testing-databases/test-device.ts';
+import { applyBatch, createDevice, type TestDevice } from './testing-databases/test-device.ts';
 import { TEST_SECRET, testToken } from './testing-databases/test-token.ts';
 
 /** As on hosted Supabase, where nothing of ours stands before the database. */
@@ -51,6 +51,56 @@ describeOnEachDatabase((world) => {
         detail: 'BATCH_TOO_LARGE',
       });
     }
+  });
+
+  test('P9 · a user brings 1,000 new devices in a day and no more, at either door; known ones and other users go on', async () => {
+    const known = createDevice(world.database);
+    const { claims, workspaceId } = known;
+    const another = (): TestDevice => createDevice(world.database, { workspaceId, user: claims.sub });
+    await known.send([]);
+    await world.database.query(
+      `insert into holdfast.clients (client_id, workspace_id, actor, transaction_id)
+       select gen_random_uuid(), $1, $2, pg_current_xact_id() from generate_series(1, 998)`,
+      [workspaceId, claims.sub],
+    );
+    const last = another();
+    expect(await last.sendForKinds([last.next()])).toEqual(['applied']);
+
+    const refused = another();
+    await expect(refused.send([refused.next()])).rejects.toMatchObject({ code: 'HF023', detail: 'TOO_MANY_REQUESTS' });
+    const door = createDoor({ database: world.database, auth: { secret: TEST_SECRET } });
+    const batch = {
+      protocol: 1,
+      client: { id: refused.clientId, workspaceId },
+      acknowledgedFloor: 0,
+      mutations: [refused.next()],
+    };
+    const post = async (path: string, body: unknown): Promise<Response> =>
+      door.request(path, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          'content-profile': 'holdfast',
+          authorization: `Bearer ${await testToken(workspaceId, claims.sub)}`,
+        },
+        body: JSON.stringify(body),
+      });
+    const answer = await post('/v1/apply', batch);
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([429, '300']);
+    expect(await answer.json()).toMatchObject({ error: { code: 'TOO_MANY_REQUESTS', category: 'RATE_LIMITED' } });
+    const rpc = await post('/rest/v1/rpc/apply', { batch });
+    expect([rpc.status, rpc.headers.get('retry-after')]).toEqual([400, '300']);
+    expect(await rpc.json()).toMatchObject({ code: 'HF023', details: 'TOO_MANY_REQUESTS' });
+
+    for (const device of [known, last, createDevice(world.database, { workspaceId })]) {
+      expect(await device.sendForKinds([device.next()])).toEqual(['applied']);
+    }
+    // a day later nothing of it has been lost
+    await world.database.query(
+      `update holdfast.clients set created_at = created_at - interval '1 day' where workspace_id = $1`,
+      [workspaceId],
+    );
+    expect(await refused.sendForKinds([refused.next()])).toEqual(['applied']);
   });
 
   test.each([

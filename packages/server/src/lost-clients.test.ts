@@ -431,4 +431,49 @@ describeOnEachDatabase((world) => {
       expect(randomUUID()).not.toBe(mutation.id);
     });
   });
+
+  describe('a client that is silent for long', () => {
+    const maintain = () => world.database.query(`select holdfast.maintain(now() + interval '31 days')`);
+    const isKnown = async (device: TestDevice): Promise<boolean> => {
+      const rows = await world.database.query('select from holdfast.clients where client_id = $1', [device.clientId]);
+      return rows.length > 0;
+    };
+
+    test('P9, P12 · is forgotten if it has never sent a change, and is new when it comes again', async () => {
+      const telemetry = { reportId: randomUUID(), pendingCount: 0, failedCount: 0, oldestAt: null, counts: [] };
+      const device = createDevice(world.database);
+      await applyBatch(world.database, device.claims, {
+        protocol: 1,
+        client: { id: device.clientId, workspaceId: device.workspaceId, lastSeq: 0, unsentCount: 0 },
+        acknowledgedFloor: 0,
+        mutations: [],
+        telemetry,
+      });
+      await world.database.query('select holdfast.maintain()');
+      expect(await isKnown(device)).toBe(true);
+
+      await maintain();
+
+      expect(await isKnown(device)).toBe(false);
+      expect(kinds(await send(device, [device.next()], { lastSeq: 1 }))).toEqual(['applied']);
+    });
+
+    test('P12 · is never forgotten if anything of it was settled, or waited on it: what it sends again is a duplicate', async () => {
+      const [acknowledged, settled, refused, waiting] = Array.from({ length: 4 }, () =>
+        createDevice(world.database),
+      ) as [TestDevice, TestDevice, TestDevice, TestDevice];
+      const [first, second] = [acknowledged.next(), settled.next()];
+      await send(acknowledged, [first]);
+      await send(acknowledged, [], {}, 1);
+      await send(settled, [second]);
+      await send(refused, [refused.next({ payload: { beds: -1 } })]);
+      await send(waiting, [], { lastSeq: 1, unsentCount: 1 });
+
+      await maintain();
+
+      for (const device of [acknowledged, settled, refused, waiting]) expect(await isKnown(device)).toBe(true);
+      expect(kinds(await send(acknowledged, [first]))).toEqual(['duplicate applied']);
+      expect(kinds(await send(settled, [second]))).toEqual(['duplicate applied']);
+    });
+  });
 });

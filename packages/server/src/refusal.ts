@@ -40,6 +40,9 @@ const STATUS_BY_CODE: Readonly<Record<RefusalCode, number>> = {
 /** How long a client is told to wait when the database is away or busy, or it asks too often, in seconds. */
 const RETRY_AFTER_SECONDS = 2;
 
+/** The same for a device that is one too many of its user today: what the database counts goes by the day. */
+const RETRY_NEW_DEVICE_AFTER_MS = 300_000;
+
 /** Thrown by a route to answer the whole request with an error. Its text is for the person at the device. */
 export class Refusal extends Error {
   override readonly name: string = 'Refusal';
@@ -85,7 +88,8 @@ export function refusalOf(error: unknown): Refusal {
   const word = fieldOf(error, 'detail');
   // holdfast.refuse puts the word of its code into the detail
   if (state?.startsWith('HF') === true && word !== null && isRefusalCode(word)) {
-    return new Refusal(word, fieldOf(error, 'message') ?? word, fieldOf(error, 'hint') ?? '', error);
+    const retryAfterMs = word === 'TOO_MANY_REQUESTS' ? RETRY_NEW_DEVICE_AFTER_MS : undefined;
+    return new Refusal(word, fieldOf(error, 'message') ?? word, fieldOf(error, 'hint') ?? '', error, retryAfterMs);
   }
   if (state !== null && isPassing(state)) {
     return new Refusal('SERVER_UNAVAILABLE', 'The database is busy.', 'Try again in a moment.', error);
