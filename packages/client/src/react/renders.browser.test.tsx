@@ -1,5 +1,5 @@
 import { act, cleanup, render } from '@testing-library/react';
-import { memo, type ReactNode } from 'react';
+import { memo, type ReactNode, useState } from 'react';
 import { afterEach, describe, expect, it } from 'vitest';
 import { HoldfastProvider } from './holdfast-provider.tsx';
 import { useConflicts } from './conflicts/use-conflicts.ts';
@@ -138,6 +138,24 @@ describe('what a hook returns is rendered when it changes', () => {
     await add(app, '2', 'bad one');
     expect(renders()).toEqual(['failures']);
     expect(document.querySelector('output')?.textContent).toBe('1');
+  });
+
+  it('E1 · a count that is shown only since it has changed is shown anew when it changes back', async () => {
+    const app = await openAccounts();
+    function Counts(): ReactNode {
+      const counts = useMutationQueue();
+      const [isOpen, setOpen] = useState(false);
+      return isOpen ? <output>{counts.pendingCount}</output> : <button onClick={() => setOpen(true)}>Show</button>;
+    }
+    show(app, <Counts />);
+    const [id = ''] = await act(() => addOffline(app, 1));
+    act(() => document.querySelector('button')?.click());
+    expect(document.querySelector('output')?.textContent).toBe('1');
+
+    await act(() => app.clock.until(app.queue.cancel(id)));
+    await act(() => app.settle());
+
+    expect(document.querySelector('output')?.textContent).toBe('0');
   });
 
   it('E1 · the others do not render for what they do not show', async () => {

@@ -48,12 +48,13 @@ export function useMutationQueue<
 function fieldsRead(now: () => QueueSnapshot) {
   const read = new Set<keyof QueueSnapshot>();
   let last = now();
+  const look = (): QueueSnapshot => {
+    const next = now();
+    if ([...read].some((key) => next[key] !== last[key])) last = next;
+    return last;
+  };
   return {
-    look: (): QueueSnapshot => {
-      const next = now();
-      if ([...read].some((key) => next[key] !== last[key])) last = next;
-      return last;
-    },
+    look,
     around<Actions extends object>(snapshot: QueueSnapshot, actions: Actions): QueueSnapshot & Actions {
       const all = { ...actions } as QueueSnapshot & Actions;
       for (const key of Object.keys(snapshot) as (keyof QueueSnapshot)[])
@@ -61,8 +62,8 @@ function fieldsRead(now: () => QueueSnapshot) {
           enumerable: true,
           get: () => {
             read.add(key);
-            // One that nobody had read may have changed meanwhile.
-            return (snapshot === SERVER_SNAPSHOT ? snapshot : now())[key];
+            // One that nobody had read may have changed meanwhile: what is shown from here on is what the next change differs from.
+            return (snapshot === SERVER_SNAPSHOT ? snapshot : look())[key];
           },
         });
       return all;
