@@ -258,7 +258,9 @@ export class QueueLife {
     this.isRead = true;
     const mark = this.noteAnchor();
     if (mark !== null) anchorKeeper?.note(storeName, mark, true);
-    if (await store.isForkUntold()) runner.tellOfFork();
+    // It is open by now: what cannot be read is told with the next batch.
+    const isForkUntold = await store.isForkUntold().catch((error: unknown) => this.report(error));
+    if (isForkUntold === true) runner.tellOfFork();
     ports.changed([]);
     this.tellEndedMeanwhile(runner);
     ports.read(parts);

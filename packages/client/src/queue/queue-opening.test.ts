@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { defineMutation } from '../mutation/definition.ts';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { OpenStorage, Storage } from '../ports/storage.ts';
 import type { Transport } from '../ports/transport.ts';
 import { createQueue } from './create-queue.ts';
@@ -393,3 +394,31 @@ describe('a store that does not answer', () => {
     },
   );
 });
+
+test.each(['STORAGE_LOCKED', 'STORAGE_FAILED'] as const)(
+  'S1, Q18 · nothing of a queue outlives its end, although its store failed at the end of opening (%s)',
+  async (code) => {
+    const device = new TestDevice();
+    let failCount = 1;
+    const storage: OpenStorage = async (name) => {
+      const opened = await device.storage.open(name);
+      const read: Storage['read'] = async (keys) => {
+        if (keys.join() === 'meta/forked' && failCount > 0) {
+          failCount -= 1;
+          throw new HoldfastError({ code, message: 'Not now.' });
+        }
+        return opened.read(keys);
+      };
+      return { ...opened, read };
+    };
+    const queue = await device.open({ storage });
+    await device.clock.pass(10_000);
+    expect(failCount).toBe(0);
+    await queue.ready;
+    await queue.close();
+
+    const next = await device.open();
+
+    expect(next.getSnapshot().isLeader).toBe(true);
+  },
+);
