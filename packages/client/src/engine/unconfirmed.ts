@@ -109,6 +109,11 @@ export class Unconfirmed {
     return this.byId.get(id);
   }
 
+  /** Also one that has ended, while nobody can read that in storage yet. */
+  knows(id: string): boolean {
+    return this.byId.has(id) || this.endings.has(id);
+  }
+
   at(seq: number): Entry | undefined {
     return this.bySeq.get(seq);
   }

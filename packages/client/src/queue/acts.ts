@@ -162,9 +162,9 @@ export class Acts {
   async takeIn(content: BackupContent, options: ActOptions): Promise<ImportResult> {
     const { act, runner, store } = await this.begin('import', options);
     for (;;) {
-      await runner.watch.catchUp();
+      await runner.watch.reconcile();
       const { seen } = runner.watch;
-      const result = await store.importAll(content, act, (id) => runner.engine.mutations.get(id) !== undefined, seen);
+      const result = await store.importAll(content, act, (id) => runner.engine.mutations.knows(id), seen);
       if (result === null) continue;
       runner.post({ kind: 'stored' });
       if (result.deadLetterCount > 0) runner.post({ kind: 'deadLettersChanged' });

@@ -163,3 +163,28 @@ describe('the queue as one file', () => {
     expect(await there.importQueue(file)).toMatchObject({ pendingCount: 3 });
   });
 });
+
+test.each(['confirmed', 'taken back'])(
+  'S9 · nor does one come in that was %s while the store had no room to say so',
+  async (end) => {
+    const device = new TestDevice();
+    const queue = await device.open();
+    await device.goOffline();
+    const { id } = await queue.add(note('a'));
+    const file = await queue.exportQueue();
+    device.storage.isFull = ({ changes }) => changes.some(({ kind, key }) => kind !== 'put' && key.startsWith('p/'));
+    const cancelling = end === 'confirmed' ? null : queue.cancel(id);
+    await device.clock.settle();
+    await device.goOnline();
+    await device.clock.settle();
+
+    const result = await queue.importQueue(file);
+    device.storage.isFull = () => false;
+    await device.clock.pass(60_000);
+
+    expect(result).toEqual({ pendingCount: 0, deadLetterCount: 0, skippedCount: 1 });
+    await cancelling;
+    expect(device.server.effects).toEqual(end === 'confirmed' ? [id] : []);
+    expect(device.server.sentIds.flat()).toHaveLength(end === 'confirmed' ? 1 : 0);
+  },
+);

@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
+import { EngineRig } from '../engine/testing-engine/engine-rig.ts';
 import { defineMutation } from '../mutation/definition.ts';
+import { parentsOf } from './store/history.ts';
 import { TestDevice } from './testing-queue/test-device.ts';
 
 const types = [
@@ -105,4 +107,14 @@ describe('history that is over', () => {
     expect((await queue.getStatus()).counts).toMatchObject({ pending: 0, completed: 1 });
     await queue.close();
   });
+});
+
+test('Q8, S7 · what something still lacks a value of is kept, also where it was confirmed just before that was stored', () => {
+  const rig = new EngineRig();
+  const slot = { placeholder: 'of a creation', parentId: 'creation', from: ['id'] };
+  rig.input({ kind: 'found', headers: [rig.header({ slots: [slot] })], deadLetters: [] });
+
+  const isParent = parentsOf(rig.engine.mutations);
+
+  expect([isParent('creation'), isParent('another')]).toEqual([true, false]);
 });

@@ -112,7 +112,10 @@ export class History {
 export function parentsOf(mutations: Unconfirmed): (id: string) => boolean {
   let ids: Set<string> | null = null;
   return (id) => {
-    ids ??= new Set([...mutations.all()].flatMap(({ dependsOn }) => dependsOn));
+    // One that was confirmed while this was being stored is none that it depends on, and yet its value is wanted.
+    ids ??= new Set(
+      [...mutations.all()].flatMap(({ dependsOn, slots }) => [...dependsOn, ...slots.map(({ parentId }) => parentId)]),
+    );
     return ids.has(id);
   };
 }
