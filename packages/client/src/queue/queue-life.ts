@@ -59,6 +59,8 @@ export class QueueLife {
   /** Null before the store is open. */
   parts: Parts | null = null;
   opening: Opening;
+  /** All that are not at an end: one that waits for keys, or for its store, goes on while another has begun. */
+  private readonly openings = new Set<Opening>();
   /** Whether all that is stored has been read. */
   isRead = false;
   isClosed = false;
@@ -112,7 +114,7 @@ export class QueueLife {
   /** Nothing more is begun. */
   halt(): void {
     this.isClosed = true;
-    this.opening.giveUp();
+    for (const opening of this.openings) opening.giveUp();
     this.parts?.runner.halt();
   }
 
@@ -137,7 +139,7 @@ export class QueueLife {
     this.openingCount += 1;
     const number = this.openingCount;
     const isCurrent = (): boolean => number === this.openingCount;
-    return new Opening({
+    const opening = new Opening({
       clock: this.ports.options.clock,
       open: async (hasOpened) => {
         try {
@@ -155,6 +157,10 @@ export class QueueLife {
         this.ports.changed([]);
       },
     });
+    const end = (): void => void this.openings.delete(opening);
+    this.openings.add(opening);
+    opening.done.then(end, end);
+    return opening;
   }
 
   private onForeground(listener: () => void): () => void {
@@ -278,13 +284,15 @@ export class QueueLife {
 
   /** What was pending before this queue was opened anew, and is no more: another tab delivered, and nobody here heard of it. */
   private tellEndedMeanwhile(runner: Runner): void {
-    const former = this.former?.engine.mutations;
+    const { former } = this;
+    if (former === null) return;
     this.former = null;
     const gone: MutationHeader[] = [];
-    for (const before of former?.all() ?? []) {
-      if (before.phase.kind === 'failed') continue;
-      const entry = runner.engine.mutations.get(before.id);
-      if (entry === undefined) gone.push(before.header);
+    const { mutations } = former.engine;
+    const open = [...mutations.all()].filter((each) => each.phase.kind !== 'failed' || mutations.isBeingGivenUp(each));
+    for (const header of [...open.map((before) => before.header), ...former.watch.unseen.values()]) {
+      const entry = runner.engine.mutations.get(header.id);
+      if (entry === undefined) gone.push(header);
       for (const deadLetter of entry === undefined ? [] : deadLetterOf(entry))
         this.ports.settled({ kind: 'failed', deadLetter }, runner);
     }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { HoldfastError } from '../mutation/holdfast-error.ts';
 import type { OpenStorage } from '../ports/storage.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { Settled } from './queue-events.ts';
@@ -524,5 +525,86 @@ describe('expiresAt', () => {
   ])('Q15 · $name is refused', async ({ expiresAt }) => {
     const queue = await new TestDevice().open();
     await expect(queue.add({ ...note('a'), expiresAt })).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+  });
+});
+
+describe('restart, while another tab goes on', () => {
+  /** A tab that is opened anew when it is let: what happens until then, it does not hear. */
+  async function withHeldTab() {
+    const device = new TestDevice();
+    const opening = new Held();
+    const storage: OpenStorage = async (name) => {
+      await opening.over;
+      return device.storage.open(name);
+    };
+    return { device, opening, storage };
+  }
+
+  test('Q1, Q13 · what it had taken back, and could not store so, is told as it ended', async () => {
+    const { device, opening, storage } = await withHeldTab();
+    const queue = await device.open({ storage });
+    await device.open();
+    await device.goOffline();
+    const { id, settled } = await queue.add(note('a'));
+    device.storage.isFull = ({ changes }) => changes.some(({ key }) => key.startsWith('x/'));
+    const cancelling = queue.cancel(id);
+    await device.clock.settle();
+
+    opening.begin();
+    const restarted = queue.restart();
+    device.storage.isFull = () => false;
+    await device.goOnline();
+    await device.clock.pass(5_000);
+    expect(device.server.effects).toEqual([id]);
+    opening.end();
+    await restarted;
+
+    expect(await cancelling).toBe('unknown');
+    expect(await settled).toMatchObject({ id, status: 'completed' });
+  });
+
+  test('Q1, Q13 · what ended meanwhile is told, although it is opened anew once more before it has found that out', async () => {
+    const { device, opening, storage } = await withHeldTab();
+    await device.open();
+    const queue = await device.open({ storage });
+    device.server.hold();
+    const { id, settled } = await queue.add(note('a'));
+    await device.clock.settle();
+
+    opening.begin();
+    const restarted = queue.restart();
+    await device.clock.settle();
+    device.server.release();
+    await device.clock.settle();
+    expect(device.server.effects).toEqual([id]);
+    opening.end();
+    await restarted;
+    await queue.restart();
+
+    expect(await settled).toMatchObject({ id, status: 'completed' });
+  });
+
+  test('S4, Q13 · closed while the keys are away, whoever has restarted it is told, and nobody looks for them any more', async () => {
+    const device = new TestDevice();
+    let openCount = 0;
+    const storage: OpenStorage = async () => {
+      openCount += 1;
+      throw new HoldfastError({ code: 'STORAGE_LOCKED', message: 'The keys are away.' });
+    };
+    const queue = await device.open({ storage });
+    const restarts = [queue.restart(), queue.restart()].map((restarted) =>
+      restarted.then(
+        () => 'restarted',
+        () => 'rejected',
+      ),
+    );
+    await device.clock.pass(1_000);
+
+    await queue.close();
+    const before = openCount;
+    await device.clock.pass(60_000);
+
+    expect(await Promise.all(restarts)).toEqual(['rejected', 'rejected']);
+    expect(openCount).toBe(before);
   });
 });

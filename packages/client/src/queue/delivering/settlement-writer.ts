@@ -42,9 +42,10 @@ export class SettlementWriter {
     this.unstored = [];
   }
 
-  /** Nothing is written after this. */
+  /** Nothing is written after this: what is not stored is as it was, for this tab too where it is opened anew. */
   end(): void {
     this.isEnded = true;
+    this.ports.watch.lost(this.unstored);
   }
 
   /**

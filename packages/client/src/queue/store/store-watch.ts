@@ -78,8 +78,8 @@ export class StoreWatch {
   private overtake: () => void = () => {};
   /** What left the store since the look under way began: it may have read it before, and must not bring it back. */
   private readonly gone: Map<string, Gone> = new Map();
-  /** Stored by this tab behind others that it has not seen yet: the number of each, by id. */
-  private readonly unseen = new Map<string, number>();
+  /** What this tab looks for, by id: it has stored them behind others that it has not seen yet, or before it was opened anew. */
+  readonly unseen: Map<string, MutationHeader> = new Map();
   /** Given up by this tab, which lost the lead before that was stored, so that nobody was told; their numbers by id. */
   private readonly untold = new Map<string, number>();
 
@@ -412,7 +412,7 @@ export class StoreWatch {
       if (settlement.kind === 'cancelled') {
         cancelled.push(settlement.header);
         // Should a look find it as a dead letter before, that is news here.
-        this.unseen.set(settlement.header.id, settlement.header.seq);
+        this.unseen.set(settlement.header.id, settlement.header);
       }
       if (settlement.kind !== 'failed' || settlement.isOwn !== true) continue;
       const { id, seq } = settlement.deadLetter.header;
@@ -436,11 +436,13 @@ export class StoreWatch {
    * tab saw it.
    */
   lookFor(headers: readonly MutationHeader[]): void {
+    for (const header of headers) this.unseen.set(header.id, header);
     const look = async (): Promise<void> => {
-      for (const { id, seq } of headers) this.unseen.set(id, seq);
       await this.catchUp();
       for (const header of headers) {
-        const isEnded = this.ports.isClosed() || this.isKnown(header) || (await this.settleUnseen(header));
+        // Whoever opens it anew goes on.
+        if (this.ports.isClosed()) return;
+        const isEnded = this.isKnown(header) || (await this.settleUnseen(header));
         // Neither pending nor ended, as far as can be read: should it turn out to be a dead letter, that is told.
         if (isEnded || this.isKnown(header)) this.unseen.delete(header.id);
       }
@@ -599,7 +601,7 @@ export class StoreWatch {
       const deadLetters = found.records.filter(({ header }) => header.seq > (this.gone.get(header.id)?.deadSeq ?? 0));
       const news = deadLetters.filter(({ header }) => {
         const entry = this.ports.engine.mutations.get(header.id);
-        if (entry === undefined) return this.unseen.get(header.id) === header.seq;
+        if (entry === undefined) return this.unseen.get(header.id)?.seq === header.seq;
         // Another tab has given it up too, and its word may have been lost.
         if (entry.phase.kind === 'failed') return this.untold.get(header.id) === header.seq;
         return entry.seq <= header.seq;
