@@ -27,6 +27,14 @@ export interface StorageBatch {
   readonly changes: readonly Change[];
 }
 
+/** Whether a batch frees room, or only puts other values in the place of some that stand: a store may keep room for these. */
+export function mayTakeReserve({ expect, changes }: StorageBatch): boolean {
+  return (
+    changes.some(({ kind }) => kind === 'delete') ||
+    changes.every(({ key }) => expect.some((each) => each.key === key && each.value !== null))
+  );
+}
+
 export type CommitResult =
   | { readonly kind: 'committed' }
   /** Nothing was stored, because another writer was there first. `actual` is what stands under the key now. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Change } from '../ports/storage.ts';
+import type { Change, StorageBatch } from '../ports/storage.ts';
 import { note, TestDevice } from '../queue/testing-queue/test-device.ts';
 import { asyncStorage, type AsyncStorageLike } from './async-storage.ts';
 import { storageContract } from './storage-contract.ts';
@@ -127,6 +127,34 @@ describe('a model of AsyncStorage on Android', () => {
     await storage.commit({ expect: [], changes: [put('large', 'x'.repeat(100_000))] });
   }, 60_000);
 });
+
+test('S12 · filled to the last byte, it takes that another one delivers now, at each start of the app', async () => {
+  const store = new ModelOfAndroid();
+  const storage = await asyncStorage(store)('full');
+  const taken = (from: number): StorageBatch => ({
+    expect: [{ key: 'meta/epoch', value: String(from) }],
+    changes: [put('meta/epoch', String(from + 1))],
+  });
+  await storage.commit({ expect: [], changes: [put('meta/epoch', '10')] });
+  for (let [size, count] = [100_000, 0]; size >= 1; count += 1) {
+    await storage.commit({ expect: [], changes: [put(`p/${count}`, 'x'.repeat(size))] }).catch(() => {
+      size = Math.floor(size / 2);
+    });
+  }
+  await storage.close();
+
+  for (let epoch = 10; epoch < 15; epoch += 1) {
+    const again = await asyncStorage(store)('full');
+    // Made together with one that must wait for room.
+    const [lead, added] = await Promise.allSettled([
+      again.commit(taken(epoch)),
+      again.commit({ expect: [], changes: [put('p/more', 'x'.repeat(1_000))] }),
+    ]);
+    expect(lead).toEqual({ status: 'fulfilled', value: { kind: 'committed' } });
+    expect(added).toMatchObject({ status: 'rejected', reason: { code: 'STORAGE_FULL' } });
+    await again.close();
+  }
+}, 60_000);
 
 test('S10 · a commit of its journal that was damaged is in quarantine, with what it still says', async () => {
   const device = new TestDevice();

@@ -8,7 +8,7 @@ export const SCRATCH_SUFFIX = '/fresh-log';
  * compacts the store, and with that all that the log holds moves to a table, and the log goes. Other engines have another store.
  */
 export function beginFreshLog(name: string): void {
-  if (!/Chrom(?:e|ium)\//.test(globalThis.navigator?.userAgent ?? '')) return;
+  if (!isChromium()) return;
   const scratch = name + SCRATCH_SUFFIX;
   const request = indexedDB.open(scratch, 1);
   request.onsuccess = () => {
@@ -17,4 +17,8 @@ export function beginFreshLog(name: string): void {
   };
   // Without room for an empty database nothing can be written behind what is torn either.
   request.onerror = (event) => event.preventDefault();
+}
+
+export function isChromium(): boolean {
+  return /Chrom(?:e|ium)\//.test(globalThis.navigator?.userAgent ?? '');
 }

@@ -1,14 +1,16 @@
 import { HoldfastError } from '../mutation/holdfast-error.ts';
-import type {
-  CommitResult,
-  Durability,
-  Entry,
-  OpenStorage,
-  ScanQuery,
-  Storage,
-  StorageBatch,
+import {
+  type CommitResult,
+  type Durability,
+  type Entry,
+  mayTakeReserve,
+  type OpenStorage,
+  type ScanQuery,
+  type Storage,
+  type StorageBatch,
 } from '../ports/storage.ts';
-import { beginFreshLog } from './indexeddb-log.ts';
+import { beginFreshLog, isChromium } from './indexeddb-log.ts';
+import { KeptRoom } from './indexeddb-room.ts';
 import { areFew, arePuts, mayStandAlone, RECORDS, SEGMENTS, Shelf } from './indexeddb-shelf.ts';
 
 export interface IndexedDbOptions {
@@ -56,10 +58,15 @@ class Connection implements Storage {
   private database: IDBDatabase | null = null;
   private opening: Promise<IDBDatabase> | null = null;
   private isClosed = false;
+  /** Null where the engine is another. */
+  private readonly room: KeptRoom | null;
+  /** Looked for behind the first commit: opening does not wait for it. */
+  private isRoomSought = false;
 
   constructor(name: string, durability: Durability) {
     this.name = name;
     this.durability = durability;
+    this.room = isChromium() ? new KeptRoom(name) : null;
   }
 
   async open(): Promise<IDBDatabase> {
@@ -86,6 +93,24 @@ class Connection implements Storage {
   }
 
   async commit(batch: StorageBatch): Promise<CommitResult> {
+    const { room } = this;
+    if (room === null) return this.write(batch);
+    const mayTake = mayTakeReserve(batch);
+    if (room.isMissing && !mayTake) await room.keep();
+    if (room.isMissing && !mayTake) throw full(null);
+    try {
+      const result = await this.write(batch);
+      if (!this.isRoomSought) void room.keep();
+      this.isRoomSought = true;
+      return result;
+    } catch (error) {
+      if (!mayTake || room.isMissing || !(error instanceof HoldfastError) || error.code !== 'STORAGE_FULL') throw error;
+      await room.giveUp();
+      return this.write(batch);
+    }
+  }
+
+  private async write(batch: StorageBatch): Promise<CommitResult> {
     const isFew = areFew(batch);
     // A transaction of one store takes less time than one of two.
     const stores = isFew ? [RECORDS] : ALL;
@@ -245,18 +270,20 @@ function openDatabase(name: string): Promise<IDBDatabase> {
 }
 
 function failed(cause: unknown, message = 'The browser could not store or read.'): HoldfastError {
-  if (cause instanceof DOMException && cause.name === 'QuotaExceededError') {
-    return new HoldfastError({
-      code: 'STORAGE_FULL',
-      message: 'Not stored: the space that the browser allows is used up.',
-      hint: 'Free space on the device, or send what is pending; then save again.',
-      cause,
-    });
-  }
+  if (cause instanceof DOMException && cause.name === 'QuotaExceededError') return full(cause);
   return new HoldfastError({
     code: 'STORAGE_FAILED',
     message,
     hint: 'Nothing was stored. Try again; if it lasts, reload.',
+    cause: cause ?? undefined,
+  });
+}
+
+function full(cause: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'STORAGE_FULL',
+    message: 'Not stored: the space that the browser allows is used up.',
+    hint: 'Free space on the device, or send what is pending; then save again.',
     cause: cause ?? undefined,
   });
 }

@@ -250,6 +250,34 @@ describe('in Chromium, with room for a megabyte', () => {
   });
 });
 
+describe('in Chromium, with room for a megabyte that is used up to the last byte', () => {
+  const browser = inBrowser(() => startChromium(1_000_000));
+
+  test('S12 · who takes over the lead delivers all the same', async () => {
+    const a = await browser.openLeader('A');
+    const b = await browser.open('B');
+    server.swallowed.add('A');
+    const kept = [await a.call('add', 'one')];
+    await server.arrivalOf(kept[0] ?? '');
+    for (const size of [75_000, 2_000, 10]) {
+      for (let isFull = false; !isFull; ) {
+        await a.call('add', randomBytes(size).toString('base64')).then(
+          (id) => kept.push(id),
+          (error: unknown) => {
+            expect(String(error)).toContain('is used up');
+            isFull = true;
+          },
+        );
+      }
+    }
+
+    await a.crash();
+    await b.call('until', { pendingCount: 0 });
+
+    expect(server.effects.map(({ id }) => id).toSorted()).toEqual(kept.toSorted());
+  });
+});
+
 const firefox = inject('firefox');
 // Where there is none, `npm test` says so.
 describe.each('executablePath' in firefox ? [firefox] : [])('in Firefox', ({ executablePath }) => {

@@ -36,7 +36,7 @@ const DIGITS = 12;
  *   c            the last commit that was carried
  *   j/N          commit N, or of how many pieces `j/N/I` it is; these are written before
  *   d/KEY        a value, or of how many pieces `p/KEY/I` it is
- *   r            room that is kept for what frees room
+ *   r            room that is kept for what frees room, and for what only puts a value in another's place
  *   x/last       the last commit, never confirmed, that does not read as a whole
  *
  * A commit before it that no longer reads as a whole was damaged since. What still reads of it counts, and its text goes into
@@ -99,12 +99,13 @@ export class Journal {
   }
 
   /** Resolves when a crash cannot take it any more. What rejects has stored nothing. */
-  async commit(changed: Changed): Promise<void> {
+  async commit(changed: Changed, mayTake: boolean): Promise<void> {
+    // What grows must not use up what it was given up for.
+    if (!mayTake) await this.keepReserve();
     try {
       await this.write(changed);
     } catch (error) {
-      const frees = [...changed.values()].includes(null);
-      if (!frees || !this.hasReserve || asStorageError(error).code !== 'STORAGE_FULL') throw error;
+      if (!mayTake || !this.hasReserve || asStorageError(error).code !== 'STORAGE_FULL') throw error;
       await this.store.removeMany([this.reserveKey]);
       this.hasReserve = false;
       await this.write(changed);

@@ -1,12 +1,13 @@
 import { HoldfastError, messageOf } from '../../mutation/holdfast-error.ts';
-import type {
-  CommitResult,
-  Durability,
-  Entry,
-  OpenStorage,
-  ScanQuery,
-  Storage,
-  StorageBatch,
+import {
+  type CommitResult,
+  type Durability,
+  type Entry,
+  mayTakeReserve,
+  type OpenStorage,
+  type ScanQuery,
+  type Storage,
+  type StorageBatch,
 } from '../../ports/storage.ts';
 import { Turns } from '../turns.ts';
 import { asStorageError, Journal } from './journal.ts';
@@ -136,7 +137,11 @@ async function commitAll(journal: Journal, commits: readonly CommitCall[]): Prom
     return { kind: 'committed' };
   });
   try {
-    if (changed.size > 0) await journal.commit(changed);
+    if (changed.size > 0)
+      await journal.commit(
+        changed,
+        commits.every(({ batch }) => mayTakeReserve(batch)),
+      );
   } catch (error) {
     const known = asStorageError(error);
     // What frees room, or is small, shall not wait for what is large.
