@@ -77,6 +77,8 @@ export interface Storage {
    * Asked for what does not read.
    */
   repair?(keys: readonly string[]): Promise<boolean>;
+  /** Of a store that has a copy: whether the copy may hold values that this one held before. Their keys must not be destroyed. */
+  isCopyBehind?(): Promise<boolean>;
 }
 
 /** What a store with a copy finds where each of the two was used without the other. */
@@ -109,6 +111,11 @@ export async function commitWhere(
 /** False where the store has no copy. */
 export async function repairIn(storage: Storage, keys: readonly string[]): Promise<boolean> {
   return (await storage.repair?.(keys)) ?? false;
+}
+
+/** False where the store has no copy. */
+export async function isCopyBehindOf(storage: Storage): Promise<boolean> {
+  return (await storage.isCopyBehind?.()) ?? false;
 }
 
 /** Opens the store of this name, making it if there is none. Each (app, workspace, user) has a name of its own. */

@@ -4,6 +4,7 @@ import {
   type Change,
   type CommitResult,
   type Entry,
+  isCopyBehindOf,
   type OpenStorage,
   type ScanQuery,
   type Storage,
@@ -98,6 +99,10 @@ class CompressedStorage implements Storage {
 
   repair(keys: readonly string[]): Promise<boolean> {
     return repairIn(this.storage, keys);
+  }
+
+  isCopyBehind(): Promise<boolean> {
+    return isCopyBehindOf(this.storage);
   }
 
   private compress(key: string, text: string): string {

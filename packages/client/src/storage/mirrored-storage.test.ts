@@ -462,3 +462,98 @@ describe('a queue on a store with a mirror', () => {
     await again.close();
   });
 });
+
+describe('a sealed queue whose keys are rotated while its mirror is away', () => {
+  function sealedDevice(): {
+    readonly device: TestDevice;
+    readonly keys: TestKeys;
+    readonly stores: { readonly first: BreakableStorage; readonly mirror: BreakableStorage };
+    readonly open: (first?: OpenStorage) => Promise<TestQueue>;
+  } {
+    const device = new TestDevice();
+    const keys = new TestKeys({ isInstant: true });
+    const stores = { first: new BreakableStorage(), mirror: new BreakableStorage() };
+    return {
+      device,
+      keys,
+      stores,
+      open: async (first = stores.first.open) => {
+        const storage = mirroredStorage(first, stores.mirror.open);
+        const queue = device.create({ storage, encryption: { keys: keys.open } });
+        await device.clock.pass(5_000);
+        return queue;
+      },
+    };
+  }
+
+  /** Adds in a run of its own. */
+  async function addIn(queue: TestQueue, id: string): Promise<string> {
+    const added = await queue.add(note(id));
+    await queue.close();
+    return added.id;
+  }
+
+  test.each(['does not open', 'takes nothing'])(
+    'S4, S9 · a mirror that %s then still opens when the first is lost, and the old key goes when the two are alike',
+    async (how) => {
+      const { device, keys, stores, open } = sealedDevice();
+      await device.goOffline();
+      const id = await addIn(await open(), 'a');
+      if (how === 'takes nothing') stores.mirror.isReadOnly = true;
+      else stores.mirror.breakAll();
+      await keys.renew();
+      const other = await addIn(await open(), 'b');
+      expect(keys.released).toEqual([]);
+      stores.mirror.mend();
+      stores.mirror.isReadOnly = false;
+
+      // Opened by nobody else, it is as it was left. Not kept: both are looked at from here on.
+      const copy = memoryStorage();
+      const entries = await dump(stores.mirror.open, NAME);
+      const changes = Object.entries(entries).map(([key, value]) => ({ kind: 'put', key, value }) as const);
+      await (await copy(NAME)).commit({ expect: [], changes });
+      const restored = device.create({
+        storage: mirroredStorage(memoryStorage(), copy),
+        encryption: { keys: keys.open },
+      });
+      await device.clock.pass(5_000);
+      expect(restored.getSnapshot()).toMatchObject({ isReady: true, pendingCount: 1 });
+      expect(await restored.getMutationStatus(id)).toMatchObject({ status: 'pending' });
+      await restored.close();
+
+      const both = await open();
+      expect(both.getSnapshot()).toMatchObject({ isReady: true, pendingCount: 2 });
+      await both.close();
+      expect(keys.released).toContain('k1');
+      const third = await open(memoryStorage());
+      for (const each of [id, other]) expect(await third.getMutationStatus(each)).toMatchObject({ status: 'pending' });
+      await third.close();
+    },
+  );
+
+  test.each(['is well again', 'takes nothing', 'has lost its key'])(
+    'S4, S9 · each of the two used alone, and a mirror that %s: the queue opens with whatever reads',
+    async (how) => {
+      const { device, keys, stores, open } = sealedDevice();
+      await device.goOffline();
+      const ids = [await addIn(await open(), 'a')];
+      stores.first.breakAll();
+      const inMirror = await addIn(await open(), 'm');
+      stores.first.mend();
+      stores.mirror.breakAll();
+      await keys.renew();
+      ids.push(await addIn(await open(), 'f'));
+      stores.mirror.mend();
+      if (how === 'takes nothing') stores.mirror.isReadOnly = true;
+      if (how === 'has lost its key') keys.keys.delete('k1');
+
+      const queue = await open();
+
+      expect(queue.getSnapshot().isReady).toBe(true);
+      for (const id of ids) expect(await queue.getMutationStatus(id)).toMatchObject({ status: 'pending' });
+      const found = await queue.getMutationStatus(inMirror);
+      expect(found?.status).toBe(how === 'has lost its key' ? undefined : 'pending');
+      await queue.close();
+    },
+  );
+});

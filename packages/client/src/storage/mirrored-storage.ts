@@ -95,6 +95,7 @@ async function alone(storage: Storage): Promise<Storage> {
     scan: (query) => storage.scan(query),
     estimate: () => storage.estimate(),
     close: () => storage.close(),
+    isCopyBehind: async () => true,
   };
 }
 
@@ -204,6 +205,13 @@ class MirroredStorage implements Storage {
       changes: others.map(({ key, value }) => ({ kind: 'put', key, value })),
     });
     return result.kind === 'committed';
+  }
+
+  async isCopyBehind(): Promise<boolean> {
+    if (this.isBehind || this.isApart || this.isLeft) return true;
+    // Another tab may know more.
+    const marks = await Promise.all([this.own.read([ALONE]), this.copy.read([ALONE])]);
+    return marks.some(([mark = null]) => mark !== null);
   }
 
   private async mirror(changes: readonly Change[]): Promise<void> {

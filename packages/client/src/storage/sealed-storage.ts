@@ -3,6 +3,7 @@ import {
   type Change,
   type CommitResult,
   type Entry,
+  isCopyBehindOf,
   type OpenStorage,
   repairIn,
   type ScanQuery,
@@ -65,18 +66,23 @@ export function sealedStorage(open: OpenStorage, options: SealedOptions): OpenSt
     const storage = await open(name);
     try {
       const keys = await unlocked(() => options.keys(name));
-      const layer = async (inner: Storage, apart?: StorageApart): Promise<SealedStorage> => {
-        const sealed = new SealedStorage({ ...options, keys, storage: inner, name, apart });
-        await sealed.start();
-        return sealed;
-      };
+      const layer = (keys: KeyProvider, inner: Storage, apart?: StorageApart): SealedStorage =>
+        new SealedStorage({ ...options, keys, storage: inner, name, apart });
       const { apart } = storage;
-      return await layer(storage, apart && { ...apart, storage: await layer(apart.storage) });
+      // The copy is read, and made like this one then: nothing there is sealed anew, no key of it missed by who opens this one, and none destroyed.
+      const sealed = layer(keys, storage, apart && { ...apart, storage: layer(keepingAll(keys), apart.storage) });
+      await sealed.start();
+      return sealed;
     } catch (error) {
       await storage.close();
       throw error;
     }
   };
+}
+
+/** The same keys, none of which is let go. */
+function keepingAll(keys: KeyProvider): KeyProvider {
+  return { current: () => keys.current(), find: (id) => keys.find(id) };
 }
 
 /**
@@ -237,6 +243,10 @@ class SealedStorage implements Storage {
 
   repair(keys: readonly string[]): Promise<boolean> {
     return repairIn(this.storage, keys);
+  }
+
+  isCopyBehind(): Promise<boolean> {
+    return isCopyBehindOf(this.storage);
   }
 
   async close(): Promise<void> {
@@ -432,10 +442,11 @@ class SealedStorage implements Storage {
     return false;
   }
 
-  /** Said again at each opening: a crash may have come between. */
+  /** Said again at each opening: a crash may have come between, or a copy may have been away. */
   private async release({ earlierIds, keptIds }: Pick<Seal, 'earlierIds' | 'keptIds'>): Promise<void> {
     const ids = earlierIds.filter((id) => !keptIds.includes(id));
-    if (ids.length > 0) await this.keys.release?.(ids).catch(() => {});
+    if (ids.length === 0 || (await isCopyBehindOf(this.storage).catch(() => true))) return;
+    await this.keys.release?.(ids).catch(() => {});
   }
 
   private find(id: string): Promise<SealingKey | null> {
