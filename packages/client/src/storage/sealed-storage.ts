@@ -69,7 +69,7 @@ export function sealedStorage(open: OpenStorage, options: SealedOptions): OpenSt
       const layer = (keys: KeyProvider, inner: Storage, apart?: StorageApart): SealedStorage =>
         new SealedStorage({ ...options, keys, storage: inner, name, apart });
       const { apart } = storage;
-      // The copy is read, and made like this one then: nothing there is sealed anew, no key of it missed by who opens this one, and none destroyed.
+      // The copy is read, and made like this one then: it is not sealed anew for that, and no key is missed when this one is opened, or let go.
       const sealed = layer(keys, storage, apart && { ...apart, storage: layer(keepingAll(keys), apart.storage) });
       await sealed.start();
       return sealed;
