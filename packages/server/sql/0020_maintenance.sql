@@ -25,8 +25,9 @@ begin atomic
     select count(*) from gone;
 end;
 
--- Security definer: it does what only the owner may, and nothing that depends on who calls it. Dropping a month waits for whoever
--- reads the log, and everybody else behind it: not for long, and the rest of the round does not depend on it.
+-- Security definer: it does what only the owner may, and nothing that depends on who calls it. Making a month and
+-- dropping one wait for whoever reads the log (a backup may for hours), and for a drop everybody else waits behind it: not for long, and the
+-- rest of the round does not depend on it.
 create or replace function holdfast.maintain(at timestamptz default now())
 returns jsonb
 language plpgsql
@@ -40,19 +41,26 @@ declare
     seal_count constant integer := 10000;
     seal_time_max constant interval := interval '20 seconds';
     started_at constant timestamptz := clock_timestamp();
+    months_made integer := 0;
     sealed bigint;
     sealed_in_all bigint := 0;
     done jsonb;
     dropped text[] := '{}';
     is_in_use boolean := false;
 begin
-    done := jsonb_build_object('monthsMade', holdfast.ensure_partitions(3, at));
+    begin
+        months_made := holdfast.ensure_partitions(3, at);
+    exception
+        when lock_not_available then
+            is_in_use := true;
+    end;
     loop
         sealed := holdfast.seal_audit(seal_count);
         sealed_in_all := sealed_in_all + sealed;
         exit when sealed < seal_count or clock_timestamp() > started_at + seal_time_max;
     end loop;
-    done := done || jsonb_build_object(
+    done := jsonb_build_object(
+        'monthsMade', months_made,
         'auditRowsSealed', sealed_in_all,
         'ledgerRowsTrimmed', holdfast.trim_ledger(at => at));
     -- one mark an hour is near enough for whoever comes back after a day

@@ -7,7 +7,7 @@ export interface MaintenanceReport {
   readonly ledgerRowsTrimmed: number;
   /** Names of the months that are gone. */
   readonly monthsDropped: readonly string[];
-  /** A month that is due was being read, and stays until the next round. */
+  /** The log was being read: months that are due are dropped, and made, in a later round. */
   readonly isLogInUse: boolean;
 }
 
