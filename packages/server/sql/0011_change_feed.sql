@@ -311,14 +311,20 @@ language plpgsql
 stable
 security definer
 set search_path = ''
+-- the planner takes the filters of the log for worthless, since the ids of rows come in no order
+set enable_seqscan = off
+set max_parallel_workers_per_gather = 0
+set jit = off
 as $$
 begin
-    -- planned anew, since what is not asked for decides by which index
+    -- planned anew, since what is not asked for decides by which index: the history of a row by the filters, and never through all
+    -- that its workspace did
     return query execute
         'select log.id, log.occurred_at, log.entity_type, log.entity_id, coalesce(log.actor = holdfast.actor(), false) '
-        'from holdfast.audit_log as log '
-        'where log.workspace_id = holdfast.workspace() '
-        'and ($1 is null or log.entity_type = $1) and ($2 is null or log.entity_id = $2) and ($3 is null or log.action = $3) '
+        'from holdfast.audit_log as log where '
+        || case when of_id is null then 'log.workspace_id = holdfast.workspace() '
+            else 'log.entity_id = $2 and log.workspace_id || '''' = (select holdfast.workspace()) ' end ||
+        'and ($1 is null or log.entity_type = $1) and ($3 is null or log.action = $3) '
         'and ($4 is null or log.occurred_at >= $4) and ($5 is null or log.occurred_at < $5) and ($6 is null or log.id < $6) '
         'order by log.id desc limit $7'
     using of_type, of_id, of_action, from_at, to_at, before_id, least(limit_count, 1000);

@@ -66,6 +66,15 @@ afterAll(async () => {
   await server.stop();
 });
 
+/** As autovacuum does a little later. */
+async function summarize(): Promise<void> {
+  await database.query(
+    `select brin_summarize_new_values(each.indexrelid)
+     from pg_inherits join pg_index as each on each.indrelid = inhrelid join pg_class as index on index.oid = each.indexrelid
+     where inhparent = 'holdfast.audit_log'::regclass and index.relam = (select oid from pg_am where amname = 'brin')`,
+  );
+}
+
 test.each<[string, (session: Session) => Promise<unknown>]>([
   [
     'a batch',
@@ -143,12 +152,7 @@ test('P5 · a round of seals reads what has come since the last, with tens of th
      select 'workspace ' || n, 'create', 'accounts', n::text, '{}' from generate_series(1, $1::integer) as n`,
     [ROW_COUNT],
   );
-  // as autovacuum does a little later
-  await database.query(
-    `select brin_summarize_new_values(each.indexrelid)
-     from pg_inherits join pg_index as each on each.indrelid = inhrelid join pg_class as index on index.oid = each.indexrelid
-     where inhparent = 'holdfast.audit_log'::regclass and index.relam = (select oid from pg_am where amname = 'brin')`,
-  );
+  await summarize();
   await database.query('analyze');
   const pages: number[] = [];
   // often enough that Postgres may plan without looking at the numbers
@@ -164,6 +168,39 @@ test('P5 · a round of seals reads what has come since the last, with tens of th
   }
   // the first round seals all that was planted; the log has some 1,500 pages and each of its indexes hundreds
   expect(pages.at(-1)).toBeLessThan(500);
+});
+
+test('P5 · the history of a row, and what it was when it was deleted, are found beside all that its workspace did since', async () => {
+  await device.send([device.next(change('delete', { table: 'accounts', id: entityId }))]);
+  await database.query(
+    `insert into holdfast.audit_log (workspace_id, action, entity_type, entity_id, new_values)
+     select $1, 'create', 'accounts', gen_random_uuid()::text, jsonb_build_object('note', repeat('x', 300))
+     from generate_series(1, $2::integer) as n`,
+    [device.workspaceId, ROW_COUNT],
+  );
+  await summarize();
+  await database.query('analyze');
+  const read = async (sql: string): Promise<{ readonly rows: number; readonly pages: number }> =>
+    withCaller(database, { ...device.claims, holdfast_role: 'admin' }, async (session) => {
+      const [told] = await session.query<{
+        'QUERY PLAN': readonly { readonly Plan: Readonly<Record<string, number>> }[];
+      }>(`explain (analyze, buffers, format json) ${sql}`, [entityId]);
+      const plan = told?.['QUERY PLAN'][0]?.Plan ?? {};
+      const count = (name: string): number => plan[name] ?? Number.NaN;
+      return { rows: count('Actual Rows'), pages: count('Shared Hit Blocks') + count('Shared Read Blocks') };
+    });
+
+  const history = await read(`select * from holdfast.audit_page('accounts', $1, null, null, null, null, 500)`);
+  const deletion = await read(
+    `select old_values from holdfast.audit_log where workspace_id = holdfast.workspace() and entity_type = 'accounts'
+     and entity_id = $1 and action = 'delete' order by id desc limit 1`,
+  );
+
+  // the log has some 4,000 pages, and half of them come after these rows
+  expect(history.rows).toBeGreaterThanOrEqual(2);
+  expect(history.pages).toBeLessThan(1_000);
+  expect(deletion.rows).toBe(1);
+  expect(deletion.pages).toBeLessThan(50);
 });
 
 test('P5 · a bulk write is recorded in one go, however many rows it changes', async () => {
