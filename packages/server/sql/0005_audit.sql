@@ -10,6 +10,9 @@ create table if not exists holdfast.settings (
     trusted_hops  integer     not null default 0,
     -- when maintain() ended last; null for never
     maintained_at timestamptz,
+    -- what the clock said when maintain() looked last at which months are due, and when it had looked a day before that
+    looked_at     timestamptz,
+    believed_at   timestamptz,
     constraint settings_has_one_row check (only_row),
     constraint settings_trusted_hops_sane check (trusted_hops between 0 and 20)
 );

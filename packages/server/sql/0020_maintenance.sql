@@ -25,6 +25,24 @@ begin atomic
     select count(*) from gone;
 end;
 
+-- What time it is for whoever deletes for good: what the clock said a day ago, by itself. One that runs ahead for less than a day (after a
+-- start with a dead battery, say, until the network tells the time) would cost all that is kept; null until it is known.
+create or replace function holdfast.believed_time(at timestamptz)
+returns timestamptz
+language sql
+volatile
+set search_path = ''
+begin atomic
+    update holdfast.settings as known
+    set looked_at = case when at >= known.looked_at and at < known.looked_at + interval '1 day' then known.looked_at else at end,
+        believed_at = case
+            when at >= known.looked_at + interval '1 day' then known.looked_at
+            when at < known.believed_at then at
+            else known.believed_at
+        end
+    returning known.believed_at;
+end;
+
 -- Security definer: it does what only the owner may, and nothing that depends on who calls it. Making a month and
 -- dropping one wait for whoever reads the log (a backup may for hours), and for a drop everybody else waits behind it: not for long, and the
 -- rest of the round does not depend on it.
@@ -77,7 +95,7 @@ begin
     where not exists (select from holdfast.ledger as settled where settled.mutation_id = old.mutation_id);
     delete from holdfast.user_mutation_metrics as old where old.day < (at - interval '400 days')::date;
     begin
-        dropped := holdfast.enforce_retention(at);
+        dropped := holdfast.enforce_retention(holdfast.believed_time(at));
     exception
         when lock_not_available then
             is_in_use := true;
@@ -115,7 +133,7 @@ comment on function holdfast.maintain_if_due(interval) is
     'maintain(), unless it was done within "every" or another server does it just now; then null. For servers that all have a timer.';
 
 revoke all on function
-    holdfast.forget_clients(timestamptz), holdfast.maintain(timestamptz), holdfast.maintain_if_due(interval)
+    holdfast.forget_clients(timestamptz), holdfast.believed_time(timestamptz), holdfast.maintain(timestamptz), holdfast.maintain_if_due(interval)
 from public;
 
 reset role;

@@ -340,6 +340,7 @@ describeOnEachDatabase((world) => {
       [device.workspaceId, device.claims.sub],
     );
     await device.send([device.next({ payload: { beds: -1 } })]);
+    await world.database.query(`update holdfast.settings set looked_at = now() - interval '1 day'`);
     const [done] = await world.database.query<{ done: { monthsDropped: string[] } }>(
       'select holdfast.maintain() as done',
     );

@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type ArchiveManifest, archiveMonths } from './archive.ts';
 import type { Database } from './database.ts';
 import { type MaintenanceReport, startMaintenance } from './maintenance.ts';
+import { migrate } from './migrate.ts';
 import { describeOnPostgres } from './testing-databases/test-databases.ts';
 import { createDevice } from './testing-databases/test-device.ts';
 
@@ -35,7 +36,8 @@ function createTimers() {
 }
 
 describeOnPostgres((world) => {
-  const forget = () => world.database.query('update holdfast.settings set maintained_at = null');
+  const forget = () =>
+    world.database.query('update holdfast.settings set maintained_at = null, looked_at = null, believed_at = null');
 
   test('P5 · of three servers with one database one makes the round, and what was written is sealed', async () => {
     await forget();
@@ -100,6 +102,7 @@ describeOnPostgres((world) => {
 
   test('P5 · a month that somebody reads is not waited for, and goes with a later round', async () => {
     await world.database.query(`select holdfast.ensure_partitions(0, '2020-01-15Z')`);
+    await world.database.query(`update holdfast.settings set looked_at = now() - interval '1 day'`);
     const round = async () => {
       const [row] = await world.database.query<{ done: MaintenanceReport }>('select holdfast.maintain() as done');
       return row?.done;
@@ -109,6 +112,26 @@ describeOnPostgres((world) => {
       expect(await round()).toMatchObject({ isLogInUse: true, monthsDropped: [] });
     });
     expect((await round())?.monthsDropped).toContain('audit_log_202001');
+  });
+
+  test('P5 · a clock that runs ahead for less than a day costs no month; what is due goes a day later', async () => {
+    const [database] = await world.openEmpty();
+    if (database === undefined) throw new Error('There is no database.');
+    await migrate(database);
+    await database.query(`select holdfast.ensure_partitions(0, '2022-03-15Z')`);
+    const round = async (at: string) => {
+      const [row] = await database.query<{ done: MaintenanceReport }>('select holdfast.maintain($1) as done', [at]);
+      return row?.done.monthsDropped.filter((name) => name.startsWith('audit_log_'));
+    };
+
+    expect(await round('2022-05-20T00:00:00Z')).toEqual([]);
+    // as after a start with a dead battery, until the network tells the time
+    for (const at of ['2032-01-01T00:00:00Z', '2032-01-01T00:05:00Z', '2032-01-01T23:00:00Z'])
+      expect(await round(at)).toEqual([]);
+    for (const at of ['2022-05-20T23:00:00Z', '2022-05-22T00:00:00Z', '2022-07-02T00:00:00Z', '2022-07-02T12:00:00Z'])
+      expect(await round(at)).toEqual([]);
+
+    expect(await round('2022-07-03T00:00:00Z')).toEqual(['audit_log_202203']);
   });
 
   test('P5 · with the log being read for long, a month that is missing comes later, and all else is done', async () => {
