@@ -198,6 +198,35 @@ comment on function holdfast.set_retention(text, interval, boolean, boolean) is
     'How long rows of a table are kept at least (whole months are dropped), whether a month must have been archived before '
     'it is dropped, and whether nothing may be dropped for now. For operators.';
 
+-- The highest id in a part of the audit log; null where there is none. The last of each workspace is looked at, one after the other down the
+-- index: no row is read, however many there are.
+create or replace function holdfast.last_audit_id(partition_name text)
+returns bigint
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    last_id bigint;
+begin
+    execute format(
+        'with recursive last as ('
+        '(select log.workspace_id, log.id from holdfast.%1$I as log where log.workspace_id is not null '
+        'order by log.workspace_id desc, log.id desc limit 1) '
+        'union all '
+        'select earlier.workspace_id, earlier.id from last cross join lateral ('
+        'select log.workspace_id, log.id from holdfast.%1$I as log where log.workspace_id < last.workspace_id '
+        'order by log.workspace_id desc, log.id desc limit 1) as earlier'
+        '), without_workspace as ('
+        'select log.id from holdfast.%1$I as log where log.workspace_id is null '
+        'order by log.workspace_id desc, log.id desc limit 1'
+        ') select greatest((select max(last.id) from last), (select known.id from without_workspace as known))',
+        partition_name)
+    into last_id;
+    return last_id;
+end
+$$;
+
 -- What else must happen before a month goes: readers of the feed whose place goes with it, and the chain of hashes, must know.
 create or replace function holdfast.before_drop(of_table text, partition_name text)
 returns void
@@ -209,21 +238,7 @@ declare
     last_id bigint;
 begin
     if of_table = 'audit_log' then
-        -- the last of each workspace, one after the other down the index: no row is read, however many there are
-        execute format(
-            'with recursive last as ('
-            '(select log.workspace_id, log.id from holdfast.%1$I as log where log.workspace_id is not null '
-            'order by log.workspace_id desc, log.id desc limit 1) '
-            'union all '
-            'select earlier.workspace_id, earlier.id from last cross join lateral ('
-            'select log.workspace_id, log.id from holdfast.%1$I as log where log.workspace_id < last.workspace_id '
-            'order by log.workspace_id desc, log.id desc limit 1) as earlier'
-            '), without_workspace as ('
-            'select log.id from holdfast.%1$I as log where log.workspace_id is null '
-            'order by log.workspace_id desc, log.id desc limit 1'
-            ') select greatest((select max(last.id) from last), (select known.id from without_workspace as known))',
-            partition_name)
-        into last_id;
+        last_id := holdfast.last_audit_id(partition_name);
         update holdfast.epochs as known set trimmed_id = greatest(known.trimmed_id, last_id);
         update holdfast.seal_state as state
         set dropped_before = greatest(state.dropped_before, month.to_at)
@@ -343,7 +358,7 @@ revoke all on function
     holdfast.partition_name(text, timestamptz), holdfast.partitions(text), holdfast.finish_partition(text),
     holdfast.ensure_partitions(integer, timestamptz),
     holdfast.partition_report(timestamptz), holdfast.set_retention(text, interval, boolean, boolean),
-    holdfast.before_drop(text, text), holdfast.enforce_retention(timestamptz), holdfast.add_to_digest(bytea, text),
+    holdfast.last_audit_id(text), holdfast.before_drop(text, text), holdfast.enforce_retention(timestamptz), holdfast.add_to_digest(bytea, text),
     holdfast.archive_digest(text), holdfast.finish_archive(text, bigint, bytea, text)
 from public;
 

@@ -16,7 +16,7 @@ set role holdfast_owner;
 -- A server that came back as it was some time ago (fail-over, restore) is another one: cursors and numbers of clients may speak
 -- of what it has never seen. Each such beginning is an epoch.
 create table if not exists holdfast.epochs (
-    place          integer     generated always as identity primary key,
+    place          integer     primary key,
     epoch          uuid        not null unique default gen_random_uuid(),
     -- which cluster on which timeline, which database of it, and which table
     incarnation    text,
@@ -105,15 +105,26 @@ security definer
 set search_path = ''
 as $$
 declare
+    held bigint;
     drawn bigint;
     begun uuid;
 begin
+    -- Logical replication copies rows and no counters. Of two changes of one row the later must have the higher id, so it goes on above
+    -- what is there. (The counter is read after the rows: whatever is drawn meanwhile, it is not set back.)
+    held := (
+        select max(holdfast.last_audit_id(part.relname::text))
+        from pg_catalog.pg_inherits as link
+        join pg_catalog.pg_class as part on part.oid = link.inhrelid
+        where link.inhparent = 'holdfast.audit_log'::regclass
+    );
+    perform setval('holdfast.audit_log_ids', held) from holdfast.audit_log_ids as ids where ids.last_value < held;
     select case when ids.is_called then ids.last_value else ids.last_value - 1 end into drawn
     from holdfast.audit_log_ids as ids;
     -- numbers of transactions of another cluster say nothing here
     delete from holdfast.feed_marks;
-    insert into holdfast.epochs (incarnation, server_since, lies_at, reason, first_audit_id)
-    values (holdfast.incarnation(), pg_postmaster_start_time(), pg_relation_filepath('holdfast.epochs'), reason, drawn)
+    insert into holdfast.epochs (place, incarnation, server_since, lies_at, reason, first_audit_id)
+    values (coalesce((select max(known.place) from holdfast.epochs as known), 0) + 1, holdfast.incarnation(),
+        pg_postmaster_start_time(), pg_relation_filepath('holdfast.epochs'), reason, drawn)
     returning epoch into begun;
     return begun;
 end
