@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { readAudit } from './audit-query.ts';
 import { type CallerClaims, withCaller } from './caller.ts';
 import { readChanges } from './change-feed.ts';
 import { fieldOf } from './database.ts';
@@ -45,6 +46,47 @@ describeOnEachDatabase((world) => {
     // a place may be used again, as one does that never heard the answer
     expect((await read(device.claims, begun.cursor)).changes).toHaveLength(3);
   });
+
+  test.each([
+    ['whose ids were of another type', 'notes', 'select'],
+    ['that has been dropped', 'gone', 'drop table public.gone'],
+  ])(
+    'P5, P8 · an entry of a table %s is hidden, and holds up neither the feed nor the log',
+    async (_, entityType, sql) => {
+      const device = createDevice(world.database);
+      const { workspaceId } = device;
+      const begun = await read(device.claims, null);
+      await world.database.transaction((session) =>
+        session.runScript(`
+        create table if not exists public.gone (id uuid primary key, workspace_id text not null);
+        alter table public.gone enable row level security;
+        grant select on public.gone to authenticated;
+        select holdfast.register_table('public.gone', '{}')`),
+      );
+      await world.database.query(
+        `insert into holdfast.audit_log (workspace_id, actor, action, entity_type, entity_id, new_values)
+       values ($1, 'someone else', 'create', $2, '4711', '{}')`,
+        [workspaceId, entityType],
+      );
+      await world.database.query(sql);
+      await device.send([device.next()]);
+
+      const { changes } = await read(device.claims, begun.cursor);
+
+      expect(changes).toMatchObject([
+        { entityType, entityId: '4711', isHidden: true, newValues: null },
+        { entityType: 'accounts', isHidden: false },
+      ]);
+      const { entries } = await withCaller(world.database, device.claims, (session) =>
+        readAudit(session, { limit: 50 }),
+      );
+      expect(entries.map((entry) => entry.entityType)).toEqual(['accounts']);
+      // control: one that fits is told
+      const stranger = createDevice(world.database, { workspaceId });
+      await stranger.send([stranger.next()]);
+      expect((await read(device.claims, begun.cursor)).changes.at(-1)).toMatchObject({ isHidden: false });
+    },
+  );
 
   test('P8 · pages follow each other without gap or overlap', async () => {
     const device = createDevice(world.database);
