@@ -11,6 +11,21 @@ test('S4 · bytes of every length come back from text as they were', () => {
 
 test('S4 · a text that only reads like another is none', () => {
   expect(fromBase64('QQ==')).toEqual(new Uint8Array([65]));
-  for (const text of ['QR==', 'QUJ=', 'QQ', 'QQ= ', ' QQ=', 'QQ==\n', 'Q===', 'QQ-_', '===='])
+  for (const text of [
+    'QR==',
+    'QUJ=',
+    'QQ',
+    'QQ= ',
+    ' QQ=',
+    'QQ==\n',
+    'Q===',
+    'QQ-_',
+    '====',
+    'QQ==QQ==',
+    'QQ=Q',
+    'QQé',
+    'QQ\ud83d',
+    '\u0141QQQ',
+  ])
     expect(fromBase64(text)).toBe(null);
 });

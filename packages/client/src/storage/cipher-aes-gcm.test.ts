@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { StorageSimulator } from '../testing/storage-simulator.ts';
-import { aesGcmCipherKey } from './cipher-aes-gcm.ts';
+import { aesGcmCipherKey, type CipherModule } from './cipher-aes-gcm.ts';
 import { sealedStorage } from './sealed-storage.ts';
 import { aesGcmKey } from './system-aes-gcm.ts';
 import { secureStoreKeys } from './system-secure-store-keys.ts';
@@ -50,6 +50,32 @@ test('S4 · the bytes of a key are taken as they are at the call, and a key of a
   expect(await (await webKey()).open(sealed, bound)).toEqual(new Uint8Array(3));
   for (const length of [0, 16, 31, 33])
     expect(() => aesGcmCipherKey('k', new Uint8Array(length), nodeCrypto)).toThrow(/must have 32 bytes/);
+});
+
+test('S4 · a key that the module makes ready is used only where it does the same as its bytes', async () => {
+  const value = new TextEncoder().encode('CANARY');
+  const made: unknown[] = [];
+  const watched = (createSecretKey?: (bytes: Uint8Array) => object): CipherModule => ({
+    randomBytes: (count) => nodeCrypto.randomBytes(count),
+    createCipheriv: (algorithm, key, nonce) => {
+      made.push(key);
+      return nodeCrypto.createCipheriv(algorithm, key, nonce);
+    },
+    createDecipheriv: (algorithm, key, nonce) => nodeCrypto.createDecipheriv(algorithm, key, nonce),
+    ...(createSecretKey === undefined ? {} : { createSecretKey }),
+  });
+  const ready = nodeCrypto.createSecretKey(BYTES);
+  const cases = [
+    [watched(() => ready), ready],
+    [watched(), BYTES],
+    [watched(() => new Uint8Array(32)), BYTES],
+    [watched(() => ({ type: 'no key of this module' })), BYTES],
+  ] as const;
+  for (const [module, used] of cases) {
+    const key = aesGcmCipherKey('k', BYTES, module);
+    expect(await (await webKey()).open(await key.seal(value, bound), bound)).toEqual(value);
+    expect(made.at(-1)).toEqual(used);
+  }
 });
 
 test('S4 · a secure store whose keys use it opens what was sealed with Web Crypto before', async () => {
