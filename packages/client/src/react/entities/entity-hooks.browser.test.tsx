@@ -3,6 +3,7 @@ import { act, cleanup, render, screen } from '@testing-library/react';
 import { StrictMode } from 'react';
 import { Toaster, toast } from 'sonner';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { userEvent } from 'vitest/browser';
 import { connectQueries } from '../../optimistic/connect-queries.ts';
 import { optimisticQuery } from '../../optimistic/optimistic-query.ts';
 import { HoldfastError } from '../../mutation/holdfast-error.ts';
@@ -82,7 +83,7 @@ async function open(accounts: readonly Account[] = [], audit?: (app: AccountApp)
           <Accounts />
         </HoldfastProvider>
       </QueryClientProvider>
-      <Toaster />
+      <Toaster closeButton />
     </StrictMode>,
   );
   onTestFinished(() => {
@@ -317,6 +318,52 @@ describe('undo', () => {
     await act(() => app.clock.advance(5_000));
 
     expect(screen.queryByRole('button', { name: 'Undo' })).toBeNull();
+  });
+});
+
+describe('the focus', () => {
+  test.each([
+    ['Undo', 'by keyboard'],
+    ['Undo', 'by mouse'],
+    ['Close toast', 'by keyboard'],
+    ['Close toast', 'by mouse'],
+  ] as const)('E2 · after %s %s it is where it was before', async (label, how) => {
+    const { app, hooks, settle, toasts } = await open();
+    app.network.setOffline();
+    const field = document.createElement('input');
+    document.body.prepend(field);
+    onTestFinished(() => field.remove());
+    act(() => hooks.create.mutate({ id: '1', name: 'Acme' }));
+    await settle();
+    field.focus();
+
+    const button = screen.getByRole('button', { name: label });
+    if (how === 'by mouse') await act(() => userEvent.click(button));
+    else {
+      button.focus();
+      await act(() => userEvent.keyboard('{Enter}'));
+    }
+    await settle();
+
+    expect(toasts()).toEqual(label === 'Undo' ? ['success: Acme: taken back'] : []);
+    expect(document.activeElement).toBe(field);
+  });
+
+  test('E2 · the place where it was is gone: it stays with the toast', async () => {
+    const { app, hooks, settle } = await open();
+    app.network.setOffline();
+    const field = document.createElement('input');
+    document.body.prepend(field);
+    act(() => hooks.create.mutate({ id: '1', name: 'Acme' }));
+    await settle();
+    field.focus();
+
+    screen.getByRole('button', { name: 'Undo' }).focus();
+    field.remove();
+    await act(() => userEvent.keyboard('{Enter}'));
+    await settle();
+
+    expect(document.activeElement?.hasAttribute('data-sonner-toast')).toBe(true);
   });
 });
 
