@@ -12,28 +12,41 @@ export interface WorkspaceHolder {
   readonly getSnapshot: () => WorkspaceState;
 }
 
-/** Opens the workspace of whoever is signed in, and closes it when that changes. */
-export function holdWorkspace(session: SessionStore): WorkspaceHolder {
+/**
+ * Opens the workspace of whoever is signed in, and closes it when that changes. One after the other: however quickly people change, each
+ * store is open once.
+ */
+export function holdWorkspace(session: SessionStore, open = openWorkspace): WorkspaceHolder {
   const listeners = new Set<() => void>();
   let state: WorkspaceState = { kind: 'signedOut' };
   const set = (next: WorkspaceState): void => {
     state = next;
     for (const listener of listeners) listener();
   };
-  const follow = async (): Promise<void> => {
+  let current: Workspace | null = null;
+  const takeTurn = async (): Promise<void> => {
     const user = session.getSnapshot();
-    const current = state.kind === 'open' ? state.workspace.user : state.kind === 'opening' ? state.user : null;
-    if (user === current) return;
-    const former = state.kind === 'open' ? state.workspace : null;
-    set(user === null ? { kind: 'signedOut' } : { kind: 'opening', user });
-    await former?.close();
+    if (current !== null && current.user !== user) {
+      const former = current;
+      current = null;
+      await former.close();
+    }
     if (user === null || session.getSnapshot() !== user) return;
-    const workspace = await openWorkspace(user);
-    if (session.getSnapshot() === user) set({ kind: 'open', workspace });
-    else await workspace.close();
+    current ??= await open(user);
+    // Somebody else by now: the next turn closes it.
+    if (session.getSnapshot() === user) set({ kind: 'open', workspace: current });
   };
-  session.subscribe(() => void follow());
-  void follow();
+  let last: Promise<void> = Promise.resolve();
+  let wanted: DemoUser | null = null;
+  const follow = (): void => {
+    const user = session.getSnapshot();
+    if (user === wanted) return;
+    wanted = user;
+    set(user === null ? { kind: 'signedOut' } : { kind: 'opening', user });
+    last = last.then(takeTurn).catch((error: unknown) => reportError(error));
+  };
+  session.subscribe(follow);
+  follow();
   return {
     subscribe: (listener) => {
       listeners.add(listener);
