@@ -150,8 +150,7 @@ function MappingSelects({ columns, mapping, onMapping }: MappingSelectsProps): R
           key={field}
           label={IMPORT_WORDS[field]}
           placeholder="Not in the file"
-          // a column without a name cannot be chosen
-          data={columns.filter((column) => column !== '')}
+          data={columns}
           value={mapping[field]}
           clearable
           error={mapping[field] === null && (field === 'name' || field === 'account') ? 'Choose a column.' : undefined}

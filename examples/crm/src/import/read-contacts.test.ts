@@ -54,3 +54,10 @@ test('E4 · letters are read as the file has them: Unicode with and without a ma
   expect(readCsv(windows).isGuessed).toBe(true);
   expect(readCsv(utf16).isGuessed).toBe(false);
 });
+
+test('E4 · two columns of one name are two columns, and the first of them is the one that is meant', () => {
+  const { columns, rows } = readCsv(new TextEncoder().encode('name,name,account,,\nAnn,Other,OSL,x,y\n'));
+  expect(columns).toEqual(['name', 'name (2)', 'account', 'Column 4', 'Column 5']);
+  expect(rows[0]?.cells).toMatchObject({ name: 'Ann', 'name (2)': 'Other' });
+  expect(read('name,name,account\nAnn,Other,OSL\n').contacts.map(({ name }) => name)).toEqual(['Ann']);
+});

@@ -21,13 +21,25 @@ export function readCsv(bytes: Uint8Array): CsvFile {
   const { text, isGuessed } = textOf(bytes);
   const { data } = Papa.parse<string[]>(text, { skipEmptyLines: false });
   const headAt = data.findIndex((cells) => !isBlank(cells));
-  const columns = (data[headAt] ?? []).map((column) => column.trim());
+  const columns = distinct((data[headAt] ?? []).map((column) => column.trim()));
   const rows = data.flatMap((cells, index): CsvRow[] => {
     if (index <= headAt || isBlank(cells)) return [];
     const named = columns.map((column, at) => [column, cells[at] ?? ''] as const);
     return [{ rowNumber: index + 1, cells: Object.fromEntries(named), problem: problemOf(cells, columns) }];
   });
   return { columns, rows, isGuessed };
+}
+
+/** Two columns of one name are told apart by a number; one without a name has its place for one. */
+function distinct(names: readonly string[]): readonly string[] {
+  const known = new Set<string>();
+  return names.map((given, at) => {
+    const name = given === '' ? `Column ${at + 1}` : given;
+    let column = name;
+    for (let count = 2; known.has(column); count += 1) column = `${name} (${count})`;
+    known.add(column);
+    return column;
+  });
 }
 
 function problemOf(cells: readonly string[], { length }: readonly string[]): string | null {
