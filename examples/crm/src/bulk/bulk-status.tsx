@@ -1,10 +1,9 @@
 import { Button, CloseButton, Progress, Text } from '@mantine/core';
 import type { BulkFailure } from 'holdfast';
-import { useMutationQueue } from 'holdfast/react';
-import type { ReactNode } from 'react';
+import { type ReactNode, useSyncExternalStore } from 'react';
 import { nameOfRow } from '../workspace/mutations.ts';
 import { refusalText } from '../workspace/refusal-words.ts';
-import { useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
+import { subscribeTo, useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
 import { type ChangeInput, useBulk } from './bulk-context.ts';
 import classes from './bulk.module.css';
 
@@ -76,12 +75,12 @@ export function BulkStatus(): ReactNode {
 /** How many of them can be tried again: neither settled elsewhere meanwhile, nor of rows that were changed again since. */
 function useRetryableCount(failures: readonly BulkFailure<ChangeInput>[]): number {
   const { queue } = useWorkspace();
-  // renders again with every change of the queue
-  useMutationQueue();
-  if (failures.length === 0) return 0;
-  const overtaken = queue.listOvertaken();
-  return failures.filter(({ id }) => id !== null && queue.peekStatus(id)?.status === 'failed' && !overtaken.has(id))
-    .length;
+  return useSyncExternalStore(subscribeTo(queue), () => {
+    if (failures.length === 0) return 0;
+    const overtaken = queue.listOvertaken();
+    return failures.filter(({ id }) => id !== null && queue.peekStatus(id)?.status === 'failed' && !overtaken.has(id))
+      .length;
+  });
 }
 
 function Failures({ failures }: { readonly failures: readonly BulkFailure<ChangeInput>[] }): ReactNode {

@@ -49,7 +49,7 @@ interface Subscribable {
 const subscriptions = new WeakMap<Subscribable, (listener: () => void) => () => void>();
 
 /** The same function for the same store, so that React does not subscribe anew at every rendering. */
-function subscribeTo(store: Subscribable): (listener: () => void) => () => void {
+export function subscribeTo(store: Subscribable): (listener: () => void) => () => void {
   const known = subscriptions.get(store);
   if (known !== undefined) return known;
   const subscribe = (listener: () => void): (() => void) => store.subscribe(listener);

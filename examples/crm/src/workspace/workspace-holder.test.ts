@@ -7,7 +7,8 @@ import { holdWorkspace } from './workspace-holder.ts';
 const [ann, ben] = DEMO_USERS as readonly [DemoUser, DemoUser, ...DemoUser[]];
 
 /** Whoever signs in, in this page or in another tab of it. */
-function fakeSession(user: DemoUser | null): SessionStore {
+function signedOut(): SessionStore {
+  let user: DemoUser | null = null;
   const listeners = new Set<() => void>();
   const set = (next: DemoUser | null): void => {
     user = next;
@@ -52,7 +53,7 @@ function openings() {
 }
 
 test('K5 · who signs in, changes to another and comes back in quick succession has one workspace, and the other none', async () => {
-  const session = fakeSession(null);
+  const session = signedOut();
   const { open, finish, counts, most } = openings();
   const holder = holdWorkspace(session, open);
   session.signIn(ann);
