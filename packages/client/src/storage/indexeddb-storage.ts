@@ -60,8 +60,8 @@ class Connection implements Storage {
   private isClosed = false;
   /** Null where the engine is another. */
   private readonly room: KeptRoom | null;
-  /** Looked for behind the first commit: opening does not wait for it. */
-  private isRoomSought = false;
+  /** Behind the first commit: opening does not wait for it. */
+  private lookingForRoom: Promise<boolean> | undefined;
 
   constructor(name: string, durability: Durability) {
     this.name = name;
@@ -96,12 +96,10 @@ class Connection implements Storage {
     const { room } = this;
     if (room === null) return this.write(batch);
     const mayTake = mayTakeReserve(batch);
-    if (room.isMissing && !mayTake) await room.keep();
-    if (room.isMissing && !mayTake) throw full(null);
+    if (!mayTake && room.isMissing && (await room.keep())) throw full();
     try {
       const result = await this.write(batch);
-      if (!this.isRoomSought) void room.keep();
-      this.isRoomSought = true;
+      this.lookingForRoom ??= room.keep();
       return result;
     } catch (error) {
       if (!mayTake || room.isMissing || !(error instanceof HoldfastError) || error.code !== 'STORAGE_FULL') throw error;
@@ -279,12 +277,12 @@ function failed(cause: unknown, message = 'The browser could not store or read.'
   });
 }
 
-function full(cause: unknown): HoldfastError {
+function full(cause?: unknown): HoldfastError {
   return new HoldfastError({
     code: 'STORAGE_FULL',
     message: 'Not stored: the space that the browser allows is used up.',
     hint: 'Free space on the device, or send what is pending; then save again.',
-    cause: cause ?? undefined,
+    cause,
   });
 }
 
