@@ -7,10 +7,8 @@ const ZERO = 65;
 /** No digit of 6 bits has this one. */
 const NO_DIGIT = 64;
 /** The digit of each letter, by its byte. */
-const DIGITS = Uint8Array.from({ length: 256 }, (_, byte) => {
-  const digit = LETTERS.indexOf(String.fromCharCode(byte));
-  return digit === -1 ? NO_DIGIT : digit;
-});
+const DIGITS = new Uint8Array(256).fill(NO_DIGIT);
+for (let digit = 0; digit < NO_DIGIT; digit += 1) DIGITS[LETTERS.charCodeAt(digit)] = digit;
 
 /** As in RFC 4648, with padding. A spread in place of `apply` would take six times as long. */
 export function toBase64(bytes: Uint8Array): string {
@@ -32,13 +30,13 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> | null {
   const bytes = new Uint8Array((3 * length) / 4 - padCount);
   letters.fill(ZERO, length - padCount);
   let [bits, seen] = [0, 0];
-  for (let at = 0, to = 0; at < length; at += 4, to += 3) {
-    const a = DIGITS[letters[at] as number] as number;
-    const b = DIGITS[letters[at + 1] as number] as number;
-    const c = DIGITS[letters[at + 2] as number] as number;
-    const d = DIGITS[letters[at + 3] as number] as number;
-    seen |= a | b | c | d;
-    bits = (a << 18) | (b << 12) | (c << 6) | d;
+  for (let at = 0, to = 0; at < length; to += 3) {
+    for (const end = at + 4; at < end; at += 1) {
+      const digit = DIGITS[letters[at] as number] as number;
+      seen |= digit;
+      // Of four digits nothing is left of those before.
+      bits = (bits << 6) | digit;
+    }
     // What is beyond the end is not kept.
     bytes[to] = bits >>> 16;
     bytes[to + 1] = bits >>> 8;

@@ -77,14 +77,14 @@ export function aesGcmCipherKey(id: string, bytes: Uint8Array, module: CipherMod
 function readyKey(bytes: Uint8Array, module: CipherModule): Uint8Array {
   try {
     // As `createCipheriv` of Node takes it in place of the bytes.
-    const ready = module.createSecretKey?.(bytes) as Uint8Array | undefined;
+    const ready = (module.createSecretKey?.(bytes) ?? bytes) as Uint8Array;
     const nonce = module.randomBytes(NONCE_BYTES);
-    const tags = [bytes, ready ?? bytes].map((key) => {
+    const tagOf = (key: Uint8Array): string => {
       const cipher = module.createCipheriv('aes-256-gcm', key, nonce);
       cipher.final();
       return cipher.getAuthTag().join();
-    });
-    return ready !== undefined && tags[0] === tags[1] ? ready : bytes;
+    };
+    return tagOf(ready) === tagOf(bytes) ? ready : bytes;
   } catch {
     return bytes;
   }
