@@ -41,6 +41,8 @@ export class AppTab {
   private readonly world: World;
   private readonly device: Device;
   private readonly own: Made[] = [];
+  /** What was asked of the queue, and is not answered. */
+  private readonly openCalls = new Set<OpenCall>();
   private lastNewId = '';
   private loadNumber = 0;
   private newestLoaded = 0;
@@ -88,19 +90,14 @@ export class AppTab {
         return this.lastNewId;
       },
     });
+    this.noteCalls();
     this.queue.ready.then(
       this.told(() => {
         process.isReady = true;
         process.calls('ready');
         this.showDeadLetters();
       }),
-      () => {
-        // The app shows that it cannot start, and its user loads the page again.
-        process.kill('could not open');
-        scheduler.at(dice.of(`reload of ${process.name}`).between(500, 5_000), () => {
-          if (device.liveTabs.length === 0) device.openTab();
-        });
-      },
+      () => this.couldNotOpen(),
     );
     this.queue.on('settled', (settled) => {
       const attemptCount = this.queue.peekStatus(settled.id)?.attemptCount ?? 0;
@@ -193,6 +190,7 @@ export class AppTab {
           history.violated('inv-I22', `add of ${tag} promises ${handle.durability} on another store`);
         this.process.calls(`added ${tag}`);
         this.checkView();
+        void this.noted(`settled of ${tag}`, handle.settled, made);
         handle.settled.then(
           (settled) => history.onSettled(this.device, this.process, settled, 0, plan.maxRetries),
           this.told((error: unknown) =>
@@ -243,6 +241,7 @@ export class AppTab {
         history.acknowledged(head, handle);
         this.process.calls(`added ${names}`);
         this.checkView();
+        void this.noted(`settled of ${names}`, handle.settled, head);
         handle.settled.then(
           (settled) => history.onSettled(this.device, this.process, settled, 0, plan.maxRetries),
           this.told((error: unknown) =>
@@ -535,8 +534,50 @@ export class AppTab {
     );
   }
 
+  /** The app shows that it cannot start, and its user loads the page again. */
+  couldNotOpen(): void {
+    const { dice, scheduler } = this.world;
+    this.process.kill('could not open');
+    scheduler.at(dice.of(`reload of ${this.process.name}`).between(500, 5_000), () => {
+      if (this.device.liveTabs.length === 0) this.device.openTab();
+    });
+  }
+
   close(): void {
     this.end('close', () => this.queue.close());
+  }
+
+  /** The queue has closed itself. */
+  hasSignedOut(): void {
+    this.end('signed out', () => Promise.resolve());
+  }
+
+  /** Whoever asks is answered, also where the queue is closed meanwhile; but of a closed one nobody hears how a mutation ended. */
+  checkAnswered(): void {
+    for (const { what, about } of this.openCalls)
+      if (about === null || !(this.isClosing || this.mayBeUntold(about.keptIn ?? about)))
+        this.world.history.violated('inv-I14', `${what} in ${this.process.name} is not answered`);
+  }
+
+  /** Damaged, it may never be known how it ended; nor where the history, kept for 7 days by the device's clock, was over before it was heard of. */
+  private mayBeUntold({ isDamaged, effectCount, isDiscardAsked }: Made): boolean {
+    return isDamaged || (this.device.hasClockJumped && (effectCount > 0 || isDiscardAsked));
+  }
+
+  private noteCalls(): void {
+    for (const name of CALLS) {
+      const call = this.queue[name].bind(this.queue) as (...given: readonly unknown[]) => Promise<unknown>;
+      const noted = (...given: readonly unknown[]): Promise<unknown> => this.noted(name, call(...given));
+      Object.assign(this.queue, { [name]: noted });
+    }
+  }
+
+  private noted<Answer>(what: string, answer: Promise<Answer>, about: Made | null = null): Promise<Answer> {
+    const call = { what, about };
+    this.openCalls.add(call);
+    const end = (): void => void this.openCalls.delete(call);
+    answer.then(end, end);
+    return answer;
   }
 
   private end(what: string, run: () => Promise<void>): void {
@@ -548,7 +589,10 @@ export class AppTab {
     const stopped = (): void => {
       this.device.closedProcesses.add(this.process);
       // The page stays for a moment, so that what should have stopped shows.
-      this.world.scheduler.at(30_000, () => this.process.kill('closed'));
+      this.world.scheduler.at(30_000, () => {
+        if (this.process.isAwake) this.checkAnswered();
+        this.process.kill('closed');
+      });
     };
     run().then(stopped, stopped);
   }
@@ -600,6 +644,45 @@ export class AppTab {
     }
   }
 }
+
+interface OpenCall {
+  readonly what: string;
+  readonly about: Made | null;
+}
+
+/** Whoever calls one of these is answered. */
+const CALLS = [
+  'add',
+  'addAtomic',
+  'edit',
+  'cancel',
+  'pause',
+  'resume',
+  'process',
+  'retry',
+  'forceRetry',
+  'retryFailed',
+  'clear',
+  'clearStuck',
+  'discard',
+  'releaseLane',
+  'getConflict',
+  'resolveConflict',
+  'getMutationStatus',
+  'signOut',
+  'restart',
+  'recover',
+  'cleanup',
+  'exportQueue',
+  'importQueue',
+  'listQuarantine',
+  'discardQuarantined',
+  'listMutations',
+  'explain',
+  'getMetrics',
+  'getNextRetryTime',
+  'close',
+] as const;
 
 /** Once there is an update, some pages still come out of a cache, as long as things go wrong. */
 function appVersionNow({ plan, scheduler, faults, dice }: World): 1 | 2 {

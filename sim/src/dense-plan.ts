@@ -58,6 +58,8 @@ function squeezed(plan: Plan, focus: DenseFocus): Plan {
     updateAtMs: plan.updateAtMs === 0 ? 0 : Math.ceil(durationMs * dice.between(0.1, 0.8)),
     actionsPerMinute: plan.actionsPerMinute === 0 ? 0 : dice.pick([10, 30]),
     operatorsPerMinute: plan.operatorsPerMinute === 0 ? 0 : 30,
+    choresPerMinute: plan.choresPerMinute === 0 ? 0 : 20,
+    locksPerMinute: plan.locksPerMinute === 0 ? 0 : 6,
     rolloutsPerMinute: plan.rolloutsPerMinute === 0 ? 0 : 8,
     isSpeedChecked: plan.isSpeedChecked && dice.chance(0.3),
     rates,
@@ -83,6 +85,14 @@ function squeezed(plan: Plan, focus: DenseFocus): Plan {
         tabCountMax: 1 + dice.below(4),
         laneCount: 1 + dice.below(2),
         atomicRate: dice.chance(0.3) ? 0.9 : 0,
+      };
+    case 'chores':
+      return {
+        ...dense,
+        choresPerMinute: 20,
+        locksPerMinute: dice.pick([0, 0, 6]),
+        tabCountMax: 1 + dice.below(4),
+        isSpeedChecked: false,
       };
     case 'acts':
       return {

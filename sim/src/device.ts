@@ -52,7 +52,7 @@ export class Device {
 
   constructor(world: World, index: number, stores: Disk['stores'] = new Map()) {
     this.world = world;
-    this.disk = { isFull: false, powerLossCount: 0, lead: null, stores };
+    this.disk = { isFull: false, isLocked: false, powerLossCount: 0, lead: null, stores };
     this.index = index;
     this.userId = `user-${index}`;
     this.workspaceId = world.plan.isWorkspaceShared ? 'workspace' : `workspace-${index}`;

@@ -28,6 +28,12 @@ export const FACTS = [
   'of two operators one comes too late',
   'a request meets a server that is being replaced',
   'a server is replaced before it has answered what it did',
+  // the queue itself
+  'a queue is restarted while work is unsettled',
+  'all that is stored is looked through',
+  'what is known already is imported',
+  'signed out once all was sent',
+  'the keys of the store are away',
   // the server
   'a server is put back to an earlier state',
   'what a server has forgotten takes effect again',

@@ -5,7 +5,7 @@
 // npm run sim -- --replay TOKEN|FILE|SEED             replays a tape of choices, or a seed
 // npm run sim -- --seeds 500 --plant NAME             with a planted bug; stops at the first seed that finds it
 // npm run sim -- --seeds 500 --shape NAME             worlds in which that planted bug is looked for, without the bug
-// npm run sim -- --seeds 500 --dense any|edits|acts   worlds squeezed into half a minute: ten times as much goes wrong in them
+// npm run sim -- --seeds 500 --dense any|edits|acts|chores  worlds squeezed into half a minute: ten times as much goes wrong in them
 // npm run sim -- --crashes [--double [--pairs 200]]   small stories, with a crash at every call of a port
 // npm run sim -- --plants [--seeds 3000] [--json]     each planted bug in turn, and how many seeds it took to find it
 import { writeFileSync } from 'node:fs';

@@ -98,6 +98,10 @@ export interface Plan {
   readonly atomicRate: number;
   /** Two people with names act on the same mutations at the same moment, in whichever tabs, so often per minute. */
   readonly operatorsPerMinute: number;
+  /** Somebody restarts a queue, looks through its store, backs it up, or signs out once all is sent, so often per minute. */
+  readonly choresPerMinute: number;
+  /** The keys of the store are away for a while (a phone is locked), so often per minute. */
+  readonly locksPerMinute: number;
   /** From then on the app that opens is the next version, in which mutations have other payloads; 0 for never. */
   readonly updateAtMs: number;
   /** The servers are replaced one after the other, so often per minute. */
@@ -132,8 +136,8 @@ export interface Plan {
   readonly rates: FaultRates;
 }
 
-/** What a dense world is full of besides faults: whatever its seed draws, edits of shared rows, or what people do to mutations. */
-export const DENSE_FOCUSES = ['any', 'edits', 'acts'] as const;
+/** What a dense world is full of besides faults: whatever its seed draws, edits of shared rows, what people do to mutations, or to queues. */
+export const DENSE_FOCUSES = ['any', 'edits', 'acts', 'chores'] as const;
 export type DenseFocus = (typeof DENSE_FOCUSES)[number];
 
 /** What a world is given instead of what its seed draws: worlds of one kind, to look for what shows in few others. */
@@ -165,6 +169,8 @@ export const SIMPLEST: Plan = {
   editRate: 0,
   atomicRate: 0,
   operatorsPerMinute: 0,
+  choresPerMinute: 0,
+  locksPerMinute: 0,
   updateAtMs: 0,
   rolloutsPerMinute: 0,
   rewindsPerMinute: 0,
@@ -193,6 +199,8 @@ const ONLY_FOR_DICE: readonly string[] = [
   'editRate',
   'atomicRate',
   'operatorsPerMinute',
+  'choresPerMinute',
+  'locksPerMinute',
   'rolloutsPerMinute',
   'actionsPerMinute',
 ];
@@ -238,6 +246,8 @@ export function drawPlan(seed: number, dice: Dice, { rates, ...shape }: Omit<Sha
     editRate: hasEdits ? (EDIT_RATES[seed % EDIT_RATES.length] ?? 0) : 0,
     atomicRate: 0,
     operatorsPerMinute: 0,
+    choresPerMinute: seed % CHORES_EVERY === 11 ? 3 : 0,
+    locksPerMinute: seed % LOCKS_EVERY === 17 ? 2 : 0,
     rolloutsPerMinute: 0,
     rewindsPerMinute: 0,
     updateAtMs: 0,
@@ -248,6 +258,11 @@ export function drawPlan(seed: number, dice: Dice, { rates, ...shape }: Omit<Sha
     rates: { ...plan.rates, ...(isRewound ? UNFORGETTING : {}), ...rates },
   };
 }
+
+/** Of forty-one seeds one has somebody who restarts queues, and so on. */
+const CHORES_EVERY = 41;
+/** Of forty-three one has a store that is sealed, with keys that come and go. */
+const LOCKS_EVERY = 43;
 
 /** Of ninety-seven seeds one has a server that is put back now and then. */
 const REWOUND_SEED = 40;
@@ -262,6 +277,8 @@ const REWOUND: Partial<Plan> = {
   editRate: 0,
   atomicRate: 0,
   operatorsPerMinute: 0,
+  choresPerMinute: 0,
+  locksPerMinute: 0,
   updateAtMs: 0,
   actionsPerMinute: 0,
   areLanesHeld: false,

@@ -1,4 +1,5 @@
 import type { Plant } from './plant.ts';
+import { ANSWERING_PLANTS } from './plants/answering.ts';
 import { CONFLICT_PLANTS } from './plants/conflicts.ts';
 import { DELIVERING_PLANTS } from './plants/delivering.ts';
 import { FILLING_PLANTS } from './plants/filling.ts';
@@ -26,4 +27,5 @@ export const PLANTS: readonly Plant[] = [
   ...CONFLICT_PLANTS,
   ...VERSION_PLANTS,
   ...REWINDING_PLANTS,
+  ...ANSWERING_PLANTS,
 ];

@@ -81,6 +81,8 @@ const EPOCH_KEY = 'meta/epoch';
 /** The disk of one device. */
 export interface Disk {
   isFull: boolean;
+  /** The keys that it is sealed with are away: nothing can be read or written. */
+  isLocked: boolean;
   /** How often the power was lost: what was on its way to the disk then never gets there. */
   powerLossCount: number;
   /** Who raised the epoch last, and when: the one that may deliver. */
@@ -103,6 +105,7 @@ export function openSimStorage(world: World, process: TabProcess, disk: Disk, na
     return portCall(world, process, world.dice.of(purpose, callCount), what, effect);
   };
   return call('storage open', (dice) => {
+    if (disk.isLocked) throw storageError('STORAGE_LOCKED');
     if (world.faults.strikes('openFailed', dice)) throw storageError('STORAGE_UNAVAILABLE');
     let stored = disk.stores.get(name);
     if (stored === undefined) {
@@ -115,6 +118,7 @@ export function openSimStorage(world: World, process: TabProcess, disk: Disk, na
 
 function storageOver(world: World, process: TabProcess, disk: Disk, stored: StoredValues, call: Call): Storage {
   const readable = (dice: Dice): void => {
+    if (disk.isLocked) throw storageError('STORAGE_LOCKED');
     process.lastReadStep = world.history.nextStep();
     if (world.faults.strikes('readFailed', dice)) throw storageError('STORAGE_FAILED');
   };
@@ -124,6 +128,7 @@ function storageOver(world: World, process: TabProcess, disk: Disk, stored: Stor
       const { powerLossCount } = disk;
       return call(`commit ${describeBatch(batch)}`, (dice) => {
         if (disk.powerLossCount > powerLossCount) return { kind: 'committed' as const };
+        if (disk.isLocked) throw storageError('STORAGE_LOCKED');
         if (disk.isFull) throw storageError('STORAGE_FULL');
         if (world.faults.strikes('commitFailed', dice)) throw storageError('STORAGE_FAILED');
         if (world.faults.strikes('killAtWrite', dice)) killAroundWrite(world, process, dice);
@@ -212,6 +217,8 @@ function describeBatch({ expect, changes }: StorageBatch): string {
   return `if ${expect.map(({ key, value }) => `${key}=${value?.slice(0, 8)}`).join()} ${parts.join()}`;
 }
 
-function storageError(code: 'STORAGE_UNAVAILABLE' | 'STORAGE_FULL' | 'STORAGE_FAILED'): HoldfastError {
+function storageError(
+  code: 'STORAGE_UNAVAILABLE' | 'STORAGE_FULL' | 'STORAGE_FAILED' | 'STORAGE_LOCKED',
+): HoldfastError {
   return new HoldfastError({ code, message: `The simulated disk says ${code}.` });
 }

@@ -16,6 +16,7 @@ import type { TabProcess } from './tab-process.ts';
 import { KEPT_COUNT, Trace } from './trace.ts';
 import { checkAtRest, isAtRest } from './verify.ts';
 import { scheduleFaults } from './weather.ts';
+import { scheduleChores } from './chores.ts';
 import { scheduleOperators } from './operators.ts';
 import { makeCalmChanges, scheduleWork } from './workload.ts';
 import type { Story, World } from './world.ts';
@@ -108,6 +109,7 @@ const BY_CHANCE: Staging = {
     scheduleWork(world, devices);
     scheduleFaults(world, devices);
     scheduleOperators(world, devices);
+    scheduleChores(world, devices);
   },
   crashes: null,
 };
@@ -191,6 +193,7 @@ function heal(world: World, devices: readonly Device[]): void {
   for (const device of devices) {
     device.line.heal();
     device.disk.isFull = false;
+    device.disk.isLocked = false;
     device.isLoginGone = false;
     device.isSignedOut = false;
     device.circle.isLockBroken = false;

@@ -113,6 +113,11 @@ export class TabProcess {
     this.freezeNumber += 1;
   }
 
+  /** Neither dead nor frozen: whatever should have happened in it has. */
+  get isAwake(): boolean {
+    return this.isAlive && !this.isFrozen;
+  }
+
   onLife(listener: LifeListener): () => void {
     this.lifeListeners.add(listener);
     return () => this.lifeListeners.delete(listener);

@@ -122,6 +122,7 @@ async function checkDevice(world: World, device: Device): Promise<void> {
   const open = device.liveTabs;
   const refreshed = await finish(world, Promise.all(open.map((each) => each.refresh())));
   if (refreshed === null) history.violated('inv-I14', 'a tab cannot be refreshed');
+  for (const tab of open) tab.checkAnswered();
   for (const { process } of open) {
     if (process.timerCount > TIMERS_MAX)
       history.violated('inv-I16', `${process.name} keeps ${process.timerCount} timers although nothing is left to do`);

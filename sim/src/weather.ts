@@ -41,6 +41,23 @@ export function scheduleFaults(world: World, devices: readonly Device[]): void {
     });
   };
   rollOut(0);
+  const lock = (number: number): void => {
+    const dice = world.dice.of('lock', number);
+    const atMs = dice.momentAfter(scheduler.nowMs, plan.locksPerMinute);
+    if (atMs === null || atMs > plan.durationMs) return;
+    scheduler.at(atMs - scheduler.nowMs, () => {
+      if (!world.faults.isActive) return;
+      world.trace.note(scheduler.nowMs, 'world', 'lock');
+      const { disk } = dice.pick(devices);
+      disk.isLocked = true;
+      world.facts.reached('the keys of the store are away');
+      scheduler.at(dice.logBetween(100, 60_000), () => {
+        disk.isLocked = false;
+        lock(number + 1);
+      });
+    });
+  };
+  lock(0);
   const rewind = (number: number): void => {
     const dice = world.dice.of('rewind', number);
     const atMs = dice.momentAfter(scheduler.nowMs, plan.rewindsPerMinute);
