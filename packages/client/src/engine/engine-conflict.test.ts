@@ -447,6 +447,30 @@ describe('edits that did not know of one another', () => {
     expect(rig.entry(second).header.edit).toMatchObject({ baseRowVersion: 4, ownSinceVersion: 3 });
   });
 
+  test('C1 · one that comes to nothing leaves what it was made on to those that knew that, and not to those that did not', () => {
+    const rig = EngineRig.leading();
+    const first = only(addEdits(rig, 1, { afterSeq: 0 }));
+    const second = only(addEdits(rig, 1, { afterSeq: first.seq }));
+    const unaware = only(addEdits(rig, 1, { afterSeq: 0 }));
+    const aware = only(addEdits(rig, 1, { afterSeq: first.seq }));
+    rig.answer([applied(first, 4)]);
+
+    rig.answer([{ seq: second.seq, id: second.id, kind: 'rejected', error: ERROR }]);
+
+    expect(rig.entry(unaware).header.edit).toMatchObject({ baseRowVersion: 3 });
+    expect(rig.entry(aware).header.edit).toMatchObject({ baseRowVersion: 4, ownSinceVersion: 3 });
+  });
+
+  test('C1 · nor is it lost where a tab that takes over does not know who has left it', () => {
+    const rig = EngineRig.leading();
+    const second = only(addEdits(rig, 1, { afterSeq: 0, baseRowVersion: 4, ownSinceVersion: 3 }));
+    const third = only(addEdits(rig, 1, { afterSeq: second.seq }));
+
+    rig.answer([{ seq: second.seq, id: second.id, kind: 'rejected', error: ERROR }]);
+
+    expect(rig.entry(third).header.edit).toMatchObject({ baseRowVersion: 4, ownSinceVersion: 3 });
+  });
+
   test('C1 · one that was on its way into the store when the other was confirmed takes up only what its tab knew', () => {
     const rig = EngineRig.leading();
     const first = only(addEdits(rig, 1, { afterSeq: 0 }));

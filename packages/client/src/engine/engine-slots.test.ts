@@ -185,3 +185,13 @@ test('P12, Q8 · in a tab that does not deliver too: should it take over, what w
   expect(rig.batches).toEqual([]);
   expect(rig.entry(child).phase).toMatchObject({ kind: 'failed', error: { code: 'PARENT_FAILED' } });
 });
+
+test('S9 · what has ended is known until that can be read in the store', () => {
+  const { rig, parent } = withChild();
+  const isKnown = (): boolean => rig.engine.mutations.knows(parent.id);
+  expect(isKnown()).toBe(true);
+  rig.answerAll(applied);
+  expect(isKnown()).toBe(true);
+  rig.input({ kind: 'settlementsStored', seqs: [parent.seq] });
+  expect(isKnown()).toBe(false);
+});

@@ -580,6 +580,12 @@ export class Unconfirmed {
     if (!this.isReading) keepLatest(this.rowsLeft, ROWS_LEFT_COUNT);
   }
 
+  /** The number of the one that has left this version of a row; undefined where that is not known. */
+  leaverOf(row: Pick<PlacedRow, 'lane' | 'entity'>, rowVersion: number): number | undefined {
+    const left = this.rowsLeft.get(rowKey(row));
+    return left?.rowVersion === rowVersion ? left.bySeq : undefined;
+  }
+
   /** What the one that this edit was made on top of has left. */
   leftOf(header: HeaderFields): RowLeft | null {
     const left = this.rowsLeft.get(rowKey(header));

@@ -148,7 +148,10 @@ export class Verdicts {
     const { baseRowVersion = null, ownSinceVersion = null } = header.edit ?? {};
     if (baseRowVersion === null || ownSinceVersion === null || ownSinceVersion === baseRowVersion) return [];
     const left = { sinceVersion: ownSinceVersion, untilVersion: baseRowVersion - 1, rowVersion: baseRowVersion };
-    return this.passOn(header, left);
+    // Made by a tab that knew who has left it, and not this one, the next is made on that all the same.
+    const seq = this.mutations.leaverOf(header, baseRowVersion);
+    const row = seq === undefined ? header : { lane: header.lane, entity: header.entity, seq, place: null };
+    return this.passOn(row, left);
   }
 
   /** Takes note of what the edit before it left; not while someone is rewriting it, who is about to write its header. */
