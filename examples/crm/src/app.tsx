@@ -1,4 +1,5 @@
 import { Center, Loader } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
 import { HoldfastProvider, ProductionMonitoringProvider } from 'holdfast/react';
 import { type ReactNode, useSyncExternalStore } from 'react';
 import { Route, Switch } from 'wouter';
@@ -41,20 +42,7 @@ export function App({ session, workspaces }: AppProps): ReactNode {
           <HoldfastProvider queue={state.workspace.queue} audit={state.workspace.audit} toasts={state.workspace.toasts}>
             <ProductionMonitoringProvider>
               <BulkProvider>
-                <div className="app">
-                  <AppHeader onSignOut={session.signOut} />
-                  <MainNav />
-                  <SyncNotice />
-                  <ConflictNotice />
-                  <BulkStatus />
-                  <Switch>
-                    <Route path="/contacts" component={ContactsScreen} />
-                    <Route path="/deals" component={DealsScreen} />
-                    <Route path="/audit" component={AuditScreen} />
-                    <Route path="/changes" component={ChangesScreen} />
-                    <Route component={AccountsScreen} />
-                  </Switch>
-                </div>
+                <Shell onSignOut={session.signOut} />
                 <ToastRegion />
               </BulkProvider>
             </ProductionMonitoringProvider>
@@ -62,4 +50,26 @@ export function App({ session, workspaces }: AppProps): ReactNode {
         </WorkspaceContext>
       );
   }
+}
+
+function Shell({ onSignOut }: { readonly onSignOut: () => void }): ReactNode {
+  const [isDeciding, chooser] = useDisclosure(false);
+  return (
+    <div className="app">
+      <AppHeader onSignOut={onSignOut} onDecide={chooser.open} />
+      <MainNav />
+      <SyncNotice />
+      <ConflictNotice isOpen={isDeciding} onOpen={chooser.open} onClose={chooser.close} />
+      <BulkStatus />
+      <Switch>
+        <Route path="/contacts" component={ContactsScreen} />
+        <Route path="/deals" component={DealsScreen} />
+        <Route path="/audit" component={AuditScreen} />
+        <Route path="/changes">
+          <ChangesScreen onDecide={chooser.open} />
+        </Route>
+        <Route component={AccountsScreen} />
+      </Switch>
+    </div>
+  );
 }

@@ -131,7 +131,12 @@ test('C1, E8, K5 · two people edit one account offline: what only one changed s
   await amara.untilPill(/^All changes confirmed$/);
   await open.other.context.setOffline(false);
 
-  await mei.page.getByRole('button', { name: 'Choose what stands' }).click();
+  // what the pill says is to be decided, is decided from there
+  await mei.untilPill(/^1 change for you to decide$/);
+  await mei.page.locator('header .holdfast-pill').click();
+  const changes = mei.page.getByRole('dialog', { name: 'Your changes on this device' });
+  await changes.getByRole('button', { name: 'Choose what stands' }).click();
+  await changes.waitFor({ state: 'detached' });
   const form = mei.page.getByRole('form', { name: /Oslo/ });
   await form.getByRole('group').first().waitFor();
   expect(await form.getByRole('group').allInnerTexts()).toEqual([

@@ -5,7 +5,7 @@ import { useCrmState, useWorkspace } from '../workspace/workspace-context.ts';
 import classes from './page.module.css';
 
 /** All that this device has not got confirmed, with the steps of each, and what an operator can do about it. */
-export function ChangesScreen(): ReactNode {
+export function ChangesScreen({ onDecide }: { readonly onDecide: () => void }): ReactNode {
   const state = useCrmState();
   const { user } = useWorkspace();
   const [chosen, setChosen] = useState<{ readonly id: string; readonly name: string } | null>(null);
@@ -20,6 +20,7 @@ export function ChangesScreen(): ReactNode {
           <PendingList
             describe={(status) => describeChange(state, status)}
             confirmedLimit={20}
+            onDecide={onDecide}
             onChoose={(status) => setChosen({ id: status.id, name: describeChange(state, status) })}
           />
         </section>

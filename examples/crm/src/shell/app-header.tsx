@@ -38,8 +38,14 @@ function describeInShort(snapshot: Parameters<typeof describeQueue>[0]): PillSta
   return { tone, text: text.replace(/ changes? (saved|in this)/, ' $1') };
 }
 
+interface AppHeaderProps {
+  readonly onSignOut: () => void;
+  /** Which version is to stand, of an edit in conflict. */
+  readonly onDecide: () => void;
+}
+
 /** Where the user's changes are, who is signed in, and the way out. */
-export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): ReactNode {
+export function AppHeader({ onSignOut, onDecide }: AppHeaderProps): ReactNode {
   const { user } = useWorkspace();
   const [isListOpen, list] = useDisclosure(false);
   const [isSimulationOpen, simulation] = useDisclosure(false);
@@ -76,7 +82,12 @@ export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): Re
           closeButtonProps={{ 'aria-label': 'Close' }}
           size="lg"
         >
-          <ChangesList />
+          <ChangesList
+            onDecide={() => {
+              list.close();
+              onDecide();
+            }}
+          />
         </Modal>
         <Modal
           opened={isHealthOpen}
@@ -94,12 +105,12 @@ export function AppHeader({ onSignOut }: { readonly onSignOut: () => void }): Re
   );
 }
 
-function ChangesList(): ReactNode {
+function ChangesList({ onDecide }: Pick<AppHeaderProps, 'onDecide'>): ReactNode {
   const state = useCrmState();
   return (
     <>
       <Hindrance />
-      <PendingList describe={(status) => describeChange(state, status)} />
+      <PendingList describe={(status) => describeChange(state, status)} onDecide={onDecide} />
     </>
   );
 }

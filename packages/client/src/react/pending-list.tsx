@@ -22,6 +22,8 @@ export interface PendingListProps {
   readonly confirmDiscard?: (status: MutationStatus) => boolean | Promise<boolean>;
   /** Makes the name of each a button, for instance to show its `MutationTimeline`. */
   readonly onChoose?: (status: MutationStatus) => void;
+  /** Gives an edit that somebody else's has come in conflict with a button, for instance to show a `ConflictChooser`. */
+  readonly onDecide?: (status: MutationStatus) => void;
 }
 
 /**
@@ -35,6 +37,7 @@ export function PendingList({
   confirmedLimit = 5,
   confirmDiscard,
   onChoose,
+  onDecide,
 }: PendingListProps): ReactNode {
   const found = useQueue(queue);
   const { ask, dialog } = useConfirm();
@@ -112,7 +115,7 @@ export function PendingList({
                 </span>
               </div>
               {status.status === 'completed' ? null : <p className="holdfast-item-reason">{reasonOf(status)}</p>}
-              <Actions status={status} onCancel={cancel} onTryNow={tryNow} onDiscard={discard} />
+              <Actions status={status} onDecide={onDecide} onCancel={cancel} onTryNow={tryNow} onDiscard={discard} />
             </li>
           ))}
           {moreCount > 0 ? <li className="holdfast-more">and {moreCount} more</li> : null}
@@ -146,16 +149,22 @@ type Act = (status: MutationStatus) => Promise<void>;
 
 interface ActionsProps {
   readonly status: MutationStatus;
+  readonly onDecide: PendingListProps['onDecide'];
   readonly onCancel: Act;
   readonly onTryNow: Act;
   readonly onDiscard: Act;
 }
 
-function Actions({ status, onCancel, onTryNow, onDiscard }: ActionsProps): ReactNode {
+function Actions({ status, onDecide, onCancel, onTryNow, onDiscard }: ActionsProps): ReactNode {
   const isFailed = status.status === 'failed';
   if (!isFailed && status.status !== 'pending') return null;
   return (
     <div className="holdfast-item-actions">
+      {status.waitingFor === 'conflict' && onDecide !== undefined ? (
+        <button type="button" className="holdfast-button" onClick={() => onDecide(status)}>
+          Choose what stands
+        </button>
+      ) : null}
       {canTryNow(status) ? (
         <button type="button" className="holdfast-button" onClick={() => void onTryNow(status)}>
           {isFailed ? 'Try again' : 'Try now'}

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { defineMutation } from '../../mutation/definition.ts';
 import { createTestApp } from '../../testing/test-app.ts';
 import { HoldfastProvider } from '../holdfast-provider.tsx';
+import { PendingList } from '../pending-list.tsx';
 import { ConflictChooser } from './conflict-chooser.tsx';
 
 const text = v.exactOptional(v.string());
@@ -69,6 +70,22 @@ describe('two people have changed the same', () => {
     expect(app.server.row('accounts', 'a')).toMatchObject({ name: 'Mine', city: 'Bergen', phone: '2' });
     expect(screen.getByText('Nothing is in conflict.')).toBeDefined();
     expect(await app.queue.listActs()).toMatchObject([{ kind: 'resolveConflict', actor: 'ada' }]);
+  });
+
+  it('C1, E8 · the pending list leads to the choice, for what waits for one and for nothing else', async () => {
+    const { app, change, press } = await open({ name: 'Theirs' });
+    const decided: string[] = [];
+    render(<PendingList queue={app.queue} onDecide={({ id }) => decided.push(id)} />);
+    await change('account.edit', { name: 'Mine' });
+    app.network.setOffline();
+    await act(async () => {
+      await app.queue.add({ type: 'account.set', payload: { id: 'b', name: 'Other' } });
+      await app.settle();
+    });
+
+    await press('Choose what stands');
+
+    expect(decided).toEqual([app.queue.listUnconfirmed()[0]?.id]);
   });
 
   it('C1, E8 · all of one side is selected with one press, and saved with another; nothing is sent for theirs', async () => {
