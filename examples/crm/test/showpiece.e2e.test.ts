@@ -250,6 +250,25 @@ test('E8 · an account is opened, edited and deleted by the keyboard alone, whic
   await amara.untilPill(/^All changes confirmed$/);
 });
 
+test('E8 · with the colours of the system one sees which screen it is, and what can be switched', async () => {
+  const { page } = amara;
+  await page.emulateMedia({ forcedColors: 'active' });
+  const borderOf = (name: string): Promise<string> =>
+    page
+      .getByRole('navigation')
+      .getByRole('link', { name })
+      .evaluate((link) => getComputedStyle(link).borderBottomColor);
+  expect(await borderOf('Accounts')).not.toBe(await borderOf('Deals'));
+
+  await amara.openAccount(await idOf('OSL'));
+  await page.getByRole('button', { name: 'Edit', exact: true }).click();
+  const track = page.locator('.mantine-Switch-track');
+  await track.waitFor();
+  expect(await track.evaluate((each) => getComputedStyle(each).borderTopWidth)).toBe('1px');
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  await page.emulateMedia({ forcedColors: 'none' });
+});
+
 test('E8 · axe finds nothing serious on any screen, wide and light or narrow and dark, and nothing is wider than the page', async () => {
   const { page } = amara;
   const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
