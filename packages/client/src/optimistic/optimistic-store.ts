@@ -115,7 +115,10 @@ export class OptimisticStore<State extends object> {
       const contained = this.shown.filter(({ containedFrom }) => containedFrom !== null && containedFrom <= number);
       const gone = new Set(contained);
       this.shown = this.shown.filter((each) => !gone.has(each));
-      for (const { id } of contained) this.left(id);
+      for (const { id } of contained) {
+        this.known.end(id);
+        this.thrown.delete(id);
+      }
       this.rebase(base);
       const observed = contained.filter(({ isRolledBack }) => !isRolledBack);
       if (observed.length > 0) this.queue.markObserved(observed.map(({ id }) => id));
@@ -178,7 +181,10 @@ export class OptimisticStore<State extends object> {
   }
 
   private settled(id: string, isCompleted: boolean): void {
-    if (!isCompleted) this.known.delete(id);
+    if (!isCompleted) {
+      this.known.delete(id);
+      this.thrown.delete(id);
+    }
     const index = this.shown.findIndex((each) => each.id === id);
     const shown = this.shown[index];
     if (shown === undefined || shown.isRolledBack) return;
@@ -189,17 +195,8 @@ export class OptimisticStore<State extends object> {
       return;
     }
     if (this.projection.hasRollback(shown)) this.shown[index] = { ...shown, isRolledBack: true, containedFrom };
-    else {
-      this.shown.splice(index, 1);
-      this.left(id);
-    }
+    else this.shown.splice(index, 1);
     this.replay();
-  }
-
-  /** It is not shown any more. */
-  private left(id: string): void {
-    this.known.end(id);
-    this.thrown.delete(id);
   }
 
   private append(shown: Shown): void {
