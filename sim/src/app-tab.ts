@@ -7,8 +7,9 @@ import {
   type JsonObject,
   type MutationQueue,
   type OptimisticStore,
+  packPending,
 } from 'holdfast';
-import { type AppState, defineMutations, MERGED, MERGING_TYPE } from './app-mutations.ts';
+import { type AppState, defineMutations, MERGED, MERGING_TYPE, TABLE } from './app-mutations.ts';
 import type { Device } from './device.ts';
 import type { Dice } from './dice.ts';
 import { hasGivenWay } from './conflict-checks.ts';
@@ -16,7 +17,7 @@ import type { Made } from './history.ts';
 import { type Field, FIELDS, type ItemRow, rowAsJson } from './server-model.ts';
 import { openSimStorage } from './sim-storage.ts';
 import type { OperatorAct } from './operators.ts';
-import { POLICIES } from './plan.ts';
+import { POLICIES, UNPACKED } from './plan.ts';
 import type { TabProcess } from './tab-process.ts';
 import { EPOCH_MS, type World } from './world.ts';
 
@@ -77,6 +78,7 @@ export class AppTab {
       network: device.line.networkSource(process),
       deliveryPolicy: POLICIES[plan.policy] ?? {},
       readPageCount: plan.readPageCount,
+      ...(plan.packOverCount < UNPACKED ? { packing: packPending({ overCount: plan.packOverCount }) } : {}),
       tabs: () => device.circle.join(process),
       clock: {
         wallMs: () => this.wallMs(),
@@ -702,6 +704,8 @@ const CANCEL_FACTS = {
 
 /** A lane for each entity, or one for every three. */
 export function laneOf({ plan }: World, entityId: string): string {
+  // What names its row in its lane can be packed.
+  if (plan.packOverCount < UNPACKED) return `${TABLE}:${entityId}`;
   return plan.hasWideLanes ? `wide-${Number.parseInt(entityId.slice(-2), 16) % 3}` : `item-${entityId.slice(-2)}`;
 }
 

@@ -133,6 +133,8 @@ export interface Plan {
   readonly policy: number;
   /** Mutations that are read at a time when a queue opens: few, so that delivery begins before all are read. */
   readonly readPageCount: number;
+  /** So many stand before those that are kept in little memory; `UNPACKED` in nearly all worlds. */
+  readonly packOverCount: number;
   readonly rates: FaultRates;
 }
 
@@ -155,6 +157,9 @@ export const POLICIES: readonly DeliveryPolicy[] = [
   { strategy: 'batched', batchCount: 5, batchDelayMs: 3_000 },
   { strategy: 'scheduled', intervalMs: 4_000 },
 ];
+
+/** More than ever wait. */
+export const UNPACKED = 1_000_000;
 
 /** The plan of an empty tape, on which nothing happens. */
 export const SIMPLEST: Plan = {
@@ -188,6 +193,7 @@ export const SIMPLEST: Plan = {
   hasLock: true,
   policy: 0,
   readPageCount: 1_000,
+  packOverCount: UNPACKED,
   rates: NO_RATES,
 };
 /** What only says how often something is thrown; a tape says itself what happens. */
@@ -254,6 +260,10 @@ export function drawPlan(seed: number, dice: Dice, { rates, ...shape }: Omit<Sha
     ...(seed % 11 === 1 ? { updateAtMs: Math.ceil((durationMs * (10 + (seed % 71))) / 100), editRate: 0 } : {}),
     ...SPECIAL[seed % 11],
     ...(isRewound ? REWOUND : {}),
+    packOverCount: UNPACKED,
+    ...(seed % PACKED_OF === 2
+      ? { packOverCount: PACK_OVER_COUNTS[Math.floor(seed / 5) % 5] ?? 1, hasWideLanes: false }
+      : {}),
     ...shape,
     rates: { ...plan.rates, ...(isRewound ? UNFORGETTING : {}), ...rates },
   };
@@ -263,6 +273,10 @@ export function drawPlan(seed: number, dice: Dice, { rates, ...shape }: Omit<Sha
 const CHORES_EVERY = 41;
 /** Of forty-three one has a store that is sealed, with keys that come and go. */
 const LOCKS_EVERY = 43;
+
+/** One world of five packs what waits behind few others; where each row has a lane of its own. Of the seed, so that the others are what they were. */
+const PACKED_OF = 5;
+const PACK_OVER_COUNTS: readonly number[] = [1, 2, 5, 20, 50];
 
 /** Of ninety-seven seeds one has a server that is put back now and then. */
 const REWOUND_SEED = 40;

@@ -7,6 +7,7 @@ import {
   NO_SIGN,
   type Plan,
   SIMPLEST,
+  UNPACKED,
 } from './plan.ts';
 
 /** How many worlds of a simpler plan are tried before it counts as too simple to fail. */
@@ -84,6 +85,7 @@ const STEPS: readonly ((plan: Plan) => Plan | null)[] = [
         },
   (plan) => (plan.maxRetries === 0 ? null : { ...plan, maxRetries: 0 }),
   (plan) => (plan.readPageCount === SIMPLEST.readPageCount ? null : { ...plan, readPageCount: SIMPLEST.readPageCount }),
+  (plan) => (plan.packOverCount === UNPACKED ? null : { ...plan, packOverCount: UNPACKED }),
   (plan) => (plan.wakeSign === NO_SIGN ? null : { ...plan, wakeSign: NO_SIGN }),
 ];
 

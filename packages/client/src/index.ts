@@ -196,6 +196,7 @@ export type {
   CorruptedMutation,
   QueueStatus,
 } from './queue/queue-reader.ts';
+export { type Packing, packPending } from './queue/pack-pending.ts';
 export type { QueueSnapshot } from './queue/queue-snapshot.ts';
 export type { ImportResult } from './queue/store/importer.ts';
 export type { StorageCapacityEvent, StorageUsage } from './queue/store/storage-watch.ts';

@@ -19,8 +19,8 @@ export const FILLING_PLANTS: readonly Plant[] = [
   {
     name: 'filled-before-stored',
     file: `${CLIENT}/engine/unconfirmed.ts`,
-    find: "isOpen: (id) => this.byId.has(id) || this.endings.get(id) === 'confirmed'",
-    replace: 'isOpen: (id) => this.byId.has(id)',
+    find: "isOpen: (id) => this.has(id) || this.endings.get(id) === 'confirmed'",
+    replace: 'isOpen: (id) => this.has(id)',
     suffering: 'A change whose account has just been confirmed is given up, for its id is not stored yet.',
   },
   {

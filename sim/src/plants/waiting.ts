@@ -82,4 +82,22 @@ export const WAITING_PLANTS: readonly Plant[] = [
     replace: 'this.lock.check();\n        this.alarms.after(LOOK_AGAIN_MS, () => this.lookAgain());',
     suffering: 'An app that was put away a hundred times reads its store a hundred times a minute, for ever.',
   },
+  {
+    name: 'packed-out-of-its-lane',
+    firstSeed: 70,
+    file: `${CLIENT}/engine/unconfirmed.ts`,
+    shape: { packOverCount: 1, hasWideLanes: false },
+    find: '(name) => this.unpacked(this.packed?.takeLane(name)),',
+    replace: '() => undefined,',
+    suffering: 'Of two changes of one row in a very long queue the second may be made first.',
+  },
+  {
+    name: 'packed-as-never-sent',
+    firstSeed: 250,
+    file: `${CLIENT}/engine/packed-entries.ts`,
+    shape: { packOverCount: 1, hasWideLanes: false },
+    find: 'mayHaveBeenSent: (this.wordAt(row, STATE) & SENT) > 0,',
+    replace: 'mayHaveBeenSent: false,',
+    suffering: 'A change of a very long queue is taken back, and has taken effect.',
+  },
 ];

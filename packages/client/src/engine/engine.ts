@@ -195,7 +195,8 @@ export class Engine {
       entry.phase.kind === 'waiting' &&
       nowMs - Math.max(entry.waitingSinceMs, dueAtMs(entry), this.gatesTouchedAtMs) >= STUCK_MS &&
       this.waitingFor(entry, nowMs).waitingFor === 'nothing';
-    return [...this.mutations.all()].filter(isStuck).map(({ id }) => id);
+    // What is packed needs no wake-up: whoever looks for the next one sees it.
+    return [...this.mutations.entries()].filter(isStuck).map(({ id }) => id);
   }
 
   private unstick(ids: readonly string[], moment: Moment): void {
@@ -390,7 +391,8 @@ export class Engine {
     for (const entry of [...this.mutations.kept]) this.mutations.letGo(entry, moment.nowMs);
     if (isLeader) {
       this.mutations.holdBack(moment.nowMs);
-      for (const entry of this.mutations.all()) {
+      this.mutations.packed?.sentUpTo(this.earlierSeq);
+      for (const entry of this.mutations.entries()) {
         entry.mayHaveBeenSent =
           this.isEarlier(entry) && entry.heldUntilMs <= moment.nowMs && !this.mutations.wasNeverWhole(entry);
         // As one that did not deliver, this tab could not know.

@@ -1,6 +1,6 @@
 import type { DeadLetter, HeaderFields, MutationHeader, RowLeft } from '../mutation/record.ts';
 import type { WireError } from '../protocol/wire.ts';
-import { KeptHeader } from './kept-header.ts';
+import { KeptHeader, type PackedHeader } from './kept-header.ts';
 
 /**
  * One mutation, from `add` until it rests.
@@ -63,12 +63,17 @@ export class Entry extends KeptHeader {
   listedRankMs = 0;
   private trouble: Trouble = NO_TROUBLE;
 
-  constructor(header: MutationHeader, { mayHaveBeenSent, waitingSinceMs, heldUntilMs }: EntryBeginning) {
+  constructor(header: MutationHeader | PackedHeader, { mayHaveBeenSent, waitingSinceMs, heldUntilMs }: EntryBeginning) {
     super(header);
     this.mayHaveBeenSent = mayHaveBeenSent;
     // Whole numbers, which take no room of their own.
     this.waitingSinceMs = Math.floor(waitingSinceMs);
     this.heldUntilMs = heldUntilMs > waitingSinceMs ? heldUntilMs : 0;
+  }
+
+  /** It has met nothing that others have not. */
+  get isUntroubled(): boolean {
+    return this.trouble === NO_TROUBLE;
   }
 
   /** Not sent before (monotonic), whatever anyone asks: the undo window of its own. */
@@ -182,6 +187,9 @@ export class Entry extends KeptHeader {
   }
 }
 
+/** What can be seen of one; of what is packed, it is made for whoever looks, and thrown away. */
+export type EntryView = Readonly<Pick<Entry, keyof HeaderFields | 'header' | 'phase' | 'lastError'>>;
+
 /** How it begins; times are monotonic. */
 export interface EntryBeginning {
   readonly mayHaveBeenSent: boolean;
@@ -233,7 +241,7 @@ export function dueAtMs(entry: Entry): number {
 }
 
 /** As it stands in the store; nothing for one that has not failed. */
-export function deadLetterOf({ header, phase }: Entry): readonly DeadLetter[] {
+export function deadLetterOf({ header, phase }: Pick<Entry, 'header' | 'phase'>): readonly DeadLetter[] {
   if (phase.kind !== 'failed') return [];
   const { error, failedAtMs, holdsLane } = phase;
   return [{ header, error, failedAtMs, holdsLane }];

@@ -1,10 +1,15 @@
 import { type HeaderFields, type MutationHeader, wholeHeader } from '../mutation/record.ts';
 
+/** What nearly every mutation says differently. */
+type Own = Pick<HeaderFields, 'seq' | 'id' | 'lane' | 'createdAtMs' | 'payloadBytes' | 'bodyChecksum' | 'dedupeKey'>;
+
+/** A header in which what it shares has been found already. */
+export interface PackedHeader extends Own {
+  readonly rest: Rest;
+}
+
 /** What a mutation mostly says like others of its type; or, made from that, the same and what it says otherwise. */
-type Rest = Omit<
-  HeaderFields,
-  'seq' | 'id' | 'lane' | 'entity' | 'createdAtMs' | 'payloadBytes' | 'bodyChecksum' | 'dedupeKey'
-> & {
+export type Rest = Omit<HeaderFields, keyof Own | 'entity'> & {
   /** Of its row; null where it is about none. */
   readonly table: string | null;
   /** Of its row, where the lane does not name that: the usual lane (`table:id`) does. */
@@ -48,8 +53,8 @@ export class KeptHeader implements HeaderFields {
   /** The checksum's 32 bits as a signed number, which needs no place of its own where a pointer takes 8 bytes. */
   declare private signedChecksum: number;
 
-  constructor(header: MutationHeader) {
-    this.header = header;
+  constructor(header: MutationHeader | PackedHeader) {
+    this.take(header, 'rest' in header ? header.rest : restOf(header));
   }
 
   /** Made whole at every call. Setting it takes over all that the new one says. */
@@ -57,7 +62,10 @@ export class KeptHeader implements HeaderFields {
     return wholeHeader(this);
   }
   set header(header: MutationHeader) {
-    const rest = restOf(header);
+    this.take(header, restOf(header));
+  }
+
+  private take(header: Own, rest: Rest): void {
     this.id = header.id;
     this.seq = header.seq;
     this.lane = header.lane;
@@ -68,6 +76,11 @@ export class KeptHeader implements HeaderFields {
     // V8 gives every number that was computed with fractions a place of its own, until it is told that it has none.
     this.createdAfterMs = afterMs === (afterMs | 0) ? afterMs | 0 : afterMs;
     this.signedChecksum = header.bodyChecksum | 0;
+  }
+
+  /** What it has in common with others of its type; null where it says something else there. */
+  get shared(): Rest | null {
+    return Object.getPrototypeOf(this.rest) === Object.prototype ? this.rest : null;
   }
 
   get createdAtMs(): number {

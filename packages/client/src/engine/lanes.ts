@@ -14,26 +14,36 @@ const SUSPICION_MS = 600_000;
 export class Lanes {
   /** The one that is alone there, or all of them from when there are more. */
   private readonly byName = new Map<string, Entry | LongLane>();
+  /** Brings one that stands alone in the lane of this name, and is not in memory as an entry yet; none where nobody does. */
+  private readonly fetch: (name: string) => Entry | undefined;
+
+  constructor(fetch: (name: string) => Entry | undefined = () => undefined) {
+    this.fetch = fetch;
+  }
+
+  private at(name: string): Entry | LongLane | undefined {
+    return this.byName.get(name) ?? this.fetch(name);
+  }
 
   headOf(name: string): Entry | undefined {
-    const lane = this.byName.get(name);
+    const lane = this.at(name);
     return lane instanceof LongLane ? lane.head : lane;
   }
 
   /** The newest. */
   tailOf(name: string): Entry | undefined {
-    const lane = this.byName.get(name);
+    const lane = this.at(name);
     return lane instanceof LongLane ? lane.tail : lane;
   }
 
   sizeOf(name: string): number {
-    const lane = this.byName.get(name);
+    const lane = this.at(name);
     return lane instanceof LongLane ? lane.size : lane === undefined ? 0 : 1;
   }
 
   /** The highest priority that waits there: 0 for high, 1 for normal, 2 for low. Of a lane that nobody stands in there is none. */
   levelOf(name: string): number {
-    const lane = this.byName.get(name);
+    const lane = this.at(name);
     return lane instanceof LongLane
       ? lane.level
       : lane === undefined
@@ -43,13 +53,13 @@ export class Lanes {
 
   /** The last one in its order that the server is known to have settled; null when none is known. */
   settledOf(name: string): SettledInLane | null {
-    const lane = this.byName.get(name);
+    const lane = this.at(name);
     return lane instanceof LongLane ? lane.settled : null;
   }
 
   /** Kept while others stand there. */
   noteSettled(name: string, settled: SettledInLane | null): void {
-    const lane = this.byName.get(name);
+    const lane = this.at(name);
     if (lane !== undefined) this.longLane(name, lane).settled = settled;
   }
 
@@ -66,34 +76,34 @@ export class Lanes {
 
   /** Those that stand there behind this place; looks at the whole lane. */
   after(name: string, place: number): Entry[] {
-    const lane = this.byName.get(name);
+    const lane = this.at(name);
     if (lane instanceof LongLane) return lane.after(place);
     return lane !== undefined && placeOf(lane) > place ? [lane] : [];
   }
 
   /** The first one for which this holds; looks no further. */
   find(name: string, isWanted: (entry: Entry) => boolean): Entry | undefined {
-    const lane = this.byName.get(name);
+    const lane = this.at(name);
     if (lane instanceof LongLane) return lane.find(isWanted);
     return lane !== undefined && isWanted(lane) ? lane : undefined;
   }
 
   /** The last one for which this holds; looks no further. */
   findLast(name: string, isWanted: (entry: Entry) => boolean): Entry | undefined {
-    const lane = this.byName.get(name);
+    const lane = this.at(name);
     return lane instanceof LongLane ? lane.findLast(isWanted) : this.find(name, isWanted);
   }
 
   /** Keeps the order of their places, whichever order they become known in. */
   insert(name: string, entry: Entry): void {
-    const lane = this.byName.get(name);
+    const lane = this.at(name);
     if (lane === undefined) this.byName.set(name, entry);
     else this.longLane(name, lane).insert(entry);
   }
 
   /** Takes out an entry, nearly always the head. */
   remove(name: string, entry: Entry): void {
-    const lane = this.byName.get(name);
+    const lane = this.at(name);
     if (lane instanceof LongLane) lane.remove(entry);
     if (lane === entry || (lane instanceof LongLane && lane.size === 0)) this.byName.delete(name);
   }
@@ -104,6 +114,11 @@ export class Lanes {
     this.byName.set(name, long);
     return long;
   }
+}
+
+/** Of a waiting one that is alone in its lane. */
+export function rankMsAlone({ waitingSinceMs, priority }: Pick<Entry, 'waitingSinceMs' | 'priority'>): number {
+  return waitingSinceMs + LEVELS[priority] * LEVEL_MS;
 }
 
 const LEVELS = { high: 0, normal: 1, low: 2 } as const;

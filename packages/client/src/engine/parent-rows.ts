@@ -8,14 +8,17 @@ import { Heap } from './heap.ts';
  */
 export class ParentRows {
   private readonly isPending: (entry: Entry) => boolean;
+  /** Whether one of those that nobody has told of here, with a number below this one, may create a row. */
+  private readonly isOtherBefore: (seq: number) => boolean;
   /** By number; those that are not pending any more are dropped when they come up. */
   private readonly creations = new Heap<Entry>(bySeq);
   /** Those that were retried, and so have a higher number than what was added after them. */
   private readonly retried = new Set<Entry>();
   private readonly waiting = new Heap<Entry>(bySeq);
 
-  constructor(isPending: (entry: Entry) => boolean) {
+  constructor(isPending: (entry: Entry) => boolean, isOtherBefore: (seq: number) => boolean) {
     this.isPending = isPending;
+    this.isOtherBefore = isOtherBefore;
   }
 
   added(entry: Entry): void {
@@ -34,7 +37,7 @@ export class ParentRows {
     if (this.retried.size > 0 && generation === 0) return true;
     let first = this.creations.peek();
     for (; first !== undefined && !this.isPending(first); first = this.creations.peek()) this.creations.pop();
-    return first !== undefined && first.seq < seq;
+    return (first !== undefined && first.seq < seq) || this.isOtherBefore(seq);
   }
 
   wait(entry: Entry): void {
@@ -57,7 +60,7 @@ export class ParentRows {
 }
 
 /** Of an atomic one nobody looks at the members here. */
-function mayCreate({ operation, type }: Entry): boolean {
+export function mayCreate({ operation, type }: Pick<Entry, 'operation' | 'type'>): boolean {
   return operation === 'create' || operation === 'restore' || type === ATOMIC_TYPE;
 }
 

@@ -11,7 +11,9 @@ interface HeldLane {
 
 /** Which lanes may send now, and which later. Costs the logarithm of the number of lanes, whatever the queue's length. */
 export class Schedule {
-  readonly lanes: Lanes = new Lanes();
+  readonly lanes: Lanes;
+  /** Whether one that is not known here yet goes before this head, or before none; it is known from then on. */
+  private readonly fetchBefore: (head: Entry | undefined) => boolean;
   /** Heads of lanes, each at most once. */
   private readonly ready = new Heap<Entry>(
     (left, right) => left.listedRankMs - right.listedRankMs || left.seq - right.seq,
@@ -34,6 +36,15 @@ export class Schedule {
   isUnsure: (entry: Entry) => boolean = () => false;
   /** Heads that only a policy, or what is not read yet, keeps from being ready. */
   private readonly heldBack = new Set<Entry>();
+
+  /** `fetchLane`: see `Lanes`. */
+  constructor(
+    fetchLane?: (name: string) => Entry | undefined,
+    fetchBefore: (head: Entry | undefined) => boolean = () => false,
+  ) {
+    this.lanes = new Lanes(fetchLane);
+    this.fetchBefore = fetchBefore;
+  }
 
   /**
    * The last one before it in its lanes that the server is known to have settled. One that comes back because its verdict
@@ -251,12 +262,13 @@ export class Schedule {
       if (due.head.alarmAtMs === due.atMs) due.head.alarmAtMs = null;
       this.freed(due.head, nowMs);
     }
-    for (let head = this.ready.peek(); head !== undefined; head = this.ready.peek()) {
-      if (this.isReady(head, nowMs)) return head;
+    for (;;) {
+      const head = this.ready.peek();
+      if (this.fetchBefore(head)) continue;
+      if (head === undefined || this.isReady(head, nowMs)) return head;
       this.ready.pop();
       this.freed(head, nowMs);
     }
-    return undefined;
   }
 
   /** The first of each of its lanes, and nothing holds any of them. */

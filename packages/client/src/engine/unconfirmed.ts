@@ -9,12 +9,13 @@ import {
   type RowLeft,
 } from '../mutation/record.ts';
 import type { OpenSlot } from '../mutation/slots.ts';
-import { addOpenParent, Entry, isInConflict, removeOpenParent, WAITING } from './entry.ts';
+import { addOpenParent, Entry, type EntryView, isInConflict, type Phase, removeOpenParent, WAITING } from './entry.ts';
 import { Expiries } from './expiries.ts';
 import { Heap } from './heap.ts';
 import { keepLatest } from './keep-latest.ts';
 import { NearIndex } from './near-index.ts';
 import { Lanes } from './lanes.ts';
+import type { PackedEntries } from './packed-entries.ts';
 import { ParentRows } from './parent-rows.ts';
 import { Schedule } from './schedule.ts';
 import { SeqMap } from './seq-map.ts';
@@ -24,14 +25,18 @@ import type { EngineRules } from './verdicts.ts';
 
 /** Every mutation that is not confirmed: who they are, how many of each phase, and up to where all is settled. */
 export class Unconfirmed {
-  readonly schedule: Schedule = new Schedule();
+  readonly schedule: Schedule = new Schedule(
+    (name) => this.unpacked(this.packed?.takeLane(name)),
+    (head) => this.unpacked(this.packed?.takeBefore(head, this.readUpToSeq)) !== undefined,
+  );
   readonly expiries: Expiries = new Expiries();
   readonly parentRows: ParentRows = new ParentRows(
     (entry) => this.bySeq.get(entry.seq) === entry && entry.phase.kind !== 'failed',
+    (seq) => this.packed?.hasCreationBefore(seq) === true,
   );
   readonly versions: Versions;
   readonly slots: SlotWaiters = new SlotWaiters({
-    isOpen: (id) => this.byId.has(id) || this.endings.get(id) === 'confirmed',
+    isOpen: (id) => this.has(id) || this.endings.get(id) === 'confirmed',
     mustWait: (entry) => this.versions.mustWait(entry),
   });
   readonly counts: { pending: number; processing: number; failed: number; pendingBytes: number } = {
@@ -42,6 +47,8 @@ export class Unconfirmed {
   };
   /** Waiting for a person, in the order they died. */
   readonly deadLetters: Set<Entry> = new Set();
+  /** Pending ones far from the front of a long queue, where the app wants that; the maps below know only the others. */
+  readonly packed: PackedEntries | null;
   private changedIds = new Set<string>();
   private readonly byId = new Map<string, Entry>();
   private readonly bySeq = new SeqMap<Entry>();
@@ -82,11 +89,14 @@ export class Unconfirmed {
   readonly mayHoldLane: (type: string) => boolean;
 
   private readonly mayForget: boolean;
+  private readonly policyOf: EngineRules['policyOf'];
 
-  constructor({ onDeadLetter, standingOf, mayForget }: Pick<EngineRules, 'onDeadLetter' | 'standingOf' | 'mayForget'>) {
+  constructor({ onDeadLetter, standingOf, mayForget, policyOf, packing }: EngineRules) {
     this.mayHoldLane = (type) => onDeadLetter(type) !== 'continue';
     this.versions = new Versions(standingOf);
     this.mayForget = mayForget;
+    this.policyOf = policyOf;
+    this.packed = packing?.open() ?? null;
   }
 
   /** Until when nothing is sent, since what is about to be rewritten may belong elsewhere then (monotonic); null for now. */
@@ -106,20 +116,50 @@ export class Unconfirmed {
   }
 
   get(id: string): Entry | undefined {
-    return this.byId.get(id);
+    return this.byId.get(id) ?? this.unpacked(this.packed?.takeId(id));
   }
 
   /** Also one that has ended, while nobody can read that in storage yet. */
   knows(id: string): boolean {
-    return this.byId.has(id) || this.endings.has(id);
+    return this.has(id) || this.endings.has(id);
   }
 
   at(seq: number): Entry | undefined {
-    return this.bySeq.get(seq);
+    return this.bySeq.get(seq) ?? this.unpacked(this.packed?.takeSeq(seq));
   }
 
-  all(): Iterable<Entry> {
+  /** Where it stands, if it is known; it stays packed. */
+  phaseOf(id: string): Phase['kind'] | undefined {
+    return this.byId.get(id)?.phase.kind ?? (this.packed?.hasId(id) === true ? 'waiting' : undefined);
+  }
+
+  has(id: string): boolean {
+    return this.phaseOf(id) !== undefined;
+  }
+
+  /** Those that are not packed, in the order they became known. */
+  entries(): Iterable<Entry> {
     return this.byId.values();
+  }
+
+  /**
+   * All, for whoever only looks at them, in the order they became known, or of their numbers where what waits is packed. `at` has the
+   * entry itself; of what is packed, these are not.
+   */
+  all(): Iterable<EntryView> {
+    const entries = this.byId.values();
+    return this.packed?.among(entries) ?? entries;
+  }
+
+  private unpacked(entry: Entry | undefined): Entry | undefined {
+    if (entry === undefined) return undefined;
+    this.byId.set(entry.id, entry);
+    this.bySeq.set(entry.seq, entry);
+    this.pendingSeqs.push(entry.seq);
+    this.parentRows.added(entry);
+    // It has met nothing, so that it may go at any time.
+    this.schedule.insert(entry, 0);
+    return entry;
   }
 
   /** Null: all of it. */
@@ -153,12 +193,13 @@ export class Unconfirmed {
 
   /** The one with the lowest number of those pending. */
   get oldestPending(): Entry | undefined {
-    for (let seq = this.pendingSeqs.peek(); seq !== undefined; seq = this.pendingSeqs.peek()) {
+    const firstSeq = this.packed?.firstSeq ?? Number.POSITIVE_INFINITY;
+    for (let seq = this.pendingSeqs.peek(); seq !== undefined && seq < firstSeq; seq = this.pendingSeqs.peek()) {
       const entry = this.bySeq.get(seq);
       if (entry !== undefined && entry.phase.kind !== 'failed') return entry;
       this.pendingSeqs.pop();
     }
-    return undefined;
+    return this.at(firstSeq);
   }
 
   /** What lacks a value cannot have been sent; but it may have been whole before the store lost that with the power. */
@@ -168,17 +209,19 @@ export class Unconfirmed {
 
   /** `heldUntilMs` is when its undo window ends (monotonic); one that still has a part of it before it was never sent. */
   insert(header: MutationHeader, mayHaveBeenSent: boolean, nowMs: number, heldUntilMs: number): void {
-    const known = this.bySeq.get(header.seq);
+    // Rewritten, it would not be.
+    if (header.revision === 0 && this.packed?.hasSeq(header.seq) === true) return;
+    const known = this.at(header.seq);
     if (known !== undefined) this.amend(known, header, nowMs, heldUntilMs);
     if (known !== undefined || this.settling.has(header.seq)) return;
     // The same id under another number: a dead letter was retried, and the newer one stands.
-    const older = this.byId.get(header.id);
+    const older = this.get(header.id);
     if (older !== undefined) {
       if (older.seq > header.seq) return;
       this.forget(older, nowMs, false);
     }
     // Edited, a dead letter that held its lane makes way for the one that has its place; what stands on its row stays.
-    const replaced = header.replaces === null ? undefined : this.byId.get(header.replaces);
+    const replaced = header.replaces === null ? undefined : this.get(header.replaces);
     if (replaced !== undefined && placeOf(replaced) === header.place) {
       this.suspectOrphans(this.childrenOf.get(replaced.id) ?? []);
       this.forget(replaced, nowMs, false);
@@ -196,14 +239,16 @@ export class Unconfirmed {
       if (child.phase.kind === 'waiting') addOpenParent(child, header.id);
       this.suspectedOrphans.add(child);
     });
-    this.byId.set(header.id, entry);
-    this.bySeq.set(header.seq, entry);
-    this.pendingSeqs.push(header.seq);
     this.highestSeq = Math.max(this.highestSeq, header.seq);
     this.counts.pending += 1;
     this.counts.pendingBytes += header.payloadBytes;
+    this.changed(entry);
     // Before it is offered to be sent.
     this.versions.watch(entry, nowMs);
+    if (this.packed?.add(entry, this.counts.pending, this.hasOnlyToWait) === true) return;
+    this.byId.set(header.id, entry);
+    this.bySeq.set(header.seq, entry);
+    this.pendingSeqs.push(header.seq);
     this.schedule.insert(entry, nowMs);
     this.parentRows.added(entry);
     this.indexEdit(entry);
@@ -211,8 +256,14 @@ export class Unconfirmed {
     if (header.priority === 'low') this.low.add(entry);
     this.listNear(entry);
     this.slots.watch(entry, nowMs);
-    this.changed(entry);
   }
+
+  /** It is alone in its lane, and nobody has to let it go. */
+  private readonly hasOnlyToWait = (entry: Entry): boolean =>
+    this.policyOf(entry.type) === null &&
+    this.versions.noWayFor(entry) === null &&
+    !this.versions.mustWait(entry) &&
+    this.schedule.lanes.headOf(entry.lane) === undefined;
 
   /**
    * Takes a later revision of its header, and lets it go if it was kept back for that: whoever rewrote it has done so.
@@ -249,7 +300,7 @@ export class Unconfirmed {
   private dependOn(entry: Entry, ids: readonly string[]): void {
     for (const id of ids) {
       this.childrenOf.set(id, (this.childrenOf.get(id) ?? new Set()).add(entry));
-      const parent = this.byId.get(id);
+      const parent = this.get(id);
       // One that was retried is wanted without what was taken back.
       const isTakenBack = entry.generation === 0 && (this.endings.get(id) === 'takenBack' || this.gone.has(id));
       if (parent !== undefined || isTakenBack) addOpenParent(entry, id);
@@ -337,7 +388,7 @@ export class Unconfirmed {
   /** Parents that nobody knows (any more), of those that were never retried: confirmed, or disposed of. */
   get unknownParentIds(): readonly string[] {
     return [...this.childrenOf].flatMap(([id, children]) =>
-      !this.byId.has(id) && [...children].some(({ generation }) => generation === 0) ? [id] : [],
+      !this.has(id) && [...children].some(({ generation }) => generation === 0) ? [id] : [],
     );
   }
 
@@ -346,7 +397,7 @@ export class Unconfirmed {
     const orphans: { orphan: Entry; parentId: string }[] = [];
     for (const orphan of this.suspectedOrphans) {
       const parentId = [...orphan.openParents].find((id) => {
-        const parent = this.byId.get(id);
+        const parent = this.get(id);
         // One that was retried stands behind it now, perhaps in the same lane: neither could ever go.
         return parent === undefined || this.isGivenUp(parent) || placeOf(parent) > placeOf(orphan);
       });
@@ -381,7 +432,7 @@ export class Unconfirmed {
 
   /** Makes a pending one a dead letter. */
   bury({ header, error, failedAtMs, holdsLane }: DeadLetter, nowMs: number, isLedgered: boolean): void {
-    const entry = this.bySeq.get(header.seq);
+    const entry = this.at(header.seq);
     if (entry === undefined || entry.phase.kind === 'failed') return;
     if (this.settling.has(header.seq)) this.buried.set(header.seq, entry.header);
     entry.header = header;
@@ -470,7 +521,7 @@ export class Unconfirmed {
   }
 
   /** Given up by this device, but that is not stored yet: a crash now, or another leader, and it is pending as before. */
-  isBeingGivenUp({ seq, phase }: Entry): boolean {
+  isBeingGivenUp({ seq, phase }: Pick<Entry, 'seq' | 'phase'>): boolean {
     return phase.kind === 'failed' && this.schedule.isHeldFor(seq);
   }
 
@@ -519,12 +570,12 @@ export class Unconfirmed {
     this.rewriting.clear();
     this.schedule.unholdAll(nowMs);
     for (const { revision, stored } of rewritten) {
-      const entry = this.bySeq.get(stored.seq);
+      const entry = this.at(stored.seq);
       if (entry?.revision === revision && entry.phase.kind !== 'failed')
         this.putHeader(entry, stored, nowMs, entry.heldUntilMs);
     }
     for (const header of buried) {
-      const entry = this.bySeq.get(header.seq);
+      const entry = this.at(header.seq);
       if (entry?.phase.kind !== 'failed') continue;
       this.forget(entry, nowMs, false);
       this.insert(header, entry.mayHaveBeenSent, nowMs, entry.heldUntilMs);

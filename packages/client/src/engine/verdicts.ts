@@ -15,6 +15,7 @@ import type { Json, WireError, WireOutcome } from '../protocol/wire.ts';
 import { retryDelayMs } from './backoff.ts';
 import type { Moment, Settlement } from './engine-io.ts';
 import { addOpenParent, conflictAmendId, type Entry } from './entry.ts';
+import type { PackedEntries } from './packed-entries.ts';
 import type { PlacedRow, Unconfirmed } from './unconfirmed.ts';
 
 export interface EngineRules {
@@ -30,6 +31,8 @@ export interface EngineRules {
   readonly standingOf: (header: HeaderFields) => Standing;
   /** What holds mutations of a type back; null for nothing. */
   readonly policyOf: (type: string) => Required<DeliveryPolicy> | null;
+  /** For what waits far from the front; null where nothing is packed. */
+  readonly packing: { readonly open: () => PackedEntries } | null;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { deadLetterOf, type Entry } from '../engine/entry.ts';
+import { deadLetterOf, type EntryView } from '../engine/entry.ts';
 import { invalidOption } from '../mutation/holdfast-error.ts';
 import { type Act, type ActKind, type ActRecord, lanesOf, placeOf } from '../mutation/record.ts';
 import type { Priority } from '../mutation/definition.ts';
@@ -127,7 +127,7 @@ export class Acts {
   }
 
   async retry(
-    entries: (runner: Runner) => readonly Entry[],
+    entries: (runner: Runner) => readonly EntryView[],
     options: ActOptions,
     kind: 'retry' | 'forceRetry' = 'retry',
   ): Promise<ActResult> {
@@ -146,7 +146,7 @@ export class Acts {
     return touched(ids);
   }
 
-  async discard(entries: (runner: Runner) => readonly Entry[], options: ActOptions): Promise<ActResult> {
+  async discard(entries: (runner: Runner) => readonly EntryView[], options: ActOptions): Promise<ActResult> {
     const { act, runner, store } = await this.begin('discard', options);
     const ids: string[] = [];
     for (const part of partsOf(entries(runner).flatMap(deadLetterOf))) {
@@ -234,7 +234,7 @@ function touched(ids: readonly string[]): ActResult {
 }
 
 /** Dead letters whose payload is damaged or refused, by the keys of their payloads. */
-function corruptedOf({ engine }: Runner, keys: readonly string[]): readonly Entry[] {
+function corruptedOf({ engine }: Runner, keys: readonly string[]): readonly EntryView[] {
   const wanted = new Set(keys);
   return [...engine.mutations.deadLetters].filter(
     ({ seq, phase }) =>
@@ -243,7 +243,7 @@ function corruptedOf({ engine }: Runner, keys: readonly string[]): readonly Entr
 }
 
 /** Those in memory that a filter means: every one that is not confirmed. */
-export function matching(runner: Runner, filter: MutationFilter): readonly Entry[] {
+export function matching(runner: Runner, filter: MutationFilter): readonly EntryView[] {
   const moment = runner.moment();
   const priority = filter.priority === 'medium' ? 'normal' : filter.priority;
   return [...runner.engine.mutations.all()].filter((entry) => {
@@ -261,10 +261,10 @@ export function matching(runner: Runner, filter: MutationFilter): readonly Entry
 }
 
 /** In the order they were made, but each after those it depends on, so that none is retried before its parent. */
-export function parentsFirst(entries: readonly Entry[]): readonly Entry[] {
+export function parentsFirst(entries: readonly EntryView[]): readonly EntryView[] {
   const byId = new Map(entries.map((entry) => [entry.id, entry]));
-  const ordered = new Set<Entry>();
-  const visit = (entry: Entry): void => {
+  const ordered = new Set<EntryView>();
+  const visit = (entry: EntryView): void => {
     if (ordered.has(entry)) return;
     // Taken out first, so that a circle, which nobody can make, would not go round for ever.
     byId.delete(entry.id);

@@ -1,4 +1,4 @@
-import type { Entry } from '../engine/entry.ts';
+import type { EntryView } from '../engine/entry.ts';
 import { type HoldfastError, invalidOption } from '../mutation/holdfast-error.ts';
 import type { Priority } from '../mutation/definition.ts';
 import type { CompletedRecord, MutationHeader } from '../mutation/record.ts';
@@ -51,11 +51,11 @@ export interface ReadyQuery {
   readonly limit: number;
   readonly isOfCompleted: boolean;
   readonly after: string | null;
-  readonly isWanted: (entry: Entry) => boolean;
+  readonly isWanted: (entry: EntryView) => boolean;
   readonly isWantedCompleted: (record: CompletedRecord) => boolean;
   /** Below 0 when the first comes first. */
-  readonly compare: (left: Entry, right: Entry) => number;
-  readonly cursorOf: (entry: Entry) => string;
+  readonly compare: (left: EntryView, right: EntryView) => number;
+  readonly cursorOf: (entry: EntryView) => string;
 }
 
 /** Throws `INVALID_OPTION` for what makes no sense. */
@@ -104,11 +104,11 @@ export function readyQuery(query: ListQuery, wallMs: number): ReadyQuery {
 
 /** The first of those that are wanted, in order: looks at each once, and keeps no more than it gives. */
 export function firstInOrder(
-  entries: Iterable<Entry>,
+  entries: Iterable<EntryView>,
   count: number,
   { isWanted, compare }: Pick<ReadyQuery, 'isWanted' | 'compare'>,
-): readonly Entry[] {
-  const first: Entry[] = [];
+): readonly EntryView[] {
+  const first: EntryView[] = [];
   for (const entry of entries) {
     if (!isWanted(entry)) continue;
     const last = first.at(-1);
@@ -116,7 +116,7 @@ export function firstInOrder(
     let [low, high] = [0, first.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compare(first[middle] as Entry, entry) < 0) low = middle + 1;
+      if (compare(first[middle] as EntryView, entry) < 0) low = middle + 1;
       else high = middle;
     }
     first.splice(low, 0, entry);
@@ -125,7 +125,7 @@ export function firstInOrder(
   return first;
 }
 
-function valueOf(entry: Entry, sort: ListSort): SortValue {
+function valueOf(entry: EntryView, sort: ListSort): SortValue {
   switch (sort) {
     case 'added':
       return entry.seq;

@@ -298,8 +298,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   async settled(id: string): Promise<Settled> {
     const { runner, store } = await this.life.opened();
     // What another tab has added, or this one behind it, is in memory only once this tab has looked for it.
-    if (runner.engine.mutations.get(id) === undefined && this.verdicts.recent(id) === undefined)
-      await runner.watch.catchUp();
+    if (!runner.engine.mutations.has(id) && this.verdicts.recent(id) === undefined) await runner.watch.catchUp();
     const entry = runner.engine.mutations.get(id);
     if (entry?.phase.kind === 'failed' && !runner.engine.mutations.isBeingGivenUp(entry))
       return { status: 'failed', id, error: entry.phase.error };
@@ -711,7 +710,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
   /** The versions to choose between, for an edit that waits for a person; undefined for any other mutation. */
   async getConflict(id: string): Promise<OpenConflictView | undefined> {
     const { runner } = await this.life.opened();
-    if (runner.engine.mutations.get(id) === undefined) await runner.watch.catchUp();
+    if (!runner.engine.mutations.has(id)) await runner.watch.catchUp();
     // What the list says is in conflict may just be being stored as such.
     await runner.whenWritten;
     const entry = runner.engine.mutations.get(id);
@@ -733,7 +732,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     by: { readonly actor: string; readonly reason?: string; readonly revision?: number },
   ): Promise<boolean> {
     const { runner } = await this.life.opened();
-    if (runner.engine.mutations.get(id) === undefined) await runner.watch.catchUp();
+    if (!runner.engine.mutations.has(id)) await runner.watch.catchUp();
     const entry = runner.engine.mutations.get(id);
     if (entry === undefined) return false;
     const { header } = entry;
@@ -912,7 +911,7 @@ export class MutationQueue<Definitions extends readonly AnyMutationDefinition[] 
     return new Promise((resolve) => {
       this.verdicts.waitFor(id, resolve);
       // Of one that is pending here the verdict is yet to come.
-      const phase = this.life.parts?.runner.engine.mutations.get(id)?.phase.kind;
+      const phase = this.life.parts?.runner.engine.mutations.phaseOf(id);
       if (phase === undefined || phase === 'failed') this.settled(id).then(resolve, () => {});
     });
   }

@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Waiting, WaitingFor } from '../engine/engine-io.ts';
-import type { Entry } from '../engine/entry.ts';
+import type { Entry, EntryView } from '../engine/entry.ts';
 import { messageForPeople } from '../mutation/refusal-words.ts';
 import type { Act, AttemptRecord, CompletedRecord } from '../mutation/record.ts';
 import type { ErrorCode } from '../protocol/error-codes.ts';
@@ -63,16 +63,17 @@ export interface Explanation extends MutationStatus {
 }
 
 /** Where one that is not confirmed stands; what this device gives up is pending until that is stored. */
-export function statusOfUnconfirmed(engine: Engine, entry: Entry): 'pending' | 'processing' | 'failed' {
+export function statusOfUnconfirmed(engine: Engine, entry: EntryView): 'pending' | 'processing' | 'failed' {
   if (entry.phase.kind === 'sending') return 'processing';
   return entry.phase.kind === 'failed' && !engine.mutations.isBeingGivenUp(entry) ? 'failed' : 'pending';
 }
 
 export function statusOfEntry(
   engine: Engine,
-  entry: Entry,
+  { seq }: Pick<EntryView, 'seq'>,
   moment: { readonly nowMs: number; readonly wallMs: number },
 ): MutationStatus {
+  const entry = engine.mutations.at(seq) as Entry;
   const { phase } = entry;
   const waiting = engine.waitingFor(entry, moment.nowMs);
   const status = statusOfUnconfirmed(engine, entry);

@@ -35,6 +35,7 @@ import { browserTabs } from '../tabs/browser-tabs.ts';
 import { ATOMIC_TYPE } from '../protocol/wire.ts';
 import { systemClock, systemRandom } from '../ports/system-clock.ts';
 import { isMarkedSensitive } from '../mutation/record.ts';
+import type { Packing } from './pack-pending.ts';
 import type { TailLimits } from './store/confirmed-tail.ts';
 import { isClearKey } from './store/record-keys.ts';
 import { systemIds } from './adding/system-ids.ts';
@@ -126,6 +127,8 @@ export interface QueueOptions<Definitions extends readonly AnyMutationDefinition
    * @default 1_000
    */
   readonly readPageCount?: number;
+  /** For queues of very many mutations: `packPending()`. @default none */
+  readonly packing?: Packing;
   /** @default the browser's */
   readonly network?: NetworkSource;
   /** @default the browser's tabs */
@@ -186,6 +189,7 @@ export interface ResolvedOptions {
   /** Null where the queue is to reject when its store fails. */
   readonly fallback: { readonly openMemory: OpenStorage; readonly pointer: StoragePointer | null } | null;
   readonly readPageCount: number;
+  readonly packing: Packing | null;
   readonly anchor: ClientAnchor | null;
   readonly persistence: Persistence;
   readonly persistsOnFirstAdd: boolean;
@@ -266,6 +270,7 @@ export function resolveOptions(options: QueueOptions<readonly AnyMutationDefinit
     persistence: options.persistence ?? browserPersistence,
     persistsOnFirstAdd: (options.persist ?? (isOfBrowser(options.storage) ? 'onFirstAdd' : 'never')) === 'onFirstAdd',
     readPageCount,
+    packing: options.packing ?? null,
     network: options.network ?? browserNetwork({ probeUrl: options.probeUrl ?? '/v1/health' }),
     openTabs: options.tabs ?? browserTabs,
     attemptTimeoutMs,

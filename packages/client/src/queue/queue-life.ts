@@ -291,8 +291,10 @@ export class QueueLife {
     const { mutations } = former.engine;
     const open = [...mutations.all()].filter((each) => each.phase.kind !== 'failed' || mutations.isBeingGivenUp(each));
     for (const header of [...open.map((before) => before.header), ...former.watch.unseen.values()]) {
-      const entry = runner.engine.mutations.get(header.id);
-      if (entry === undefined) gone.push(header);
+      // What is as it was stays packed.
+      const phase = runner.engine.mutations.phaseOf(header.id);
+      const entry = phase === 'failed' ? runner.engine.mutations.get(header.id) : undefined;
+      if (phase === undefined) gone.push(header);
       for (const deadLetter of entry === undefined ? [] : deadLetterOf(entry))
         this.ports.settled({ kind: 'failed', deadLetter }, runner);
     }

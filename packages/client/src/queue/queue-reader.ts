@@ -1,4 +1,4 @@
-import type { Entry } from '../engine/entry.ts';
+import type { Entry, EntryView } from '../engine/entry.ts';
 import type { AnyMutationDefinition } from '../mutation/definition.ts';
 import { HoldfastError } from '../mutation/holdfast-error.ts';
 import { type AttemptRecord, type CompletedRecord, rowsLeftBy } from '../mutation/record.ts';
@@ -209,7 +209,7 @@ export class QueueReader {
     return (await this.deadLetters([entry], includeSensitive))[0];
   }
 
-  async deadLetters(entries: readonly Entry[], includeSensitive: boolean): Promise<readonly DeadLetterDetails[]> {
+  async deadLetters(entries: readonly EntryView[], includeSensitive: boolean): Promise<readonly DeadLetterDetails[]> {
     const { bodies } = await this.store.bodies.readable(entries.map(({ header }) => header));
     return entries.flatMap(({ header, phase }) => {
       if (phase.kind !== 'failed') return [];
@@ -236,10 +236,10 @@ export class QueueReader {
   listUnconfirmed(limit: number, { status, type }: ListFilter): readonly MutationStatus[] {
     const { engine } = this.runner;
     const moment = this.runner.moment();
-    const isWanted = (entry: Entry): boolean =>
+    const isWanted = (entry: EntryView): boolean =>
       (type === undefined || entry.type === type) &&
       (status === undefined || statusOfUnconfirmed(engine, entry) === status);
-    const entries = firstOf(engine.mutations.deadLetters, limit, isWanted);
+    const entries: EntryView[] = firstOf(engine.mutations.deadLetters, limit, isWanted);
     entries.push(
       ...firstOf(
         engine.mutations.all(),
@@ -284,7 +284,7 @@ export class QueueReader {
     await runner.whenWritten;
     const { mutations } = runner.engine;
     const moment = runner.moment();
-    const summaries = (entries: readonly Entry[]): MutationStatus[] =>
+    const summaries = (entries: readonly EntryView[]): MutationStatus[] =>
       entries.map((entry) => statusOfEntry(runner.engine, entry, moment));
     const { pending, processing, failed } = mutations.counts;
     const page = {
@@ -383,7 +383,7 @@ export class QueueReader {
   /** Payloads of pending mutations (all, or those of these ids), in the order they were added; for views that show them. */
   async pending(ids: readonly string[] | undefined): Promise<readonly PendingMutation[]> {
     const { mutations } = this.runner.engine;
-    const entries =
+    const entries: readonly EntryView[] =
       ids === undefined
         ? [...mutations.all()]
         : ids.map((id) => mutations.get(id)).filter((entry) => entry !== undefined);

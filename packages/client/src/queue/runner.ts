@@ -39,7 +39,7 @@ export interface RunnerPorts
   extends Identity,
     Pick<
       ResolvedOptions,
-      'clock' | 'random' | 'transport' | 'getToken' | 'attemptTimeoutMs' | 'definitions' | 'policyOf'
+      'clock' | 'random' | 'transport' | 'getToken' | 'attemptTimeoutMs' | 'definitions' | 'policyOf' | 'packing'
     > {
   readonly store: QueueStore;
   readonly tabs: Tabs;
@@ -117,6 +117,7 @@ export class Runner {
       retryRules: (type) => retryRulesOf(ports.definitions.get(type)),
       onDeadLetter: (type) => onDeadLetterOf(ports.definitions.get(type)),
       policyOf: ports.policyOf,
+      packing: ports.packing,
       mayForget: ports.store.durability === 'relaxed',
       keepsResult: (type) => ports.definitions.get(type)?.result !== undefined,
     });
@@ -193,7 +194,7 @@ export class Runner {
       giveUpUnreadable: (seqs: readonly number[], error?: WireError) => this.sender.giveUpUnreadable(seqs, error),
     };
     this.rewritings = {
-      fillSlots: slotFiller({ ...rewriting, isOpen: (id) => this.engine.mutations.get(id) !== undefined }),
+      fillSlots: slotFiller({ ...rewriting, isOpen: (id) => this.engine.mutations.has(id) }),
       migrate: migrator({ ...rewriting, standingOf: standing }),
     };
     this.leadership = new Leadership({
@@ -264,6 +265,7 @@ export class Runner {
   /** What a newer version of the app has stored is left to it, and reported, each of its kind once. */
   private noticeNewer(headers: readonly MutationHeader[]): void {
     const { mutations } = this.engine;
+    if (!mutations.versions.hasNewer) return;
     const isNewer = (entry: Entry | undefined): boolean => entry !== undefined && mutations.versions.isNewer(entry);
     const newer = headers.filter(({ seq }) => isNewer(mutations.at(seq)));
     if (newer.length === 0) return;

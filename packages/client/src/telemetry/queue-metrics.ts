@@ -1,5 +1,5 @@
 import type { Settlement } from '../engine/engine-io.ts';
-import type { Entry } from '../engine/entry.ts';
+import type { EntryView } from '../engine/entry.ts';
 import type { RecordPriority } from '../mutation/record.ts';
 
 /** How many stand where. `completed` counts since this tab was opened, the others what there is now. */
@@ -99,7 +99,7 @@ export class MetricsBook {
   }
 
   /** `everCompletedCount`: all that were ever confirmed on this device. */
-  read(entries: Iterable<Entry>, everCompletedCount: number, nowMs: number): QueueMetrics {
+  read(entries: Iterable<EntryView>, everCompletedCount: number, nowMs: number): QueueMetrics {
     const total: Counts = { ...nothing(), completed: everCompletedCount };
     const byType = new Map<string, Counts>();
     const byPriority: Record<RecordPriority, Counts> = { high: nothing(), normal: nothing(), low: nothing() };

@@ -6,6 +6,7 @@ import type { WireError, WireOutcome } from '../../protocol/wire.ts';
 import { Engine } from '../engine.ts';
 import type { BatchItem, EngineEffect, EngineInput, Moment, Settlement, Waiting } from '../engine-io.ts';
 import { Entry } from '../entry.ts';
+import { PackedEntries } from '../packed-entries.ts';
 import type { TransportAnswer } from '../transport-answer.ts';
 
 export interface HeaderOptions {
@@ -65,6 +66,7 @@ export class EngineRig {
     rules: Partial<RetryRules> = { jitter: 'none' },
     policyOf: (type: string) => Required<DeliveryPolicy> | null = () => null,
     mayForget = false,
+    packOverCount: number | null = null,
   ) {
     this.rules = rules;
     this.engine = new Engine({
@@ -74,6 +76,7 @@ export class EngineRig {
       policyOf,
       standingOf: (header) => this.standingOf(header),
       mayForget,
+      packing: packOverCount === null ? null : { open: () => new PackedEntries(packOverCount) },
     });
   }
 

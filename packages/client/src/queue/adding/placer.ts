@@ -194,7 +194,7 @@ export class Placer {
         known.set(id, (await this.isSame(addition, stored, runner, store)) ? standingOf(addition) : idReused(id));
       // Made by the queue for another one, and no content is kept of that.
       else if (
-        runner.engine.mutations.get(id) !== undefined ||
+        runner.engine.mutations.has(id) ||
         (await store.history.completed(id)) !== null ||
         (await store.history.disposedAmong([id])).length > 0
       )

@@ -1,4 +1,4 @@
-import type { Entry } from '../../engine/entry.ts';
+import type { EntryView } from '../../engine/entry.ts';
 import type { MutationBody } from '../../mutation/record.ts';
 import type { WireError } from '../../protocol/wire.ts';
 import type { AskLeader } from '../tabs/ask-leader.ts';
@@ -98,7 +98,8 @@ export class Recovery {
       for (const entry of page) {
         const error = unread.has(entry.seq) ? NOT_READ : this.errorOf(entry, bodies);
         // Rewritten, sent or settled while this was read.
-        if (error === null || entry.phase.kind !== 'waiting' || !(await this.isStill(entry))) continue;
+        const phase = engine.mutations.phaseOf(entry.id);
+        if (error === null || phase !== 'waiting' || !(await this.isStill(entry))) continue;
         await this.ports.giveUp([entry.seq], error);
         givenUpCount += 1;
       }
@@ -107,12 +108,12 @@ export class Recovery {
     return { checkedCount: waiting.length, givenUpCount };
   }
 
-  private errorOf({ header }: Entry, bodies: ReadonlyMap<number, MutationBody>): WireError | null {
+  private errorOf({ header }: Pick<EntryView, 'header'>, bodies: ReadonlyMap<number, MutationBody>): WireError | null {
     const body = bodies.get(header.seq);
     return body === undefined ? UNREADABLE : refusalOfStored(this.ports.definitions, header, body);
   }
 
-  private async isStill({ header }: Entry): Promise<boolean> {
+  private async isStill({ header }: Pick<EntryView, 'header'>): Promise<boolean> {
     const [stored = null] = await this.ports.store.unchanged([header]);
     return stored !== null;
   }

@@ -58,6 +58,9 @@ type LookEnd = 'whole' | 'overtaken';
 /** Enough for a batch. */
 const FIRST_PAGE_COUNT = 100;
 
+/** Pending, as this tab believes; of what is packed only the number. */
+type Believed = Pick<Entry, 'seq'>;
+
 /**
  * Finds out what other tabs have stored and settled, and tells the engine, in order. Messages between tabs are hints that
  * may be lost, late or doubled; what stands in the store is the truth, and looks at it may themselves be overtaken.
@@ -219,8 +222,9 @@ export class StoreWatch {
     const { isTakingOver, onPage } = comparison;
     const { engine, dispatch } = this.ports;
     // Only what was believed before the look: what becomes known meanwhile is newer than what it sees.
-    const believed = [...engine.mutations.all()].map((entry) => ({ entry, isDead: entry.phase.kind === 'failed' }));
-    const pending = believed.flatMap(({ entry, isDead }) => (isDead ? [] : [entry]));
+    const believed = [...engine.mutations.entries()].map((entry) => ({ entry, isDead: entry.phase.kind === 'failed' }));
+    const pending: Believed[] = believed.flatMap(({ entry, isDead }) => (isDead ? [] : [entry]));
+    for (const place of engine.mutations.packed?.places() ?? []) pending.push(place);
     pending.sort((left, right) => left.seq - right.seq);
     if (isTakingOver) dispatch({ kind: 'reading', upToSeq: 0 });
     const deadLetters = await this.findDeadLetters();
@@ -230,7 +234,7 @@ export class StoreWatch {
     );
     const unreadable = new Set(deadLetters.unreadable);
     let comparedCount = 0;
-    let missingSoFar: readonly Entry[] = [];
+    let missingSoFar: readonly Believed[] = [];
     const end = await this.findPending(0, comparison, async (page) => {
       const onPageFrom = comparedCount;
       while ((pending[comparedCount]?.seq ?? Number.NaN) <= page.upToSeq) comparedCount += 1;
@@ -277,17 +281,19 @@ export class StoreWatch {
    * known whether they have died and were retried, and stand on a page to come.
    */
   private async comparePending(
-    believed: readonly Entry[],
+    believed: readonly Believed[],
     page: PendingPage,
     comparison: Comparison,
-  ): Promise<readonly Entry[]> {
+  ): Promise<readonly Believed[]> {
     const isSure = page.upToSeq >= page.retriedSeq;
     const damaged: MutationHeader[] = [];
     const missing: Entry[] = [];
-    for (const entry of believed) {
-      const { id, seq } = entry;
-      const isStill = this.ports.engine.mutations.get(id) === entry && entry.phase.kind !== 'failed';
-      if (!isStill || page.seqs.has(seq)) continue;
+    for (const each of believed) {
+      const { seq } = each;
+      if (page.seqs.has(seq)) continue;
+      const entry = this.ports.engine.mutations.at(seq);
+      const isStill = entry !== undefined && (entry === each || !('id' in each)) && entry.phase.kind !== 'failed';
+      if (!isStill) continue;
       if (page.unreadable.has(seq)) damaged.push(entry.header);
       else if (isSure) await this.settleMissing(entry, comparison);
       else missing.push(entry);
@@ -451,7 +457,7 @@ export class StoreWatch {
   }
 
   private isKnown({ id, seq }: MutationHeader): boolean {
-    return this.ports.engine.mutations.get(id) !== undefined || (this.gone.get(id)?.pendingSeq ?? 0) >= seq;
+    return this.ports.engine.mutations.has(id) || (this.gone.get(id)?.pendingSeq ?? 0) >= seq;
   }
 
   /** Whether its end was found. */
@@ -586,7 +592,7 @@ export class StoreWatch {
     const { mutations } = this.ports.engine;
     // One that was retried is wanted without.
     const ids = new Set(headers.flatMap(({ dependsOn, generation }) => (generation === 0 ? dependsOn : [])));
-    const unknown = [...ids].filter((id) => mutations.get(id) === undefined && headers.every((each) => each.id !== id));
+    const unknown = [...ids].filter((id) => !mutations.has(id) && headers.every((each) => each.id !== id));
     return this.ports.store.history.disposedAmong(unknown);
   }
 

@@ -68,8 +68,8 @@ async function cancel(
 ): Promise<Questions['cancel']['answer']> {
   await watch.whenRead();
   // Asked before this tab has heard of them: it looks first.
-  if (ids.some((id) => engine.mutations.get(id) === undefined)) await watch.catchUp();
-  const known = ids.filter((id) => engine.mutations.get(id) !== undefined);
+  if (ids.some((id) => !engine.mutations.has(id))) await watch.catchUp();
+  const known = ids.filter((id) => engine.mutations.has(id));
   const isWaiting = (id: string): boolean => engine.mutations.get(id)?.phase.kind === 'waiting';
   const free = known.filter(evenIfSent === true ? isWaiting : (id) => engine.canCancel(id));
   // Said only by the one that really delivers: another may have taken over, and may still take it back.
