@@ -61,8 +61,9 @@ async function measurePage(
     await page.exposeFunction('stopped', told.stopped);
     await page.exposeFunction('heapBytes', async () => {
       await session.send('HeapProfiler.collectGarbage');
-      const { usedSize } = await session.send('Runtime.getHeapUsage');
-      return usedSize;
+      // What typed arrays hold counts too.
+      const { usedSize, backingStorageSize } = await session.send('Runtime.getHeapUsage');
+      return usedSize + backingStorageSize;
     });
     const failed = new Promise<never>((_, reject) => page.on('pageerror', reject));
     await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);

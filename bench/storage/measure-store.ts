@@ -32,7 +32,7 @@ export interface World {
   readonly nowMs: () => number;
   /** Time of the processor that this process has taken; null where that is not told. Other work on the machine hardly changes it. */
   readonly cpuMs: (() => number) | null;
-  /** After collecting garbage. */
+  /** After collecting garbage, with what typed arrays hold. */
   readonly heapBytes: () => Promise<number>;
 }
 
@@ -50,6 +50,10 @@ const READ_ROUNDS = 20;
 /** The heap is the median of so many openings, but for the first of them. */
 const HEAP_ROUNDS = 6;
 const HEAP_ROUNDS_BEFORE = 3;
+/** With more queued what is sealed is left out, which weighs the same, and so are most rounds: each takes half a minute. */
+const LONG_COUNT = 100_000;
+const LONG_HEAP_ROUNDS = 2;
+const LONG_HEAP_ROUNDS_BEFORE = 1;
 
 interface Subject {
   readonly name: string;
@@ -60,6 +64,7 @@ interface Reader extends Subject {
   /** The name of its store. @default its own */
   readonly store?: string;
   readonly cacheBytes?: number;
+  readonly isPacked?: boolean;
 }
 
 /** What can be measured of a store, in the order of the report. */
@@ -86,13 +91,15 @@ export async function measureStore(
   const report = (measurement: Measurement): void => {
     if (isWanted(measurement.measure)) tell(measurement);
   };
-  const subjects: readonly Subject[] = [
-    { name: `holdfast/${world.name}`, keys: undefined },
+  const plain: Subject = { name: `holdfast/${world.name}`, keys: undefined };
+  const allSubjects: readonly Subject[] = [
+    plain,
     { name: `holdfast/${world.name}, sealed`, keys: world.keys() },
     ...(world.cipherKeys === null
       ? []
       : [{ name: `holdfast/${world.name}, sealed by node:crypto`, keys: world.cipherKeys() }]),
   ];
+  const subjects = n > LONG_COUNT ? [plain] : allSubjects;
   const { rawName = `raw/${world.name}` } = world;
   const show = (all: readonly Measurement[]): void => {
     for (const each of all) report(each);
@@ -186,9 +193,11 @@ export async function measureStore(
   for (const { name, keys } of subjects) firsts.push({ subject: name, value: await firstSendMs(world, name, keys) });
   show(beside({ measure: 'open-first', n, unit: 'ms' }, { subject: rawName, value: rawFirstMs }, firsts));
 
-  for (const { name, keys } of isWanted('heap') ? subjects : []) {
+  const packed: Reader = { ...plain, name: `${plain.name}, packed`, store: plain.name, isPacked: true };
+  const weighed: readonly Reader[] = isWanted('heap') ? [...subjects, packed] : [];
+  for (const { name, store = name, keys, isPacked = false } of weighed) {
     // Of each that is there: those that were added one by one too.
-    const value = (await heapBytesOf(world, name, keys)) / total;
+    const value = (await heapBytesOf(world, store, { keys, isPacked }, n > LONG_COUNT)) / total;
     report({ measure: 'heap', n, subject: name, value, unit: 'bytes', ratioToRaw: null });
   }
 
@@ -282,19 +291,21 @@ async function taken(world: World, work: () => Promise<void>): Promise<Taken> {
  * What an open queue holds in memory, all that goes with it when it is closed. It is opened and closed some times before, since the code that
  * runs for the first time then stays when the queue is gone; and measured some times, since one that was closed may be let go late.
  */
-async function heapBytesOf(world: World, name: string, keys: OpenKeys | undefined): Promise<number> {
+async function heapBytesOf(world: World, name: string, setup: HeapSetup, isLong: boolean): Promise<number> {
   const values: number[] = [];
-  for (let round = 0; round < HEAP_ROUNDS; round += 1) {
-    values.push(await heapBytesOnce(world, name, keys));
+  for (let round = 0; round < (isLong ? LONG_HEAP_ROUNDS : HEAP_ROUNDS); round += 1) {
+    values.push(await heapBytesOnce(world, name, setup));
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return quantile(values.slice(HEAP_ROUNDS_BEFORE), 0.5);
+  return quantile(values.slice(isLong ? LONG_HEAP_ROUNDS_BEFORE : HEAP_ROUNDS_BEFORE), 0.5);
 }
 
+type HeapSetup = Pick<Reader, 'keys'> & Required<Pick<Reader, 'isPacked'>>;
+
 /** In a call of its own: the engine keeps what stands in one that has not ended. */
-async function heapBytesOnce(world: World, name: string, keys: OpenKeys | undefined): Promise<number> {
+async function heapBytesOnce(world: World, name: string, setup: HeapSetup): Promise<number> {
   const before = await world.heapBytes();
-  const queue = openQueue({ storage: world.storage(name), keys, transport: null });
+  const queue = openQueue({ storage: world.storage(name), transport: null, ...setup });
   await queue.ready;
   const after = await world.heapBytes();
   await queue.close();

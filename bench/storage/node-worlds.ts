@@ -126,5 +126,6 @@ async function heapBytes(): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, 50));
     globalThis.gc?.();
   }
-  return process.memoryUsage().heapUsed;
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
 }

@@ -6,6 +6,7 @@ import {
   type NetworkSource,
   type OpenKeys,
   type OpenStorage,
+  packPending,
   soloTabs,
   type Transport,
 } from 'holdfast';
@@ -57,9 +58,11 @@ export interface QueueSetup {
   /** Null while nothing shall be sent. */
   readonly transport: Transport | null;
   readonly cacheBytes?: number;
+  /** Whether what waits far from the front is packed. */
+  readonly isPacked?: boolean;
 }
 
-export function openQueue({ storage, keys, transport, cacheBytes }: QueueSetup): BenchQueue {
+export function openQueue({ storage, keys, transport, cacheBytes, isPacked = false }: QueueSetup): BenchQueue {
   const isOnline = transport !== null;
   const network: NetworkSource = {
     isOnline: () => isOnline,
@@ -73,6 +76,7 @@ export function openQueue({ storage, keys, transport, cacheBytes }: QueueSetup):
     transport: transport ?? { send: () => new Promise(() => {}) },
     network,
     tabs: soloTabs,
+    ...(isPacked ? { packing: packPending() } : {}),
     storage,
     queueCapCount: Number.POSITIVE_INFINITY,
     queueCapBytes: Number.POSITIVE_INFINITY,
