@@ -28,7 +28,7 @@ const HOOKS =
   "export { HoldfastProvider, createQueueHooks, useMutationQueue, useMutationStatus, useNetworkStatus, useSyncProgress, useMutationHistory, useAdminQueueControls, useAuditLogs } from 'holdfast/react';";
 
 const CASES: readonly Case[] = [
-  { name: 'queue with IndexedDB and HTTP', source: MAIN, limitBytes: 96_000, targetBytes: 20_000 },
+  { name: 'queue with IndexedDB and HTTP', source: MAIN, limitBytes: 97_000, targetBytes: 20_000 },
   { name: 'its engine alone', source: RULES, limitBytes: null, targetBytes: null },
   { name: 'with IndexedDB, HTTP and defineMutation', source: RULES_AND_ENDS, limitBytes: null, targetBytes: null },
   { name: 'React hooks', source: `${MAIN}${HOOKS}`, onTopOf: MAIN, limitBytes: 5_000, targetBytes: 5_000 },

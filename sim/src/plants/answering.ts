@@ -4,6 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const ANSWERING_PLANTS: readonly Plant[] = [
   {
     name: 'known-verdict-answers-nobody',
+    firstSeed: 620_000_155,
     file: `${CLIENT}/queue/delivering/verdict-book.ts`,
     find: 'if (isKnown) this.answer(settled);',
     replace: 'if (isKnown) return;',
@@ -13,6 +14,7 @@ export const ANSWERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'closed-tab-waits-for-the-leader',
+    firstSeed: 69,
     file: `${CLIENT}/queue/tabs/ask-leader.ts`,
     find: 'if (this.isEnded) return Promise.resolve(null);',
     replace: '',
@@ -29,7 +31,7 @@ export const ANSWERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'look-through-all-stops-delivery',
-    firstSeed: 200,
+    firstSeed: 267,
     file: `${CLIENT}/queue/store/recovery.ts`,
     find: '      watch.takeOverLater(error);\n',
     replace: '',
@@ -39,6 +41,7 @@ export const ANSWERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'keys-back-unnoticed',
+    firstSeed: 11,
     file: `${CLIENT}/queue/tabs/lock-watch.ts`,
     find: "        this.ports.dispatch({ kind: 'unlocked' });\n",
     replace: '',

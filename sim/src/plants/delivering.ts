@@ -4,6 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const DELIVERING_PLANTS: readonly Plant[] = [
   {
     name: 'policy-starves',
+    firstSeed: 10,
     file: `${CLIENT}/engine/policy-gate.ts`,
     find: 'if (untilDueMs <= 0 || outageMs >= policy.holdMsMax)',
     replace: 'if (outageMs >= policy.holdMsMax)',

@@ -42,7 +42,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'discard-believed-too-early',
-    firstSeed: 707,
+    firstSeed: 2_169,
     file: `${CLIENT}/queue/sign-out.ts`,
     find: 'if (ids.length === 0 && !(await hasPendingUpTo(record.discardUpToSeq, store))) return true;',
     replace: 'if (ids.length === 0) return true;',
@@ -58,6 +58,7 @@ export const STEERING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'both-told-that-they-disposed-of-it',
+    firstSeed: 17,
     file: `${CLIENT}/queue/store/dead-letter-store.ts`,
     find: 'if (touched.length === 0) return [];',
     replace: 'if (touched.length === 0) return deadLetters.map(({ header }) => header.id);',

@@ -39,6 +39,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'failed-write-forgotten',
+    firstSeed: 18,
     file: `${CLIENT}/queue/delivering/settlement-writer.ts`,
     find: 'this.unstored = [...settlements, ...this.unstored];',
     replace: '',
@@ -90,6 +91,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'counted-twice',
+    firstSeed: 22,
     file: `${CLIENT}/queue/delivering/settlement-store.ts`,
     find: 'stored.filter((record, index) => record === null && isOpen?.[index] !== false).length',
     replace: 'stored.filter((_, index) => index >= 0 || isOpen === null).length',
@@ -118,6 +120,7 @@ export const STORING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'history-sweeps-pending',
+    firstSeed: 10,
     file: `${CLIENT}/queue/store/history.ts`,
     find: 'for (const { key, value } of await this.storage.scan({ prefix: COMPLETED, limit: PAGE })) {',
     replace: `for (const { key } of await this.storage.scan({ prefix: 'p/', limit: 1 }))

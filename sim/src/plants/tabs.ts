@@ -4,7 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const TABS_PLANTS: readonly Plant[] = [
   {
     name: 'pause-not-read-before-sending',
-    firstSeed: 1049,
+    firstSeed: 1_811,
     file: `${CLIENT}/queue/store/queue-store.ts`,
     find: 'isPaused: paused !== null,',
     replace: 'isPaused: false,',
@@ -28,6 +28,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'frozen-leader-waited-for',
+    firstSeed: 13,
     file: `${CLIENT}/queue/tabs/leadership.ts`,
     find: 'if (this.silenceCount >= SILENCES_MAX) {',
     replace: 'if (this.silenceCount >= 1e9) {',
@@ -35,7 +36,7 @@ export const TABS_PLANTS: readonly Plant[] = [
   },
   {
     name: 'put-away-while-taking-over',
-    firstSeed: 133,
+    firstSeed: 439,
     file: `${CLIENT}/queue/tabs/leadership.ts`,
     find: 'this.takingSinceMs = null;\n    this.storeWorks();\n    if (this.ports.isLeader()) this.ports.standDown();',
     replace: 'if (this.ports.isLeader()) this.ports.standDown();',

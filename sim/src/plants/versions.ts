@@ -4,6 +4,7 @@ import { CLIENT, type Plant } from '../plant.ts';
 export const VERSION_PLANTS: readonly Plant[] = [
   {
     name: 'older-sent-as-it-is',
+    firstSeed: 12,
     file: `${CLIENT}/engine/versions.ts`,
     find: "if (standing !== 'older') return;",
     replace: "if (standing !== 'outdated') return;",
@@ -27,6 +28,7 @@ export const VERSION_PLANTS: readonly Plant[] = [
   },
   {
     name: 'older-app-keeps-the-lead',
+    firstSeed: 12,
     file: `${CLIENT}/queue/tabs/leadership.ts`,
     find: 'if (this.ports.isLeader() || this.isInLine) this.leaveTheLine();',
     replace: '',

@@ -36,7 +36,7 @@ export const WAITING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'rate-limit-kept',
-    firstSeed: 134,
+    firstSeed: 158,
     file: `${CLIENT}/engine/gates.ts`,
     find: 'this.rateLimit !== null && this.rateLimit.untilMs > nowMs ? this.rateLimit.untilMs : null,',
     replace: 'null,',
@@ -68,7 +68,7 @@ export const WAITING_PLANTS: readonly Plant[] = [
   },
   {
     name: 'nudge-overrides-pause',
-    firstSeed: 83,
+    firstSeed: 92,
     file: `${CLIENT}/queue/runner.ts`,
     find: "this.dispatch({ kind: 'hint', hint: 'nudge' });",
     replace: `this.ports.store.setPaused(null).then(() => this.dispatch({ kind: 'resumed' }), () => {});
