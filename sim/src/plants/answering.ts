@@ -9,7 +9,6 @@ export const ANSWERING_PLANTS: readonly Plant[] = [
     find: 'if (isKnown) this.answer(settled);',
     replace: 'if (isKnown) return;',
     suffering: 'A button spins for ever, although what it saved is on the server.',
-    firstSeed: 620_000_130,
     shape: { dense: 'any', tabCountMax: 4, rates: { storageSlow: 0.2, killTab: 0, closeTab: 0 } },
   },
   {
