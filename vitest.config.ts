@@ -28,6 +28,8 @@ const NOT_IN: Readonly<Record<string, readonly string[]>> = {
 const REAL_BROWSER_TESTS = '**/*.browsers.test.ts';
 const END_TO_END_TESTS = '**/*.e2e.test.ts';
 const ELSEWHERE = ['**/node_modules/**', '**/dist/**', '**/.tools/**', '**/.data/**'];
+// What is waited for comes late on a busy machine; the runner's own limit is one second.
+const PATIENCE = { poll: { timeout: 15_000 } };
 
 export default defineConfig(async () => {
   const chromium = await findChromium();
@@ -53,6 +55,7 @@ export default defineConfig(async () => {
             environment: 'node' as const,
             // A suite may start its own Postgres, embedded or real, and shares its core.
             testTimeout: 60_000,
+            expect: PATIENCE,
             hookTimeout: 120_000,
           },
         },
@@ -76,6 +79,7 @@ export default defineConfig(async () => {
             include: [`{packages,examples,bench}/${BROWSER_TESTS}`],
             exclude: ELSEWHERE,
             testTimeout: 60_000,
+            expect: PATIENCE,
             hookTimeout: 60_000,
             browser: {
               enabled: true,
@@ -99,6 +103,7 @@ export default defineConfig(async () => {
             include: [STORAGE_TESTS],
             exclude: [...ELSEWHERE, ...(NOT_IN[browser] ?? [])],
             testTimeout: 60_000,
+            expect: PATIENCE,
             hookTimeout: 60_000,
             browser: {
               enabled: true,
@@ -135,6 +140,7 @@ export default defineConfig(async () => {
             environment: 'node' as const,
             fileParallelism: false,
             testTimeout: 60_000,
+            expect: PATIENCE,
             hookTimeout: 120_000,
           },
         },
@@ -150,6 +156,7 @@ export default defineConfig(async () => {
             // They start a server, a database and a browser each, and count what arrived.
             fileParallelism: false,
             testTimeout: 300_000,
+            expect: PATIENCE,
             hookTimeout: 180_000,
           },
         },
