@@ -2,7 +2,7 @@ import { HoldfastError } from '../../mutation/holdfast-error.ts';
 import { openLogFiles, type OpenLogFiles } from './browser-log-files.ts';
 import { RecordLog } from './record-log.ts';
 
-/** Nobody keeps the files longer than this after its last call, or at a time, whoever else may want them. */
+/** Nobody keeps the files longer than this after its last call, or begins one after so long, whoever else may want them. */
 const IDLE_MS = 100;
 const TENURE_MS = 200;
 /** Longest wait for another tab to let go of them. */
@@ -43,9 +43,10 @@ export class LogHold {
     this.isBusy = true;
     try {
       const { log, sinceMs } = this.held ?? (await this.take());
+      const heldMs = performance.now() - sinceMs;
       const result = work(log);
       this.usedAtMs = performance.now();
-      if (this.isWanted || this.usedAtMs - sinceMs > TENURE_MS) this.rest();
+      if (this.isWanted || heldMs > TENURE_MS) this.rest();
       else this.idle ??= setTimeout(() => this.look(), IDLE_MS);
       return result;
     } catch (error) {

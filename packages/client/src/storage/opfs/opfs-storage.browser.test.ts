@@ -109,6 +109,18 @@ describe('OPFS, shared by several', () => {
     expect(await one.read(['k/1007'])).toEqual(['since']);
   });
 
+  test('S2 · also where the last call took long', async () => {
+    const name = newName();
+    const one = await openOne(name);
+    // Not so much of the log that the checkpoint would be written at once.
+    await one.commit({
+      expect: [],
+      changes: Array.from({ length: 60_000 }, (_, index) => put(`k/${index}`, 'x'.repeat(60))),
+    });
+
+    await expect.poll(async () => (await beginningOf(name, '1.log')).join()).toBe('255,72,67');
+  });
+
   test('S3 · a log written anew by one is read anew by the others', async () => {
     const name = newName();
     const [one, other] = [await openOne(name), await openOne(name)];
